@@ -1,0 +1,30 @@
+# One recipe for all services: docker build --build-arg SERVICE=auth-service .
+# Only `shared` and the service itself are inside; it runs as nobody in particular and writes nothing.
+
+FROM python:3.13-slim-trixie AS build
+ARG SERVICE=catalog-service
+RUN python -m venv --without-pip /venv
+# The packages first, so that a change of code leaves this layer alone.
+COPY ${SERVICE}/requirements.txt /tmp/requirements.txt
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip --python /venv/bin/python install --disable-pip-version-check --root-user-action ignore \
+        --require-hashes --only-binary :all: -r /tmp/requirements.txt
+WORKDIR /app
+COPY shared/ shared/
+COPY ${SERVICE}/ ./
+# The root file system will be read-only, so the bytecode is made here.
+RUN python -m compileall -q --invalidation-mode unchecked-hash /app
+
+FROM python:3.13-slim-trixie
+ARG SERVICE=catalog-service
+COPY --from=build /venv /venv
+COPY --from=build /app /app
+WORKDIR /app
+ENV PATH=/venv/bin:$PATH PYTHONPATH=/app PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
+    SERVICE=${SERVICE} PORT=5000
+USER 10001:10001
+EXPOSE 5000
+STOPSIGNAL SIGTERM
+# A service is up in about 3 s, and the first look at it comes after one interval.
+HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=3 CMD ["python", "-m", "shared.healthcheck"]
+CMD ["gunicorn", "-c", "python:shared.gunicorn_conf"]

@@ -1,0 +1,1 @@
+"""auth-service: who you are. It keeps users and signs the tokens that every service verifies."""

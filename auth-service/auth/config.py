@@ -1,0 +1,58 @@
+"""What auth-service is told."""
+
+import ipaddress
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, Field, TypeAdapter
+
+from shared.settings import ServiceSettings, stop_start
+
+# The tutorial's users, beside the package.
+USERS_FILE = Path(__file__).parent.parent / "users.json"
+
+
+class DemoUser(BaseModel):
+    """An entry of `users.json`."""
+
+    password: str
+    role: Literal["customer", "admin"]
+
+
+class Settings(ServiceSettings):
+    """auth-service's settings."""
+
+    # Where the gateway is published; anywhere but on this machine alone, demo users are not loaded unasked.
+    bind: str = "127.0.0.1"
+    demo_users: Literal["yes", "no"] | None = None
+    service_clients: str = Field(default="{}", description="JSON: SHA-256 of each service's secret.")
+    token_seconds: int = Field(default=15 * 60, ge=60, le=3600)
+
+    @property
+    def loads_demo_users(self) -> bool:
+        """Tell whether `users.json` is to be loaded: asked for, or in development on this machine alone."""
+        if self.demo_users is not None:
+            return self.demo_users == "yes"
+        return not self.production and is_loopback(self.bind)
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether only this machine can reach the address."""
+    try:
+        return ipaddress.ip_address(address.strip("[]")).is_loopback
+    except ValueError:
+        return address == "localhost"
+
+
+def read_service_clients(settings: Settings) -> dict[str, str]:
+    """Return the secret's hash of each client id."""
+    try:
+        return TypeAdapter(dict[str, str]).validate_python(json.loads(settings.service_clients))
+    except ValueError:
+        stop_start("SERVICE_CLIENTS is malformed: it must be a JSON object of hashes by client id.")
+
+
+def read_demo_users() -> dict[str, DemoUser]:
+    """Return the users of `users.json` by name."""
+    return TypeAdapter(dict[str, DemoUser]).validate_json(USERS_FILE.read_text(encoding="utf-8"))

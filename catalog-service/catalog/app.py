@@ -1,0 +1,40 @@
+"""catalog-service, wired."""
+
+from functools import partial
+
+from catalog import use_cases
+from catalog.clients import UpstreamClient
+from catalog.config import Settings
+from catalog.routes import product_routes
+from catalog.sources import SampleSource, Source, UpstreamSource
+from shared.access import SIGNED_IN
+from shared.app import ServiceFlask, build_app, mount
+from shared.database import connect
+from shared.jwks import JwksClient
+from shared.settings import read_settings
+from shared.tokens import KeySource
+
+LOOK_EVERY = 1.0  # Seconds between two looks at whether copying is due.
+
+
+def create_app(settings: Settings | None = None, keys: KeySource | None = None) -> ServiceFlask:
+    """Return the application, with the environment's settings and auth's keys unless they are handed in."""
+    settings = settings or read_settings(Settings)
+    database = connect(settings)
+    source = create_source(settings)
+    app = build_app(
+        settings, title="Shopfleet catalog", database=database, keys=keys or JwksClient(settings.auth_url)
+    )
+    mount(app, product_routes(database, source, settings.currency), access=SIGNED_IN)
+    copy = partial(use_cases.copy_source, database, source, settings.currency)
+    app.background.repeat(copy, every=LOOK_EVERY, name="copy-source")
+    return app
+
+
+def create_source(settings: Settings) -> Source:
+    """Return the upstream that the settings name, else the bundled sample."""
+    if settings.catalog_upstream_url is None:
+        return SampleSource()
+    token = settings.catalog_upstream_token
+    client = UpstreamClient(settings.catalog_upstream_url, token.get_secret_value() if token else None)
+    return UpstreamSource(client, settings.catalog_sync_seconds)

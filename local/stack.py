@@ -1,0 +1,237 @@
+"""What the stack consists of: secrets, PostgreSQL, databases, migrations, services, gateway; and back."""
+
+import fcntl
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from local import gateway, postgres
+from local.errors import CannotStart, StopRequested
+from local.postgres import ADDRESS
+from local.processes import write_private
+from local.services import PASSED_ON, Service, python_job
+from local.settings import ROOT, SERVICES, Settings
+from local.sockets import make_way, port_of, reserve, reserve_public
+from local.supervisor import Program, Supervisor
+
+
+def run() -> int:
+    """Run the stack until somebody asks for the end; return the exit code."""
+    try:
+        settings = Settings.from_environment(os.environ)
+        postgres.find("postgres")
+        nginx = gateway.find_nginx()
+        with own_state(settings.state), Supervisor(settings.state, say) as supervisor:
+            try:
+                Stack(settings, nginx, supervisor).start()
+                supervisor.watch()
+            except StopRequested:
+                say("Stopping (Ctrl-C once more hurries).")
+            except CannotStart as error:
+                # Said before what already runs is stopped, which may take some seconds.
+                say(f"Cannot start: {error}")
+                return 1
+    except CannotStart as error:
+        say(f"Cannot start: {error}")
+        return 1
+    say("Stopped.")
+    return 0
+
+
+class Stack:
+    """One start: the ports it got, and its parts in their order."""
+
+    def __init__(self, settings: Settings, nginx: str, supervisor: Supervisor) -> None:
+        self._began = time.monotonic()
+        self._settings = settings
+        self._nginx = nginx
+        self._supervisor = supervisor
+        self._state = settings.state
+        self._secrets = settings.state / "secrets"
+        self._public_port = reserve_public(settings.bind, settings.port)
+        self._database_port = reserve()
+        self._services = [Service(name, settings.replicas.get(name, 1)) for name in SERVICES]
+        self._ready = False
+        supervisor.changed = self._describe
+
+    def start(self) -> None:
+        """Start everything, each part when what it needs is ready."""
+        self._make_secrets()
+        self._start_postgres()
+        self._set_up_databases()
+        self._start_services()
+        self._start_gateway()
+        self._ready = True
+        self._describe()
+        self._greet()
+
+    def _make_secrets(self) -> None:
+        job = python_job(
+            "secrets", "shared.setup_secrets", str(self._secrets), *SERVICES, environment=self._environment()
+        )
+        self._supervisor.run(job)
+
+    def _start_postgres(self) -> None:
+        data = self._state / "postgres"
+
+        def run_initdb(command: list[str]) -> None:
+            self._supervisor.run(Program("initdb", command, postgres.environment()))
+
+        postgres.initialise(data, self._secrets / "postgres" / "superuser-password", run_initdb)
+        self._supervisor.start(postgres.program(data, port_of(self._database_port)))
+
+    def _set_up_databases(self) -> None:
+        job = python_job(
+            "database",
+            "shared.setup_database",
+            *SERVICES,
+            environment=self._environment()
+            | {
+                "SERVER_URL": f"postgresql://postgres@{ADDRESS}:{port_of(self._database_port)}/postgres",
+                "SECRETS": str(self._secrets / "database"),
+            },
+        )
+        self._supervisor.run(job)
+        migrations = [each.migration(self._told(each)) for each in self._services if each.has_migrations]
+        self._supervisor.run(*migrations)
+        seeds = [each.seed(self._told(each)) for each in self._services if each.has_seed]
+        for output in self._supervisor.run(*seeds):
+            for line in output.splitlines():
+                if line.startswith("admin password"):
+                    say(line)
+        say("PostgreSQL is up, the databases are up to date.")
+
+    def _start_services(self) -> None:
+        programs = [program for each in self._services for program in each.programs(self._told(each))]
+        self._supervisor.start(*programs)
+        say(f"{len(self._services)} services are healthy, in {len(programs)} processes.")
+
+    def _start_gateway(self) -> None:
+        folder = self._state / "gateway"
+        folder.mkdir(exist_ok=True)
+        variables = {
+            "GATEWAY_LISTEN": f"{_in_url(self._settings.bind)}:{self._settings.port}",
+            "GATEWAY_RESOLVER": "127.0.0.1",
+            "GATEWAY_HOME": str(ROOT / "gateway"),
+            "GATEWAY_STATE": str(folder),
+            **{f"GATEWAY_{each.package.upper()}_SERVERS": each.upstream_servers() for each in self._services},
+        }
+        gateway.render(ROOT / "gateway" / "templates", folder, variables)
+        make_way(self._public_port)
+        self._supervisor.run(gateway.check(self._nginx, folder))
+        self._supervisor.start(
+            gateway.program(self._nginx, folder, _reachable(self._settings.bind), self._settings.port)
+        )
+
+    def _told(self, service: Service) -> dict[str, str]:
+        auth_url = self._services[0].url
+        return service.environment(self._settings, self._secrets, port_of(self._database_port), auth_url)
+
+    def _environment(self) -> dict[str, str]:
+        passed_on = {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}
+        return passed_on | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+    def _describe(self) -> None:
+        """Write run/stack.json, by which tests and the audit find every part, also after restarts."""
+        pid, log = self._supervisor.pid, self._supervisor.logs.file
+        description = {
+            "ready": self._ready,
+            "supervisor": {"pid": os.getpid()},
+            "gateway": {
+                "url": f"http://{_in_url(_reachable(self._settings.bind))}:{self._settings.port}",
+                "public_url": self._settings.public_url,
+                "port": self._settings.port,
+                "pid": pid("gateway"),
+            },
+            "postgres": {
+                "host": ADDRESS,
+                "port": port_of(self._database_port),
+                "pid": pid("postgres"),
+                "superuser_password_file": str(self._secrets / "postgres" / "superuser-password"),
+            },
+            "services": {
+                service.name: {
+                    "url": service.url,
+                    "replicas": [
+                        {
+                            "instance": replica.instance,
+                            "port": replica.port,
+                            "pid": pid(replica.instance),
+                            "log": str(log(replica.instance)),
+                        }
+                        for replica in service.replicas
+                    ],
+                }
+                for service in self._services
+            },
+        }
+        write_private(description_in(self._state), json.dumps(description, indent=1))
+
+    def _greet(self) -> None:
+        seconds = time.monotonic() - self._began
+        say(f"\nShopfleet answers at {self._settings.public_url} (after {seconds:.1f} s).")
+        if self._settings.has_demo_users:
+            say("  sign in    admin / admin")
+        say(f"  logs       {_shorten(self._state / 'log')}/")
+        say("  Ctrl-C stops it.\n")
+
+
+def description_in(state: Path) -> Path:
+    """Return the file that describes a running stack."""
+    return state / "run" / "stack.json"
+
+
+@contextmanager
+def own_state(state: Path) -> Iterator[None]:
+    """Make the state folder, for its owner only, and keep every other run out of it."""
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        if state.stat().st_uid != os.geteuid():
+            raise CannotStart(f"{_shorten(state)} belongs to another user; choose another STATE.")
+        if not (state / "lock").exists() and any(state.iterdir()):
+            raise CannotStart(f"{_shorten(state)} has other things in it; choose a new folder as STATE.")
+        state.chmod(0o700)
+        lock = (state / "lock").open("a+")
+        (state / "run").mkdir(exist_ok=True)
+    except OSError as error:
+        raise CannotStart(f"{_shorten(state)} cannot be used as STATE: {error.strerror}.") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise CannotStart(
+                f"{_shorten(state)} is in use by process {lock.read().strip()}; choose another STATE."
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        try:
+            yield
+        finally:
+            description_in(state).unlink(missing_ok=True)
+
+
+def say(text: str) -> None:
+    """Write to the terminal; one that was closed is no reason to fail."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _reachable(address: str) -> str:
+    """Return where to connect to; 0.0.0.0 and :: are only for listening."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104
+
+
+def _in_url(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _shorten(path: Path) -> str:
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,0 +1,1 @@
+"""orders-service: what was bought."""

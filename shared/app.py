@@ -1,0 +1,222 @@
+"""Build a Flask application the way every service of ours is built.
+
+app = build_app(settings, title="…", database=engine, keys=keys)
+mount(app, product_routes(…), access=SIGNED_IN)
+"""
+
+import logging
+import re
+import time
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from apiflask import APIBlueprint, APIFlask, HTTPError
+from flask import Flask, Request, Response, g, json, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from shared import __version__, context, errors, openapi
+from shared.access import PUBLIC, Access, cookie_name
+from shared.background import Background
+from shared.database import Database, Schema
+from shared.errors import Problem, title_of
+from shared.health import Check, health_routes
+from shared.log import configure_logging
+from shared.metrics import Metrics
+from shared.service import migrations_of
+from shared.settings import ServiceSettings
+from shared.tokens import KeySource, TokenVerifier
+
+log = logging.getLogger("shopfleet.access")
+
+MAX_BODY = 1024 * 1024  # Bytes; the gateway has the same limit.
+UNRECORDED = frozenset({"health.show_health", "health.show_readiness", "health.show_metrics"})
+
+
+class JsonRequest(Request):
+    """A request whose body must be declared as JSON, whatever a route asks for."""
+
+    def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:  # noqa: ARG002
+        """Return the body; raise UnsupportedMediaType or MalformedBody.
+
+        APIFlask forces the parsing of any content type. A form is not JSON, so `force` is not heeded.
+        """
+        return super().get_json(force=False, silent=silent, cache=cache)
+
+    def on_json_loading_failed(self, e: ValueError | None) -> NoReturn:
+        """Say whether it was the declaration or the contents."""
+        raise errors.MalformedBody if e is not None else errors.UnsupportedMediaType
+
+
+class ServiceFlask(APIFlask):
+    """The application of a service, with the rules its blueprints were mounted with."""
+
+    request_class = JsonRequest
+
+    def __init__(
+        self, settings: ServiceSettings, title: str, database: Database, verifier: TokenVerifier
+    ) -> None:
+        super().__init__(
+            settings.service,
+            title=title,
+            version=__version__,
+            docs_path=None,
+            json_errors=False,
+            static_folder=None,  # type: ignore[arg-type]  # Flask takes None for "no static files".
+        )
+        self.settings = settings
+        self.verifier = verifier
+        self.cookie = cookie_name(production=settings.production)
+        self.access: dict[str, Access] = {}
+        self.background = Background()
+        self.database = database
+
+    def close(self) -> None:
+        """Let background threads end, and give the database's connections back."""
+        self.background.stop()
+        self.database.close()
+
+
+def build_app(
+    settings: ServiceSettings,
+    *,
+    title: str,
+    database: Database,
+    keys: KeySource,
+    checks: Mapping[str, Check] | None = None,
+) -> ServiceFlask:
+    """Return an application with logging, errors, request ids, health and metrics, and no routes of its own.
+
+    `checks` are the service's own conditions for being ready, beside its database and keys.
+    """
+    configure_logging(settings)
+    app = ServiceFlask(settings, title, database, TokenVerifier(keys, settings.public_url))
+    app.config.update(
+        MAX_CONTENT_LENGTH=MAX_BODY,
+        OPENAPI_VERSION="3.1.0",
+        SERVERS=[{"url": "/"}],
+        AUTO_OPERATION_ID=True,
+        AUTO_VALIDATION_ERROR_RESPONSE=False,
+        AUTO_AUTH_ERROR_RESPONSE=False,
+        AUTO_404_RESPONSE=False,
+    )
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # The default provider has it.
+    metrics = Metrics()
+    _register_errors(app)
+    _register_records(app, metrics)
+    schema = Schema(database, migrations_of(settings.service))
+    all_checks = {"database": schema.check, "keys": keys.check, **(checks or {})}
+    mount(app, health_routes(settings, all_checks, metrics), access=PUBLIC)
+
+    @app.spec_processor
+    def complete_document(spec: Any) -> Any:
+        return openapi.complete(app, spec, app.access, production=settings.production)
+
+    return app
+
+
+def mount(app: ServiceFlask, blueprint: APIBlueprint, *, access: Access) -> None:
+    """Add routes to the application, with the rule for who may call them."""
+
+    @blueprint.before_request
+    def admit() -> None:
+        access.admit(request, app.verifier, app.cookie)
+
+    app.access[blueprint.name] = access
+    app.register_blueprint(blueprint)
+
+
+def _register_records(app: Flask, metrics: Metrics) -> None:
+    @app.before_request
+    def begin() -> None:
+        g.began = time.perf_counter()
+        context.enter(
+            context.continue_from(request.headers.get("X-Request-ID"), request.headers.get("traceparent"))
+        )
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        work = context.current()
+        if work is None or "began" not in g:
+            return response
+        seconds = time.perf_counter() - g.began
+        route = request.url_rule.rule if request.url_rule else "unrouted"
+        response.headers["X-Request-ID"] = work.request_id
+        response.headers.setdefault("Cache-Control", "no-store")
+        metrics.observe(request.method, route, response.status_code, seconds)
+        if request.endpoint not in UNRECORDED:
+            log.info(
+                "%s %s %s",
+                request.method,
+                route,
+                response.status_code,
+                extra={
+                    "http.request.method": request.method,
+                    "http.route": route,
+                    "http.response.status_code": response.status_code,
+                    "http.response.body.size": response.content_length,
+                    "duration_ms": round(seconds * 1000, 2),
+                    "user.id": work.caller.sub if work.caller else None,
+                    "user.role": work.caller.role if work.caller else None,
+                },
+            )
+        return response
+
+    @app.teardown_request
+    def forget(_error: BaseException | None) -> None:
+        context.leave()
+
+
+def _register_errors(app: Flask) -> None:
+    @app.errorhandler(Problem)
+    def answer_problem(problem: Problem) -> Response:
+        if problem.__cause__ is not None and problem.status >= 500:
+            logging.getLogger(__name__).warning("%s: %r", problem.code, problem.__cause__)
+        return problem_response(problem.status, problem.code, problem.detail, problem.headers, problem.extra)
+
+    @app.errorhandler(HTTPError)
+    def answer_validation(error: HTTPError) -> Response:
+        # APIFlask raises it for input that does not fit: {"json": {"username": ["…"]}}.
+        entries = [
+            {"location": location, "field": field, "detail": " ".join(messages)}
+            for location, fields in error.detail.items()
+            for field, messages in fields.items()
+        ]
+        return answer_problem(errors.ValidationFailed(errors=entries))
+
+    @app.errorhandler(HTTPException)
+    def answer_http(error: HTTPException) -> Response:
+        status = error.code or 500
+        headers: dict[str, str] = {}
+        if isinstance(error, MethodNotAllowed) and error.valid_methods:
+            headers["Allow"] = ", ".join(error.valid_methods)
+        code = re.sub(r"[^a-z]+", "_", title_of(status).lower())
+        return problem_response(status, code, error.description or title_of(status), headers)
+
+    @app.errorhandler(Exception)
+    def answer_unexpected(error: Exception) -> Response:
+        logging.getLogger(__name__).error("Unexpected %s", error.__class__.__name__, exc_info=error)
+        return answer_problem(Problem())
+
+
+def problem_response(
+    status: int,
+    code: str,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> Response:
+    """Return an RFC 9457 answer; `error` repeats `detail` for the tutorial's clients."""
+    work = context.current()
+    body = {
+        "type": "about:blank",
+        "title": title_of(status),
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "error": detail,
+        "request_id": work.request_id if work else None,
+        **(extra or {}),
+    }
+    return Response(
+        json.dumps(body), status=status, headers=dict(headers or {}), content_type="application/problem+json"
+    )

@@ -1,0 +1,41 @@
+"""A service's own threads, for work that no request waits for."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 5.0  # Seconds that a round may take to end when the service does.
+
+
+class Background:
+    """Tasks that are repeated until the service ends.
+
+    Any number of replicas may repeat the same: the task itself makes sure of its turn, in the database.
+    """
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def repeat(self, task: Callable[[], object], *, every: float, name: str) -> None:
+        """Run `task` now and every so many seconds, in a thread of its own."""
+        thread = threading.Thread(target=self._repeat, args=(task, every, name), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def stop(self) -> None:
+        """Let every task finish the round that it is in, and start no other."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(PATIENCE)
+
+    def _repeat(self, task: Callable[[], object], every: float, name: str) -> None:
+        while not self._stop.is_set():
+            try:
+                task()
+            except Exception:
+                # The next round may find the database back; the thread must live to see it.
+                log.exception("The background task %s failed", name)
+            self._stop.wait(every)

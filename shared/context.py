@@ -1,0 +1,102 @@
+"""What belongs to the work at hand: its request id, its trace, its caller.
+
+Kept in context variables, so that log lines and onward calls find them in a request and in background
+work alike.
+"""
+
+import re
+import secrets
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from shared.errors import TokenMissing
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+
+
+def _new_trace_id() -> str:
+    return secrets.token_hex(16)
+
+
+def _new_span_id() -> str:
+    return secrets.token_hex(8)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A place in a distributed trace (W3C Trace Context); the span id is this service's own."""
+
+    trace_id: str = field(default_factory=_new_trace_id)
+    span_id: str = field(default_factory=_new_span_id)
+    flags: str = "01"
+
+    @property
+    def traceparent(self) -> str:
+        """Return the header that an onward call carries."""
+        return f"00-{self.trace_id}-{self.span_id}-{self.flags}"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls, as a verified token says. `client_id` names the program, `role` what it may do."""
+
+    sub: str
+    role: str
+    client_id: str
+    scope: str
+    session: str | None
+    expires_at: int
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Context:
+    """All of it together; `caller` is None until a token has been verified."""
+
+    request_id: str = field(default_factory=_new_trace_id)
+    trace: Trace = field(default_factory=Trace)
+    caller: Caller | None = None
+
+
+_context: ContextVar[Context | None] = ContextVar("context", default=None)
+
+
+def current() -> Context | None:
+    """Return the context of the work at hand, or None outside of any."""
+    return _context.get()
+
+
+def enter(context: Context) -> None:
+    """Make `context` the current one of this thread."""
+    _context.set(context)
+
+
+def leave() -> None:
+    """Forget the current context, so that a pooled thread does not carry it into its next request."""
+    _context.set(None)
+
+
+def continue_from(request_id: str | None, traceparent: str | None) -> Context:
+    """Continue the caller's request id and trace where they are well-formed, else begin new ones."""
+    known = request_id if request_id and REQUEST_ID.fullmatch(request_id) else _new_trace_id()
+    return Context(request_id=known, trace=_continue_trace(traceparent))
+
+
+def _continue_trace(traceparent: str | None) -> Trace:
+    found = TRACEPARENT.fullmatch(traceparent or "")
+    if not found:
+        return Trace()
+    version, trace_id, parent_id, flags, more = found.groups()
+    # Version 00 has four fields, a later one may have more, and ff is none (section 3.2).
+    if version == "ff" or (version == "00" and more) or set(trace_id) == {"0"} or set(parent_id) == {"0"}:
+        return Trace()
+    return Trace(trace_id=trace_id, flags=flags)
+
+
+def require_caller() -> Caller:
+    """Return the verified caller of a route that asks for one; raise TokenMissing if there is none."""
+    work = current()
+    if work is None or work.caller is None:
+        raise TokenMissing
+    return work.caller

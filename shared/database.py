@@ -1,0 +1,89 @@
+"""The database: transactions, and what the schema says of itself."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, inspect, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from shared.errors import DatabaseUnavailable
+from shared.settings import ServiceSettings
+
+POOL_SIZE = 8  # Connections of a process, for its 16 threads.
+
+
+class Database:
+    """A service's database, and the pool of connections to it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Run a block in a transaction, rolled back if the block raises.
+
+        Raises DatabaseUnavailable if the server is away, or gave up on a lock or a statement.
+        """
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except (OperationalError, InterfaceError, PoolTimeout) as error:
+            raise DatabaseUnavailable from error
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+
+def connect(settings: ServiceSettings) -> Database:
+    """Return the database that the settings name; nothing is connected yet."""
+    url = make_url(settings.database_url).set(drivername="postgresql+psycopg")
+    if settings.database_password:
+        url = url.set(password=settings.database_password.get_secret_value())
+    engine = create_engine(
+        url,
+        pool_size=POOL_SIZE,
+        max_overflow=0,
+        pool_timeout=5,
+        pool_pre_ping=True,
+        pool_recycle=1800,
+        connect_args={"connect_timeout": 3, "application_name": settings.instance},
+    )
+    return Database(engine)
+
+
+class Schema:
+    """The revision that the code was written for, beside the one that the database is at."""
+
+    def __init__(self, database: Database, migrations: Path) -> None:
+        self._database = database
+        self.expected = read_head(migrations)
+
+    def check(self) -> None:
+        """Raise DatabaseUnavailable unless the database answers and its schema is this revision or newer.
+
+        Revisions are numbered, and migrations only expand, so a newer schema serves older code.
+        """
+        found = self._read_revision()
+        if found < self.expected:
+            raise DatabaseUnavailable(
+                f"The schema is at revision {found or 'none'}, and {self.expected} is needed."
+            )
+
+    def _read_revision(self) -> str:
+        with self._database.transaction() as connection:
+            if not self.expected or not inspect(connection).has_table("alembic_version"):
+                connection.execute(text("SELECT 1"))
+                return ""
+            return connection.execute(text("SELECT version_num FROM alembic_version")).scalar() or ""
+
+
+def read_head(migrations: Path) -> str:
+    """Return the newest revision in the folder, or "" if the service has no schema yet.
+
+    Revisions are numbered (`0001_users.py`), so that this needs no Alembic in a running service.
+    """
+    return max((file.name.partition("_")[0] for file in migrations.glob("versions/[0-9]*.py")), default="")

@@ -1,0 +1,48 @@
+"""How every service is served: one worker, 16 threads; more cores means more replicas.
+
+    gunicorn -c python:shared.gunicorn_conf
+
+SERVICE names the service, PORT where it listens (5000 when it runs alone, as in the tutorial).
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from gunicorn.arbiter import Arbiter
+from gunicorn.workers.base import Worker
+
+from shared.service import package_of
+
+wsgi_app = f"{package_of(os.environ.get('SERVICE', ''))}.app:create_app()"
+bind = f"0.0.0.0:{os.environ.get('PORT') or '5000'}"
+workers = 1
+threads = 16
+worker_class = "gthread"
+
+# Longer than nginx keeps an idle connection (60 s), so that it is nginx that closes it, and never
+# this side just when a request is on its way.
+keepalive = 75
+worker_connections = 1000
+backlog = 512
+
+# What is being answered at SIGTERM is finished, inside the 10 s that the engine waits.
+graceful_timeout = 8
+timeout = 30
+
+# A worker's heartbeat is a file: in memory where there is such a place, and nothing under a home folder.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+control_socket_disable = True
+
+# The service writes its own access records, as JSON.
+accesslog = None
+errorlog = "-"
+loglevel = "warning"
+forwarded_allow_ips = ""
+
+
+def worker_exit(_server: Arbiter, worker: Worker) -> None:
+    """Let the application go in good order, once the last request is answered."""
+    app: Any = worker.app.callable
+    if app is not None:
+        app.close()

@@ -1,0 +1,103 @@
+"""What a service says of itself: `/`, `/healthz`, `/readyz` and `/metrics`."""
+
+from collections.abc import Callable, Mapping
+
+from apiflask import APIBlueprint
+from flask import Response
+from pydantic import BaseModel
+
+from shared import __version__
+from shared.errors import Problem, Unavailable
+from shared.metrics import CONTENT_TYPE, Metrics
+from shared.settings import ServiceSettings
+
+Check = Callable[[], None]
+
+
+class Index(BaseModel):
+    """A service's front page."""
+
+    service: str
+    version: str
+    documents: dict[str, str]
+
+
+class Health(BaseModel):
+    """That the process works, and which one it is."""
+
+    status: str
+    service: str
+    instance: str
+    version: str
+
+
+class Readiness(Health):
+    """Whether the service can do its job now; `problems` has a sentence for each check that failed."""
+
+    problems: dict[str, str]
+
+
+class Starting(Unavailable):
+    """The service has not reached all that it needs yet."""
+
+    code = "starting"
+
+
+class NotReady(Unavailable):
+    """The service works and cannot do its job just now; `problems` says why."""
+
+    code = "not_ready"
+    detail = "The service cannot do its job just now; see problems."
+
+
+def health_routes(settings: ServiceSettings, checks: Mapping[str, Check], metrics: Metrics) -> APIBlueprint:
+    """Return the routes. A check raises a Problem that says what is the matter."""
+    routes = APIBlueprint("health", __name__, tag="health")
+    about = {"service": settings.service, "instance": settings.instance, "version": __version__}
+    reached: set[str] = set()
+
+    def find_problems(names: set[str]) -> dict[str, str]:
+        problems = {}
+        for name in sorted(names):
+            try:
+                checks[name]()
+                reached.add(name)
+            except Problem as problem:
+                problems[name] = problem.detail
+        return problems
+
+    @routes.get("/")
+    @routes.output(Index)
+    def show_index() -> Index:
+        """Say which service this is and where its document stands."""
+        name = settings.service.removesuffix("-service")
+        return Index(
+            service=settings.service,
+            version=__version__,
+            documents={"openapi": f"/docs/{name}.json", "health": f"/healthz/{settings.service}"},
+        )
+
+    @routes.get("/healthz")
+    @routes.output(Health)
+    def show_health() -> Health:
+        """Say that the process works: once everything it needs was reached, and from then on."""
+        problems = find_problems(set(checks) - reached)
+        if problems:
+            raise Starting(" ".join(problems.values()))
+        return Health(status="ok", **about)
+
+    @routes.get("/readyz")
+    @routes.output(Readiness)
+    def show_readiness() -> Readiness:
+        """Say whether the service can do its job now, with reasons if it cannot."""
+        problems = find_problems(set(checks))
+        if problems:
+            raise NotReady(problems=problems)
+        return Readiness(status="ready", problems={}, **about)
+
+    @routes.get("/metrics")
+    @routes.doc(hide=True)
+    def show_metrics() -> Response:
+        return Response(metrics.render(), content_type=CONTENT_TYPE)
+
+    return routes

@@ -1,0 +1,104 @@
+"""A client of auth's JSON Web Key Set (RFC 7517) that outlives auth's absence."""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
+from shared.errors import KeysUnavailable, ServiceUnreachable
+from shared.http import HttpClient
+from shared.tokens import ALGORITHM
+
+log = logging.getLogger(__name__)
+
+REFRESH_AFTER = 30.0  # Seconds after which the copy is fetched anew.
+COOL_DOWN = 2.0  # Seconds between two fetches, whatever asks for them: failures, unknown key ids.
+MAX_AGE = 15 * 60.0  # Seconds for which a copy is good while auth is away.
+
+
+@dataclass(frozen=True)
+class _Copy:
+    keys: dict[str, EllipticCurvePublicKey]
+    fetched_at: float
+
+
+class JwksClient:
+    """The keys of `url`, fetched when needed, by one thread at a time, stale if auth is away."""
+
+    def __init__(self, base_url: str, path: str = "/.well-known/jwks.json") -> None:
+        self._http = HttpClient(base_url, timeout=(1.0, 2.0))
+        self._path = path
+        self._fetching = threading.Lock()
+        self._copy: _Copy | None = None
+        self._tried_at = float("-inf")
+
+    def find_key(self, kid: str) -> EllipticCurvePublicKey | None:
+        """Return the key, fetching the set first if the copy is old or does not have it.
+
+        Raises KeysUnavailable while there is no copy, or none younger than 15 minutes.
+        """
+        copy = self._copy
+        if copy is None or kid not in copy.keys or time.monotonic() - copy.fetched_at > REFRESH_AFTER:
+            self._refresh(wait=copy is None or kid not in copy.keys)
+        return self._current_keys().get(kid)
+
+    def check(self) -> None:
+        """Raise KeysUnavailable unless a usable copy is here, fetching one if need be."""
+        if self._copy is None:
+            self._refresh(wait=True)
+        self._current_keys()
+
+    def _current_keys(self) -> dict[str, EllipticCurvePublicKey]:
+        copy = self._copy
+        if copy is None or time.monotonic() - copy.fetched_at > MAX_AGE:
+            raise KeysUnavailable
+        return copy.keys
+
+    def _refresh(self, *, wait: bool) -> None:
+        asked_at = time.monotonic()
+        if not self._fetching.acquire(blocking=wait):
+            return
+        try:
+            # Whoever waited for another's fetch has its answer, and nobody asks before the cool-down ends.
+            if self._tried_at > asked_at or time.monotonic() - self._tried_at < COOL_DOWN:
+                return
+            try:
+                self._copy = _Copy(self._fetch(), time.monotonic())
+            except (ServiceUnreachable, ValueError) as error:
+                log.warning("The key set could not be fetched: %s", error)
+            finally:
+                self._tried_at = time.monotonic()
+        finally:
+            self._fetching.release()
+
+    def _fetch(self) -> dict[str, EllipticCurvePublicKey]:
+        response = self._http.request("GET", self._path)
+        if response.status_code != 200:
+            raise ValueError(f"it answered {response.status_code}")
+        document = response.json()
+        keys = read_key_set(document)
+        if not keys:
+            raise ValueError("it has no key that we can use")
+        return keys
+
+
+def read_key_set(document: Any) -> dict[str, EllipticCurvePublicKey]:
+    """Return the ES256 signing keys of a key set by key id; others are passed over (RFC 7517, section 5)."""
+    entries = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(entries, list):
+        raise ValueError("it is not a key set")
+    keys: dict[str, EllipticCurvePublicKey] = {}
+    for entry in entries:
+        if not isinstance(entry, dict) or entry.get("alg", ALGORITHM) != ALGORITHM:
+            continue
+        try:
+            key = jwt.PyJWK.from_dict(entry, algorithm=ALGORITHM)
+        except jwt.PyJWTError:
+            continue
+        if key.key_id and isinstance(key.key, EllipticCurvePublicKey):
+            keys[key.key_id] = key.key
+    return keys

@@ -1,0 +1,44 @@
+"""Bring a service's database up to date: `SERVICE=catalog-service python -m shared.migrate`."""
+
+from pathlib import Path
+
+from alembic import command, context
+from alembic.config import Config
+from sqlalchemy import Connection, text
+
+from shared.database import Database, connect
+from shared.service import migrations_of
+from shared.settings import ServiceSettings, read_settings
+
+ADVISORY_LOCK = 5_714_001  # One number, in each service's own database: one migration at a time.
+
+
+def upgrade(database: Database, migrations: Path) -> None:
+    """Apply what is missing, in one transaction and under a lock, so that replicas cannot collide."""
+    config = Config()
+    # Alembic reads its options through configparser, to which a percent sign is special.
+    config.set_main_option("script_location", str(migrations).replace("%", "%%"))
+    with database.transaction() as connection:
+        # The role's time limits are for requests; a migration may take as long as it needs.
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+        connection.execute(text("SET LOCAL lock_timeout = '60s'"))
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": ADVISORY_LOCK})
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def run_migrations() -> None:
+    """Run inside Alembic: every service's `migrations/env.py` is a call of this."""
+    connection: Connection = context.config.attributes["connection"]
+    context.configure(connection=connection)
+    context.run_migrations()
+
+
+def main() -> None:
+    """Migrate the database of the service that SERVICE names."""
+    settings = read_settings(ServiceSettings)
+    upgrade(connect(settings), migrations_of(settings.service))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""Lists in pages: a limit, and an opaque cursor that says where the next page begins."""
+
+import base64
+import binascii
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.errors import ValidationFailed
+
+
+class PageQuery(BaseModel):
+    """How much of a list is wanted, and from where on; a parameter that is not known is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(default=30, ge=1, le=100)
+    cursor: str | None = Field(default=None, max_length=500, description="`next` of the page before.")
+
+
+def encode_cursor(position: Any) -> str:
+    """Return a cursor that stands for a position, which is anything that JSON can say."""
+    return base64.urlsafe_b64encode(json.dumps(position, separators=(",", ":")).encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str) -> Any:
+    """Return the position that a cursor stands for; raise ValidationFailed if it is not one of ours."""
+    try:
+        return json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError) as error:
+        raise bad_cursor() from error
+
+
+def bad_cursor() -> ValidationFailed:
+    """Return the refusal of a cursor that this list did not hand out."""
+    detail = "It is not a cursor of this list; pass on `next` as it came."
+    return ValidationFailed(errors=[{"location": "query", "field": "cursor", "detail": detail}])

@@ -1,0 +1,63 @@
+"""Calls between our services: each carries the request on, and proves which service makes it."""
+
+import threading
+import time
+from typing import Any
+
+from shared import context
+from shared.errors import ServiceUnreachable
+from shared.http import HttpClient
+
+RENEW_BEFORE = 60.0  # Seconds before its end at which a token is renewed.
+
+
+class ServiceTokens:
+    """A service's own access token, by OAuth 2.0 client credentials (RFC 6749, section 4.4).
+
+    It is fetched when first needed and kept until shortly before it ends.
+    """
+
+    def __init__(self, auth_url: str, client_id: str, client_secret: str) -> None:
+        self._http = HttpClient(auth_url, timeout=(1.0, 3.0))
+        self._credentials = (client_id, client_secret)
+        self._lock = threading.Lock()
+        self._token = ""
+        self._good_until = 0.0
+
+    def current(self) -> str:
+        """Return a token that is good for a while yet; raise ServiceUnreachable if none can be had."""
+        with self._lock:
+            if time.monotonic() >= self._good_until:
+                self._renew()
+            return self._token
+
+    def _renew(self) -> None:
+        response = self._http.request(
+            "POST", "/auth/token", data={"grant_type": "client_credentials"}, auth=self._credentials
+        )
+        try:
+            answer = response.json()
+            token, lifetime = answer["access_token"], float(answer["expires_in"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ServiceUnreachable("This service could not prove itself to auth just now.") from error
+        self._token = token
+        self._good_until = time.monotonic() + max(lifetime - RENEW_BEFORE, lifetime / 2)
+
+
+class ServiceClient(HttpClient):
+    """The base of a client class for another service of ours."""
+
+    def __init__(self, base_url: str, tokens: ServiceTokens, **options: Any) -> None:
+        super().__init__(base_url, **options)
+        self._tokens = tokens
+
+    def onward_headers(self) -> dict[str, str]:
+        """Return the service's own token, the request id and trace, and the caller's token while it lives."""
+        headers = {"X-Service-Authorization": f"Bearer {self._tokens.current()}"}
+        work = context.current()
+        if work:
+            headers["X-Request-ID"] = work.request_id
+            headers["traceparent"] = work.trace.traceparent
+            if work.caller and work.caller.expires_at > time.time():
+                headers["Authorization"] = f"Bearer {work.caller.token}"
+        return headers

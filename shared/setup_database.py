@@ -1,0 +1,82 @@
+"""Make a role, a password and a database for each service; safe to repeat at every start.
+
+    SERVER_URL=postgresql://postgres@localhost/postgres SECRETS=FOLDER \\
+        python -m shared.setup_database auth-service catalog-service …
+
+FOLDER holds `superuser-password` and a `SERVICE-password` for each service.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from shared.service import package_of
+
+PATIENCE = 60.0  # Seconds to wait for a server that is starting.
+# A request's statement ends before its caller gives up, and a forgotten transaction does not hold its locks.
+LIMITS = {"statement_timeout": "15s", "lock_timeout": "10s", "idle_in_transaction_session_timeout": "30s"}
+
+
+def setup_database(server_url: str, secrets: Path, services: list[str]) -> None:
+    """Bring the server to the state in which each service can open its own database and no other."""
+    with _connect(server_url, _read(secrets / "superuser-password")) as server:
+        # Two stacks on one server would otherwise meet in the middle of this.
+        server.execute("SELECT pg_advisory_lock(5714000)")
+        server.execute("REVOKE CONNECT ON DATABASE postgres FROM PUBLIC")
+        for service in services:
+            _setup_service(server, package_of(service), _read(secrets / f"{service}-password"))
+
+
+def _setup_service(server: psycopg.Connection[tuple[object, ...]], name: str, password: str) -> None:
+    role = sql.Identifier(name)
+    if not server.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name]).fetchone():
+        server.execute(sql.SQL("CREATE ROLE {} LOGIN").format(role))
+    server.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, sql.Literal(password)))
+    for setting, value in LIMITS.items():
+        server.execute(
+            sql.SQL("ALTER ROLE {} SET {} = {}").format(role, sql.Identifier(setting), sql.Literal(value))
+        )
+    if not server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+        # The same order of characters on every machine: sorting and cursors depend on it.
+        server.execute(
+            sql.SQL(
+                "CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER builtin"
+                " BUILTIN_LOCALE 'C.UTF-8' LC_COLLATE 'C' LC_CTYPE 'C'"
+            ).format(role, role)
+        )
+    server.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(role))
+
+
+def _connect(server_url: str, password: str) -> psycopg.Connection[tuple[object, ...]]:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return psycopg.connect(server_url, password=password, autocommit=True, connect_timeout=5)
+        except psycopg.OperationalError as error:
+            if "password authentication failed" in str(error):
+                sys.exit("The superuser's password does not fit the data: one was deleted, the other kept.")
+            if time.monotonic() > deadline:
+                sys.exit(f"The database server did not answer within {PATIENCE:.0f} s: {error}")
+            time.sleep(0.2)
+
+
+def _read(file: Path) -> str:
+    return file.read_text(encoding="utf-8").strip()
+
+
+def main() -> None:
+    """Read the server and the secrets from the environment, the services from the command line."""
+    missing = [name for name in ("SERVER_URL", "SECRETS") if not os.environ.get(name)]
+    if missing or len(sys.argv) < 2:
+        sys.exit(
+            f"usage: SERVER_URL=… SECRETS=FOLDER python -m shared.setup_database SERVICE … {missing or ''}"
+        )
+    setup_database(os.environ["SERVER_URL"], Path(os.environ["SECRETS"]), sys.argv[1:])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Fakes that the tests of several services use."""
+
+import json
+import secrets
+import time
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
+
+from shared.errors import KeysUnavailable
+from shared.tokens import ALGORITHM, AUDIENCE, TYPE
+
+ISSUER = "http://localhost:8080"
+
+
+class FakeAuth:
+    """An auth-service in memory: it signs tokens, and is the `KeySource` that verifies them."""
+
+    def __init__(self) -> None:
+        self.kid = secrets.token_urlsafe(8)
+        self.private_key = ec.generate_private_key(ec.SECP256R1())
+        self.is_away = False
+
+    def find_key(self, kid: str) -> ec.EllipticCurvePublicKey | None:
+        """Return the only key there is."""
+        self.check()
+        return self.private_key.public_key() if kid == self.kid else None
+
+    def check(self) -> None:
+        """Raise KeysUnavailable while auth is away."""
+        if self.is_away:
+            raise KeysUnavailable
+
+    def key_set(self) -> dict[str, Any]:
+        """Return the public key as a JSON Web Key Set."""
+        jwk = json.loads(ECAlgorithm.to_jwk(self.private_key.public_key()))
+        return {"keys": [{**jwk, "kid": self.kid, "use": "sig", "alg": ALGORITHM}]}
+
+    def token(self, *, header: dict[str, Any] | None = None, key: Any = None, **changed: Any) -> str:
+        """Return a customer's token; a claim that is changed to None is left out."""
+        now = int(time.time())
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": "somebody",
+            "exp": now + 900,
+            "iat": now,
+            "jti": secrets.token_urlsafe(8),
+            "sid": secrets.token_urlsafe(8),
+            "role": "customer",
+            "scope": "",
+            "client_id": "shop",
+            **changed,
+        }
+        return jwt.encode(
+            {name: value for name, value in claims.items() if value is not None},
+            key or self.private_key,
+            algorithm=(header or {}).get("alg", ALGORITHM),
+            headers={"typ": TYPE, "kid": self.kid, **(header or {})},
+        )
+
+    def bearer(self, **changed: Any) -> dict[str, str]:
+        """Return the header that carries such a token."""
+        return {"Authorization": f"Bearer {self.token(**changed)}"}
+
+    def service_bearer(self, client_id: str) -> dict[str, str]:
+        """Return the header by which a service of ours proves itself."""
+        token = self.token(sub=client_id, role="service", client_id=client_id)
+        return {"X-Service-Authorization": f"Bearer {token}"}

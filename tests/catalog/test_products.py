@@ -1,0 +1,103 @@
+"""The list of products and one product, from the bundled sample catalogue."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from catalog.sources import SAMPLE
+from tests.waiting import wait_for
+
+PRODUCT_FIELDS = [
+    "id",
+    "sku",
+    "title",
+    "brand",
+    "category",
+    "price",
+    "unit_amount",
+    "currency",
+    "description",
+    "rating",
+    "stock",
+    "images",
+    "version",
+    "updated_at",
+]
+
+
+@pytest.fixture
+def get(start_catalog, auth):
+    client = start_catalog().test_client()
+
+    def get(path, **headers):
+        return client.get(path, headers={**auth.bearer(), **headers})
+
+    wait_for(lambda: get("/products").status_code == 200)
+    return get
+
+
+def test_the_list_has_the_tutorials_shape_and_every_field_of_the_design(get):
+    answer = get("/products")
+    first = answer.json["data"][0]
+    sample = json.loads(Path(SAMPLE).read_text())[0]
+    assert list(first) == PRODUCT_FIELDS
+    assert {name: first[name] for name in ("id", "title", "brand", "price", "description")} == {
+        name: sample[name] for name in ("id", "title", "brand", "price", "description")
+    }
+    assert first["unit_amount"] == round(sample["price"] * 100)
+    assert first["currency"] == "USD"
+    assert answer.headers["Cache-Control"] == "private, no-cache"
+
+
+def test_all_pages_together_have_every_product_once_and_in_order(get):
+    ids, path = [], "/products?limit=50"
+    while path:
+        page = get(path).json
+        ids += [product["id"] for product in page["data"]]
+        path = page["next"] and f"/products?limit=50&cursor={page['next']}"
+    assert ids == list(range(1, 121))
+
+
+def test_thirty_products_make_a_page_unless_asked_otherwise(get):
+    assert len(get("/products").json["data"]) == 30
+    last = get("/products?limit=100").json["next"]
+    assert len(get(f"/products?limit=100&cursor={last}").json["data"]) == 20
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=101", "limit=many", "cursor=nonsense", "cursor=LTE", "colour=red"]
+)
+def test_a_query_that_does_not_fit_is_refused_by_field(get, query):
+    answer = get(f"/products?{query}")
+    assert answer.status_code == 422
+    assert answer.json["errors"][0]["field"] == query.partition("=")[0]
+
+
+def test_one_product_is_the_same_as_in_the_list(get):
+    listed = get("/products").json["data"][4]
+    assert get(f"/products/{listed['id']}").json == listed
+
+
+@pytest.mark.parametrize("path", ["/products/121", "/products/0", f"/products/{10**30}"])
+def test_a_product_that_is_not_there_is_404(get, path):
+    answer = get(path)
+    assert answer.status_code == 404
+    assert answer.json["code"] == "product_not_found"
+
+
+def test_a_second_replica_does_not_load_the_sample_again(get, start_catalog, auth):
+    versions = [product["version"] for product in get("/products").json["data"]]
+    other = start_catalog().test_client()
+    answer = wait_for(lambda: other.get("/products", headers=auth.bearer()))
+    assert [product["version"] for product in answer.json["data"]] == versions == [1] * 30
+
+
+def test_yen_have_no_minor_unit(start_catalog, auth):
+    client = start_catalog(currency="JPY").test_client()
+    answer = wait_for(
+        lambda: (found := client.get("/products", headers=auth.bearer())).status_code == 200 and found
+    )
+    first = answer.json["data"][0]
+    assert first["currency"] == "JPY"
+    assert first["price"] == first["unit_amount"]

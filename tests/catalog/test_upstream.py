@@ -1,0 +1,140 @@
+"""A real product source, copied page by page over HTTP."""
+
+from decimal import Decimal
+
+import pytest
+
+from catalog.domain import to_minor_units
+from tests.waiting import wait_for
+
+
+def make_product(number: int, **changes):
+    return {
+        "id": number,
+        "title": f"Thing {number}",
+        "price": 9.99,
+        "brand": "Acme",
+        "description": "A thing.",
+    } | changes
+
+
+@pytest.fixture
+def get(start_catalog, auth, upstream):
+    client = start_catalog(
+        catalog_upstream_url=upstream.url, catalog_upstream_token="their token", catalog_sync_seconds=1
+    ).test_client()
+    return lambda path="/products": client.get(path, headers=auth.bearer())
+
+
+def read_titles(get):
+    answer = get("/products?limit=100")
+    return [product["title"] for product in answer.json["data"]] if answer.status_code == 200 else []
+
+
+def test_it_is_copied_page_by_page_with_its_own_token(upstream, get):
+    upstream.products = [make_product(number) for number in range(1, 251)]
+    wait_for(lambda: get().status_code == 200)
+    assert get("/products/250").json["title"] == "Thing 250"
+    asked = [path for _method, path, _headers, _body in upstream.server.requests]
+    assert asked[:3] == [f"/products?limit=100&skip={skip}" for skip in (0, 100, 200)]
+    headers = upstream.server.requests[0][2]
+    assert headers["Authorization"] == "Bearer their token"
+    assert not {"X-Service-Authorization", "X-Request-ID", "traceparent", "Cookie"} & set(headers)
+
+
+def test_a_product_without_a_brand_is_kept_without_one(upstream, get):
+    without = make_product(1)
+    del without["brand"]
+    upstream.products = [without, make_product(2, brand=None), make_product(3, brand=" ")]
+    wait_for(lambda: get().status_code == 200)
+    assert [product["brand"] for product in get().json["data"]] == [None, None, None]
+
+
+def test_a_product_that_is_none_is_passed_over_and_the_others_are_kept(upstream, get):
+    upstream.products = [
+        make_product(1),
+        make_product(2, price=-1),
+        "nonsense",
+        make_product(4, id="x"),
+        make_product(5),
+    ]
+    wait_for(lambda: get().status_code == 200)
+    assert read_titles(get) == ["Thing 1", "Thing 5"]
+
+
+def test_what_changes_there_changes_here_and_what_stays_keeps_its_version(upstream, get):
+    upstream.products = [make_product(1), make_product(2), make_product(3)]
+    wait_for(lambda: get().status_code == 200)
+    upstream.products = [make_product(1), make_product(2, title="Renamed"), make_product(4)]
+    wait_for(lambda: read_titles(get) == ["Thing 1", "Renamed", "Thing 4"])
+    assert [product["version"] for product in get().json["data"]] == [1, 2, 1]
+    assert get("/products/3").status_code == 404
+
+
+def test_an_empty_upstream_is_an_empty_catalogue(upstream, get):
+    answer = wait_for(lambda: (found := get()).status_code != 503 and found)
+    assert answer.status_code == 204
+    assert answer.data == b""
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"), [(500, 500), (503, 503), (404, 404), (429, 429), (401, 502), (403, 502), (302, 502)]
+)
+def test_with_no_copy_its_error_is_passed_on_with_its_message(upstream, get, theirs, ours):
+    upstream.failure = (theirs, b'{"message": "Our shelves are being painted"}')
+    answer = wait_for(lambda: (found := get()).json["code"] != "catalogue_loading" and found)
+    assert answer.status_code == ours
+    assert answer.json["error"] == "Our shelves are being painted"
+    assert answer.json["code"] == "upstream_failed"
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"products": 3}'])
+def test_an_answer_in_another_shape_is_a_bad_gateway(upstream, get, body):
+    upstream.failure = (200, body)
+    answer = wait_for(lambda: (found := get()).json["code"] != "catalogue_loading" and found)
+    assert answer.status_code == 502
+
+
+def test_while_it_fails_the_last_copy_is_served_and_it_recovers_by_itself(upstream, get):
+    upstream.products = [make_product(1)]
+    wait_for(lambda: get().status_code == 200)
+    upstream.failure = (500, b"{}")
+    asked = len(upstream.server.requests)
+    wait_for(lambda: len(upstream.server.requests) > asked + 1)
+    assert read_titles(get) == ["Thing 1"]
+    upstream.products, upstream.failure = [make_product(1, title="Back")], None
+    wait_for(lambda: read_titles(get) == ["Back"])
+
+
+def test_an_upstream_that_is_not_there_is_a_bad_gateway(start_catalog, auth, upstream):
+    upstream.server.close()
+    client = start_catalog(catalog_upstream_url=upstream.url).test_client()
+
+    def ask():
+        found = client.get("/products", headers=auth.bearer())
+        return found.json["code"] != "catalogue_loading" and found
+
+    answer = wait_for(ask)
+    assert answer.status_code == 502
+    assert answer.json["error"] == "The product source does not answer."
+
+
+def test_what_was_copied_from_another_source_is_not_served_as_this_ones(start_catalog, auth, upstream):
+    sample = start_catalog()
+    client = sample.test_client()
+    wait_for(lambda: client.get("/products", headers=auth.bearer()).status_code == 200)
+    sample.close()
+    upstream.failure = (500, b'{"message": "down"}')
+    client = start_catalog(catalog_upstream_url=upstream.url).test_client()
+    answer = wait_for(
+        lambda: (found := client.get("/products", headers=auth.bearer())).status_code == 500 and found
+    )
+    assert answer.json["error"] == "down"
+
+
+@pytest.mark.parametrize(
+    ("price", "currency", "minor"),
+    [("9.99", "USD", 999), ("0.005", "USD", 1), ("1500", "JPY", 1500), ("0", "EUR", 0)],
+)
+def test_prices_become_integers_in_minor_units(price, currency, minor):
+    assert to_minor_units(Decimal(price), currency) == minor

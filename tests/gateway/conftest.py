@@ -1,0 +1,34 @@
+"""One gateway in front of five services, shared by the tests that leave it as it is."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.gateway import find_nginx
+from tests.gateway.harness import Gateway, Upstream, run_gateway, run_services
+
+
+@pytest.fixture(scope="session")
+def nginx() -> str:
+    """Return the nginx that `make run` would take."""
+    return find_nginx()
+
+
+@pytest.fixture(scope="session")
+def upstreams() -> Iterator[dict[str, Upstream]]:
+    """Return the five services."""
+    with run_services() as upstreams:
+        yield upstreams
+
+
+@pytest.fixture(scope="session")
+def gateway(
+    nginx: str, upstreams: dict[str, Upstream], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
+    """Return the gateway in front of them, run from a path with spaces."""
+    folder: Path = tmp_path_factory.mktemp("a gateway")
+    servers = {name: upstream.address for name, upstream in upstreams.items()}
+    with run_gateway(nginx, folder, servers) as gateway:
+        gateway.upstreams = upstreams
+        yield gateway

@@ -1,0 +1,216 @@
+"""The real nginx with the real configuration, in front of small servers that tell what they were asked."""
+
+import http.client
+import json
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from local.gateway import command, environment, render
+from local.processes import wait_until
+
+SERVICES = ("auth", "catalog", "orders", "payments", "logs")
+GATEWAY = Path(__file__).parents[2] / "gateway"
+PATIENCE = 10.0  # Seconds to wait for what should take milliseconds.
+
+
+@dataclass
+class Seen:
+    """A request as a service got it."""
+
+    service: str
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: str
+
+
+class Upstream:
+    """A service that answers what it was asked, as JSON, and remembers it.
+
+    A path that ends in `/silence` is answered only after `release` was set, and one that ends in
+    `/refusal` with the service's own 404.
+    """
+
+    def __init__(self, service: str) -> None:
+        self.service = service
+        self.seen: list[Seen] = []
+        self.release = threading.Event()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self._server.server_port}"
+
+    def stop(self) -> None:
+        """Close the port, so that the next connection to it is refused."""
+        self.release.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        upstream = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            # With the header and the body in one write, Nagle's algorithm has nothing to hold back.
+            wbufsize = -1
+
+            def handle_any(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+                # Joined as WSGI joins them, so that a second copy of a header cannot hide.
+                headers = {name.lower(): ",".join(self.headers.get_all(name, [])) for name in self.headers}
+                seen = Seen(upstream.service, self.command, self.path, headers, body)
+                upstream.seen.append(seen)
+                if self.path.endswith("/silence"):
+                    upstream.release.wait(PATIENCE)
+                refuse = self.path.endswith("/refusal")
+                answer = {"code": "own_refusal"} if refuse else vars(seen)
+                payload = json.dumps(answer).encode()
+                self.send_response(404 if refuse else 200)
+                self.send_header("Content-Type", "application/problem+json" if refuse else "application/json")
+                self.send_header("Content-Length", str(len(payload)))
+                self.send_header("X-Request-ID", "the-services-own")
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(payload)
+
+            do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = handle_any  # noqa: N815
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Say nothing; the tests read `seen`."""
+
+        return Handler
+
+
+@dataclass
+class Answer:
+    """What came back, with header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Gateway:
+    """A running nginx."""
+
+    port: int
+    log: Path
+    upstreams: Mapping[str, Upstream] = field(default_factory=dict)
+
+    def call(
+        self,
+        path: str,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        body: str | None = None,
+    ) -> Answer:
+        """Send one request on a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        try:
+            connection.request(method, path, body=body, headers=dict(headers or {}))
+            return _read(connection.getresponse())
+        finally:
+            connection.close()
+
+    def send(self, text: str) -> Answer:
+        """Send these very bytes, which no well-behaved client would."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as connection:
+            connection.sendall(text.encode("latin-1"))
+            response = http.client.HTTPResponse(connection, method="GET")
+            response.begin()
+            return _read(response)
+
+    def record(self, request_id: str) -> dict[str, Any]:
+        """Return the access record of a call; it is written a moment after the answer."""
+        assert wait_until(lambda: bool(self._records(request_id)), PATIENCE), (
+            "There is no record of that call."
+        )
+        return self._records(request_id)[0]
+
+    def _records(self, request_id: str) -> list[dict[str, Any]]:
+        lines = [line for line in self.log.read_text().splitlines() if line.endswith("}}")]
+        records = [json.loads(line) for line in lines if line.startswith('{"time"')]
+        return [record for record in records if record["request_id"] == request_id]
+
+
+def _read(response: http.client.HTTPResponse) -> Answer:
+    headers: dict[str, str] = {}
+    for name, value in response.getheaders():
+        headers[name.lower()] = f"{headers[name.lower()]}, {value}" if name.lower() in headers else value
+    return Answer(response.status, headers, response.read())
+
+
+@contextmanager
+def run_services() -> Iterator[dict[str, Upstream]]:
+    """Start a server in the place of each service."""
+    upstreams = {name: Upstream(name) for name in SERVICES}
+    try:
+        yield upstreams
+    finally:
+        for upstream in upstreams.values():
+            upstream.stop()
+
+
+@contextmanager
+def run_gateway(
+    nginx: str, folder: Path, servers: Mapping[str, str], home: Path = GATEWAY
+) -> Iterator[Gateway]:
+    """Start nginx in `folder`; `servers` has the addresses of each service, separated by spaces."""
+    state, log, port = folder / "state", folder / "log", free_port()
+    state.mkdir(parents=True)
+    variables = {
+        "GATEWAY_LISTEN": f"127.0.0.1:{port}",
+        "GATEWAY_RESOLVER": "127.0.0.1",
+        "GATEWAY_HOME": str(home),
+        "GATEWAY_STATE": str(state),
+        **{f"GATEWAY_{name.upper()}_SERVERS": _server_lines(servers[name]) for name in SERVICES},
+    }
+    render(home / "templates", state, variables)
+    line = command(nginx, state, "-g", "daemon off;")
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            line, env=environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+    try:
+        wait_until(lambda: process.poll() is not None or _accepts(port), PATIENCE)
+        assert process.poll() is None, f"nginx did not start:\n{log.read_text()}"
+        yield Gateway(port, log)
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _server_lines(addresses: str) -> str:
+    return " ".join(f"server {address} max_fails=0;" for address in addresses.split())
+
+
+def _accepts(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,167 @@
+"""The gateway's own refusals, and what it does when a service does not answer."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.gateway.harness import GATEWAY, SERVICES, Answer, Gateway, Upstream, free_port, run_gateway
+
+FIELDS = {"type", "title", "status", "detail", "code", "error", "request_id"}
+END = "Host: localhost\r\nConnection: close\r\n\r\n"
+
+REFUSALS = [
+    ("a broken request line", f"GET /products HTTP/1.x\r\n{END}", 400),
+    ("no host", "GET /products HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
+    ("two hosts", f"GET /products HTTP/1.1\r\nHost: a\r\n{END}", 400),
+    ("two lengths", f"POST /auth HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n{END}", 400),
+    (
+        "a length and chunks",
+        f"POST /auth HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n{END}",
+        400,
+    ),
+    ("too many headers", "GET /auth HTTP/1.1\r\n" + "".join(f"H{n}: 1\r\n" for n in range(100)) + END, 431),
+    ("an unknown path", f"GET /nowhere HTTP/1.1\r\n{END}", 404),
+    ("writing to the page", f"POST / HTTP/1.1\r\nContent-Length: 0\r\n{END}", 405),
+    ("writing to an asset", f"DELETE /assets/style.css HTTP/1.1\r\n{END}", 405),
+    ("TRACE", f"TRACE /products HTTP/1.1\r\n{END}", 405),
+    ("a large body", f"POST /auth HTTP/1.1\r\nContent-Length: 1048577\r\n{END}", 413),
+    ("a long address", f"GET /products?q={'x' * 9000} HTTP/1.1\r\n{END}", 414),
+    ("a long header", f"GET /products HTTP/1.1\r\nCookie: {'x' * 9000}\r\n{END}", 431),
+    ("an unknown transfer encoding", f"POST /auth HTTP/1.1\r\nTransfer-Encoding: gzip\r\n{END}", 501),
+]
+
+
+def _assert_is_problem(answer: Answer, status: int) -> None:
+    assert answer.status == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["cache-control"] == "no-store"
+    body = answer.json
+    assert set(body) == FIELDS
+    assert body["status"] == status
+    assert body["error"] == body["detail"]
+    assert body["request_id"] == answer.headers["x-request-id"]
+    assert ("retry-after" in answer.headers) == (status in {502, 503, 504})
+
+
+@pytest.mark.parametrize(
+    ("text", "status"), [case[1:] for case in REFUSALS], ids=[case[0] for case in REFUSALS]
+)
+def test_each_refusal_is_a_problem_with_its_status_and_request_id(
+    gateway: Gateway, text: str, status: int
+) -> None:
+    counts = [len(upstream.seen) for upstream in gateway.upstreams.values()]
+    _assert_is_problem(gateway.send(text), status)
+    assert [len(upstream.seen) for upstream in gateway.upstreams.values()] == counts
+
+
+def test_a_refused_method_is_told_which_are_taken(gateway: Gateway) -> None:
+    assert gateway.call("/", "POST").headers["allow"] == "GET, HEAD"
+
+
+def test_a_refusal_keeps_the_caller_s_request_id_and_repeats_nothing_else(gateway: Gateway) -> None:
+    answer = gateway.call("/nowhere/<b>", headers={"X-Request-ID": "mine"})
+    assert answer.json["request_id"] == "mine"
+    assert b"<b>" not in answer.body
+
+
+def test_a_refusal_of_head_has_no_body(gateway: Gateway) -> None:
+    answer = gateway.call("/nowhere", "HEAD")
+    assert (answer.status, answer.body) == (404, b"")
+
+
+def test_a_body_and_an_address_just_below_the_limits_pass(gateway: Gateway) -> None:
+    assert gateway.call("/auth", "POST", body="x" * 1024 * 1024).status == 200
+    assert gateway.call(f"/products?q={'x' * 8000}").status == 200
+
+
+def test_a_service_s_own_error_passes_through_as_it_is(gateway: Gateway) -> None:
+    answer = gateway.call("/products/refusal")
+    assert (answer.status, answer.json) == (404, {"code": "own_refusal"})
+
+
+@pytest.fixture
+def down(nginx: str, tmp_path: Path) -> Iterator[Gateway]:
+    """Return a gateway whose services are all away."""
+    servers = {name: f"127.0.0.1:{free_port()}" for name in SERVICES}
+    with run_gateway(nginx, tmp_path / "gateway", servers) as gateway:
+        yield gateway
+
+
+def test_a_service_that_is_away_is_a_502_to_be_tried_again(down: Gateway) -> None:
+    for path in ("/products", "/auth", "/healthz/logs-service", "/docs/orders.json"):
+        _assert_is_problem(down.call(path), 502)
+    _assert_is_problem(down.call("/auth", "POST", body="{}"), 502)
+
+
+def test_the_gateway_itself_starts_and_works_while_all_services_are_away(down: Gateway) -> None:
+    assert down.call("/healthz").status == 200
+    assert down.call("/").status == 200
+
+
+def test_a_name_that_nobody_has_yet_is_a_502_and_no_failed_start(nginx: str, tmp_path: Path) -> None:
+    servers = {name: f"127.0.0.1:{free_port()}" for name in SERVICES} | {"catalog": "catalog.invalid:5000"}
+    home = tmp_path / "home"
+    shutil.copytree(GATEWAY, home)
+    template = home / "templates/nginx.conf.template"
+    # As in Docker, where the name is asked for again and again.
+    template.write_text(
+        template.read_text().replace("${GATEWAY_CATALOG_SERVERS}", "server catalog.invalid:5000 resolve;")
+    )
+    with run_gateway(nginx, tmp_path / "gateway", servers, home) as gateway:
+        _assert_is_problem(gateway.call("/products"), 502)
+
+
+@pytest.fixture
+def impatient(nginx: str, tmp_path: Path) -> Iterator[tuple[Gateway, Upstream, Upstream]]:
+    """Return a gateway that waits a fifth of a second, before two replicas of one service."""
+    home = tmp_path / "home"
+    shutil.copytree(GATEWAY, home)
+    limits = home / "snippets/limits.conf"
+    assert "proxy_read_timeout 15s;" in limits.read_text()
+    limits.write_text(limits.read_text().replace("proxy_read_timeout 15s;", "proxy_read_timeout 200ms;"))
+    replicas = Upstream("one"), Upstream("two")
+    servers = dict.fromkeys(SERVICES, " ".join(replica.address for replica in replicas))
+    try:
+        with run_gateway(nginx, tmp_path / "gateway", servers, home) as gateway:
+            yield gateway, *replicas
+    finally:
+        for replica in replicas:
+            replica.stop()
+
+
+@pytest.mark.parametrize(("path", "method"), [("/products/silence", "GET"), ("/auth/silence", "POST")])
+def test_a_service_that_does_not_answer_in_time_is_a_504_and_is_asked_only_once(
+    impatient: tuple[Gateway, Upstream, Upstream], path: str, method: str
+) -> None:
+    gateway, one, two = impatient
+    _assert_is_problem(gateway.call(path, method), 504)
+    assert len(one.seen) + len(two.seen) == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_replica_that_refuses_connections_is_passed_over(nginx: str, tmp_path: Path, method: str) -> None:
+    alive = Upstream("alive")
+    servers = dict.fromkeys(SERVICES, f"127.0.0.1:{free_port()} {alive.address} 127.0.0.1:{free_port()}")
+    try:
+        with run_gateway(nginx, tmp_path / "gateway", servers) as gateway:
+            for _ in range(9):
+                body = "{}" if method == "POST" else None
+                answer = gateway.call("/products", method, body=body)
+                assert (answer.status, answer.json["service"]) == (200, "alive")
+    finally:
+        alive.stop()
+
+
+def test_replicas_take_turns(nginx: str, tmp_path: Path) -> None:
+    replicas = Upstream("one"), Upstream("two")
+    servers = dict.fromkeys(SERVICES, " ".join(replica.address for replica in replicas))
+    try:
+        with run_gateway(nginx, tmp_path / "gateway", servers) as gateway:
+            for _ in range(20):
+                assert gateway.call("/products").status == 200
+            assert [len(replica.seen) for replica in replicas] == [10, 10]
+    finally:
+        for replica in replicas:
+            replica.stop()

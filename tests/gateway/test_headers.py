@@ -1,0 +1,153 @@
+"""What the gateway adds to a call and its answer, and what it takes away."""
+
+import re
+from datetime import datetime
+
+import pytest
+
+from tests.gateway.harness import Gateway
+
+TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+CLAIMED = {
+    "X-Forwarded-For": "6.6.6.6",
+    "X-Forwarded-Proto": "https",
+    "X-Forwarded-Host": "evil.example",
+    "X-Forwarded-Port": "1",
+    "X-Forwarded-Prefix": "/evil",
+    "X-Forwarded-Server": "evil.example",
+    "X-Real-IP": "6.6.6.6",
+    "Forwarded": "for=6.6.6.6",
+    "X-Service-Authorization": "Bearer stolen",
+    "X_Service_Authorization": "Bearer stolen",
+}
+EVERYWHERE = [
+    "/products",
+    "/auth",
+    "/auth/me",
+    "/.well-known/jwks.json",
+    "/healthz/logs-service",
+    "/docs/orders.json",
+]
+
+
+@pytest.mark.parametrize("path", EVERYWHERE)
+def test_what_a_client_claims_about_its_origin_is_overwritten_or_dropped(gateway: Gateway, path: str) -> None:
+    host = f"shop.example:{gateway.port}"
+    got = gateway.call(path, headers={**CLAIMED, "Host": host}).json["headers"]
+    assert got["x-forwarded-for"] == "127.0.0.1"
+    assert got["x-forwarded-proto"] == "http"
+    assert got["x-forwarded-host"] == got["host"] == host
+    dropped = ["x-forwarded-port", "x-forwarded-prefix", "x-forwarded-server", "x-real-ip", "forwarded"]
+    for name in [*dropped, "x-service-authorization", "x_service_authorization"]:
+        assert name not in got
+
+
+def test_a_client_s_token_and_cookie_are_passed_on(gateway: Gateway) -> None:
+    sent = {"Authorization": "Bearer mine", "Cookie": "token=mine"}
+    got = gateway.call("/products", headers=sent).json["headers"]
+    assert (got["authorization"], got["cookie"]) == ("Bearer mine", "token=mine")
+
+
+@pytest.mark.parametrize("own", ["a", "Order-17_b.c", "x" * 128])
+def test_a_well_formed_request_id_is_kept(gateway: Gateway, own: str) -> None:
+    answer = gateway.call("/products", headers={"X-Request-ID": own})
+    assert answer.json["headers"]["x-request-id"] == own
+    assert answer.headers["x-request-id"] == own
+
+
+@pytest.mark.parametrize("own", ["", "x" * 129, "with space", 'quote"', "a,b", "ä", "<b>", "a/b"])
+def test_any_other_request_id_is_replaced(gateway: Gateway, own: str) -> None:
+    answer = gateway.call("/products", headers={"X-Request-ID": own})
+    made = answer.json["headers"]["x-request-id"]
+    assert re.fullmatch("[0-9a-f]{32}", made)
+    assert answer.headers["x-request-id"] == made
+
+
+def test_two_request_ids_are_none(gateway: Gateway) -> None:
+    answer = gateway.send(
+        "GET /products HTTP/1.1\r\nHost: a\r\nX-Request-ID: a\r\nX-Request-ID: b\r\nConnection: close\r\n\r\n"
+    )
+    assert re.fullmatch("[0-9a-f]{32}", answer.json["headers"]["x-request-id"])
+
+
+@pytest.mark.parametrize(
+    ("sent", "onward"),
+    [
+        (f"00-{TRACE}-{SPAN}-01", f"00-{TRACE}-{SPAN}-01"),
+        (f"00-{TRACE}-{SPAN}-00", f"00-{TRACE}-{SPAN}-00"),
+        (f"cc-{TRACE}-{SPAN}-01", f"00-{TRACE}-{SPAN}-01"),
+        (f"cc-{TRACE}-{SPAN}-01-more", f"00-{TRACE}-{SPAN}-01"),
+    ],
+)
+def test_a_valid_trace_is_continued_with_its_state(gateway: Gateway, sent: str, onward: str) -> None:
+    got = gateway.call("/products", headers={"traceparent": sent, "tracestate": "a=1"}).json["headers"]
+    assert (got["traceparent"], got["tracestate"]) == (onward, "a=1")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "",
+        "nonsense",
+        f"00-{TRACE}-{SPAN}",
+        f"00-{TRACE}-{SPAN}-01-more",
+        f"ff-{TRACE}-{SPAN}-01",
+        f"00-{'0' * 32}-{SPAN}-01",
+        f"00-{TRACE}-{'0' * 16}-01",
+        f"00-{TRACE.upper()}-{SPAN}-01",
+        f"cc-{TRACE}-{SPAN}-01more",
+    ],
+)
+def test_any_other_trace_is_begun_anew_without_the_old_state(gateway: Gateway, sent: str) -> None:
+    got = gateway.call("/products", headers={"traceparent": sent, "tracestate": "a=1"}).json["headers"]
+    assert re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-01", got["traceparent"])
+    assert TRACE not in got["traceparent"]
+    assert "tracestate" not in got
+
+
+@pytest.mark.parametrize("path", ["/", "/products", "/auth", "/nowhere", "/healthz", "/products/refusal"])
+def test_every_answer_carries_the_security_headers_once(gateway: Gateway, path: str) -> None:
+    headers = gateway.call(path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "default-src 'self'" in headers["content-security-policy"]
+    assert headers["server"] == "nginx"
+    assert re.fullmatch("[0-9a-f]{32}", headers["x-request-id"])
+
+
+def test_json_is_compressed_for_those_who_ask_but_never_beside_a_token(gateway: Gateway) -> None:
+    long = {"Accept-Encoding": "gzip", "X-Long": "x" * 2000}
+    assert gateway.call("/products", headers=long).headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in gateway.call("/auth", headers=long).headers
+    assert "content-encoding" not in gateway.call("/auth/refresh", headers=long).headers
+
+
+def test_the_access_record_tells_who_answered_and_leaves_the_query_out(gateway: Gateway) -> None:
+    sent = {"X-Request-ID": "logged-1", "traceparent": f"00-{TRACE}-{SPAN}-01"}
+    gateway.call("/products/7?token=secret", "DELETE", headers=sent)
+    record = gateway.record("logged-1")
+    assert (record["service"], record["level"]) == ("gateway", "INFO")
+    assert record["message"] == "DELETE /products/7 200"
+    assert record["trace_id"] == TRACE
+    assert datetime.fromisoformat(record["time"]).utcoffset() is not None
+    assert record["time"].endswith("+00:00")
+    attributes = record["attributes"]
+    assert attributes["http.response.status_code"] == 200
+    assert isinstance(attributes["duration_ms"], int)
+    assert attributes["upstream.address"] == gateway.upstreams["catalog"].address
+    assert "secret" not in gateway.log.read_text()
+
+
+def test_the_access_record_of_a_refusal_has_the_caller_s_own_method_and_path(gateway: Gateway) -> None:
+    gateway.call("/nowhere", "POST", headers={"X-Request-ID": "logged-2"}, body="{}")
+    assert gateway.record("logged-2")["message"] == "POST /nowhere 404"
+
+
+def test_health_leaves_a_record_only_when_it_is_bad(gateway: Gateway) -> None:
+    gateway.call("/healthz", headers={"X-Request-ID": "poll-1"})
+    gateway.call("/healthz/auth-service", headers={"X-Request-ID": "poll-2"})
+    gateway.call("/healthz/no-service", headers={"X-Request-ID": "poll-3"})
+    assert gateway.record("poll-3")["attributes"]["http.response.status_code"] == 404
+    assert "poll-1" not in gateway.log.read_text()
+    assert "poll-2" not in gateway.log.read_text()

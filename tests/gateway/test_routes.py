@@ -1,0 +1,150 @@
+"""Which service a path leads to, and that no other path leads anywhere."""
+
+from urllib.parse import unquote
+
+import pytest
+
+from tests.gateway.harness import SERVICES, Answer, Gateway
+
+ROUTES = [
+    ("/auth", "auth", "/auth"),
+    ("/auth/logout", "auth", "/auth/logout"),
+    ("/auth/users/7?role=admin", "auth", "/auth/users/7?role=admin"),
+    ("/.well-known/jwks.json", "auth", "/.well-known/jwks.json"),
+    ("/.well-known/oauth-authorization-server", "auth", "/.well-known/oauth-authorization-server"),
+    ("/products", "catalog", "/products"),
+    ("/products?limit=30&q=a%20b", "catalog", "/products?limit=30&q=a%20b"),
+    ("/products/7", "catalog", "/products/7"),
+    ("/products/7/stock", "catalog", "/products/7/stock"),
+    *[(f"/healthz/{name}-service", name, "/healthz") for name in SERVICES],
+    *[(f"/docs/{name}.json", name, "/openapi.json") for name in SERVICES],
+]
+
+NOWHERE = [
+    *["/orders", "/orders/1", "/cart", "/payments", "/logs", "/v1/logs", "/categories", "/images/1.png"],
+    *[
+        "/metrics",
+        "/readyz",
+        "/internal",
+        "/internal/",
+        "/internal/reservations/1",
+        "/openapi.json",
+        "/verdict",
+    ],
+    *["/authority", "/productsx", "/.well-known", "/.well-known/", "/.well-known/security.txt", "/healthz/"],
+    *["/healthz/auth", "/healthz/gateway-service", "/docs", "/docs/auth", "/docs/auth.json/", "/auth.json"],
+    *["/problem", "/index.html", "/assets", "/assets/", "/assets/missing.css"],
+    *["/templates/nginx.conf.template", "/snippets/proxy.conf", "/favicon.ico", "/.env", "/.git/config"],
+]
+
+HOSTILE = [
+    "/assets/../../snippets/proxy.conf",
+    "/assets/%2e%2e/%2e%2e/snippets/proxy.conf",
+    "/assets/../index.html",
+    "/products/../internal/reservations/1",
+    "/products/../metrics",
+    "/products/%2e%2e/internal/reservations/1",
+    "/products/..%2finternal/reservations/1",
+    "/products/.%2e/metrics",
+    "/products/%2e%2e%2fmetrics",
+    "/products/..;/internal/x",
+    "/products/..\\internal\\x",
+    "/products/..%5cinternal%5cx",
+    "/products/%252e%252e/internal/x",
+    "/auth/../internal/x",
+    "/auth/../../internal/x",
+    "/auth/%2e%2e/%2e%2e/metrics",
+    "/docs/../internal/x",
+    "/docs/auth.json/../../internal/x",
+    "/healthz/auth-service/../../internal/x",
+    "/healthz/auth-service/../metrics",
+    "/.well-known/../internal/x",
+    "/.well-known/%2e%2e/metrics",
+    "//internal/x",
+    "///internal//x",
+    "/./internal/x",
+    "/%2finternal/x",
+    "/%69nternal/x",
+    "/%6detrics",
+    "//metrics",
+    "/metrics/",
+    "/metrics/../metrics",
+    "/internal/..%2fproducts",
+    "/internal/../products",
+    "/internal/%2e%2e/products/../internal/x",
+    "/internal/x#/../../products",
+    "/internal/x%23/../../../products",
+    "/internal/x%3f/../../../products",
+    "/products#/../internal/x",
+    "/products%0d%0aX-Injected:%20yes",
+    "/products/%00/../../internal/x",
+    "/INTERNAL/x",
+    "http://localhost/internal/x",
+    "http://internal/metrics",
+    "http://catalog/internal/x",
+    "internal/x",
+    "*",
+]
+
+
+def _assert_is_problem(answer: Answer, status: int) -> None:
+    assert answer.status == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json["status"] == status
+    assert answer.json["request_id"] == answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(("path", "service", "onward"), ROUTES)
+def test_a_routed_path_leads_to_its_service(gateway: Gateway, path: str, service: str, onward: str) -> None:
+    answer = gateway.call(path)
+    assert answer.status == 200
+    assert (answer.json["service"], answer.json["path"]) == (service, onward)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_a_service_gets_the_method_and_the_body_as_they_were_sent(gateway: Gateway, method: str) -> None:
+    answer = gateway.call("/auth/token", method, body="grant_type=client_credentials")
+    assert (answer.json["method"], answer.json["body"]) == (method, "grant_type=client_credentials")
+
+
+@pytest.mark.parametrize("path", NOWHERE)
+def test_any_other_path_is_nowhere(gateway: Gateway, path: str) -> None:
+    _assert_is_problem(gateway.call(path), 404)
+
+
+@pytest.mark.parametrize("path", HOSTILE)
+def test_no_way_of_writing_a_path_leads_behind_the_door(gateway: Gateway, path: str) -> None:
+    counts = {name: len(upstream.seen) for name, upstream in gateway.upstreams.items()}
+    answer = gateway.send(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    reached = [seen for name, upstream in gateway.upstreams.items() for seen in upstream.seen[counts[name] :]]
+    if reached:
+        # What does pass stays below a public path, whatever the service makes of its slashes and dots.
+        (seen,) = reached
+        segments = unquote(seen.path.partition("?")[0]).split("/")
+        assert segments[1] in {"products", "auth"}
+        assert not {"", ".", ".."} & set(segments[1:])
+        assert "x-injected" not in seen.headers
+    else:
+        assert answer.status in {400, 404}
+        _assert_is_problem(answer, answer.status)
+
+
+def test_a_path_arrives_as_it_was_matched(gateway: Gateway) -> None:
+    assert gateway.call("//products/./7/../8%2F9").json["path"] == "/products/8/9"
+    assert gateway.call("/products/a%3Fb%23c%25").json["path"] == "/products/a%3Fb%23c%25"
+
+
+def test_the_front_page_is_there_with_its_style_and_no_script(gateway: Gateway) -> None:
+    page = gateway.call("/")
+    assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert b"<script" not in page.body
+    assert b"<style" not in page.body
+    assert b"style=" not in page.body
+    assert b'href="/assets/style.css"' in page.body
+    assert gateway.call("/assets/style.css").headers["content-type"] == "text/css"
+
+
+def test_the_gateway_tells_its_own_health_without_asking_anyone(gateway: Gateway) -> None:
+    answer = gateway.call("/healthz")
+    assert (answer.json["status"], answer.json["service"]) == ("ok", "gateway")
+    assert answer.headers["content-type"].startswith("application/json")

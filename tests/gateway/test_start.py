@@ -1,0 +1,65 @@
+"""What happens before nginx runs: the configuration is sound, and a variable that is missing has a name."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.gateway.harness import GATEWAY, Gateway
+
+SCRIPT = GATEWAY / "entrypoint/05-require-variables.sh"
+TEMPLATE = GATEWAY / "templates/nginx.conf.template"
+VARIABLES = sorted(set(re.findall(r"\$\{(GATEWAY_[A-Z_]+)\}", TEMPLATE.read_text())))
+
+
+def _check_variables(values: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    environment = {"PATH": os.environ["PATH"], "NGINX_ENVSUBST_TEMPLATE_DIR": str(TEMPLATE.parent), **values}
+    return subprocess.run([str(SCRIPT)], env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_start_with_all_variables_goes_on() -> None:
+    done = _check_variables(dict.fromkeys(VARIABLES, "a value; with $signs and 'quotes'"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_a_variable_that_is_missing_or_empty_stops_the_start_with_its_name(name: str) -> None:
+    for value in ({}, {name: ""}):
+        done = _check_variables({**{each: "set" for each in VARIABLES if each != name}, **value})
+        assert done.returncode == 1
+        assert done.stderr == f"Cannot start: {name} is missing.\n"
+
+
+def test_docker_compose_sets_every_variable_and_no_other() -> None:
+    compose = (GATEWAY.parent / "docker-compose.yml").read_text()
+    assert sorted(re.findall(r"^ +(GATEWAY_[A-Z_]+):", compose, re.MULTILINE)) == VARIABLES
+
+
+def test_nginx_has_nothing_to_warn_about(gateway: Gateway) -> None:
+    gateway.call("/healthz")
+    assert not re.search(r"\[(warn|error|crit|alert|emerg)\]", gateway.log.read_text().split("{", 1)[0])
+
+
+def test_all_proxy_headers_are_set_in_one_place_and_every_snippet_says_why() -> None:
+    files = [TEMPLATE, *GATEWAY.glob("snippets/*.conf")]
+    setting = [
+        file.name for file in files if re.search(r"^\s*proxy_set_header", file.read_text(), re.MULTILINE)
+    ]
+    assert setting == ["proxy.conf"]
+    for file in GATEWAY.glob("snippets/*.conf"):
+        assert file.read_text().startswith("# Why: "), file.name
+
+
+def test_every_call_onward_carries_the_path_that_was_matched() -> None:
+    # A proxy_pass without a path would hand on the caller's own spelling of it, dots and all.
+    targets = re.findall(r"proxy_pass http://[a-z]+([^;]*);", TEMPLATE.read_text())
+    assert len(targets) >= 15
+    assert all(target.startswith("/") for target in targets)
+
+
+def test_the_page_names_only_what_is_there(gateway: Gateway) -> None:
+    page = Path(GATEWAY / "storefront/index.html").read_text()
+    for link in re.findall(r'href="(/[^"]*)"', page):
+        assert gateway.call(link).status == 200, link

@@ -1,0 +1,125 @@
+"""PostgreSQL from the wheel: how it is set up, and that it comes back after the worst."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from local import postgres
+from local.errors import CannotStart
+from local.processes import living_processes, works_in
+from tests.waiting import wait_for
+
+
+def processes_of(folder: Path) -> list[int]:
+    return [each.pid for each in living_processes() if works_in(each.pid, folder / "data")]
+
+
+def test_the_server_speaks_scram_and_sorts_as_in_docker(tmp_path: Path) -> None:
+    with postgres.running(tmp_path / "with a space") as server, psycopg.connect(server.url()) as connection:
+        row = connection.execute(
+            "SELECT datlocprovider, datlocale, pg_encoding_to_char(encoding) FROM pg_database"
+            " WHERE datname = 'template1'"
+        ).fetchone()
+        assert row == ("b", "C.UTF-8", "UTF8")
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(server.url(password="wrong"))
+
+    assert processes_of(tmp_path / "with a space") == []
+
+
+def test_data_survives_kill_9_of_everything_even_if_the_pid_file_names_a_stranger(tmp_path: Path) -> None:
+    with postgres.running(tmp_path, durable=True) as server:
+        with psycopg.connect(server.url(), autocommit=True) as connection:
+            connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+        for pid in processes_of(tmp_path):
+            os.kill(pid, signal.SIGKILL)
+        pid_file = tmp_path / "data" / "postmaster.pid"
+        left = pid_file.read_text()
+    pid_file.write_text(left.replace(str(server.pid), str(os.getpid()), 1))
+
+    with postgres.running(tmp_path, durable=True) as server, psycopg.connect(server.url()) as connection:
+        assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
+
+
+def test_a_busy_backend_that_outlived_its_server_is_ended(tmp_path: Path) -> None:
+    with postgres.running(tmp_path) as server:
+        connection = psycopg.connect(server.url(), autocommit=True)
+        backend = connection.info.backend_pid
+
+        def be_busy() -> None:
+            with pytest.raises(psycopg.OperationalError):
+                connection.execute("SELECT count(*) FROM generate_series(1, 10000000000)")
+
+        thread = threading.Thread(target=be_busy)
+        thread.start()
+        with psycopg.connect(server.url(), autocommit=True) as watcher:
+            query = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND state = 'active'"
+            wait_for(lambda: watcher.execute(query, [backend]).fetchone())
+        os.kill(server.pid, signal.SIGKILL)
+
+    thread.join(10)
+    connection.close()
+    assert processes_of(tmp_path) == []
+    with postgres.running(tmp_path) as server:
+        psycopg.connect(server.url()).close()
+
+
+def test_half_a_data_folder_is_made_anew(tmp_path: Path) -> None:
+    (tmp_path / "data.new" / "base").mkdir(parents=True)
+
+    with postgres.running(tmp_path) as server:
+        psycopg.connect(server.url()).close()
+
+    assert not (tmp_path / "data.new").exists()
+
+
+def test_the_data_of_another_version_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "PG_VERSION").write_text("16\n")
+
+    with pytest.raises(CannotStart, match="PostgreSQL 16's"), postgres.running(tmp_path):
+        pass
+
+
+def test_nobody_gets_the_server_s_port_while_it_is_away(tmp_path: Path) -> None:
+    with postgres.running(tmp_path) as server:
+        os.kill(server.pid, signal.SIGKILL)
+        wait_for(lambda: processes_of(tmp_path) == [])
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", server.port))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is replaced by nobody")
+def test_root_runs_it_as_nobody_below_a_folder_only_root_may_enter(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+
+    with postgres.running(tmp_path) as server:
+        assert Path(f"/proc/{server.pid}").stat().st_uid != 0
+
+    assert tmp_path.stat().st_mode & 0o777 == 0o700
+
+
+def test_the_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    program = (
+        "import sys, pathlib; from local import postgres\n"
+        "with postgres.running(pathlib.Path(sys.argv[1])): print('up', flush=True); sys.stdin.read()"
+    )
+    root = Path(postgres.__file__).parents[1]
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)],
+        cwd=root,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as owner:
+        assert owner.stdout
+        assert owner.stdout.readline() == b"up\n"
+        owner.kill()
+
+    wait_for(lambda: processes_of(tmp_path) == [])

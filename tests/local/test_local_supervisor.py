@@ -1,0 +1,285 @@
+"""What the supervisor promises, on dummy programs."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local import logs as logs_module
+from local.logs import Logs
+from local.processes import GroupRecords, living_processes
+from tests.waiting import wait_for
+
+SLEEPER = {"name": "sleeper", "shell": "exec sleep 600"}
+# A leader with a child that outlives it, as nginx's workers outlive a killed master.
+FAMILY = {"name": "family", "shell": "sleep 600 & wait"}
+STUBBORN = {"name": "stubborn", "shell": "trap '' TERM; echo ready; while :; do sleep 600; done"}
+ANSWERING = """
+import os, socket
+listener = socket.socket(fileno=int(os.environ["FD"]))
+while True:
+    connection, _ = listener.accept()
+    with connection:
+        connection.sendall(str(os.getpid()).encode())
+"""
+
+
+def lives(pid: int) -> bool:
+    return any(each.pid == pid for each in living_processes())
+
+
+def test_a_killed_program_is_started_again_and_said(make_stack: Callable[..., Any]) -> None:
+    stack = make_stack([SLEEPER])
+    stack.says("up")
+    first = stack.pid("sleeper")
+
+    os.kill(first, signal.SIGKILL)
+
+    assert "SIGKILL" in stack.says("sleeper ended")
+    assert stack.says("sleeper is back.")
+    assert stack.pid("sleeper") != first
+
+
+def test_a_connection_waits_while_its_program_is_away(make_stack: Callable[..., Any]) -> None:
+    stack = make_stack([{"name": "server", "python": ANSWERING, "socket": True}])
+    port = int(stack.says("port").split()[1])
+    stack.says("up")
+
+    def ask() -> int:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            return int(connection.recv(100))
+
+    first = ask()
+    os.kill(first, signal.SIGKILL)
+    wait_for(lambda: not lives(first))
+
+    assert ask() != first
+
+
+def test_what_a_killed_leader_leaves_is_killed_before_it_starts_again(make_stack: Callable[..., Any]) -> None:
+    stack = make_stack([FAMILY])
+    stack.says("up")
+    leader = stack.pid("family")
+    (child,) = wait_for(lambda: [pid for pid in stack.processes() if pid != leader])
+
+    os.kill(leader, signal.SIGKILL)
+
+    stack.says("family is back.")
+    assert not lives(child)
+
+
+def test_programs_stop_in_the_reverse_of_the_order_they_started_in(
+    make_stack: Callable[..., Any], tmp_path: Path
+) -> None:
+    trace = tmp_path / "trace"
+
+    def traced(name: str) -> dict[str, str]:
+        bye = f"echo {name} stopped >> '{trace}'"
+        return {
+            "name": name,
+            "shell": f"trap \"{bye}; exit\" TERM; echo {name} >> '{trace}'; sleep 600 & wait",
+        }
+
+    stack = make_stack([traced("below")], [traced("middle")], [traced("above")])
+    stack.says("up")
+    wait_for(lambda: trace.exists() and len(trace.read_text().splitlines()) == 3)
+
+    stack.send(signal.SIGTERM)
+
+    assert stack.exit_code() == 0
+    assert trace.read_text().splitlines()[3:] == ["above stopped", "middle stopped", "below stopped"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_no_process_is_left_after_a_requested_stop(
+    make_stack: Callable[..., Any], number: signal.Signals
+) -> None:
+    stack = make_stack([SLEEPER, FAMILY], [{**SLEEPER, "name": "another"}])
+    stack.says("up")
+    assert stack.processes()
+
+    stack.send(number)
+
+    assert stack.exit_code() == 0
+    assert stack.processes() == []
+
+
+def test_a_stop_during_the_start_leaves_no_process(make_stack: Callable[..., Any]) -> None:
+    stack = make_stack([SLEEPER], jobs=[{"name": "long-job", "shell": "exec sleep 600"}])
+    stack.pid("long-job")
+
+    stack.send(signal.SIGINT)
+
+    assert stack.exit_code() == 0
+    assert stack.processes() == []
+
+
+def test_programs_get_their_stop_signal_when_the_supervisor_is_killed(make_stack: Callable[..., Any]) -> None:
+    stack = make_stack([SLEEPER, {"name": "tidy", "shell": "trap 'kill $!; exit' TERM; sleep 600 & wait"}])
+    stack.says("up")
+
+    stack.send(signal.SIGKILL)
+
+    wait_for(lambda: stack.processes() == [])
+
+
+def test_the_next_start_ends_what_a_killed_run_left(make_stack: Callable[..., Any]) -> None:
+    stack = make_stack([FAMILY])
+    stack.says("up")
+    leader = stack.pid("family")
+    (child,) = wait_for(lambda: [pid for pid in stack.processes() if pid != leader])
+    stack.send(signal.SIGSTOP)  # So that it cannot tidy up in between.
+    os.kill(leader, signal.SIGKILL)
+    stack.send(signal.SIGKILL)
+    stack.exit_code()
+    assert lives(child)
+
+    following = make_stack([SLEEPER])
+
+    assert following.says("Ended 1 processes")
+    assert following.says("up")
+    assert not lives(child)
+
+
+def test_a_process_elsewhere_is_not_signalled_though_its_group_was_recorded(tmp_path: Path) -> None:
+    records = GroupRecords(tmp_path)
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as stranger:
+        records.add("gateway", stranger.pid, signal.SIGTERM)
+        try:
+            assert GroupRecords(tmp_path).end_leftovers() == 0
+            assert stranger.poll() is None
+        finally:
+            stranger.kill()
+
+
+def test_a_recorded_group_in_its_own_folder_is_ended(tmp_path: Path) -> None:
+    records = GroupRecords(tmp_path)
+    home = records.home("gateway")
+    with subprocess.Popen(["sleep", "600"], start_new_session=True, cwd=home) as left:
+        records.add("gateway", left.pid, signal.SIGTERM)
+
+        assert GroupRecords(tmp_path).end_leftovers() == 1
+
+        assert left.wait(5) == -signal.SIGTERM
+
+
+def test_records_of_an_earlier_boot_are_not_believed(tmp_path: Path) -> None:
+    records = GroupRecords(tmp_path)
+    with subprocess.Popen(["sleep", "600"], start_new_session=True, cwd=records.home("gateway")) as stranger:
+        records.add("gateway", stranger.pid, signal.SIGTERM)
+        file = tmp_path / "groups.json"
+        file.write_text(re.sub(r'"boot": "[^"]*"', '"boot": "another"', file.read_text()))
+        try:
+            assert GroupRecords(tmp_path).end_leftovers() == 0
+            assert stranger.poll() is None
+        finally:
+            stranger.kill()
+
+
+def test_a_program_that_keeps_dying_waits_longer_each_time(
+    make_stack: Callable[..., Any], tmp_path: Path
+) -> None:
+    flag = tmp_path / "broken"
+    stack = make_stack([{"name": "moody", "shell": f"test -e '{flag}' && exit 7; exec sleep 600"}])
+    stack.says("up")
+
+    flag.touch()
+    os.kill(stack.pid("moody"), signal.SIGKILL)
+
+    stack.says("starts again in 1.6 s")
+    ends = [line for line in stack.said if "moody ended" in line]
+    assert [re.findall(r"in ([\d.]+) s", line)[0] for line in ends] == ["0.2", "0.4", "0.8", "1.6"]
+    assert all("exit code 7" in line and "moody.log" in line for line in ends[1:])
+
+
+def test_a_start_is_given_up_when_a_program_keeps_ending(
+    make_stack: Callable[..., Any], tmp_path: Path
+) -> None:
+    broken = {"name": "broken", "shell": "echo no such thing; exit 1", "ready": str(tmp_path / "never")}
+    stack = make_stack([SLEEPER], [broken])
+
+    assert stack.exit_code() == 1
+    assert "broken.log" in stack.says("cannot start: broken keeps ending right after its start")
+    assert stack.said[-1] == "no such thing"
+    assert stack.processes() == []
+
+
+def test_a_start_is_given_up_when_a_program_is_not_ready_in_time(
+    make_stack: Callable[..., Any], tmp_path: Path
+) -> None:
+    slow = {"name": "slow", "shell": "echo thinking; exec sleep 600", "ready": str(tmp_path / "never")}
+    stack = make_stack([{**slow, "ready_seconds": 0.3}])
+
+    assert stack.exit_code() == 1
+    assert "slow.log" in stack.says("cannot start: slow was not ready within")
+    assert stack.said[-1] == "thinking"
+    assert stack.processes() == []
+
+
+def test_the_next_layer_waits_until_the_one_below_is_ready(
+    make_stack: Callable[..., Any], tmp_path: Path
+) -> None:
+    flag = tmp_path / "ready"
+    stack = make_stack([{**SLEEPER, "ready": str(flag)}], [{**SLEEPER, "name": "above"}])
+    stack.pid("sleeper")
+    assert len(stack.processes()) == 1
+
+    flag.touch()
+
+    assert stack.pid("above")
+
+
+def test_a_job_that_fails_ends_the_start_with_its_output(make_stack: Callable[..., Any]) -> None:
+    stack = make_stack([SLEEPER], jobs=[{"name": "migrate", "shell": "echo the table is missing; exit 3"}])
+
+    assert stack.exit_code() == 1
+    assert "cannot start: migrate failed (exit code 3):" in stack.said
+    assert "the table is missing" in stack.said
+    assert "up" not in stack.said
+
+
+def test_a_program_that_ignores_its_signal_is_killed_when_its_time_is_over(
+    make_stack: Callable[..., Any],
+) -> None:
+    stack = make_stack([{**STUBBORN, "stop_seconds": 0.3}])
+    wait_for(lambda: "ready" in Logs(stack.state / "log").last_lines("stubborn"))
+
+    stack.send(signal.SIGTERM)
+
+    assert stack.exit_code() == 0
+    assert stack.says("stubborn did not stop within")
+    assert stack.processes() == []
+
+
+def test_a_second_ctrl_c_hurries(make_stack: Callable[..., Any]) -> None:
+    stack = make_stack([{**STUBBORN, "stop_seconds": 600}])
+    wait_for(lambda: "ready" in Logs(stack.state / "log").last_lines("stubborn"))
+
+    stack.send(signal.SIGINT)
+    stack.says("stopping")
+    stack.send(signal.SIGINT)
+
+    assert stack.exit_code() == 0
+    assert stack.processes() == []
+
+
+def test_a_large_log_is_put_aside_and_its_program_goes_on_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs_module, "MOST_BYTES", 10)
+    logs = Logs(tmp_path)
+    descriptor = logs.open("service")
+    os.write(descriptor, b"a long line of the past\n")
+
+    logs.rotate()
+    os.write(descriptor, b"now\n")
+    os.close(descriptor)
+
+    assert (tmp_path / "service.log.1").read_text() == "a long line of the past\n"
+    assert logs.last_lines("service") == "now"

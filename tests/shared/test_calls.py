@@ -1,0 +1,126 @@
+"""Calls to other servers: what they carry, what is repeated, and what is not."""
+
+import json
+import socket
+import time
+from dataclasses import replace
+
+import pytest
+
+from shared import context
+from shared.context import Caller
+from shared.errors import ServiceUnreachable
+from shared.http import HttpClient
+from shared.service_calls import ServiceClient, ServiceTokens
+from tests.conftest import send_json
+
+
+@pytest.fixture(autouse=True)
+def no_context():
+    yield
+    context.leave()
+
+
+@pytest.fixture
+def service(fake_server, auth):
+    """A server that gives service tokens and answers everything else."""
+
+    def answer(handler, _body):
+        if handler.path == "/auth/token":
+            token = auth.token(role="service")
+            send_json(handler, json.dumps({"access_token": token, "expires_in": 900}).encode())
+        else:
+            send_json(handler, b"{}")
+
+    fake_server.answer = answer
+    return fake_server
+
+
+@pytest.fixture
+def client(service):
+    return ServiceClient(service.url, ServiceTokens(service.url, "orders-service", "a secret"))
+
+
+def enter_with_caller(expires_in: float) -> context.Context:
+    caller = Caller("me", "customer", "shop", "", None, int(time.time() + expires_in), "their-token")
+    work = replace(context.Context(), caller=caller)
+    context.enter(work)
+    return work
+
+
+def test_an_onward_call_carries_the_request_the_trace_the_caller_and_the_service(client, service):
+    work = enter_with_caller(expires_in=60)
+    client.request("GET", "/x")
+    headers = service.requests[-1][2]
+    assert headers["X-Request-ID"] == work.request_id
+    assert headers["traceparent"] == f"00-{work.trace.trace_id}-{work.trace.span_id}-01"
+    assert headers["Authorization"] == "Bearer their-token"
+    assert headers["X-Service-Authorization"].startswith("Bearer ey")
+
+
+def test_a_token_that_expired_on_the_way_is_left_out(client, service):
+    enter_with_caller(expires_in=-1)
+    client.request("GET", "/x")
+    assert "Authorization" not in service.requests[-1][2]
+    assert "X-Service-Authorization" in service.requests[-1][2]
+
+
+def test_the_services_token_is_fetched_once_with_its_credentials(client, service):
+    client.request("GET", "/x")
+    client.request("GET", "/y")
+    asked = [request for request in service.requests if request[1] == "/auth/token"]
+    assert len(asked) == 1
+    assert asked[0][2]["Authorization"].startswith("Basic ")
+    assert asked[0][3] == b"grant_type=client_credentials"
+
+
+def test_without_a_service_token_there_is_no_call(service):
+    service.answer = lambda handler, _body: send_json(handler, b'{"error": "invalid_client"}', status=401)
+    client = ServiceClient(service.url, ServiceTokens(service.url, "orders-service", "wrong"))
+    with pytest.raises(ServiceUnreachable):
+        client.request("GET", "/x")
+    assert [path for _method, path, _headers, _body in service.requests] == ["/auth/token"]
+
+
+def test_a_redirect_is_not_followed(service):
+    def redirect(handler, _body):
+        handler.send_response(302)
+        handler.send_header("Location", "http://127.0.0.1:9/")
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    service.answer = redirect
+    assert HttpClient(service.url).request("GET", "/x").status_code == 302
+
+
+@pytest.mark.parametrize(("method", "times"), [("GET", 2), ("PUT", 2), ("DELETE", 2), ("POST", 1)])
+def test_only_what_may_be_sent_twice_is_repeated(service, method, times):
+    service.answer = lambda handler, _body: send_json(handler, b"{}", status=503)
+    assert HttpClient(service.url).request(method, "/x").status_code == 503
+    assert len(service.requests) == times
+
+
+def test_a_dropped_connection_is_tried_again(service):
+    def drop_the_first(handler, _body):
+        if len(service.requests) == 1:
+            handler.connection.shutdown(socket.SHUT_RDWR)
+            handler.close_connection = True
+        else:
+            send_json(handler, b"{}")
+
+    service.answer = drop_the_first
+    assert HttpClient(service.url).request("GET", "/x").status_code == 200
+
+
+def test_what_takes_too_long_is_given_up_and_not_repeated(service):
+    service.answer = lambda _handler, _body: time.sleep(0.5)
+    client = HttpClient(service.url, timeout=(0.1, 0.1))
+    with pytest.raises(ServiceUnreachable):
+        client.request("GET", "/x")
+    assert len(service.requests) == 1
+
+
+def test_a_server_that_is_not_there_is_unreachable(service):
+    service.close()
+    with pytest.raises(ServiceUnreachable):
+        HttpClient(service.url).request("GET", "/x")

@@ -1,0 +1,100 @@
+"""Request ids and traces are continued where they are well-formed, and begun where they are not."""
+
+import io
+import json
+import logging
+
+import pytest
+
+from shared.log import JsonFormatter
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+PARENT = "00f067aa0ba902b7"
+
+
+def test_the_callers_request_id_is_kept(client):
+    answer = client.get("/open", headers={"X-Request-ID": "order-42.retry_1"})
+    assert answer.headers["X-Request-ID"] == answer.json["request_id"] == "order-42.retry_1"
+
+
+@pytest.mark.parametrize("request_id", ["", "two words", "x" * 129, "<script>", "ü"])
+def test_an_unsafe_request_id_is_replaced(client, request_id):
+    answer = client.get("/open", headers={"X-Request-ID": request_id})
+    assert len(answer.json["request_id"]) == 32
+    assert answer.headers["X-Request-ID"] == answer.json["request_id"]
+
+
+def test_a_trace_is_continued_with_a_span_of_our_own(client):
+    answer = client.get("/open", headers={"traceparent": f"00-{TRACE}-{PARENT}-01"})
+    assert answer.json["trace_id"] == TRACE
+    assert len(answer.json["span_id"]) == 16
+    assert answer.json["span_id"] != PARENT
+
+
+def test_a_later_version_of_the_header_is_understood(client):
+    answer = client.get("/open", headers={"traceparent": f"01-{TRACE}-{PARENT}-01-more"})
+    assert answer.json["trace_id"] == TRACE
+
+
+@pytest.mark.parametrize(
+    "traceparent",
+    [
+        "",
+        "nonsense",
+        f"00-{TRACE}-{PARENT}",
+        f"00-{TRACE}-{PARENT}-01-more",
+        f"ff-{TRACE}-{PARENT}-01",
+        f"00-{'0' * 32}-{PARENT}-01",
+        f"00-{TRACE}-{'0' * 16}-01",
+        f"00-{TRACE.upper()}-{PARENT}-01",
+    ],
+)
+def test_a_malformed_trace_is_begun_anew(client, traceparent):
+    answer = client.get("/open", headers={"traceparent": traceparent})
+    assert answer.json["trace_id"] not in {TRACE, "0" * 32}
+
+
+@pytest.fixture
+def written(app) -> io.StringIO:
+    """What the service writes to its standard output from here on."""
+    [handler] = [each for each in logging.getLogger().handlers if isinstance(each.formatter, JsonFormatter)]
+    stream = io.StringIO()
+    handler.setStream(stream)
+    return stream
+
+
+def read_records(stream: io.StringIO) -> list[dict]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_each_request_leaves_one_record_in_json_with_its_ids_and_its_caller(written, client, auth):
+    answer = client.get("/mine", headers={"X-Request-ID": "r-1", **auth.bearer(sub="me")})
+    [record] = read_records(written)
+    assert record["service"] == "orders-service"
+    assert record["instance"] == "orders-1"
+    assert record["message"] == "GET /mine 200"
+    assert record["request_id"] == "r-1"
+    assert record["trace_id"] == answer.json["trace_id"]
+    assert record["attributes"]["user.id"] == "me"
+    assert record["attributes"]["http.response.status_code"] == 200
+
+
+def test_health_and_metrics_leave_no_record(written, client):
+    for path in ("/healthz", "/readyz", "/metrics"):
+        assert client.get(path).status_code == 200
+    assert written.getvalue() == ""
+
+
+def test_no_record_has_the_token(written, client, auth):
+    token = auth.token()
+    client.get("/mine", headers={"Authorization": f"Bearer {token}"})
+    client.get("/mine?token=" + token, headers={"Cookie": f"token={token}"})
+    assert len(read_records(written)) == 2
+    assert token not in written.getvalue()
+
+
+def test_an_unexpected_error_is_recorded_with_its_trace_back_on_one_line(written, client):
+    client.get("/bug")
+    first, _access = read_records(written)
+    assert first["level"] == "ERROR"
+    assert "RuntimeError: a secret detail" in first["attributes"]["exception"]

@@ -1,0 +1,107 @@
+"""What a service says of itself."""
+
+from pathlib import Path
+
+import pytest
+
+from shared import __version__
+from shared.database import Schema, connect, read_head
+from shared.errors import DatabaseUnavailable
+from shared.service import migrations_of
+from shared.settings import ServiceSettings
+
+
+def test_the_front_page_names_service_version_and_documents(client):
+    answer = client.get("/").json
+    assert answer["service"] == "orders-service"
+    assert answer["version"] == __version__
+    assert answer["documents"]["openapi"] == "/docs/orders.json"
+
+
+def test_healthz_tells_which_replica_answered(client):
+    answer = client.get("/healthz")
+    assert answer.json == {
+        "status": "ok",
+        "service": "orders-service",
+        "instance": "orders-1",
+        "version": __version__,
+    }
+
+
+def test_healthz_waits_until_everything_was_reached_once(client, auth):
+    auth.is_away = True
+    answer = client.get("/healthz")
+    assert answer.status_code == 503
+    assert answer.json["code"] == "starting"
+    auth.is_away = False
+    assert client.get("/healthz").status_code == 200
+
+
+def test_from_then_on_the_process_is_healthy_and_only_readyz_says_what_is_away(client, auth):
+    assert client.get("/healthz").status_code == 200
+    assert client.get("/readyz").json["problems"] == {}
+    auth.is_away = True
+    assert client.get("/healthz").status_code == 200
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json["problems"] == {"keys": "Tokens cannot be checked just now; try again in a moment."}
+
+
+def test_while_keys_are_away_a_token_is_not_called_invalid(client, auth):
+    headers = auth.bearer()
+    auth.is_away = True
+    answer = client.get("/mine", headers=headers)
+    assert answer.status_code == 503
+    assert answer.json["code"] == "keys_unavailable"
+    assert answer.headers["Retry-After"] == "1"
+
+
+def test_metrics_count_requests_by_route(client):
+    client.get("/open")
+    text = client.get("/metrics").get_data(as_text=True)
+    assert (
+        'http_server_request_duration_seconds_count{http_request_method="GET",'
+        'http_response_status_code="200",http_route="/open"} 1.0'
+    ) in text
+
+
+@pytest.fixture
+def schema_of(make_empty_database, make_database):
+    databases = []
+
+    def make(url: str) -> Schema:
+        database = connect(ServiceSettings(service="auth-service", database_url=url))
+        databases.append(database)
+        return Schema(database, migrations_of("auth-service"))
+
+    yield make
+    for database in databases:
+        database.close()
+
+
+def test_a_schema_of_the_codes_revision_will_do(schema_of, make_database):
+    schema_of(make_database("auth-service")).check()
+
+
+def test_a_newer_schema_will_do_since_migrations_only_expand(schema_of, make_database):
+    schema = schema_of(make_database("auth-service"))
+    schema.expected = "0000"
+    schema.check()
+
+
+def test_an_older_schema_or_none_is_said(schema_of, make_database, make_empty_database):
+    old = schema_of(make_database("auth-service"))
+    old.expected = "9999"
+    with pytest.raises(DatabaseUnavailable, match="9999 is needed"):
+        old.check()
+    with pytest.raises(DatabaseUnavailable, match="revision none"):
+        schema_of(make_empty_database()).check()
+
+
+def test_a_database_that_is_away_is_said(schema_of):
+    with pytest.raises(DatabaseUnavailable, match="does not answer"):
+        schema_of("postgresql://nobody@127.0.0.1:9/nothing").check()
+
+
+def test_a_service_without_migrations_needs_no_schema():
+    assert read_head(Path("nowhere")) == ""

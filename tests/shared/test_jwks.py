@@ -1,0 +1,121 @@
+"""The key set is fetched when needed, seldom, and outlives auth's absence."""
+
+import json
+import threading
+import time
+
+import pytest
+
+from shared import jwks
+from shared.errors import KeysUnavailable
+from shared.jwks import JwksClient
+from shared.testing import FakeAuth
+from tests.conftest import send_json
+
+
+@pytest.fixture
+def served(fake_server, auth):
+    fake_server.answer = lambda handler, _body: send_json(handler, json.dumps(auth.key_set()).encode())
+    return fake_server
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    class Clock:
+        now = 1000.0
+
+        def monotonic(self) -> float:
+            return self.now
+
+    fake = Clock()
+    monkeypatch.setattr(jwks, "time", fake)
+    return fake
+
+
+def test_the_first_question_fetches_and_the_next_ones_do_not(served, auth):
+    client = JwksClient(served.url)
+    assert client.find_key(auth.kid) == auth.private_key.public_key()
+    client.find_key(auth.kid)
+    client.check()
+    assert [path for _method, path, _headers, _body in served.requests] == ["/.well-known/jwks.json"]
+
+
+def test_a_key_that_is_not_there_is_looked_for_once_in_a_while(served, auth, clock):
+    client = JwksClient(served.url)
+    client.find_key(auth.kid)
+    for _ in range(5):
+        assert client.find_key("unknown") is None
+    assert len(served.requests) == 1
+    clock.now += jwks.COOL_DOWN + 0.1
+    client.find_key("unknown")
+    client.find_key("unknown")
+    assert len(served.requests) == 2
+
+
+def test_a_rotated_key_is_found_after_the_cool_down(served, auth, clock):
+    client = JwksClient(served.url)
+    client.find_key(auth.kid)
+    rotated = FakeAuth()
+    both = {"keys": auth.key_set()["keys"] + rotated.key_set()["keys"]}
+    served.answer = lambda handler, _body: send_json(handler, json.dumps(both).encode())
+    clock.now += jwks.COOL_DOWN + 0.1
+    assert client.find_key(rotated.kid) == rotated.private_key.public_key()
+    assert client.find_key(auth.kid) is not None
+
+
+def test_an_old_copy_is_renewed(served, auth, clock):
+    client = JwksClient(served.url)
+    client.find_key(auth.kid)
+    clock.now += jwks.REFRESH_AFTER + 1
+    client.find_key(auth.kid)
+    assert len(served.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "failure", [b"not json", b"[]", b"{}", b'{"keys": []}', b'{"keys": [{"kty": "oct"}]}']
+)
+def test_the_last_good_copy_is_used_for_a_quarter_of_an_hour_whatever_auth_answers(
+    served, auth, clock, failure
+):
+    client = JwksClient(served.url)
+    client.find_key(auth.kid)
+    served.answer = lambda handler, _body: send_json(handler, failure)
+    clock.now += jwks.MAX_AGE - 1
+    assert client.find_key(auth.kid) is not None
+    clock.now += 2
+    with pytest.raises(KeysUnavailable):
+        client.find_key(auth.kid)
+
+
+def test_with_no_copy_yet_nobody_can_tell_and_auth_is_not_asked_by_each_request(served, clock):
+    served.answer = lambda handler, _body: send_json(handler, b"{}", status=500)
+    client = JwksClient(served.url)
+    for _ in range(4):
+        with pytest.raises(KeysUnavailable):
+            client.find_key("any")
+    assert len(served.requests) == 1
+
+
+def test_many_threads_at_once_make_one_fetch(served, auth):
+    client = JwksClient(served.url)
+    answer = served.answer
+
+    def slowly(handler, body):
+        time.sleep(0.1)  # Long enough for every thread to be waiting.
+        answer(handler, body)
+
+    served.answer = slowly
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(client.find_key(auth.kid))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [auth.private_key.public_key()] * 8
+    assert len(served.requests) == 1
+
+
+def test_keys_that_we_cannot_use_are_passed_over(auth):
+    theirs = {"kty": "RSA", "kid": "r", "n": "AQAB", "e": "AQAB", "alg": "RS256"}
+    ours = auth.key_set()["keys"]
+    assert set(jwks.read_key_set({"keys": [theirs, "nonsense", {"kty": "EC"}, *ours]})) == {auth.kid}

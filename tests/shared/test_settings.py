@@ -1,0 +1,79 @@
+"""Settings come from the environment, once; what is missing or malformed is said by name."""
+
+import pytest
+
+from auth.config import Settings as AuthSettings
+from catalog.config import Settings as CatalogSettings
+from shared.settings import CallerSettings, ServiceSettings, read_settings
+
+GOOD = {
+    "SERVICE": "orders-service",
+    "DATABASE_URL": "postgresql://orders@db/orders",
+    "AUTH_URL": "http://auth:5000",
+}
+
+
+def refuse(capsys, model, environ) -> str:
+    with pytest.raises(SystemExit) as stopped:
+        read_settings(model, environ)
+    assert stopped.value.code == 3
+    return capsys.readouterr().err
+
+
+def test_a_service_needs_little():
+    settings = read_settings(CallerSettings, GOOD)
+    assert settings.public_url == "http://localhost:8080"
+    assert not settings.production
+    assert settings.instance
+
+
+def test_an_empty_variable_is_an_unset_one():
+    assert read_settings(CallerSettings, {**GOOD, "LOG_LEVEL": ""}).log_level == "INFO"
+
+
+def test_a_secret_may_stand_in_a_file(tmp_path):
+    (tmp_path / "password").write_text("s3cret\n")
+    settings = read_settings(ServiceSettings, {**GOOD, "DATABASE_PASSWORD_FILE": str(tmp_path / "password")})
+    assert settings.database_password.get_secret_value() == "s3cret"
+    assert "s3cret" not in repr(settings)
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "AUTH_URL", "SERVICE"])
+def test_what_is_missing_is_named(capsys, name):
+    said = refuse(capsys, CallerSettings, {key: value for key, value in GOOD.items() if key != name})
+    assert f"{name} is missing" in said
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "value"),
+    [
+        (CallerSettings, "DATABASE_URL", "mysql://x/y"),
+        (CallerSettings, "DATABASE_URL", "nonsense-with-secret"),
+        (CallerSettings, "AUTH_URL", "auth:5000"),
+        (CallerSettings, "SHOPFLEET_ENV", "staging"),
+        (CallerSettings, "LOG_LEVEL", "loud"),
+        (CallerSettings, "SERVICE", "../../etc"),
+        (CatalogSettings, "CURRENCY", "dollars"),
+        (CatalogSettings, "CATALOG_SYNC_SECONDS", "0"),
+        (AuthSettings, "DEMO_USERS", "perhaps"),
+    ],
+)
+def test_what_is_malformed_is_named_without_its_value(capsys, model, name, value):
+    said = refuse(capsys, model, {**GOOD, name: value})
+    assert f"{name} is malformed" in said
+    assert value not in said or name == "CATALOG_SYNC_SECONDS"
+
+
+def test_everything_wrong_is_said_at_once(capsys):
+    said = refuse(capsys, CallerSettings, {})
+    assert said.count("is missing") == 3
+
+
+def test_a_file_that_cannot_be_read_is_said(capsys, tmp_path):
+    said = refuse(capsys, ServiceSettings, {**GOOD, "DATABASE_PASSWORD_FILE": str(tmp_path / "nothing")})
+    assert "DATABASE_PASSWORD_FILE" in said
+
+
+def test_a_variable_and_its_file_contradict_each_other(capsys, tmp_path):
+    said = refuse(capsys, ServiceSettings, {**GOOD, "DATABASE_URL_FILE": str(tmp_path)})
+    assert "DATABASE_URL and DATABASE_URL_FILE" in said

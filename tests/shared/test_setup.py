@@ -1,0 +1,170 @@
+"""The one-shot steps: secrets, databases, migrations. Each may be repeated at every start."""
+
+import json
+import threading
+from contextlib import closing
+
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+
+from auth import repository as auth_repository
+from catalog import repository as catalog_repository
+from shared.database import connect
+from shared.migrate import upgrade
+from shared.service import migrations_of
+from shared.settings import ServiceSettings
+from shared.setup_database import setup_database
+from shared.setup_secrets import hash_secret, setup_secrets
+
+SERVICES = ["auth-service", "catalog-service", "orders-service"]
+
+
+def read_all(root) -> dict[str, str]:
+    return {str(file.relative_to(root)): file.read_text() for file in root.rglob("*") if file.is_file()}
+
+
+def test_each_reader_gets_its_own_secrets_and_nothing_else(tmp_path):
+    setup_secrets(tmp_path, SERVICES)
+    assert set(read_all(tmp_path)) == {
+        "postgres/superuser-password",
+        "database/superuser-password",
+        "database/auth-service-password",
+        "database/catalog-service-password",
+        "database/orders-service-password",
+        "auth-service/database-password",
+        "auth-service/clients.json",
+        "catalog-service/database-password",
+        "catalog-service/client-secret",
+        "orders-service/database-password",
+        "orders-service/client-secret",
+    }
+
+
+def test_the_authority_gets_only_hashes_of_the_clients_secrets(tmp_path):
+    setup_secrets(tmp_path, SERVICES)
+    hashes = json.loads((tmp_path / "auth-service/clients.json").read_text())
+    secret = (tmp_path / "orders-service/client-secret").read_text().strip()
+    assert hashes["orders-service"] == hash_secret(secret)
+    assert secret not in (tmp_path / "auth-service/clients.json").read_text()
+
+
+def test_no_two_secrets_are_the_same_but_those_that_are_shared(tmp_path):
+    setup_secrets(tmp_path, SERVICES)
+    contents = read_all(tmp_path)
+    assert contents["postgres/superuser-password"] == contents["database/superuser-password"]
+    assert len(set(contents.values())) == 1 + 3 + 2 + 1
+
+
+def test_what_is_there_is_left_and_what_is_missing_is_made(tmp_path):
+    setup_secrets(tmp_path, SERVICES)
+    before = read_all(tmp_path)
+    setup_secrets(tmp_path, SERVICES)
+    assert read_all(tmp_path) == before
+    (tmp_path / "auth-service/clients.json").unlink()
+    (tmp_path / "database/orders-service-password").unlink()
+    setup_secrets(tmp_path, SERVICES)
+    assert read_all(tmp_path) == before
+
+
+def test_a_secret_that_was_lost_is_replaced_on_both_sides(tmp_path):
+    setup_secrets(tmp_path, SERVICES)
+    (tmp_path / "orders-service/client-secret").unlink()
+    setup_secrets(tmp_path, SERVICES)
+    secret = (tmp_path / "orders-service/client-secret").read_text().strip()
+    assert json.loads((tmp_path / "auth-service/clients.json").read_text())["orders-service"] == hash_secret(
+        secret
+    )
+
+
+@pytest.fixture
+def secrets(tmp_path, postgres):
+    setup_secrets(tmp_path, SERVICES)
+    file = tmp_path / "database/superuser-password"
+    file.unlink()
+    file.write_text(postgres.superuser_password)
+    yield tmp_path / "database"
+    with psycopg.connect(postgres.url(), autocommit=True) as server:
+        for name in ("auth", "catalog", "orders"):
+            server.execute(f"DROP DATABASE IF EXISTS {name}")
+            server.execute(f"DROP ROLE IF EXISTS {name}")
+
+
+def url_of(postgres, name: str, secrets) -> str:
+    return postgres.url(name, name, (secrets / f"{name}-service-password").read_text().strip())
+
+
+def test_each_service_opens_its_own_database_and_no_other(postgres, secrets):
+    setup_database(postgres.url(password=""), secrets, SERVICES)
+    with psycopg.connect(url_of(postgres, "orders", secrets)) as own:
+        own.execute("CREATE TABLE things (id int)")
+    password = (secrets / "orders-service-password").read_text().strip()
+    for other in ("auth", "catalog", "postgres"):
+        with pytest.raises(psycopg.OperationalError, match="permission denied"):
+            psycopg.connect(postgres.url("orders", other, password))
+
+
+def test_the_step_may_be_repeated_and_a_new_password_takes_effect(postgres, secrets):
+    setup_database(postgres.url(password=""), secrets, SERVICES)
+    (secrets / "orders-service-password").unlink()
+    (secrets / "orders-service-password").write_text("another")
+    setup_database(postgres.url(password=""), secrets, SERVICES)
+    psycopg.connect(url_of(postgres, "orders", secrets)).close()
+
+
+def test_characters_are_in_the_same_order_on_every_machine(postgres, secrets):
+    setup_database(postgres.url(password=""), secrets, SERVICES)
+    with psycopg.connect(url_of(postgres, "catalog", secrets)) as own:
+        rows = own.execute(
+            "SELECT name FROM unnest(ARRAY['b', 'ä', 'a', 'B']) AS name ORDER BY name"
+        ).fetchall()
+        assert [name for (name,) in rows] == ["B", "a", "b", "ä"]
+        assert own.execute("SELECT upper('ä')").fetchone() == ("Ä",)
+
+
+def test_a_request_that_runs_away_is_ended_by_the_database(postgres, secrets):
+    setup_database(postgres.url(password=""), secrets, SERVICES)
+    with psycopg.connect(url_of(postgres, "catalog", secrets)) as own:
+        assert own.execute("SHOW statement_timeout").fetchone() == ("15s",)
+
+
+def test_a_superusers_password_that_does_not_fit_is_said(postgres, secrets):
+    (secrets / "superuser-password").write_text("wrong")
+    with pytest.raises(SystemExit, match="does not fit the data"):
+        setup_database(postgres.url(password=""), secrets, SERVICES)
+
+
+def open_database(service: str, url: str):
+    return closing(connect(ServiceSettings(service=service, database_url=url)))
+
+
+METADATA = {"auth-service": auth_repository.metadata, "catalog-service": catalog_repository.metadata}
+
+
+@pytest.mark.parametrize("service", METADATA)
+def test_the_tables_that_the_code_knows_are_those_that_the_migrations_make(make_database, service):
+    with open_database(service, make_database(service)) as database, database.transaction() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, METADATA[service]) == []
+
+
+def test_migrations_that_begin_at_once_run_one_after_the_other(make_empty_database):
+    failures = []
+
+    def migrate(database):
+        try:
+            upgrade(database, migrations_of("catalog-service"))
+        except Exception as error:
+            failures.append(error)
+
+    with open_database("catalog-service", make_empty_database()) as database:
+        threads = [threading.Thread(target=migrate, args=[database]) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+        with database.transaction() as connection:
+            assert connection.execute(text("SELECT count(*) FROM source_copy")).scalar() == 1

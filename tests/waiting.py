@@ -1,0 +1,19 @@
+"""Wait for a condition, instead of sleeping and hoping."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def wait_for(condition: Callable[[], T], *, seconds: float = 20.0) -> T:
+    """Return the condition's first true value; fail the test if there is none in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"This did not become true within {seconds:.0f} s; it is {value!r}.")
+        time.sleep(0.02)
