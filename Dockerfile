@@ -12,8 +12,8 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 WORKDIR /app
 COPY shared/ shared/
 COPY ${SERVICE}/ ./
-# The root file system will be read-only, so the bytecode is made here.
-RUN python -m compileall -q --invalidation-mode unchecked-hash /app
+# The root file system will be read-only, so the bytecode is made here; and a checkout may have been private.
+RUN python -m compileall -q --invalidation-mode unchecked-hash /app && chmod -R a+rX /app
 
 FROM python:3.13-slim-trixie
 ARG SERVICE=catalog-service

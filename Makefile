@@ -3,7 +3,7 @@ PYTHON ?= python3
 SERVICES := auth-service catalog-service orders-service payments-service logs-service
 empty :=
 space := $(empty) $(empty)
-export PORT SHOPFLEET_ENV STATE SCALE BIND DEMO_USERS PUBLIC_URL CURRENCY LOG_LEVEL \
+export PORT URL DEMO_USER DEMO_PASSWORD SHOPFLEET_ENV STATE SCALE BIND DEMO_USERS PUBLIC_URL CURRENCY LOG_LEVEL \
        CATALOG_UPSTREAM_URL CATALOG_UPSTREAM_TOKEN_FILE CATALOG_SYNC_SECONDS
 # Only this project's packages, whatever the shell around it says.
 unexport PYTHONPATH PYTHONHOME

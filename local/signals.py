@@ -27,6 +27,7 @@ class StopSignals:
             # Under nohup a closed terminal is no reason to stop.
             if number != signal.SIGHUP or self._old_handlers[number] != signal.SIG_IGN:
                 signal.signal(number, self._note)
+        self._terminal = os.isatty(0) and self._old_handlers[signal.SIGHUP] != signal.SIG_IGN
         # A handler that does nothing, so that the end of a child ends a wait.
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
@@ -39,6 +40,8 @@ class StopSignals:
 
     def wait(self, seconds: float) -> None:
         """Wait so long at most; raise StopRequested if that was asked for and the stop has not begun."""
+        # A closed terminal signals the leader of its session; if that is make, it keeps the signal to itself.
+        self.requested = self.requested or (self._terminal and not os.isatty(0))
         if self.stopping or not self.requested:
             select.select([self._reader], [], [], seconds)
             with suppress(BlockingIOError):

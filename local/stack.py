@@ -132,7 +132,8 @@ class Stack:
         return service.environment(self._settings, self._secrets, port_of(self._database_port), auth_url)
 
     def _environment(self) -> dict[str, str]:
-        passed_on = {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}
+        environment = self._settings.environment
+        passed_on = {name: environment[name] for name in PASSED_ON if environment.get(name)}
         return passed_on | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
     def _describe(self) -> None:

@@ -119,7 +119,8 @@ class Supervisor:
         while any(child.exit_code is None for child in layer):
             self._tick()
             if time.monotonic() > deadline:
-                raise CannotStart(f"{jobs[0].name} and the like took longer than {JOB_SECONDS:.0f} s.")
+                late = " and ".join(child.name for child in layer if child.exit_code is None)
+                raise CannotStart(f"{late} took longer than {JOB_SECONDS:.0f} s.")
             self._signals.wait(0.05)
         self._layers.remove(layer)
         outputs = [self.logs.read_from(job.name, offset) for job, offset in zip(jobs, offsets, strict=True)]
@@ -127,6 +128,8 @@ class Supervisor:
             if child.exit_code:
                 trouble = describe_exit(child.exit_code)
                 raise CannotStart(f"{child.name} failed ({trouble}):\n{output.rstrip()}")
+            # What went well needs no log, and a password that was shown once must not stay in one.
+            self.logs.file(child.name).unlink()
         return outputs
 
     def watch(self) -> None:

@@ -127,9 +127,18 @@ class ServiceUnreachable(Unavailable):
     detail = "Another service does not answer just now; try again in a moment."
 
 
+# RFC 9110's phrases where Python's own have changed from one version to the next.
+_PHRASES = {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
+
+
 def title_of(status: int) -> str:
     """Return the status's phrase in HTTP, the title that goes with the type `about:blank`."""
     try:
-        return HTTPStatus(status).phrase
+        return _PHRASES.get(status) or HTTPStatus(status).phrase
     except ValueError:
         return "Error"

@@ -25,6 +25,8 @@ worker_class = "gthread"
 keepalive = 75
 worker_connections = 1000
 backlog = 512
+# As long a request line as the gateway lets through.
+limit_request_line = 8190
 
 # What is being answered at SIGTERM is finished, inside the 10 s that the engine waits.
 graceful_timeout = 8

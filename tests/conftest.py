@@ -1,5 +1,10 @@
-"""What every tier of tests stands on: PostgreSQL 18 with a fresh, migrated database for each test."""
+"""What the tiers of tests stand on.
 
+PostgreSQL 18 with a fresh, migrated database for each test, a fake server, and two running stacks: processes
+always, Compose wherever an engine answers.
+"""
+
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -17,6 +22,7 @@ from shared.migrate import upgrade
 from shared.service import migrations_of
 from shared.settings import ServiceSettings
 from shared.testing import FakeAuth
+from tests.stacks import ComposeStack, ProcessStack, Shopper, Stack, docker_answers
 
 MakeDatabase = Callable[[str], str]
 
@@ -117,3 +123,39 @@ def fake_server() -> Iterator[FakeServer]:
     server = FakeServer()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessStack]:
+    """The process stack, with two replicas of the catalogue, in a path with a space."""
+    stack = ProcessStack(tmp_path_factory.mktemp("a state") / "local", SCALE="catalog-service=2")
+    stack.start()
+    yield stack
+    stack.stop()
+
+
+@pytest.fixture(scope="session")
+def compose() -> Iterator[ComposeStack]:
+    """The Compose stack."""
+    if not docker_answers():
+        assert not os.environ.get("REQUIRE_DOCKER"), "REQUIRE_DOCKER is set, and no engine answers."
+        pytest.skip("no Docker engine answers on this machine, so the Compose stack is left out")
+    stack = ComposeStack()
+    try:
+        stack.start()
+        yield stack
+    finally:
+        stack.stop()
+
+
+@pytest.fixture(params=["processes", "compose"])
+def stack(request: pytest.FixtureRequest) -> Stack:
+    """Each of the two in turn."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def shopper(stack: Stack) -> Iterator[Shopper]:
+    """Somebody without a token."""
+    with Shopper(stack.url) as shopper:
+        yield shopper

@@ -13,7 +13,7 @@ import pytest
 
 from local import postgres
 from local.errors import CannotStart
-from local.processes import living_processes, works_in
+from local.processes import living_processes, unprivileged, works_in
 from tests.waiting import wait_for
 
 
@@ -42,10 +42,18 @@ def test_data_survives_kill_9_of_everything_even_if_the_pid_file_names_a_strange
             os.kill(pid, signal.SIGKILL)
         pid_file = tmp_path / "data" / "postmaster.pid"
         left = pid_file.read_text()
-    pid_file.write_text(left.replace(str(server.pid), str(os.getpid()), 1))
-
-    with postgres.running(tmp_path, durable=True) as server, psycopg.connect(server.url()) as connection:
-        assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
+    # The stranger has the server's user id: another one's process PostgreSQL would not mind.
+    with subprocess.Popen(unprivileged(["sleep", "600"], signal.SIGTERM)) as stranger:
+        pid_file.write_text(left.replace(str(server.pid), str(stranger.pid), 1))
+        try:
+            with (
+                postgres.running(tmp_path, durable=True) as server,
+                psycopg.connect(server.url()) as connection,
+            ):
+                assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
+            assert stranger.poll() is None
+        finally:
+            stranger.kill()
 
 
 def test_a_busy_backend_that_outlived_its_server_is_ended(tmp_path: Path) -> None:

@@ -80,20 +80,23 @@ def test_programs_stop_in_the_reverse_of_the_order_they_started_in(
     trace = tmp_path / "trace"
 
     def traced(name: str) -> dict[str, str]:
-        bye = f"echo {name} stopped >> '{trace}'"
-        return {
-            "name": name,
-            "shell": f"trap \"{bye}; exit\" TERM; echo {name} >> '{trace}'; sleep 600 & wait",
-        }
+        # A stop takes a moment, so that one that did not wait for the layer above would be seen.
+        bye = f"echo {name} stopping >> '{trace}'; sleep 0.2; echo {name} stopped >> '{trace}'; exit"
+        return {"name": name, "shell": f"trap \"{bye}\" TERM; echo {name} >> '{trace}'; sleep 600 & wait"}
 
-    stack = make_stack([traced("below")], [traced("middle")], [traced("above")])
+    stack = make_stack([traced("below")], [traced("above")])
     stack.says("up")
-    wait_for(lambda: trace.exists() and len(trace.read_text().splitlines()) == 3)
+    wait_for(lambda: trace.exists() and len(trace.read_text().splitlines()) == 2)
 
     stack.send(signal.SIGTERM)
 
     assert stack.exit_code() == 0
-    assert trace.read_text().splitlines()[3:] == ["above stopped", "middle stopped", "below stopped"]
+    assert trace.read_text().splitlines()[2:] == [
+        "above stopping",
+        "above stopped",
+        "below stopping",
+        "below stopped",
+    ]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -242,6 +245,14 @@ def test_a_job_that_fails_ends_the_start_with_its_output(make_stack: Callable[..
     assert "cannot start: migrate failed (exit code 3):" in stack.said
     assert "the table is missing" in stack.said
     assert "up" not in stack.said
+
+
+def test_a_job_that_went_well_leaves_no_log(make_stack: Callable[..., Any]) -> None:
+    stack = make_stack([SLEEPER], jobs=[{"name": "seed", "shell": "echo admin password: secret"}])
+
+    stack.says("up")
+
+    assert [file.name for file in (stack.state / "log").iterdir()] == ["sleeper.log"]
 
 
 def test_a_program_that_ignores_its_signal_is_killed_when_its_time_is_over(

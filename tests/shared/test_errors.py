@@ -64,7 +64,7 @@ def test_a_field_that_does_not_fit_is_422_with_an_entry(client):
 
 def test_too_large_a_body_is_413(app):
     app.config["MAX_CONTENT_LENGTH"] = 20
-    check(app.test_client().post("/things", json={"size": 10**30}), 413, "request_entity_too_large")
+    check(app.test_client().post("/things", json={"size": 10**30}), 413, "content_too_large")
 
 
 def test_a_database_that_is_away_is_503_and_come_back_soon(app, client):

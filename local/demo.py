@@ -1,0 +1,125 @@
+"""Walk through the tutorial against a running stack, each call and answer printed: `make demo`.
+
+URL is the stack's address; DEMO_USER and DEMO_PASSWORD are for one without demo users. The exit code is 1 if
+an answer is not the expected one.
+"""
+
+import json
+import os
+import shlex
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+
+WIDTH = 110
+SHOWN_PRODUCTS = 2
+
+
+@dataclass
+class Demo:
+    """One walk; `failures` counts the answers that were not as expected."""
+
+    url: str
+    session: requests.Session = field(default_factory=requests.Session)
+    steps: int = 0
+    failures: int = 0
+
+    def step(self, title: str, method: str, path: str, *, expect: int, **options: Any) -> requests.Response:
+        """Make a call, show it as a curl command with its answer, and compare the status."""
+        self.steps += 1
+        print(f"\n{self.steps}. {title}")
+        print(f"   $ {self._as_curl(method, path, options)}")
+        answer = self.session.request(method, self.url + path, timeout=20, **options)
+        print(f"   {answer.status_code} {answer.reason}")
+        for line in _show_body(answer):
+            print(f"   {line}")
+        if answer.status_code != expect:
+            self.failures += 1
+            print(f"   ✗ expected {expect}")
+        return answer
+
+    def _as_curl(self, method: str, path: str, options: dict[str, Any]) -> str:
+        words = ["curl", "-i"]
+        if method != "GET":
+            words += ["-X", method]
+        for name, value in options.get("headers", {}).items():
+            words += ["-H", f"{name}: {_shorten(value, 60)}"]
+        if "json" in options:
+            words += ["-H", "Content-Type: application/json", "-d", json.dumps(options["json"])]
+        for name, value in options.get("data", {}).items():
+            words += ["-d", f"{name}={value}"]
+        if self.session.cookies.get("token"):
+            words += ["-b", "token=…"]
+        return shlex.join([*words, self.url + path])
+
+
+def walk(demo: Demo, user: str, password: str) -> None:
+    """Take the tutorial's steps, the refusals included."""
+    pair = {"username": user, "password": password}
+    demo.step("Log in with a form: only JSON is taken", "POST", "/auth", data=pair, expect=415)
+    wrong = {**pair, "password": "wrong"}
+    demo.step("Log in with a wrong password", "POST", "/auth", json=wrong, expect=401)
+    demo.step("List products without a token", "GET", "/products", expect=401)
+    login = demo.step("Log in: a token in the answer and in a cookie", "POST", "/auth", json=pair, expect=200)
+    if login.status_code != 200:
+        return
+    token = login.json()["access_token"]
+    demo.step("List products with the cookie", "GET", "/products?limit=3", expect=200)
+    demo.session.cookies.clear()
+    bearer = {"Authorization": f"Bearer {token}"}
+    page = demo.step("List products with the token", "GET", "/products?limit=3", headers=bearer, expect=200)
+    if page.status_code == 200:
+        following = f"/products?limit=3&cursor={page.json()['next']}"
+        demo.step("Go on to the next page", "GET", following, headers=bearer, expect=200)
+        first = page.json()["data"][0]["id"]
+        demo.step("Look at one product", "GET", f"/products/{first}", headers=bearer, expect=200)
+    tampered = {"Authorization": f"Bearer {token[:-8]}tampered"}
+    demo.step("Tamper with the token", "GET", "/products", headers=tampered, expect=401)
+    demo.step("Ask who the token is", "GET", "/auth/me", headers=bearer, expect=200)
+    for name in ("auth", "catalog", "orders", "payments", "logs"):
+        demo.step(f"Is {name}-service well?", "GET", f"/healthz/{name}-service", expect=200)
+
+
+def _show_body(answer: requests.Response) -> list[str]:
+    if not answer.content:
+        return []
+    try:
+        body = answer.json()
+    except ValueError:
+        return [_shorten(answer.text, WIDTH)]
+    if "request_id" in body:
+        body = {name: body[name] for name in ("error", "code", "request_id")}
+    if isinstance(body.get("data"), list):
+        lines = [_as_json(product) for product in body["data"]]
+        more = len(lines) - SHOWN_PRODUCTS
+        return lines[:SHOWN_PRODUCTS] + ([f"… {more} more, and next: {body['next']}"] if more > 0 else [])
+    if len(json.dumps(body)) <= WIDTH:
+        return [_as_json(body)]
+    return [f"{name}: {_as_json(value)}" for name, value in body.items()]
+
+
+def _as_json(value: Any) -> str:
+    return _shorten(json.dumps(value, ensure_ascii=False), WIDTH)
+
+
+def _shorten(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def main() -> int:
+    """Walk, and sum up."""
+    port = os.environ.get("PORT") or "8080"
+    demo = Demo((os.environ.get("URL") or f"http://localhost:{port}").rstrip("/"))
+    try:
+        walk(demo, os.environ.get("DEMO_USER") or "admin", os.environ.get("DEMO_PASSWORD") or "admin")
+    except requests.ConnectionError:
+        print(f"\nNothing answers at {demo.url}; start the shop with `docker compose up` or `make run`.")
+        return 1
+    print(f"\n{demo.steps} calls, {demo.failures} answered otherwise than expected.")
+    return 1 if demo.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

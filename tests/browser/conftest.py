@@ -1,0 +1,60 @@
+"""A real Chromium on the process stack."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.stacks import ROOT, ProcessStack
+
+CHROMIUM = Path("/usr/bin/chromium")
+SCREENSHOTS = ROOT / "tests" / "artifacts"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, remote-controlled."""
+    if not CHROMIUM.exists():
+        assert not os.environ.get("REQUIRE_CHROMIUM"), (
+            "REQUIRE_CHROMIUM is set, and there is no /usr/bin/chromium."
+        )
+        pytest.skip("no /usr/bin/chromium on this machine, so the browser's tests are left out")
+    options = ["--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
+    # Chromium's own sandbox needs a user other than root.
+    if os.geteuid() == 0:
+        options.append("--no-sandbox")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=options)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the browser complains of: errors, refused scripts and styles, failed requests."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Browser, processes: ProcessStack, complaints: list[str]) -> Iterator[Page]:
+    """An empty page whose paths are the shop's."""
+    context = browser.new_context(base_url=processes.url, viewport={"width": 1200, "height": 900})
+    page = context.new_page()
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("requestfailed", lambda request: complaints.append(f"{request.url} failed"))
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def take_screenshot(page: Page, request: pytest.FixtureRequest):
+    """Save a picture to look at, under the test's name."""
+
+    def take(name: str) -> None:
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+    return take

@@ -1,0 +1,146 @@
+"""Each service alone, as in the tutorial: beside one PostgreSQL, in a container or by the Procfile."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.stacks import ROOT, SERVICES, Shopper, docker, find_free_port
+from tests.waiting import wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+ADMIN = {"username": "admin", "password": "admin"}
+
+
+def is_healthy(shopper: Shopper) -> bool:
+    try:
+        return shopper.get("/healthz").status_code == 200
+    except OSError:
+        return False
+
+
+class Engine:
+    """A network with one PostgreSQL, to which single containers are added."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        docker("network", "create", name)
+        self.start_postgres()
+
+    def start_postgres(self) -> None:
+        """Start the server and make a database for each service."""
+        password = ["--env", "POSTGRES_PASSWORD=alone", "--env", "PGPASSWORD=alone"]
+        docker("run", "--detach", "--name", f"{self.name}-db", *password, *self._alias("db"), "postgres:18")
+        psql = ["exec", f"{self.name}-db", "psql", "--host=127.0.0.1", "--username=postgres", "--command"]
+        wait_for(lambda: self._succeeds(*psql, "SELECT 1"), seconds=60)
+        for service in SERVICES:
+            docker(*psql, f"CREATE DATABASE {service.removesuffix('-service')}")
+
+    def run(self, service: str, *command: str) -> None:
+        """Run a command of a service's image to its end."""
+        docker("run", "--rm", *self._alias("job"), *self._told(service), f"shopfleet/{service}", *command)
+
+    def serve(self, service: str) -> Shopper:
+        """Run a service on a port of its own; return somebody who calls it."""
+        port = find_free_port()
+        published = ["--publish", f"127.0.0.1:{port}:5000"]
+        docker(
+            "run", "--detach", *published, *self._alias(service), *self._told(service), f"shopfleet/{service}"
+        )
+        shopper = Shopper(f"http://127.0.0.1:{port}")
+        wait_for(lambda: is_healthy(shopper), seconds=60)
+        return shopper
+
+    def remove(self) -> None:
+        """Remove every container, and the network."""
+        containers = docker("ps", "--all", "--quiet", "--filter", f"network={self.name}").split()
+        if containers:
+            docker("rm", "--force", "--volumes", *containers)
+        docker("network", "rm", self.name)
+
+    def _alias(self, alias: str) -> list[str]:
+        return ["--network", self.name, "--network-alias", alias]
+
+    def _told(self, service: str) -> list[str]:
+        url = f"DATABASE_URL=postgresql://postgres:alone@db/{service.removesuffix('-service')}"
+        return ["--env", url, "--env", "AUTH_URL=http://auth-service:5000"]
+
+    def _succeeds(self, *arguments: str) -> bool:
+        return subprocess.run(["docker", *arguments], capture_output=True, check=False).returncode == 0
+
+
+@pytest.fixture
+def engine(compose) -> Iterator[Engine]:
+    """The images are those that the Compose stack was built from."""
+    engine = Engine(f"{compose.project}-alone")
+    yield engine
+    engine.remove()
+
+
+def test_docker_run_serves_each_service_beside_one_postgresql(engine):
+    engine.run("auth-service", "sh", "-c", "python -m shared.migrate && python -m auth.seed")
+    with engine.serve("auth-service") as auth:
+        token = auth.post("/auth", json=ADMIN).json()["access_token"]
+    engine.run("catalog-service", "python", "-m", "shared.migrate")
+    with engine.serve("catalog-service") as catalog:
+        catalog.headers["Authorization"] = f"Bearer {token}"
+        wait_for(lambda: catalog.get("/products").status_code == 200)
+    for service in ("orders-service", "payments-service", "logs-service"):
+        with engine.serve(service) as client:
+            assert client.get("/").json()["service"] == service
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator:
+    """Start what the Procfile says for a service; everything is stopped at the end."""
+    started = []
+    [line] = [line for line in (ROOT / "Procfile").read_text().splitlines() if line.startswith("web:")]
+
+    def start(service: str, **environment: str) -> Shopper:
+        port = find_free_port()
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        told = {"PATH": path, "SERVICE": service, "PORT": str(port), **environment}
+        with (tmp_path / f"{service}.log").open("wb") as log:
+            command = ["sh", "-c", line.removeprefix("web:").strip()]
+            started.append(subprocess.Popen(command, cwd=ROOT, env=told, stdout=log, stderr=log))
+        shopper = Shopper(f"http://127.0.0.1:{port}")
+        wait_for(lambda: is_healthy(shopper) or started[-1].poll() is not None)
+        assert started[-1].poll() is None, (tmp_path / f"{service}.log").read_text()
+        return shopper
+
+    yield start
+    for process in started:
+        process.terminate()
+    for process in started:
+        process.wait()
+
+
+def test_the_procfile_serves_the_tutorials_two_services(web, make_database):
+    auth = web("auth-service", DATABASE_URL=make_database("auth-service"))
+    assert auth.post("/auth", json=ADMIN).status_code == 401
+    catalog = web("catalog-service", DATABASE_URL=make_database("catalog-service"), AUTH_URL=auth.url)
+    assert catalog.get("/products").json()["error"] == "Authorization token is missing"
+
+
+def test_a_service_that_is_told_too_little_says_what_is_missing_and_ends():
+    done = subprocess.run(
+        [sys.executable, "-m", "gunicorn", "-c", "python:shared.gunicorn_conf"],
+        cwd=ROOT,
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": f"{ROOT}:{ROOT}/orders-service",
+            "SERVICE": "orders-service",
+            "PORT": str(find_free_port()),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 3
+    assert "DATABASE_URL is missing" in done.stderr
+    assert "AUTH_URL is missing" in done.stderr

@@ -1,0 +1,127 @@
+"""The tutorial, as its clients expect it, through the gateway of both stacks."""
+
+import subprocess
+import sys
+
+import jwt
+import pytest
+from openapi_spec_validator import validate
+
+from tests.stacks import ROOT, SERVICES
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+def test_admin_logs_in_and_lists_products_with_the_cookie(shopper):
+    answer = shopper.post("/auth", json={"username": "admin", "password": "admin"})
+    assert answer.status_code == 200
+    assert answer.json()["message"] == "Authentication successful"
+    assert shopper.cookies["token"] == answer.json()["access_token"]
+    products = shopper.get("/products")
+    assert products.status_code == 200
+    for product in products.json()["data"]:
+        assert {"id", "title", "brand", "price", "description"} <= product.keys()
+    assert len(products.json()["data"]) == 30
+
+
+def test_the_bearer_token_is_as_good_as_the_cookie(shopper):
+    token = shopper.log_in()
+    shopper.cookies.clear()
+    assert shopper.get("/products", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+
+
+def test_a_form_is_refused(shopper):
+    answer = shopper.post("/auth", data={"username": "admin", "password": "admin"})
+    assert answer.status_code == 415
+    assert answer.json()["error"] == "Unsupported Media Type"
+
+
+def test_a_wrong_pair_is_refused(shopper):
+    answer = shopper.post("/auth", json={"username": "admin", "password": "wrong"})
+    assert answer.status_code == 401
+    assert answer.json()["error"] == "Invalid username or password"
+
+
+def test_products_are_not_listed_without_a_token(shopper):
+    answer = shopper.get("/products")
+    assert answer.status_code == 401
+    assert answer.json()["error"] == "Authorization token is missing"
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_a_tampered_token_is_refused(shopper):
+    token = shopper.log_in()
+    shopper.cookies.clear()
+    head, _, signature = token.rpartition(".")
+    tampered = f"{head}.{'A' if signature[0] != 'A' else 'B'}{signature[1:]}"
+    answer = shopper.get("/products", headers={"Authorization": f"Bearer {tampered}"})
+    assert answer.status_code == 401
+    assert answer.json()["error"] == "Authorization token is invalid"
+
+
+def test_anybody_verifies_a_token_with_the_published_keys(shopper):
+    token = shopper.log_in()
+    keys = jwt.PyJWKSet.from_dict(shopper.get("/.well-known/jwks.json").json())
+    key = keys[jwt.get_unverified_header(token)["kid"]]
+    assert jwt.decode(token, key, algorithms=["ES256"], audience="shopfleet")["role"] == "admin"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_each_service_is_healthy_and_has_a_document(shopper, service):
+    health = shopper.get(f"/healthz/{service}")
+    assert health.status_code == 200
+    assert health.json()["service"] == service
+    document = shopper.get(f"/docs/{service.removesuffix('-service')}.json")
+    validate(document.json())
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/metrics",
+        "/internal/anything",
+        "/readyz",
+        "/openapi.json",
+        "/nowhere",
+        "/orders",
+        "/payments",
+        "/logs",
+    ],
+)
+def test_what_is_not_for_outside_or_not_built_is_not_routed(shopper, path):
+    shopper.log_in()
+    answer = shopper.get(path)
+    assert answer.status_code == 404
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["request_id"] == answer.headers["X-Request-ID"]
+
+
+def test_one_request_id_goes_through_gateway_and_service(shopper):
+    answer = shopper.get("/products", headers={"X-Request-ID": "seen-by-all.1"})
+    assert answer.headers["X-Request-ID"] == "seen-by-all.1"
+    assert answer.json()["request_id"] == "seen-by-all.1"
+
+
+def test_too_large_a_body_is_refused(shopper):
+    answer = shopper.post("/auth", json={"username": "admin", "password": "x" * 2_000_000})
+    assert answer.status_code == 413
+    assert answer.json()["status"] == 413
+
+
+def test_the_front_page_is_there_for_a_browser(shopper):
+    answer = shopper.get("/")
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/html")
+
+
+def test_the_demo_walks_through_without_a_surprise(stack):
+    done = subprocess.run(
+        [sys.executable, "-m", "local.demo"],
+        cwd=ROOT,
+        env={"URL": stack.url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 answered otherwise than expected" in done.stdout

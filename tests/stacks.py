@@ -1,0 +1,235 @@
+"""The two stacks behind one interface, so that every scenario runs on both."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+import psutil
+import requests
+
+from tests.waiting import wait_for
+
+ROOT = Path(__file__).resolve().parents[1]
+SERVICES = ["auth-service", "catalog-service", "orders-service", "payments-service", "logs-service"]
+
+
+class Stack(Protocol):
+    """A running shop."""
+
+    url: str
+
+    def kill(self, part: str) -> None:
+        """End a part's main process with SIGKILL; `part` is a service, `gateway` or `postgres`."""
+
+    def pause(self, part: str) -> None:
+        """Stop a part where it is: its connections stay open, and nothing is answered."""
+
+    def resume(self, part: str) -> None:
+        """Let a paused part go on."""
+
+    def restart(self) -> None:
+        """Stop everything, and start it again on the same data."""
+
+
+def find_free_port() -> int:
+    """Return a port that nobody listens on just now."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+class ProcessStack:
+    """The stack of `make run`, with its own port and state."""
+
+    def __init__(self, state: Path, **environment: str) -> None:
+        self.port = find_free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.state = state
+        self.log = state.parent / f"{state.name}.out"
+        self._environment = environment
+
+    def start(self) -> None:
+        """Start it as its makefile does, and wait until it is ready."""
+        told = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "local"],
+                cwd=ROOT,
+                env={**told, "PORT": str(self.port), "STATE": str(self.state), **self._environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        wait_for(lambda: self._is_ready() or self.process.poll() is not None, seconds=90)
+        assert self._is_ready(), f"The stack did not start:\n{self.output()}"
+
+    def _is_ready(self) -> bool:
+        try:
+            description = self.describe()
+        except (OSError, ValueError):
+            return False
+        return description["ready"] and description["supervisor"]["pid"] == self.process.pid
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the stack says of itself: ports and process ids."""
+        return json.loads((self.state / "run" / "stack.json").read_text())
+
+    def output(self) -> str:
+        """Return what it wrote to the terminal."""
+        return self.log.read_text()
+
+    def stop(self, how: int = signal.SIGTERM) -> int:
+        """Ask it to stop; return its exit code."""
+        self.process.send_signal(how)
+        return self.process.wait(timeout=60)
+
+    def restart(self) -> None:
+        """Stop it and start it again."""
+        self.stop()
+        self.start()
+
+    def find_pid(self, part: str) -> int:
+        """Return the process id of a part, or of a service's first replica."""
+        description = self.describe()
+        if part in description["services"]:
+            return description["services"][part]["replicas"][0]["pid"]
+        return description[part]["pid"]
+
+    def kill(self, part: str) -> None:
+        """End a part's leading process; see the supervisor notice."""
+        pid = self.find_pid(part)
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: self.find_pid(part) not in {pid, None})
+
+    def pause(self, part: str) -> None:
+        """Stop all of a part's processes where they are."""
+        for process in self._processes_of(part):
+            process.suspend()
+
+    def resume(self, part: str) -> None:
+        """Let a paused part go on."""
+        for process in self._processes_of(part):
+            process.resume()
+
+    def _processes_of(self, part: str) -> list[psutil.Process]:
+        leader = psutil.Process(self.find_pid(part))
+        return [leader, *leader.children(recursive=True)]
+
+
+class ComposeStack:
+    """The stack of `docker compose up`, as a project of its own beside any other."""
+
+    def __init__(self) -> None:
+        self.port = find_free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.project = f"shopfleet-test-{os.getpid()}"
+
+    def compose(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run `docker compose` on this project."""
+        return subprocess.run(
+            ["docker", "compose", "--project-name", self.project, *arguments],
+            cwd=ROOT,
+            env={**os.environ, "PORT": str(self.port)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=check,
+            timeout=900,
+        )
+
+    def up(self, *options: str) -> None:
+        """Bring it up and wait until every part is healthy."""
+        done = self.compose("up", "--detach", "--wait", "--no-build", *options, check=False)
+        assert done.returncode == 0, (
+            f"{done.stdout}\n{done.stderr}\n{self.compose('logs', '--tail', '20').stdout}"
+        )
+
+    def start(self) -> None:
+        """Build the images and bring it up."""
+        built = self.compose("build", check=False)
+        assert built.returncode == 0, built.stderr
+        self.up()
+
+    def stop(self) -> None:
+        """Remove it and its volumes."""
+        self.compose("down", "--volumes", "--remove-orphans", "--timeout", "10")
+
+    def restart(self) -> None:
+        """Take the containers away, and bring it up again on the same volumes."""
+        self.compose("down", "--timeout", "10")
+        self.up()
+
+    def containers(self, service: str) -> list[str]:
+        """Return the ids of a service's running containers."""
+        return self.compose("ps", "--quiet", service).stdout.split()
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        """Return everything that the engine knows of a container."""
+        return json.loads(docker("inspect", container))[0]
+
+    def kill(self, part: str) -> None:
+        """End every process in a part's container but its init, which follows them; see the engine notice."""
+        [container] = self.containers(part)
+        before = self.inspect(container)["State"]["StartedAt"]
+        self.compose("exec", "--no-TTY", part, "sh", "-c", "kill -9 -1", check=False)
+        wait_for(lambda: self.inspect(container)["State"]["StartedAt"] != before)
+
+    def pause(self, part: str) -> None:
+        """Stop all of a part's processes where they are."""
+        self.compose("pause", part)
+
+    def resume(self, part: str) -> None:
+        """Let a paused part go on."""
+        self.compose("unpause", part)
+
+
+def docker(*arguments: str) -> str:
+    """Run `docker`, and return what it wrote."""
+    done = subprocess.run(["docker", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def docker_answers() -> bool:
+    """Tell whether there is an engine, and Compose."""
+    try:
+        for command in (["docker", "info"], ["docker", "compose", "version"]):
+            subprocess.run(command, capture_output=True, check=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return True
+
+
+class Shopper(requests.Session):
+    """Somebody who calls the shop through its gateway."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.url = url
+        self.trust_env = False
+
+    def request(self, method: str, path: str, **options: Any) -> requests.Response:  # type: ignore[override]
+        """Call a path of the shop."""
+        return super().request(method, self.url + path, **{"timeout": 20, **options})
+
+    def log_in(self) -> str:
+        """Become the demo admin; return the token."""
+        answer = self.post("/auth", json={"username": "admin", "password": "admin"})
+        assert answer.status_code == 200, answer.text
+        return answer.json()["access_token"]
+
+
+def read_instances(shopper: Shopper, service: str, *, seconds: float) -> set[str]:
+    """Return the replicas of a service that answer within so many seconds."""
+    instances, deadline = set(), time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        answer = shopper.get(f"/healthz/{service}")
+        if answer.status_code == 200:
+            instances.add(answer.json()["instance"])
+    return instances
