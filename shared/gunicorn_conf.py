@@ -5,13 +5,19 @@
 SERVICE names the service, PORT where it listens (5000 when it runs alone, as in the tutorial).
 """
 
+import logging
 import os
+import socket
+import sys
 from pathlib import Path
 from typing import Any
 
 from gunicorn.arbiter import Arbiter
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
 
+from shared.log import JsonFormatter
 from shared.service import package_of
 
 wsgi_app = f"{package_of(os.environ.get('SERVICE', ''))}.app:create_app()"
@@ -36,11 +42,27 @@ timeout = 30
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 control_socket_disable = True
 
-# The service writes its own access records, as JSON.
+# The service writes its own access records.
 accesslog = None
 errorlog = "-"
 loglevel = "warning"
 forwarded_allow_ips = ""
+
+
+class JsonLogger(Logger):
+    """What gunicorn itself has to say, as JSON on standard output like everything else."""
+
+    def setup(self, cfg: Config) -> None:
+        """Let gunicorn set its loggers up, and change their form."""
+        super().setup(cfg)
+        instance = os.environ.get("INSTANCE") or socket.gethostname()
+        for handler in self.error_log.handlers:
+            handler.setFormatter(JsonFormatter(os.environ.get("SERVICE", ""), instance))
+            if isinstance(handler, logging.StreamHandler):
+                handler.setStream(sys.stdout)
+
+
+logger_class = JsonLogger
 
 
 def worker_exit(_server: Arbiter, worker: Worker) -> None:

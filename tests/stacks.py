@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -42,6 +43,17 @@ def find_free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
+
+
+def find_processes(folder: Path) -> list[str]:
+    """Return every process that works in the folder, or was started or told with its path."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            traces = process.joinpath("cmdline").read_bytes() + process.joinpath("environ").read_bytes()
+            if str(folder).encode() in traces or process.joinpath("cwd").readlink().is_relative_to(folder):
+                found.append(f"{process.name} {process.joinpath('comm').read_text().strip()}")
+    return found
 
 
 class ProcessStack:

@@ -5,27 +5,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.catalog.conftest import FakeUpstream
-from tests.stacks import ROOT, ProcessStack, Shopper, find_free_port, read_instances
+from tests.stacks import ROOT, ProcessStack, Shopper, find_free_port, find_processes, read_instances
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-
-
-def find_processes(state: Path) -> list[str]:
-    """Return every process that works in the state's folder, or was started or told with its path."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            traces = process.joinpath("cmdline").read_bytes() + process.joinpath("environ").read_bytes()
-            if str(state).encode() in traces or process.joinpath("cwd").readlink().is_relative_to(state):
-                found.append(f"{process.name} {process.joinpath('comm').read_text().strip()}")
-    return found
 
 
 def run_to_its_end(**environment: str) -> subprocess.CompletedProcess[str]:

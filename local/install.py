@@ -1,4 +1,4 @@
-"""Make a virtual environment and fill it from lock files: `python3 local/venv.py FOLDER requirements.txt …`.
+"""Make a virtual environment and fill it from lock files: `install.py FOLDER requirements.txt …`.
 
 It is run by whatever Python there is, so that it can say what is missing; it uses nothing newer than 3.6.
 """
