@@ -20,10 +20,6 @@ PASSED_ON_TO = {
         "CATALOG_UPSTREAM_TOKEN_FILE",
         "CATALOG_SYNC_SECONDS",
         "CURRENCY",
-        # The way to the product source may lead through a proxy.
-        *(name for word in ("http_proxy", "https_proxy", "no_proxy") for name in (word, word.upper())),
-        "SSL_CERT_FILE",
-        "REQUESTS_CA_BUNDLE",
     )
 }
 
