@@ -50,9 +50,9 @@ class Settings:
     @property
     def has_demo_users(self) -> bool:
         """Tell whether auth loads admin/admin: in development, on this machine alone or where asked for."""
-        if self.shopfleet_env != "development" or self.demo_users == "no":
-            return False
-        return self.demo_users == "yes" or ipaddress.ip_address(self.bind).is_loopback
+        if self.demo_users:
+            return self.demo_users == "yes"
+        return self.shopfleet_env == "development" and ipaddress.ip_address(self.bind).is_loopback
 
 
 def read_scale(text: str) -> dict[str, int]:

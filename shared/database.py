@@ -12,6 +12,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from shared.errors import DatabaseUnavailable
 from shared.settings import ServiceSettings
 
+# Use cases hand connections on, and need not know whose they are.
+__all__ = ["Connection", "Database", "Schema", "connect", "read_head"]
+
 POOL_SIZE = 8  # Connections of a process, for its 16 threads.
 
 

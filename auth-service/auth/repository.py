@@ -15,6 +15,7 @@ from sqlalchemy import (
     insert,
     select,
     text,
+    update,
 )
 
 from auth.domain import User
@@ -56,13 +57,22 @@ def find_user(connection: Connection, user_id: str) -> User | None:
 
 
 def has_admin(connection: Connection) -> bool:
-    """Tell whether anybody is an admin yet."""
-    return connection.execute(select(users.c.id).where(users.c.role == "admin").limit(1)).first() is not None
+    """Tell whether there is an admin who can log in."""
+    admins = select(users.c.id).where(users.c.role == "admin", users.c.disabled.is_(False)).limit(1)
+    return connection.execute(admins).first() is not None
 
 
 def insert_user(connection: Connection, username: str, role: str, password_hash: str) -> None:
     """Add a user."""
     connection.execute(insert(users).values(username=username, role=role, password_hash=password_hash))
+
+
+def replace_password(connection: Connection, username: str, password_hash: str, *, disabled: bool) -> None:
+    """Give a user another password, and open or close the account."""
+    values = {"password_hash": password_hash, "disabled": disabled}
+    connection.execute(
+        update(users).where(func.lower(users.c.username) == func.lower(username)).values(values)
+    )
 
 
 def lock_users(connection: Connection) -> None:

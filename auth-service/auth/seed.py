@@ -9,7 +9,7 @@ import secrets
 from auth import repository
 from auth.config import Settings, read_demo_users
 from auth.passwords import Passwords
-from shared.database import Database, connect
+from shared.database import Connection, Database, connect
 from shared.settings import read_settings
 
 
@@ -23,11 +23,24 @@ def seed_users(database: Database, settings: Settings) -> str | None:
                 if repository.find_user_by_name(connection, name) is None:
                     repository.insert_user(connection, name, demo.role, passwords.hash(demo.password))
             return None
+        _close_demo_accounts(connection, passwords)
         if repository.has_admin(connection):
             return None
         password = secrets.token_urlsafe(12)
-        repository.insert_user(connection, "admin", "admin", passwords.hash(password))
+        if repository.find_user_by_name(connection, "admin"):
+            repository.replace_password(connection, "admin", passwords.hash(password), disabled=False)
+        else:
+            repository.insert_user(connection, "admin", "admin", passwords.hash(password))
         return password
+
+
+def _close_demo_accounts(connection: Connection, passwords: Passwords) -> None:
+    """Shut whoever still has the password that everybody knows; this database was used in development."""
+    for name, demo in read_demo_users().items():
+        user = repository.find_user_by_name(connection, name)
+        if user and passwords.matches(user.password_hash, demo.password):
+            nobodys = passwords.hash(secrets.token_urlsafe(32))
+            repository.replace_password(connection, name, nobodys, disabled=True)
 
 
 def main() -> None:

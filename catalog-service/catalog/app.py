@@ -34,7 +34,7 @@ def create_app(settings: Settings | None = None, keys: KeySource | None = None) 
 def create_source(settings: Settings) -> Source:
     """Return the upstream that the settings name, else the bundled sample."""
     if settings.catalog_upstream_url is None:
-        return SampleSource()
+        return SampleSource(settings.currency)
     token = settings.catalog_upstream_token
     client = UpstreamClient(settings.catalog_upstream_url, token.get_secret_value() if token else None)
-    return UpstreamSource(client, settings.catalog_sync_seconds)
+    return UpstreamSource(client, settings.currency, settings.catalog_sync_seconds)

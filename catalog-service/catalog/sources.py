@@ -22,7 +22,7 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """Return what tells this source, and this state of it, from others."""
+        """Return what tells its copies from others: where it is, its state, the currency of its prices."""
 
     @property
     def refresh_seconds(self) -> int | None:
@@ -37,9 +37,9 @@ class SampleSource:
 
     refresh_seconds = None
 
-    def __init__(self) -> None:
+    def __init__(self, currency: str) -> None:
         self._contents = SAMPLE.read_bytes()
-        self.name = f"sample {hashlib.sha256(self._contents).hexdigest()[:12]}"
+        self.name = f"sample {hashlib.sha256(self._contents).hexdigest()[:12]} in {currency}"
 
     def read_pages(self) -> Iterator[list[Any]]:
         """Yield the one page that it has."""
@@ -49,9 +49,9 @@ class SampleSource:
 class UpstreamSource:
     """An API in the tutorial's shape: `/products?limit=&skip=` → `{"products": […], "total"}`."""
 
-    def __init__(self, client: UpstreamClient, refresh_seconds: int) -> None:
+    def __init__(self, client: UpstreamClient, currency: str, refresh_seconds: int) -> None:
         self._client = client
-        self.name = client.base_url
+        self.name = f"{client.base_url} in {currency}"
         self.refresh_seconds = refresh_seconds
 
     def read_pages(self) -> Iterator[list[Any]]:

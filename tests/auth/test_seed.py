@@ -45,6 +45,22 @@ def test_elsewhere_the_admins_password_is_made_up_and_told_once(database, settin
     assert seed_users(database, exposed) is None
 
 
+@pytest.mark.parametrize(
+    "changes", [{"bind": "0.0.0.0"}, {"shopfleet_env": "production"}, {"demo_users": "no"}]
+)
+def test_a_shop_that_was_a_demo_is_published_without_the_password_everybody_knows(
+    database, settings, changes
+):
+    seed_users(database, settings)
+    exposed = with_changes(settings, **changes)
+    password = seed_users(database, exposed)
+    admin = find(database, "admin")
+    assert not admin.disabled
+    assert not Passwords().matches(admin.password_hash, "admin")
+    assert Passwords().matches(admin.password_hash, password)
+    assert seed_users(database, exposed) is None
+
+
 def test_demo_users_can_be_asked_for_by_name(database, settings):
     assert seed_users(database, with_changes(settings, bind="0.0.0.0", demo_users="yes")) is None
     assert Passwords().matches(find(database, "admin").password_hash, "admin")

@@ -93,6 +93,21 @@ def test_a_second_replica_does_not_load_the_sample_again(get, start_catalog, aut
     assert [product["version"] for product in answer.json["data"]] == versions == [1] * 30
 
 
+def test_another_currency_is_another_copy_and_not_another_label(start_catalog, auth):
+    def read_first(currency):
+        client = start_catalog(currency=currency).test_client()
+
+        def ask():
+            answer = client.get("/products", headers=auth.bearer())
+            return answer.status_code == 200 and answer.json["data"][0]
+
+        return wait_for(ask)
+
+    dollars, yen = read_first("USD"), read_first("JPY")
+    assert (dollars["unit_amount"], dollars["price"]) == (6490, 64.9)
+    assert (yen["unit_amount"], yen["price"]) == (65, 65)
+
+
 def test_yen_have_no_minor_unit(start_catalog, auth):
     client = start_catalog(currency="JPY").test_client()
     answer = wait_for(

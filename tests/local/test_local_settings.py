@@ -68,10 +68,12 @@ def test_a_folder_with_spaces_and_quotes_is_taken() -> None:
         ({"BIND": "192.0.2.1", "DEMO_USERS": "yes"}, True),
         ({"DEMO_USERS": "no"}, False),
         ({"SHOPFLEET_ENV": "production"}, False),
-        ({"SHOPFLEET_ENV": "production", "DEMO_USERS": "yes"}, False),
+        ({"SHOPFLEET_ENV": "production", "DEMO_USERS": "yes"}, True),
     ],
 )
-def test_demo_users_are_for_development_on_this_machine(environment: dict[str, str], expected: bool) -> None:
+def test_demo_users_are_for_development_on_this_machine_or_asked_for(
+    environment: dict[str, str], expected: bool
+) -> None:
     assert Settings.from_environment(environment).has_demo_users is expected
 
 
