@@ -36,6 +36,17 @@ class Database:
         except (OperationalError, InterfaceError, PoolTimeout) as error:
             raise DatabaseUnavailable from error
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Run a block that reads, and whose statements all see the database at one moment."""
+        try:
+            with self.engine.connect() as connection:
+                frozen = connection.execution_options(isolation_level="REPEATABLE READ")
+                with frozen.begin():
+                    yield frozen
+        except (OperationalError, InterfaceError, PoolTimeout) as error:
+            raise DatabaseUnavailable from error
+
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()

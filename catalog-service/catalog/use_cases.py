@@ -23,7 +23,7 @@ def list_products(
 
     Raises CatalogueLoading or UpstreamFailed while no copy of the source has been had.
     """
-    with database.transaction() as connection:
+    with database.snapshot() as connection:
         page = repository.read_page(connection, after=after, limit=limit + 1)
         if not page or after == 0:
             copy = repository.read_source_copy(connection)

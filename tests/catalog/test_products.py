@@ -1,6 +1,7 @@
 """The list of products and one product, from the bundled sample catalogue."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -95,13 +96,14 @@ def test_a_second_replica_does_not_load_the_sample_again(get, start_catalog, aut
 
 def test_another_currency_is_another_copy_and_not_another_label(start_catalog, auth):
     def read_first(currency):
-        client = start_catalog(currency=currency).test_client()
+        with closing(start_catalog(currency=currency)) as replica:
+            client = replica.test_client()
 
-        def ask():
-            answer = client.get("/products", headers=auth.bearer())
-            return answer.status_code == 200 and answer.json["data"][0]
+            def ask():
+                answer = client.get("/products", headers=auth.bearer())
+                return answer.status_code == 200 and answer.json["data"][0]
 
-        return wait_for(ask)
+            return wait_for(ask)
 
     dollars, yen = read_first("USD"), read_first("JPY")
     assert (dollars["unit_amount"], dollars["price"]) == (6490, 64.9)
