@@ -5,11 +5,11 @@ SERVICES := auth-service catalog-service orders-service payments-service logs-se
 empty :=
 space := $(empty) $(empty)
 export PORT URL DEMO_USER DEMO_PASSWORD SHOPFLEET_ENV STATE SCALE BIND DEMO_USERS PUBLIC_URL CURRENCY LOG_LEVEL \
-       CATALOG_UPSTREAM_URL CATALOG_UPSTREAM_TOKEN_FILE CATALOG_SYNC_SECONDS
+       CATALOG_UPSTREAM_URL CATALOG_UPSTREAM_TOKEN_FILE CATALOG_SYNC_SECONDS PAYMENT_PROVIDER
 # Only this project's packages, whatever the shell around it says.
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help run test test-fast lint format demo requirements clean
+.PHONY: help run test test-fast lint format demo audit bench requirements clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -20,6 +20,12 @@ run: $(VENV)/runtime ## the whole shop without Docker: PORT=8080 STATE=.local SC
 
 demo: $(VENV)/runtime ## the tutorial's steps against a running stack: URL=http://localhost:8080
 	@$(VENV)/bin/python -m local.demo
+
+audit: $(VENV)/runtime ## check a running shop's books: STATE=.local, or AUDIT_URL_… for other databases
+	@$(VENV)/bin/python -m local.audit
+
+bench: $(VENV)/tests ## measure a stack of its own: rates, latencies, memory; SECONDS=8
+	@$(VENV)/bin/python -m bench
 
 test: $(VENV)/tests ## everything this machine can run, on its own ports and state
 	@$(VENV)/bin/python -m pytest tests

@@ -8,6 +8,8 @@ import json
 import os
 import shlex
 import sys
+import time
+import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +17,13 @@ import requests
 
 WIDTH = 110
 SHOWN_PRODUCTS = 2
+ADDRESS = {
+    "name": "Ada Buyer",
+    "line1": "1 Long Lane",
+    "city": "Springfield",
+    "postal_code": "12345",
+    "country": "US",
+}
 
 
 @dataclass
@@ -39,6 +48,14 @@ class Demo:
             self.failures += 1
             print(f"   ✗ expected {expect}")
         return answer
+
+    def wait_until_paid(self, path: str, headers: dict[str, str]) -> None:
+        """Wait for what the shop does after it has answered."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            if self.session.get(self.url + path, headers=headers, timeout=20).json().get("status") == "paid":
+                return
+            time.sleep(0.1)
 
     def _as_curl(self, method: str, path: str, options: dict[str, Any]) -> str:
         words = ["curl", "-i"]
@@ -80,6 +97,50 @@ def walk(demo: Demo, user: str, password: str) -> None:
     demo.step("Ask who the token is", "GET", "/auth/me", headers=bearer, expect=200)
     for name in ("auth", "catalog", "orders", "payments", "logs"):
         demo.step(f"Is {name}-service well?", "GET", f"/healthz/{name}-service", expect=200)
+    buy(demo, bearer)
+
+
+def buy(demo: Demo, admin: dict[str, str]) -> None:
+    """Buy something as a guest, and read about it as the admin."""
+    guest = demo.step("Come in as a guest", "POST", "/auth/guest", expect=201)
+    if guest.status_code != 201:
+        return
+    demo.session.cookies.clear()
+    bearer = {"Authorization": f"Bearer {guest.json()['access_token']}"}
+    demo.step(
+        "Put two of a product into the cart",
+        "PUT",
+        "/cart/items/1",
+        json={"quantity": 2},
+        headers=bearer,
+        expect=200,
+    )
+    order = {"payment_method": "pm_card_chargeDeclined", "shipping_address": ADDRESS}
+    keyed = {**bearer, "Idempotency-Key": uuid.uuid4().hex}
+    demo.step(
+        "Order the cart with a card that is declined",
+        "POST",
+        "/orders",
+        json=order,
+        headers=keyed,
+        expect=402,
+    )
+    order["payment_method"] = "pm_card_visa"
+    keyed["Idempotency-Key"] = uuid.uuid4().hex
+    placed = demo.step("Order it with a good one", "POST", "/orders", json=order, headers=keyed, expect=201)
+    if placed.status_code != 201:
+        return
+    demo.step(
+        "The same call again: the same answer", "POST", "/orders", json=order, headers=keyed, expect=201
+    )
+    path, payment = placed.headers["Location"], placed.json()["payment"]["id"]
+    demo.wait_until_paid(path, bearer)
+    demo.step("Look at the order", "GET", path, headers=bearer, expect=200)
+    demo.step("Look at the payment", "GET", f"/payments/{payment}", headers=bearer, expect=200)
+    demo.step("What happened to the order", "GET", f"{path}/events", headers=bearer, expect=200)
+    demo.step("The ledger, as the admin", "GET", "/payments/ledger?limit=2", headers=admin, expect=200)
+    logs = f"/logs?order_id={placed.json()['id']}"
+    demo.step("What the services logged about it, as the admin", "GET", logs, headers=admin, expect=200)
 
 
 def _show_body(answer: requests.Response) -> list[str]:

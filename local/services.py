@@ -10,6 +10,7 @@ from local.postgres import ADDRESS
 from local.settings import ROOT, Settings
 from local.sockets import answers, listen, port_of
 from local.supervisor import Program
+from shared.service import package_of
 
 # What is handed on from the environment of `make run`. Nothing else is: a stray DATABASE_URL or PYTHONPATH of
 # somebody's shell would otherwise reach the services.
@@ -20,7 +21,8 @@ PASSED_ON_TO = {
         "CATALOG_UPSTREAM_TOKEN_FILE",
         "CATALOG_SYNC_SECONDS",
         "CURRENCY",
-    )
+    ),
+    "payments-service": ("PAYMENT_PROVIDER",),
 }
 
 
@@ -46,7 +48,7 @@ class Service:
 
     def __init__(self, name: str, replicas: int) -> None:
         self.name = name
-        self.package = name.removesuffix("-service")
+        self.package = package_of(name)
         self.folder = ROOT / name
         self.shared_socket = listen()
         self.replicas = [Replica(name, number, listen()) for number in range(1, replicas + 1)]
@@ -91,7 +93,7 @@ class Service:
         return python_job(f"{self.name}-seed", f"{self.package}.seed", environment=told)
 
     def environment(
-        self, settings: Settings, secrets: Path, database_port: int, auth_url: str
+        self, settings: Settings, secrets: Path, database_port: int, urls: Mapping[str, str]
     ) -> dict[str, str]:
         """Return what every process of the service is told; a replica gets its own INSTANCE and PORT."""
         passed_on = (*PASSED_ON, *PASSED_ON_TO.get(self.name, ()))
@@ -108,12 +110,13 @@ class Service:
             "DATABASE_URL": f"postgresql://{self.package}@{ADDRESS}:{database_port}/{self.package}",
             "DATABASE_PASSWORD_FILE": str(secrets / self.name / "database-password"),
         }
+        told |= {f"{package_of(name).upper()}_URL": url for name, url in urls.items() if name != self.name}
         if self.name == "auth-service":
             return told | {
                 "SERVICE_CLIENTS_FILE": str(secrets / self.name / "clients.json"),
                 "DEMO_USERS": settings.demo_users,
             }
-        return told | {"AUTH_URL": auth_url, "CLIENT_SECRET_FILE": str(secrets / self.name / "client-secret")}
+        return told | {"CLIENT_SECRET_FILE": str(secrets / self.name / "client-secret")}
 
 
 def python_job(name: str, module: str, *arguments: str, environment: Mapping[str, str]) -> Program:

@@ -128,8 +128,8 @@ class Stack:
         )
 
     def _told(self, service: Service) -> dict[str, str]:
-        auth_url = self._services[0].url
-        return service.environment(self._settings, self._secrets, port_of(self._database_port), auth_url)
+        urls = {each.name: each.url for each in self._services}
+        return service.environment(self._settings, self._secrets, port_of(self._database_port), urls)
 
     def _environment(self) -> dict[str, str]:
         environment = self._settings.environment

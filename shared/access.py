@@ -19,11 +19,15 @@ SERVICE_HEADER = "X-Service-Authorization"
 
 @dataclass(frozen=True)
 class Access:
-    """A rule: the roles that may call, or the services that may."""
+    """A rule: the roles that may call, or the services that may.
+
+    A token of another role may call too if it has `scope`.
+    """
 
     name: str
     roles: frozenset[str] = frozenset()
     services: frozenset[str] = frozenset()
+    scope: str | None = None
 
     @property
     def is_public(self) -> bool:
@@ -36,7 +40,7 @@ class Access:
             self._admit_service(request, verifier)
         elif self.roles:
             caller = verifier.verify(find_token(request, cookie))
-            if caller.role not in self.roles:
+            if caller.role not in self.roles and self.scope not in caller.scope.split():
                 raise Forbidden
             _remember(caller)
 
@@ -45,6 +49,10 @@ class Access:
         if caller.role != "service" or caller.client_id not in self.services:
             raise Forbidden
         _remember(caller)
+        # The person for whom the service calls, if a token of theirs came along.
+        if "Authorization" in request.headers:
+            forwarded = verifier.verify(_bearer_of(request.headers["Authorization"]))
+            context.bind_customer(forwarded.sub)
 
 
 PUBLIC = Access("public")
@@ -55,6 +63,13 @@ ADMIN = Access("admin", roles=frozenset({"admin"}))
 def services(*client_ids: str) -> Access:
     """Return the rule of an internal route: only these services of ours."""
     return Access("internal", services=frozenset(client_ids))
+
+
+def require_customer(customer: str) -> None:
+    """Refuse an internal call that names one customer and carries another's token; raise Forbidden."""
+    work = context.current()
+    if work and work.customer is not None and work.customer != customer:
+        raise Forbidden
 
 
 def find_token(request: Request, cookie: str) -> str:

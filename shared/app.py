@@ -24,12 +24,12 @@ from shared.log import configure_logging
 from shared.metrics import Metrics
 from shared.service import migrations_of
 from shared.settings import ServiceSettings
+from shared.shipping import Shipper, Token, create_shipper
 from shared.tokens import KeySource, TokenVerifier
 
 log = logging.getLogger("shopfleet.access")
 
 MAX_BODY = 1024 * 1024  # Bytes; the gateway has the same limit.
-UNRECORDED = frozenset({"health.show_health", "health.show_readiness", "health.show_metrics"})
 
 
 class JsonRequest(Request):
@@ -53,7 +53,12 @@ class ServiceFlask(APIFlask):
     request_class = JsonRequest
 
     def __init__(
-        self, settings: ServiceSettings, title: str, database: Database, verifier: TokenVerifier
+        self,
+        settings: ServiceSettings,
+        title: str,
+        database: Database,
+        verifier: TokenVerifier,
+        shipper: Shipper | None,
     ) -> None:
         super().__init__(
             settings.service,
@@ -67,12 +72,16 @@ class ServiceFlask(APIFlask):
         self.verifier = verifier
         self.cookie = cookie_name(production=settings.production)
         self.access: dict[str, Access] = {}
+        self.unrecorded: set[str] = set()
         self.background = Background()
         self.database = database
+        self.shipper = shipper
 
     def close(self) -> None:
-        """Let background threads end, and give the database's connections back."""
+        """Let background threads end, ship the last records, and give the database's connections back."""
         self.background.stop()
+        if self.shipper:
+            self.shipper.stop()
         self.database.close()
 
 
@@ -83,13 +92,17 @@ def build_app(
     database: Database,
     keys: KeySource,
     checks: Mapping[str, Check] | None = None,
+    shipping_token: Token | None = None,
 ) -> ServiceFlask:
     """Return an application with logging, errors, request ids, health and metrics, and no routes of its own.
 
-    `checks` are the service's own conditions for being ready, beside its database and keys.
+    `checks` are the service's own conditions for being ready, beside its database and keys. Log records are
+    shipped with the token that the service gets by its credentials, unless `shipping_token` makes one.
     """
-    configure_logging(settings)
-    app = ServiceFlask(settings, title, database, TokenVerifier(keys, settings.public_url))
+    metrics = Metrics()
+    shipper = create_shipper(settings, shipping_token, metrics.registry)
+    configure_logging(settings, *([shipper] if shipper else []))
+    app = ServiceFlask(settings, title, database, TokenVerifier(keys, settings.public_url), shipper)
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY,
         OPENAPI_VERSION="3.1.0",
@@ -100,32 +113,38 @@ def build_app(
         AUTO_404_RESPONSE=False,
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]  # The default provider has it.
-    metrics = Metrics()
     _register_errors(app)
     _register_records(app, metrics)
     schema = Schema(database, migrations_of(settings.service))
     all_checks = {"database": schema.check, "keys": keys.check, **(checks or {})}
-    mount(app, health_routes(settings, all_checks, metrics), access=PUBLIC)
+    mount(app, health_routes(settings, all_checks, metrics), access=PUBLIC, recorded=False)
 
     @app.spec_processor
     def complete_document(spec: Any) -> Any:
         return openapi.complete(app, spec, app.access, production=settings.production)
 
+    if shipper:
+        shipper.start()
     return app
 
 
-def mount(app: ServiceFlask, blueprint: APIBlueprint, *, access: Access) -> None:
-    """Add routes to the application, with the rule for who may call them."""
+def mount(app: ServiceFlask, blueprint: APIBlueprint, *, access: Access, recorded: bool = True) -> None:
+    """Add routes to the application, with the rule for who may call them.
+
+    Routes that are not `recorded` leave no access record: they are polled, or carry records themselves.
+    """
 
     @blueprint.before_request
     def admit() -> None:
         access.admit(request, app.verifier, app.cookie)
 
     app.access[blueprint.name] = access
+    if not recorded:
+        app.unrecorded.add(blueprint.name)
     app.register_blueprint(blueprint)
 
 
-def _register_records(app: Flask, metrics: Metrics) -> None:
+def _register_records(app: ServiceFlask, metrics: Metrics) -> None:
     @app.before_request
     def begin() -> None:
         g.began = time.perf_counter()
@@ -143,7 +162,7 @@ def _register_records(app: Flask, metrics: Metrics) -> None:
         response.headers["X-Request-ID"] = work.request_id
         response.headers.setdefault("Cache-Control", "no-store")
         metrics.observe(request.method, route, response.status_code, seconds)
-        if request.endpoint not in UNRECORDED:
+        if request.blueprint not in app.unrecorded:
             log.info(
                 "%s %s %s",
                 request.method,
@@ -205,18 +224,7 @@ def problem_response(
     headers: Mapping[str, str] | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> Response:
-    """Return an RFC 9457 answer; `error` repeats `detail` for the tutorial's clients."""
+    """Return an RFC 9457 answer with the request id of the work at hand."""
     work = context.current()
-    body = {
-        "type": "about:blank",
-        "title": title_of(status),
-        "status": status,
-        "detail": detail,
-        "code": code,
-        "error": detail,
-        "request_id": work.request_id if work else None,
-        **(extra or {}),
-    }
-    return Response(
-        json.dumps(body), status=status, headers=dict(headers or {}), content_type="application/problem+json"
-    )
+    body = json.dumps(errors.describe(status, code, detail, work.request_id if work else None, extra))
+    return Response(body, status=status, headers=dict(headers or {}), content_type=errors.CONTENT_TYPE)

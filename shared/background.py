@@ -17,6 +17,7 @@ class Background:
 
     def __init__(self) -> None:
         self._stop = threading.Event()
+        self._nudged = threading.Condition()
         self._threads: list[threading.Thread] = []
 
     def repeat(self, task: Callable[[], object], *, every: float, name: str) -> None:
@@ -25,9 +26,15 @@ class Background:
         self._threads.append(thread)
         thread.start()
 
+    def nudge(self) -> None:
+        """Begin the next round of every task that is waiting for its time."""
+        with self._nudged:
+            self._nudged.notify_all()
+
     def stop(self) -> None:
         """Let every task finish the round that it is in, and start no other."""
         self._stop.set()
+        self.nudge()
         for thread in self._threads:
             thread.join(PATIENCE)
 
@@ -38,4 +45,6 @@ class Background:
             except Exception:
                 # The next round may find the database back; the thread must live to see it.
                 log.exception("The background task %s failed", name)
-            self._stop.wait(every)
+            with self._nudged:
+                if not self._stop.is_set():
+                    self._nudged.wait(every)

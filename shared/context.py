@@ -6,8 +6,9 @@ work alike.
 
 import re
 import secrets
+from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shared.errors import TokenMissing
 
@@ -57,6 +58,9 @@ class Context:
     request_id: str = field(default_factory=_new_trace_id)
     trace: Trace = field(default_factory=Trace)
     caller: Caller | None = None
+    # Whose token a service of ours forwarded.
+    customer: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 _context: ContextVar[Context | None] = ContextVar("context", default=None)
@@ -70,6 +74,17 @@ def current() -> Context | None:
 def enter(context: Context) -> None:
     """Make `context` the current one of this thread."""
     _context.set(context)
+
+
+def bind(attributes: Mapping[str, str]) -> None:
+    """Add attributes to every later record of the work at hand."""
+    work = current() or Context()
+    enter(replace(work, attributes={**work.attributes, **attributes}))
+
+
+def bind_customer(customer: str) -> None:
+    """Remember whose token came along with a service's own."""
+    enter(replace(current() or Context(), customer=customer))
 
 
 def leave() -> None:

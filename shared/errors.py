@@ -21,6 +21,8 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+CONTENT_TYPE = "application/problem+json"
+
 
 class Problem(Exception):
     """An answer other than success: a status, a stable code for programs, a sentence for people.
@@ -125,6 +127,22 @@ class ServiceUnreachable(Unavailable):
 
     code = "service_unreachable"
     detail = "Another service does not answer just now; try again in a moment."
+
+
+def describe(
+    status: int, code: str, detail: str, request_id: str | None, extra: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the body of an error (RFC 9457); `error` repeats `detail` for the tutorial's clients."""
+    return {
+        "type": "about:blank",
+        "title": title_of(status),
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "error": detail,
+        "request_id": request_id,
+        **(extra or {}),
+    }
 
 
 # RFC 9110's phrases where Python's own have changed from one version to the next.

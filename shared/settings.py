@@ -52,6 +52,8 @@ class ServiceSettings(BaseModel):
     database_url: DatabaseUrl
     database_password: SecretStr | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    # Without it, records go to standard output only.
+    logs_url: Url | None = None
 
     @property
     def production(self) -> bool:

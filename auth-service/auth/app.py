@@ -1,5 +1,8 @@
 """auth-service, wired."""
 
+from functools import partial
+
+from auth import use_cases
 from auth.config import Settings, read_service_clients
 from auth.issuer import TokenIssuer
 from auth.keys import SigningKeys
@@ -17,7 +20,13 @@ def create_app(settings: Settings | None = None) -> ServiceFlask:
     database = connect(settings)
     keys = SigningKeys(database)
     issuer = TokenIssuer(keys, settings.public_url, settings.token_seconds)
-    app = build_app(settings, title="Shopfleet auth", database=database, keys=keys)
+    app = build_app(
+        settings,
+        title="Shopfleet auth",
+        database=database,
+        keys=keys,
+        shipping_token=partial(use_cases.issue_own_token, issuer, settings.service),
+    )
     mount(app, login_routes(database, Passwords(), issuer, production=settings.production), access=PUBLIC)
     mount(app, account_routes(database), access=SIGNED_IN)
     mount(app, oauth_routes(read_service_clients(settings), issuer), access=PUBLIC)

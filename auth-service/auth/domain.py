@@ -7,13 +7,13 @@ from uuid import UUID
 
 @dataclass(frozen=True)
 class User:
-    """Somebody with an account."""
+    """Somebody with an account; a guest's has no password, so that nobody can log in to it."""
 
     id: UUID
     username: str
     email: str | None
     role: str
-    password_hash: str = field(repr=False)
+    password_hash: str | None = field(repr=False)
     disabled: bool
     created_at: datetime
 

@@ -1,5 +1,7 @@
 """The tables, and every statement that touches them."""
 
+from uuid import UUID
+
 from sqlalchemy import (
     Boolean,
     Column,
@@ -19,6 +21,7 @@ from sqlalchemy import (
 )
 
 from auth.domain import User
+from shared.ids import new_id
 
 metadata = MetaData()
 
@@ -29,7 +32,7 @@ users = Table(
     Column("username", Text, nullable=False),
     Column("email", Text),
     Column("role", Text, nullable=False),
-    Column("password_hash", Text, nullable=False),
+    Column("password_hash", Text),
     Column("disabled", Boolean, nullable=False, server_default=text("false")),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
@@ -65,6 +68,13 @@ def has_admin(connection: Connection) -> bool:
 def insert_user(connection: Connection, username: str, role: str, password_hash: str) -> None:
     """Add a user."""
     connection.execute(insert(users).values(username=username, role=role, password_hash=password_hash))
+
+
+def insert_guest(connection: Connection) -> UUID:
+    """Add a guest, with a name that is made of the id; return the id."""
+    user_id = new_id()
+    connection.execute(insert(users).values(id=user_id, username=f"guest-{user_id}", role="guest"))
+    return user_id
 
 
 def replace_password(connection: Connection, username: str, password_hash: str, *, disabled: bool) -> None:

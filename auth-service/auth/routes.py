@@ -39,11 +39,17 @@ def login_routes(
     def log_in(json_data: Credentials) -> Response:
         """Log in with a user name and a password."""
         session = use_cases.log_in(database, passwords, issuer, json_data.username, json_data.password)
-        response = jsonify(SignedIn(**vars(session)).model_dump())
-        _set_cookie(response, session)
-        return response
+        return _answer(session, 200)
 
-    def _set_cookie(response: Response, session: Session) -> None:
+    @routes.post("/auth/guest")
+    @routes.output(SignedIn, status_code=201)
+    def enter_as_guest() -> Response:
+        """Come in without a name: each call makes a new guest."""
+        return _answer(use_cases.enter_as_guest(database, issuer), 201)
+
+    def _answer(session: Session, status: int) -> Response:
+        response = jsonify(SignedIn(**vars(session)).model_dump())
+        response.status_code = status
         response.set_cookie(
             cookie_name(production=production),
             session.access_token,
@@ -52,6 +58,7 @@ def login_routes(
             samesite="Lax",
             secure=production,
         )
+        return response
 
     return routes
 

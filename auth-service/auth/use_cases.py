@@ -24,6 +24,13 @@ def log_in(
     return issuer.issue(sub=str(user.id), role=user.role)
 
 
+def enter_as_guest(database: Database, issuer: TokenIssuer) -> Session:
+    """Return a session for somebody new who gives no name."""
+    with database.transaction() as connection:
+        user_id = repository.insert_guest(connection)
+    return issuer.issue(sub=str(user_id), role="guest")
+
+
 def find_user(database: Database, user_id: str) -> User:
     """Return the user; raise NotFound if the account is gone."""
     with database.transaction() as connection:
@@ -45,3 +52,8 @@ def grant_client_credentials(
     if grant_type != "client_credentials":
         raise OAuthError("unsupported_grant_type", "Only client_credentials is granted here.")
     return issuer.issue(sub=client_id, role="service", client_id=client_id)
+
+
+def issue_own_token(issuer: TokenIssuer, service: str) -> str:
+    """Return a token for auth-service's own calls: it has no credentials to show to itself."""
+    return issuer.issue(sub=service, role="service", client_id=service).access_token

@@ -5,9 +5,9 @@ from functools import partial
 from catalog import use_cases
 from catalog.clients import UpstreamClient
 from catalog.config import Settings
-from catalog.routes import product_routes
+from catalog.routes import product_routes, reservation_routes
 from catalog.sources import SampleSource, Source, UpstreamSource
-from shared.access import SIGNED_IN
+from shared.access import SIGNED_IN, services
 from shared.app import ServiceFlask, build_app, mount
 from shared.database import connect
 from shared.jwks import JwksClient
@@ -15,6 +15,7 @@ from shared.settings import read_settings
 from shared.tokens import KeySource
 
 LOOK_EVERY = 1.0  # Seconds between two looks at whether copying is due.
+LAPSE_EVERY = 5.0  # Seconds between two looks at what has been held for too long.
 
 
 def create_app(settings: Settings | None = None, keys: KeySource | None = None) -> ServiceFlask:
@@ -26,8 +27,11 @@ def create_app(settings: Settings | None = None, keys: KeySource | None = None) 
         settings, title="Shopfleet catalog", database=database, keys=keys or JwksClient(settings.auth_url)
     )
     mount(app, product_routes(database, source, settings.currency), access=SIGNED_IN)
+    mount(app, reservation_routes(database, source, settings.currency), access=services("orders-service"))
     copy = partial(use_cases.copy_source, database, source, settings.currency)
     app.background.repeat(copy, every=LOOK_EVERY, name="copy-source")
+    lapse = partial(use_cases.lapse_reservations, database)
+    app.background.repeat(lapse, every=LAPSE_EVERY, name="lapse-reservations")
     return app
 
 

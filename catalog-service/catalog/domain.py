@@ -1,8 +1,16 @@
-"""Products and money as plain Python."""
+"""Products, reservations and money as plain Python."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from enum import StrEnum
+from uuid import UUID
+
+from catalog.errors import ReservationClosed, ReservationConflict, ReservationLapsed
+
+# How long stock is held for an order that is not paid.
+HOLD = timedelta(minutes=15)
 
 # Ids are integers that JavaScript's numbers hold exactly.
 LARGEST_ID = 2**53
@@ -23,7 +31,7 @@ class Offer:
     unit_amount: int
     description: str
     rating: Decimal | None
-    on_hand: int
+    source_on_hand: int
     images: list[str]
 
 
@@ -43,6 +51,63 @@ class Product:
     images: list[str]
     version: int
     updated_at: datetime
+
+
+class State(StrEnum):
+    """Where a reservation stands: held → committed or lapsed, any → released; closed if it never began."""
+
+    HELD = "held"
+    COMMITTED = "committed"
+    RELEASED = "released"
+    LAPSED = "lapsed"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True)
+class Line:
+    """So many of a product, at the price that it had when it was first held."""
+
+    product_id: int
+    sku: str
+    title: str
+    quantity: int
+    unit_amount: int
+
+    @property
+    def amount(self) -> int:
+        """Return the line's price in minor units."""
+        return self.unit_amount * self.quantity
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """Stock set aside for an order; one that was closed before it began has no customer and no lines."""
+
+    order_id: UUID
+    customer: str | None
+    currency: str | None
+    state: State
+    expires_at: datetime | None
+    lines: tuple[Line, ...] = ()
+
+    @property
+    def quantities(self) -> dict[int, int]:
+        """Return how many of each product are spoken of."""
+        return {line.product_id: line.quantity for line in self.lines}
+
+    def check_repeat(self, customer: str, quantities: Mapping[int, int]) -> None:
+        """Raise ReservationClosed or ReservationConflict unless the same is asked for as before."""
+        if self.state not in {State.HELD, State.LAPSED}:
+            raise ReservationClosed
+        if (self.customer, self.quantities) != (customer, quantities):
+            raise ReservationConflict
+
+    def check_commit(self) -> None:
+        """Raise ReservationLapsed or ReservationClosed unless this is held, or was committed before."""
+        if self.state is State.LAPSED:
+            raise ReservationLapsed
+        if self.state not in {State.HELD, State.COMMITTED}:
+            raise ReservationClosed
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,15 @@
 """catalog-service's refusals.
 
 Problem
-├── ProductNotFound     404  product_not_found     (NotFound)
-├── CatalogueLoading    503  catalogue_loading     (Unavailable)
-└── UpstreamFailed      the upstream's own status  upstream_failed
+├── ProductNotFound      404  product_not_found      (NotFound)
+├── ReservationNotFound  404  reservation_not_found  (NotFound)
+├── OutOfStock           409  out_of_stock
+├── ProductUnavailable   409  product_unavailable
+├── ReservationConflict  409  reservation_conflict
+├── ReservationClosed    409  reservation_closed
+├── ReservationLapsed    410  reservation_lapsed
+├── CatalogueLoading     503  catalogue_loading      (Unavailable)
+└── UpstreamFailed       the upstream's own status   upstream_failed
 """
 
 from shared.errors import NotFound, Problem, Unavailable
@@ -14,6 +20,53 @@ class ProductNotFound(NotFound):
 
     code = "product_not_found"
     detail = "There is no such product."
+
+
+class ReservationNotFound(NotFound):
+    """Nothing was ever reserved for this order."""
+
+    code = "reservation_not_found"
+    detail = "There is no reservation for this order."
+
+
+class OutOfStock(Problem):
+    """Not as many are there as are wanted; `lines` says of which product, and how many there are."""
+
+    status = 409
+    code = "out_of_stock"
+    detail = "There is not enough stock; see lines."
+
+
+class ProductUnavailable(Problem):
+    """A product is not for sale, or not any more; `lines` says which."""
+
+    status = 409
+    code = "product_unavailable"
+    detail = "A product is not for sale; see lines."
+
+
+class ReservationConflict(Problem):
+    """The order's reservation is for another customer or for other lines."""
+
+    status = 409
+    code = "reservation_conflict"
+    detail = "Something else is reserved for this order."
+
+
+class ReservationClosed(Problem):
+    """The order's reservation has ended, and it cannot begin again."""
+
+    status = 409
+    code = "reservation_closed"
+    detail = "The reservation for this order has ended."
+
+
+class ReservationLapsed(Problem):
+    """The stock was not committed in time and was given back; it may be reserved again."""
+
+    status = 410
+    code = "reservation_lapsed"
+    detail = "The reservation has lapsed; its stock was given back."
 
 
 class CatalogueLoading(Unavailable):

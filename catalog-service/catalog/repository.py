@@ -1,22 +1,17 @@
-"""The tables, and every statement that touches them."""
+"""Every statement that touches catalog-service's tables."""
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
-    Column,
     Connection,
-    DateTime,
-    Index,
-    Integer,
-    MetaData,
-    Numeric,
     Row,
-    Table,
-    Text,
+    TableValuedAlias,
     bindparam,
+    column,
     func,
     or_,
     select,
@@ -26,48 +21,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
-from catalog.domain import Offer, Product, SourceCopy
+from catalog.domain import HOLD, Line, Offer, Product, Reservation, SourceCopy, State
+from catalog.tables import products, reservation_lines, reservations, source_copy
 
 BATCH = 500  # Rows of one INSERT.
 
-metadata = MetaData()
-
-products = Table(
-    "products",
-    metadata,
-    Column("id", BigInteger, primary_key=True, autoincrement=False),
-    Column("sku", Text, nullable=False),
-    Column("title", Text, nullable=False),
-    Column("brand", Text),
-    Column("category", Text, nullable=False),
-    Column("unit_amount", BigInteger, nullable=False),
-    Column("description", Text, nullable=False),
-    Column("rating", Numeric(3, 2)),
-    Column("on_hand", BigInteger, nullable=False),
-    Column("images", ARRAY(Text), nullable=False, server_default=text("'{}'")),
-    Column("version", BigInteger, nullable=False, server_default=text("1")),
-    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    Column("removed_at", DateTime(timezone=True)),
-)
-Index("products_for_sale", products.c.id, postgresql_where=products.c.removed_at.is_(None))
-
-source_copy = Table(
-    "source_copy",
-    metadata,
-    Column("id", Integer, primary_key=True, server_default=text("1")),
-    Column("source", Text),
-    Column("copied_at", DateTime(timezone=True)),
-    Column("next_attempt_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    Column("failures", Integer, nullable=False, server_default=text("0")),
-    Column("error_status", Integer),
-    Column("error_detail", Text),
-)
-
 FOR_SALE = products.c.removed_at.is_(None)
+STOCK = products.c.on_hand - products.c.reserved
 # What a source describes; the rest of a row is ours.
-DESCRIBED = [
-    column for column in products.c if column.name not in {"id", "version", "updated_at", "removed_at"}
-]
+DESCRIBED = [products.c[field.name] for field in fields(Offer) if field.name != "id"]
 
 
 def read_page(connection: Connection, *, after: int, limit: int) -> list[Product]:
@@ -80,6 +42,111 @@ def find_product(connection: Connection, product_id: int) -> Product | None:
     """Return the product if it is for sale."""
     row = connection.execute(select(products).where(FOR_SALE, products.c.id == product_id)).first()
     return _product(row) if row else None
+
+
+def read_products(connection: Connection, ids: Iterable[int]) -> list[Product]:
+    """Return those of the products that are for sale, by id."""
+    query = select(products).where(FOR_SALE, products.c.id == _any_of(ids)).order_by(products.c.id)
+    return [_product(row) for row in connection.execute(query)]
+
+
+def lock_products(connection: Connection, ids: Iterable[int]) -> list[Product]:
+    """Keep others from changing these products until the transaction ends; return those for sale, by id.
+
+    Whoever needs several locks takes them in the order of the ids, so that no two wait for each other.
+    """
+    query = select(products).where(products.c.id == _any_of(ids)).order_by(products.c.id)
+    rows = connection.execute(query.with_for_update(key_share=True))
+    return [_product(row) for row in rows if row.removed_at is None]
+
+
+def hold_units(connection: Connection, quantities: Mapping[int, int]) -> set[int]:
+    """Reserve each product's quantity where so many are left; return the products where it was."""
+    wanted = _as_table(quantities)
+    held = connection.execute(
+        update(products)
+        .where(products.c.id == wanted.c.id, wanted.c.quantity <= STOCK)
+        .values(reserved=products.c.reserved + wanted.c.quantity)
+        .returning(products.c.id)
+    )
+    return set(held.scalars())
+
+
+def move_units(
+    connection: Connection, quantities: Mapping[int, int], *, on_hand: int = 0, reserved: int = 0
+) -> None:
+    """Add each product's quantity, times these factors, to what is on hand and to what is reserved."""
+    lock_products(connection, quantities)
+    moved = _as_table(quantities)
+    connection.execute(
+        update(products)
+        .where(products.c.id == moved.c.id)
+        .values(
+            on_hand=products.c.on_hand + on_hand * moved.c.quantity,
+            reserved=products.c.reserved + reserved * moved.c.quantity,
+        )
+    )
+
+
+def insert_reservation(connection: Connection, order_id: UUID, customer: str, currency: str) -> bool:
+    """Begin a hold without lines; tell whether the order had no reservation before."""
+    return _insert(
+        connection,
+        order_id=order_id,
+        customer=customer,
+        currency=currency,
+        state=State.HELD,
+        expires_at=func.now() + HOLD,
+    )
+
+
+def insert_closed_reservation(connection: Connection, order_id: UUID) -> bool:
+    """Keep the order from ever reserving; tell whether it had no reservation before."""
+    return _insert(connection, order_id=order_id, state=State.CLOSED)
+
+
+def insert_lines(connection: Connection, order_id: UUID, lines: Iterable[Line]) -> None:
+    """Note what is held."""
+    rows = [{"order_id": order_id, **asdict(line)} for line in lines]
+    connection.execute(insert(reservation_lines), rows)
+
+
+def lock_reservation(connection: Connection, order_id: UUID) -> Reservation | None:
+    """Return the order's reservation, which nobody else changes until the transaction ends."""
+    row = connection.execute(
+        select(reservations).where(reservations.c.order_id == order_id).with_for_update()
+    ).first()
+    return _reservation(connection, row) if row else None
+
+
+def lock_overdue_reservation(connection: Connection) -> Reservation | None:
+    """Return the longest overdue of the holds that nobody else is at, or None."""
+    row = connection.execute(
+        select(reservations)
+        .where(reservations.c.state == text("'held'"), reservations.c.expires_at <= func.now())
+        .order_by(reservations.c.expires_at)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    ).first()
+    return _reservation(connection, row) if row else None
+
+
+def renew_reservation(connection: Connection, order_id: UUID) -> None:
+    """Begin the hold's time anew if it has lapsed, or should have by now."""
+    connection.execute(
+        update(reservations)
+        .where(reservations.c.order_id == order_id, reservations.c.expires_at <= func.now())
+        .values(state=State.HELD, expires_at=func.now() + HOLD, updated_at=func.now())
+    )
+
+
+def record_state(connection: Connection, order_id: UUID, state: State) -> None:
+    """Note the reservation's new state."""
+    connection.execute(
+        update(reservations)
+        .where(reservations.c.order_id == order_id)
+        .values(state=state, updated_at=func.now())
+    )
 
 
 def read_source_copy(connection: Connection) -> SourceCopy:
@@ -142,14 +209,21 @@ def record_failure(
 
 
 def replace_offers(connection: Connection, offers: Sequence[Offer]) -> None:
-    """Make exactly these offers the ones for sale; a row that stays as it was keeps its version."""
-    rows = [asdict(offer) for offer in sorted(offers, key=lambda offer: offer.id)]
+    """Make exactly these offers the ones for sale; a row that stays as it was keeps its version.
+
+    What was sold here stays sold: stock moves by what changed at the source, and never below what is held.
+    """
+    rows = [
+        {**asdict(offer), "on_hand": offer.source_on_hand}
+        for offer in sorted(offers, key=lambda offer: offer.id)
+    ]
+    # Every row in the order of the ids, as in `lock_products`.
+    connection.execute(select(products.c.id).order_by(products.c.id).with_for_update(key_share=True))
     for start in range(0, len(rows), BATCH):
         connection.execute(_upsert(rows[start : start + BATCH]))
-    ids = bindparam("ids", [row["id"] for row in rows], type_=ARRAY(BigInteger))
     connection.execute(
         update(products)
-        .where(FOR_SALE, products.c.id != func.all(ids))
+        .where(FOR_SALE, products.c.id != func.all(_array([row["id"] for row in rows])))
         .values(removed_at=func.now(), version=products.c.version + 1, updated_at=func.now())
     )
 
@@ -157,11 +231,19 @@ def replace_offers(connection: Connection, offers: Sequence[Offer]) -> None:
 def _upsert(rows: list[dict[str, Any]]) -> Any:
     statement = insert(products).values(rows)
     new = statement.excluded
-    described = {column.name: new[column.name] for column in DESCRIBED}
+    described = {known.name: new[known.name] for known in DESCRIBED}
     differs = tuple_(*DESCRIBED).is_distinct_from(tuple_(*described.values()))
+    change = new.source_on_hand - func.coalesce(products.c.source_on_hand, new.source_on_hand)
+    on_hand = func.greatest(products.c.on_hand + change, products.c.reserved)
     return statement.on_conflict_do_update(
         index_elements=["id"],
-        set_={**described, "version": products.c.version + 1, "updated_at": func.now(), "removed_at": None},
+        set_={
+            **described,
+            "on_hand": on_hand,
+            "version": products.c.version + 1,
+            "updated_at": func.now(),
+            "removed_at": None,
+        },
         where=or_(differs, products.c.removed_at.is_not(None)),
     )
 
@@ -174,8 +256,42 @@ def _in_seconds(seconds: int) -> Any:
     return func.now() + text(f"interval '{int(seconds)} seconds'")
 
 
+def _insert(connection: Connection, **values: Any) -> bool:
+    statement = insert(reservations).values(**values).on_conflict_do_nothing()
+    return connection.execute(statement.returning(reservations.c.order_id)).first() is not None
+
+
+def _array(ids: Iterable[int]) -> Any:
+    return bindparam(None, list(ids), type_=ARRAY(BigInteger))
+
+
+def _any_of(ids: Iterable[int]) -> Any:
+    return func.any(_array(ids))
+
+
+def _as_table(quantities: Mapping[int, int]) -> TableValuedAlias:
+    """Return a table of ids and quantities that a statement can join."""
+    columns = column("id", BigInteger), column("quantity", BigInteger)
+    arrays = _array(quantities.keys()), _array(quantities.values())
+    return func.unnest(*arrays).table_valued(*columns).render_derived(name="units")
+
+
 def _product(row: Row[Any]) -> Product:
     values = {**row._mapping}
-    values["stock"] = values.pop("on_hand")
-    del values["removed_at"]
+    values["stock"] = values.pop("on_hand") - values.pop("reserved")
+    for name in ("source_on_hand", "removed_at"):
+        del values[name]
     return Product(**values)
+
+
+def _reservation(connection: Connection, row: Row[Any]) -> Reservation:
+    query = (
+        select(reservation_lines)
+        .where(reservation_lines.c.order_id == row.order_id)
+        .order_by(reservation_lines.c.product_id)
+    )
+    lines = tuple(
+        Line(found.product_id, found.sku, found.title, found.quantity, found.unit_amount)
+        for found in connection.execute(query)
+    )
+    return Reservation(row.order_id, row.customer, row.currency, State(row.state), row.expires_at, lines)

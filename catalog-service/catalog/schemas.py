@@ -2,11 +2,12 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
+from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from catalog.domain import LARGEST_ID, Offer, Product, to_minor_units, to_price
+from catalog.domain import LARGEST_ID, Line, Offer, Product, Reservation, State, to_minor_units, to_price
 from shared.schemas import Text
 
 
@@ -46,6 +47,117 @@ class ProductPage(BaseModel):
     next: str | None
 
 
+class ItemIn(BaseModel):
+    """So many of a product."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    product_id: int = Field(ge=1, le=LARGEST_ID)
+    quantity: int = Field(ge=1, le=10_000)
+
+
+class ReservationIn(BaseModel):
+    """What to hold, and for whom; a product's lines are added up."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    customer: Text = Field(max_length=200)
+    items: list[ItemIn] = Field(min_length=1, max_length=100)
+
+    @property
+    def quantities(self) -> dict[int, int]:
+        """Return how many of each product, by id."""
+        sums: dict[int, int] = {}
+        for item in sorted(self.items, key=lambda item: item.product_id):
+            sums[item.product_id] = sums.get(item.product_id, 0) + item.quantity
+        return sums
+
+
+class LineOut(BaseModel):
+    """A held line, at the price that it had when it was first held."""
+
+    product_id: int
+    sku: str
+    title: str
+    quantity: int
+    unit_amount: int
+    amount: int
+
+    @classmethod
+    def of(cls, line: Line) -> "LineOut":
+        """Return the line as callers see it."""
+        return cls(**vars(line), amount=line.amount)
+
+
+class ReservationOut(BaseModel):
+    """A hold, with its lines by product."""
+
+    order_id: UUID
+    state: Literal[State.HELD]
+    expires_at: datetime
+    items: list[LineOut]
+    amount: int
+    currency: str
+
+    @classmethod
+    def of(cls, reservation: Reservation) -> "ReservationOut":
+        """Return the hold as callers see it."""
+        items = [LineOut.of(line) for line in reservation.lines]
+        amount = sum(item.amount for item in items)
+        return cls.model_validate({**vars(reservation), "items": items, "amount": amount})
+
+
+class ReservationStateOut(BaseModel):
+    """Where a reservation stands now."""
+
+    order_id: UUID
+    state: State
+
+
+class PriceQuery(BaseModel):
+    """Which products' prices are wanted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ids: str = Field(
+        pattern=r"^[1-9][0-9]{0,15}(,[1-9][0-9]{0,15}){0,99}$",
+        description="Up to 100 ids, with commas between.",
+    )
+
+    @property
+    def numbers(self) -> set[int]:
+        """Return the ids, each once."""
+        return {int(number) for number in self.ids.split(",")}
+
+
+class PriceOut(BaseModel):
+    """What a product is called and costs now, and how many can be sold."""
+
+    product_id: int
+    sku: str
+    title: str
+    unit_amount: int
+    stock: int
+
+    @classmethod
+    def of(cls, product: Product) -> "PriceOut":
+        """Return the product as a cart sees it."""
+        return cls(
+            product_id=product.id,
+            sku=product.sku,
+            title=product.title,
+            unit_amount=product.unit_amount,
+            stock=product.stock,
+        )
+
+
+class PriceList(BaseModel):
+    """Prices by product; what is not for sale is left out."""
+
+    data: list[PriceOut]
+    currency: str
+
+
 class SourceProduct(BaseModel):
     """A product in a source's words; whatever else is there is passed over."""
 
@@ -71,6 +183,6 @@ class SourceProduct(BaseModel):
             unit_amount=to_minor_units(self.price, currency),
             description=self.description.replace("\0", ""),
             rating=self.rating,
-            on_hand=self.stock,
+            source_on_hand=self.stock,
             images=self.images,
         )

@@ -1,1 +1,1 @@
-"""logs-service: what happened."""
+"""logs-service: what happened. It takes log records by OTLP, and finds them again."""

@@ -1,1 +1,1 @@
-"""payments-service: the money."""
+"""payments-service: the money. It asks a provider, and books every movement twice."""

@@ -1,18 +1,32 @@
-"""payments-service, wired: it runs and is healthy, and has no business routes yet."""
+"""payments-service, wired."""
 
-from shared.app import ServiceFlask, build_app
-from shared.database import connect
+from payments.clients import Provider, SimulatedProvider
+from payments.config import Settings, choose_provider
+from payments.routes import internal_routes, ledger_routes, payment_routes
+from shared.access import ADMIN, SIGNED_IN, services
+from shared.app import ServiceFlask, build_app, mount
+from shared.database import Database, connect
 from shared.jwks import JwksClient
-from shared.settings import CallerSettings, read_settings
+from shared.settings import read_settings
 from shared.tokens import KeySource
 
 
-def create_app(settings: CallerSettings | None = None, keys: KeySource | None = None) -> ServiceFlask:
-    """Return the application, with the environment's settings and auth's keys unless they are handed in."""
-    settings = settings or read_settings(CallerSettings)
-    return build_app(
-        settings,
-        title="Shopfleet payments",
-        database=connect(settings),
-        keys=keys or JwksClient(settings.auth_url),
+def create_app(
+    settings: Settings | None = None, keys: KeySource | None = None, provider: Provider | None = None
+) -> ServiceFlask:
+    """Return the application, with what the environment's settings name unless it is handed in."""
+    settings = settings or read_settings(Settings)
+    database = connect(settings)
+    provider = provider or create_provider(settings, database)
+    app = build_app(
+        settings, title="Shopfleet payments", database=database, keys=keys or JwksClient(settings.auth_url)
     )
+    mount(app, payment_routes(database), access=SIGNED_IN)
+    mount(app, ledger_routes(database), access=ADMIN)
+    mount(app, internal_routes(database, provider), access=services("orders-service"))
+    return app
+
+
+def create_provider(settings: Settings, database: Database) -> Provider:
+    """Return the provider that the settings name."""
+    return {"simulated": SimulatedProvider}[choose_provider(settings)](database)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -12,6 +12,7 @@ import pytest
 from catalog.app import create_app
 from catalog.config import Settings
 from shared.app import ServiceFlask
+from shared.database import Database, connect
 from shared.testing import FakeAuth
 from tests.conftest import FakeServer, send_json
 
@@ -50,15 +51,25 @@ def database_url(make_database) -> str:
 
 
 @pytest.fixture
-def start_catalog(database_url: str, auth: FakeAuth) -> Iterator[StartCatalog]:
+def settings(database_url: str) -> Settings:
+    """Settings of a catalogue that reaches its database and nothing else."""
+    return Settings(service="catalog-service", database_url=database_url, auth_url="http://127.0.0.1:9")
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    """The database, without a running service."""
+    with closing(connect(settings)) as database:
+        yield database
+
+
+@pytest.fixture
+def start_catalog(settings: Settings, auth: FakeAuth) -> Iterator[StartCatalog]:
     """Start catalog-service, its copying thread included; all started are closed at the end."""
     with ExitStack() as started:
 
         def start(**changes: Any) -> ServiceFlask:
-            settings = Settings(
-                service="catalog-service", database_url=database_url, auth_url="http://127.0.0.1:9", **changes
-            )
-            app = create_app(settings, auth)
+            app = create_app(Settings(**{**settings.model_dump(), **changes}), auth)
             started.callback(app.close)
             return app
 

@@ -15,12 +15,21 @@ ROUTES = [
     ("/products?limit=30&q=a%20b", "catalog", "/products?limit=30&q=a%20b"),
     ("/products/7", "catalog", "/products/7"),
     ("/products/7/stock", "catalog", "/products/7/stock"),
+    ("/cart", "orders", "/cart"),
+    ("/cart/items/7", "orders", "/cart/items/7"),
+    ("/orders?limit=2", "orders", "/orders?limit=2"),
+    ("/orders/7/events", "orders", "/orders/7/events"),
+    ("/payments", "payments", "/payments"),
+    ("/payments/ledger", "payments", "/payments/ledger"),
+    ("/logs?q=x", "logs", "/logs?q=x"),
+    ("/logs/7/context", "logs", "/logs/7/context"),
+    ("/v1/logs", "logs", "/v1/logs"),
     *[(f"/healthz/{name}-service", name, "/healthz") for name in SERVICES],
     *[(f"/docs/{name}.json", name, "/openapi.json") for name in SERVICES],
 ]
 
 NOWHERE = [
-    *["/orders", "/orders/1", "/cart", "/payments", "/logs", "/v1/logs", "/categories", "/images/1.png"],
+    *["/ordersx", "/v1", "/v1/traces", "/v1/logs/", "/categories", "/images/1.png"],
     *[
         "/metrics",
         "/readyz",

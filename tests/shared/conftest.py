@@ -74,10 +74,10 @@ def odd_routes() -> APIBlueprint:
 
 
 @pytest.fixture
-def app(make_empty_database, auth: FakeAuth) -> Iterator[ServiceFlask]:
+def app(make_database, auth: FakeAuth) -> Iterator[ServiceFlask]:
     """The small service, with a route for each kind of access."""
     settings = ServiceSettings(
-        service="orders-service", instance="orders-1", database_url=make_empty_database()
+        service="orders-service", instance="orders-1", database_url=make_database("orders-service")
     )
     app = build_app(settings, title="Test", database=connect(settings), keys=auth)
     mount(app, list_routes("open", path="/open"), access=PUBLIC)

@@ -11,7 +11,10 @@ from alembic.migration import MigrationContext
 from sqlalchemy import text
 
 from auth import repository as auth_repository
-from catalog import repository as catalog_repository
+from catalog import tables as catalog_tables
+from logs import repository as logs_repository
+from orders import tables as orders_tables
+from payments import repository as payments_repository
 from shared.database import connect
 from shared.migrate import upgrade
 from shared.service import migrations_of
@@ -140,7 +143,13 @@ def open_database(service: str, url: str):
     return closing(connect(ServiceSettings(service=service, database_url=url)))
 
 
-METADATA = {"auth-service": auth_repository.metadata, "catalog-service": catalog_repository.metadata}
+METADATA = {
+    "logs-service": logs_repository.metadata,
+    "orders-service": orders_tables.metadata,
+    "auth-service": auth_repository.metadata,
+    "catalog-service": catalog_tables.metadata,
+    "payments-service": payments_repository.metadata,
+}
 
 
 @pytest.mark.parametrize("service", METADATA)

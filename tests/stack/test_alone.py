@@ -67,7 +67,10 @@ class Engine:
 
     def _told(self, service: str) -> list[str]:
         url = f"DATABASE_URL=postgresql://postgres:alone@db/{service.removesuffix('-service')}"
-        return ["--env", url, "--env", "AUTH_URL=http://auth-service:5000"]
+        others = [
+            f"{name.upper()}_URL=http://{name}-service:5000" for name in ("auth", "catalog", "payments")
+        ]
+        return [word for told in (url, *others, "CLIENT_SECRET=alone") for word in ("--env", told)]
 
     def _succeeds(self, *arguments: str) -> bool:
         return subprocess.run(["docker", *arguments], capture_output=True, check=False).returncode == 0
@@ -85,7 +88,8 @@ def test_docker_run_serves_each_service_beside_one_postgresql(engine):
     engine.run("auth-service", "sh", "-c", "python -m shared.migrate && python -m auth.seed")
     with engine.serve("auth-service") as auth:
         token = auth.post("/auth", json=ADMIN).json()["access_token"]
-    engine.run("catalog-service", "python", "-m", "shared.migrate")
+    for service in ("catalog-service", "orders-service", "payments-service", "logs-service"):
+        engine.run(service, "python", "-m", "shared.migrate")
     with engine.serve("catalog-service") as catalog:
         catalog.headers["Authorization"] = f"Bearer {token}"
         wait_for(lambda: catalog.get("/products").status_code == 200)

@@ -1,0 +1,17 @@
+"""Guests: users without a password."""
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+SCHEMA = """
+ALTER TABLE users
+    ALTER COLUMN password_hash DROP NOT NULL,
+    ADD CONSTRAINT users_password CHECK (password_hash IS NOT NULL OR role = 'guest');
+"""
+
+
+def upgrade() -> None:
+    """Let a guest have no password, and nobody else."""
+    op.execute(SCHEMA)

@@ -1,0 +1,119 @@
+"""A shop to measure: the stack of `make run` with a port and a state of its own, both gone afterwards."""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from bench.memory import Memory, measure_memory
+from local.processes import has_ended, reap, spawn, wait_until
+from local.settings import ROOT
+from local.sockets import port_of, reserve
+from local.stack import description_in
+
+START_SECONDS = 120.0
+STOP_SECONDS = 60.0
+SETTLE_SECONDS = 120.0
+# SCALE, so that replicas can be measured, too.
+PASSED_ON = ("PATH", "HOME", "LANG", "SCALE", "LOG_LEVEL")
+
+
+class CannotMeasure(Exception):
+    """Say in one sentence why there are no numbers."""
+
+
+class Shop:
+    """A running shop."""
+
+    def __init__(self, url: str, state: Path) -> None:
+        self.url = url
+        self._state = state
+
+    def measure_memory(self) -> dict[str, Memory]:
+        """Return what each service takes, all its replicas together, and what the other parts take."""
+        description = self._describe()
+        supervisor = measure_memory(description["supervisor"]["pid"], with_children=False)
+        memory = {"supervisor": supervisor}
+        for part in ("gateway", "postgres"):
+            memory[part] = measure_memory(description[part]["pid"])
+        for name, service in description["services"].items():
+            replicas = [measure_memory(replica["pid"]) for replica in service["replicas"]]
+            memory[name] = Memory(
+                sum(each.processes for each in replicas), round(sum(each.pss_mib for each in replicas), 1)
+            )
+        return memory
+
+    def settle(self) -> float:
+        """Wait until no order has anything left to do; return the seconds that took."""
+        began = time.monotonic()
+        with requests.Session() as session:
+            session.trust_env = False
+            admin = {"username": "admin", "password": "admin"}
+            token = session.post(f"{self.url}/auth", json=admin, timeout=20).json()["access_token"]
+            session.headers["Authorization"] = f"Bearer {token}"
+            while any(self._has_orders(session, status) for status in ("pending", "confirmed")):
+                if time.monotonic() - began > SETTLE_SECONDS:
+                    raise CannotMeasure(f"The orders are not finished after {SETTLE_SECONDS:.0f} s.")
+                time.sleep(0.05)
+        return round(time.monotonic() - began, 2)
+
+    def _has_orders(self, session: requests.Session, status: str) -> bool:
+        answer = session.get(f"{self.url}/orders", params={"status": status, "limit": "1"}, timeout=20)
+        answer.raise_for_status()
+        return bool(answer.json()["data"])
+
+    def _describe(self) -> dict[str, Any]:
+        description: dict[str, Any] = json.loads(description_in(self._state).read_text(encoding="utf-8"))
+        return description
+
+
+@contextmanager
+def fresh_folder() -> Iterator[Path]:
+    """Make a folder on the disk where `make run` has its state, and remove it with all that is in it."""
+    folder = Path(tempfile.mkdtemp(prefix=".local-bench-", dir=ROOT))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def running_shop(folder: Path) -> Iterator[Shop]:
+    """Start a shop with its state below the folder and stop it at the end; raises CannotMeasure."""
+    with closing(reserve()) as holder:
+        port = port_of(holder)
+    state, output = folder / "state", folder / "output"
+    told = {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}
+    with output.open("wb") as log:
+        process = spawn(
+            [sys.executable, "-m", "local"],
+            environment={**told, "PORT": str(port), "STATE": str(state)},
+            home=ROOT,
+            log=log.fileno(),
+            stop_signal=signal.SIGTERM,
+        )
+    try:
+        wait_until(lambda: _is_ready(state) or has_ended(process.pid), START_SECONDS)
+        if not _is_ready(state):
+            raise CannotMeasure(f"The shop did not start:\n{output.read_text(errors='replace')}")
+        yield Shop(f"http://127.0.0.1:{port}", state)
+    finally:
+        os.kill(process.pid, signal.SIGTERM)
+        wait_until(lambda: has_ended(process.pid), STOP_SECONDS)
+        reap(process)
+
+
+def _is_ready(state: Path) -> bool:
+    try:
+        return bool(json.loads(description_in(state).read_text(encoding="utf-8"))["ready"])
+    except OSError:
+        return False

@@ -1,0 +1,196 @@
+"""Log records as plain Python: what a sender says, and what is kept of it."""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from logs.errors import RecordRejected
+
+UNKNOWN_SERVICE = "unknown_service"  # OpenTelemetry's word for a sender that does not say.
+LONGEST_NAME = 255  # Characters of a service's or an instance's name.
+LONGEST_REQUEST_ID = 128
+LONGEST_RECORD = 128 * 1024  # Characters of a record's message and attributes, as JSON.
+# Clocks differ; but what claims to be from the future would stand above everything that follows.
+LONGEST_AHEAD = timedelta(days=1)
+
+LEVELS = {"TRACE": 1, "DEBUG": 5, "INFO": 9, "WARNING": 13, "ERROR": 17, "CRITICAL": 21}
+LEVELS_ASCENDING = tuple(LEVELS)
+SYNONYMS = {"WARN": "WARNING", "FATAL": "CRITICAL", "INFORMATION": "INFO", "NOTICE": "INFO"}
+
+TRACE_ID = re.compile(r"[0-9a-f]{32}")
+SPAN_ID = re.compile(r"[0-9a-f]{16}")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class SentRecord:
+    """A record in the sender's words, whichever encoding it came in; times are nanoseconds, 0 for unknown."""
+
+    time_ns: int
+    observed_ns: int
+    severity_number: int
+    severity_text: str
+    body: Any
+    attributes: dict[str, Any]
+    trace_id: str
+    span_id: str
+    event_name: str
+    scope: str
+    resource: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class LogRecord:
+    """A record as it is kept."""
+
+    id: UUID
+    time: datetime
+    observed_time: datetime
+    service: str
+    instance: str | None
+    level: str
+    severity_number: int
+    message: str
+    trace_id: str | None
+    span_id: str | None
+    request_id: str | None
+    order_id: UUID | None
+    attributes: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is looked for: all of what is given must fit."""
+
+    service: str | None = None
+    severity_number: int | None = None  # The least that fits.
+    text: str | None = None  # In the message, in upper or lower case.
+    trace_id: str | None = None
+    request_id: str | None = None
+    order_id: UUID | None = None
+    since: datetime | None = None
+    until: datetime | None = None  # The first moment that does not fit.
+
+
+@dataclass(frozen=True)
+class Position:
+    """A place in the order of records: by time, and among records of one moment by id."""
+
+    time: datetime
+    id: UUID
+
+
+def accept_record(sent: SentRecord, received_ns: int) -> LogRecord:
+    """Return what is kept of a record that arrived at `received_ns`; raise RecordRejected with a reason.
+
+    What cannot be understood is passed over rather than refused, as OTLP asks of receivers: an odd trace id
+    means no trace, and a record without a time has the time at which it was observed, or received.
+    """
+    time_ns = sent.time_ns or sent.observed_ns or received_ns
+    if time_ns - received_ns > LONGEST_AHEAD // timedelta(microseconds=1) * 1000:
+        raise RecordRejected("its time is more than a day in the future")
+    attributes = {**sent.resource, **sent.attributes}
+    service = _pop_name(attributes, "service.name") or UNKNOWN_SERVICE
+    instance = _pop_name(attributes, "service.instance.id")
+    if sent.scope:
+        attributes.setdefault("otel.scope.name", sent.scope)
+    if sent.event_name:
+        attributes.setdefault("event.name", sent.event_name)
+    number = _find_severity(sent.severity_number, sent.severity_text)
+    message = sent.body if isinstance(sent.body, str) else _write_body(sent.body)
+    trace_id = _find_id(TRACE_ID, sent.trace_id)
+    span_id = _find_id(SPAN_ID, sent.span_id)
+    uid = attributes.pop("log.record.uid", None)
+    content = json.dumps([service, instance, sent.time_ns, number, message, trace_id, span_id, attributes])
+    if len(content) > LONGEST_RECORD:
+        raise RecordRejected("it is too large")
+    return LogRecord(
+        id=_find_uuid(uid, version=7) or make_id(time_ns, content),
+        time=_to_datetime(time_ns),
+        observed_time=_to_datetime(sent.observed_ns or received_ns),
+        service=service,
+        instance=instance,
+        level=LEVELS_ASCENDING[(number - 1) // 4],
+        severity_number=number,
+        message=message,
+        trace_id=trace_id,
+        span_id=span_id,
+        request_id=_pop_request_id(attributes),
+        order_id=_pop_order_id(attributes),
+        attributes=attributes,
+    )
+
+
+def make_id(time_ns: int, content: str) -> UUID:
+    """Return an id that the same record has whenever it is sent: a UUIDv7 whose random part is a hash."""
+    digest = int.from_bytes(hashlib.sha256(content.encode()).digest()[:10], "big")
+    high = (time_ns // 1_000_000 & 0xFFFFFFFFFFFF) << 16 | 0x7000 | digest >> 68
+    low = 0x8000000000000000 | digest & 0x3FFFFFFFFFFFFFFF
+    return UUID(int=high << 64 | low)
+
+
+def _find_severity(number: int, text: str) -> int:
+    """Return 1 to 24; a record that does not say counts as INFO (OpenTelemetry, logs data model)."""
+    if number > 0:
+        return min(number, 24)
+    level = text.strip().upper()
+    return LEVELS.get(SYNONYMS.get(level, level), LEVELS["INFO"])
+
+
+def _write_body(body: Any) -> str:
+    return "" if body is None else json.dumps(body, ensure_ascii=False)
+
+
+def _to_datetime(nanoseconds: int) -> datetime:
+    return EPOCH + timedelta(microseconds=nanoseconds // 1000)
+
+
+def _find_id(pattern: re.Pattern[str], text: str) -> str | None:
+    lowered = text.lower()
+    return lowered if pattern.fullmatch(lowered) and set(lowered) != {"0"} else None
+
+
+def _find_uuid(value: Any, version: int | None = None) -> UUID | None:
+    try:
+        found = UUID(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return found if found and version in {None, found.version} else None
+
+
+def _pop_name(attributes: dict[str, Any], key: str) -> str | None:
+    value = attributes.pop(key, None)
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > LONGEST_NAME:
+        raise RecordRejected(f"its {key} is not a string of up to {LONGEST_NAME} characters")
+    return value
+
+
+def _pop_request_id(attributes: dict[str, Any]) -> str | None:
+    value = attributes.get("request.id")
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_REQUEST_ID:
+        return None
+    del attributes["request.id"]
+    return value
+
+
+def _pop_order_id(attributes: dict[str, Any]) -> UUID | None:
+    """Return the order's id; one that is no UUID stays an attribute like others."""
+    order_id = _find_uuid(attributes.get("order.id"))
+    if order_id:
+        del attributes["order.id"]
+    return order_id
+
+
+def plain_float(value: float) -> float | str:
+    """Return a number that JSON can write; NaN and infinities become words, as in protobuf's JSON."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else f"{'-' if value < 0 else ''}Infinity"

@@ -1,0 +1,157 @@
+"""logs-service over HTTP."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from threading import BoundedSemaphore
+from typing import Any
+from uuid import UUID
+
+from apiflask import APIBlueprint
+from flask import Response, request
+
+from logs import otlp, use_cases
+from logs.domain import Position
+from logs.errors import ExportTooLarge, IngestBusy
+from logs.schemas import LogPage, LogQuery, LogRecordOut
+from shared.database import Database
+from shared.errors import Problem, title_of
+from shared.pages import bad_cursor, decode_cursor, encode_cursor
+
+log = logging.getLogger(__name__)
+
+# Exports that one process reads at once: each may take some tens of megabytes, and searches want a turn too.
+MOST_AT_ONCE = 4
+PATIENCE = 2.0  # Seconds that another one waits for its turn.
+
+_STATUS = {
+    "type": "object",
+    "description": "google.rpc.Status",
+    "properties": {"code": {"type": "integer"}, "message": {"type": "string"}},
+}
+_ANSWER = {
+    "type": "object",
+    "description": "ExportLogsServiceResponse",
+    "properties": {
+        "partialSuccess": {
+            "type": "object",
+            "properties": {"rejectedLogRecords": {"type": "string"}, "errorMessage": {"type": "string"}},
+        }
+    },
+}
+_EXPORT = {
+    "type": "object",
+    "description": "ExportLogsServiceRequest (opentelemetry-proto)",
+    "properties": {"resourceLogs": {"type": "array", "items": {"type": "object"}}},
+}
+
+
+def _in_both(schema: dict[str, Any]) -> dict[str, Any]:
+    return {otlp.JSON: {"schema": schema}, otlp.PROTOBUF: {"schema": {"contentMediaType": otlp.PROTOBUF}}}
+
+
+_RESPONSES: dict[int | str, Any] = {
+    200: {
+        "description": "What was accepted is stored; `partialSuccess` tells what was not.",
+        "content": _in_both(_ANSWER),
+    },
+    **{
+        status: {"description": title_of(status), "content": _in_both(_STATUS)}
+        for status in (400, 401, 403, 413, 415, 503)
+    },
+}
+
+
+def ingest_routes(database: Database) -> APIBlueprint:
+    """Return the route by which records come in."""
+    routes = APIBlueprint("ingest", __name__)
+    turns = BoundedSemaphore(MOST_AT_ONCE)
+
+    @routes.post("/v1/logs")
+    @routes.doc(
+        responses=_RESPONSES,
+        extensions={"requestBody": {"required": True, "content": _in_both(_EXPORT)}},
+    )
+    def export_logs() -> Response:
+        """Store log records (OTLP/HTTP 1.9), in JSON or protobuf, plain or as gzip.
+
+        They are committed when the answer comes. 429 and 503 are worth a retry, other errors are final; a
+        record that was there already is passed over.
+        """
+        body = request.get_data()
+        encoding = request.headers.get("Content-Encoding", "").strip().lower()
+        with _take(turns):
+            records = otlp.decode_export(body, request.mimetype, encoding)
+            rejected, message = use_cases.store_records(database, records)
+        answer = otlp.encode_answer(request.mimetype, rejected, message)
+        return Response(answer, content_type=request.mimetype)
+
+    @routes.errorhandler(Problem)
+    def answer_problem(problem: Problem) -> Response:
+        if problem.status >= 500:
+            log.warning("An export was turned away: %s: %r", problem.code, problem.__cause__)
+        return _answer_status(problem.status, problem.detail, dict(problem.headers))
+
+    @routes.errorhandler(400)
+    def answer_broken_off(_error: Exception) -> Response:
+        return _answer_status(400, "The body broke off.", {})
+
+    @routes.errorhandler(413)
+    def answer_too_large(_error: Exception) -> Response:
+        return _answer_status(413, ExportTooLarge.detail, {})
+
+    return routes
+
+
+def search_routes(database: Database) -> APIBlueprint:
+    """Return the routes of whoever looks for something."""
+    routes = APIBlueprint("search", __name__)
+
+    @routes.get("/logs")
+    @routes.input(LogQuery, location="query")
+    @routes.output(LogPage)
+    def list_records(query_data: LogQuery) -> LogPage:
+        """Find log records, newest first."""
+        records, following = use_cases.find_records(
+            database,
+            query_data.to_search(),
+            before=_read_cursor(query_data.cursor),
+            limit=query_data.limit,
+        )
+        return LogPage(
+            data=[LogRecordOut.of(record) for record in records],
+            next=following and encode_cursor([following.time.isoformat(), str(following.id)]),
+        )
+
+    return routes
+
+
+@contextmanager
+def _take(turns: BoundedSemaphore) -> Iterator[None]:
+    if not turns.acquire(timeout=PATIENCE):
+        raise IngestBusy
+    try:
+        yield
+    finally:
+        turns.release()
+
+
+def _answer_status(status: int, message: str, headers: dict[str, str]) -> Response:
+    """Answer in the request's encoding; in JSON if that is none of ours."""
+    media_type = otlp.PROTOBUF if request.mimetype == otlp.PROTOBUF else otlp.JSON
+    body = otlp.encode_status(media_type, status, message)
+    return Response(body, status=status, headers=headers, content_type=media_type)
+
+
+def _read_cursor(cursor: str | None) -> Position | None:
+    if cursor is None:
+        return None
+    try:
+        moment, record_id = decode_cursor(cursor)
+        position = Position(datetime.fromisoformat(moment), UUID(record_id))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise bad_cursor() from error
+    if position.time.tzinfo is None:
+        raise bad_cursor()
+    return position

@@ -1,0 +1,91 @@
+"""orders-service's refusals.
+
+Problem
+├── OrderNotFound           404  order_not_found            (NotFound)
+├── ProductNotFound         404  product_not_found          (NotFound)
+├── IdempotencyKeyMissing   400  idempotency_key_missing
+├── IdempotencyKeyReused    422  idempotency_key_reused
+├── IdempotencyInProgress   409  idempotency_in_progress
+├── CartEmpty               409  cart_empty
+├── CartFull                409  cart_full
+└── CheckoutRefused         the refusing service's status and code
+
+Postponed and LeaseLost are not answers: they end a round of a checkout, and another round goes on.
+"""
+
+from typing import Any
+
+from shared.errors import NotFound, Problem
+
+
+class OrderNotFound(NotFound):
+    """There is no such order, or it is somebody else's."""
+
+    code = "order_not_found"
+    detail = "There is no such order."
+
+
+class ProductNotFound(NotFound):
+    """The catalogue has no such product."""
+
+    code = "product_not_found"
+    detail = "There is no such product."
+
+
+class IdempotencyKeyMissing(Problem):
+    """A call that moves money must say which call it is."""
+
+    status = 400
+    code = "idempotency_key_missing"
+    detail = "Send an Idempotency-Key header of 1 to 255 characters; a retry sends the same one."
+
+
+class IdempotencyKeyReused(Problem):
+    """The key was used for another body."""
+
+    status = 422
+    code = "idempotency_key_reused"
+    detail = "This Idempotency-Key was used with another body."
+
+
+class IdempotencyInProgress(Problem):
+    """The first call with this key has not been answered yet."""
+
+    status = 409
+    code = "idempotency_in_progress"
+    detail = "A call with this Idempotency-Key is being worked on; try again in a moment."
+    headers = {"Retry-After": "1"}
+
+
+class CartEmpty(Problem):
+    """There is nothing to order."""
+
+    status = 409
+    code = "cart_empty"
+    detail = "The cart is empty; put something in, or send items."
+
+
+class CartFull(Problem):
+    """A cart has a hundred lines at most."""
+
+    status = 409
+    code = "cart_full"
+    detail = "A cart holds 100 different products at most."
+
+
+class CheckoutRefused(Problem):
+    """Another service refused a step for good; trying again would not help."""
+
+    def __init__(self, reason: str, status: int, code: str, detail: str, **extra: Any) -> None:
+        super().__init__(detail, **extra)
+        self.reason = reason
+        self.status = status
+        self.code = code
+
+
+class Postponed(Exception):
+    """A step could not be done just now; it is tried again later."""
+
+
+class LeaseLost(Exception):
+    """Another replica has taken the order over."""

@@ -1,0 +1,106 @@
+"""The tables as SQLAlchemy knows them; what they may hold is said in the migrations."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData()
+MOMENT = DateTime(timezone=True)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("customer", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("reason", Text),
+    Column("email", Text),
+    Column("payment_method", Text, nullable=False),
+    Column("shipping_address", JSONB, nullable=False),
+    Column("currency", Text),
+    Column("items_amount", BigInteger),
+    Column("amount_refunded", BigInteger, nullable=False, server_default=text("0")),
+    Column("payment_id", Uuid),
+    Column("payment_status", Text),
+    Column("next_step", Text),
+    Column("refusal", JSONB(none_as_null=True)),
+    Column("lease_token", Uuid),
+    Column("lease_until", MOMENT),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("next_attempt_at", MOMENT, nullable=False, server_default=func.now()),
+    Column("deadline", MOMENT, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("traceparent", Text, nullable=False),
+    Column("created_at", MOMENT, nullable=False, server_default=func.now()),
+    Column("updated_at", MOMENT, nullable=False, server_default=func.now()),
+)
+Index("orders_of_customer", orders.c.customer, orders.c.id.desc())
+Index("orders_unfinished", orders.c.next_attempt_at, postgresql_where=orders.c.next_step.is_not(None))
+
+order_lines = Table(
+    "order_lines",
+    metadata,
+    Column("order_id", ForeignKey("orders.id", ondelete="CASCADE"), primary_key=True),
+    Column("product_id", BigInteger, primary_key=True),
+    Column("quantity", BigInteger, nullable=False),
+    Column("sku", Text),
+    Column("title", Text),
+    Column("unit_amount", BigInteger),
+)
+
+order_events = Table(
+    "order_events",
+    metadata,
+    Column("id", Uuid, primary_key=True, server_default=func.uuidv7()),
+    Column("order_id", ForeignKey("orders.id", ondelete="CASCADE"), nullable=False),
+    Column("time", MOMENT, nullable=False, server_default=func.clock_timestamp()),
+    Column("kind", Text, nullable=False),
+    Column("from_status", Text),
+    Column("to_status", Text),
+    Column("actor", Text, nullable=False),
+    Column("detail", Text),
+)
+Index("order_events_of_order", order_events.c.order_id, order_events.c.id)
+
+cart_items = Table(
+    "cart_items",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("product_id", BigInteger, primary_key=True),
+    Column("quantity", BigInteger, nullable=False),
+    Column("added_at", MOMENT, nullable=False, server_default=func.now()),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("principal", Text, primary_key=True),
+    Column("route", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    Column(
+        "order_id",
+        ForeignKey("orders.id", ondelete="CASCADE", deferrable=True, initially="DEFERRED"),
+        nullable=False,
+    ),
+    Column("is_accepted", Boolean, nullable=False, server_default=text("false")),
+    Column("status", Integer),
+    Column("content_type", Text),
+    Column("body", LargeBinary),
+    Column("created_at", MOMENT, nullable=False, server_default=func.now()),
+)
+Index("idempotency_keys_of_order", idempotency_keys.c.order_id)

@@ -1,0 +1,17 @@
+"""Identifiers that sort by the time they were made (RFC 9562, version 7)."""
+
+import os
+import time
+from uuid import UUID
+
+_VERSION = 0x7000
+_VARIANT = 0x8000000000000000
+
+
+def new_id() -> UUID:
+    """Return a UUIDv7: 48 bits of milliseconds, then 74 random ones."""
+    milliseconds = time.time_ns() // 1_000_000
+    random = int.from_bytes(os.urandom(10), "big")
+    high = (milliseconds << 16) | _VERSION | (random >> 68)
+    low = _VARIANT | (random & 0x3FFFFFFFFFFFFFFF)
+    return UUID(int=(high << 64) | low)

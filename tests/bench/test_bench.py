@@ -1,0 +1,258 @@
+"""What the bench asks for, counts and shows; the load itself against a fake server."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.__main__ import main, read_seconds
+from bench.machine import calibrate, describe_machine
+from bench.memory import measure_memory
+from bench.plan import Plan
+from bench.report import render, write_json
+from bench.scenarios import SCENARIOS, list_products, look_at_products, place_orders
+from bench.shop import CannotMeasure
+from bench.statistics import quantile
+from local.settings import ROOT
+from tests.conftest import FakeServer, send_json
+from tests.waiting import wait_for
+
+PRODUCTS = [{"id": 1, "stock": 3}, {"id": 2, "stock": 0}, {"id": 3, "stock": 5}]
+
+
+def test_orders_take_every_unit_there_is_and_no_more() -> None:
+    bodies = [call.json for call in place_orders(PRODUCTS)]
+    assert Counter(body["items"][0]["product_id"] for body in bodies if body) == {1: 3, 3: 5}
+
+
+def test_orders_are_spread_over_the_products() -> None:
+    stock = [{"id": number, "stock": 100} for number in range(10)]
+    first = [call.json["items"][0]["product_id"] for call in islice(place_orders(stock), 100) if call.json]
+    assert set(first) == set(range(10))
+
+
+def test_each_order_has_a_key_of_its_own() -> None:
+    keys = [call.headers["Idempotency-Key"] for call in place_orders(PRODUCTS)]
+    assert len(set(keys)) == len(keys) == 8
+
+
+def test_looking_never_ends_and_goes_through_all_products() -> None:
+    assert [call.path for call in islice(look_at_products(PRODUCTS), 4)] == [
+        "/products/1",
+        "/products/2",
+        "/products/3",
+        "/products/1",
+    ]
+    assert {call.path for call in islice(list_products(PRODUCTS), 3)} == {"/products?limit=30"}
+
+
+def test_scenarios_have_different_names() -> None:
+    assert len({scenario.name for scenario in SCENARIOS}) == len(SCENARIOS)
+
+
+@pytest.mark.parametrize(
+    ("share", "value"), [(0.5, 50.0), (0.99, 99.0), (0.995, 100.0), (1.0, 100.0), (0.0, 1.0)]
+)
+def test_a_quantile_is_one_of_the_values(share: float, value: float) -> None:
+    assert quantile([float(number) for number in range(100, 0, -1)], share) == value
+
+
+def test_there_is_no_quantile_of_nothing() -> None:
+    assert quantile([], 0.5) is None
+
+
+class FakeShop:
+    """A shop of two products that answers orders with the statuses it was given, and then with 201."""
+
+    def __init__(self, server: FakeServer, *statuses: int) -> None:
+        self.url = server.url
+        self.guests = 0
+        self.tokens: set[str] = set()
+        self._statuses = iter(statuses)
+        server.answer = self.answer
+
+    def answer(self, handler: Any, _body: bytes) -> None:
+        """Answer a call."""
+        if handler.path == "/auth/guest":
+            self.guests += 1
+            send_json(handler, json.dumps({"access_token": f"token-{self.guests}"}).encode(), 201)
+        elif handler.path == "/orders":
+            self.tokens.add(handler.headers["Authorization"])
+            send_json(handler, b"{}", next(self._statuses, 201))
+        elif "cursor" in handler.path:
+            send_json(handler, b'{"data": [{"id": 2, "stock": 30}], "next": null}')
+        else:
+            send_json(handler, b'{"data": [{"id": 1, "stock": 20}], "next": "c"}')
+
+
+def put_load(url: str, scenario: str = "POST /orders", **changes: Any) -> subprocess.CompletedProcess[str]:
+    plan = Plan(
+        **{"scenario": scenario, "url": url, "clients": 3, "warm_up": 0.0, "seconds": 20.0, **changes}
+    )
+    return subprocess.run(
+        [sys.executable, "-m", "bench.load", json.dumps(asdict(plan))],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_load_counts_what_was_expected_what_was_refused_and_what_was_wrong(fake_server: FakeServer) -> None:
+    shop = FakeShop(fake_server, 202, 409, 409, 500, 422)
+    done = put_load(shop.url)
+    assert done.returncode == 0, done.stderr
+    load = json.loads(done.stdout)
+    # Fifty units in two pages of products; where they end the measurement ends, long before its 20 s.
+    assert load["ended_early"]
+    assert load["seconds"] < 15
+    assert load["statuses"] == {"201": 45, "202": 1, "409": 2, "422": 1, "500": 1}
+    assert (load["good"], load["refused"], load["errors"]) == (46, 2, 2)
+    assert load["bad_statuses"] == [422, 500]
+    assert load["rate"] == pytest.approx(46 / load["seconds"], rel=0.02, abs=0.1)
+    assert 0 < load["p50"] <= load["p99"]
+    assert shop.tokens == {"Bearer token-1", "Bearer token-2", "Bearer token-3"}
+
+
+def test_a_load_lasts_as_long_as_it_was_told(fake_server: FakeServer) -> None:
+    done = put_load(FakeShop(fake_server).url, "GET /products?limit=30", clients=1, seconds=0.5)
+    assert done.returncode == 0, done.stderr
+    load = json.loads(done.stdout)
+    assert not load["ended_early"]
+    assert load["seconds"] == pytest.approx(0.5, abs=0.2)
+    assert load["good"] > 0
+    assert load["statuses"] == {"200": load["good"]}
+
+
+def test_what_comes_before_the_measurement_is_not_counted(fake_server: FakeServer) -> None:
+    done = put_load(FakeShop(fake_server).url, clients=1, warm_up=20.0, seconds=0.2)
+    assert done.returncode == 0, done.stderr
+    # All fifty units were sold while it warmed up.
+    assert json.loads(done.stdout)["statuses"] == {}
+
+
+def test_a_load_that_nobody_answers_fails_and_says_so() -> None:
+    done = put_load("http://127.0.0.1:9", clients=1)
+    assert done.returncode != 0
+    assert "A client could not come in" in done.stderr
+
+
+@pytest.fixture
+def family() -> Iterator[int]:
+    """A process with one child."""
+    program = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'input()'])"
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE) as process:
+        yield process.pid
+        process.communicate()
+
+
+def test_memory_is_that_of_the_whole_family(family: int) -> None:
+    memory = wait_for(lambda: (found := measure_memory(family)).processes == 2 and found)
+    alone = measure_memory(family, with_children=False)
+    assert alone.processes == 1
+    assert 0 < alone.pss_mib < memory.pss_mib
+
+
+def test_a_machine_is_described_and_calibrated(tmp_path: Path) -> None:
+    machine = describe_machine()
+    assert machine["postgresql"].startswith("18.")
+    assert machine["cores"] >= 1
+    assert all(rate > 0 for rate in calibrate(tmp_path).values())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["x", "0", "-1", "nan", "inf"])
+def test_seconds_that_are_no_time_are_refused_by_name(text: str) -> None:
+    with pytest.raises(CannotMeasure, match="SECONDS"):
+        read_seconds({"SECONDS": text})
+
+
+def test_seconds_are_8_unless_told_otherwise() -> None:
+    assert read_seconds({"SECONDS": ""}) == 8
+    assert read_seconds({"SECONDS": "0.5"}) == 0.5
+
+
+RESULTS = {
+    "time": "2026-01-02T03:04:05+00:00",
+    "seconds": 8.0,
+    "machine": {
+        "cores": 2,
+        "cpu": "A CPU",
+        "memory_gib": 4.0,
+        "kernel": "6.1",
+        "python": "3.13.1",
+        "postgresql": "18.1",
+        "nginx": "1.30.4",
+        "commit": "abc",
+        "packages": {"flask": "3.1.3"},
+    },
+    "calibration": {"python_loops": 1.0, "sha256_mib": 2.0, "argon2": 3.0, "disk_syncs": 4.0},
+    "loads": [
+        {
+            "scenario": "POST /orders",
+            "clients": 8,
+            "rate": 12.3,
+            "p50": 4.44,
+            "p99": 55.0,
+            "refused": 6,
+            "errors": 3,
+            "statuses": {"0": 1, "201": 99, "409": 6, "500": 2},
+            "bad_statuses": [0, 500],
+            "seconds": 8.0,
+            "ended_early": False,
+            "load_cpu": 0.25,
+            "settled": 0.5,
+        }
+    ],
+    "memory": {
+        "at_rest": {"gateway": (3, 7.5), "postgres": (9, 50.0)},
+        "after_load": {"gateway": (3, 8.0), "postgres": (12, 60.25)},
+    },
+}
+
+
+def test_the_tables_show_what_was_measured() -> None:
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in render(RESULTS).splitlines()
+        if line.startswith("| ")
+    ]
+    assert rows == [
+        ["call", "clients", "a second", "p50 ms", "p99 ms", "refused", "errors", "load", "settled"],
+        ["`POST /orders`", "8", "12.3", "4.4", "55.0", "6", "3 (1 x no answer, 2 x 500)", "25%", "0.5 s"],
+        ["part", "processes", "at rest", "after the load"],
+        ["gateway", "3", "7.5", "8.0"],
+        ["postgres", "12", "50.0", "60.2"],
+        ["all", "15", "57.5", "68.2"],
+    ]
+
+
+def test_the_results_are_kept_under_their_time(tmp_path: Path) -> None:
+    file = write_json(RESULTS, tmp_path / "results", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    assert file.name == "20260102T030405Z.json"
+    assert json.loads(file.read_text())["loads"] == RESULTS["loads"]
+
+
+@pytest.mark.slow
+def test_the_whole_bench_runs_and_leaves_nothing_behind(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("SECONDS", "0.2")
+    monkeypatch.setattr("bench.__main__.RESULTS", tmp_path / "results")
+    assert main() == 0
+    assert "| postgres " in capsys.readouterr().out
+    [file] = (tmp_path / "results").iterdir()
+    loads = json.loads(file.read_text())["loads"]
+    assert [(load["scenario"], load["clients"]) for load in loads] == [
+        (scenario.name, clients) for scenario in SCENARIOS for clients in (1, 8, 32)
+    ]
+    assert [load["errors"] for load in loads] == [0] * len(loads)
+    assert all(load["good"] for load in loads)
+    assert list(ROOT.glob(".local-bench-*")) == []

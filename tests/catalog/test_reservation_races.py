@@ -1,0 +1,147 @@
+"""Many orders at once, each on a connection of its own."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, suppress
+from threading import Barrier
+from uuid import uuid4
+
+import pytest
+
+from catalog.domain import State
+from catalog.errors import OutOfStock, ProductUnavailable, ReservationClosed, ReservationLapsed
+from catalog.schemas import ReservationOut
+from catalog.use_cases import commit_reservation, lapse_reservations, release_reservation
+from shared.database import connect
+from tests.catalog.shelf import copy_shelf, make_overdue, read_counts, reserve
+
+NUMBERS = range(1, 9)
+UP = dict.fromkeys(NUMBERS, 1)
+DOWN = dict.fromkeys(reversed(NUMBERS), 1)
+
+
+@pytest.fixture
+def at_once(settings):
+    """Run tasks from the same moment on, each with a connection of its own; return what came of each."""
+
+    def run(*tasks):
+        begin = Barrier(len(tasks))
+
+        def attempt(task, database):
+            # The connection is there before the race begins.
+            with database.transaction():
+                pass
+            begin.wait()
+            try:
+                return task(database)
+            except Exception as error:
+                return error
+
+        with ExitStack() as opened, ThreadPoolExecutor(len(tasks)) as pool:
+            databases = [opened.enter_context(closing(connect(settings))) for _ in tasks]
+            return list(pool.map(attempt, tasks, databases))
+
+    return run
+
+
+def buying(basket, then, rounds=10):
+    """Return a task: reserve the basket for one order after another, and do something with each."""
+
+    def task(database):
+        for _ in range(rounds):
+            order_id = uuid4()
+            with suppress(ProductUnavailable):
+                reserve(database, order_id, basket)
+                then(database, order_id)
+
+    return task
+
+
+def test_of_sixty_buyers_at_once_for_ten_units_exactly_ten_hold_one(database, at_once):
+    copy_shelf(database, {1: 10})
+    outcomes = at_once(
+        *[lambda own: reserve(own, uuid4(), {1: 1}) for _ in range(60)],
+    )
+    assert Counter(type(outcome).__name__ for outcome in outcomes) == {"Reservation": 10, "OutOfStock": 50}
+    assert all(outcome.extra["lines"][0]["available"] == 0 for outcome in outcomes if is_refusal(outcome))
+    assert read_counts(database) == {1: (10, 10)}
+
+
+def is_refusal(outcome):
+    return isinstance(outcome, OutOfStock)
+
+
+def test_baskets_in_opposite_orders_never_wait_for_each_other_in_a_circle(database, at_once):
+    copy_shelf(database, dict.fromkeys(NUMBERS, 1000))
+    tasks = [
+        buying(basket, then) for basket in (UP, DOWN) for then in (commit_reservation, release_reservation)
+    ]
+    assert at_once(*tasks * 4) == [None] * 16
+    assert read_counts(database) == dict.fromkeys(NUMBERS, (1000 - 2 * 4 * 10, 0))
+
+
+def test_a_copy_of_the_source_and_orders_never_wait_for_each_other_in_a_circle(database, at_once):
+    copy_shelf(database, dict.fromkeys(NUMBERS, 1000))
+
+    def copy(own):
+        for turn in range(40):
+            # What leaves the source and comes back is the first that each basket asks for.
+            left = [number for number in NUMBERS if turn % 2 or number not in {3, 6}]
+            copy_shelf(own, dict.fromkeys(left, 1000))
+
+    tasks = [buying(basket, release_reservation, rounds=30) for basket in ({3: 1, 4: 1}, {6: 1, 8: 1})]
+    assert at_once(copy, *tasks * 4) == [None] * 9
+    assert read_counts(database) == dict.fromkeys(NUMBERS, (1000, 0))
+
+
+def test_the_same_request_twice_at_once_is_one_hold_and_one_answer(database, at_once):
+    copy_shelf(database, {1: 10, 2: 10})
+    order_id = uuid4()
+    held = at_once(*[lambda own: reserve(own, order_id, {1: 2, 2: 1})] * 8)
+    answers = {ReservationOut.of(reservation).model_dump_json() for reservation in held}
+    assert len(answers) == 1
+    assert read_counts(database) == {1: (10, 2), 2: (10, 1)}
+
+
+def test_a_request_that_meets_its_own_release_leaves_nothing_held(database, at_once):
+    copy_shelf(database, {1: 10})
+    for _ in range(15):
+        order_id = uuid4()
+        reserved, released = at_once(
+            lambda own, order_id=order_id: reserve(own, order_id, {1: 1}),
+            lambda own, order_id=order_id: release_reservation(own, order_id),
+        )
+        came_late = isinstance(reserved, ReservationClosed)
+        assert released is (State.CLOSED if came_late else State.RELEASED)
+        assert read_counts(database) == {1: (10, 0)}
+
+
+def test_commit_release_and_lapse_at_once_count_every_unit_once(database, at_once):
+    copy_shelf(database, {1: 100})
+    for _ in range(15):
+        order_id = uuid4()
+        (before, _reserved) = read_counts(database)[1]
+        reserve(database, order_id, {1: 3})
+        make_overdue(database)
+        committed, lapsed, also_lapsed = at_once(
+            lambda own, order_id=order_id: commit_reservation(own, order_id),
+            lapse_reservations,
+            lapse_reservations,
+        )
+        sold = committed is State.COMMITTED
+        assert sold or isinstance(committed, ReservationLapsed)
+        assert lapsed + also_lapsed == (0 if sold else 1)
+        assert read_counts(database) == {1: (before - 3 if sold else before, 0)}
+        assert set(at_once(*[lambda own, order_id=order_id: release_reservation(own, order_id)] * 3)) == {
+            State.RELEASED
+        }
+        assert read_counts(database) == {1: (before, 0)}
+
+
+def test_two_sweeps_at_once_share_the_work_and_end_each_hold_once(database, at_once):
+    copy_shelf(database, {1: 100})
+    for _ in range(40):
+        reserve(database, uuid4(), {1: 1})
+    make_overdue(database)
+    assert sum(at_once(*[lapse_reservations] * 4)) == 40
+    assert read_counts(database) == {1: (100, 0)}

@@ -1,0 +1,710 @@
+"""The audit, on real databases in which purchases stand as the services write them, but for one thing.
+
+Every test of a breach expects all the rules that break, and no other.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from local import audit
+from local.audit import CannotLook, find_databases
+from local.postgres import Server
+from shared.ids import new_id
+from tests.waiting import wait_for
+
+PRICE, STOCK = 1299, 40
+
+ENOUGH = "stock: no product has fewer units than are reserved, nor fewer than none"
+RESERVED = "stock: what is reserved is what the holds add up to"
+SOLD = "stock: what is gone was sold"
+LAPSED = "stock: no hold has outlived its time"
+HOLD_CONFIRMED = "stock: each committed hold belongs to a confirmed order"
+ENTRIES = "ledger: each entry sums to zero"
+LEDGER = "ledger: all of it sums to zero, in each currency"
+BOOKED = "ledger: each payment's entries are what it took and gave back"
+TWO_PAYMENTS = "payments: no order has two"
+CHARGE_THERE = "payments: none is without its charge, and no charge without its payment"
+CHARGE_SAME = "payments: the provider's book says the same"
+PAYMENT_CONFIRMED = "payments: each belongs to an order, each captured one to a confirmed one"
+STUCK = "orders: none is stuck"
+CUSTOMER = "orders: each belongs to a user"
+PAID = "orders: each paid one has one captured payment of its amount"
+DELIVERABLE = "orders: each paid one has one committed hold of its lines"
+CANCELLED = "orders: each cancelled one has neither"
+SECRETS = "logs: no token and no password's hash is in the last 100000 records"
+
+TABLES = {
+    "auth": "users",
+    "catalog": "products, reservations, reservation_lines",
+    "orders": "orders, order_lines, order_events, idempotency_keys",
+    "payments": "payments, ledger_entries, ledger_lines, simulated_charges",
+    "logs": "log_records",
+}
+
+
+class Shop:
+    """The five databases, and what the services would write into them."""
+
+    def __init__(self, urls: dict[str, str]) -> None:
+        self.urls = dict(urls)
+        self.undo: list[tuple[str, str]] = []
+        self.connections = {name: psycopg.connect(url, autocommit=True) for name, url in urls.items()}
+        for connection in self.connections.values():
+            connection.execute("SET session_replication_role = replica")  # No trigger runs.
+        self.user = self.run(
+            "auth", "INSERT INTO users (username, role) VALUES ('guest', 'guest') RETURNING id"
+        )
+        self.run("catalog", "UPDATE source_copy SET source = 'sample 0123'")
+        self.run(
+            "catalog",
+            """
+            INSERT INTO products (id, sku, title, category, unit_amount, description, on_hand, source_on_hand)
+            VALUES (1, 'A', 'A', 'a', %(price)s, '', %(stock)s, %(stock)s),
+                   (2, 'B', 'B', 'a', %(price)s, '', %(stock)s, %(stock)s)
+            """,
+            price=PRICE,
+            stock=STOCK,
+        )
+
+    def run(self, database: str, statement: str, **values: Any) -> Any:
+        """Run a statement; return the first value of its answer, if it has one."""
+        cursor = self.connections[database].execute(statement.encode(), values)
+        row = cursor.fetchone() if cursor.description else None
+        return row[0] if row else None
+
+    def allow(self, database: str, table: str) -> None:
+        """Drop a table's checks and uniqueness, so that it takes what the service could never write."""
+        dropped = self.connections[database].execute(
+            """
+            SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
+            WHERE conrelid = %s::regclass AND contype IN ('c', 'u')
+            """,
+            [table],
+        )
+        for name, definition in dropped.fetchall():
+            self.run(database, f"ALTER TABLE {table} DROP CONSTRAINT {name}")
+            self.undo.append((database, f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}"))
+
+    def close(self) -> None:
+        """Leave the databases as they were made."""
+        for database, tables in TABLES.items():
+            self.run(database, f"TRUNCATE {tables}")
+        for database, statement in self.undo:
+            self.run(database, statement)
+        for connection in self.connections.values():
+            connection.close()
+
+    def order(self, status: str, *, next_step: str | None = None, age: str = "1 second") -> UUID:
+        """Write an order of two units of product 1."""
+        order_id = new_id()
+        self.run(
+            "orders",
+            """
+            INSERT INTO orders (id, customer, status, reason, payment_method, shipping_address, currency,
+                                items_amount, next_step, deadline, request_id, traceparent, created_at)
+            VALUES (%(id)s, %(customer)s, %(status)s, 'a reason', 'pm_card_visa', '{}', 'USD', %(amount)s,
+                    %(next_step)s, now() - %(age)s::interval + interval '2 minutes', 'r', 't',
+                    now() - %(age)s::interval)
+            """,
+            id=order_id,
+            customer=str(self.user),
+            status=status,
+            amount=2 * PRICE,
+            next_step=next_step,
+            age=age,
+        )
+        self.run(
+            "orders",
+            """
+            INSERT INTO order_lines (order_id, product_id, quantity, unit_amount)
+            VALUES (%(id)s, 1, 2, %(price)s)
+            """,
+            id=order_id,
+            price=PRICE,
+        )
+        return order_id
+
+    def hold(self, order_id: UUID, state: str) -> None:
+        """Write the order's hold, and move the units."""
+        self.run(
+            "catalog",
+            """
+            INSERT INTO reservations (order_id, customer, currency, state, expires_at)
+            VALUES (%(id)s, %(customer)s, 'USD', %(state)s, now() + interval '15 minutes')
+            """,
+            id=order_id,
+            customer=str(self.user),
+            state=state,
+        )
+        self.run(
+            "catalog",
+            """
+            INSERT INTO reservation_lines (order_id, product_id, quantity, sku, title, unit_amount)
+            VALUES (%(id)s, 1, 2, 'A', 'A', %(price)s)
+            """,
+            id=order_id,
+            price=PRICE,
+        )
+        column, sign = {"held": ("reserved", "+"), "committed": ("on_hand", "-")}.get(
+            state, ("on_hand", "+ 0 *")
+        )
+        self.run("catalog", f"UPDATE products SET {column} = {column} {sign} 2 WHERE id = 1")
+
+    def payment(self, order_id: UUID, status: str, *, captured: bool = False) -> UUID:
+        """Write the order's payment, the provider's charge, and what was booked."""
+        payment_id = new_id()
+        values = {
+            "id": payment_id,
+            "order": order_id,
+            "customer": str(self.user),
+            "status": status,
+            "amount": 2 * PRICE,
+            "captured": 2 * PRICE if captured else 0,
+            "refunded": 2 * PRICE if captured and status == "canceled" else 0,
+            "released": status == "canceled",
+        }
+        self.run(
+            "payments",
+            """
+            INSERT INTO payments (id, order_id, status, customer, amount, currency, provider, payment_method,
+                                  amount_captured, amount_refunded)
+            VALUES (%(id)s, %(order)s, %(status)s, %(customer)s, %(amount)s, 'USD', 'simulated',
+                    'pm_card_visa', %(captured)s, %(refunded)s)
+            """,
+            **values,
+        )
+        self.run(
+            "payments",
+            """
+            INSERT INTO simulated_charges (key, amount, currency, payment_method, released, amount_captured,
+                                           amount_refunded)
+            VALUES (%(id)s::text, %(amount)s, 'USD', 'pm_card_visa', %(released)s, %(captured)s, %(refunded)s)
+            """,
+            **values,
+        )
+        if values["captured"]:
+            self.book(payment_id, "capture", 2 * PRICE, -2 * PRICE)
+        if values["refunded"]:
+            self.book(payment_id, "cancel", -2 * PRICE, 2 * PRICE)
+        self.run(
+            "orders",
+            "UPDATE orders SET payment_id = %(id)s, payment_status = %(status)s WHERE id = %(order)s",
+            **values,
+        )
+        return payment_id
+
+    def book(self, payment_id: UUID, movement: str, receivable: int, sales: int) -> None:
+        """Write an entry with its two lines."""
+        self.run(
+            "payments",
+            """
+            WITH entry AS (INSERT INTO ledger_entries (payment_id, movement, currency)
+                           VALUES (%(id)s, %(movement)s, 'USD') RETURNING id)
+            INSERT INTO ledger_lines SELECT id, account, amount FROM entry,
+                (VALUES ('receivable', %(receivable)s), ('sales', %(sales)s)) AS lines (account, amount)
+            """,
+            id=payment_id,
+            movement=movement,
+            receivable=receivable,
+            sales=sales,
+        )
+
+    def sell(self) -> UUID:
+        """Write an order that went all the way."""
+        order_id = self.order("paid")
+        self.hold(order_id, "committed")
+        self.payment(order_id, "succeeded", captured=True)
+        return order_id
+
+    def cancel(self) -> UUID:
+        """Write an order whose card was declined."""
+        order_id = self.order("cancelled")
+        self.hold(order_id, "released")
+        self.payment(order_id, "canceled")
+        return order_id
+
+    def log(self, message: str) -> None:
+        """Write a log record."""
+        self.run(
+            "logs",
+            """
+            INSERT INTO log_records (id, time, observed_time, service, level, severity_number, message,
+                                     attributes)
+            VALUES (uuidv7(), now(), now(), 'auth-service', 'INFO', 9, %(message)s, '{}')
+            """,
+            message=message,
+        )
+
+    def broken(self) -> set[str]:
+        """Return the rules that the audit finds broken."""
+        return {finding.rule for finding in audit.audit(self.urls)[0] if finding.broken}
+
+    def count(self, rule: str) -> int:
+        """Return how much a rule was checked for."""
+        return next(finding.checked for finding in audit.audit(self.urls)[0] if finding.rule == rule)
+
+
+@pytest.fixture(scope="module")
+def urls(make_database: Callable[[str], str]) -> dict[str, str]:
+    """The databases, five for all tests: five for each would take longer than all the rest."""
+    return {name: make_database(f"{name}-service") for name in audit.DATABASES}
+
+
+@pytest.fixture
+def shop(urls: dict[str, str]) -> Iterator[Shop]:
+    """A shop with one order that was paid, one that was cancelled, and some that are under way."""
+    shop = Shop(urls)
+    shop.sell()
+    shop.cancel()
+    pending = shop.order("pending", next_step="authorize")
+    shop.hold(pending, "held")
+    confirmed = shop.order("confirmed", next_step="capture")
+    shop.hold(confirmed, "committed")
+    shop.payment(confirmed, "requires_capture")
+    shop.order("pending", next_step="reserve")
+    yield shop
+    shop.close()
+
+
+def test_a_shop_in_which_all_adds_up_breaks_no_rule(shop: Shop) -> None:
+    findings, moving = audit.audit(shop.urls)
+    assert [finding for finding in findings if finding.broken] == []
+    assert moving == 3
+
+
+def test_every_rule_has_something_to_look_at(shop: Shop) -> None:
+    shop.log("Order placed")
+    findings, _ = audit.audit(shop.urls)
+    assert [finding.rule for finding in findings if not finding.checked] == []
+
+
+def test_a_refunded_sale_breaks_no_rule(shop: Shop) -> None:
+    order = shop.order("cancelled")
+    shop.hold(order, "released")
+    shop.payment(order, "canceled", captured=True)
+    assert shop.broken() == set()
+
+
+def test_more_reserved_than_there_is(shop: Shop) -> None:
+    shop.allow("catalog", "products")
+    shop.run("catalog", "UPDATE products SET on_hand = 1, source_on_hand = 5 WHERE id = 1")
+    assert shop.broken() == {ENOUGH}
+
+
+def test_less_than_nothing_on_hand(shop: Shop) -> None:
+    shop.allow("catalog", "products")
+    shop.run("catalog", "UPDATE products SET on_hand = -1, source_on_hand = -1 WHERE id = 2")
+    assert shop.broken() == {ENOUGH}
+
+
+@pytest.mark.parametrize("reserved", [1, 3])
+def test_reserved_units_that_no_order_holds_and_held_ones_that_are_not_reserved(
+    shop: Shop, reserved: int
+) -> None:
+    shop.run("catalog", "UPDATE products SET reserved = %(reserved)s WHERE id = 1", reserved=reserved)
+    assert shop.broken() == {RESERVED}
+
+
+@pytest.mark.parametrize("change", ["- 1", "+ 1"])
+def test_units_that_went_without_a_sale_and_sales_without_units(shop: Shop, change: str) -> None:
+    shop.run("catalog", f"UPDATE products SET on_hand = on_hand {change} WHERE id = 1")
+    assert shop.broken() == {SOLD}
+
+
+def test_a_source_that_corrects_itself_makes_no_breach(shop: Shop) -> None:
+    shop.run("catalog", "UPDATE source_copy SET source = 'https://shop.example in USD'")
+    shop.run("catalog", "UPDATE products SET on_hand = on_hand - 1 WHERE id = 1")
+    assert shop.broken() == set()
+
+
+def test_a_hold_that_nobody_lapsed(shop: Shop) -> None:
+    shop.run(
+        "catalog", "UPDATE reservations SET expires_at = now() - interval '61 seconds' WHERE state = 'held'"
+    )
+    assert shop.broken() == {LAPSED}
+
+
+def test_an_entry_out_of_balance(shop: Shop) -> None:
+    shop.run("payments", "UPDATE ledger_lines SET amount = amount - 1 WHERE account = 'sales'")
+    assert shop.broken() == {ENTRIES, LEDGER}
+
+
+def test_two_entries_out_of_balance_that_make_up_for_each_other(shop: Shop) -> None:
+    shop.sell()
+    shop.run(
+        "payments",
+        """
+        UPDATE ledger_lines SET amount = amount + CASE WHEN entry_id = (SELECT min(entry_id::text)::uuid
+        FROM ledger_lines) THEN 1 ELSE -1 END WHERE account = 'sales'
+        """,
+    )
+    assert shop.broken() == {ENTRIES}
+
+
+def test_an_entry_without_lines(shop: Shop) -> None:
+    shop.run("payments", "DELETE FROM ledger_lines")
+    assert shop.broken() == {ENTRIES, BOOKED}
+
+
+def test_a_line_that_belongs_to_no_entry(shop: Shop) -> None:
+    shop.run("payments", "INSERT INTO ledger_lines VALUES (uuidv7(), 'sales', 1)")
+    assert shop.broken() == {LEDGER}
+
+
+def test_money_that_was_booked_twice(shop: Shop) -> None:
+    payment = shop.run("payments", "SELECT payment_id FROM ledger_entries")
+    shop.book(payment, "capture again", 2 * PRICE, -2 * PRICE)
+    assert shop.broken() == {BOOKED}
+
+
+@pytest.mark.parametrize(
+    ("status", "next_step", "age"),
+    [
+        ("pending", "authorize", "151 seconds"),
+        ("confirmed", "capture", "151 seconds"),
+        ("pending", None, "1 second"),
+        ("confirmed", None, "1 second"),
+    ],
+)
+def test_an_order_that_is_stuck(shop: Shop, status: str, next_step: str | None, age: str) -> None:
+    shop.order(status, next_step=next_step, age=age)
+    assert shop.broken() == {STUCK}
+
+
+def test_an_order_that_is_about_to_be_undone_is_left_alone(shop: Shop) -> None:
+    shop.order("pending", next_step="authorize", age="140 seconds")
+    assert shop.broken() == set()
+
+
+def test_an_order_of_nobody(shop: Shop) -> None:
+    shop.user = new_id()
+    shop.sell()
+    assert shop.broken() == {CUSTOMER}
+
+
+def test_a_paid_order_without_a_payment(shop: Shop) -> None:
+    shop.hold(shop.order("paid"), "committed")
+    assert shop.broken() == {PAID}
+
+
+@pytest.mark.parametrize("status", ["paid", "shipped", "delivered", "refunded"])
+def test_a_paid_order_whose_money_was_never_taken(shop: Shop, status: str) -> None:
+    order = shop.order(status)
+    shop.hold(order, "committed")
+    shop.payment(order, "requires_capture")
+    assert shop.broken() == {PAID}
+
+
+@pytest.mark.parametrize("change", ["items_amount = 1", "amount_refunded = 1"])
+def test_a_paid_order_whose_payment_is_of_another_sum(shop: Shop, change: str) -> None:
+    shop.run("orders", f"UPDATE orders SET {change} WHERE status = 'paid'")
+    assert shop.broken() == {PAID}
+
+
+def test_a_paid_order_that_shows_another_payment(shop: Shop) -> None:
+    shop.run("orders", "UPDATE orders SET payment_id = uuidv7() WHERE status = 'paid'")
+    assert shop.broken() == {PAID}
+
+
+def test_an_order_with_two_payments(shop: Shop) -> None:
+    order = shop.sell()
+    shop.allow("payments", "payments")
+    shop.payment(order, "succeeded", captured=True)
+    assert shop.broken() == {TWO_PAYMENTS, PAID}
+
+
+@pytest.mark.parametrize("state", ["held", "released"])
+def test_a_paid_order_whose_stock_was_never_sold(shop: Shop, state: str) -> None:
+    order = shop.order("paid")
+    shop.hold(order, state)
+    shop.payment(order, "succeeded", captured=True)
+    assert shop.broken() == {DELIVERABLE}
+
+
+def test_a_paid_order_without_a_hold(shop: Shop) -> None:
+    shop.payment(shop.order("paid"), "succeeded", captured=True)
+    assert shop.broken() == {DELIVERABLE}
+
+
+def test_a_paid_order_in_another_currency_than_its_payment_and_its_hold(shop: Shop) -> None:
+    shop.run("orders", "UPDATE orders SET currency = 'EUR' WHERE status = 'paid'")
+    assert shop.broken() == {PAID, DELIVERABLE}
+
+
+def test_a_paid_order_whose_hold_is_in_another_currency(shop: Shop) -> None:
+    shop.run("catalog", "UPDATE reservations SET currency = 'EUR' WHERE state = 'committed'")
+    assert shop.broken() == {DELIVERABLE}
+
+
+@pytest.mark.parametrize("change", ["product_id = 2", "quantity = 1", "unit_amount = 1"])
+def test_a_paid_order_whose_hold_is_for_something_else(shop: Shop, change: str) -> None:
+    order = shop.sell()
+    shop.run("orders", f"UPDATE order_lines SET {change} WHERE order_id = %(id)s", id=order)
+    assert shop.broken() == {DELIVERABLE}
+
+
+def test_a_cancelled_order_that_still_holds_stock(shop: Shop) -> None:
+    shop.hold(shop.order("cancelled"), "held")
+    assert shop.broken() == {CANCELLED}
+
+
+def test_a_cancelled_order_whose_stock_is_gone(shop: Shop) -> None:
+    shop.hold(shop.order("cancelled"), "committed")
+    assert shop.broken() == {CANCELLED, HOLD_CONFIRMED}
+
+
+def test_a_cancelled_order_whose_money_is_held(shop: Shop) -> None:
+    shop.payment(shop.order("cancelled"), "requires_capture")
+    assert shop.broken() == {CANCELLED}
+
+
+def test_a_cancelled_order_whose_money_was_kept(shop: Shop) -> None:
+    shop.payment(shop.order("cancelled"), "succeeded", captured=True)
+    assert shop.broken() == {CANCELLED, PAYMENT_CONFIRMED}
+
+
+def test_a_cancelled_payment_of_which_something_was_kept(shop: Shop) -> None:
+    payment = shop.payment(shop.order("cancelled"), "canceled", captured=True)
+    shop.allow("payments", "simulated_charges")
+    for table, key in (("payments", "id"), ("simulated_charges", "key::uuid")):
+        shop.run(
+            "payments",
+            f"UPDATE {table} SET amount_refunded = amount_refunded - 1 WHERE {key} = %(id)s",
+            id=payment,
+        )
+    shop.book(payment, "correction", 1, -1)
+    assert shop.broken() == {CANCELLED}
+
+
+@pytest.mark.parametrize("status", [None, "pending"])
+def test_stock_that_was_sold_without_a_confirmed_order(shop: Shop, status: str | None) -> None:
+    shop.hold(shop.order(status, next_step="commit") if status else new_id(), "committed")
+    assert shop.broken() == {HOLD_CONFIRMED}
+
+
+@pytest.mark.parametrize("status", [None, "pending"])
+def test_money_that_was_taken_without_a_confirmed_order(shop: Shop, status: str | None) -> None:
+    order = shop.order(status, next_step="capture") if status else new_id()
+    shop.payment(order, "succeeded", captured=True)
+    assert shop.broken() == {PAYMENT_CONFIRMED}
+
+
+def test_money_that_is_held_without_an_order(shop: Shop) -> None:
+    shop.payment(new_id(), "requires_capture")
+    assert shop.broken() == {PAYMENT_CONFIRMED}
+
+
+def test_a_payment_that_the_provider_does_not_know(shop: Shop) -> None:
+    shop.run("payments", "DELETE FROM simulated_charges WHERE amount_captured > 0")
+    assert shop.broken() == {CHARGE_THERE}
+
+
+def test_a_payment_that_the_provider_is_just_being_asked_for_is_no_breach(shop: Shop) -> None:
+    payment = shop.payment(shop.order("pending", next_step="authorize"), "processing")
+    shop.run("payments", "DELETE FROM simulated_charges WHERE key = %(id)s::text", id=payment)
+    assert shop.broken() == set()
+
+
+def test_an_order_that_was_closed_before_it_had_a_payment_is_no_breach(shop: Shop) -> None:
+    order = shop.order("cancelled")
+    shop.run("payments", "INSERT INTO payments (order_id, status) VALUES (%(id)s, 'canceled')", id=order)
+    shop.run("catalog", "INSERT INTO reservations (order_id, state) VALUES (%(id)s, 'closed')", id=order)
+    assert shop.broken() == set()
+
+
+def test_a_charge_that_we_do_not_know(shop: Shop) -> None:
+    shop.run(
+        "payments",
+        """
+        INSERT INTO simulated_charges (key, amount, currency, payment_method)
+        VALUES ('k', 1, 'USD', 'pm_card_visa')
+        """,
+    )
+    assert shop.broken() == {CHARGE_THERE}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "amount_captured = 0",
+        "amount_refunded = 1",
+        "amount = amount + 1",
+        "currency = 'EUR'",
+        "released = true",
+        "decline_code = 'x'",
+    ],
+)
+def test_a_provider_who_has_it_otherwise(shop: Shop, change: str) -> None:
+    shop.allow("payments", "simulated_charges")
+    shop.run("payments", f"UPDATE simulated_charges SET {change} WHERE amount_captured > 0")
+    assert shop.broken() == {CHARGE_SAME}
+
+
+def test_a_charge_that_is_ahead_of_an_order_in_motion_is_no_breach(shop: Shop) -> None:
+    order = shop.order("confirmed", next_step="capture")
+    shop.hold(order, "committed")
+    payment = shop.payment(order, "requires_capture")
+    shop.run(
+        "payments",
+        "UPDATE simulated_charges SET amount_captured = amount WHERE key = %(id)s::text",
+        id=payment,
+    )
+    assert shop.broken() == set()
+
+
+def test_a_confirmed_order_that_is_being_cancelled_is_no_breach(shop: Shop) -> None:
+    order = shop.order("confirmed", next_step="release")
+    shop.hold(order, "committed")
+    shop.payment(order, "canceled", captured=True)
+    assert shop.broken() == set()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Bearer eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl",
+        "hash $argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA",
+    ],
+)
+def test_a_secret_in_a_log_record(shop: Shop, message: str) -> None:
+    shop.log("eyJ is how a token begins")
+    assert shop.broken() == set()
+    shop.log(message)
+    assert shop.broken() == {SECRETS}
+
+
+@pytest.fixture
+def held_up(shop: Shop) -> Iterator[Callable[[], Any]]:
+    """An audit that has read the orders once, and has begun with the catalogue; call it to let it go on."""
+    answers: list[Any] = []
+    thread = threading.Thread(target=lambda: answers.append(audit.audit(shop.urls)), daemon=True)
+    url = shop.urls["catalog"]
+    with psycopg.connect(url) as blocker, psycopg.connect(url, autocommit=True) as watcher:
+        blocker.execute("LOCK TABLE source_copy")
+        thread.start()
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = %s"
+        wait_for(lambda: watcher.execute(waiting, [watcher.info.dbname]).fetchall() == [(1,)])
+
+        def go_on() -> Any:
+            blocker.rollback()
+            thread.join()
+            return answers[0]
+
+        yield go_on
+
+
+def test_an_order_that_is_placed_while_the_audit_looks_is_left_out(
+    shop: Shop, held_up: Callable[[], Any]
+) -> None:
+    shop.sell()
+    findings, moving = held_up()
+    assert [finding for finding in findings if finding.broken] == []
+    assert moving == 3 + 1
+
+
+def test_an_order_that_changes_while_the_audit_looks_is_left_out(
+    shop: Shop, held_up: Callable[[], Any]
+) -> None:
+    order = shop.run("orders", "SELECT id FROM orders WHERE status = 'paid'")
+    payment = shop.run("payments", "SELECT id FROM payments WHERE status = 'succeeded'")
+    shop.run("catalog", "UPDATE products SET on_hand = on_hand + 2 WHERE id = 1")
+    shop.run("catalog", "UPDATE reservations SET state = 'released' WHERE order_id = %(id)s", id=order)
+    given_back = "amount_refunded = amount_captured WHERE amount_captured > 0"
+    shop.run("payments", f"UPDATE payments SET status = 'canceled', {given_back}")
+    shop.run("payments", f"UPDATE simulated_charges SET released = true, {given_back}")
+    shop.book(payment, "cancel", -2 * PRICE, 2 * PRICE)
+    shop.run(
+        "orders",
+        "UPDATE orders SET status = 'cancelled', updated_at = clock_timestamp() WHERE id = %(id)s",
+        id=order,
+    )
+    findings, moving = held_up()
+    assert [finding for finding in findings if finding.broken] == []
+    assert moving == 3 + 1
+
+
+def test_a_breach_is_named_and_counted(shop: Shop) -> None:
+    for _ in range(7):
+        shop.hold(shop.order("paid"), "committed")
+    finding = next(finding for finding in audit.audit(shop.urls)[0] if finding.rule == PAID)
+    assert (finding.checked, finding.broken, len(finding.examples)) == (8, 7, audit.SHOWN)
+
+
+def as_environment(shop: Shop) -> dict[str, str]:
+    return {f"AUDIT_URL_{name.upper()}": url for name, url in shop.urls.items()}
+
+
+def run_main(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> int:
+    for name in (*(f"AUDIT_URL_{database.upper()}" for database in audit.DATABASES), "STATE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return audit.main()
+
+
+def test_each_rule_has_a_line_and_the_exit_code_is_0(shop: Shop, monkeypatch, capsys) -> None:
+    assert run_main(monkeypatch, as_environment(shop)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert f"ok      {PAID} (1)" in lines
+    assert lines[-1] == "18 rules, 0 broken; 3 orders are in progress."
+
+
+def test_a_breach_has_its_numbers_and_the_exit_code_is_1(shop: Shop, monkeypatch, capsys) -> None:
+    shop.run("catalog", "UPDATE products SET reserved = 3 WHERE id = 1")
+    assert run_main(monkeypatch, as_environment(shop)) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert f"BREACH  {RESERVED} (1 of 2)" in lines
+    assert "          product 1: 3 reserved, 2 held" in lines
+    assert lines[-1] == "18 rules, 1 broken; 3 orders are in progress."
+
+
+def test_a_shop_that_does_not_run_cannot_be_looked_at(tmp_path: Path, monkeypatch, capsys) -> None:
+    assert run_main(monkeypatch, {"STATE": str(tmp_path)}) == 2
+    assert "No shop runs" in capsys.readouterr().out
+
+
+def test_a_database_that_does_not_answer_is_no_breach(shop: Shop, monkeypatch, capsys) -> None:
+    shop.urls["payments"] = shop.urls["payments"].rpartition("/")[0] + "/gone"
+    assert run_main(monkeypatch, as_environment(shop)) == 2
+    said = capsys.readouterr().out
+    assert said.startswith("Cannot look: The database of payments could not be read: ")
+    password = shop.urls["payments"].split("@")[0].rpartition(":")[2]
+    assert password not in said
+
+
+def test_a_table_that_is_not_there_is_no_breach(shop: Shop, monkeypatch) -> None:
+    shop.urls["catalog"] = shop.urls["auth"]
+    assert run_main(monkeypatch, as_environment(shop)) == 2
+
+
+def test_one_address_alone_is_refused_with_the_names_of_the_others() -> None:
+    with pytest.raises(CannotLook, match=r"AUDIT_URL_AUTH and .* must be set too"):
+        find_databases({"AUDIT_URL_ORDERS": "postgresql://"})
+
+
+def test_a_running_stack_is_found_by_its_state(tmp_path: Path, postgres: Server) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "password").write_text(f"{postgres.superuser_password}\n")
+    described = {
+        "port": postgres.port,
+        "pid": postgres.pid,
+        "superuser_password_file": str(tmp_path / "password"),
+    }
+    (tmp_path / "run" / "stack.json").write_text(json.dumps({"postgres": described}))
+    urls = find_databases({"STATE": str(tmp_path)})
+    assert urls == {name: postgres.url(database=name) for name in audit.DATABASES}
+
+
+def test_the_audit_cannot_write(shop: Shop) -> None:
+    with audit._reading(shop.urls, "catalog") as connection, suppress(CannotLook):
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            connection.execute("UPDATE products SET on_hand = 0")
+        connection.rollback()

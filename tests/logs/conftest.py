@@ -1,0 +1,108 @@
+"""logs-service on a real database, with auth in memory."""
+
+import gzip
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from logs.app import create_app
+from logs.config import Settings
+from shared.app import ServiceFlask
+from shared.ids import new_id
+from shared.testing import FakeAuth
+
+NOW = 1_700_000_000_000_000_000  # Nanoseconds; 2023-11-14T22:13:20Z.
+
+
+@pytest.fixture(scope="package")
+def auth() -> FakeAuth:
+    """One auth-service for all of these tests."""
+    return FakeAuth()
+
+
+@pytest.fixture(scope="package")
+def started(make_database, auth: FakeAuth) -> Iterator[ServiceFlask]:
+    """One logs-service for all of them: a database for each would be most of their time."""
+    settings = Settings(
+        service="logs-service", database_url=make_database("logs-service"), auth_url="http://127.0.0.1:9"
+    )
+    app = create_app(settings, auth)
+    yield app
+    app.close()
+
+
+@pytest.fixture
+def app(started: ServiceFlask) -> ServiceFlask:
+    """logs-service with no records."""
+    with started.database.engine.begin() as connection:
+        connection.exec_driver_sql("TRUNCATE log_records")
+    return started
+
+
+class Sender:
+    """Exports records as JSON, and looks for them."""
+
+    def __init__(self, app: ServiceFlask, auth: FakeAuth) -> None:
+        self.client = app.test_client()
+        self.writer = auth.bearer(role="service", client_id="orders-service")
+        self.admin = auth.bearer(role="admin")
+
+    def post(self, body: bytes, media_type: str = "application/json", **headers: str) -> Any:
+        """Send a body as it is."""
+        headers = {"Content-Type": media_type, **self.writer, **headers}
+        return self.client.post("/v1/logs", data=body, headers=headers)
+
+    def export(self, *records: dict[str, Any], service: str = "orders-service", **options: Any) -> Any:
+        """Send records as one export."""
+        return self.post(json.dumps(make_export(*records, service=service)).encode(), **options)
+
+    def export_gzip(self, body: bytes, **options: Any) -> Any:
+        """Send a body as gzip."""
+        return self.post(gzip.compress(body), **{"Content-Encoding": "gzip"}, **options)
+
+    def find(self, query: str = "") -> list[dict[str, Any]]:
+        """Return the records of the first page."""
+        answer = self.client.get(f"/logs?limit=100&{query}", headers=self.admin)
+        assert answer.status_code == 200, answer.json
+        return answer.json["data"]
+
+    def find_messages(self, query: str = "") -> list[str]:
+        """Return their messages."""
+        return [record["message"] for record in self.find(query)]
+
+
+@pytest.fixture
+def sender(app: ServiceFlask, auth: FakeAuth) -> Sender:
+    """A service of ours that ships its records."""
+    return Sender(app, auth)
+
+
+def make_record(message: str = "Something happened", *, second: float = 0, **changes: Any) -> dict[str, Any]:
+    """Return a record in OTLP's JSON; `attributes` are given as a dictionary."""
+    attributes = {"log.record.uid": str(new_id()), **changes.pop("attributes", {})}
+    record = {
+        "timeUnixNano": str(NOW + int(second * 1_000_000_000)),
+        "severityNumber": 9,
+        "severityText": "INFO",
+        "body": {"stringValue": message},
+        "attributes": make_attributes(attributes),
+        **changes,
+    }
+    return {name: value for name, value in record.items() if value is not None}
+
+
+def make_attributes(attributes: dict[str, str | None]) -> list[dict[str, Any]]:
+    """Return attributes of text in OTLP's JSON."""
+    return [
+        {"key": key, "value": {"stringValue": value}}
+        for key, value in attributes.items()
+        if value is not None
+    ]
+
+
+def make_export(*records: dict[str, Any], service: str = "orders-service") -> dict[str, Any]:
+    """Return an ExportLogsServiceRequest of one service."""
+    resource = {"attributes": make_attributes({"service.name": service, "service.instance.id": "one"})}
+    return {"resourceLogs": [{"resource": resource, "scopeLogs": [{"logRecords": list(records)}]}]}

@@ -1,0 +1,164 @@
+"""Admins find records: newest first, by what fits, page by page."""
+
+import json
+from urllib.parse import quote
+
+import pytest
+
+from shared.pages import encode_cursor
+from tests.logs.conftest import make_record
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+ORDER = "018f0000-0000-7000-8000-000000000001"
+
+
+@pytest.fixture
+def filled(sender):
+    """A few records from three services, a minute apart."""
+    sender.export(
+        make_record(
+            "Order placed", second=0, traceId=TRACE, attributes={"order.id": ORDER, "request.id": "r-1"}
+        ),
+        make_record("Order FAILED: 50% off_by Ärger", second=60, severityNumber=17, traceId=TRACE),
+        service="orders-service",
+    )
+    sender.export(
+        make_record("Payment authorized", second=120, attributes={"order.id": ORDER}),
+        make_record("Slow", second=180, severityNumber=13),
+        service="payments-service",
+    )
+    sender.export(make_record("Looking", second=240, severityNumber=5), service="catalog-service")
+    return sender
+
+
+ALL = ["Looking", "Slow", "Payment authorized", "Order FAILED: 50% off_by Ärger", "Order placed"]
+
+
+def test_newest_come_first(filled):
+    assert filled.find_messages() == ALL
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("service=payments-service", ["Slow", "Payment authorized"]),
+        ("service=payments", []),
+        ("level=DEBUG", ALL),
+        ("level=INFO", ALL[1:]),
+        ("level=WARNING", ["Slow", ALL[3]]),
+        ("level=ERROR", [ALL[3]]),
+        ("level=CRITICAL", []),
+        ("q=order", [ALL[3], ALL[4]]),
+        ("q=failed", [ALL[3]]),
+        ("q=50%25", [ALL[3]]),
+        ("q=%25", [ALL[3]]),
+        ("q=off_by", [ALL[3]]),
+        ("q=offxby", []),
+        ("q=" + quote("äRGER"), [ALL[3]]),
+        (f"trace_id={TRACE}", [ALL[3], ALL[4]]),
+        ("request_id=r-1", ["Order placed"]),
+        (f"order_id={ORDER}", ["Payment authorized", "Order placed"]),
+        ("since=2023-11-14T22:15:20Z", ["Looking", "Slow", "Payment authorized"]),
+        ("until=2023-11-14T22:15:20Z", ALL[3:]),
+        ("since=2023-11-14T23:14:20%2B01:00&until=2023-11-14T22:15:20.5Z", ALL[2:4]),
+        (f"order_id={ORDER}&service=payments-service&level=INFO&q=pay", ["Payment authorized"]),
+        (f"order_id={ORDER}&level=ERROR", []),
+    ],
+)
+def test_what_is_found_fits_all_that_was_asked(filled, query, found):
+    assert filled.find_messages(query) == found
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=101",
+        "cursor=nonsense",
+        f"cursor={encode_cursor(['2026-01-01T00:00:00', ORDER])}",
+        f"cursor={encode_cursor([5, 6])}",
+        f"cursor={encode_cursor(['2026-01-01T00:00:00Z'])}",
+        f"cursor={encode_cursor({'a': 1})}",
+        "level=LOUD",
+        "trace_id=xyz",
+        "order_id=5",
+        "since=yesterday",
+        "since=1700000000",
+        "since=2026-01-01",
+        "until=2026-01-01T00:00:00",
+        "until=2026-02-30T00:00:00Z",
+        "q=",
+        "q=%00",
+        "service=%00",
+        "colour=red",
+    ],
+)
+def test_a_query_that_does_not_fit_is_refused_by_field(sender, query):
+    answer = sender.client.get(f"/logs?{query}", headers=sender.admin)
+    assert answer.status_code == 422, answer.json
+    assert answer.json["errors"][0]["field"] == query.partition("=")[0]
+
+
+def read_pages(sender, query, *, between=lambda: None):
+    """Return all messages, page by page."""
+    messages, cursor = [], ""
+    while True:
+        page = sender.client.get(f"/logs?{query}{cursor}", headers=sender.admin).json
+        messages.append([record["message"] for record in page["data"]])
+        if page["next"] is None:
+            return messages
+        cursor = f"&cursor={page['next']}"
+        between()
+
+
+def test_pages_have_every_record_once_though_new_ones_arrive_meanwhile(sender):
+    sender.export(*[make_record(str(number), second=number) for number in range(10)])
+    later = iter(range(100, 200))
+
+    def arrive():
+        sender.export(*[make_record(f"new {next(later)}", second=next(later)) for _ in range(3)])
+
+    pages = read_pages(sender, "limit=3", between=arrive)
+    assert pages == [["9", "8", "7"], ["6", "5", "4"], ["3", "2", "1"], ["0"]]
+
+
+def test_records_of_one_moment_are_told_apart_across_pages(sender):
+    sender.export(*[make_record(str(number)) for number in range(7)])
+    pages = read_pages(sender, "limit=2")
+    assert sorted(message for page in pages for message in page) == [str(number) for number in range(7)]
+
+
+def test_a_page_that_is_just_full_has_no_next(sender):
+    sender.export(make_record("a"), make_record("b"))
+    assert len(read_pages(sender, "limit=2")) == 1
+
+
+def test_a_filter_goes_on_across_pages(sender):
+    sender.export(*[make_record(str(n), second=n, severityNumber=17 if n % 2 else 9) for n in range(8)])
+    assert read_pages(sender, "limit=2&level=ERROR") == [["7", "5"], ["3", "1"]]
+
+
+@pytest.mark.parametrize(
+    ("claims", "status"),
+    [
+        ({"role": "admin"}, 200),
+        ({"role": "customer"}, 403),
+        ({"role": "guest"}, 403),
+        ({"role": "service", "client_id": "orders-service"}, 403),
+        ({"role": "customer", "scope": "logs:write"}, 403),
+    ],
+)
+def test_only_admins_read(sender, auth, claims, status):
+    assert sender.client.get("/logs", headers=auth.bearer(**claims)).status_code == status
+
+
+def test_without_a_token_nothing_is_read(sender):
+    assert sender.client.get("/logs").status_code == 401
+
+
+def test_times_are_in_utc_whatever_the_servers_zone_is(sender, app):
+    with app.database.engine.begin() as connection:
+        connection.exec_driver_sql("SET TIME ZONE 'Asia/Tokyo'")
+    sender.export(make_record(second=0.25))
+    text = sender.client.get("/logs", headers=sender.admin).text
+    assert json.loads(text)["data"][0]["time"] == "2023-11-14T22:13:20.250000Z"

@@ -1,0 +1,110 @@
+"""The same Idempotency-Key is the same call."""
+
+import threading
+
+import pytest
+
+from tests.orders.conftest import Buyer
+from tests.waiting import wait_for
+
+
+def test_a_repeated_call_gets_the_same_bytes_and_orders_nothing(buyer, catalog):
+    first, second = buyer.order(), buyer.order()
+    assert (second.status_code, second.data) == (first.status_code, first.data)
+    assert second.headers["Location"] == first.headers["Location"]
+    assert "Idempotent-Replayed" not in first.headers
+    assert second.headers["Idempotent-Replayed"] == "true"
+    assert catalog.stock[1] == 98
+    assert len(buyer.get("/orders").json["data"]) == 1
+
+
+@pytest.mark.parametrize("order", [{"card": "pm_card_chargeDeclined"}, {"items": [(1, 101)]}])
+def test_a_refusal_is_repeated_too(buyer, order):
+    first, second = buyer.order(**order), buyer.order(**order)
+    assert first.status_code in {402, 409}
+    assert (second.status_code, second.data) == (first.status_code, first.data)
+    assert second.content_type == "application/problem+json"
+
+
+def test_the_answer_is_repeated_by_every_replica_and_after_a_restart(start_orders, auth):
+    replica = start_orders()
+    first = Buyer(replica, auth, "ada").order()
+    replica.close()
+    again = Buyer(start_orders(), auth, "ada").order()
+    assert again.data == first.data
+
+
+def test_the_same_key_with_another_body_is_refused(buyer):
+    buyer.order()
+    answer = buyer.order(items=[(2, 1)])
+    assert answer.status_code == 422
+    assert answer.json["code"] == "idempotency_key_reused"
+
+
+def test_keys_belong_to_their_principal(app, auth, buyer):
+    first = buyer.order()
+    other = Buyer(app, auth, "bob").order()
+    assert other.status_code == 201
+    assert other.json["id"] != first.json["id"]
+
+
+@pytest.mark.parametrize("key", [None, "x" * 256])
+def test_without_a_key_or_with_too_long_a_one_nothing_is_ordered(buyer, key):
+    answer = buyer.order(key=key)
+    assert answer.status_code == 400
+    assert answer.json["code"] == "idempotency_key_missing"
+
+
+def test_a_retry_while_the_first_call_is_worked_on_is_told_so(app, auth, buyer, payments):
+    asked, go_on = threading.Event(), threading.Event()
+
+    def hold(_name):
+        asked.set()
+        go_on.wait(10)
+
+    payments.before = hold
+    first = []
+    thread = threading.Thread(target=lambda: first.append(buyer.order()))
+    thread.start()
+    asked.wait(10)
+    answer = Buyer(app, auth, "ada").order()
+    go_on.set()
+    thread.join()
+    assert answer.status_code == 409
+    assert answer.json["code"] == "idempotency_in_progress"
+    assert first[0].status_code == 201
+
+
+def test_after_a_202_a_retry_sees_how_the_order_stands_and_at_last_its_answer(buyer, payments):
+    payments.is_away = {"authorize"}
+    assert buyer.order().status_code == 202
+    again = buyer.order()
+    assert again.status_code == 202
+    assert again.json["status"] == "pending"
+    payments.is_away = set()
+    done = wait_for(lambda: (answer := buyer.order()).status_code == 201 and answer)
+    assert done.json["status"] == "confirmed"
+    assert done.headers["Idempotent-Replayed"] == "true"
+
+
+def test_twenty_at_once_with_one_key_make_one_order(app, auth, catalog):
+    answers = []
+
+    def buy():
+        answers.append(Buyer(app, auth, "ada").order())
+
+    threads = [threading.Thread(target=buy) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    confirmed = {answer.data for answer in answers if answer.status_code == 201}
+    assert len(confirmed) == 1
+    assert catalog.stock[1] == 98
+
+
+def test_a_refusal_before_there_is_an_order_does_not_use_the_key_up(buyer):
+    assert buyer.order(items=None).json["code"] == "cart_empty"
+    assert buyer.call("PUT", "/cart/items/1", json={"quantity": 1}).status_code == 200
+    assert buyer.order(items=None).status_code == 201

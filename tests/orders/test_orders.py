@@ -1,0 +1,152 @@
+"""Carts and orders as their owners see them."""
+
+import pytest
+
+from tests.orders.conftest import ADDRESS, Buyer
+
+
+def put(buyer, product, quantity):
+    return buyer.call("PUT", f"/cart/items/{product}", json={"quantity": quantity})
+
+
+def test_a_cart_is_priced_by_the_catalogue(buyer):
+    put(buyer, 1, 2)
+    cart = put(buyer, 2, 1).json
+    assert cart["amount"] == 3000
+    assert cart["currency"] == "USD"
+    assert cart["items"][0] == {
+        "product_id": 1,
+        "title": "Thing",
+        "quantity": 2,
+        "unit_amount": 1000,
+        "amount": 2000,
+        "problem": None,
+    }
+    assert buyer.get("/cart").json == cart
+
+
+def test_a_quantity_is_set_and_not_added(buyer):
+    put(buyer, 1, 2)
+    assert [item["quantity"] for item in put(buyer, 1, 5).json["items"]] == [5]
+
+
+def test_what_is_taken_out_is_gone_and_may_be_taken_out_again(buyer):
+    put(buyer, 1, 2)
+    for _ in range(2):
+        assert buyer.call("DELETE", "/cart/items/1").json["items"] == []
+
+
+def test_a_product_that_is_not_there_cannot_be_put_in(buyer):
+    answer = put(buyer, 99, 1)
+    assert answer.status_code == 404
+    assert answer.json["code"] == "product_not_found"
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_a_number_that_is_no_products_id_is_404(buyer, method):
+    body = {"json": {"quantity": 1}} if method == "PUT" else {}
+    assert buyer.call(method, f"/cart/items/{10**30}", **body).status_code == 404
+
+
+def test_a_line_whose_product_vanished_or_is_short_is_marked(buyer, catalog):
+    put(buyer, 1, 2)
+    put(buyer, 2, 3)
+    del catalog.stock[1]
+    catalog.stock[2] = 2
+    cart = buyer.get("/cart").json
+    assert [item["problem"] for item in cart["items"]] == ["unavailable", "insufficient_stock"]
+    assert cart["amount"] is None
+
+
+def test_while_the_catalogue_is_away_the_cart_is_there_without_prices(buyer, catalog):
+    put(buyer, 1, 2)
+    catalog.is_away = {"read_offers"}
+    cart = buyer.get("/cart")
+    assert cart.status_code == 200
+    assert cart.json["items"][0]["quantity"] == 2
+    assert cart.json["items"][0]["unit_amount"] is None
+    assert cart.json["amount"] is None
+
+
+def test_ordering_the_cart_empties_it_at_the_confirmation(buyer, app, auth):
+    put(buyer, 1, 2)
+    order = buyer.order(items=None)
+    assert order.json["items"][0]["quantity"] == 2
+    assert buyer.get("/cart").json["items"] == []
+
+
+def test_a_declined_order_leaves_the_cart_as_it_was(buyer):
+    put(buyer, 1, 2)
+    assert buyer.order(items=None, card="pm_card_chargeDeclined").status_code == 402
+    assert len(buyer.get("/cart").json["items"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"items": []}, "items"),
+        ({"items": [{"product_id": 1, "quantity": 0}]}, "items.0.quantity"),
+        ({"items": [{"product_id": 1, "quantity": 1}] * 2}, "items"),
+        ({"items": [{"product_id": 1, "quantity": 1, "unit_amount": 1}]}, "items.0.unit_amount"),
+        ({"payment_method": "4242424242424242"}, "payment_method"),
+        ({"card_number": "4242424242424242"}, "card_number"),
+        ({"email": "nobody"}, "email"),
+        ({"shipping_address": {**ADDRESS, "country": "Springfield"}}, "shipping_address.country"),
+        ({"shipping_address": None}, "shipping_address"),
+    ],
+)
+def test_an_order_that_does_not_fit_is_refused_by_field(buyer, changes, field):
+    body = {
+        "items": [{"product_id": 1, "quantity": 1}],
+        "payment_method": "pm_card_visa",
+        "shipping_address": ADDRESS,
+    }
+    answer = buyer.call("POST", "/orders", key="k", json={**body, **changes})
+    assert answer.status_code == 422
+    assert [entry["field"] for entry in answer.json["errors"]] == [field]
+    assert b"4242" not in answer.data
+
+
+def test_somebody_elses_order_is_not_there(app, auth, buyer):
+    location = buyer.order().headers["Location"]
+    other = Buyer(app, auth, "bob")
+    for path in (location, f"{location}/events"):
+        assert other.get(path).status_code == 404
+        assert other.get(path).json["code"] == "order_not_found"
+    assert other.get("/orders").json["data"] == []
+
+
+def test_an_admin_sees_every_order_and_filters_them(app, auth, buyer):
+    Buyer(app, auth, "bob").order(card="pm_card_chargeDeclined")
+    location = buyer.order().headers["Location"]
+    admin = Buyer(app, auth, "boss", role="admin")
+    assert len(admin.get("/orders").json["data"]) == 2
+    assert [order["status"] for order in admin.get("/orders?user=bob").json["data"]] == ["cancelled"]
+    assert len(admin.get("/orders?status=cancelled").json["data"]) == 1
+    assert admin.get("/orders?since=2999-01-01T00:00:00Z").json["data"] == []
+    assert admin.get(location).status_code == 200
+
+
+def test_a_customer_cannot_filter_for_anybody_else(app, auth, buyer):
+    buyer.order()
+    assert Buyer(app, auth, "bob").get("/orders?user=ada").json["data"] == []
+
+
+def test_orders_come_newest_first_page_by_page(buyer):
+    placed = [buyer.order(key=str(number)).json["id"] for number in range(5)]
+    seen, path = [], "/orders?limit=2"
+    while path:
+        page = buyer.get(path).json
+        seen += [order["id"] for order in page["data"]]
+        path = page["next"] and f"/orders?limit=2&cursor={page['next']}"
+    assert seen == placed[::-1]
+
+
+@pytest.mark.parametrize("query", ["cursor=MQ", "status=odd", "limit=0", "since=yesterday", "colour=red"])
+def test_a_query_that_does_not_fit_is_refused(buyer, query):
+    assert buyer.get(f"/orders?{query}").status_code == 422
+
+
+def test_an_order_that_never_was_is_404(buyer):
+    assert buyer.get("/orders/00000000-0000-7000-8000-000000000000").status_code == 404
+    assert buyer.get("/orders/nonsense").status_code == 404

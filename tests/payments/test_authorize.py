@@ -1,0 +1,205 @@
+"""Authorizing: one payment for an order, whatever is retried."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from payments.errors import ProviderUnavailable
+from tests.payments.conftest import REQUEST, Orders
+
+FIELDS = [
+    "id",
+    "order_id",
+    "status",
+    "amount",
+    "amount_captured",
+    "amount_refunded",
+    "currency",
+    "provider",
+    "payment_method",
+    "next_action",
+    "created_at",
+]
+
+
+def refuse():
+    raise ProviderUnavailable
+
+
+def test_an_authorized_payment_has_every_field_of_the_design_and_waits_for_its_capture(
+    orders, books, order_id
+):
+    answer = orders.authorize(order_id)
+    assert answer.status_code == 200
+    assert list(answer.json) == FIELDS
+    assert answer.json | {"id": None, "created_at": None} == {
+        "id": None,
+        "order_id": str(order_id),
+        "status": "requires_capture",
+        "amount": 1299,
+        "amount_captured": 0,
+        "amount_refunded": 0,
+        "currency": "USD",
+        "provider": "simulated",
+        "payment_method": "pm_card_visa",
+        "next_action": None,
+        "created_at": None,
+    }
+    assert answer.json["created_at"].endswith("Z")
+    assert [charge["key"] for charge in books.charges()] == [answer.json["id"]]
+    assert books.movements() == []
+
+
+def test_the_same_request_again_gives_the_same_payment_and_does_not_ask_again(orders, provider, order_id):
+    first = orders.authorize(order_id).json
+    assert orders.authorize(order_id).json == first
+    assert provider.calls == ["authorize"]
+
+
+def test_twenty_identical_requests_at_once_leave_one_authorization_in_the_providers_book(
+    orders, books, order_id
+):
+    together = threading.Barrier(20)
+
+    def ask(_number):
+        together.wait()
+        return orders.authorize(order_id)
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(ask, range(20)))
+    assert [answer.status_code for answer in answers] == [200] * 20
+    assert len({answer.data for answer in answers}) == 1
+    assert [charge["key"] for charge in books.charges()] == [answers[0].json["id"]]
+    assert len(books.read("SELECT FROM payments")) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"amount": 1300},
+        {"currency": "EUR"},
+        {"customer": "bob"},
+        {"payment_method": "pm_card_chargeDeclined"},
+    ],
+)
+def test_another_request_for_the_same_order_is_a_conflict(orders, books, order_id, other):
+    orders.authorize(order_id)
+    answer = orders.authorize(order_id, **other)
+    assert answer.status_code == 409
+    assert answer.json["code"] == "payment_conflict"
+    assert [charge["amount"] for charge in books.charges()] == [1299]
+
+
+def test_a_declined_card_leaves_nothing_captured_and_its_payment_stands(orders, books, provider, order_id):
+    for _ in range(2):
+        answer = orders.authorize(order_id, payment_method="pm_card_chargeDeclined")
+        assert answer.status_code == 402
+        assert answer.json["code"] == "card_declined"
+        assert answer.json["decline_code"] == "generic_decline"
+        (payment,) = books.read("SELECT * FROM payments")
+        assert answer.json["payment"] == str(payment["id"])
+        assert payment["status"] == "requires_payment_method"
+    assert provider.calls == ["authorize"]
+    assert [charge["amount_captured"] for charge in books.charges()] == [0]
+    refused = orders.capture(order_id)
+    assert refused.status_code == 409
+    assert refused.json["code"] == "payment_unexpected_state"
+    assert orders.cancel(order_id).json["status"] == "canceled"
+    assert books.movements() == []
+
+
+@pytest.mark.parametrize("when", ["before authorize", "after authorize"])
+def test_a_call_that_lost_its_provider_is_finished_by_the_next_one(orders, books, provider, order_id, when):
+    provider.interrupt(when, refuse)
+    answer = orders.authorize(order_id)
+    assert answer.status_code == 503
+    assert answer.json["code"] == "provider_unavailable"
+    assert [row["status"] for row in books.read("SELECT status FROM payments")] == ["processing"]
+    assert orders.authorize(order_id).json["status"] == "requires_capture"
+    assert len(books.charges()) == 1
+
+
+def test_the_payment_is_on_record_before_the_provider_hears_of_it(orders, books, provider, order_id):
+    seen = []
+    provider.interrupt("before authorize", lambda: seen.extend(books.read("SELECT status FROM payments")))
+    orders.authorize(order_id)
+    assert seen == [{"status": "processing"}]
+
+
+def test_two_replicas_share_one_payment(orders, start_payments, auth, books, order_id):
+    other = Orders(start_payments(), auth)
+    assert orders.authorize(order_id).json == other.authorize(order_id).json
+    assert len(books.charges()) == 1
+
+
+@pytest.mark.parametrize("name", ["before authorize", "before capture", "before release"])
+def test_no_lock_is_held_while_the_provider_is_asked(orders, books, provider, order_id, name):
+    seen = []
+
+    def look():
+        seen.extend(books.read("SELECT id FROM payments FOR UPDATE NOWAIT"))
+        seen.extend(
+            books.read(
+                "SELECT state FROM pg_stat_activity WHERE datname = current_database()"
+                " AND pid <> pg_backend_pid() AND xact_start IS NOT NULL AND backend_type = 'client backend'"
+            )
+        )
+
+    provider.interrupt(name, look)
+    payment = orders.authorize(order_id).json
+    orders.capture(order_id)
+    orders.cancel(order_id)
+    assert [str(row.get("id")) for row in seen] == [payment["id"]]
+
+
+@pytest.mark.parametrize(
+    "method", ["pm_card_authenticationRequired", "pm_card_of_nobody", "pm_4242424242424242"]
+)
+def test_a_method_that_the_provider_cannot_use_is_refused_and_nothing_is_kept(
+    orders, books, order_id, method
+):
+    answer = orders.authorize(order_id, payment_method=method)
+    assert answer.status_code == 422
+    assert answer.json["code"] == "payment_method_unsupported"
+    assert method not in answer.text
+    assert books.read("SELECT FROM payments") == books.charges() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"payment_method": "4242424242424242"}, "payment_method"),
+        ({"payment_method": "pm_card_visa\n"}, "payment_method"),
+        ({"payment_method": None}, "payment_method"),
+        ({"card": {"number": "4242424242424242"}}, "card"),
+        ({"cvc": "123"}, "cvc"),
+        ({"amount": 0}, "amount"),
+        ({"amount": -5}, "amount"),
+        ({"amount": 12.99}, "amount"),
+        ({"amount": "1299"}, "amount"),
+        ({"amount": True}, "amount"),
+        ({"amount": 10**30}, "amount"),
+        ({"currency": "usd"}, "currency"),
+        ({"customer": ""}, "customer"),
+        ({"customer": "a\0"}, "customer"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_field_and_not_echoed(orders, books, order_id, change, field):
+    answer = orders.authorize(order_id, **change)
+    assert answer.status_code == 422
+    assert [entry["field"] for entry in answer.json["errors"]] == [field]
+    assert "4242" not in answer.text
+    assert books.read("SELECT FROM payments") == []
+
+
+@pytest.mark.parametrize("body", ["[]", '"text"', "1", "null"])
+def test_a_body_that_is_no_object_is_refused(orders, order_id, body):
+    headers = {**orders.headers, "Content-Type": "application/json"}
+    answer = orders.app.test_client().put(f"/internal/payments/{order_id}", data=body, headers=headers)
+    assert answer.status_code == 422
+
+
+def test_an_order_id_that_is_none_is_not_there(orders):
+    answer = orders.app.test_client().put("/internal/payments/17", json=REQUEST, headers=orders.headers)
+    assert answer.status_code == 404

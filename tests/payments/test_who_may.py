@@ -1,0 +1,141 @@
+"""Who may see a payment, and who may move money."""
+
+import json
+import logging
+
+import pytest
+
+from payments.app import create_app
+from payments.config import Settings
+from shared.ids import new_id
+from tests.payments.conftest import REQUEST
+
+
+@pytest.fixture
+def get(orders, auth):
+    client = orders.app.test_client()
+
+    def get(path, sub="ada", role="customer"):
+        return client.get(path, headers=auth.bearer(sub=sub, role=role))
+
+    return get
+
+
+def test_the_owner_and_an_admin_see_a_payment(orders, get, order_id):
+    payment = orders.authorize(order_id).json
+    for sub, role in [("ada", "customer"), ("ada", "guest"), ("root", "admin")]:
+        assert get(f"/payments/{payment['id']}", sub, role).json == payment
+
+
+def test_somebody_elses_payment_is_not_there(orders, get, order_id):
+    payment = orders.authorize(order_id).json
+    answer = get(f"/payments/{payment['id']}", sub="bob")
+    assert answer.status_code == 404
+    assert answer.json["code"] == "payment_not_found"
+    assert get("/payments", sub="bob").json == {"data": [], "next": None}
+
+
+def test_the_list_has_ones_own_newest_first_and_an_admins_has_all(orders, get):
+    ids = [orders.authorize(new_id(), customer=name).json["id"] for name in ("ada", "bob", "ada")]
+    assert [payment["id"] for payment in get("/payments").json["data"]] == [ids[2], ids[0]]
+    assert [payment["id"] for payment in get("/payments", "root", "admin").json["data"]] == ids[::-1]
+
+
+def test_all_pages_together_have_every_payment_once(orders, get):
+    ids = [orders.authorize(new_id()).json["id"] for _ in range(5)]
+    found, path = [], "/payments?limit=2"
+    while path:
+        page = get(path).json
+        found += [payment["id"] for payment in page["data"]]
+        path = page["next"] and f"/payments?limit=2&cursor={page['next']}"
+    assert found == ids[::-1]
+
+
+@pytest.mark.parametrize("path", ["/payments", "/payments/ledger"])
+@pytest.mark.parametrize("query", ["limit=0", "limit=101", "cursor=nonsense", "cursor=LTE", "colour=red"])
+def test_a_query_that_does_not_fit_is_refused_by_field(get, path, query):
+    answer = get(f"{path}?{query}", "root", "admin")
+    assert answer.status_code == 422
+    assert answer.json["errors"][0]["field"] == query.partition("=")[0]
+
+
+def test_an_order_closed_without_a_payment_is_no_payment(orders, get, books, order_id):
+    orders.cancel(order_id)
+    (row,) = books.read("SELECT id FROM payments")
+    assert get("/payments", "root", "admin").json["data"] == []
+    assert get(f"/payments/{row['id']}", "root", "admin").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/payments", "/payments/ledger", f"/payments/{new_id()}"])
+def test_without_a_token_there_is_nothing_to_see(orders, path):
+    assert orders.app.test_client().get(path).status_code == 401
+
+
+@pytest.mark.parametrize("role", ["guest", "customer"])
+def test_the_ledger_is_the_admins_alone(get, role):
+    assert get("/payments/ledger", role=role).status_code == 403
+
+
+INTERNAL = [("PUT", ""), ("POST", "/capture"), ("POST", "/cancel")]
+
+
+@pytest.mark.parametrize(("method", "step"), INTERNAL)
+@pytest.mark.parametrize("client_id", ["catalog-service", "logs-service", "payments-service"])
+def test_another_service_may_not_move_money(orders, auth, books, order_id, method, step, client_id):
+    answer = orders.app.test_client().open(
+        f"/internal/payments/{order_id}{step}",
+        method=method,
+        json=REQUEST,
+        headers=auth.service_bearer(client_id),
+    )
+    assert answer.status_code == 403
+    assert books.read("SELECT FROM payments") == []
+
+
+@pytest.mark.parametrize(("method", "step"), INTERNAL)
+@pytest.mark.parametrize("role", ["customer", "admin", "service"])
+def test_a_persons_token_moves_no_money(orders, auth, order_id, method, step, role):
+    path = f"/internal/payments/{order_id}{step}"
+    headers = auth.bearer(role=role, client_id="orders-service")
+    assert (
+        orders.app.test_client().open(path, method=method, json=REQUEST, headers=headers).status_code == 401
+    )
+
+
+def test_a_forwarded_token_of_another_customer_is_refused(orders, auth, books, order_id):
+    path = f"/internal/payments/{order_id}"
+    headers = {**orders.headers, **auth.bearer(sub="bob")}
+    answer = orders.app.test_client().put(path, json=REQUEST, headers=headers)
+    assert answer.status_code == 403
+    assert books.read("SELECT FROM payments") == []
+
+
+def test_the_owners_forwarded_token_is_welcome(orders, auth, order_id):
+    path = f"/internal/payments/{order_id}"
+    headers = {**orders.headers, **auth.bearer(sub="ada", role="guest")}
+    assert orders.app.test_client().put(path, json=REQUEST, headers=headers).status_code == 200
+
+
+def test_every_record_of_the_work_names_its_order(orders, order_id, caplog, monkeypatch):
+    (handler,) = [
+        handler for handler in logging.getLogger().handlers if hasattr(handler.formatter, "service")
+    ]
+    lines = []
+    monkeypatch.setattr(handler, "emit", lambda record: lines.append(json.loads(handler.format(record))))
+    orders.authorize(order_id)
+    assert [line["message"] for line in lines] == [
+        "The payment is requires_capture",
+        "PUT /internal/payments/<uuid:order_id> 200",
+    ]
+    assert {line["attributes"]["order.id"] for line in lines} == {str(order_id)}
+
+
+def test_production_does_not_assume_the_simulated_provider(settings, auth, capsys):
+    with pytest.raises(SystemExit):
+        create_app(settings.model_copy(update={"shopfleet_env": "production"}), auth)
+    assert "PAYMENT_PROVIDER is missing" in capsys.readouterr().err
+
+
+def test_production_takes_the_simulated_provider_when_it_is_asked_for_by_name(settings, auth):
+    named = {"shopfleet_env": "production", "payment_provider": "simulated"}
+    create_app(Settings(**{**settings.model_dump(), **named}), auth).close()

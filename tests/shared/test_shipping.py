@@ -1,0 +1,458 @@
+"""Log records reach logs-service, each once; what does not is counted and told."""
+
+import json
+import logging
+import math
+import threading
+import time
+from contextlib import ExitStack
+from types import SimpleNamespace
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+from werkzeug.serving import make_server
+
+from auth.app import create_app as create_auth
+from auth.config import Settings as AuthSettings
+from logs.app import create_app as create_logs
+from logs.config import Settings as LogsSettings
+from logs.otlp import decode_export
+from shared import context, otlp, shipping
+from shared.access import PUBLIC
+from shared.app import build_app, mount
+from shared.database import connect
+from shared.errors import ServiceUnreachable
+from shared.ids import new_id
+from shared.settings import CallerSettings, ServiceSettings
+from shared.shipping import Shipper
+from shared.testing import ISSUER
+from shared.tokens import TokenVerifier
+from tests.conftest import send_json
+from tests.shared.conftest import list_routes
+from tests.waiting import wait_for
+
+log = logging.getLogger("tests.shipping")
+ORDER = "018f0000-0000-7000-8000-000000000001"
+
+
+@pytest.fixture(autouse=True)
+def clean():
+    yield
+    context.leave()
+
+
+class FakeLogs:
+    """A logs-service that answers what it is told to, and keeps what it answered 200 to."""
+
+    def __init__(self, server):
+        self.server = server
+        self.url = server.url
+        self.status = 200
+        self.answer = b"{}"
+        self.drop_answers = False
+        self.requests = []
+        self.stored = []
+        server.answer = self._answer
+
+    def _answer(self, handler, body):
+        if handler.path == "/auth/token":
+            send_json(handler, json.dumps({"access_token": "own-token", "expires_in": 900}).encode())
+            return
+        assert handler.path == "/v1/logs"
+        self.requests.append((dict(handler.headers.items()), body))
+        status, answer = self.status, self.answer
+        if status == 200:
+            self.stored += decode_export(body, handler.headers["Content-Type"], "")
+        if self.drop_answers:
+            handler.close_connection = True
+            return
+        send_json(handler, answer, status=status)
+
+    @property
+    def messages(self):
+        return [record.body for record in self.stored]
+
+
+@pytest.fixture
+def logs(fake_server):
+    return FakeLogs(fake_server)
+
+
+@pytest.fixture
+def registry():
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def ship(logs, registry, monkeypatch):
+    """Start a shipper that is quick to try again, with the root logger as its source."""
+    monkeypatch.setattr(shipping, "EVERY", 0.02)
+    monkeypatch.setattr(shipping, "FIRST_BACK_OFF", 0.02)
+    monkeypatch.setattr(shipping, "LONGEST_BACK_OFF", 0.1)
+    settings = ServiceSettings(service="orders-service", instance="orders-1", database_url="postgresql://x/x")
+    with ExitStack() as started:
+
+        def start(url=logs.url, token=lambda: "a-token"):
+            shipper = Shipper(settings, url, token, registry)
+            logging.getLogger().addHandler(shipper)
+            logging.getLogger().setLevel("INFO")
+            started.callback(shipper.stop)
+            shipper.start()
+            return shipper
+
+        yield start
+
+
+def lost(registry, reason):
+    return registry.get_sample_value("log_records_lost_total", {"reason": reason})
+
+
+def shipped(registry):
+    return registry.get_sample_value("log_records_shipped_total")
+
+
+def test_a_record_arrives_with_its_ids_and_its_attributes(ship, logs, registry):
+    ship()
+    work = context.Context()
+    context.enter(work)
+    context.bind({"order.id": ORDER})
+    log.warning("Order %s", 5, extra={"count": 3, "share": 0.5, "left.out": None, "tags": ["a", {"b": True}]})
+    context.leave()
+    wait_for(lambda: logs.stored)
+    [record] = logs.stored
+    assert (record.body, record.severity_number, record.severity_text) == ("Order 5", 13, "WARNING")
+    assert (record.trace_id, record.span_id) == (work.trace.trace_id, work.trace.span_id)
+    assert record.scope == "tests.shipping"
+    assert UUID(record.attributes.pop("log.record.uid")).version == 7
+    assert record.attributes == {
+        "request.id": work.request_id,
+        "order.id": ORDER,
+        "count": 3,
+        "share": 0.5,
+        "tags": ["a", {"b": True}],
+    }
+    assert record.resource["service.name"] == "orders-service"
+    assert record.resource["service.instance.id"] == "orders-1"
+    assert abs(record.time_ns - time.time_ns()) < 60e9
+    headers, _body = logs.requests[0]
+    assert headers["Authorization"] == "Bearer a-token"
+    wait_for(lambda: shipped(registry) == 1)
+
+
+def test_nothing_is_lost_while_the_server_answers_503_and_nothing_comes_twice(ship, logs, registry):
+    logs.status = 503
+    ship()
+    for number in range(700):
+        log.info("%d", number)
+    wait_for(lambda: len(logs.requests) >= 3)
+    bodies = [body for _headers, body in logs.requests]
+    assert bodies[0] == bodies[1] == bodies[2]
+    logs.status = 200
+    wait_for(lambda: "699" in logs.messages)
+    assert [message for message in logs.messages if message.isdigit()] == [str(n) for n in range(700)]
+    wait_for(lambda: "Log records reach logs-service again" in logs.messages)
+    assert len({record.attributes["log.record.uid"] for record in logs.stored}) == len(logs.stored)
+    assert logs.messages.count("Log records do not reach logs-service: it answered 503") == 1
+
+
+@pytest.mark.parametrize("status", [401, 429, 502, 504])
+def test_what_passes_by_itself_is_waited_for(ship, logs, status):
+    logs.status = status
+    ship()
+    log.info("late")
+    wait_for(lambda: len(logs.requests) >= 2)
+    logs.status = 200
+    wait_for(lambda: "late" in logs.messages)
+
+
+@pytest.mark.parametrize("error", [ServiceUnreachable("auth is away"), RuntimeError("auth is away")])
+def test_a_token_that_cannot_be_had_is_waited_for(ship, logs, error):
+    asked = threading.Semaphore(0)
+    there = threading.Event()
+
+    def token():
+        asked.release()
+        if not there.is_set():
+            raise error
+        return "late-token"
+
+    ship(token=token)
+    log.info("late")
+    for _ in range(3):
+        assert asked.acquire(timeout=20)
+    assert logs.requests == []
+    there.set()
+    wait_for(lambda: "late" in logs.messages)
+    assert logs.requests[0][0]["Authorization"] == "Bearer late-token"
+    wait_for(lambda: any("auth is away" in message for message in logs.messages))
+
+
+def test_a_server_that_is_not_there_yet_is_waited_for(ship, logs):
+    shipper = ship("http://127.0.0.1:9")
+    log.info("early")
+    wait_for(lambda: shipper._failing)
+    shipper._http.base_url = logs.url
+    wait_for(lambda: "early" in logs.messages)
+
+
+def test_an_answer_that_is_lost_brings_the_same_ids_again(ship, logs):
+    logs.drop_answers = True
+    ship()
+    log.info("once")
+    wait_for(lambda: logs.messages.count("once") >= 2)
+    logs.drop_answers = False
+    assert len({record.attributes["log.record.uid"] for record in logs.stored if record.body == "once"}) == 1
+
+
+def test_what_overflows_is_counted_and_told_once_there_is_room(ship, logs, registry, monkeypatch):
+    monkeypatch.setattr(shipping, "CAPACITY", 50)
+    logs.status = 503
+    shipper = ship()
+    log.info("first")
+    wait_for(lambda: len(logs.requests) >= 2)
+    waiting = len(shipper._queue)
+    for number in range(80):
+        log.info("%d", number)
+    expected = 80 - (50 - waiting)
+    assert lost(registry, "queue_full") == expected
+    assert registry.get_sample_value("log_records_waiting") == 51
+    logs.status = 200
+    wait_for(lambda: any("were lost" in message for message in logs.messages))
+    [told] = [record for record in logs.stored if "were lost" in record.body]
+    assert told.body == f"{expected} log records were lost on the way to logs-service"
+    assert told.attributes["log_records.lost.queue_full"] == expected
+    assert logs.messages.count("79") == 0
+
+
+def test_what_is_refused_for_good_is_counted_and_told_without_end_of_tellings(ship, logs, registry):
+    logs.status = 400
+    ship()
+    log.info("bad")
+    # The warning about it is refused in its turn, and no other is made of that.
+    wait_for(lambda: lost(registry, "refused") == 2)
+    log.info("bad too")
+    wait_for(lambda: lost(registry, "refused") == 3)
+    logs.status = 200
+    log.info("good")
+    wait_for(lambda: any("3 log records were lost" in message for message in logs.messages))
+    assert len(logs.requests) <= 6
+
+
+def test_a_partial_success_is_counted(ship, logs, registry):
+    logs.answer = b'{"partialSuccess": {"rejectedLogRecords": "1", "errorMessage": "no"}}'
+    ship()
+    log.info("one")
+    wait_for(lambda: lost(registry, "rejected"))
+    logs.answer = b"{}"
+    wait_for(lambda: any("were lost" in message for message in logs.messages))
+
+
+def test_an_export_stays_below_what_the_server_takes(ship, logs):
+    logs.status = 503
+    shipper = ship()
+    for _ in range(100):
+        log.info("ä" * 15_000)
+    log.info("x" * 100_000)
+    logs.status = 200
+    wait_for(lambda: shipper._count_waiting() == 0)
+    assert max(len(body) for _headers, body in logs.requests) < 1024 * 1024
+    [cut] = [message for message in logs.messages if message.startswith("xx")]
+    assert cut == "x" * 16_000 + "… (100000 characters)"
+
+
+def test_five_hundred_and_twelve_records_are_not_kept_waiting(ship, logs, monkeypatch):
+    monkeypatch.setattr(shipping, "EVERY", 60.0)
+    shipper = ship()
+    for number in range(shipping.BATCH):
+        log.info("%d", number)
+    wait_for(lambda: len(logs.stored) == shipping.BATCH and shipper._count_waiting() == 0)
+
+
+def test_what_is_left_is_shipped_at_the_end(ship, logs, monkeypatch):
+    monkeypatch.setattr(shipping, "EVERY", 60.0)
+    shipper = ship()
+    for number in range(200):
+        log.info("%d", number)
+    shipper.stop()
+    assert logs.messages == [str(number) for number in range(200)]
+    log.info("after")
+    assert shipper not in logging.getLogger().handlers
+
+
+def test_the_end_waits_two_seconds_and_no_more(ship, logs, caplog):
+    logs.status = 503
+    shipper = ship()
+    log.info("never")
+    wait_for(lambda: logs.requests)
+    began = time.monotonic()
+    shipper.stop()
+    assert 1.5 < time.monotonic() - began < 3.5
+    assert "log records were not shipped before the end" in caplog.text
+
+
+def test_an_attribute_that_cannot_be_written_harms_no_other_record(ship, logs, registry):
+    class Broken:
+        def __str__(self):
+            raise RuntimeError
+
+    ship()
+    log.info("before")
+    log.info("broken", extra={"thing": Broken()})
+    log.info("after")
+    wait_for(lambda: {"before", "after"} <= set(logs.messages))
+    assert lost(registry, "unwritable") == 1
+
+
+def test_an_exception_arrives_as_text_and_its_frames_are_let_go(ship, logs, monkeypatch):
+    monkeypatch.setattr(shipping, "EVERY", 60.0)
+    shipper = ship()
+    try:
+        raise ValueError("a reason")
+    except ValueError:
+        log.exception("It failed")
+    [captured] = shipper._queue
+    assert captured.record.exc_info is None
+    shipper.stop()
+    assert "ValueError: a reason" in logs.stored[0].attributes["exception"]
+
+
+def test_what_libraries_say_about_the_sending_is_not_sent(ship, logs):
+    def token():
+        logging.getLogger("somebody.else").warning("I give a token")
+        return "a-token"
+
+    ship(token=token)
+    log.info("one")
+    wait_for(lambda: logs.stored)
+    log.info("two")
+    wait_for(lambda: "two" in logs.messages)
+    assert logs.messages == ["one", "two"]
+
+
+@pytest.fixture
+def small_service(make_empty_database, auth, logs, monkeypatch):
+    """A service that is told where its records go."""
+    monkeypatch.setattr(shipping, "EVERY", 0.02)
+    settings = CallerSettings(
+        service="orders-service",
+        database_url=make_empty_database(),
+        auth_url=logs.url,
+        client_secret="a secret",
+        logs_url=logs.url,
+    )
+    app = build_app(settings, title="Test", database=connect(settings), keys=auth)
+    mount(app, list_routes("open", path="/open"), access=PUBLIC)
+    mount(app, list_routes("quiet", path="/quiet"), access=PUBLIC, recorded=False)
+    yield app
+    app.close()
+
+
+def test_a_service_ships_its_access_records_with_its_own_token(small_service, logs):
+    client = small_service.test_client()
+    client.get("/quiet")
+    answer = client.get("/open", headers={"X-Request-ID": "r-1"})
+    wait_for(lambda: logs.stored)
+    [record] = logs.stored
+    assert record.body == "GET /open 200"
+    assert record.attributes["request.id"] == "r-1"
+    assert record.attributes["http.response.status_code"] == 200
+    assert (record.trace_id, record.span_id) == (answer.json["trace_id"], answer.json["span_id"])
+    assert logs.requests[0][0]["Authorization"] == "Bearer own-token"
+    assert "log_records_shipped_total 1.0" in client.get("/metrics").text
+
+
+def test_closing_a_service_ships_what_is_left(small_service, logs, monkeypatch):
+    monkeypatch.setattr(shipping, "EVERY", 60.0)
+    small_service.test_client().get("/open")
+    small_service.close()
+    assert "GET /open 200" in logs.messages
+
+
+def test_without_a_place_nothing_is_shipped():
+    settings = ServiceSettings(service="orders-service", database_url="postgresql://x/x")
+    assert shipping.create_shipper(settings, None, CollectorRegistry()) is None
+
+
+def test_a_place_without_a_credential_stops_the_start(capsys):
+    settings = CallerSettings(
+        service="orders-service", database_url="postgresql://x/x", auth_url="http://a", logs_url="http://l"
+    )
+    with pytest.raises(SystemExit):
+        shipping.create_shipper(settings, None, CollectorRegistry())
+    assert "CLIENT_SECRET" in capsys.readouterr().err
+
+
+def test_auth_ships_with_a_token_that_it_gives_itself(make_database, logs, monkeypatch):
+    monkeypatch.setattr(shipping, "EVERY", 0.02)
+    settings = AuthSettings(
+        service="auth-service", database_url=make_database("auth-service"), logs_url=logs.url
+    )
+    app = create_auth(settings)
+    try:
+        app.test_client().get("/auth/me")
+        wait_for(lambda: "GET /auth/me 401" in logs.messages)
+        token = logs.requests[0][0]["Authorization"].removeprefix("Bearer ")
+        caller = TokenVerifier(app.verifier.keys, ISSUER).verify(token)
+        assert (caller.role, caller.client_id) == ("service", "auth-service")
+    finally:
+        app.close()
+
+
+def test_what_was_shipped_is_found_in_logs_service_once(make_database, auth, ship, registry):
+    settings = LogsSettings(
+        service="logs-service", database_url=make_database("logs-service"), auth_url="http://127.0.0.1:9"
+    )
+    app = create_logs(settings, auth)
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        token = auth.token(role="service", client_id="orders-service")
+        shipper = ship(f"http://127.0.0.1:{server.server_port}", lambda: token)
+        context.enter(context.Context(request_id="r-1"))
+        context.bind({"order.id": ORDER})
+        for number in range(600):
+            log.info("%d", number, extra={"surrogate": "\ud800", "nul": "\0"})
+        context.leave()
+        shipper.stop()
+        assert shipped(registry) == 600
+        client = app.test_client()
+        headers = auth.bearer(role="admin")
+        page = client.get(f"/logs?order_id={ORDER}&request_id=r-1&limit=100", headers=headers).json
+        assert [record["message"] for record in page["data"]] == [str(n) for n in range(599, 499, -1)]
+        assert page["data"][0]["service"] == "orders-service"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        app.close()
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.datetimes(),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3) | st.tuples(inner)
+    ),
+    max_leaves=6,
+)
+
+
+@given(message=st.text(), attributes=st.dictionaries(st.text(), anything, max_size=4))
+def test_whatever_is_logged_is_an_export_that_logs_service_understands(message, attributes):
+    record = logging.makeLogRecord({"name": "any", "levelno": 20, "levelname": "INFO"})
+    record.extra = attributes
+    written = otlp.encode_record(record, context.Context(), message)
+    [sent] = decode_export(otlp.encode_export(b"{}", [("any", written)] * 1), "application/json", "")
+    assert sent.body == message.encode("utf-8", "replace").decode()
+
+
+def test_numbers_that_json_or_otlp_do_not_have_become_text():
+    values = {"nan": math.nan, "big": 2**70, "id": new_id(), "other": SimpleNamespace(a=1)}
+    encoded = {each["key"]: each["value"] for each in otlp.encode_attributes(values)}
+    assert encoded["nan"] == {"stringValue": "nan"}
+    assert encoded["big"] == {"stringValue": str(2**70)}
+    assert encoded["id"] == {"stringValue": str(values["id"])}
+    assert encoded["other"] == {"stringValue": "namespace(a=1)"}

@@ -1,0 +1,160 @@
+"""A guest buys something for real, and an admin reads the story, on both stacks."""
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tests.stacks import ROOT, Shopper, Stack
+from tests.waiting import wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+ADDRESS = {
+    "name": "Ada Buyer",
+    "line1": "1 Long Lane",
+    "city": "Springfield",
+    "postal_code": "12345",
+    "country": "US",
+}
+
+
+@pytest.fixture
+def guest(stack: Stack) -> Iterator[Shopper]:
+    """Somebody who has just come in."""
+    with Shopper(stack.url) as guest:
+        assert guest.post("/auth/guest").status_code == 201
+        yield guest
+
+
+@pytest.fixture
+def admin(stack: Stack) -> Iterator[Shopper]:
+    """The shop's admin."""
+    with Shopper(stack.url) as admin:
+        admin.log_in()
+        yield admin
+
+
+def place(shopper: Shopper, key: str, card: str = "pm_card_visa", **body):
+    """Place an order; without items it is the cart's."""
+    order = {"payment_method": card, "shipping_address": ADDRESS, **body}
+    return shopper.post("/orders", json=order, headers={"Idempotency-Key": key})
+
+
+def read_stock(shopper: Shopper, product: int) -> int:
+    return shopper.get(f"/products/{product}").json()["stock"]
+
+
+def wait_until_paid(shopper: Shopper, order_id: str) -> dict:
+    def ask():
+        order = shopper.get(f"/orders/{order_id}").json()
+        return order["status"] == "paid" and order
+
+    return wait_for(ask)
+
+
+def test_a_guest_buys_the_cart_and_the_money_and_the_stock_have_moved(guest, admin):
+    before = read_stock(guest, 1)
+    price = guest.get("/products/1").json()["unit_amount"]
+    cart = guest.put("/cart/items/1", json={"quantity": 2}).json()
+    assert cart["amount"] == 2 * price
+    answer = place(guest, uuid.uuid4().hex)
+    assert answer.status_code == 201, answer.text
+    order = answer.json()
+    assert answer.headers["Location"] == f"/orders/{order['id']}"
+    assert order["amount"] == 2 * price
+    assert guest.get("/cart").json()["items"] == []
+
+    paid = wait_until_paid(guest, order["id"])
+    assert read_stock(guest, 1) == before - 2
+    payment = guest.get(f"/payments/{paid['payment']['id']}").json()
+    assert payment["status"] == "succeeded"
+    assert payment["amount_captured"] == payment["amount"] == order["amount"]
+    entries = admin.get("/payments/ledger?limit=100").json()["data"]
+    moved = [entry for entry in entries if entry["payment_id"] == payment["id"]]
+    assert moved
+    assert all(sum(line["amount"] for line in entry["lines"]) == 0 for entry in moved)
+
+
+def test_a_declined_card_is_402_and_the_stock_is_back(guest):
+    before = read_stock(guest, 2)
+    answer = place(
+        guest, uuid.uuid4().hex, "pm_card_chargeDeclined", items=[{"product_id": 2, "quantity": 3}]
+    )
+    assert answer.status_code == 402, answer.text
+    order = guest.get(f"/orders/{answer.json()['order_id']}").json()
+    assert (order["status"], order["reason"]) == ("cancelled", "payment_declined")
+    assert read_stock(guest, 2) == before
+
+
+def test_more_than_there_is_is_409_with_the_line(guest):
+    answer = place(guest, uuid.uuid4().hex, items=[{"product_id": 3, "quantity": 1000}])
+    assert answer.status_code == 409
+    assert answer.json()["code"] == "out_of_stock"
+    assert answer.json()["lines"][0]["product_id"] == 3
+
+
+def test_the_same_key_again_gives_the_same_answer_and_buys_nothing(guest):
+    before, key = read_stock(guest, 4), uuid.uuid4().hex
+    first = place(guest, key, items=[{"product_id": 4, "quantity": 1}])
+    again = place(guest, key, items=[{"product_id": 4, "quantity": 1}])
+    assert first.status_code == again.status_code == 201
+    assert again.content == first.content
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert read_stock(guest, 4) == before - 1
+
+
+def test_nobody_else_sees_the_order_or_the_payment(stack, guest):
+    order = place(guest, uuid.uuid4().hex, items=[{"product_id": 5, "quantity": 1}]).json()
+    with Shopper(stack.url) as other:
+        other.post("/auth/guest")
+        assert other.get(f"/orders/{order['id']}").status_code == 404
+        assert other.get(f"/orders/{order['id']}/events").status_code == 404
+        assert other.get(f"/payments/{order['payment']['id']}").status_code == 404
+
+
+def test_a_guest_at_the_admins_doors_gets_403(guest):
+    for path in ("/logs", "/payments/ledger"):
+        assert guest.get(path).status_code == 403
+
+
+def test_the_logs_tell_the_orders_story_under_one_request_id_and_trace(guest, admin):
+    placed = place(guest, uuid.uuid4().hex, items=[{"product_id": 6, "quantity": 1}])
+    order = placed.json()
+    wait_until_paid(guest, order["id"])
+
+    def read_story():
+        records = admin.get(f"/logs?order_id={order['id']}&limit=100").json()["data"]
+        return len({record["service"] for record in records}) >= 3 and records
+
+    story = wait_for(read_story)
+    assert {"orders-service", "catalog-service", "payments-service"} <= {
+        record["service"] for record in story
+    }
+    assert {record["request_id"] for record in story} == {placed.headers["X-Request-ID"]}
+    assert len({record["trace_id"] for record in story}) == 1
+    times = [record["time"] for record in story]
+    assert times == sorted(times, reverse=True)
+
+
+def test_the_books_of_the_shop_agree(processes):
+    with Shopper(processes.url) as guest:
+        guest.post("/auth/guest")
+        bought = place(guest, uuid.uuid4().hex, items=[{"product_id": 7, "quantity": 2}]).json()
+        declined = place(
+            guest, uuid.uuid4().hex, "pm_card_chargeDeclined", items=[{"product_id": 8, "quantity": 1}]
+        )
+        assert declined.status_code == 402
+        wait_until_paid(guest, bought["id"])
+    audit = subprocess.run(
+        [sys.executable, "-m", "local.audit"],
+        cwd=ROOT,
+        env={"STATE": str(processes.state), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert audit.returncode == 0, audit.stdout + audit.stderr
