@@ -4,6 +4,7 @@ import base64
 import binascii
 import json
 from typing import Any
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -29,6 +30,22 @@ def decode_cursor(cursor: str) -> Any:
     try:
         return json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
     except (binascii.Error, ValueError) as error:
+        raise bad_cursor() from error
+
+
+def encode_id(last: UUID | None) -> str | None:
+    """Return the cursor of a list that is ordered by UUIDs alone; None stays None: there is no next page."""
+    return None if last is None else encode_cursor(str(last))
+
+
+def decode_id(cursor: str | None) -> UUID | None:
+    """Return the UUID that such a cursor stands for; raise ValidationFailed if it stands for none."""
+    if cursor is None:
+        return None
+    position: Any = decode_cursor(cursor)
+    try:
+        return UUID(position)
+    except (ValueError, TypeError, AttributeError) as error:
         raise bad_cursor() from error
 
 

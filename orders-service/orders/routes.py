@@ -1,6 +1,5 @@
 """orders-service over HTTP."""
 
-from typing import Any
 from uuid import UUID
 
 from apiflask import APIBlueprint
@@ -24,7 +23,7 @@ from orders.use_cases import Cart
 from shared.background import Background
 from shared.context import require_caller
 from shared.database import Database
-from shared.pages import bad_cursor, decode_cursor, encode_cursor
+from shared.pages import decode_id, encode_id
 
 LONGEST_KEY = 255
 
@@ -83,10 +82,9 @@ def order_routes(database: Database, checkout: Checkout, background: Background)
     @routes.output(OrderPage)
     def list_orders(query_data: OrderQuery) -> OrderPage:
         """List one's own orders, newest first; an admin sees everybody's."""
-        before = None if query_data.cursor is None else _read_cursor(query_data.cursor)
+        before = decode_id(query_data.cursor)
         orders, last = use_cases.list_orders(database, require_caller(), query_data, before)
-        following = None if last is None else encode_cursor(str(last))
-        return OrderPage(data=[OrderOut.of(order) for order in orders], next=following)
+        return OrderPage(data=[OrderOut.of(order) for order in orders], next=encode_id(last))
 
     @routes.get("/orders/<uuid:order_id>")
     @routes.output(OrderOut)
@@ -126,11 +124,3 @@ def _read_key(request: Request) -> str:
     if not 1 <= len(key) <= LONGEST_KEY or "\0" in key:
         raise IdempotencyKeyMissing
     return key
-
-
-def _read_cursor(cursor: str) -> UUID:
-    position: Any = decode_cursor(cursor)
-    try:
-        return UUID(position)
-    except (ValueError, AttributeError, TypeError):
-        raise bad_cursor() from None

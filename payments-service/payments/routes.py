@@ -1,6 +1,5 @@
 """payments-service over HTTP."""
 
-from typing import Any
 from uuid import UUID
 
 from apiflask import APIBlueprint
@@ -21,7 +20,7 @@ from shared import context
 from shared.access import require_customer
 from shared.context import require_caller
 from shared.database import Database
-from shared.pages import PageQuery, bad_cursor, decode_cursor, encode_cursor
+from shared.pages import PageQuery, decode_id, encode_id
 
 
 def payment_routes(database: Database) -> APIBlueprint:
@@ -34,9 +33,9 @@ def payment_routes(database: Database) -> APIBlueprint:
     def list_payments(query_data: PageQuery) -> PaymentPage:
         """List payments, newest first: one's own, and an admin everybody's."""
         page, last = use_cases.list_payments(
-            database, customer=_whose(), before=_read_cursor(query_data.cursor), limit=query_data.limit
+            database, customer=_whose(), before=decode_id(query_data.cursor), limit=query_data.limit
         )
-        return PaymentPage(data=[PaymentOut.of(payment) for payment in page], next=_write_cursor(last))
+        return PaymentPage(data=[PaymentOut.of(payment) for payment in page], next=encode_id(last))
 
     @routes.get("/payments/<uuid:payment_id>")
     @routes.output(PaymentOut)
@@ -57,9 +56,9 @@ def ledger_routes(database: Database) -> APIBlueprint:
     def list_ledger(query_data: PageQuery) -> LedgerPage:
         """List the ledger's entries, newest first; the lines of each sum to zero."""
         page, last = use_cases.list_ledger(
-            database, before=_read_cursor(query_data.cursor), limit=query_data.limit
+            database, before=decode_id(query_data.cursor), limit=query_data.limit
         )
-        return LedgerPage(data=[LedgerEntryOut.of(entry) for entry in page], next=_write_cursor(last))
+        return LedgerPage(data=[LedgerEntryOut.of(entry) for entry in page], next=encode_id(last))
 
     return routes
 
@@ -106,17 +105,3 @@ def _whose() -> str | None:
 
 def _name_order(order_id: UUID) -> None:
     context.bind({"order.id": str(order_id)})
-
-
-def _read_cursor(cursor: str | None) -> UUID | None:
-    if cursor is None:
-        return None
-    position: Any = decode_cursor(cursor)
-    try:
-        return UUID(position)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise bad_cursor() from error
-
-
-def _write_cursor(last: UUID | None) -> str | None:
-    return None if last is None else encode_cursor(str(last))
