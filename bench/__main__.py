@@ -85,7 +85,6 @@ def say(text: str) -> None:
 
 def main() -> int:
     """Measure, print and write; return the exit code."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         results = measure(read_seconds(os.environ))
     except (CannotMeasure, CannotStart) as error:
@@ -98,4 +97,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    # So that the shop is stopped, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main())

@@ -108,12 +108,10 @@ class Checkout:
             with self._database.transaction() as connection:
                 return repository.update_leased(connection, order.id, lease, next_step=Step.RESERVE)
         refusal = Refusal(refused.reason, refused.status, refused.code, refused.detail, refused.extra)
-        if step is Step.RESERVE and order.status is Status.PENDING:
-            # Nothing was held and nothing else was begun.
-            return self._finish_cancelled(order, refusal, lease)
-        if step is Step.RESERVE:
-            refusal = STOCK_LOST
-        return self._begin_undo(order, Step.CANCEL_PAYMENT, refusal, lease)
+        if step is Step.RESERVE and order.status is not Status.PENDING:
+            return self._begin_undo(order, Step.CANCEL_PAYMENT, STOCK_LOST, lease)
+        # Released even if this call held nothing: an earlier one, given up on, may still be on its way.
+        return self._begin_undo(order, begin_undo(step), refusal, lease)
 
     def _record(self, order: Order, step: Step, changes: Changes, lease: UUID) -> Order:
         transition = PLAN[step]

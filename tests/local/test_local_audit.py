@@ -305,6 +305,12 @@ def test_less_than_nothing_on_hand(shop: Shop) -> None:
     assert shop.broken() == {ENOUGH}
 
 
+def test_less_than_nothing_reserved(shop: Shop) -> None:
+    shop.allow("catalog", "products")
+    shop.run("catalog", "UPDATE products SET reserved = -1 WHERE id = 2")
+    assert shop.broken() == {ENOUGH, RESERVED}
+
+
 @pytest.mark.parametrize("reserved", [1, 3])
 def test_reserved_units_that_no_order_holds_and_held_ones_that_are_not_reserved(
     shop: Shop, reserved: int
@@ -708,3 +714,11 @@ def test_the_audit_cannot_write(shop: Shop) -> None:
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
             connection.execute("UPDATE products SET on_hand = 0")
         connection.rollback()
+
+
+def test_a_database_is_read_as_it_was_at_one_moment(shop: Shop) -> None:
+    with audit._reading(shop.urls, "catalog") as connection:
+        count = "SELECT count(*) FROM reservations"
+        before = connection.execute(count).fetchall()
+        shop.hold(shop.order("pending", next_step="authorize"), "held")
+        assert connection.execute(count).fetchall() == before

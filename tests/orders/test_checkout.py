@@ -60,6 +60,11 @@ def test_out_of_stock_is_409_with_the_lines_and_asks_for_no_money(buyer, catalog
     assert payments.calls == []
 
 
+def test_out_of_stock_shuts_the_door_to_a_reservation_that_is_still_on_its_way(buyer, catalog):
+    buyer.order(items=[(2, 101)])
+    assert catalog.calls == ["reserve", "release"]
+
+
 def test_a_decline_is_402_with_its_reason_and_leaves_nothing_held(buyer, catalog, payments):
     answer = buyer.order(card="pm_card_chargeDeclined")
     assert answer.status_code == 402
