@@ -30,7 +30,7 @@ bench: $(VENV)/tests ## measure a stack of its own: rates, latencies, memory; SE
 test: $(VENV)/tests ## everything this machine can run, on its own ports and state
 	@$(VENV)/bin/python -m pytest tests
 
-test-fast: $(VENV)/tests ## what needs no running stack, in under a minute
+test-fast: $(VENV)/tests ## what needs no running stack
 	@$(VENV)/bin/python -m pytest tests -m "not slow"
 
 lint: $(VENV)/tests ## style, types, layers
