@@ -49,6 +49,8 @@ class Caller:
     session: str | None
     expires_at: int
     token: str = field(repr=False)
+    # The guest that this person was before logging in, whose cart becomes theirs.
+    guest_sub: str | None = None
 
 
 @dataclass(frozen=True)

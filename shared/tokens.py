@@ -40,7 +40,8 @@ class TokenVerifier:
         Raises TokenInvalid for any token that is not ours and live, KeysUnavailable when that cannot be told.
         """
         claims = self._decode(token)
-        role, scope, session = claims["role"], claims.get("scope", ""), claims.get("sid")
+        role, scope = claims["role"], claims.get("scope", "")
+        session, guest = claims.get("sid"), claims.get("guest_sub")
         texts = (claims["sub"], claims["client_id"], role, scope)
         if not all(isinstance(text, str) for text in texts) or role not in ROLES:
             raise TokenInvalid
@@ -52,6 +53,7 @@ class TokenVerifier:
             session=session if isinstance(session, str) else None,
             expires_at=int(claims["exp"]),
             token=token,
+            guest_sub=guest if isinstance(guest, str) else None,
         )
 
     def _decode(self, token: str) -> dict[str, Any]:
