@@ -5,11 +5,11 @@ SERVICES := auth-service catalog-service orders-service payments-service logs-se
 empty :=
 space := $(empty) $(empty)
 export PORT URL DEMO_USER DEMO_PASSWORD SHOPFLEET_ENV STATE SCALE BIND DEMO_USERS PUBLIC_URL CURRENCY LOG_LEVEL \
-       CATALOG_UPSTREAM_URL CATALOG_UPSTREAM_TOKEN_FILE CATALOG_SYNC_SECONDS PAYMENT_PROVIDER
+       ADMIN_PASSWORD_FILE CATALOG_UPSTREAM_URL CATALOG_UPSTREAM_TOKEN_FILE CATALOG_SYNC_SECONDS PAYMENT_PROVIDER
 # Only this project's packages, whatever the shell around it says.
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help run test test-fast lint format demo audit bench requirements clean
+.PHONY: help run test test-fast lint format demo audit keys create-admin bench requirements clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -24,8 +24,14 @@ demo: $(VENV)/runtime ## the tutorial's steps against a running stack: URL=http:
 audit: $(VENV)/runtime ## check a running shop's books: STATE=.local, or AUDIT_URL_… for other databases
 	@$(VENV)/bin/python -m local.audit
 
-bench: $(VENV)/tests ## measure a stack of its own: rates, latencies, memory; SECONDS=8
-	@$(VENV)/bin/python -m bench
+keys: $(VENV)/runtime ## a running shop's signing keys: DO=list, DO=rotate, DO="retire KEY"
+	@$(VENV)/bin/python -m local.command auth-service auth.keys $(or $(DO),list)
+
+create-admin: $(VENV)/runtime ## another admin in a running shop: NAME=…; the password is asked for, or made up
+	@$(VENV)/bin/python -m local.command auth-service auth.users create-admin "$(NAME)"
+
+bench: $(VENV)/tests ## measure a stack of its own: rates, latencies, memory; SECONDS=8 ONLY=identity
+	@$(VENV)/bin/python -m bench $(ONLY)
 
 test: $(VENV)/tests ## everything this machine can run, on its own ports and state
 	@$(VENV)/bin/python -m pytest tests

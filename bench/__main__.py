@@ -1,5 +1,8 @@
 """Measure the shop: `make bench`, with SECONDS=8 for each measurement.
 
+    python -m bench             everything
+    python -m bench identity    that part alone; several may be named
+
 It starts a shop of its own, prints tables and writes the same as JSON into bench/results/.
 """
 
@@ -9,15 +12,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from bench import identity
 from bench.machine import calibrate, describe_machine
 from bench.plan import Plan
-from bench.report import render, write_json
+from bench.report import render, render_loads, write_json
 from bench.scenarios import SCENARIOS, Scenario
 from bench.shop import CannotMeasure, Shop, fresh_folder, running_shop
 from local.errors import CannotStart
@@ -28,8 +32,29 @@ RESULTS = Path(__file__).with_name("results")
 GRACE = 120.0  # Seconds that a measurement may take beside what it measures.
 
 
-def measure(seconds: float) -> dict[str, Any]:
-    """Return all results; raises CannotMeasure."""
+class Part(NamedTuple):
+    """What can be measured by itself: the numbers of a running shop, and how they are shown."""
+
+    measure: Callable[[Shop, float], dict[str, Any]]
+    render: Callable[[dict[str, Any]], list[str]]
+
+
+def measure_loads(shop: Shop, seconds: float) -> dict[str, Any]:
+    """Return the numbers of every scenario with every number of clients, and the memory before and after."""
+    at_rest = shop.measure_memory()
+    loads = [measure_load(shop, scenario, clients, seconds) for scenario in SCENARIOS for clients in CLIENTS]
+    return {"loads": loads, "memory": {"at_rest": at_rest, "after_load": shop.measure_memory()}}
+
+
+# By the name that `python -m bench` takes. To measure another thing, add a module and its row.
+PARTS = {
+    "loads": Part(measure_loads, render_loads),
+    "identity": Part(identity.measure, identity.render),
+}
+
+
+def measure(seconds: float, names: Sequence[str]) -> dict[str, Any]:
+    """Return the results of these parts; raises CannotMeasure."""
     began = datetime.now(UTC)
     results: dict[str, Any] = {"time": began.isoformat(timespec="seconds"), "seconds": seconds}
     results["machine"] = describe_machine()
@@ -38,13 +63,10 @@ def measure(seconds: float) -> dict[str, Any]:
         results["calibration"] = calibrate(folder)
         say("Starting a shop …")
         with running_shop(folder) as shop:
-            at_rest = shop.measure_memory()
-            results["loads"] = [
-                measure_load(shop, scenario, clients, seconds)
-                for scenario in SCENARIOS
-                for clients in CLIENTS
-            ]
-            results["memory"] = {"at_rest": at_rest, "after_load": shop.measure_memory()}
+            results["parts"] = {}
+            for name in names:
+                say(f"{name.capitalize()} …")
+                results["parts"][name] = PARTS[name].measure(shop, seconds)
     return results
 
 
@@ -66,6 +88,14 @@ def measure_load(shop: Shop, scenario: Scenario, clients: int, seconds: float) -
     return result | {"settled": shop.settle() if scenario.leaves_work else None}
 
 
+def read_names(words: Sequence[str]) -> list[str]:
+    """Return the parts that are named, or all."""
+    unknown = [word for word in words if word not in PARTS]
+    if unknown:
+        raise CannotMeasure(f"There is no part {unknown[0]!r}; there are {', '.join(PARTS)}.")
+    return list(words) or list(PARTS)
+
+
 def read_seconds(environment: Mapping[str, str]) -> float:
     """Return how long each measurement lasts."""
     text = environment.get("SECONDS") or "8"
@@ -83,14 +113,15 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def main() -> int:
+def main(words: Sequence[str] = ()) -> int:
     """Measure, print and write; return the exit code."""
     try:
-        results = measure(read_seconds(os.environ))
+        results = measure(read_seconds(os.environ), read_names(words))
     except (CannotMeasure, CannotStart) as error:
         say(f"Cannot measure: {error}")
         return 1
-    print(render(results))
+    shown = [PARTS[name].render(numbers) for name, numbers in results["parts"].items()]
+    print("\n".join([render(results), *(line for lines in shown for line in ("", *lines))]))
     file = write_json(results, RESULTS, datetime.fromisoformat(results["time"]))
     say(f"\nWritten to {os.path.relpath(file)}.")
     return 0
@@ -99,4 +130,4 @@ def main() -> int:
 if __name__ == "__main__":
     # So that the shop is stopped, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -8,7 +8,7 @@ from typing import Any
 
 
 def render(results: Mapping[str, Any]) -> str:
-    """Return the tables."""
+    """Return what was measured on what."""
     machine, calibration = results["machine"], results["calibration"]
     packages = ", ".join(f"{name} {number}" for name, number in machine["packages"].items())
     return "\n".join(
@@ -21,25 +21,30 @@ def render(results: Mapping[str, Any]) -> str:
             "",
             f"Calibration, one core, a second: {calibration['python_loops']:g} Python loops, "
             f"{calibration['sha256_mib']:g} MiB of SHA-256, {calibration['argon2']:g} argon2id hashes; "
-            f"{calibration['disk_syncs']:g} synced writes of 8 KiB.",
-            "",
-            f"Closed loop, {results['seconds']:g} s each, the load on the same machine. `load` is the share "
-            "of one core that making the calls took; `settled`, how long after the last answer all orders "
-            "were finished.",
-            "",
-            *_table(
-                ["call", "clients", "a second", "p50 ms", "p99 ms", "refused", "errors", "load", "settled"],
-                [_load_row(load) for load in results["loads"]],
-            ),
-            "",
-            "Memory (PSS of all processes of a part, in MiB):",
-            "",
-            *_table(
-                ["part", "processes", "at rest", "after the load"],
-                _memory_rows(results["memory"]["at_rest"], results["memory"]["after_load"]),
-            ),
+            f"{calibration['disk_syncs']:g} synced writes of 8 KiB. {results['seconds']:g} s for each "
+            "measurement, the load on the same machine.",
         ]
     )
+
+
+def render_loads(results: Mapping[str, Any]) -> list[str]:
+    """Return the tables of loads and memory."""
+    return [
+        "Closed loop. `load` is the share of one core that making the calls took; `settled`, how long after "
+        "the last answer all orders were finished.",
+        "",
+        *_table(
+            ["call", "clients", "a second", "p50 ms", "p99 ms", "refused", "errors", "load", "settled"],
+            [_load_row(load) for load in results["loads"]],
+        ),
+        "",
+        "Memory (PSS of all processes of a part, in MiB):",
+        "",
+        *_table(
+            ["part", "processes", "at rest", "after the load"],
+            _memory_rows(results["memory"]["at_rest"], results["memory"]["after_load"]),
+        ),
+    ]
 
 
 def write_json(results: Mapping[str, Any], folder: Path, time: datetime) -> Path:

@@ -52,6 +52,18 @@ class Shop:
             )
         return memory
 
+    def address_of(self, service: str) -> str:
+        """Return the address of a service itself, behind the gateway."""
+        return str(self._describe()["services"][service]["url"])
+
+    def ports_of(self, service: str) -> list[int]:
+        """Return the port of each replica."""
+        return [replica["port"] for replica in self._describe()["services"][service]["replicas"]]
+
+    def pids_of(self, service: str) -> list[int]:
+        """Return the process of each replica."""
+        return [replica["pid"] for replica in self._describe()["services"][service]["replicas"]]
+
     def settle(self) -> float:
         """Wait until no order has anything left to do; return the seconds that took."""
         began = time.monotonic()

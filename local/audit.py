@@ -162,7 +162,8 @@ RULES: list[tuple[str, str, LiteralString]] = [
         "logs",
         r"""
         SELECT format('record %s of %s', id, service) AS what,
-               concat(message, attributes) !~ 'eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.|\$argon2id?\$' AS holds
+               concat(message, attributes)
+                   !~ 'eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.|\$argon2id?\$|sfr_[\w-]{43}' AS holds
         FROM (SELECT * FROM log_records ORDER BY time DESC LIMIT 100000) AS latest
         """,
     ),
@@ -243,7 +244,9 @@ def _compare(books: Books) -> list[Finding]:
 
 def _check_customers(books: Books) -> Iterator[Fact]:
     for order in books.settled_orders():
-        yield f"order {order.id}: {order.customer}", order.customer in books.customers
+        # A guest is forgotten after 90 days, and can order for 30 of them.
+        known = order.customer in books.customers or order.is_old
+        yield f"order {order.id}: {order.customer}", known
 
 
 def _check_paid_for(books: Books) -> Iterator[Fact]:
@@ -371,7 +374,7 @@ def _read_orders(connection: psycopg.Connection[Any]) -> dict[UUID, Any]:
         sql.SQL(
             """
             SELECT id, status, next_step, updated_at, customer, items_amount, amount_refunded, currency,
-                   payment_id, {} FROM orders
+                   payment_id, created_at < now() - interval '60 days' AS is_old, {} FROM orders
             """
         ).format(lines)
     )

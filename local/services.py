@@ -16,6 +16,7 @@ from shared.service import package_of
 # somebody's shell would otherwise reach the services.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LOG_LEVEL")
 PASSED_ON_TO = {
+    "auth-service": ("ADMIN_PASSWORD_FILE",),
     "catalog-service": (
         "CATALOG_UPSTREAM_URL",
         "CATALOG_UPSTREAM_TOKEN_FILE",

@@ -2,26 +2,30 @@
 
     mount(app, list_routes, access=SIGNED_IN)
 
-A token comes in `Authorization: Bearer …` or in the cookie; the header wins.
+A token comes in `Authorization: Bearer …` or in the cookie; the header wins. A browser sends the cookie
+whoever made it call, so that with the cookie a call that changes something must come from a page of the shop.
 """
 
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from flask import Request
 
 from shared import context
 from shared.context import Caller
-from shared.errors import Forbidden, TokenInvalid, TokenMissing
+from shared.errors import CrossSite, Forbidden, TokenInvalid, TokenMissing
 from shared.tokens import TokenVerifier
 
 SERVICE_HEADER = "X-Service-Authorization"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})  # They change nothing (RFC 9110, section 9.2.1).
 
 
 @dataclass(frozen=True)
 class Access:
     """A rule: the roles that may call, or the services that may.
 
-    A token of another role may call too if it has `scope`.
+    A token of another role may call too if it has `scope`. An integrator's has the role of a service and may
+    call by its scopes alone.
     """
 
     name: str
@@ -34,15 +38,24 @@ class Access:
         """Tell whether anybody may call, token or not."""
         return not self.roles and not self.services
 
-    def admit(self, request: Request, verifier: TokenVerifier, cookie: str) -> None:
-        """Let the request in and remember its caller, or raise TokenMissing, TokenInvalid or Forbidden."""
+    def admit(self, request: Request, verifier: TokenVerifier, cookie: str, public_url: str) -> None:
+        """Let the request in and remember its caller.
+
+        Raises TokenMissing, TokenInvalid, Forbidden or CrossSite.
+        """
         if self.services:
             self._admit_service(request, verifier)
         elif self.roles:
+            if "Authorization" not in request.headers and cookie in request.cookies:
+                refuse_cross_site(request, public_url)
             caller = verifier.verify(find_token(request, cookie))
-            if caller.role not in self.roles and self.scope not in caller.scope.split():
+            if not self._lets_in(caller):
                 raise Forbidden
             _remember(caller)
+
+    def _lets_in(self, caller: Caller) -> bool:
+        by_role = caller.role in self.roles and not caller.is_integrator
+        return by_role or self.scope in caller.scope.split()
 
     def _admit_service(self, request: Request, verifier: TokenVerifier) -> None:
         caller = verifier.verify(_bearer_of(request.headers.get(SERVICE_HEADER)))
@@ -80,6 +93,28 @@ def find_token(request: Request, cookie: str) -> str:
     return _bearer_of(header)
 
 
+def refuse_cross_site(request: Request, public_url: str) -> None:
+    """Raise CrossSite if another site's page made a browser send a request that changes something.
+
+    For requests whose cookie is about to be believed. A browser of today says where the request comes from in
+    Sec-Fetch-Site (W3C Fetch Metadata), an older one in Origin; a program without pages says neither, and
+    nobody misuses its cookie.
+    """
+    if request.method in SAFE_METHODS:
+        return
+    fetch_site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    if fetch_site is not None:
+        allowed = fetch_site in {"same-origin", "none"}
+    elif origin is not None:
+        # Whatever ends TLS before the gateway hides the scheme, so that hosts and ports are compared alone.
+        own = {_host_of(f"{request.scheme}://{request.host}"), _host_of(public_url)}
+        allowed = _host_of(origin) in own - {""}
+    else:
+        allowed = True
+    if not allowed:
+        raise CrossSite
+
+
 def cookie_name(*, production: bool) -> str:
     """Return the name of the token's cookie; the prefix binds it to this host and to TLS (RFC 6265bis)."""
     return "__Host-token" if production else "token"
@@ -95,6 +130,16 @@ def _bearer_of(header: str | None) -> str:
     if not token:
         raise TokenMissing
     return token
+
+
+def _host_of(url: str) -> str:
+    """Return host and port as browsers write them, without a scheme's usual port; "" if there is none."""
+    try:
+        parts = urlsplit(url)
+        usual = parts.port in {None, {"http": 80, "https": 443}.get(parts.scheme)}
+        return f"{parts.hostname or ''}{'' if usual else f':{parts.port}'}"
+    except ValueError:
+        return ""
 
 
 def _remember(caller: Caller) -> None:

@@ -1,6 +1,6 @@
 """Build a Flask application the way every service of ours is built.
 
-app = build_app(settings, title="…", database=engine, keys=keys)
+app = build_app(settings, title="…", database=database, auth=reach_auth(settings))
 mount(app, product_routes(…), access=SIGNED_IN)
 """
 
@@ -25,7 +25,8 @@ from shared.metrics import Metrics
 from shared.service import migrations_of
 from shared.settings import ServiceSettings
 from shared.shipping import Shipper, Token, create_shipper
-from shared.tokens import KeySource, TokenVerifier
+from shared.sign_offs import REFRESH_EVERY
+from shared.tokens import Auth, TokenVerifier
 
 log = logging.getLogger("shopfleet.access")
 
@@ -40,7 +41,11 @@ class JsonRequest(Request):
 
         APIFlask forces the parsing of any content type. A form is not JSON, so `force` is not heeded.
         """
-        return super().get_json(force=False, silent=silent, cache=cache)
+        try:
+            return super().get_json(force=False, silent=silent, cache=cache)
+        except RecursionError as error:
+            # Python's parser gives up that way on brackets within brackets within brackets.
+            raise errors.MalformedBody from error
 
     def on_json_loading_failed(self, e: ValueError | None) -> NoReturn:
         """Say whether it was the declaration or the contents."""
@@ -90,19 +95,20 @@ def build_app(
     *,
     title: str,
     database: Database,
-    keys: KeySource,
+    auth: Auth,
     checks: Mapping[str, Check] | None = None,
     shipping_token: Token | None = None,
 ) -> ServiceFlask:
     """Return an application with logging, errors, request ids, health and metrics, and no routes of its own.
 
-    `checks` are the service's own conditions for being ready, beside its database and keys. Log records are
-    shipped with the token that the service gets by its credentials, unless `shipping_token` makes one.
+    `checks` are the service's own conditions for being ready, beside its database and what it has of auth.
+    Log records are shipped with the token that the service gets by its credentials, unless `shipping_token`
+    makes one.
     """
     metrics = Metrics()
     shipper = create_shipper(settings, shipping_token, metrics.registry)
     configure_logging(settings, *([shipper] if shipper else []))
-    app = ServiceFlask(settings, title, database, TokenVerifier(keys, settings.public_url), shipper)
+    app = ServiceFlask(settings, title, database, TokenVerifier(auth, settings.public_url), shipper)
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY,
         OPENAPI_VERSION="3.1.0",
@@ -116,13 +122,19 @@ def build_app(
     _register_errors(app)
     _register_records(app, metrics)
     schema = Schema(database, migrations_of(settings.service))
-    all_checks = {"database": schema.check, "keys": keys.check, **(checks or {})}
+    all_checks = {
+        "database": schema.check,
+        "keys": auth.keys.check,
+        "sign_offs": auth.sign_offs.check,
+        **(checks or {}),
+    }
     mount(app, health_routes(settings, all_checks, metrics), access=PUBLIC, recorded=False)
 
     @app.spec_processor
     def complete_document(spec: Any) -> Any:
         return openapi.complete(app, spec, app.access, production=settings.production)
 
+    app.background.repeat(auth.sign_offs.refresh, every=REFRESH_EVERY, name="refresh-sign-offs", nudged=False)
     if shipper:
         shipper.start()
     return app
@@ -136,7 +148,7 @@ def mount(app: ServiceFlask, blueprint: APIBlueprint, *, access: Access, recorde
 
     @blueprint.before_request
     def admit() -> None:
-        access.admit(request, app.verifier, app.cookie)
+        access.admit(request, app.verifier, app.cookie, app.settings.public_url)
 
     app.access[blueprint.name] = access
     if not recorded:
@@ -196,7 +208,7 @@ def _register_errors(app: Flask) -> None:
     def answer_validation(error: HTTPError) -> Response:
         # APIFlask raises it for input that does not fit: {"json": {"username": ["…"]}}.
         entries = [
-            {"location": location, "field": field, "detail": " ".join(messages)}
+            {"location": location, "field": field, "detail": " ".join(messages).removeprefix("Value error, ")}
             for location, fields in error.detail.items()
             for field, messages in fields.items()
         ]

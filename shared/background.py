@@ -20,14 +20,15 @@ class Background:
         self._nudged = threading.Condition()
         self._threads: list[threading.Thread] = []
 
-    def repeat(self, task: Callable[[], object], *, every: float, name: str) -> None:
-        """Run `task` now and every so many seconds, in a thread of its own."""
-        thread = threading.Thread(target=self._repeat, args=(task, every, name), name=name, daemon=True)
+    def repeat(self, task: Callable[[], object], *, every: float, name: str, nudged: bool = True) -> None:
+        """Run `task` now and every so many seconds, in a thread of its own; if `nudged`, at a nudge, too."""
+        wait = self._wait_nudged if nudged else self._stop.wait
+        thread = threading.Thread(target=self._repeat, args=(task, every, name, wait), name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
 
     def nudge(self) -> None:
-        """Begin the next round of every task that is waiting for its time."""
+        """Begin the next round of every nudged task that is waiting for its time."""
         with self._nudged:
             self._nudged.notify_all()
 
@@ -38,13 +39,18 @@ class Background:
         for thread in self._threads:
             thread.join(PATIENCE)
 
-    def _repeat(self, task: Callable[[], object], every: float, name: str) -> None:
+    def _repeat(
+        self, task: Callable[[], object], every: float, name: str, wait: Callable[[float], object]
+    ) -> None:
         while not self._stop.is_set():
             try:
                 task()
             except Exception:
                 # The next round may find the database back; the thread must live to see it.
                 log.exception("The background task %s failed", name)
-            with self._nudged:
-                if not self._stop.is_set():
-                    self._nudged.wait(every)
+            wait(every)
+
+    def _wait_nudged(self, seconds: float) -> None:
+        with self._nudged:
+            if not self._stop.is_set():
+                self._nudged.wait(seconds)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from shared.errors import TokenMissing
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+INTEGRATOR_PREFIX = "app-"  # Of the client ids that an admin makes; no service of ours is called so.
 TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 
 
@@ -51,6 +52,12 @@ class Caller:
     token: str = field(repr=False)
     # The guest that this person was before logging in, whose cart becomes theirs.
     guest_sub: str | None = None
+    token_id: str = ""
+
+    @property
+    def is_integrator(self) -> bool:
+        """Tell whether it is somebody else's program, with a client of its own, and no service of ours."""
+        return self.client_id.startswith(INTEGRATOR_PREFIX)
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,13 @@ Problem                      500  internal_error
 ├── TokenMissing             401  token_missing
 ├── TokenInvalid             401  token_invalid
 ├── Forbidden                403  forbidden
+│   └── CrossSite            403  cross_site
 ├── NotFound                 404  not_found
 ├── UnsupportedMediaType     415  unsupported_media_type
 ├── ValidationFailed         422  validation_failed
 └── Unavailable              503  unavailable
     ├── KeysUnavailable      503  keys_unavailable
+    ├── SignOffsUnavailable  503  sign_offs_unavailable
     ├── DatabaseUnavailable  503  database_unavailable
     └── ServiceUnreachable   503  service_unreachable
 
@@ -75,6 +77,13 @@ class Forbidden(Problem):
     detail = "You are not allowed to do this."
 
 
+class CrossSite(Forbidden):
+    """A browser sends the cookie, and another site made it do so."""
+
+    code = "cross_site"
+    detail = "A page of another site may not do this with your cookie; use the shop's own, or a Bearer token."
+
+
 class NotFound(Problem):
     """There is no such thing, or none that this caller may know of."""
 
@@ -113,6 +122,13 @@ class KeysUnavailable(Unavailable):
 
     code = "keys_unavailable"
     detail = "Tokens cannot be checked just now; try again in a moment."
+
+
+class SignOffsUnavailable(Unavailable):
+    """No list of what was signed off has been had yet, or the last copy is too old."""
+
+    code = "sign_offs_unavailable"
+    detail = "Whether a token was signed off cannot be told just now; try again in a moment."
 
 
 class DatabaseUnavailable(Unavailable):

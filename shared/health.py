@@ -11,7 +11,7 @@ from shared.errors import Problem, Unavailable
 from shared.metrics import CONTENT_TYPE, Metrics
 from shared.settings import ServiceSettings
 
-Check = Callable[[], None]
+Check = Callable[[], str | None]
 
 
 class Index(BaseModel):
@@ -32,9 +32,14 @@ class Health(BaseModel):
 
 
 class Readiness(Health):
-    """Whether the service can do its job now; `problems` has a sentence for each check that failed."""
+    """Whether the service can do its job now.
+
+    `problems` has a sentence for each check that failed, `remarks` one for each that passed and has something
+    to say.
+    """
 
     problems: dict[str, str]
+    remarks: dict[str, str]
 
 
 class Starting(Unavailable):
@@ -51,20 +56,23 @@ class NotReady(Unavailable):
 
 
 def health_routes(settings: ServiceSettings, checks: Mapping[str, Check], metrics: Metrics) -> APIBlueprint:
-    """Return the routes. A check raises a Problem that says what is the matter."""
+    """Return the routes. A check raises a Problem that says what is the matter, or may return a remark."""
     routes = APIBlueprint("health", __name__, tag="health")
     about = {"service": settings.service, "instance": settings.instance, "version": __version__}
     reached: set[str] = set()
 
-    def find_problems(names: set[str]) -> dict[str, str]:
-        problems = {}
+    def run_checks(names: set[str]) -> tuple[dict[str, str], dict[str, str]]:
+        problems, remarks = {}, {}
         for name in sorted(names):
             try:
-                checks[name]()
+                remark = checks[name]()
                 reached.add(name)
             except Problem as problem:
                 problems[name] = problem.detail
-        return problems
+            else:
+                if remark:
+                    remarks[name] = remark
+        return problems, remarks
 
     @routes.get("/")
     @routes.output(Index)
@@ -81,7 +89,7 @@ def health_routes(settings: ServiceSettings, checks: Mapping[str, Check], metric
     @routes.output(Health)
     def show_health() -> Health:
         """Say that the process works: once everything it needs was reached, and from then on."""
-        problems = find_problems(set(checks) - reached)
+        problems, _remarks = run_checks(set(checks) - reached)
         if problems:
             raise Starting(" ".join(problems.values()))
         return Health(status="ok", **about)
@@ -90,10 +98,10 @@ def health_routes(settings: ServiceSettings, checks: Mapping[str, Check], metric
     @routes.output(Readiness)
     def show_readiness() -> Readiness:
         """Say whether the service can do its job now, with reasons if it cannot."""
-        problems = find_problems(set(checks))
+        problems, remarks = run_checks(set(checks))
         if problems:
-            raise NotReady(problems=problems)
-        return Readiness(status="ready", problems={}, **about)
+            raise NotReady(problems=problems, remarks=remarks)
+        return Readiness(status="ready", problems={}, remarks=remarks, **about)
 
     @routes.get("/metrics")
     @routes.doc(hide=True)

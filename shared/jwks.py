@@ -35,28 +35,38 @@ class JwksClient:
         self._fetching = threading.Lock()
         self._copy: _Copy | None = None
         self._tried_at = float("-inf")
+        self._failing = False
 
     def find_key(self, kid: str) -> EllipticCurvePublicKey | None:
         """Return the key, fetching the set first if the copy is old or does not have it.
 
-        Raises KeysUnavailable while there is no copy, or none younger than 15 minutes.
+        Raises KeysUnavailable while there is no copy, or none younger than 15 minutes, and for a key that may
+        have been made since auth is away.
         """
         copy = self._copy
         if copy is None or kid not in copy.keys or time.monotonic() - copy.fetched_at > REFRESH_AFTER:
-            self._refresh(wait=copy is None or kid not in copy.keys)
-        return self._current_keys().get(kid)
+            # While auth is away, one thread finds out whether it is back, and no other waits for that.
+            self._refresh(wait=copy is None or (kid not in copy.keys and not self._failing))
+        key = self._current().keys.get(kid)
+        if key is None and self._failing:
+            raise KeysUnavailable
+        return key
 
-    def check(self) -> None:
-        """Raise KeysUnavailable unless a usable copy is here, fetching one if need be."""
+    def check(self) -> str | None:
+        """Raise KeysUnavailable unless a usable copy is here, fetching one if need be.
+
+        Return how old it is if the last attempt to fetch another failed.
+        """
         if self._copy is None:
             self._refresh(wait=True)
-        self._current_keys()
+        age = time.monotonic() - self._current().fetched_at
+        return f"Auth does not answer; its keys are {age:.0f} s old." if self._failing else None
 
-    def _current_keys(self) -> dict[str, EllipticCurvePublicKey]:
+    def _current(self) -> _Copy:
         copy = self._copy
         if copy is None or time.monotonic() - copy.fetched_at > MAX_AGE:
             raise KeysUnavailable
-        return copy.keys
+        return copy
 
     def _refresh(self, *, wait: bool) -> None:
         asked_at = time.monotonic()
@@ -68,7 +78,9 @@ class JwksClient:
                 return
             try:
                 self._copy = _Copy(self._fetch(), time.monotonic())
+                self._failing = False
             except (ServiceUnreachable, ValueError) as error:
+                self._failing = True
                 log.warning("The key set could not be fetched: %s", error)
             finally:
                 self._tried_at = time.monotonic()

@@ -47,13 +47,18 @@ def complete(
         "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
         "cookie": {"type": "apiKey", "in": "cookie", "name": cookie_name(production=production)},
         "service": {"type": "apiKey", "in": "header", "name": "X-Service-Authorization"},
+        "client": {"type": "http", "scheme": "basic"},
     }
     for rule in app.url_map.iter_rules():
         blueprint = rule.endpoint.rpartition(".")[0]
         path = spec.get("paths", {}).get(re.sub(r"<(?:[^:<>]+:)?([^<>]+)>", r"{\1}", rule.rule), {})
         for method in rule.methods or ():
             if method.lower() in path and blueprint in rules:
-                _complete_operation(path[method.lower()], rules[blueprint])
+                operation = path[method.lower()]
+                _complete_operation(operation, rules[blueprint])
+                # A view that does without its body says so of itself.
+                if getattr(app.view_functions[rule.endpoint], "body_is_optional", False):
+                    operation["requestBody"]["required"] = False
     schemas.pop("HTTPError", None)
     return spec
 
@@ -61,7 +66,8 @@ def complete(
 def _complete_operation(operation: dict[str, Any], access: Access) -> None:
     statuses = {503}
     if access.is_public:
-        operation["security"] = []
+        # Where no token is asked for, a route may still ask a program for its credentials.
+        operation.setdefault("security", [])
     elif access.services:
         operation["security"] = [{"service": []}]
         statuses |= {401, 403}

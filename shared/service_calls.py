@@ -2,9 +2,13 @@
 
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
+import requests
+
 from shared import context
+from shared.access import SERVICE_HEADER
 from shared.errors import ServiceUnreachable
 from shared.http import HttpClient
 
@@ -31,6 +35,12 @@ class ServiceTokens:
                 self._renew()
             return self._token
 
+    def forget(self, token: str) -> None:
+        """Let the next call fetch another token, unless that has been done since this one was refused."""
+        with self._lock:
+            if token == self._token:
+                self._good_until = 0.0
+
     def _renew(self) -> None:
         response = self._http.request(
             "POST", "/auth/token", data={"grant_type": "client_credentials"}, auth=self._credentials
@@ -51,9 +61,23 @@ class ServiceClient(HttpClient):
         super().__init__(base_url, **options)
         self._tokens = tokens
 
+    def request(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **options: Any
+    ) -> requests.Response:
+        """Return the answer; if it is 401, that to a second try with a new token of the service's own.
+
+        A token ends before its time when its key is retired. The door refuses before any work is done, so any
+        method may be repeated.
+        """
+        response = super().request(method, path, headers=headers, **options)
+        if response.status_code != 401:
+            return response
+        self._tokens.forget(str(response.request.headers[SERVICE_HEADER]).removeprefix("Bearer "))
+        return super().request(method, path, headers=headers, **options)
+
     def onward_headers(self) -> dict[str, str]:
         """Return the service's own token, the request id and trace, and the caller's token while it lives."""
-        headers = {"X-Service-Authorization": f"Bearer {self._tokens.current()}"}
+        headers = {SERVICE_HEADER: f"Bearer {self._tokens.current()}"}
         work = context.current()
         if work:
             headers["X-Request-ID"] = work.request_id

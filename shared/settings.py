@@ -65,7 +65,7 @@ class CallerSettings(ServiceSettings):
     """What a service is told that verifies tokens against auth's keys and calls other services."""
 
     auth_url: Url
-    client_secret: SecretStr | None = None
+    client_secret: SecretStr
 
 
 S = TypeVar("S", bound=BaseModel)

@@ -20,7 +20,7 @@ from shared.errors import Problem
 from shared.http import HttpClient
 from shared.log import read_exception
 from shared.service_calls import ServiceTokens
-from shared.settings import CallerSettings, ServiceSettings, stop_start
+from shared.settings import CallerSettings, ServiceSettings
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,8 @@ class _Captured(NamedTuple):
 class Shipper(logging.Handler):
     """A handler that costs the caller some microseconds, and a thread that does the rest.
 
-    `token` returns the access token to present; the thread calls it, and it may raise a Problem.
+    `token` returns the access token to present; the thread calls it, and it may raise a Problem. `forget` is
+    told of one that was refused, so that the next is another.
     """
 
     def __init__(
@@ -56,10 +57,12 @@ class Shipper(logging.Handler):
         logs_url: str,
         token: Token,
         registry: prometheus_client.CollectorRegistry,
+        forget: Callable[[str], None] = lambda _token: None,
     ) -> None:
         super().__init__()
         self._http = HttpClient(logs_url, timeout=(1.0, 5.0), pool=1, retries=0)
         self._token = token
+        self._forget = forget
         about = {
             "service.name": settings.service,
             "service.instance.id": settings.instance,
@@ -182,8 +185,12 @@ class Shipper(logging.Handler):
     def _send(self, body: bytes) -> tuple[int, str, requests.Response | None]:
         """Return the status, a reason in words, and the answer; 503 and None if there is none."""
         try:
-            headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/json"}
+            token = self._token()
+            headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
             answer = self._http.request("POST", "/v1/logs", data=body, headers=headers)
+            if answer.status_code == 401:
+                # It ended before its time, as when its key is retired.
+                self._forget(token)
         except Problem as problem:
             return 503, problem.detail, None
         except Exception as error:
@@ -228,14 +235,13 @@ def create_shipper(
     """
     if settings.logs_url is None:
         return None
-    return Shipper(settings, settings.logs_url, token or _own_token(settings), registry)
-
-
-def _own_token(settings: ServiceSettings) -> Token:
-    if not isinstance(settings, CallerSettings) or settings.client_secret is None:
-        stop_start("LOGS_URL is set and CLIENT_SECRET is missing; set it, or CLIENT_SECRET_FILE.")
+    if token is not None:
+        return Shipper(settings, settings.logs_url, token, registry)
+    if not isinstance(settings, CallerSettings):
+        raise TypeError("A service without a credential needs a token of its own making.")
     secret = settings.client_secret.get_secret_value()
-    return ServiceTokens(settings.auth_url, settings.service, secret).current
+    tokens = ServiceTokens(settings.auth_url, settings.service, secret)
+    return Shipper(settings, settings.logs_url, tokens.current, registry, tokens.forget)
 
 
 def _capture(record: logging.LogRecord) -> _Captured:

@@ -3,35 +3,67 @@
 import json
 import secrets
 import time
+from collections.abc import Collection
 from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from shared.errors import KeysUnavailable
-from shared.tokens import ALGORITHM, AUDIENCE, TYPE
+from shared.errors import KeysUnavailable, SignOffsUnavailable
+from shared.tokens import ALGORITHM, AUDIENCE, TYPE, KeySource
 
 ISSUER = "http://localhost:8080"
 
 
-class FakeAuth:
-    """An auth-service in memory: it signs tokens, and is the `KeySource` that verifies them."""
+class FakeSignOffs:
+    """A signed-off list in memory, which a test can take away while the keys stay."""
 
     def __init__(self) -> None:
-        self.kid = secrets.token_urlsafe(8)
-        self.private_key = ec.generate_private_key(ec.SECP256R1())
+        self.ids: set[str] = set()
         self.is_away = False
+        self.remark: str | None = None
+
+    def has_any(self, ids: Collection[str]) -> bool:
+        """Tell whether one of these was signed off."""
+        self.check()
+        return not self.ids.isdisjoint(ids)
+
+    def check(self) -> str | None:
+        """Raise SignOffsUnavailable while the list is away."""
+        if self.is_away:
+            raise SignOffsUnavailable
+        return self.remark
+
+    def refresh(self) -> None:
+        """Do nothing: what a test signs off is signed off at once."""
+
+
+class FakeAuth:
+    """An auth-service in memory: it signs tokens, and can be had in the place of `Auth` to verify them."""
+
+    def __init__(self, kid: str | None = None, private_key: ec.EllipticCurvePrivateKey | None = None) -> None:
+        self.kid = kid or secrets.token_urlsafe(8)
+        self.private_key = private_key or ec.generate_private_key(ec.SECP256R1())
+        self.is_away = False
+        self.keys: KeySource = self
+        self.sign_offs = FakeSignOffs()
 
     def find_key(self, kid: str) -> ec.EllipticCurvePublicKey | None:
         """Return the only key there is."""
         self.check()
         return self.private_key.public_key() if kid == self.kid else None
 
-    def check(self) -> None:
+    def check(self) -> str | None:
         """Raise KeysUnavailable while auth is away."""
         if self.is_away:
             raise KeysUnavailable
+        return None
+
+    def sign_off(self, token: str, *, claim: str = "sid") -> None:
+        """End the session of a token, or the token alone by its `jti`."""
+        claims = jwt.decode(token, options={"verify_signature": False})
+        self.sign_offs.ids.add(claims[claim])
 
     def key_set(self) -> dict[str, Any]:
         """Return the public key as a JSON Web Key Set."""

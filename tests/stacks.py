@@ -37,6 +37,9 @@ class Stack(Protocol):
     def restart(self) -> None:
         """Stop everything, and start it again on the same data."""
 
+    def command(self, service: str, module: str, *words: str) -> str:
+        """Run a service's own command beside it; return what it wrote."""
+
 
 def find_free_port() -> int:
     """Return a port that nobody listens on just now."""
@@ -105,6 +108,19 @@ class ProcessStack:
         """Stop it and start it again."""
         self.stop()
         self.start()
+
+    def command(self, service: str, module: str, *words: str) -> str:
+        """Run a service's own command with the environment of its first process."""
+        done = subprocess.run(
+            [sys.executable, "-m", "local.command", service, module, *words],
+            cwd=ROOT,
+            env={**os.environ, "STATE": str(self.state)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def find_pid(self, part: str) -> int:
         """Return the process id of a part, or of a service's first replica."""
@@ -176,6 +192,10 @@ class ComposeStack:
         """Take the containers away, and bring it up again on the same volumes."""
         self.compose("down", "--timeout", "10")
         self.up()
+
+    def command(self, service: str, module: str, *words: str) -> str:
+        """Run a service's own command in its container."""
+        return self.compose("exec", "--no-TTY", service, "python", "-m", module, *words).stdout
 
     def containers(self, service: str) -> list[str]:
         """Return the ids of a service's running containers."""

@@ -2,21 +2,35 @@
 
 from functools import partial
 
-from auth import use_cases
 from auth.config import Settings, read_service_clients
 from auth.issuer import TokenIssuer
-from auth.keys import SigningKeys
 from auth.passwords import Passwords
-from auth.routes import account_routes, key_routes, login_routes, oauth_routes
-from shared.access import PUBLIC, SIGNED_IN
+from auth.routes.accounts import account_routes, login_routes, password_routes
+from auth.routes.admin import client_routes, user_routes
+from auth.routes.internal import sign_off_routes
+from auth.routes.keys import key_routes
+from auth.routes.oauth import metadata_routes, oauth_routes
+from auth.sign_offs import StoredSignOffs
+from auth.signing_keys import SigningKeys
+from auth.use_cases.oauth import Clients, issue_own_token
+from auth.use_cases.sweep import EVERY as SWEEP_EVERY
+from auth.use_cases.sweep import sweep
+from shared.access import ADMIN, PUBLIC, SIGNED_IN, Access, services
 from shared.app import ServiceFlask, build_app, mount
 from shared.database import connect
 from shared.settings import read_settings
+from shared.tokens import Auth
+
+CLIENTS = ("catalog-service", "orders-service", "payments-service", "logs-service")
+
+# Who logs in with a password, and so can change it.
+REGISTERED = Access("registered", roles=frozenset({"customer", "admin"}))
 
 
-def create_app(settings: Settings | None = None) -> ServiceFlask:
+def create_app(settings: Settings | None = None, passwords: Passwords | None = None) -> ServiceFlask:
     """Return the application, with settings from the environment unless they are handed in."""
     settings = settings or read_settings(Settings)
+    passwords = passwords or Passwords()
     database = connect(settings)
     keys = SigningKeys(database)
     issuer = TokenIssuer(keys, settings.public_url, settings.token_seconds)
@@ -24,11 +38,20 @@ def create_app(settings: Settings | None = None) -> ServiceFlask:
         settings,
         title="Shopfleet auth",
         database=database,
-        keys=keys,
-        shipping_token=partial(use_cases.issue_own_token, issuer, settings.service),
+        auth=Auth(keys, StoredSignOffs(database)),
+        shipping_token=partial(issue_own_token, issuer, settings.service),
     )
-    mount(app, login_routes(database, Passwords(), issuer, production=settings.production), access=PUBLIC)
-    mount(app, account_routes(database), access=SIGNED_IN)
-    mount(app, oauth_routes(read_service_clients(settings), issuer), access=PUBLIC)
+    mount(app, login_routes(app, database, passwords, issuer), access=PUBLIC)
+    mount(app, account_routes(app, database), access=SIGNED_IN)
+    mount(app, password_routes(app, database, passwords, issuer), access=REGISTERED)
+    # Each of them asks every two seconds; a record of that tells nobody anything.
+    mount(app, sign_off_routes(database), access=services(*CLIENTS), recorded=False)
+    # Whoever calls these proves itself as a client, or has the token that it wants to end.
+    clients = Clients(database, read_service_clients(settings))
+    mount(app, oauth_routes(database, clients, issuer, app.verifier), access=PUBLIC)
+    mount(app, metadata_routes(settings.public_url), access=PUBLIC)
     mount(app, key_routes(keys), access=PUBLIC)
+    mount(app, user_routes(database), access=ADMIN)
+    mount(app, client_routes(database, settings.token_seconds), access=ADMIN)
+    app.background.repeat(partial(sweep, database), every=SWEEP_EVERY, name="sweep")
     return app

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, Field, SecretStr, TypeAdapter
 
 from shared.settings import ServiceSettings, stop_start
 
@@ -26,6 +26,8 @@ class Settings(ServiceSettings):
     # Where the gateway is published; anywhere but on this machine alone, demo users are not loaded unasked.
     bind: str = "127.0.0.1"
     demo_users: Literal["yes", "no"] | None = None
+    # Of the first admin where there are no demo users; without it one is made up and printed once.
+    admin_password: SecretStr | None = None
     service_clients: str = Field(default="{}", description="JSON: SHA-256 of each service's secret.")
     token_seconds: int = Field(default=15 * 60, ge=60, le=3600)
 

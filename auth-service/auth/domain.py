@@ -1,8 +1,41 @@
-"""Users, credentials and tokens as plain Python."""
+"""Users, sessions and credentials as plain Python, and the rules for them."""
 
+import hashlib
+import ipaddress
+import re
+import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
 from uuid import UUID
+
+IDLE_LIFE = timedelta(days=7)  # Of a refresh token that nobody uses.
+WHOLE_LIFE = timedelta(days=30)  # Of a session, however much it is used.
+GRACE = timedelta(seconds=10)  # In which a refresh whose answer was lost may be repeated.
+PLACE_LIFE = timedelta(days=90)  # For which a place is known after a log-in.
+GUEST_LIFE = timedelta(days=90)  # After which a guest is forgotten, long after the last session could live.
+
+NAME_LENGTH = range(3, 151)  # Characters.
+PASSWORD_LENGTH = range(8, 1025)  # Characters (NIST SP 800-63B, section 5.1.1.2: at least 8, no other rule).
+GUEST_PREFIX = "guest-"
+
+# The commonest of those that are long enough to be chosen at all.
+COMMON_PASSWORDS = """
+00000000 0123456789 0987654321 10203040 11223344 12121212 123123123 12341234
+1234512345 12345678 123456789 1234567890 12345678910 123456789a 1234qwer 123qweasd 147258369 1q2w3e4r
+1q2w3e4r5t 1q2w3e4r5t6y 1qaz2wsx 1qazxsw2 20202020 87654321 987654321 a1234567 a12345678 a123456789
+aa123456 abc12345 abcd1234 abcdefgh access14 admin123 admin1234 administrator alexander asdasdasd
+asdf1234 asdfasdf asdfghjk asdfghjkl babygirl baseball basketball butterfly changeme changeme123
+charlie1 chocolate computer corvette danielle dragon123 elizabeth firebird football football1 hello123
+iloveyou iloveyou1 internet jennifer jonathan letmein1 letmein123 liverpool marlboro master123 maverick
+mercedes michelle midnight minecraft monkey123 mustang1 nicholas p@ssw0rd p@ssword pa55word passw0rd
+password password! password1 password12 password123 password1234 password@123 passwort pokemon1
+princess princess1 q1w2e3r4 q1w2e3r4t5 qazwsxedc qwer1234 qwerty12 qwerty123 qwerty1234 qwerty12345
+qwertyui qwertyuiop samantha secret123 shopfleet spiderman starwars steelers sunshine sunshine1 superman
+superstar test1234 testtest trustno1 victoria welcome1 welcome123 whatever zaq12wsx zaq1zaq1 zxcvbnm1
+zxcvbnm123
+"""
 
 
 @dataclass(frozen=True)
@@ -16,11 +49,176 @@ class User:
     password_hash: str | None = field(repr=False)
     disabled: bool
     created_at: datetime
+    password_changed_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Where a call comes from, as far as the gateway can tell."""
+
+    address: str
+    user_agent: str | None = None
+
+    @property
+    def place(self) -> str:
+        """Return what stays the same from visit to visit: the address, or of IPv6 the network of 64 bits."""
+        try:
+            address = ipaddress.ip_address(self.address)
+        except ValueError:
+            return self.address
+        if isinstance(address, ipaddress.IPv6Address):
+            if address.ipv4_mapped is None:
+                return str(ipaddress.ip_network((address.packed, 64), strict=False))
+            return str(address.ipv4_mapped)
+        return str(address)
+
+    @property
+    def place_hash(self) -> bytes:
+        """Return what is kept of the place."""
+        return hashlib.sha256(self.place.encode("utf-8", "surrogatepass")).digest()
 
 
 @dataclass(frozen=True)
 class Session:
-    """What a successful log-in gives: a token and how many seconds it lives."""
+    """A log-in and all that follows from it, on one device; its id is the `sid` of its tokens."""
+
+    id: UUID
+    user_id: UUID
+    guest_sub: str | None
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    tokens_until: datetime
+    ended_at: datetime | None
+    address: str | None
+    user_agent: str | None
+
+
+@dataclass(frozen=True)
+class AccessToken:
+    """A signed token, and how many seconds it lives."""
 
     access_token: str = field(repr=False)
     expires_in: int
+
+
+@dataclass(frozen=True)
+class SignIn(AccessToken):
+    """What a person gets who comes in: also the token that the next one is had for."""
+
+    refresh_token: str = field(repr=False)
+    refresh_expires_in: int
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """How many tries are free in a row, and after how long one of them is forgiven.
+
+    From then on each wait is twice the one before, beginning at a second. Since waiting forgives, too, the
+    waits stop growing about where one lasts as long as it takes to forgive one try.
+    """
+
+    free: int
+    forgiven_after: timedelta
+
+
+PER_ACCOUNT = Allowance(free=5, forgiven_after=timedelta(minutes=15))
+# Only those who share the owner's address can spend these, the owner's own devices among them.
+PER_KNOWN_PLACE = Allowance(free=10, forgiven_after=timedelta(minutes=15))
+# Gentler, because many people can share an address.
+PER_ADDRESS = Allowance(free=20, forgiven_after=timedelta(seconds=6))
+
+
+def parse_id(text: str) -> UUID | None:
+    """Return the id that a text stands for; None if it is not one."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def normalize_name(username: str) -> str:
+    """Return the one way in which a user name is written (Unicode NFKC); case is kept, and does not count."""
+    return unicodedata.normalize("NFKC", username)
+
+
+def choose_name(username: str) -> str:
+    """Return the name in its one way of writing; raise ValueError with a sentence if it cannot be had."""
+    name = normalize_name(username)
+    if len(name) not in NAME_LENGTH:
+        raise ValueError(f"must have {NAME_LENGTH[0]} to {NAME_LENGTH[-1]} characters")
+    # Control characters, line and paragraph separators, and what has no meaning in Unicode.
+    if any(
+        unicodedata.category(character) in {"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"} for character in name
+    ):
+        raise ValueError("must not contain control or invisible characters")
+    if name != name.strip():
+        raise ValueError("must not begin or end with a space")
+    if name.lower().startswith(GUEST_PREFIX):
+        raise ValueError(f"must not begin with {GUEST_PREFIX}")
+    return name
+
+
+def find_weakness(password: str, *names: str | None) -> str | None:
+    """Return what is wrong with a new password, of somebody with these names; None if it will do."""
+    if len(password) not in PASSWORD_LENGTH:
+        return f"must have {PASSWORD_LENGTH[0]} to {PASSWORD_LENGTH[-1]} characters"
+    plain = password.casefold()
+    if plain in COMMON_PASSWORDS.split() or len(set(plain)) == 1:
+        return "is one of those that are tried first; choose another"
+    if any(name and plain == name.casefold() for name in names):
+        return "must not be the user name or the e-mail address"
+    return None
+
+
+@dataclass(frozen=True)
+class StoredKey:
+    """A signing key as it is kept: from when it signs, and until when it verifies, None being without end.
+
+    A key that the next one has taken over from verifies until its last token has died.
+    """
+
+    kid: str
+    private_key: str = field(repr=False)
+    created_at: datetime
+    signs_from: datetime
+    verifies_until: datetime | None
+
+    def verifies(self, now: datetime) -> bool:
+        """Tell whether tokens that it signed are good."""
+        return self.verifies_until is None or now < self.verifies_until
+
+
+def find_signer(keys: Iterable[StoredKey], now: datetime) -> StoredKey | None:
+    """Return the key that signs: of those that may, the one whose turn came last."""
+    ready = [key for key in keys if key.signs_from <= now and key.verifies(now)]
+    return max(ready, key=lambda key: (key.signs_from, key.kid), default=None)
+
+
+class Scope(StrEnum):
+    """What an integrator's client may be given; each opens a door somewhere."""
+
+    LOGS_WRITE = "logs:write"
+    LOGS_READ = "logs:read"
+    PRODUCTS_READ = "products:read"
+    TOKENS_INTROSPECT = "tokens:introspect"
+
+
+CLIENT_ID = re.compile(r"app-[0-9a-f-]{36}")
+
+
+@dataclass(frozen=True)
+class Client:
+    """Somebody else's program, with credentials and scopes of its own (an OAuth 2.0 confidential client).
+
+    `sid` is in each of its tokens, and another one when those before shall end.
+    """
+
+    id: str
+    name: str
+    secret_hash: str = field(repr=False)
+    scopes: list[str]
+    sid: str
+    disabled: bool
+    created_at: datetime
+    created_by: UUID | None

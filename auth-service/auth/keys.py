@@ -1,88 +1,84 @@
-"""The signing keys: kept in the database, so that they survive restarts and all replicas share them."""
+"""See to the keys that sign tokens, while the shop runs.
 
-import secrets
-import threading
-import time
-from dataclasses import dataclass
+    python -m auth.keys list          what there is
+    python -m auth.keys rotate        publish a new key, which signs 90 seconds later
+    python -m auth.keys rotate --now  let it sign at once: for an emergency, since calls may fail for seconds
+    python -m auth.keys retire KEY    remove a key at once, with every token that it signed
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from jwt.algorithms import ECAlgorithm
+With Docker: docker compose exec auth-service python -m auth.keys list
+"""
 
-from auth import repository
+import argparse
+import sys
+from datetime import UTC, datetime
+
+from auth.commands import open_command
+from auth.config import Settings
+from auth.use_cases.keys import PUBLISHED_FOR, list_keys, retire_key, rotate_keys
 from shared.database import Database
-from shared.errors import DatabaseUnavailable, KeysUnavailable
-from shared.tokens import ALGORITHM
-
-REFRESH_AFTER = 5.0  # Seconds after which the keys are read anew.
+from shared.errors import Problem
+from shared.settings import read_settings
 
 
-@dataclass(frozen=True)
-class SigningKey:
-    """A private key, its public half, and the id that tokens name it by."""
-
-    kid: str
-    private_key: ec.EllipticCurvePrivateKey
-    public_key: ec.EllipticCurvePublicKey
-
-    @property
-    def public_jwk(self) -> dict[str, str]:
-        """Return the public half as a JSON Web Key (RFC 7517)."""
-        numbers = ECAlgorithm.to_jwk(self.public_key, as_dict=True)
-        return {**numbers, "kid": self.kid, "use": "sig", "alg": ALGORITHM}
-
-
-class SigningKeys:
-    """All keys, newest first; the newest signs, and every one of them verifies. Also a `KeySource`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._lock = threading.Lock()
-        self._keys: list[SigningKey] = []
-        self._read_at = float("-inf")
-
-    def current(self) -> list[SigningKey]:
-        """Return the keys, read again every few seconds; raise KeysUnavailable if there are none."""
-        with self._lock:
-            if time.monotonic() - self._read_at > REFRESH_AFTER:
-                self._read()
-            return self._keys
-
-    def find_key(self, kid: str) -> ec.EllipticCurvePublicKey | None:
-        """Return the public key of that id."""
-        return next((key.public_key for key in self.current() if key.kid == kid), None)
-
-    def check(self) -> None:
-        """Raise KeysUnavailable unless there is a key."""
-        self.current()
-
-    def _read(self) -> None:
-        try:
-            with self._database.transaction() as connection:
-                rows = repository.read_signing_keys(connection)
-                if not rows:
-                    kid, pem = generate_key()
-                    repository.insert_first_signing_key(connection, kid, pem)
-                    rows = repository.read_signing_keys(connection)
-        except DatabaseUnavailable as error:
-            if self._keys:
-                return
-            raise KeysUnavailable from error
-        self._keys = [_load(kid, pem) for kid, pem in rows]
-        self._read_at = time.monotonic()
+def run(database: Database, settings: Settings, words: list[str]) -> list[str]:
+    """Carry out a command, and return the lines that tell of it; raise a Problem if it cannot be done."""
+    asked = _parser().parse_args(words)
+    if asked.command == "rotate":
+        published_for = 0.0 if asked.now else PUBLISHED_FOR
+        key = rotate_keys(database, token_seconds=settings.token_seconds, published_for=published_for)
+        return [
+            f"{key.kid} signs from {_write(key.signs_from)} on.",
+            "The keys before it go on verifying until their last token has died, and are then removed.",
+        ]
+    if asked.command == "retire":
+        retire_key(database, asked.key)
+        return [
+            f"{asked.key} is removed. Its tokens are refused at once here, and everywhere within 30 seconds.",
+            "Whoever has one gets another with the refresh token, or by logging in again.",
+        ]
+    return _show(database)
 
 
-def generate_key() -> tuple[str, str]:
-    """Return an id and the PEM of a new P-256 key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+def _show(database: Database) -> list[str]:
+    columns = "{:<18} {:<10} {:<21} {:<21} {}"
+    lines = [columns.format("KEY", "STATE", "MADE", "SIGNS FROM", "VERIFIES UNTIL")]
+    for key, state in list_keys(database):
+        times = [
+            _write(time) if time else "-" for time in (key.created_at, key.signs_from, key.verifies_until)
+        ]
+        lines.append(columns.format(key.kid, state, *times))
+    return lines
+
+
+def _write(time: datetime) -> str:
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m auth.keys", description="See to the keys that sign tokens."
     )
-    return secrets.token_urlsafe(12), pem.decode()
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="show the keys")
+    rotate = commands.add_parser("rotate", help="publish a new key, which will sign in its turn")
+    rotate.add_argument("--now", action="store_true", help="let it sign at once, for an emergency")
+    retire = commands.add_parser("retire", help="remove a key and every token that it signed, at once")
+    retire.add_argument("key", help="its id, as `list` shows it")
+    return parser
 
 
-def _load(kid: str, pem: str) -> SigningKey:
-    key = serialization.load_pem_private_key(pem.encode(), password=None)
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise TypeError("A signing key must be an elliptic curve key.")
-    return SigningKey(kid, key, key.public_key())
+def main() -> None:
+    """Do what the command line asks for, on the database that the settings name."""
+    settings = read_settings(Settings)
+    words = sys.argv[1:]
+    _parser().parse_args(words)  # What is mistyped is said before anything is connected.
+    try:
+        with open_command(settings) as database:
+            lines = run(database, settings, words)
+    except Problem as problem:
+        sys.exit(problem.detail)
+    print("\n".join(lines), flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

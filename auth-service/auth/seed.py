@@ -1,46 +1,64 @@
 """Make the first users: `python -m auth.seed`, after the migration.
 
 In development they are those of `users.json`, as in the tutorial. Where other machines can reach the shop,
-and in production, there is one admin with a password made here and printed once.
+and in production, there is one admin, whose password is that of ADMIN_PASSWORD_FILE, or else made here and
+printed once.
 """
 
 import secrets
 
-from auth import repository
 from auth.config import Settings, read_demo_users
+from auth.domain import find_weakness
 from auth.passwords import Passwords
+from auth.repository import users
+from auth.use_cases.sessions import end_sessions_of
 from shared.database import Connection, Database, connect
-from shared.settings import read_settings
+from shared.settings import read_settings, stop_start
+
+FIRST_ADMIN = "admin"
 
 
-def seed_users(database: Database, settings: Settings) -> str | None:
-    """Add what is missing; return the admin's password if it was made just now."""
-    passwords = Passwords()
+def seed_users(database: Database, settings: Settings, passwords: Passwords | None = None) -> str | None:
+    """Add what is missing; return the admin's password if it was made up just now."""
+    passwords = passwords or Passwords()
     with database.transaction() as connection:
-        repository.lock_users(connection)
+        users.lock_users(connection)
         if settings.loads_demo_users:
             for name, demo in read_demo_users().items():
-                if repository.find_user_by_name(connection, name) is None:
-                    repository.insert_user(connection, name, demo.role, passwords.hash(demo.password))
+                if users.find_user_by_name(connection, name) is None:
+                    users.insert_user(connection, name, demo.role, passwords.hash(demo.password))
             return None
         _close_demo_accounts(connection, passwords)
-        if repository.has_admin(connection):
+        if users.has_admin(connection):
             return None
-        password = secrets.token_urlsafe(12)
-        if repository.find_user_by_name(connection, "admin"):
-            repository.replace_password(connection, "admin", passwords.hash(password), disabled=False)
+        chosen = _read_admin_password(settings)
+        password = chosen or secrets.token_urlsafe(12)
+        found = users.find_user_by_name(connection, FIRST_ADMIN)
+        if found:
+            users.reopen_as_admin(connection, found, passwords.hash(password))
+            end_sessions_of(connection, found.id)
         else:
-            repository.insert_user(connection, "admin", "admin", passwords.hash(password))
-        return password
+            users.insert_user(connection, FIRST_ADMIN, "admin", passwords.hash(password))
+        return None if chosen else password
 
 
 def _close_demo_accounts(connection: Connection, passwords: Passwords) -> None:
     """Shut whoever still has the password that everybody knows; this database was used in development."""
     for name, demo in read_demo_users().items():
-        user = repository.find_user_by_name(connection, name)
+        user = users.find_user_by_name(connection, name)
         if user and passwords.matches(user.password_hash, demo.password):
-            nobodys = passwords.hash(secrets.token_urlsafe(32))
-            repository.replace_password(connection, name, nobodys, disabled=True)
+            users.close_account(connection, user, passwords.hash(secrets.token_urlsafe(32)))
+            end_sessions_of(connection, user.id)
+
+
+def _read_admin_password(settings: Settings) -> str | None:
+    if settings.admin_password is None:
+        return None
+    password = settings.admin_password.get_secret_value()
+    weakness = find_weakness(password, FIRST_ADMIN)
+    if weakness:
+        stop_start(f"ADMIN_PASSWORD {weakness}.")
+    return password
 
 
 def main() -> None:

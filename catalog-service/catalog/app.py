@@ -1,5 +1,6 @@
 """catalog-service, wired."""
 
+from dataclasses import replace
 from functools import partial
 
 from catalog import use_cases
@@ -9,24 +10,24 @@ from catalog.routes import product_routes, reservation_routes
 from catalog.sources import SampleSource, Source, UpstreamSource
 from shared.access import SIGNED_IN, services
 from shared.app import ServiceFlask, build_app, mount
+from shared.auth_client import reach_auth
 from shared.database import connect
-from shared.jwks import JwksClient
 from shared.settings import read_settings
-from shared.tokens import KeySource
+from shared.tokens import Auth
 
+# Whoever is signed in, and integrators with that scope.
+PRODUCT_READERS = replace(SIGNED_IN, name="product readers", scope="products:read")
 LOOK_EVERY = 1.0  # Seconds between two looks at whether copying is due.
 LAPSE_EVERY = 5.0  # Seconds between two looks at what has been held for too long.
 
 
-def create_app(settings: Settings | None = None, keys: KeySource | None = None) -> ServiceFlask:
-    """Return the application, with the environment's settings and auth's keys unless they are handed in."""
+def create_app(settings: Settings | None = None, auth: Auth | None = None) -> ServiceFlask:
+    """Return the application, with the environment's settings and auth unless they are handed in."""
     settings = settings or read_settings(Settings)
     database = connect(settings)
     source = create_source(settings)
-    app = build_app(
-        settings, title="Shopfleet catalog", database=database, keys=keys or JwksClient(settings.auth_url)
-    )
-    mount(app, product_routes(database, source, settings.currency), access=SIGNED_IN)
+    app = build_app(settings, title="Shopfleet catalog", database=database, auth=auth or reach_auth(settings))
+    mount(app, product_routes(database, source, settings.currency), access=PRODUCT_READERS)
     mount(app, reservation_routes(database, source, settings.currency), access=services("orders-service"))
     copy = partial(use_cases.copy_source, database, source, settings.currency)
     app.background.repeat(copy, every=LOOK_EVERY, name="copy-source")

@@ -6,11 +6,11 @@ from orders.config import Settings
 from orders.routes import cart_routes, order_routes
 from shared.access import SIGNED_IN
 from shared.app import ServiceFlask, build_app, mount
+from shared.auth_client import reach_auth
 from shared.database import connect
-from shared.jwks import JwksClient
 from shared.service_calls import ServiceTokens
 from shared.settings import read_settings
-from shared.tokens import KeySource
+from shared.tokens import Auth
 
 CALL_TIMEOUT = (0.5, 2.0)  # Seconds to connect and to read; a step that takes longer is taken again later.
 FINISHERS = 2  # Threads that go on with orders after they were answered.
@@ -19,7 +19,7 @@ LOOK_EVERY = 0.5  # Seconds between two looks for orders whose turn it is.
 
 def create_app(
     settings: Settings | None = None,
-    keys: KeySource | None = None,
+    auth: Auth | None = None,
     catalog: CatalogClient | None = None,
     payments: PaymentsClient | None = None,
 ) -> ServiceFlask:
@@ -30,9 +30,7 @@ def create_app(
     catalog = catalog or CatalogClient(settings.catalog_url, tokens, timeout=CALL_TIMEOUT)
     payments = payments or PaymentsClient(settings.payments_url, tokens, timeout=CALL_TIMEOUT)
     checkout = Checkout(database, catalog, payments)
-    app = build_app(
-        settings, title="Shopfleet orders", database=database, keys=keys or JwksClient(settings.auth_url)
-    )
+    app = build_app(settings, title="Shopfleet orders", database=database, auth=auth or reach_auth(settings))
     mount(app, cart_routes(database, catalog), access=SIGNED_IN)
     mount(app, order_routes(database, checkout, app.background), access=SIGNED_IN)
     for number in range(FINISHERS):

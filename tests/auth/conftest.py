@@ -1,17 +1,31 @@
 """auth-service on a real database."""
 
-from collections.abc import Iterator
-from contextlib import closing
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 
+import jwt
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import text
+from werkzeug.serving import make_server
 
 from auth.app import create_app
 from auth.config import Settings
+from auth.passwords import Passwords
 from auth.seed import seed_users
 from shared.app import ServiceFlask
-from shared.database import connect
+from shared.database import Database, connect
 from shared.setup_secrets import hash_secret
+
+ADMIN = {"username": "admin", "password": "admin"}
+EVE = {"username": "eve", "password": "correct horse battery"}
+
+
+@pytest.fixture(scope="session")
+def passwords() -> Passwords:
+    """A hasher whose hashes cost next to nothing, and that is never too busy."""
+    return Passwords(memory_kib=8, passes=1, at_once=4, waiting=100, patience=60)
 
 
 @pytest.fixture
@@ -25,16 +39,92 @@ def settings(make_database) -> Settings:
 
 
 @pytest.fixture
-def app(settings: Settings) -> Iterator[ServiceFlask]:
-    """auth-service with the demo users."""
+def database(settings: Settings) -> Iterator[Database]:
+    """The database, beside the application."""
     with closing(connect(settings)) as database:
-        seed_users(database, settings)
-    app = create_app(settings)
-    yield app
-    app.close()
+        yield database
+
+
+@pytest.fixture
+def make_replica(
+    settings: Settings, database: Database, passwords: Passwords
+) -> Iterator[Callable[..., ServiceFlask]]:
+    """Make applications on one database with the demo users; settings may be changed for one of them."""
+    with ExitStack() as replicas:
+        seed_users(database, settings, passwords)
+
+        def make(**changes: object) -> ServiceFlask:
+            app = create_app(Settings(**{**settings.model_dump(), **changes}), passwords)
+            replicas.callback(app.close)
+            return app
+
+        yield make
+
+
+@pytest.fixture
+def app(make_replica: Callable[..., ServiceFlask]) -> ServiceFlask:
+    """auth-service with the demo users."""
+    return make_replica()
 
 
 @pytest.fixture
 def client(app: ServiceFlask) -> FlaskClient:
     """A client of it."""
     return app.test_client()
+
+
+def bearer(token: str) -> dict[str, str]:
+    """Return the header that carries a token."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+def claims_of(token: str) -> dict[str, object]:
+    """Return what a token says, whoever signed it."""
+    return jwt.decode(token, options={"verify_signature": False})
+
+
+@pytest.fixture
+def admin(app: ServiceFlask) -> dict[str, str]:
+    """The header of the demo admin, whose cookies no other client has."""
+    return bearer(app.test_client().post("/auth", json=ADMIN).json["access_token"])
+
+
+@pytest.fixture
+def make_client(client: FlaskClient, admin: dict[str, str]) -> Callable[..., tuple[str, str]]:
+    """Make integrators' clients with scopes; return id and secret."""
+
+    def make(*scopes: str) -> tuple[str, str]:
+        answer = client.post("/auth/clients", json={"name": "A shop", "scopes": list(scopes)}, headers=admin)
+        assert answer.status_code == 201, answer.text
+        return answer.json["id"], answer.json["client_secret"]
+
+    return make
+
+
+@pytest.fixture
+def run_sql(database: Database) -> Callable[..., list[tuple[object, ...]]]:
+    """Run a statement on the database, as a way to let time pass or to look behind the service."""
+
+    def run(statement: str, **values: object) -> list[tuple[object, ...]]:
+        with database.transaction() as connection:
+            result = connection.execute(text(statement), values)
+            return [tuple(row) for row in result] if result.returns_rows else []
+
+    return run
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., str]]:
+    """Serve applications over HTTP for the length of a test; return the address."""
+    with ExitStack() as servers:
+
+        def start(app: ServiceFlask, port: int = 0) -> str:
+            server = make_server("127.0.0.1", port, app, threaded=True)
+            thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+            thread.start()
+            servers.callback(server.server_close)
+            servers.callback(thread.join)
+            servers.callback(server.shutdown)
+            return f"http://127.0.0.1:{server.server_port}"
+
+        yield start

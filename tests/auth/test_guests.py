@@ -15,7 +15,7 @@ from shared.database import connect
 def test_a_guest_gets_what_a_log_in_gets(client):
     answer = client.post("/auth/guest")
     assert answer.status_code == 201
-    assert answer.json.keys() == {"message", "access_token", "token_type", "expires_in"}
+    assert answer.json.keys() == {"message", "access_token", "token_type", "expires_in", "refresh_token"}
     assert answer.json["message"] == "Authentication successful"
     assert answer.json["token_type"] == "Bearer"
     cookie = answer.headers["Set-Cookie"]

@@ -6,6 +6,7 @@ import jwt
 
 from auth.app import create_app
 from auth.config import Settings
+from auth.passwords import Passwords
 
 ADMIN = {"username": "admin", "password": "admin"}
 
@@ -23,6 +24,17 @@ def test_the_right_pair_gets_a_token_a_message_and_a_cookie(client):
     assert "Path=/" in cookie
     assert "Secure" not in cookie
     assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_a_log_in_replaces_a_hash_that_is_weaker_than_todays(settings, client, run_sql):
+    ((weak,),) = run_sql("SELECT password_hash FROM users")
+    with closing(create_app(settings, Passwords(memory_kib=64, passes=2))) as stronger:
+        for _ in range(2):
+            assert stronger.test_client().post("/auth", json=ADMIN).status_code == 200
+            ((stored,),) = run_sql("SELECT password_hash FROM users")
+            assert "m=64,t=2" in stored
+    assert "m=8,t=1" in weak
+    assert client.post("/auth", json=ADMIN).status_code == 200
 
 
 def test_the_user_name_may_be_written_in_any_case(client):

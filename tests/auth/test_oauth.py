@@ -1,59 +1,168 @@
-"""A service's own token, by OAuth 2.0 client credentials (RFC 6749, sections 4.4 and 5)."""
+"""A program's own token, by OAuth 2.0 client credentials (RFC 6749, sections 2.3, 4.4 and 5)."""
 
 import base64
+from urllib.parse import quote_plus
 
-import jwt
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.auth.conftest import bearer, claims_of
 
 GRANT = {"grant_type": "client_credentials"}
+FORM = "application/x-www-form-urlencoded"
+OURS = ("orders-service", "orders secret")
 
 
 def basic(name: str, secret: str) -> dict[str, str]:
-    return {"Authorization": "Basic " + base64.b64encode(f"{name}:{secret}".encode()).decode()}
+    """Return the header of a client, encoded as the RFC asks for."""
+    pair = f"{quote_plus(name)}:{quote_plus(secret)}"
+    return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
+
+
+def get_token(client, name, secret, **form):
+    answer = client.post("/auth/token", data={**GRANT, **form}, headers=basic(name, secret))
+    assert answer.status_code == 200, answer.text
+    return answer.json["access_token"]
 
 
 def test_a_service_gets_a_token_for_its_credentials_in_the_header(client):
-    answer = client.post("/auth/token", data=GRANT, headers=basic("orders-service", "orders secret"))
+    answer = client.post("/auth/token", data=GRANT, headers=basic(*OURS))
     assert answer.status_code == 200
     assert answer.json.keys() == {"access_token", "token_type", "expires_in"}
-    assert answer.headers["Cache-Control"] == "no-store"
-    claims = jwt.decode(answer.json["access_token"], options={"verify_signature": False})
+    claims = claims_of(answer.json["access_token"])
     assert claims["role"] == "service"
     assert claims["sub"] == claims["client_id"] == "orders-service"
+    assert claims["scope"] == ""
 
 
 def test_the_credentials_may_stand_in_the_form(client):
-    form = {**GRANT, "client_id": "orders-service", "client_secret": "orders secret"}
+    form = {**GRANT, "client_id": OURS[0], "client_secret": OURS[1]}
     assert client.post("/auth/token", data=form).status_code == 200
+
+
+def test_the_credentials_in_the_header_are_form_encoded(client):
+    # `%20` and `+` are the same space, and both mean what stands in the settings.
+    for written in ("orders%20secret", "orders+secret"):
+        pair = base64.b64encode(f"orders-service:{written}".encode()).decode()
+        answer = client.post("/auth/token", data=GRANT, headers={"Authorization": f"Basic {pair}"})
+        assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("form", [GRANT, {"grant_type": "password"}, {}])
+@pytest.mark.parametrize("headers", [basic(*OURS), basic(OURS[0], "wrong")])
+def test_no_answer_of_the_token_endpoint_is_kept_by_a_cache(client, form, headers):
+    answer = client.post("/auth/token", data=form, headers=headers)
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Pragma"] == "no-cache"
 
 
 @pytest.mark.parametrize(
     ("name", "secret"),
-    [("orders-service", "wrong"), ("nobody", "orders secret"), ("orders-service", ""), ("", "")],
+    [
+        ("orders-service", "wrong"),
+        ("nobody", "orders secret"),
+        ("orders-service", ""),
+        ("", ""),
+        ("shop", ""),
+        ("app-0196f5a0-0000-7000-8000-000000000000", "orders secret"),
+        ("app-\0", "x"),
+        ("häßlich", "ü€"),
+    ],
 )
 def test_wrong_credentials_are_an_invalid_client(client, name, secret):
-    answer = client.post("/auth/token", data=GRANT, headers=basic(name, secret))
+    for answer in (
+        client.post("/auth/token", data=GRANT, headers=basic(name, secret)),
+        client.post("/auth/token", data={**GRANT, "client_id": name, "client_secret": secret}),
+    ):
+        assert answer.status_code == 401
+        assert answer.json["error"] == "invalid_client"
+        assert answer.headers["WWW-Authenticate"].startswith("Basic ")
+
+
+@pytest.mark.parametrize("header", ["Basic", "Basic !", "Basic /w==", "Bearer abc", "Digest a=b", "x"])
+def test_a_header_that_shows_no_client_is_an_invalid_client_whatever_the_form_says(client, header):
+    form = {**GRANT, "client_id": OURS[0], "client_secret": OURS[1]}
+    answer = client.post("/auth/token", data=form, headers={"Authorization": header})
     assert answer.status_code == 401
     assert answer.json["error"] == "invalid_client"
-    assert answer.headers["WWW-Authenticate"].startswith("Basic ")
 
 
 @pytest.mark.parametrize(
-    ("form", "error"), [({}, "invalid_request"), ({"grant_type": "password"}, "unsupported_grant_type")]
+    ("form", "error"),
+    [
+        ({}, "invalid_request"),
+        ({"grant_type": ""}, "invalid_request"),
+        ({"grant_type": "password"}, "unsupported_grant_type"),
+        ({"grant_type": "refresh_token"}, "unsupported_grant_type"),
+        ({**GRANT, "scope": "logs:write"}, "invalid_scope"),
+        ({**GRANT, "client_secret": "orders secret"}, "invalid_request"),
+        ({**GRANT, "client_id": "catalog-service"}, "invalid_request"),
+    ],
 )
-def test_only_client_credentials_are_granted(client, form, error):
-    answer = client.post("/auth/token", data=form, headers=basic("orders-service", "orders secret"))
+def test_what_is_not_granted_has_its_error(client, form, error):
+    answer = client.post("/auth/token", data=form, headers=basic(*OURS))
     assert answer.status_code == 400
     assert answer.json["error"] == error
 
 
-def test_a_json_body_is_an_invalid_request(client):
-    answer = client.post("/auth/token", json=GRANT, headers=basic("orders-service", "orders secret"))
+def test_the_id_may_be_repeated_in_the_form_beside_the_header(client):
+    form = {**GRANT, "client_id": "orders-service", "client_secret": "", "scope": ""}
+    assert client.post("/auth/token", data=form, headers=basic(*OURS)).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["grant_type", "scope", "client_id", "anything"])
+def test_a_repeated_parameter_is_an_invalid_request(client, name):
+    body = f"grant_type=client_credentials&{name}=a&{name}=b"
+    answer = client.post("/auth/token", data=body, content_type=FORM, headers=basic(*OURS))
+    assert answer.status_code == 400
+    assert answer.json["error"] == "invalid_request"
+
+
+def test_an_unknown_parameter_and_those_in_the_address_count_for_nothing(client):
+    assert client.post("/auth/token?grant_type=client_credentials", headers=basic(*OURS)).status_code == 400
+    answer = client.post("/auth/token?scope=x", data={**GRANT, "color": "red"}, headers=basic(*OURS))
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("body", [{"json": GRANT}, {"data": GRANT, "content_type": "multipart/form-data"}])
+def test_another_kind_of_body_is_an_invalid_request(client, body):
+    answer = client.post("/auth/token", headers=basic(*OURS), **body)
     assert answer.status_code == 400
     assert answer.json["error"] == "invalid_request"
 
 
 def test_a_services_token_does_not_open_a_persons_account(client):
-    token = client.post("/auth/token", data=GRANT, headers=basic("orders-service", "orders secret")).json
-    answer = client.get("/auth/me", headers={"Authorization": f"Bearer {token['access_token']}"})
+    answer = client.get("/auth/me", headers=bearer(get_token(client, *OURS)))
     assert answer.status_code == 403
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
+)
+@given(
+    path=st.sampled_from(["/auth/token", "/auth/introspect", "/auth/revoke"]),
+    body=st.dictionaries(
+        st.sampled_from(
+            ["grant_type", "scope", "client_id", "client_secret", "token", "token_type_hint", "?"]
+        ),
+        st.one_of(
+            st.sampled_from(["shop", "orders-service", "orders secret", "client_credentials", "sfr_"]),
+            st.text(),
+        ),
+    ),
+    header=st.one_of(
+        st.none(),
+        st.just(basic(*OURS)["Authorization"]),
+        st.binary().map(lambda some: "Basic " + base64.b64encode(some).decode()),
+        st.text(st.characters(min_codepoint=32, max_codepoint=126)),
+    ),
+)
+def test_whatever_is_sent_is_answered_in_the_words_of_the_rfc(client, path, body, header):
+    headers = {} if header is None else {"Authorization": header}
+    answer = client.post(path, data=body, headers=headers)
+    assert answer.status_code in {200, 400, 401}
+    if answer.status_code != 200:
+        assert answer.json.keys() == {"error", "error_description"}
+        for sent in body.values():
+            assert len(sent) < 20 or sent not in answer.text

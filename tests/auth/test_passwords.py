@@ -1,5 +1,7 @@
 """Password hashing, bounded."""
 
+import os
+import resource
 import threading
 import time
 
@@ -7,6 +9,7 @@ import pytest
 
 from auth.errors import HashingBusy
 from auth.passwords import Passwords
+from tests.waiting import wait_for
 
 
 def test_the_hash_is_argon2id_at_the_recommended_floor():
@@ -37,19 +40,66 @@ def test_a_hash_that_is_none_matches_nothing():
 
 
 def test_more_log_ins_than_may_hash_at_once_are_told_to_come_back():
-    passwords = Passwords(at_once=1, patience=0)
-    inside, leave = threading.Event(), threading.Event()
+    slow = Passwords(passes=60, at_once=1, waiting=1, patience=60)
+    began, outcomes = threading.Barrier(5), []
 
-    def occupy():
-        with passwords._turn():
-            inside.set()
-            leave.wait()
+    def hash_one():
+        began.wait()
+        try:
+            outcomes.append(slow.hash("x")[:10])
+        except HashingBusy as busy:
+            outcomes.append(busy.headers["Retry-After"])
 
-    thread = threading.Thread(target=occupy)
-    thread.start()
-    inside.wait()
+    run_at_once(hash_one, 5)
+    assert sorted(outcomes) == ["$argon2id$"] * 2 + ["1"] * 3
+    assert slow.matches(slow.hash("x"), "x")
+
+
+def test_whoever_waits_too_long_is_told_to_come_back_and_leaves_no_work_behind():
+    slow = Passwords(passes=60, at_once=1, waiting=1, patience=0.01)
+    slow.require_room()
     with pytest.raises(HashingBusy):
-        passwords.hash("x")
-    leave.set()
-    thread.join()
-    assert passwords.hash("x")
+        slow.hash("x")
+    with pytest.raises(HashingBusy):
+        slow.hash("x")
+    # Both places are free again once what was begun is done; what was only waiting is never begun.
+    wait_for(lambda: slow._places._value == 2)
+
+
+def test_a_flood_holds_no_more_memory_than_the_hashes_that_are_worked_on():
+    passwords = Passwords(at_once=1, waiting=30, patience=60)
+    passwords.hash("x")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    run_at_once(lambda: passwords.hash("x"), 30)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2 * 19 * 1024
+
+
+@pytest.mark.skipif(not hasattr(os, "setpriority"), reason="this system has no priorities")
+def test_hashing_lets_everybody_else_go_first():
+    nice = Passwords(memory_kib=8, passes=1)._run(
+        lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    )
+    assert nice == 19
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) < 19
+
+
+def test_a_hash_of_weaker_parameters_is_replaced_and_one_of_todays_is_not():
+    weak, today = Passwords(memory_kib=8, passes=1), Passwords(memory_kib=16, passes=1)
+    old = weak.hash("right")
+    checked = today.check(old, "right")
+    assert checked.is_right
+    assert today.check(checked.fresh_hash, "right") == (True, None)
+    assert today.check(old, "wrong") == (False, None)
+
+
+def test_it_does_not_matter_which_keyboard_wrote_the_password():
+    passwords = Passwords(memory_kib=8, passes=1)
+    assert passwords.matches(passwords.hash("Scho\u0308nbrunn \ufb01x"), "Sch\u00f6nbrunn fix")
+
+
+def run_at_once(work, number):
+    threads = [threading.Thread(target=work) for _ in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

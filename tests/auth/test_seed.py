@@ -4,9 +4,9 @@ from contextlib import closing
 
 import pytest
 
-from auth import repository
 from auth.config import Settings
 from auth.passwords import Passwords
+from auth.repository import users
 from auth.seed import seed_users
 from shared.database import connect
 
@@ -23,7 +23,7 @@ def with_changes(settings: Settings, **changes: object) -> Settings:
 
 def find(database, name):
     with database.transaction() as connection:
-        return repository.find_user_by_name(connection, name)
+        return users.find_user_by_name(connection, name)
 
 
 def test_in_development_the_tutorials_admin_is_there_and_stays_as_it_is(database, settings):

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from bench.__main__ import main, read_seconds
+from bench.__main__ import PARTS, main, read_names, read_seconds
 from bench.machine import calibrate, describe_machine
 from bench.memory import measure_memory
 from bench.plan import Plan
-from bench.report import render, write_json
+from bench.report import render_loads, write_json
 from bench.scenarios import SCENARIOS, list_products, look_at_products, place_orders
 from bench.shop import CannotMeasure
 from bench.statistics import quantile
@@ -181,6 +181,13 @@ def test_seconds_are_8_unless_told_otherwise() -> None:
     assert read_seconds({"SECONDS": "0.5"}) == 0.5
 
 
+def test_everything_is_measured_unless_some_of_it_is_named() -> None:
+    assert read_names([]) == list(PARTS)
+    assert read_names(["identity"]) == ["identity"]
+    with pytest.raises(CannotMeasure, match="no part 'speed'; there are loads"):
+        read_names(["speed"])
+
+
 RESULTS = {
     "time": "2026-01-02T03:04:05+00:00",
     "seconds": 8.0,
@@ -196,26 +203,30 @@ RESULTS = {
         "packages": {"flask": "3.1.3"},
     },
     "calibration": {"python_loops": 1.0, "sha256_mib": 2.0, "argon2": 3.0, "disk_syncs": 4.0},
-    "loads": [
-        {
-            "scenario": "POST /orders",
-            "clients": 8,
-            "rate": 12.3,
-            "p50": 4.44,
-            "p99": 55.0,
-            "refused": 6,
-            "errors": 3,
-            "statuses": {"0": 1, "201": 99, "409": 6, "500": 2},
-            "bad_statuses": [0, 500],
-            "seconds": 8.0,
-            "ended_early": False,
-            "load_cpu": 0.25,
-            "settled": 0.5,
+    "parts": {
+        "loads": {
+            "loads": [
+                {
+                    "scenario": "POST /orders",
+                    "clients": 8,
+                    "rate": 12.3,
+                    "p50": 4.44,
+                    "p99": 55.0,
+                    "refused": 6,
+                    "errors": 3,
+                    "statuses": {"0": 1, "201": 99, "409": 6, "500": 2},
+                    "bad_statuses": [0, 500],
+                    "seconds": 8.0,
+                    "ended_early": False,
+                    "load_cpu": 0.25,
+                    "settled": 0.5,
+                }
+            ],
+            "memory": {
+                "at_rest": {"gateway": (3, 7.5), "postgres": (9, 50.0)},
+                "after_load": {"gateway": (3, 8.0), "postgres": (12, 60.25)},
+            },
         }
-    ],
-    "memory": {
-        "at_rest": {"gateway": (3, 7.5), "postgres": (9, 50.0)},
-        "after_load": {"gateway": (3, 8.0), "postgres": (12, 60.25)},
     },
 }
 
@@ -223,7 +234,7 @@ RESULTS = {
 def test_the_tables_show_what_was_measured() -> None:
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
-        for line in render(RESULTS).splitlines()
+        for line in render_loads(RESULTS["parts"]["loads"])
         if line.startswith("| ")
     ]
     assert rows == [
@@ -239,7 +250,7 @@ def test_the_tables_show_what_was_measured() -> None:
 def test_the_results_are_kept_under_their_time(tmp_path: Path) -> None:
     file = write_json(RESULTS, tmp_path / "results", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
     assert file.name == "20260102T030405Z.json"
-    assert json.loads(file.read_text())["loads"] == RESULTS["loads"]
+    assert json.loads(file.read_text())["parts"]["loads"]["loads"] == RESULTS["parts"]["loads"]["loads"]
 
 
 @pytest.mark.slow
@@ -249,7 +260,9 @@ def test_the_whole_bench_runs_and_leaves_nothing_behind(tmp_path: Path, monkeypa
     assert main() == 0
     assert "| postgres " in capsys.readouterr().out
     [file] = (tmp_path / "results").iterdir()
-    loads = json.loads(file.read_text())["loads"]
+    parts = json.loads(file.read_text())["parts"]
+    assert list(parts) == list(PARTS)
+    loads = parts["loads"]["loads"]
     assert [(load["scenario"], load["clients"]) for load in loads] == [
         (scenario.name, clients) for scenario in SCENARIOS for clients in (1, 8, 32)
     ]

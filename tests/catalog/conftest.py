@@ -53,7 +53,12 @@ def database_url(make_database) -> str:
 @pytest.fixture
 def settings(database_url: str) -> Settings:
     """Settings of a catalogue that reaches its database and nothing else."""
-    return Settings(service="catalog-service", database_url=database_url, auth_url="http://127.0.0.1:9")
+    return Settings(
+        service="catalog-service",
+        database_url=database_url,
+        auth_url="http://127.0.0.1:9",
+        client_secret="secret",
+    )
 
 
 @pytest.fixture

@@ -35,11 +35,12 @@ class Upstream:
     """A service that answers what it was asked, as JSON, and remembers it.
 
     A path that ends in `/silence` is answered only after `release` was set, and one that ends in
-    `/refusal` with the service's own 404.
+    `/refusal` with the service's own 404. One that `drops` reads a request and closes the connection.
     """
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, *, drops: bool = False) -> None:
         self.service = service
+        self.drops = drops
         self.seen: list[Seen] = []
         self.release = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -72,6 +73,9 @@ class Upstream:
                 headers = {name.lower(): ",".join(self.headers.get_all(name, [])) for name in self.headers}
                 seen = Seen(upstream.service, self.command, self.path, headers, body)
                 upstream.seen.append(seen)
+                if upstream.drops:
+                    self.close_connection = True
+                    return
                 if self.path.endswith("/silence"):
                     upstream.release.wait(PATIENCE)
                 refuse = self.path.endswith("/refusal")

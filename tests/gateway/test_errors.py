@@ -165,3 +165,28 @@ def test_replicas_take_turns(nginx: str, tmp_path: Path) -> None:
     finally:
         for replica in replicas:
             replica.stop()
+
+
+@pytest.mark.parametrize(
+    ("path", "times"),
+    [
+        *[(path, 2) for path in ("/auth", "/auth/guest", "/auth/refresh", "/orders", "/v1/logs")],
+        *[
+            (f"/auth/{rest}", 1)
+            for rest in ("register", "logout", "password", "token", "revoke", "clients", "guest/more")
+        ],
+        *[(path, 1) for path in ("/orders/7/refund", "/payments/7/confirm")],
+    ],
+)
+def test_a_post_whose_connection_breaks_is_sent_again_only_where_that_is_harmless(
+    nginx: str, tmp_path: Path, path: str, times: int
+) -> None:
+    replicas = Upstream("one", drops=True), Upstream("two", drops=True)
+    servers = dict.fromkeys(SERVICES, " ".join(replica.address for replica in replicas))
+    try:
+        with run_gateway(nginx, tmp_path / "gateway", servers) as gateway:
+            _assert_is_problem(gateway.call(path, "POST", body="{}"), 502)
+    finally:
+        for replica in replicas:
+            replica.stop()
+    assert len(replicas[0].seen) + len(replicas[1].seen) == times

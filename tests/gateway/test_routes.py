@@ -8,9 +8,28 @@ from tests.gateway.harness import SERVICES, Answer, Gateway
 
 ROUTES = [
     ("/auth", "auth", "/auth"),
-    ("/auth/logout", "auth", "/auth/logout"),
+    *[
+        (f"/auth/{rest}", "auth", f"/auth/{rest}")
+        for rest in (
+            "guest",
+            "register",
+            "refresh",
+            "logout",
+            "me",
+            "password",
+            "token",
+            "introspect",
+            "revoke",
+        )
+    ],
+    ("/auth/clients/app-7/secret", "auth", "/auth/clients/app-7/secret"),
     ("/auth/users/7?role=admin", "auth", "/auth/users/7?role=admin"),
     ("/.well-known/jwks.json", "auth", "/.well-known/jwks.json"),
+    (
+        "/.well-known/oauth-authorization-server",
+        "auth",
+        "/.well-known/oauth-authorization-server",
+    ),
     ("/products", "catalog", "/products"),
     ("/products?limit=30&q=a%20b", "catalog", "/products?limit=30&q=a%20b"),
     ("/products/7", "catalog", "/products/7"),
@@ -36,6 +55,7 @@ NOWHERE = [
         "/internal",
         "/internal/",
         "/internal/reservations/1",
+        "/internal/signed-off",
         "/openapi.json",
         "/verdict",
     ],
@@ -45,6 +65,7 @@ NOWHERE = [
         "/.well-known",
         "/.well-known/",
         "/.well-known/openid-configuration",
+        "/.well-known/oauth-authorization-server/",
         "/healthz/",
     ],
     *["/healthz/auth", "/healthz/gateway-service", "/docs", "/docs/auth", "/docs/auth.json/", "/auth.json"],
@@ -67,6 +88,7 @@ HOSTILE = [
     "/products/..%5cinternal%5cx",
     "/products/%252e%252e/internal/x",
     "/auth/../internal/x",
+    "/auth/guest/../../internal/signed-off",
     "/auth/../../internal/x",
     "/auth/%2e%2e/%2e%2e/metrics",
     "/docs/../internal/x",

@@ -26,7 +26,10 @@ def auth() -> FakeAuth:
 def started(make_database, auth: FakeAuth) -> Iterator[ServiceFlask]:
     """One logs-service for all of them: a database for each would be most of their time."""
     settings = Settings(
-        service="logs-service", database_url=make_database("logs-service"), auth_url="http://127.0.0.1:9"
+        service="logs-service",
+        database_url=make_database("logs-service"),
+        auth_url="http://127.0.0.1:9",
+        client_secret="secret",
     )
     app = create_app(settings, auth)
     yield app

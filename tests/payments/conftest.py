@@ -122,7 +122,12 @@ def books(database_url: str) -> Books:
 @pytest.fixture
 def settings(database_url: str) -> Settings:
     """Settings for a test."""
-    return Settings(service="payments-service", database_url=database_url, auth_url="http://127.0.0.1:9")
+    return Settings(
+        service="payments-service",
+        database_url=database_url,
+        auth_url="http://127.0.0.1:9",
+        client_secret="secret",
+    )
 
 
 @pytest.fixture

@@ -8,13 +8,15 @@ from apiflask import APIBlueprint
 from pydantic import BaseModel
 
 from shared import app as shared_app
-from shared.access import ADMIN, PUBLIC, SIGNED_IN, services
+from shared.access import ADMIN, PUBLIC, SIGNED_IN, Access, services
 from shared.app import ServiceFlask, build_app, mount
 from shared.context import current, require_caller
 from shared.database import connect
 from shared.errors import Problem
 from shared.settings import ServiceSettings
 from shared.testing import FakeAuth
+
+SOME = Access("some", roles=frozenset({"admin", "service"}), scope="things:read")
 
 
 class Thing(BaseModel):
@@ -36,7 +38,7 @@ def list_routes(name: str, *, path: str) -> APIBlueprint:
     """Return routes that show what the service knows of the work at hand."""
     routes = APIBlueprint(name, __name__)
 
-    @routes.get(path)
+    @routes.route(path, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
     def show() -> dict[str, Any]:
         work = current()
         return {
@@ -79,10 +81,11 @@ def app(make_database, auth: FakeAuth) -> Iterator[ServiceFlask]:
     settings = ServiceSettings(
         service="orders-service", instance="orders-1", database_url=make_database("orders-service")
     )
-    app = build_app(settings, title="Test", database=connect(settings), keys=auth)
+    app = build_app(settings, title="Test", database=connect(settings), auth=auth)
     mount(app, list_routes("open", path="/open"), access=PUBLIC)
     mount(app, list_routes("mine", path="/mine"), access=SIGNED_IN)
     mount(app, list_routes("all", path="/all"), access=ADMIN)
+    mount(app, list_routes("some", path="/some"), access=SOME)
     mount(
         app, list_routes("inside", path="/internal/x"), access=services("orders-service", "catalog-service")
     )

@@ -1,6 +1,10 @@
 """Who may call what."""
 
 import pytest
+from flask import Request
+from werkzeug.test import EnvironBuilder
+
+from shared.access import refuse_cross_site
 
 
 @pytest.mark.parametrize(
@@ -49,3 +53,117 @@ def test_a_token_does_not_stick_to_the_thread_that_served_it(client, auth):
 def test_every_route_was_mounted_with_a_rule(app):
     blueprints = {rule.endpoint.rpartition(".")[0] for rule in app.url_map.iter_rules()}
     assert blueprints - {"openapi"} == set(app.access)
+
+
+@pytest.mark.parametrize(
+    ("scope", "mine", "some"),
+    [("", 403, 403), ("things:write", 403, 403), ("logs:write things:read", 403, 200)],
+)
+def test_an_integrator_comes_in_by_its_scopes_alone_whatever_role_its_token_has(
+    client, auth, scope, mine, some
+):
+    headers = auth.bearer(sub="app-1", client_id="app-1", role="service", scope=scope)
+    assert client.get("/mine", headers=headers).status_code == mine
+    assert client.get("/some", headers=headers).status_code == some
+    own = auth.bearer(sub="logs-service", client_id="logs-service", role="service")
+    assert client.get("/some", headers=own).status_code == 200
+
+
+def test_an_integrator_is_no_service_of_ours(client, auth):
+    assert client.get("/internal/x", headers=auth.service_bearer("app-orders-service")).status_code == 403
+
+
+def test_a_session_that_ended_opens_no_door(client, auth):
+    token = auth.token()
+    assert client.get("/mine", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+    auth.sign_off(token)
+    answer = client.get("/mine", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 401
+    assert answer.json["code"] == "token_invalid"
+    forwarded = {**auth.service_bearer("orders-service"), "Authorization": f"Bearer {token}"}
+    assert client.get("/internal/x", headers=forwarded).status_code == 401
+
+
+HOME = {"Host": "shop.example:8080"}
+SAME_SITE = {
+    "neither header (curl, Postman)": {},
+    "the shop's own page": {"Sec-Fetch-Site": "same-origin", "Origin": "http://shop.example:8080"},
+    "typed by a person": {"Sec-Fetch-Site": "none"},
+    "Sec-Fetch-Site says more than Origin": {
+        "Sec-Fetch-Site": "same-origin",
+        "Origin": "http://other.example",
+    },
+    "an older browser on the host it called": {"Origin": "http://shop.example:8080"},
+    "TLS ended before us": {"Origin": "https://SHOP.example:8080"},
+    "the public address": {"Origin": "http://localhost:8080"},
+}
+CROSS_SITE = {
+    "another site": {"Sec-Fetch-Site": "cross-site", "Origin": "http://other.example"},
+    "a neighbour": {"Sec-Fetch-Site": "same-site"},
+    "nothing known": {"Sec-Fetch-Site": "sideways"},
+    "an empty word": {"Sec-Fetch-Site": ""},
+    "Sec-Fetch-Site is not outvoted": {"Sec-Fetch-Site": "cross-site", "Origin": "http://shop.example:8080"},
+    "another origin": {"Origin": "http://other.example"},
+    "another port": {"Origin": "http://shop.example:8081"},
+    "no port": {"Origin": "http://shop.example"},
+    "a name that begins alike": {"Origin": "http://shop.example.other.example:8080"},
+    "a user name in front": {"Origin": "http://shop.example:8080@other.example"},
+    "a page without an origin": {"Origin": "null"},
+    "nonsense": {"Origin": "http://["},
+    "a port that is none": {"Origin": "http://shop.example:port"},
+    "empty": {"Origin": ""},
+}
+
+
+def call_with_cookie(client, auth, method, headers, path="/mine"):
+    client.set_cookie("token", auth.token(), domain="shop.example")
+    return client.open(path, method=method, headers={**HOME, **headers}, base_url="http://shop.example:8080")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("headers", CROSS_SITE.values(), ids=CROSS_SITE.keys())
+def test_a_page_of_another_site_changes_nothing_with_the_cookie(client, auth, method, headers):
+    answer = call_with_cookie(client, auth, method, headers)
+    assert answer.status_code == 403
+    assert answer.json["code"] == "cross_site"
+
+
+@pytest.mark.parametrize("headers", SAME_SITE.values(), ids=SAME_SITE.keys())
+def test_with_the_cookie_whatever_is_the_shop_s_own_passes(client, auth, headers):
+    assert call_with_cookie(client, auth, "POST", headers).status_code == 200
+
+
+@pytest.mark.parametrize("headers", CROSS_SITE.values(), ids=CROSS_SITE.keys())
+def test_reading_with_the_cookie_is_nobody_s_attack(client, auth, headers):
+    assert call_with_cookie(client, auth, "GET", headers).status_code == 200
+    assert call_with_cookie(client, auth, "OPTIONS", headers).status_code == 200
+
+
+@pytest.mark.parametrize("headers", CROSS_SITE.values(), ids=CROSS_SITE.keys())
+def test_a_bearer_token_is_sent_on_purpose_cookie_or_not(client, auth, headers):
+    assert client.post("/mine", headers={**auth.bearer(), **headers}).status_code == 200
+    assert call_with_cookie(client, auth, "POST", {**auth.bearer(), **headers}).status_code == 200
+
+
+@pytest.mark.parametrize("headers", CROSS_SITE.values(), ids=CROSS_SITE.keys())
+def test_what_needs_no_cookie_does_not_ask_where_from(client, auth, headers):
+    assert client.post("/open", headers=headers).status_code == 200
+    assert client.post("/mine", headers=headers).status_code == 401
+    assert (
+        client.post("/internal/x", headers={**auth.service_bearer("orders-service"), **headers}).status_code
+        == 200
+    )
+
+
+@pytest.mark.parametrize(
+    ("public_url", "origin", "host"),
+    [
+        ("https://shop.example", "https://shop.example", "inside"),
+        ("https://shop.example:443/", "https://shop.example", "inside"),
+        ("https://elsewhere.example", "https://shop.example", "shop.example"),
+        ("https://elsewhere.example", "http://[::1]:8080", "[::1]:8080"),
+    ],
+)
+def test_a_usual_port_may_be_written_or_not(public_url, origin, host):
+    builder = EnvironBuilder(method="POST", headers={"Origin": origin, "Host": host})
+    refuse_cross_site(Request(builder.get_environ()), public_url)

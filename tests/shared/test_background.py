@@ -3,6 +3,7 @@
 import threading
 
 from shared.background import Background
+from tests.waiting import wait_for
 
 
 def test_a_task_that_fails_is_tried_again():
@@ -31,3 +32,18 @@ def test_stopping_waits_for_the_round_that_runs_and_begins_no_other():
     began.wait(5)
     background.stop()
     assert ended == [1]
+
+
+def test_a_nudge_begins_the_next_round_at_once_where_that_is_wanted():
+    background, nudged, steady = Background(), [], []
+    background.repeat(lambda: nudged.append(1), every=60, name="nudged")
+    background.repeat(lambda: steady.append(1), every=60, name="steady", nudged=False)
+    wait_for(lambda: nudged and steady)
+
+    def nudge():
+        background.nudge()
+        return len(nudged) >= 3
+
+    wait_for(nudge)
+    background.stop()
+    assert len(steady) == 1

@@ -82,6 +82,53 @@ def test_without_a_service_token_there_is_no_call(service):
     assert [path for _method, path, _headers, _body in service.requests] == ["/auth/token"]
 
 
+class TokenServer:
+    """A service whose tokens are numbered, and which refuses those that have ended."""
+
+    def __init__(self, server) -> None:
+        self.server = server
+        self.made, self.ended, self.presented = 0, set(), []
+        server.answer = self._answer
+
+    def _answer(self, handler, _body) -> None:
+        if handler.path == "/auth/token":
+            self.made += 1
+            token = json.dumps({"access_token": str(self.made), "expires_in": 900}).encode()
+            return send_json(handler, token)
+        self.presented.append(handler.headers["X-Service-Authorization"])
+        return send_json(handler, b"{}", status=401 if self.presented[-1] in self.ended else 200)
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "POST"])
+def test_a_token_that_ended_before_its_time_is_renewed_and_the_call_made_again(fake_server, method):
+    server = TokenServer(fake_server)
+    client = ServiceClient(fake_server.url, ServiceTokens(fake_server.url, "orders-service", "a secret"))
+    assert client.request("GET", "/x").status_code == 200
+    server.ended = {"Bearer 1"}
+    assert client.request(method, "/x", json={"a": 1}).status_code == 200
+    assert server.presented == ["Bearer 1", "Bearer 1", "Bearer 2"]
+
+
+def test_a_refusal_that_a_new_token_does_not_cure_is_the_answer(fake_server):
+    server = TokenServer(fake_server)
+    client = ServiceClient(fake_server.url, ServiceTokens(fake_server.url, "orders-service", "a secret"))
+    client.request("GET", "/x")
+    server.ended = {"Bearer 1", "Bearer 2"}
+    assert client.request("GET", "/x").status_code == 401
+    assert server.presented == ["Bearer 1", "Bearer 1", "Bearer 2"]
+
+
+def test_only_the_token_that_was_refused_is_forgotten(fake_server):
+    server = TokenServer(fake_server)
+    tokens = ServiceTokens(fake_server.url, "orders-service", "a secret")
+    refused = tokens.current()
+    tokens.forget(refused)
+    tokens.current()
+    tokens.forget(refused)
+    assert tokens.current() == "2"
+    assert server.made == 2
+
+
 def test_a_redirect_is_not_followed(service):
     def redirect(handler, _body):
         handler.send_response(302)

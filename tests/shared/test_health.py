@@ -47,6 +47,27 @@ def test_from_then_on_the_process_is_healthy_and_only_readyz_says_what_is_away(c
     assert answer.json["problems"] == {"keys": "Tokens cannot be checked just now; try again in a moment."}
 
 
+def test_without_a_signed_off_list_the_service_is_not_ready_and_refuses_nobody_for_good(client, auth):
+    headers = auth.bearer()
+    auth.sign_offs.is_away = True
+    assert client.get("/healthz").json["code"] == "starting"
+    assert set(client.get("/readyz").json["problems"]) == {"sign_offs"}
+    answer = client.get("/mine", headers=headers)
+    assert answer.status_code == 503
+    assert answer.json["code"] == "sign_offs_unavailable"
+    assert answer.headers["Retry-After"] == "1"
+
+
+def test_readyz_is_ready_with_an_old_list_and_says_how_old(client, auth):
+    assert client.get("/readyz").json["remarks"] == {}
+    auth.sign_offs.remark = "Its list is 40 s old."
+    answer = client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json["remarks"] == {"sign_offs": "Its list is 40 s old."}
+    auth.is_away = True
+    assert client.get("/readyz").json["remarks"] == {"sign_offs": "Its list is 40 s old."}
+
+
 def test_while_keys_are_away_a_token_is_not_called_invalid(client, auth):
     headers = auth.bearer()
     auth.is_away = True

@@ -63,6 +63,21 @@ def test_a_rotated_key_is_found_after_the_cool_down(served, auth, clock):
     assert client.find_key(auth.kid) is not None
 
 
+def test_while_auth_is_away_nobody_can_tell_whether_it_has_a_key_of_another_id_by_now(served, auth, clock):
+    client = JwksClient(served.url)
+    answer = served.answer
+    assert client.find_key("unknown") is None
+    served.answer = lambda handler, _body: send_json(handler, b"{}", status=500)
+    clock.now += jwks.COOL_DOWN + 0.1
+    for _ in range(2):
+        with pytest.raises(KeysUnavailable):
+            client.find_key("unknown")
+    assert client.find_key(auth.kid) is not None
+    served.answer = answer
+    clock.now += jwks.COOL_DOWN + 0.1
+    assert client.find_key("unknown") is None
+
+
 def test_an_old_copy_is_renewed(served, auth, clock):
     client = JwksClient(served.url)
     client.find_key(auth.kid)
@@ -85,6 +100,49 @@ def test_the_last_good_copy_is_used_for_a_quarter_of_an_hour_whatever_auth_answe
     clock.now += 2
     with pytest.raises(KeysUnavailable):
         client.find_key(auth.kid)
+
+
+def test_while_auth_is_away_unknown_keys_keep_one_thread_waiting_and_no_more(served, auth, clock):
+    client = JwksClient(served.url)
+    client.find_key(auth.kid)
+    asked, release = threading.Event(), threading.Event()
+
+    def fail(handler, _body):
+        send_json(handler, b"{}", status=500)
+
+    def hang(handler, body):
+        asked.set()
+        release.wait(10)
+        fail(handler, body)
+
+    served.answer = fail
+    clock.now += jwks.REFRESH_AFTER + 1
+    client.find_key(auth.kid)
+    served.answer = hang
+    clock.now += jwks.COOL_DOWN + 1
+    waiting = threading.Thread(target=lambda: client.find_key(auth.kid))
+    waiting.start()
+    assert asked.wait(10)
+    # The call returns while the other's question is open.
+    with pytest.raises(KeysUnavailable):
+        client.find_key("unknown")
+    assert waiting.is_alive()
+    release.set()
+    waiting.join()
+
+
+def test_the_copy_s_age_is_told_while_auth_is_away(served, auth, clock):
+    client = JwksClient(served.url)
+    assert client.check() is None
+    good = served.answer
+    served.answer = lambda handler, _body: send_json(handler, b"{}", status=500)
+    clock.now += jwks.REFRESH_AFTER + 1
+    client.find_key(auth.kid)
+    assert client.check() == "Auth does not answer; its keys are 31 s old."
+    served.answer = good
+    clock.now += jwks.REFRESH_AFTER
+    client.find_key(auth.kid)
+    assert client.check() is None
 
 
 def test_with_no_copy_yet_nobody_can_tell_and_auth_is_not_asked_by_each_request(served, clock):

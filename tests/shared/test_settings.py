@@ -10,6 +10,7 @@ GOOD = {
     "SERVICE": "orders-service",
     "DATABASE_URL": "postgresql://orders@db/orders",
     "AUTH_URL": "http://auth:5000",
+    "CLIENT_SECRET": "a secret",
 }
 
 
@@ -38,7 +39,7 @@ def test_a_secret_may_stand_in_a_file(tmp_path):
     assert "s3cret" not in repr(settings)
 
 
-@pytest.mark.parametrize("name", ["DATABASE_URL", "AUTH_URL", "SERVICE"])
+@pytest.mark.parametrize("name", ["DATABASE_URL", "AUTH_URL", "CLIENT_SECRET", "SERVICE"])
 def test_what_is_missing_is_named(capsys, name):
     said = refuse(capsys, CallerSettings, {key: value for key, value in GOOD.items() if key != name})
     assert f"{name} is missing" in said
@@ -66,7 +67,7 @@ def test_what_is_malformed_is_named_without_its_value(capsys, model, name, value
 
 def test_everything_wrong_is_said_at_once(capsys):
     said = refuse(capsys, CallerSettings, {})
-    assert said.count("is missing") == 3
+    assert said.count("is missing") == 4
 
 
 def test_a_file_that_cannot_be_read_is_said(capsys, tmp_path):

@@ -10,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
-from auth import repository as auth_repository
+from auth import tables as auth_tables
 from catalog import tables as catalog_tables
 from logs import repository as logs_repository
 from orders import tables as orders_tables
@@ -146,7 +146,7 @@ def open_database(service: str, url: str):
 METADATA = {
     "logs-service": logs_repository.metadata,
     "orders-service": orders_tables.metadata,
-    "auth-service": auth_repository.metadata,
+    "auth-service": auth_tables.metadata,
     "catalog-service": catalog_tables.metadata,
     "payments-service": payments_repository.metadata,
 }

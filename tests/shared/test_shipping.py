@@ -53,6 +53,7 @@ class FakeLogs:
         self.status = 200
         self.answer = b"{}"
         self.drop_answers = False
+        self.refused = set()
         self.requests = []
         self.stored = []
         server.answer = self._answer
@@ -64,6 +65,8 @@ class FakeLogs:
         assert handler.path == "/v1/logs"
         self.requests.append((dict(handler.headers.items()), body))
         status, answer = self.status, self.answer
+        if handler.headers["Authorization"] in self.refused:
+            status = 401
         if status == 200:
             self.stored += decode_export(body, handler.headers["Content-Type"], "")
         if self.drop_answers:
@@ -95,8 +98,8 @@ def ship(logs, registry, monkeypatch):
     settings = ServiceSettings(service="orders-service", instance="orders-1", database_url="postgresql://x/x")
     with ExitStack() as started:
 
-        def start(url=logs.url, token=lambda: "a-token"):
-            shipper = Shipper(settings, url, token, registry)
+        def start(url=logs.url, token=lambda: "a-token", **options):
+            shipper = Shipper(settings, url, token, registry, **options)
             logging.getLogger().addHandler(shipper)
             logging.getLogger().setLevel("INFO")
             started.callback(shipper.stop)
@@ -166,6 +169,24 @@ def test_what_passes_by_itself_is_waited_for(ship, logs, status):
     wait_for(lambda: len(logs.requests) >= 2)
     logs.status = 200
     wait_for(lambda: "late" in logs.messages)
+
+
+def test_a_token_that_is_refused_is_not_presented_again(ship, logs):
+    tokens = iter(["first", "second"])
+    current = [next(tokens)]
+
+    def forget(token):
+        if token == current[0]:
+            current[0] = next(tokens)
+
+    logs.refused = {"Bearer first"}
+    ship(token=lambda: current[0], forget=forget)
+    log.info("after a key was retired")
+    wait_for(lambda: "after a key was retired" in logs.messages)
+    assert [headers["Authorization"] for headers, _body in logs.requests[:2]] == [
+        "Bearer first",
+        "Bearer second",
+    ]
 
 
 @pytest.mark.parametrize("error", [ServiceUnreachable("auth is away"), RuntimeError("auth is away")])
@@ -343,7 +364,7 @@ def small_service(make_empty_database, auth, logs, monkeypatch):
         client_secret="a secret",
         logs_url=logs.url,
     )
-    app = build_app(settings, title="Test", database=connect(settings), keys=auth)
+    app = build_app(settings, title="Test", database=connect(settings), auth=auth)
     mount(app, list_routes("open", path="/open"), access=PUBLIC)
     mount(app, list_routes("quiet", path="/quiet"), access=PUBLIC, recorded=False)
     yield app
@@ -376,15 +397,6 @@ def test_without_a_place_nothing_is_shipped():
     assert shipping.create_shipper(settings, None, CollectorRegistry()) is None
 
 
-def test_a_place_without_a_credential_stops_the_start(capsys):
-    settings = CallerSettings(
-        service="orders-service", database_url="postgresql://x/x", auth_url="http://a", logs_url="http://l"
-    )
-    with pytest.raises(SystemExit):
-        shipping.create_shipper(settings, None, CollectorRegistry())
-    assert "CLIENT_SECRET" in capsys.readouterr().err
-
-
 def test_auth_ships_with_a_token_that_it_gives_itself(make_database, logs, monkeypatch):
     monkeypatch.setattr(shipping, "EVERY", 0.02)
     settings = AuthSettings(
@@ -395,7 +407,7 @@ def test_auth_ships_with_a_token_that_it_gives_itself(make_database, logs, monke
         app.test_client().get("/auth/me")
         wait_for(lambda: "GET /auth/me 401" in logs.messages)
         token = logs.requests[0][0]["Authorization"].removeprefix("Bearer ")
-        caller = TokenVerifier(app.verifier.keys, ISSUER).verify(token)
+        caller = TokenVerifier(app.verifier.auth, ISSUER).verify(token)
         assert (caller.role, caller.client_id) == ("service", "auth-service")
     finally:
         app.close()
@@ -403,7 +415,10 @@ def test_auth_ships_with_a_token_that_it_gives_itself(make_database, logs, monke
 
 def test_what_was_shipped_is_found_in_logs_service_once(make_database, auth, ship, registry):
     settings = LogsSettings(
-        service="logs-service", database_url=make_database("logs-service"), auth_url="http://127.0.0.1:9"
+        service="logs-service",
+        database_url=make_database("logs-service"),
+        auth_url="http://127.0.0.1:9",
+        client_secret="secret",
     )
     app = create_logs(settings, auth)
     server = make_server("127.0.0.1", 0, app, threaded=True)

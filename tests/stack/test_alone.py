@@ -1,5 +1,6 @@
 """Each service alone, as in the tutorial: beside one PostgreSQL, in a container or by the Procfile."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from shared.setup_secrets import hash_secret
 from tests.stacks import ROOT, SERVICES, Shopper, docker, find_free_port
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 ADMIN = {"username": "admin", "password": "admin"}
+# What auth is told of the others' credentials.
+CLIENTS = json.dumps({service: hash_secret("alone") for service in SERVICES if service != "auth-service"})
 
 
 def is_healthy(shopper: Shopper) -> bool:
@@ -70,7 +74,8 @@ class Engine:
         others = [
             f"{name.upper()}_URL=http://{name}-service:5000" for name in ("auth", "catalog", "payments")
         ]
-        return [word for told in (url, *others, "CLIENT_SECRET=alone") for word in ("--env", told)]
+        known = f"SERVICE_CLIENTS={CLIENTS}"
+        return [word for told in (url, *others, "CLIENT_SECRET=alone", known) for word in ("--env", told)]
 
     def _succeeds(self, *arguments: str) -> bool:
         return subprocess.run(["docker", *arguments], capture_output=True, check=False).returncode == 0
@@ -124,9 +129,14 @@ def web(tmp_path: Path) -> Iterator:
 
 
 def test_the_procfile_serves_the_tutorials_two_services(web, make_database):
-    auth = web("auth-service", DATABASE_URL=make_database("auth-service"))
+    auth = web("auth-service", DATABASE_URL=make_database("auth-service"), SERVICE_CLIENTS=CLIENTS)
     assert auth.post("/auth", json=ADMIN).status_code == 401
-    catalog = web("catalog-service", DATABASE_URL=make_database("catalog-service"), AUTH_URL=auth.url)
+    catalog = web(
+        "catalog-service",
+        DATABASE_URL=make_database("catalog-service"),
+        AUTH_URL=auth.url,
+        CLIENT_SECRET="alone",
+    )
     assert catalog.get("/products").json()["error"] == "Authorization token is missing"
 
 
@@ -148,3 +158,4 @@ def test_a_service_that_is_told_too_little_says_what_is_missing_and_ends():
     assert done.returncode == 3
     assert "DATABASE_URL is missing" in done.stderr
     assert "AUTH_URL is missing" in done.stderr
+    assert "CLIENT_SECRET is missing" in done.stderr

@@ -1,0 +1,1 @@
+"""Every statement that touches auth-service's tables."""

@@ -1,0 +1,50 @@
+"""Users as an admin sees them: searched, in pages, given another role."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, or_, select, update
+
+from auth.domain import User, parse_id
+from auth.tables import users
+
+
+def read_users(
+    connection: Connection,
+    *,
+    q: str | None,
+    role: str | None,
+    disabled: bool | None,
+    limit: int,
+    before: UUID | None,
+) -> list[User]:
+    """Return users, newest first, those after the given id; `q` is a part of name or address, or an id."""
+    query = select(users).order_by(users.c.id.desc()).limit(limit)
+    if q is not None:
+        parts = [users.c.username.icontains(q, autoescape=True), users.c.email.icontains(q, autoescape=True)]
+        user_id = parse_id(q)
+        query = query.where(or_(*parts, users.c.id == user_id) if user_id else or_(*parts))
+    if role is not None:
+        query = query.where(users.c.role == role)
+    if disabled is not None:
+        query = query.where(users.c.disabled.is_(disabled))
+    if before is not None:
+        query = query.where(users.c.id < before)
+    return [User(**row._mapping) for row in connection.execute(query)]
+
+
+def lock_admins(connection: Connection) -> list[UUID]:
+    """Return the admins who can log in; nobody else changes one of them until the transaction ends."""
+    query = (
+        select(users.c.id)
+        .where(users.c.role == "admin", users.c.disabled.is_(False))
+        .order_by(users.c.id)
+        .with_for_update(key_share=True)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def update_user(connection: Connection, user_id: UUID, changes: dict[str, Any]) -> User:
+    """Change a user, and return the account as it is then."""
+    statement = update(users).where(users.c.id == user_id).values(changes).returning(users)
+    return User(**connection.execute(statement).one()._mapping)

@@ -1,0 +1,114 @@
+"""Users."""
+
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
+
+from auth.domain import GUEST_PREFIX, User
+from auth.errors import UsernameTaken
+from auth.tables import users
+from shared.ids import new_id
+
+
+def find_user_by_name(connection: Connection, username: str) -> User | None:
+    """Return the user of that name, in whatever case it is written."""
+    return _user(
+        connection.execute(select(users).where(func.lower(users.c.username) == func.lower(username))).first()
+    )
+
+
+def find_user(connection: Connection, user_id: UUID) -> User | None:
+    """Return the user of that id."""
+    return _user(connection.execute(select(users).where(users.c.id == user_id)).first())
+
+
+def hold_user(connection: Connection, user_id: UUID) -> User | None:
+    """Return the user; nobody changes the account until the transaction ends."""
+    query = select(users).where(users.c.id == user_id).with_for_update(read=True)
+    return _user(connection.execute(query).first())
+
+
+def lock_user(connection: Connection, user_id: UUID) -> User | None:
+    """Return the user; nobody else changes or holds the account until the transaction ends."""
+    query = select(users).where(users.c.id == user_id).with_for_update(key_share=True)
+    return _user(connection.execute(query).first())
+
+
+def has_admin(connection: Connection) -> bool:
+    """Tell whether there is an admin who can log in."""
+    admins = select(users.c.id).where(users.c.role == "admin", users.c.disabled.is_(False)).limit(1)
+    return connection.execute(admins).first() is not None
+
+
+def insert_user(
+    connection: Connection, username: str, role: str, password_hash: str, email: str | None = None
+) -> User | None:
+    """Add a user and return it; None if the name is taken."""
+    statement = insert(users).values(username=username, role=role, password_hash=password_hash, email=email)
+    # The index on the name is the only constraint that a new row can break.
+    return _user(connection.execute(statement.on_conflict_do_nothing().returning(users)).first())
+
+
+def promote_guest(
+    connection: Connection, guest_id: UUID, username: str, password_hash: str, email: str | None
+) -> User | None:
+    """Make a guest the customer of that name; None if there is no such guest any more."""
+    statement = (
+        update(users)
+        .where(users.c.id == guest_id, users.c.role == "guest", users.c.disabled.is_(False))
+        .values(username=username, email=email, role="customer", password_hash=password_hash)
+        .returning(users)
+    )
+    try:
+        return _user(connection.execute(statement).first())
+    except IntegrityError as error:
+        raise UsernameTaken from error
+
+
+def insert_guest(connection: Connection) -> User:
+    """Add a guest, with a name that is made of the id, and return it."""
+    user_id = new_id()
+    values = {"id": user_id, "username": f"{GUEST_PREFIX}{user_id}", "role": "guest"}
+    row = connection.execute(insert(users).values(values).returning(users)).one()
+    return User(**row._mapping)
+
+
+def change_password(connection: Connection, user_id: UUID, password_hash: str) -> User:
+    """Give a user another password, and return the account as it is now."""
+    values = {"password_hash": password_hash, "password_changed_at": func.now()}
+    row = connection.execute(update(users).where(users.c.id == user_id).values(values).returning(users)).one()
+    return User(**row._mapping)
+
+
+def renew_hash(connection: Connection, user: User, password_hash: str) -> None:
+    """Store another hash of the password that the user has, unless it is another by now."""
+    unchanged = users.c.id == user.id, users.c.password_hash == user.password_hash
+    connection.execute(update(users).where(*unchanged).values(password_hash=password_hash))
+
+
+def close_account(connection: Connection, user: User, password_hash: str) -> None:
+    """Let nobody log in to the account, nor with the password that it had if it is opened again."""
+    values = {"disabled": True, "password_hash": password_hash, "password_changed_at": func.now()}
+    connection.execute(update(users).where(users.c.id == user.id).values(values))
+
+
+def reopen_as_admin(connection: Connection, user: User, password_hash: str) -> None:
+    """Make the account an admin's, with another password."""
+    values = {
+        "role": "admin",
+        "disabled": False,
+        "password_hash": password_hash,
+        "password_changed_at": func.now(),
+    }
+    connection.execute(update(users).where(users.c.id == user.id).values(values))
+
+
+def lock_users(connection: Connection) -> None:
+    """Keep others from adding users until the transaction ends; reading goes on."""
+    connection.execute(text("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE"))
+
+
+def _user(row: Row[tuple[object, ...]] | None) -> User | None:
+    return User(**row._mapping) if row else None

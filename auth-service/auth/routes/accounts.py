@@ -1,0 +1,187 @@
+"""Coming in, and one's own account."""
+
+from collections.abc import Callable
+from functools import wraps
+
+from apiflask import APIBlueprint
+from flask import Response, jsonify, request
+
+from auth.domain import SignIn
+from auth.errors import RefreshTokenInvalid
+from auth.issuer import TokenIssuer
+from auth.passwords import Passwords
+from auth.routes.visitors import REFRESH_COOKIE, read_presented, read_visitor
+from auth.schemas.accounts import (
+    Credentials,
+    PasswordChange,
+    RefreshRequest,
+    Registration,
+    SignedIn,
+    UserOut,
+)
+from auth.use_cases import accounts, sessions
+from shared.access import refuse_cross_site
+from shared.app import ServiceFlask, problem_response
+from shared.context import require_caller
+from shared.database import Database
+
+
+def login_routes(
+    app: ServiceFlask, database: Database, passwords: Passwords, issuer: TokenIssuer
+) -> APIBlueprint:
+    """Return the routes by which people come in."""
+    routes = APIBlueprint("login", __name__)
+
+    @routes.post("/auth")
+    @routes.input(Credentials)
+    @routes.output(SignedIn)
+    @routes.doc(responses=[401, 403, 429])
+    def log_in(json_data: Credentials) -> Response:
+        """Log in with a user name and a password; with a guest's token, to take the guest's cart along."""
+        session = accounts.log_in(
+            database,
+            passwords,
+            issuer,
+            json_data.username,
+            json_data.password,
+            visitor=read_visitor(request),
+            presented=read_presented(app, request, strict=False),
+        )
+        return _answer(app, session, 200)
+
+    @routes.post("/auth/register")
+    @routes.input(Registration)
+    @routes.output(SignedIn, status_code=201)
+    @routes.doc(responses=[401, 403, 409])
+    def register(json_data: Registration) -> Response:
+        """Become a customer; with a guest's token, that guest does so, and keeps cart and orders."""
+        session = accounts.register(
+            database,
+            passwords,
+            issuer,
+            json_data.username,
+            json_data.password,
+            json_data.email,
+            visitor=read_visitor(request),
+            presented=read_presented(app, request, strict=True),
+        )
+        return _answer(app, session, 201)
+
+    @routes.post("/auth/guest")
+    @routes.output(SignedIn, status_code=201)
+    def enter_as_guest() -> Response:
+        """Come in without a name: each call makes a new guest."""
+        return _answer(app, accounts.enter_as_guest(database, issuer, read_visitor(request)), 201)
+
+    @routes.post("/auth/refresh")
+    @_body_is_optional
+    @routes.input(RefreshRequest)
+    @routes.output(SignedIn)
+    @routes.doc(responses=[401, 403])
+    def refresh(json_data: RefreshRequest) -> Response:
+        """Have new tokens for a refresh token, in the body or in the cookie; it is good for one time."""
+        token = json_data.refresh_token
+        if token is None:
+            token = request.cookies.get(REFRESH_COOKIE, "")
+            refuse_cross_site(request, app.settings.public_url)
+        return _answer(app, sessions.refresh(database, issuer, token, read_visitor(request)), 200)
+
+    @routes.errorhandler(RefreshTokenInvalid)
+    def answer_refused(problem: RefreshTokenInvalid) -> Response:
+        answer = problem_response(problem.status, problem.code, problem.detail)
+        return _clear_cookies(app, answer)
+
+    return routes
+
+
+def account_routes(app: ServiceFlask, database: Database) -> APIBlueprint:
+    """Return the routes for everybody who is in."""
+    routes = APIBlueprint("account", __name__)
+
+    @routes.get("/auth/me")
+    @routes.output(UserOut)
+    @routes.doc(responses=[404])
+    def show_me() -> UserOut:
+        """Show the account that the token speaks of."""
+        return UserOut.model_validate(accounts.find_account(database, require_caller()))
+
+    @routes.post("/auth/logout")
+    @routes.output({}, status_code=204)
+    def log_out() -> Response:
+        """End the session: its tokens are refused everywhere within five seconds."""
+        sessions.log_out(database, require_caller())
+        return _clear_cookies(app, Response(status=204))
+
+    return routes
+
+
+def password_routes(
+    app: ServiceFlask, database: Database, passwords: Passwords, issuer: TokenIssuer
+) -> APIBlueprint:
+    """Return the route for those who have a password."""
+    routes = APIBlueprint("password", __name__)
+
+    @routes.post("/auth/password")
+    @routes.input(PasswordChange)
+    @routes.output(SignedIn)
+    @routes.doc(responses=[404, 429])
+    def change_password(json_data: PasswordChange) -> Response:
+        """Choose another password: every session ends, and the answer begins a new one."""
+        session = accounts.change_password(
+            database,
+            passwords,
+            issuer,
+            json_data.current_password,
+            json_data.new_password,
+            caller=require_caller(),
+            visitor=read_visitor(request),
+        )
+        return _answer(app, session, 200)
+
+    return routes
+
+
+def _answer(app: ServiceFlask, session: SignIn, status: int) -> Response:
+    """Return the tokens, in the body and as cookies."""
+    response = jsonify(SignedIn.model_validate(session, from_attributes=True).model_dump())
+    response.status_code = status
+    secure = app.settings.production
+    response.set_cookie(
+        app.cookie,
+        session.access_token,
+        max_age=session.expires_in,
+        httponly=True,
+        samesite="Lax",
+        secure=secure,
+    )
+    response.set_cookie(
+        REFRESH_COOKIE,
+        session.refresh_token,
+        max_age=session.refresh_expires_in,
+        path="/auth",
+        httponly=True,
+        samesite="Strict",
+        secure=secure,
+    )
+    return response
+
+
+def _clear_cookies(app: ServiceFlask, response: Response) -> Response:
+    secure = app.settings.production
+    response.delete_cookie(app.cookie, httponly=True, samesite="Lax", secure=secure)
+    response.delete_cookie(REFRESH_COOKIE, path="/auth", httponly=True, samesite="Strict", secure=secure)
+    return response
+
+
+def _body_is_optional(view: Callable[..., Response]) -> Callable[..., Response]:
+    """Let a call without a body through, as one whose members are all left out."""
+    bare: Callable[..., Response] = view.__wrapped__  # type: ignore[attr-defined]  # What `input` wraps.
+
+    @wraps(view)
+    def call() -> Response:
+        if not request.get_data(cache=True):
+            return bare(json_data=RefreshRequest())
+        return view()
+
+    call.body_is_optional = True  # type: ignore[attr-defined]  # For the OpenAPI document.
+    return call

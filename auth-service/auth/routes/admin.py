@@ -1,0 +1,150 @@
+"""What only admins may: users, their sessions, and integrators' clients."""
+
+from uuid import UUID
+
+from apiflask import APIBlueprint
+
+from auth.domain import CLIENT_ID, Client, parse_id
+from auth.schemas.accounts import UserOut
+from auth.schemas.admin import (
+    ClientOut,
+    ClientPage,
+    ClientPatch,
+    ClientWithSecret,
+    NewClient,
+    SessionList,
+    SessionOut,
+    UserPage,
+    UserPatch,
+    UserQuery,
+)
+from auth.use_cases import admin, clients
+from shared.context import require_caller
+from shared.database import Database
+from shared.pages import PageQuery, bad_cursor, decode_cursor, decode_id, encode_cursor, encode_id
+
+
+def user_routes(database: Database) -> APIBlueprint:
+    """Return the routes for users and their sessions."""
+    routes = APIBlueprint("users", __name__)
+
+    @routes.get("/auth/users")
+    @routes.input(UserQuery, location="query")
+    @routes.output(UserPage)
+    def list_users(query_data: UserQuery) -> UserPage:
+        """List users, newest first, or search for one."""
+        page, last = admin.list_users(
+            database,
+            q=query_data.q,
+            role=query_data.role,
+            disabled=query_data.disabled,
+            limit=query_data.limit,
+            before=decode_id(query_data.cursor),
+        )
+        return UserPage(data=[UserOut.model_validate(user) for user in page], next=encode_id(last))
+
+    @routes.get("/auth/users/<uuid:user_id>")
+    @routes.output(UserOut)
+    def show_user(user_id: UUID) -> UserOut:
+        """Show a user."""
+        return UserOut.model_validate(admin.find_user(database, user_id))
+
+    @routes.patch("/auth/users/<uuid:user_id>")
+    @routes.input(UserPatch)
+    @routes.output(UserOut)
+    @routes.doc(responses=[409])
+    def change_user(user_id: UUID, json_data: UserPatch) -> UserOut:
+        """Give a user another role, or close or open the account; either ends all of the user's sessions."""
+        return UserOut.model_validate(admin.change_user(database, user_id, json_data.changes))
+
+    @routes.get("/auth/users/<uuid:user_id>/sessions")
+    @routes.output(SessionList)
+    def list_sessions(user_id: UUID) -> SessionList:
+        """List where a user is logged in."""
+        found = admin.list_sessions(database, user_id)
+        return SessionList(data=[SessionOut.model_validate(session) for session in found])
+
+    @routes.delete("/auth/users/<uuid:user_id>/sessions")
+    @routes.output({}, status_code=204)
+    def end_sessions(user_id: UUID) -> tuple[str, int]:
+        """Sign a user out everywhere."""
+        admin.end_all_sessions(database, user_id)
+        return "", 204
+
+    @routes.delete("/auth/users/<uuid:user_id>/sessions/<uuid:session_id>")
+    @routes.output({}, status_code=204)
+    def end_session(user_id: UUID, session_id: UUID) -> tuple[str, int]:
+        """Sign a user out on one device."""
+        admin.end_one_session(database, user_id, session_id)
+        return "", 204
+
+    return routes
+
+
+def client_routes(database: Database, token_seconds: int) -> APIBlueprint:
+    """Return the routes for integrators' clients; `token_seconds` is how long their tokens live."""
+    routes = APIBlueprint("clients", __name__)
+
+    @routes.get("/auth/clients")
+    @routes.input(PageQuery, location="query")
+    @routes.output(ClientPage)
+    def list_clients(query_data: PageQuery) -> ClientPage:
+        """List the clients, newest first."""
+        page, last = clients.list_clients(
+            database, limit=query_data.limit, before=_read_cursor(query_data.cursor)
+        )
+        following = None if last is None else encode_cursor(last)
+        return ClientPage(data=[ClientOut.model_validate(client) for client in page], next=following)
+
+    @routes.post("/auth/clients")
+    @routes.input(NewClient)
+    @routes.output(ClientWithSecret, status_code=201)
+    def create_client(json_data: NewClient) -> tuple[ClientWithSecret, int, dict[str, str]]:
+        """Make a client for an integrator; its secret is shown here and never again."""
+        client, secret = clients.create_client(
+            database, json_data.name, list(json_data.scopes), parse_id(require_caller().sub)
+        )
+        return _with_secret(client, secret), 201, {"Location": f"/auth/clients/{client.id}"}
+
+    @routes.get("/auth/clients/<client_id>")
+    @routes.output(ClientOut)
+    def show_client(client_id: str) -> ClientOut:
+        """Show a client."""
+        return ClientOut.model_validate(clients.find_client(database, client_id))
+
+    @routes.patch("/auth/clients/<client_id>")
+    @routes.input(ClientPatch)
+    @routes.output(ClientOut)
+    def change_client(client_id: str, json_data: ClientPatch) -> ClientOut:
+        """Rename a client, change its scopes, close or open it; what it may not do any more ends at once."""
+        changed = clients.change_client(database, client_id, json_data.changes, token_seconds)
+        return ClientOut.model_validate(changed)
+
+    @routes.delete("/auth/clients/<client_id>")
+    @routes.output({}, status_code=204)
+    def delete_client(client_id: str) -> tuple[str, int]:
+        """Remove a client; its tokens end at once."""
+        clients.delete_client(database, client_id, token_seconds)
+        return "", 204
+
+    @routes.post("/auth/clients/<client_id>/secret")
+    @routes.output(ClientWithSecret)
+    def replace_secret(client_id: str) -> ClientWithSecret:
+        """Give a client another secret, shown here and never again; its tokens end at once."""
+        return _with_secret(*clients.replace_secret(database, client_id, token_seconds))
+
+    return routes
+
+
+def _with_secret(client: Client, secret: str) -> ClientWithSecret:
+    return ClientWithSecret(**ClientOut.model_validate(client).model_dump(), client_secret=secret)
+
+
+def _read_cursor(cursor: str | None) -> str | None:
+    """Return the id of the client that the page before ended with; raise ValidationFailed if it is none."""
+    if cursor is None:
+        return None
+    position = decode_cursor(cursor)
+    if not isinstance(position, str) or not CLIENT_ID.fullmatch(position):
+        raise bad_cursor()
+    return position

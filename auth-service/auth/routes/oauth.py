@@ -1,0 +1,143 @@
+"""The endpoints for programs (OAuth 2.0)."""
+
+from typing import Any
+from urllib.parse import unquote_plus
+
+from apiflask import APIBlueprint
+from flask import Request, Response, jsonify, request
+from pydantic import BaseModel
+
+from auth.domain import Scope
+from auth.errors import InvalidClient, OAuthError
+from auth.issuer import TokenIssuer
+from auth.schemas.oauth import (
+    ClientForm,
+    Introspection,
+    Metadata,
+    OAuthErrorOut,
+    TokenAnswer,
+    TokenForm,
+    TokenRequest,
+)
+from auth.use_cases import oauth
+from auth.use_cases.oauth import Clients, Credentials
+from shared.database import Database
+from shared.tokens import TokenVerifier
+
+Described = dict[str, str | dict[str, dict[str, Any]]]
+_OAUTH_ERROR: Described = {
+    "description": "An OAuth error (RFC 6749, section 5.2)",
+    "content": {"application/json": {"schema": OAuthErrorOut.model_json_schema()}},
+}
+OAUTH_ERRORS: dict[int | str, Described] = {400: _OAUTH_ERROR, 401: _OAUTH_ERROR}
+INTROSPECTION_ERRORS: dict[int | str, Described] = {**OAUTH_ERRORS, 403: _OAUTH_ERROR}
+REVOCATION: dict[int | str, Described] = {
+    **OAUTH_ERRORS,
+    200: {"description": "The token is not good, any more or ever."},
+}
+# The credentials in the header; those in the form are among the form's fields.
+CLIENT: list[str | dict[str, list[str]]] = [{"client": []}]
+# RFC 6749, section 5.1; the first of them every answer has anyway.
+NOT_STORED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+AUTH_METHODS = ["client_secret_basic", "client_secret_post"]
+
+
+def oauth_routes(
+    database: Database, clients: Clients, issuer: TokenIssuer, verifier: TokenVerifier
+) -> APIBlueprint:
+    """Return the routes for programs, each of which proves itself."""
+    routes = APIBlueprint("oauth", __name__)
+
+    @routes.post("/auth/token")
+    @routes.input(TokenRequest, location="form")
+    @routes.output(TokenAnswer)
+    @routes.doc(responses=OAUTH_ERRORS, security=CLIENT)
+    def grant_token(form_data: TokenRequest) -> Response:
+        """Give a program its token for its client credentials (RFC 6749, section 4.4)."""
+        client = clients.authenticate(_read_credentials(request, form_data))
+        token, scope = oauth.grant_client_credentials(client, issuer, form_data.grant_type, form_data.scope)
+        return _answer(TokenAnswer(**vars(token), scope=scope or None))
+
+    @routes.post("/auth/introspect")
+    @routes.input(TokenForm, location="form")
+    @routes.output(Introspection)
+    @routes.doc(responses=INTROSPECTION_ERRORS, security=CLIENT)
+    def introspect(form_data: TokenForm) -> Response:
+        """Tell a program whether a token is good now, and what it says (RFC 7662)."""
+        client = clients.authenticate(_read_credentials(request, form_data))
+        return _answer(Introspection(**oauth.introspect(database, verifier, client, form_data.token)))
+
+    @routes.post("/auth/revoke")
+    @routes.input(TokenForm, location="form")
+    @routes.doc(responses=REVOCATION, security=[*CLIENT, {}])
+    def revoke(form_data: TokenForm) -> Response:
+        """End a token that was issued to the client (RFC 7009)."""
+        shown = _read_credentials(request, form_data)
+        oauth.revoke(database, verifier, clients, shown, form_data.token)
+        return Response(status=200, headers=NOT_STORED)
+
+    @routes.errorhandler(OAuthError)
+    def answer_oauth(error: OAuthError) -> tuple[dict[str, str], int, dict[str, str]]:
+        body = {"error": error.error, "error_description": error.description}
+        return body, error.status, {**NOT_STORED, **error.headers}
+
+    return routes
+
+
+def metadata_routes(public_url: str) -> APIBlueprint:
+    """Return the route by which programs find the others."""
+    routes = APIBlueprint("metadata", __name__)
+    base = public_url.rstrip("/")
+
+    @routes.get("/.well-known/oauth-authorization-server")
+    @routes.output(Metadata)
+    def show_metadata() -> tuple[Metadata, int, dict[str, str]]:
+        """Show where the endpoints are, and what they understand (RFC 8414)."""
+        answer = Metadata(
+            issuer=public_url,
+            token_endpoint=f"{base}/auth/token",
+            introspection_endpoint=f"{base}/auth/introspect",
+            revocation_endpoint=f"{base}/auth/revoke",
+            jwks_uri=f"{base}/.well-known/jwks.json",
+            service_documentation=f"{base}/docs/auth.json",
+            grant_types_supported=["client_credentials"],
+            # The field is required, empty lists are forbidden, and nobody is sent here to log in: of the
+            # registered types it is the one that hands nothing out.
+            response_types_supported=["none"],
+            scopes_supported=list(Scope),
+            token_endpoint_auth_methods_supported=AUTH_METHODS,
+            introspection_endpoint_auth_methods_supported=AUTH_METHODS,
+            revocation_endpoint_auth_methods_supported=[*AUTH_METHODS, "none"],
+        )
+        return answer, 200, {"Cache-Control": "public, max-age=300"}
+
+    return routes
+
+
+def _answer(body: BaseModel) -> Response:
+    """Return a body without the members that have nothing to say."""
+    response = jsonify(body.model_dump(exclude_none=True))
+    response.headers.update(NOT_STORED)
+    return response
+
+
+def _read_credentials(request: Request, form: ClientForm) -> Credentials:
+    """Return what a client shows of itself, in the header or in the form (RFC 6749, section 2.3.1).
+
+    An empty parameter counts as left out, and none may be there twice (section 3.2).
+    """
+    if request.mimetype != "application/x-www-form-urlencoded":
+        raise OAuthError("invalid_request", "The body must be application/x-www-form-urlencoded.")
+    if any(len(request.form.getlist(name)) > 1 for name in request.form):
+        raise OAuthError("invalid_request", "A parameter is there more than once.")
+    if "Authorization" not in request.headers:
+        if not form.client_id:
+            raise InvalidClient
+        return Credentials(form.client_id, form.client_secret or None)
+    basic = request.authorization
+    if basic is None or basic.type != "basic" or not basic.username:
+        raise InvalidClient
+    client_id, secret = unquote_plus(basic.username or ""), unquote_plus(basic.password or "")
+    if form.client_secret or (form.client_id and form.client_id != client_id):
+        raise OAuthError("invalid_request", "The client shows itself in two ways; choose one.")
+    return Credentials(client_id, secret)

@@ -1,0 +1,114 @@
+"""What admins do with users and their sessions; each change is in the audit trail."""
+
+from typing import Any
+from uuid import UUID
+
+from auth import audit
+from auth.domain import Session, User
+from auth.errors import LastAdmin, NotRegistered
+from auth.repository import directory, sessions, users
+from auth.use_cases.sessions import end_session, end_sessions_of
+from shared.database import Database
+from shared.errors import NotFound
+
+
+def list_users(
+    database: Database,
+    *,
+    q: str | None = None,
+    role: str | None = None,
+    disabled: bool | None = None,
+    limit: int,
+    before: UUID | None,
+) -> tuple[list[User], UUID | None]:
+    """Return a page of users, newest first, and the id that the next page begins after."""
+    with database.transaction() as connection:
+        found = directory.read_users(
+            connection, q=q, role=role, disabled=disabled, limit=limit + 1, before=before
+        )
+    page = found[:limit]
+    return page, page[-1].id if len(found) > limit else None
+
+
+def find_user(database: Database, user_id: UUID) -> User:
+    """Return the user; raise NotFound if there is none."""
+    with database.transaction() as connection:
+        return _require(users.find_user(connection, user_id))
+
+
+def change_user(database: Database, user_id: UUID, changes: dict[str, Any]) -> User:
+    """Give a user another role, or open or close the account; what changes ends all of the user's sessions.
+
+    Raises NotFound, NotRegistered for a guest's role, and LastAdmin.
+    """
+    with database.transaction() as connection:
+        # Before the one account, so that two admins who demote each other come one after the other.
+        admins = directory.lock_admins(connection)
+        before = _require(users.lock_user(connection, user_id))
+        changes = {name: value for name, value in changes.items() if value != getattr(before, name)}
+        if not changes:
+            return before
+        if before.role == "guest" and "role" in changes:
+            raise NotRegistered
+        if admins == [user_id]:
+            raise LastAdmin
+        after = directory.update_user(connection, user_id, changes)
+        ended = end_sessions_of(connection, user_id)
+    if "role" in changes:
+        audit.record(
+            "auth.user.role_changed",
+            "An admin gave a user another role",
+            target=str(user_id),
+            old=before.role,
+            new=after.role,
+            sessions_ended=len(ended),
+        )
+    if "disabled" in changes:
+        audit.record(
+            "auth.user.disabled" if after.disabled else "auth.user.enabled",
+            "An admin closed an account" if after.disabled else "An admin opened an account again",
+            target=str(user_id),
+            old=before.disabled,
+            new=after.disabled,
+            sessions_ended=len(ended),
+        )
+    return after
+
+
+def list_sessions(database: Database, user_id: UUID) -> list[Session]:
+    """Return a user's live sessions, newest first; raise NotFound if there is no such user."""
+    with database.transaction() as connection:
+        _require(users.find_user(connection, user_id))
+        return sessions.read_live_sessions(connection, user_id)
+
+
+def end_one_session(database: Database, user_id: UUID, session_id: UUID) -> None:
+    """Sign a user out on one device; raise NotFound if the user has no such live session."""
+    with database.transaction() as connection:
+        session = sessions.find_live_session(connection, session_id)
+        if session is None or session.user_id != user_id or not end_session(connection, session_id):
+            raise NotFound
+    _record_end(user_id, [session_id])
+
+
+def end_all_sessions(database: Database, user_id: UUID) -> None:
+    """Sign a user out everywhere; raise NotFound if there is no such user."""
+    with database.transaction() as connection:
+        _require(users.lock_user(connection, user_id))
+        ended = end_sessions_of(connection, user_id)
+    _record_end(user_id, ended)
+
+
+def _record_end(user_id: UUID, ended: list[UUID]) -> None:
+    audit.record(
+        "auth.session.ended",
+        "An admin signed a user out",
+        target=str(user_id),
+        sessions=[str(session_id) for session_id in ended],
+    )
+
+
+def _require(user: User | None) -> User:
+    if user is None:
+        raise NotFound
+    return user

@@ -1,0 +1,106 @@
+"""Make calls at a steady pace, in a process of its own: `python -m bench.callers '{"url": …}'`.
+
+Where bench.load asks how much the shop can do, this asks how long a call takes while something else goes on,
+so that the number of calls does not depend on the answers. With a pace of 0 it is a flood.
+"""
+
+import http.client
+import json
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+from urllib.parse import urlsplit
+
+TIMEOUT = 20.0  # Seconds for an answer; none at all is counted as status 0.
+
+
+@dataclass(frozen=True)
+class Errand:
+    """One call that a client makes over and over, on one connection; its answers are counted under `name`.
+
+    In headers and texts of the body, `{turn}` is another word at each call, and `{address}` another address.
+    """
+
+    name: str
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    json: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Orders:
+    """Which errands, one client each, how many seconds from call to call, and for how many seconds."""
+
+    url: str
+    errands: tuple[Errand, ...]
+    pace: float
+    seconds: float
+
+
+def run(orders: Orders) -> dict[str, Any]:
+    """Return for each errand's name the statuses and the milliseconds of every answer."""
+    answers: list[tuple[str, int, float]] = []
+    begins = time.monotonic() + 0.2
+    clients = [
+        threading.Thread(target=_go, args=(orders, errand, number, begins, answers))
+        for number, errand in enumerate(orders.errands)
+    ]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    results: dict[str, Any] = {}
+    for name, status, milliseconds in answers:
+        result = results.setdefault(name, {"statuses": {}, "milliseconds": []})
+        result["statuses"][str(status)] = result["statuses"].get(str(status), 0) + 1
+        result["milliseconds"].append(milliseconds)
+    return results
+
+
+def _go(
+    orders: Orders, errand: Errand, number: int, begins: float, answers: list[tuple[str, int, float]]
+) -> None:
+    host = urlsplit(orders.url).netloc
+    body = None if errand.json is None else json.dumps(errand.json)
+    headers = dict(errand.headers) | ({} if body is None else {"Content-Type": "application/json"})
+    connection = http.client.HTTPConnection(host, timeout=TIMEOUT)
+    # The clients take turns instead of calling all at once.
+    due = begins + orders.pace * number / len(orders.errands)
+    for turn in count():
+        if due >= begins + orders.seconds:
+            return
+        time.sleep(max(0.0, due - time.monotonic()))
+        sent = {name: _fill(value, number, turn) for name, value in headers.items()}
+        began = time.perf_counter()
+        try:
+            connection.request(
+                errand.method, errand.path, body=body and _fill(body, number, turn), headers=sent
+            )
+            response = connection.getresponse()
+            response.read()
+            status = response.status
+        except (OSError, http.client.HTTPException):
+            connection.close()
+            status = 0
+        answers.append((errand.name, status, round((time.perf_counter() - began) * 1000, 3)))
+        due = max(due + orders.pace, time.monotonic())
+
+
+def _fill(text: str, number: int, turn: int) -> str:
+    address = f"10.{number % 250}.{turn // 250 % 250}.{turn % 250 + 1}"
+    return text.replace("{turn}", f"{number}-{turn}").replace("{address}", address)
+
+
+def read_orders(text: str) -> Orders:
+    """Return orders from their JSON."""
+    told = json.loads(text)
+    return Orders(**{**told, "errands": tuple(Errand(**errand) for errand in told["errands"])})
+
+
+if __name__ == "__main__":
+    print(json.dumps(run(read_orders(sys.argv[1]))))

@@ -1,0 +1,262 @@
+"""What it costs to know who calls: hashing passwords, verifying tokens, and what is left for the others.
+
+The flood of log-ins goes past the gateway, and each comes from another address, as from a botnet: neither
+the gateway's limits nor the throttling of an address or an account stop it, but only the bound on hashes.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import psutil
+import requests
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.utils import base64url_decode, raw_to_der_signature
+
+from bench.callers import Errand, Orders
+from bench.memory import measure_memory
+from bench.shop import CannotMeasure, Shop
+from bench.statistics import quantile
+from local.settings import ROOT
+from shared.testing import ISSUER, FakeAuth
+from shared.tokens import Auth, TokenVerifier
+
+CLIENTS = 32  # They log in, all at once.
+TRIES = 64.0  # A second, in a flood: more than a core can hash.
+# Seconds from one try of each client to its next. Without a pause it is a flood of requests rather than of
+# passwords, which is for the gateway's limits to stop.
+FLOODS = {"quiet": None, "flood": CLIENTS / TRIES, "torrent": 0.0}
+ROUNDS = 3  # All of them in turn, so that what else the machine does falls on each.
+PACE = 0.1  # Seconds between two calls of one of the others.
+OTHERS = {"GET /products?limit=30": 4, "GET /cart": 2, "GET /auth/me": 2}  # Clients for each.
+PASSWORD = "correct horse battery"  # noqa: S105  # It opens accounts of a shop that is thrown away.
+
+
+def measure(shop: Shop, seconds: float) -> dict[str, Any]:
+    """Return all numbers: microseconds, milliseconds, MiB, and things a second."""
+    verification = measure_verification()
+    return {
+        "verification": verification,
+        "products": measure_share(shop, seconds, verification["verify"]),
+        "logins": measure_logins(shop, seconds),
+        "others": measure_others(shop, seconds),
+    }
+
+
+def measure_verification() -> dict[str, float]:
+    """Return the microseconds that a token costs, and those of its signature alone."""
+    auth = FakeAuth()
+    auth.sign_offs.ids = {f"session-{number}" for number in range(1000)}
+    verifier, token = TokenVerifier(Auth(auth, auth.sign_offs), ISSUER), auth.token()
+    signed, _, signature = token.rpartition(".")
+    der = raw_to_der_signature(base64url_decode(signature), ec.SECP256R1())
+    key, algorithm = auth.private_key.public_key(), ec.ECDSA(hashes.SHA256())
+    return {
+        "verify": _time(lambda: verifier.verify(token)),
+        "signature": _time(lambda: key.verify(der, signed.encode(), algorithm)),
+    }
+
+
+def measure_share(shop: Shop, seconds: float, verify: float) -> dict[str, float]:
+    """Return the processor time of catalog-service for a page of products, and verifying's share of it."""
+    errand = Errand("products", "GET", "/products?limit=30", _enter(shop))
+    before, cpu = _count_requests(shop), _cpu_seconds(shop, "catalog-service")
+    with _calling(shop.url, [errand] * 8, 0.0, seconds):
+        pass
+    requests_made = _count_requests(shop) - before
+    if not requests_made:
+        raise CannotMeasure("No page of products reached catalog-service.")
+    each = (_cpu_seconds(shop, "catalog-service") - cpu) / requests_made * 1e6
+    return {"requests": requests_made, "cpu": round(each, 1), "share": round(verify / each, 4)}
+
+
+def measure_logins(shop: Shop, seconds: float) -> dict[str, Any]:
+    """Return how many log-ins a second there are at the bound, and the memory of auth-service meanwhile."""
+    url = shop.address_of("auth-service")
+    at_rest = _pss(shop)
+    peaks = [at_rest]
+    with _calling(url, [_log_in(url, number) for number in range(CLIENTS)], 0.0, seconds) as calling:
+        while calling.is_alive():
+            peaks.append(_pss(shop))
+            time.sleep(0.2)
+    statuses = Counter(calling.results["log in"]["statuses"])
+    return {
+        "a_second": round(statuses["200"] / seconds, 1),
+        "statuses": dict(statuses),
+        "at_rest_mib": at_rest,
+        "peak_mib": max(peaks),
+    }
+
+
+def measure_others(shop: Shop, seconds: float) -> dict[str, Any]:
+    """Return how long other calls take while it is quiet, and while others try to log in."""
+    url = shop.address_of("auth-service")
+    errands = [
+        Errand(name, "GET", name.removeprefix("GET "), _enter(shop))
+        for name, clients in OTHERS.items()
+        for _ in range(clients)
+    ]
+    times: dict[str, dict[str, list[float]]] = {name: {when: [] for when in FLOODS} for name in OTHERS}
+    tries: dict[str, Counter[str]] = {when: Counter() for when in FLOODS}
+    errors = 0
+    for _ in range(ROUNDS):
+        for when, pace in FLOODS.items():
+            flood = [_try_to_log_in(number) for number in range(0 if pace is None else CLIENTS)]
+            with (
+                _calling(url, flood, pace or 0.0, seconds + 1) as flooding,
+                _calling(shop.url, errands, PACE, seconds) as calling,
+            ):
+                pass
+            for name in OTHERS:
+                times[name][when] += calling.results[name]["milliseconds"]
+                errors += sum(calling.results[name]["statuses"].values())
+                errors -= calling.results[name]["statuses"].get("200", 0)
+            tries[when].update(flooding.results.get("flood", {}).get("statuses", {}))
+    calls = {
+        name: {
+            f"{when}_{share}": quantile(found[when], float(f"0.{share}"))
+            for when in FLOODS
+            for share in ("50", "99")
+        }
+        for name, found in times.items()
+    }
+    return {"calls": calls, "errors": errors, "tries": {when: dict(each) for when, each in tries.items()}}
+
+
+def render(results: dict[str, Any]) -> list[str]:
+    """Return the numbers as Markdown."""
+    verification, products = results["verification"], results["products"]
+    logins, others = results["logins"], results["others"]
+    return [
+        "Identity:",
+        "",
+        f"- Verifying a token takes {verification['verify']:g} µs, of which the signature "
+        f"{verification['signature']:g} µs; that is {products['share']:.1%} of the {products['cpu']:g} µs of "
+        "catalog-service's processor time for `GET /products?limit=30`.",
+        f"- {logins['a_second']:g} log-ins a second with {CLIENTS} clients ({_write(logins['statuses'])}); "
+        f"auth-service takes {logins['at_rest_mib']:g} MiB at rest and up to "
+        f"{logins['peak_mib']:g} MiB then.",
+        f"- Other calls beside {CLIENTS} clients who try to log in, {TRIES:g} times a "
+        f"second ({_write(others['tries']['flood'])}) and without a pause ({_write(others['tries']['torrent'])}); "
+        f"{others['errors']} were not answered with 200. p99 in ms, in brackets p50:",
+        *[
+            f"  - `{name}`: quiet {_write_times(times, 'quiet')}; flood {_write_times(times, 'flood')}; "
+            f"without a pause {_write_times(times, 'torrent')}"
+            for name, times in others["calls"].items()
+        ],
+    ]
+
+
+class _Calling:
+    """Callers at work in a process of their own; `results` are there at the end."""
+
+    def __init__(self, orders: Orders) -> None:
+        self.results: dict[str, Any] = {}
+        self._orders = orders
+        self._thread = threading.Thread(target=self._run)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def finish(self) -> None:
+        self._thread.join()
+        if self._orders.errands and not self.results:
+            raise CannotMeasure("The callers failed; their complaint is above.")
+
+    def _run(self) -> None:
+        if not self._orders.errands:
+            return
+        command = [sys.executable, "-m", "bench.callers", json.dumps(asdict(self._orders))]
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+        self.results = json.loads(done.stdout) if done.returncode == 0 else {}
+
+
+@contextmanager
+def _calling(url: str, errands: list[Errand], pace: float, seconds: float) -> Iterator[_Calling]:
+    """Let callers work beside a block, and wait for them at its end."""
+    calling = _Calling(Orders(url, tuple(errands), pace, seconds))
+    calling.start()
+    try:
+        yield calling
+    finally:
+        calling.finish()
+
+
+def _enter(shop: Shop) -> dict[str, str]:
+    """Return the headers of a new guest."""
+    answer = requests.post(f"{shop.url}/auth/guest", timeout=20)
+    answer.raise_for_status()
+    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+def _log_in(url: str, number: int) -> Errand:
+    """Make an account; return the errand that logs in to it, from an address of its own."""
+    credentials = {"username": f"bench-{number}-{time.time_ns()}", "password": PASSWORD}
+    headers = {"X-Forwarded-For": f"192.0.2.{number + 1}"}
+    requests.post(f"{url}/auth/register", json=credentials, headers=headers, timeout=20).raise_for_status()
+    return Errand("log in", "POST", "/auth", headers, credentials)
+
+
+def _try_to_log_in(number: int) -> Errand:
+    """Return the errand of somebody who tries each time another name, from another address."""
+    credentials = {"username": f"nobody-{number}-{{turn}}", "password": PASSWORD}
+    return Errand("flood", "POST", "/auth", {"X-Forwarded-For": "{address}"}, credentials)
+
+
+def _count_requests(shop: Shop) -> int:
+    """Return how many pages of products catalog-service has answered, all replicas together."""
+    count = 0.0
+    for port in shop.ports_of("catalog-service"):
+        text = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=20).text
+        for line in text.splitlines():
+            if (
+                line.startswith("http_server_request_duration_seconds_count")
+                and 'http_route="/products"' in line
+            ):
+                count += float(line.rpartition(" ")[2])
+    return int(count)
+
+
+def _cpu_seconds(shop: Shop, service: str) -> float:
+    processes = [
+        process
+        for pid in shop.pids_of(service)
+        for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True))
+    ]
+    return sum(process.cpu_times().user + process.cpu_times().system for process in processes)
+
+
+def _pss(shop: Shop) -> float:
+    return round(sum(measure_memory(pid).pss_mib for pid in shop.pids_of("auth-service")), 1)
+
+
+def _time(work: Callable[[], object], *, calls: int = 100, rounds: int = 50) -> float:
+    """Return the microseconds of processor time in the median round; the services' are counted likewise."""
+    spent = []
+    for _ in range(rounds):
+        began = time.process_time()
+        for _ in range(calls):
+            work()
+        spent.append((time.process_time() - began) / calls)
+    return round(statistics.median(spent) * 1e6, 1)
+
+
+def _write_times(times: dict[str, float], when: str) -> str:
+    times_quiet = f", x {times[f'{when}_99'] / times['quiet_99']:.2f}" if when != "quiet" else ""
+    return f"{times[f'{when}_99']:.1f} ({times[f'{when}_50']:.1f}){times_quiet}"
+
+
+def _write(statuses: dict[str, int]) -> str:
+    return ", ".join(f"{number} x {status}" for status, number in sorted(statuses.items())) or "none"

@@ -1,0 +1,14 @@
+"""What a service has of auth, over HTTP."""
+
+from shared.jwks import JwksClient
+from shared.service_calls import ServiceTokens
+from shared.settings import CallerSettings
+from shared.sign_offs import SignOffsClient
+from shared.tokens import Auth
+
+
+def reach_auth(settings: CallerSettings) -> Auth:
+    """Return auth's public keys, and its signed-off list, which it shows only to services of ours."""
+    secret = settings.client_secret.get_secret_value()
+    tokens = ServiceTokens(settings.auth_url, settings.service, secret)
+    return Auth(JwksClient(settings.auth_url), SignOffsClient(settings.auth_url, tokens))

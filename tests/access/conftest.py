@@ -1,0 +1,189 @@
+"""All five services in one process, somebody of every kind, and one of each thing that somebody may own."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from flask.testing import FlaskClient
+
+from auth.app import create_app as create_auth
+from auth.config import Settings as AuthSettings
+from auth.passwords import Passwords
+from auth.repository.sessions import insert_sign_off
+from auth.seed import seed_users
+from auth.signing_keys import SigningKeys
+from catalog.app import create_app as create_catalog
+from catalog.config import Settings as CatalogSettings
+from logs.app import create_app as create_logs
+from logs.config import Settings as LogsSettings
+from orders.app import create_app as create_orders
+from orders.config import Settings as OrdersSettings
+from payments.app import create_app as create_payments
+from payments.config import Settings as PaymentsSettings
+from shared.app import ServiceFlask
+from shared.database import connect
+from shared.testing import FakeAuth
+from tests.access.table import SERVICES
+from tests.orders.conftest import ADDRESS, FakeCatalog, FakePayments
+from tests.waiting import wait_for
+
+EVERY_SCOPE = "logs:read logs:write products:read tokens:introspect"
+PASSWORD = "correct horse battery"
+PARAMETER = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
+
+
+def write_parameter(found: re.Match[str]) -> str:
+    """Write a parameter of a path as OpenAPI does."""
+    return f"{{{found[1]}}}"
+
+
+@dataclass
+class House:
+    """The five services; `subs` has the subject of each person, `things` an id for each name in a path."""
+
+    apps: dict[str, ServiceFlask]
+    auths: dict[str, FakeAuth]
+    subs: dict[str, str] = field(default_factory=dict)
+    things: dict[str, str] = field(default_factory=dict)
+
+    def client(self, service: str) -> FlaskClient:
+        """Return a client without cookies."""
+        return self.apps[service].test_client(use_cookies=False)
+
+    def claims_of(self, who: str) -> dict[str, str]:
+        """Return the claims of a person, of a service of ours, or of an integrator."""
+        if who in self.subs:
+            role = "customer" if who == "other" else who
+            return {"sub": self.subs[who], "role": role}
+        client_id = "app-1" if who in {"app", "scoped"} else f"{who}-service"
+        scope = EVERY_SCOPE if who == "scoped" else ""
+        return {"sub": client_id, "role": "service", "client_id": client_id, "scope": scope}
+
+    def token(self, service: str, who: str) -> str:
+        """Return a good token of somebody, as this service takes it."""
+        return self.auths[service].token(**self.claims_of(who))
+
+    def sign_off(self, service: str, token: str, claim: str) -> str:
+        """End the session of a token, or the token alone; return the token."""
+        self.auths[service].sign_off(token, claim=claim)
+        if service == "auth":
+            with self.apps["auth"].database.transaction() as connection:
+                for ended in self.auths["auth"].sign_offs.ids:
+                    insert_sign_off(connection, ended, datetime.now(UTC) + timedelta(minutes=5))
+        return token
+
+    def find_operations(self, service: str) -> set[str]:
+        """Return what the service's OpenAPI document names, and what it hides."""
+        document = self.client(service).get("/openapi.json").json
+        named = {
+            f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods
+        }
+        routed = {
+            f"{method} {PARAMETER.sub(write_parameter, rule.rule)}"
+            for rule in self.apps[service].url_map.iter_rules()
+            for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        }
+        return named | routed
+
+    def call(self, service: str, operation: str, headers: dict[str, str], body: Any) -> int:
+        """Make one call; return the status. A body of text is a form.
+
+        Inside, each order is one that nobody has heard of, so that every call finds things as the first did.
+        """
+        method, _, path = operation.partition(" ")
+        fresh = {"order_id": str(uuid4())} if path.startswith("/internal/") else {}
+        path = re.sub(r"\{(\w+)\}", lambda found: (self.things | fresh)[found[1]], path)
+        sent: dict[str, Any] = {"json": body} if isinstance(body, dict) else {}
+        if isinstance(body, str):
+            sent = {"data": body, "content_type": "application/x-www-form-urlencoded"}
+        return self.client(service).open(path, method=method, headers=headers, **sent).status_code
+
+
+@pytest.fixture(scope="package")
+def house(make_database: Callable[[str], str]) -> Iterator[House]:
+    """Everything is set up once: a call that is let in is made so that it can be made again."""
+    with ExitStack() as opened:
+        auth = FakeAuth()
+        apps = {
+            "auth": create_auth(_settings(AuthSettings, "auth", make_database), _cheap_passwords()),
+            "catalog": create_catalog(_settings(CatalogSettings, "catalog", make_database), auth),
+            "orders": create_orders(
+                _settings(OrdersSettings, "orders", make_database), auth, FakeCatalog(), FakePayments()
+            ),
+            "payments": create_payments(_settings(PaymentsSettings, "payments", make_database), auth),
+            "logs": create_logs(_settings(LogsSettings, "logs", make_database), auth),
+        }
+        for app in apps.values():
+            opened.callback(app.close)
+        # auth-service believes its own keys only, so its tokens are signed with them.
+        key = SigningKeys(apps["auth"].database).signing_key()
+        auths = {**dict.fromkeys(SERVICES, auth), "auth": FakeAuth(key.kid, key.private_key)}
+        house = House(apps, auths)
+        _bring_people(house)
+        _make_things(house)
+        yield house
+
+
+def _settings(model: type, name: str, make_database: Callable[[str], str]) -> Any:
+    nowhere = dict.fromkeys(("auth_url", "catalog_url", "payments_url"), "http://127.0.0.1:9")
+    told = {
+        "service": f"{name}-service",
+        "database_url": make_database(f"{name}-service"),
+        "client_secret": "secret",
+        "log_level": "ERROR",  # Some thousand access records would hide what went wrong.
+        **nowhere,
+    }
+    return model(**{name: value for name, value in told.items() if name in model.model_fields})
+
+
+def _cheap_passwords() -> Passwords:
+    return Passwords(memory_kib=8, passes=1, at_once=4, waiting=100, patience=60)
+
+
+def _bring_people(house: House) -> None:
+    app = house.apps["auth"]
+    with closing(connect(app.settings)) as database:
+        seed_users(database, app.settings, _cheap_passwords())
+    client = house.client("auth")
+
+    def find_sub(path: str, body: dict[str, str] | None) -> str:
+        token = client.post(path, json=body).json["access_token"]
+        return client.get("/auth/me", headers={"Authorization": f"Bearer {token}"}).json["id"]
+
+    house.subs = {
+        "guest": find_sub("/auth/guest", None),
+        "customer": find_sub("/auth/register", {"username": "ada", "password": PASSWORD}),
+        "other": find_sub("/auth/register", {"username": "bob", "password": PASSWORD}),
+        "admin": find_sub("/auth", {"username": "admin", "password": "admin"}),
+    }
+
+
+def _make_things(house: House) -> None:
+    """Make an order and a payment of the customer's, and wait for the products."""
+    reader = {"Authorization": f"Bearer {house.token('catalog', 'guest')}"}
+    wait_for(lambda: house.client("catalog").get("/products", headers=reader).status_code == 200)
+    buyer = {"Authorization": f"Bearer {house.token('orders', 'customer')}", "Idempotency-Key": "one"}
+    items = [{"product_id": 1, "quantity": 1}]
+    order = {"items": items, "payment_method": "pm_card_visa", "shipping_address": ADDRESS}
+    order_id = house.client("orders").post("/orders", json=order, headers=buyer).json["id"]
+    service = {"X-Service-Authorization": f"Bearer {house.token('payments', 'orders')}"}
+    asked = {
+        "customer": house.subs["customer"],
+        "amount": 1000,
+        "currency": "USD",
+        "payment_method": "pm_card_visa",
+    }
+    payment = house.client("payments").put(f"/internal/payments/{order_id}", json=asked, headers=service)
+    house.things = {
+        "order_id": order_id,
+        "payment_id": payment.json["id"],
+        "product_id": "1",
+        "user_id": house.subs["other"],
+        "session_id": str(uuid4()),
+        "client_id": "app-nobody",
+    }

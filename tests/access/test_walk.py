@@ -1,0 +1,135 @@
+"""Every operation of every service, called by everybody and with every broken token: see table.txt."""
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import pytest
+
+from tests.access.conftest import PASSWORD, House
+from tests.access.table import INSIDE, OUTSIDE, SERVICES, Row
+from tests.broken_tokens import break_token
+
+COOKIE = "token"
+FOREIGN = {"Sec-Fetch-Site": "cross-site", "Origin": "http://other.example"}
+NUMBERS = count(1)
+
+
+def make_body(house: House, row: Row) -> Any:
+    """Return a body that lets a call succeed where that is harmless; else an empty one, refused late."""
+    customer = house.subs["customer"]
+    bodies = {
+        "POST /auth": {"username": "ada", "password": PASSWORD},
+        "POST /auth/register": {"username": f"visitor {next(NUMBERS)}", "password": PASSWORD},
+        "POST /auth/token": "grant_type=client_credentials",
+        "POST /auth/introspect": "token=unknown",
+        "POST /auth/revoke": "token=unknown",
+        "PUT /cart/items/{product_id}": {"quantity": 1},
+        "POST /v1/logs": {},
+        "PUT /internal/reservations/{order_id}": {
+            "customer": customer,
+            "items": [{"product_id": 1, "quantity": 1}],
+        },
+        "PUT /internal/payments/{order_id}": {
+            "customer": customer,
+            "amount": 1000,
+            "currency": "USD",
+            "payment_method": "pm_card_visa",
+        },
+    }
+    is_read = row.operation.startswith(("GET", "DELETE"))
+    return bodies.get(row.operation, None if is_read else {})
+
+
+def call(house: House, row: Row, headers: dict[str, str] | None = None) -> int:
+    """Make the row's call once; return the status."""
+    return house.call(row.service, row.operation, headers or {}, make_body(house, row))
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def by_cookie(token: str) -> dict[str, str]:
+    return {"Cookie": f"{COOKIE}={token}"}
+
+
+def as_service(token: str) -> dict[str, str]:
+    return {"X-Service-Authorization": f"Bearer {token}"}
+
+
+def break_tokens(house: House, service: str, who: str) -> dict[str, str]:
+    """Return somebody's token in every way that it can be broken, and signed off in both."""
+    ended = {
+        f"signed off ({claim})": house.sign_off(service, house.token(service, who), claim)
+        for claim in ("sid", "jti")
+    }
+    return break_token(house.auths[service], **house.claims_of(who)) | ended
+
+
+def call_with_each(
+    house: House, row: Row, tokens: dict[str, str], carry: Callable[[str], dict[str, str]]
+) -> int | dict[str, int]:
+    """Return the one status that all of these tokens get, or what each gets if they differ."""
+    answers = {how: call(house, row, carry(token)) for how, token in tokens.items()}
+    statuses = set(answers.values())
+    return statuses.pop() if len(statuses) == 1 else answers
+
+
+@pytest.mark.parametrize("row", OUTSIDE, ids=str)
+def test_what_is_outside_opens_to_whom_the_table_says(house: House, row: Row) -> None:
+    """Compare what everybody gets with the row of the table."""
+    answers: dict[str, Any] = {"nobody": call(house, row)}
+    for who in ("guest", "customer", "other", "admin", "service", "app", "scoped"):
+        token = house.token(row.service, "orders" if who == "service" else who)
+        answers[who] = call(house, row, bearer(token))
+    # Broken is the token of somebody who would have been let in.
+    let_in = next((who for who in ("customer", "admin") if answers[who] not in {401, 403}), "customer")
+    broken = break_tokens(house, row.service, let_in)
+    answers["forged"] = call_with_each(house, row, broken, bearer)
+    answers["forged-cookie"] = call_with_each(house, row, broken, by_cookie)
+    good = by_cookie(house.token(row.service, let_in))
+    answers["cookie"] = call(house, row, good)
+    answers["foreign"] = call(house, row, good | FOREIGN)
+    assert answers == row.expected
+
+
+@pytest.mark.parametrize("row", INSIDE, ids=str)
+def test_what_is_inside_opens_to_whom_the_table_says(house: House, row: Row) -> None:
+    """Compare what services, and those who pose as one, get with the row of the table."""
+    answers: dict[str, Any] = {"nobody": call(house, row)}
+    admin = house.token(row.service, "admin")
+    answers["admin"] = call(house, row, bearer(admin) | by_cookie(admin))
+    answers["posing"] = call(house, row, as_service(admin))
+    for who in (*SERVICES, "scoped"):
+        answers[who] = call(house, row, as_service(house.token(row.service, who)))
+    let_in = next(who for who in SERVICES if answers[who] not in {401, 403})
+    broken = break_tokens(house, row.service, let_in)
+    answers["forged"] = call_with_each(house, row, broken, as_service)
+    proof = as_service(house.token(row.service, let_in))
+    for who in ("customer", "other"):
+        forwarded = bearer(house.token(row.service, who))
+        answers[f"+{who}"] = call(house, row, proof | forwarded)
+    theirs = break_tokens(house, row.service, "customer")
+    answers["+forged"] = call_with_each(house, row, theirs, lambda token: proof | bearer(token))
+    assert answers == row.expected
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_operation_is_forgotten_and_none_is_made_up(house: House, service: str) -> None:
+    """Compare the table with the service's OpenAPI document, and with what the document hides."""
+    rows = {row.operation for row in (*OUTSIDE, *INSIDE) if row.service == service}
+    assert rows == house.find_operations(service)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_document_says_of_each_operation_what_the_table_says(house: House, service: str) -> None:
+    """Compare `security` with whom the table lets in."""
+    document = house.client(service).get("/openapi.json").json
+    rows = {row.operation: row for row in (*OUTSIDE, *INSIDE) if row.service == service}
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            row = rows[f"{method.upper()} {path}"]
+            schemes = {name for scheme in operation["security"] for name in scheme}
+            opened_by = {"service"} if row in INSIDE else {"bearer", "cookie"}
+            assert schemes - {"client"} == (set() if row.is_public else opened_by), row

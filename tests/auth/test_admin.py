@@ -1,0 +1,259 @@
+"""What admins do with users and their sessions."""
+
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
+
+import pytest
+
+from auth.errors import LastAdmin
+from auth.use_cases.admin import change_user, list_users
+from shared.ids import new_id
+from tests.auth.conftest import EVE, bearer, claims_of
+
+BOB = {"username": "bob", "password": "another horse battery", "email": "bob@example.org"}
+
+
+@pytest.fixture
+def join(app):
+    """Let somebody register in a browser of their own; return the account's id and the answer."""
+
+    def register(person=EVE):
+        answer = app.test_client().post("/auth/register", json=person)
+        assert answer.status_code == 201, answer.text
+        return claims_of(answer.json["access_token"])["sub"], answer.json
+
+    return register
+
+
+def find_id(client, admin, name):
+    [user] = client.get(f"/auth/users?q={name}", headers=admin).json["data"]
+    return user["id"]
+
+
+def promote(client, admin, user_id):
+    assert client.patch(f"/auth/users/{user_id}", json={"role": "admin"}, headers=admin).status_code == 200
+
+
+def test_users_are_listed_newest_first_without_passwords(client, admin, join):
+    eve, _ = join()
+    listed = client.get("/auth/users", headers=admin).json
+    assert listed["next"] is None
+    assert [user["username"] for user in listed["data"]] == ["eve", "admin"]
+    assert listed["data"][0].keys() == {"id", "username", "email", "role", "disabled", "created_at"}
+    assert client.get(f"/auth/users/{eve}", headers=admin).json == listed["data"][0]
+
+
+def test_users_are_listed_in_pages(client, admin):
+    for _ in range(6):
+        client.post("/auth/guest")
+    seen, path = [], "/auth/users?limit=3"
+    while path:
+        page = client.get(path, headers=admin).json
+        assert len(page["data"]) <= 3
+        seen += [user["id"] for user in page["data"]]
+        path = f"/auth/users?limit=3&cursor={page['next']}" if page["next"] else None
+    assert len(seen) == len(set(seen)) == 7
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("q=BO", ["bob"]),
+        ("q=example.org", ["bob"]),
+        ("q=%25", []),
+        ("q=_", []),
+        ("q=%5C", []),
+        ("q=nobody", []),
+        ("role=admin", ["admin"]),
+        ("role=customer", ["bob", "eve"]),
+        ("role=guest", []),
+        ("disabled=true", ["eve"]),
+        ("disabled=false&role=customer", ["bob"]),
+        ("role=customer&q=e", ["bob", "eve"]),
+    ],
+)
+def test_users_are_searched_and_filtered(client, admin, join, query, names):
+    eve, _ = join()
+    join(BOB)
+    client.patch(f"/auth/users/{eve}", json={"disabled": True}, headers=admin)
+    found = client.get(f"/auth/users?{query}", headers=admin).json["data"]
+    assert [user["username"] for user in found] == names
+
+
+def test_a_user_is_found_by_id(client, admin, join):
+    eve, _ = join()
+    assert [user["id"] for user in client.get(f"/auth/users?q={eve}", headers=admin).json["data"]] == [eve]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["role=service", "disabled=perhaps", "q=", "q=a%00b", "limit=0", "limit=101", "cursor=x", "sort=name"],
+)
+def test_a_question_that_does_not_fit_is_refused(client, admin, query):
+    answer = client.get(f"/auth/users?{query}", headers=admin)
+    assert answer.status_code == 422
+    assert answer.json["code"] == "validation_failed"
+
+
+def test_another_role_takes_effect_at_once_and_ends_the_sessions(client, admin, join):
+    eve, came = join()
+    answer = client.patch(f"/auth/users/{eve}", json={"role": "admin"}, headers=admin)
+    assert answer.status_code == 200
+    assert answer.json["role"] == "admin"
+    assert client.post("/auth/refresh", json={"refresh_token": came["refresh_token"]}).status_code == 401
+    again = client.post("/auth", json={"username": "eve", "password": EVE["password"]}).json
+    assert claims_of(again["access_token"])["role"] == "admin"
+    assert client.get("/auth/users", headers=bearer(again["access_token"])).status_code == 200
+
+
+def test_a_closed_account_is_out_in_every_replica_and_cannot_come_back(client, admin, join, make_replica):
+    eve, came = join()
+    other = make_replica().test_client()
+    assert other.get("/auth/me", headers=bearer(came["access_token"])).status_code == 200
+    assert client.patch(f"/auth/users/{eve}", json={"disabled": True}, headers=admin).json["disabled"] is True
+    # A fresh replica has no copy of the signed-off list yet, and reads it.
+    third = make_replica().test_client()
+    assert third.get("/auth/me", headers=bearer(came["access_token"])).status_code == 401
+    assert other.post("/auth/refresh", json={"refresh_token": came["refresh_token"]}).status_code == 401
+    assert other.post("/auth", json=EVE).status_code == 401
+    client.patch(f"/auth/users/{eve}", json={"disabled": False}, headers=admin)
+    assert other.post("/auth", json=EVE).status_code == 200
+    assert third.get("/auth/me", headers=bearer(came["access_token"])).status_code == 401
+
+
+def test_what_changes_nothing_ends_nothing(client, admin, join, caplog):
+    eve, came = join()
+    answer = client.patch(f"/auth/users/{eve}", json={"role": "customer", "disabled": False}, headers=admin)
+    assert answer.status_code == 200
+    assert client.post("/auth/refresh", json={"refresh_token": came["refresh_token"]}).status_code == 200
+    assert not [record for record in caplog.records if "role_changed" in str(vars(record))]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"role": "guest"}, {"role": "service"}, {"disabled": "true"}, {"username": "x"}, {"role": None}, []],
+)
+def test_a_change_that_does_not_fit_is_refused(client, admin, join, change):
+    eve, _ = join()
+    assert client.patch(f"/auth/users/{eve}", json=change, headers=admin).status_code == 422
+
+
+@pytest.mark.parametrize("role", ["customer", "admin"])
+def test_a_guest_has_to_register_before_getting_a_role(client, admin, role):
+    guest = claims_of(client.post("/auth/guest").json["access_token"])["sub"]
+    answer = client.patch(f"/auth/users/{guest}", json={"role": role}, headers=admin)
+    assert answer.status_code == 409
+    assert answer.json["code"] == "not_registered"
+    assert client.patch(f"/auth/users/{guest}", json={"disabled": True}, headers=admin).status_code == 200
+
+
+@pytest.mark.parametrize("change", [{"role": "customer"}, {"disabled": True}])
+def test_the_last_admin_stays_one(client, admin, join, change):
+    me = find_id(client, admin, "admin")
+    answer = client.patch(f"/auth/users/{me}", json=change, headers=admin)
+    assert answer.status_code == 409
+    assert answer.json["code"] == "last_admin"
+    assert client.get("/auth/users", headers=admin).status_code == 200
+    # A closed admin is no other admin.
+    eve, _ = join()
+    promote(client, admin, eve)
+    client.patch(f"/auth/users/{eve}", json={"disabled": True}, headers=admin)
+    assert client.patch(f"/auth/users/{me}", json=change, headers=admin).status_code == 409
+    client.patch(f"/auth/users/{eve}", json={"disabled": False}, headers=admin)
+    assert client.patch(f"/auth/users/{me}", json=change, headers=admin).status_code == 200
+
+
+@pytest.mark.parametrize("change", [{"role": "customer"}, {"disabled": True}])
+def test_two_admins_who_remove_each_other_at_the_same_time_leave_one(database, client, admin, join, change):
+    both = [UUID(join()[0]), UUID(find_id(client, admin, "admin"))]
+    for _ in range(10):
+        for user_id in both:
+            change_user(database, user_id, {"role": "admin", "disabled": False})
+        with ThreadPoolExecutor(2) as pool:
+            tries = [pool.submit(change_user, database, user_id, change) for user_id in both]
+        refused = [each.exception() for each in tries if each.exception()]
+        assert [type(refusal) for refusal in refused] == [LastAdmin]
+        assert len(list_users(database, role="admin", disabled=False, limit=3, before=None)[0]) == 1
+
+
+def test_an_admin_sees_where_somebody_is_logged_in_and_ends_it(client, admin, join, app):
+    eve, first = join()
+    browser = app.test_client().post("/auth", json=EVE, headers={"User-Agent": "Browser/1"})
+    path = f"/auth/users/{eve}/sessions"
+    listed = client.get(path, headers=admin).json["data"]
+    assert [each["id"] for each in listed] == [
+        claims_of(browser.json["access_token"])["sid"],
+        claims_of(first["access_token"])["sid"],
+    ]
+    assert listed[0].keys() == {"id", "created_at", "last_used_at", "expires_at", "address", "user_agent"}
+    assert listed[0]["user_agent"] == "Browser/1"
+    assert listed[0]["address"] == "127.0.0.1"
+    assert client.delete(f"{path}/{listed[0]['id']}", headers=admin).status_code == 204
+    refused = client.post("/auth/refresh", json={"refresh_token": browser.json["refresh_token"]})
+    assert refused.status_code == 401
+    assert client.post("/auth/refresh", json={"refresh_token": first["refresh_token"]}).status_code == 200
+    assert [each["id"] for each in client.get(path, headers=admin).json["data"]] == [listed[1]["id"]]
+    assert client.delete(f"{path}/{listed[0]['id']}", headers=admin).status_code == 404
+
+
+def test_an_admin_signs_somebody_out_everywhere(client, admin, join, app, make_replica):
+    eve, first = join()
+    second = app.test_client().post("/auth", json=EVE).json
+    path = f"/auth/users/{eve}/sessions"
+    assert client.delete(path, headers=admin).status_code == 204
+    assert client.get(path, headers=admin).json == {"data": [], "next": None}
+    replica = make_replica().test_client()
+    for came in (first, second):
+        assert replica.get("/auth/me", headers=bearer(came["access_token"])).status_code == 401
+        again = replica.post("/auth/refresh", json={"refresh_token": came["refresh_token"]})
+        assert again.status_code == 401
+    assert client.delete(path, headers=admin).status_code == 204
+    assert replica.post("/auth", json=EVE).status_code == 200
+
+
+def test_a_session_is_ended_only_under_its_own_user(client, admin, join):
+    eve, came = join()
+    bob, _ = join(BOB)
+    session = claims_of(came["access_token"])["sid"]
+    assert client.delete(f"/auth/users/{bob}/sessions/{session}", headers=admin).status_code == 404
+    assert len(client.get(f"/auth/users/{eve}/sessions", headers=admin).json["data"]) == 1
+
+
+def test_who_does_not_exist_is_not_found(client, admin):
+    for path in (f"/auth/users/{new_id()}", "/auth/users/x"):
+        assert client.get(path, headers=admin).status_code == 404
+        assert client.patch(path, json={"role": "admin"}, headers=admin).status_code == 404
+        assert client.get(f"{path}/sessions", headers=admin).status_code == 404
+        assert client.delete(f"{path}/sessions", headers=admin).status_code == 404
+        assert client.delete(f"{path}/sessions/{new_id()}", headers=admin).status_code == 404
+
+
+def test_only_admins_see_and_change_users(client, join):
+    eve, came = join()
+    guest = client.post("/auth/guest").json["access_token"]
+    for token in (came["access_token"], guest):
+        headers = bearer(token)
+        for path in ("/auth/users", f"/auth/users/{eve}", f"/auth/users/{eve}/sessions"):
+            assert client.get(path, headers=headers).status_code == 403
+        own = client.patch(f"/auth/users/{eve}", json={"role": "admin"}, headers=headers)
+        assert own.status_code == 403
+        assert client.delete(f"/auth/users/{eve}/sessions", headers=headers).status_code == 403
+
+
+def test_each_change_is_in_the_audit_trail(client, admin, join, caplog):
+    eve, came = join()
+    session = claims_of(came["access_token"])["sid"]
+    client.delete(f"/auth/users/{eve}/sessions/{session}", headers=admin)
+    for change in ({"role": "admin"}, {"disabled": True}, {"disabled": False}):
+        client.patch(f"/auth/users/{eve}", json=change, headers=admin)
+    me = find_id(client, admin, "admin")
+    trail = [vars(record) for record in caplog.records if record.name == "shopfleet.audit"]
+    done = [entry for entry in trail if entry.get("user.id") == me and entry.get("audit.target") == eve]
+    assert [entry["event.name"] for entry in done] == [
+        "auth.session.ended",
+        "auth.user.role_changed",
+        "auth.user.disabled",
+        "auth.user.enabled",
+    ]
+    assert done[0]["audit.sessions"] == [session]
+    assert (done[1]["audit.old"], done[1]["audit.new"]) == ("customer", "admin")

@@ -1,0 +1,209 @@
+"""Integrators' clients: made by admins, with scopes of their own."""
+
+import base64
+
+import pytest
+
+from auth.domain import Scope
+from tests.auth.conftest import EVE, bearer, claims_of
+from tests.auth.test_oauth import GRANT, basic, get_token
+
+BOTH = ["logs:read", "logs:write"]
+
+
+def is_good(client, token):
+    answer = client.post(
+        "/auth/introspect", data={"token": token}, headers=basic("orders-service", "orders secret")
+    )
+    return answer.json["active"]
+
+
+def test_an_admin_makes_a_client_and_sees_its_secret_once(client, admin):
+    answer = client.post("/auth/clients", json={"name": "Collector", "scopes": BOTH}, headers=admin)
+    assert answer.status_code == 201
+    assert answer.headers["Location"] == f"/auth/clients/{answer.json['id']}"
+    assert answer.headers["Cache-Control"] == "no-store"
+    made = answer.json
+    assert made["id"].startswith("app-")
+    assert len(made.pop("client_secret")) > 40
+    shown = client.get(answer.headers["Location"], headers=admin).json
+    assert shown == made
+    assert shown["created_by"] == client.get("/auth/me", headers=admin).json["id"]
+    assert client.get("/auth/clients", headers=admin).json == {"data": [made], "next": None}
+
+
+def test_its_secret_is_kept_as_a_hash_only(client, make_client, database):
+    client_id, secret = make_client("logs:write")
+    with database.transaction() as connection:
+        rows = connection.exec_driver_sql("SELECT oauth_clients::text FROM oauth_clients").scalars().all()
+    assert client_id in rows[0]
+    assert secret not in rows[0]
+
+
+def test_its_token_carries_its_scopes_and_is_no_services(client, make_client):
+    client_id, secret = make_client(*BOTH)
+    answer = client.post("/auth/token", data=GRANT, headers=basic(client_id, secret))
+    assert answer.json["scope"] == "logs:read logs:write"
+    claims = claims_of(answer.json["access_token"])
+    assert claims["role"] == "service"
+    assert claims["sub"] == claims["client_id"] == client_id
+    assert claims["scope"] == "logs:read logs:write"
+    for path in ("/auth/me", "/auth/users", "/auth/clients"):
+        assert client.get(path, headers=bearer(answer.json["access_token"])).status_code == 403
+    inside = {"X-Service-Authorization": f"Bearer {answer.json['access_token']}"}
+    assert client.get("/internal/signed-off", headers=inside).status_code == 403
+
+
+@pytest.mark.parametrize("asked", ["logs:read", "logs:write logs:read"])
+def test_it_may_ask_for_fewer_scopes(client, make_client, asked):
+    token = get_token(client, *make_client(*BOTH), scope=asked)
+    assert set(claims_of(token)["scope"].split()) == set(asked.split())
+
+
+@pytest.mark.parametrize(
+    "asked", ["products:read", "logs:read products:read", "logs:read  logs:write", " ", "?"]
+)
+def test_it_may_not_ask_for_others(client, make_client, asked):
+    answer = client.post("/auth/token", data={**GRANT, "scope": asked}, headers=basic(*make_client(*BOTH)))
+    assert answer.status_code == 400
+    assert answer.json["error"] == "invalid_scope"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"name": "x", "scopes": ["everything"]},
+        {"name": "x", "scopes": []},
+        {"name": "", "scopes": BOTH},
+        {"name": "x" * 101, "scopes": BOTH},
+        {"name": "a\0b", "scopes": BOTH},
+        {"name": "x", "scopes": BOTH, "secret": "mine"},
+        {},
+    ],
+)
+def test_a_client_that_does_not_fit_is_refused(client, admin, body):
+    assert client.post("/auth/clients", json=body, headers=admin).status_code == 422
+
+
+@pytest.mark.parametrize("scope", list(Scope))
+def test_every_scope_can_be_given(client, make_client, scope):
+    assert claims_of(get_token(client, *make_client(scope)))["scope"] == scope
+
+
+@pytest.mark.parametrize("change", [{"disabled": True}, {"scopes": ["logs:read"]}])
+def test_what_a_client_may_not_do_any_more_ends_at_once(client, make_client, admin, change):
+    client_id, secret = make_client(*BOTH)
+    token = get_token(client, client_id, secret)
+    assert is_good(client, token)
+    assert client.patch(f"/auth/clients/{client_id}", json=change, headers=admin).status_code == 200
+    assert not is_good(client, token)
+
+
+@pytest.mark.parametrize(
+    "change", [{"name": "Other"}, {"scopes": [*BOTH, "products:read"]}, {"disabled": False}]
+)
+def test_what_takes_nothing_from_a_client_leaves_its_tokens_good(client, make_client, admin, change):
+    client_id, secret = make_client(*BOTH)
+    token = get_token(client, client_id, secret)
+    client.patch(f"/auth/clients/{client_id}", json=change, headers=admin)
+    assert is_good(client, token)
+
+
+def test_a_disabled_client_gets_no_token_and_one_that_is_opened_again_does(client, make_client, admin):
+    client_id, secret = make_client("logs:read")
+    first = get_token(client, client_id, secret)
+    client.patch(f"/auth/clients/{client_id}", json={"disabled": True}, headers=admin)
+    refused = client.post("/auth/token", data=GRANT, headers=basic(client_id, secret))
+    assert refused.json["error"] == "invalid_client"
+    client.patch(f"/auth/clients/{client_id}", json={"disabled": False}, headers=admin)
+    assert is_good(client, get_token(client, client_id, secret))
+    assert not is_good(client, first)
+
+
+def test_another_secret_ends_the_old_one_and_what_was_had_by_it(client, make_client, admin):
+    client_id, old = make_client("logs:read")
+    token = get_token(client, client_id, old)
+    answer = client.post(f"/auth/clients/{client_id}/secret", headers=admin)
+    assert answer.status_code == 200
+    assert not is_good(client, token)
+    assert client.post("/auth/token", data=GRANT, headers=basic(client_id, old)).status_code == 401
+    assert is_good(client, get_token(client, client_id, answer.json["client_secret"]))
+
+
+def test_a_client_that_is_removed_is_gone_with_its_tokens(client, make_client, admin):
+    client_id, secret = make_client("logs:read")
+    token = get_token(client, client_id, secret)
+    assert client.delete(f"/auth/clients/{client_id}", headers=admin).status_code == 204
+    assert not is_good(client, token)
+    assert client.post("/auth/token", data=GRANT, headers=basic(client_id, secret)).status_code == 401
+    for answer in (
+        client.get(f"/auth/clients/{client_id}", headers=admin),
+        client.patch(f"/auth/clients/{client_id}", json={"name": "x"}, headers=admin),
+        client.delete(f"/auth/clients/{client_id}", headers=admin),
+        client.post(f"/auth/clients/{client_id}/secret", headers=admin),
+    ):
+        assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("name", ["app-", "orders-service", "app-%00", "%F0%9F", "x" * 5000])
+def test_an_id_that_is_none_is_not_found(client, admin, name):
+    assert client.get(f"/auth/clients/{name}", headers=admin).status_code == 404
+
+
+@pytest.mark.parametrize("change", [{}, {"name": None}, {"disabled": "yes"}, {"scopes": []}, {"id": "app-x"}])
+def test_a_change_that_does_not_fit_is_refused(client, make_client, admin, change):
+    client_id, _ = make_client("logs:read")
+    assert client.patch(f"/auth/clients/{client_id}", json=change, headers=admin).status_code == 422
+
+
+def test_clients_are_listed_in_pages_the_newest_first(client, make_client, admin):
+    made = [make_client("logs:read")[0] for _ in range(5)]
+    first = client.get("/auth/clients?limit=3", headers=admin).json
+    second = client.get(f"/auth/clients?limit=3&cursor={first['next']}", headers=admin).json
+    assert [each["id"] for each in first["data"] + second["data"]] == made[::-1]
+    assert second["next"] is None
+
+
+@pytest.mark.parametrize("position", [b'"app-x"', b"[]", b'"app-\\u0000"', b"1", b"{}"])
+def test_a_cursor_of_another_list_is_refused(client, admin, position):
+    cursor = base64.urlsafe_b64encode(position).decode()
+    assert client.get(f"/auth/clients?cursor={cursor}", headers=admin).status_code == 422
+
+
+def test_a_refused_client_is_in_the_audit_trail_if_there_is_one_of_that_id(client, make_client, caplog):
+    client_id, _ = make_client("logs:read")
+    for name in (client_id, "orders-service", "a secret in the wrong field"):
+        client.post("/auth/token", data=GRANT, headers=basic(name, "wrong"))
+    trail = [vars(record) for record in caplog.records if record.name == "shopfleet.audit"]
+    refused = [entry for entry in trail if entry["event.name"] == "auth.client.refused"]
+    assert [entry.get("audit.target") for entry in refused] == [client_id, "orders-service", None]
+    assert "wrong" not in str(refused)
+
+
+def test_only_admins_see_and_make_clients(client):
+    customer = client.post("/auth/register", json=EVE).json["access_token"]
+    for token in (customer, client.post("/auth/guest").json["access_token"]):
+        assert client.get("/auth/clients", headers=bearer(token)).status_code == 403
+        answer = client.post("/auth/clients", json={"name": "x", "scopes": BOTH}, headers=bearer(token))
+        assert answer.status_code == 403
+
+
+def test_all_of_it_is_in_the_audit_trail_without_a_secret(client, make_client, admin, caplog):
+    client_id, secret = make_client(*BOTH)
+    client.patch(f"/auth/clients/{client_id}", json={"scopes": ["logs:read"], "name": "New"}, headers=admin)
+    other = client.post(f"/auth/clients/{client_id}/secret", headers=admin).json["client_secret"]
+    client.delete(f"/auth/clients/{client_id}", headers=admin)
+    trail = [vars(record) for record in caplog.records if record.name == "shopfleet.audit"]
+    about = [entry for entry in trail if entry.get("audit.target") == client_id]
+    assert [entry["event.name"] for entry in about] == [
+        "auth.client.created",
+        "auth.client.changed",
+        "auth.client.changed",
+        "auth.client.secret_changed",
+        "auth.client.deleted",
+    ]
+    assert about[2]["audit.old"] == BOTH
+    assert about[2]["audit.new"] == ["logs:read"]
+    me = client.get("/auth/me", headers=admin).json["id"]
+    assert {entry["user.id"] for entry in about} == {me}
+    assert not [entry for entry in trail if secret in str(entry) or other in str(entry)]

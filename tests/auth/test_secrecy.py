@@ -1,0 +1,105 @@
+"""Passwords and tokens are in no log record and in no error, whatever is done with them."""
+
+import io
+import json
+import logging
+
+import pytest
+
+from shared.log import JsonFormatter
+from tests.auth.conftest import ADMIN, bearer
+
+PASSWORDS = ["Sesame-open-4711", "Sesame-shut-0815", "Sesame-wrong-1234"]
+
+
+@pytest.fixture
+def logged(app):
+    """Everything that is logged from now on, in the form in which it leaves the service, and in any other."""
+    output = io.StringIO()
+    handler = logging.StreamHandler(output)
+    handler.setFormatter(JsonFormatter("auth-service", "test"))
+    handler.addFilter(lambda record: bool(output.write(repr(vars(record)))) or True)
+    root, level = logging.getLogger(), logging.getLogger().level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield output
+    root.removeHandler(handler)
+    root.setLevel(level)
+
+
+def test_no_password_and_no_token_leaves_the_service_but_as_the_answer(app, database, logged, run_sql):
+    client = app.test_client()
+    secrets, refusals = list(PASSWORDS), []
+    opened, shut, wrong = PASSWORDS
+
+    def call(method, path, **options):
+        answer = client.open(path, method=method, **options)
+        if answer.status_code >= 400:
+            refusals.append(answer.text)
+        elif answer.is_json:
+            body = answer.json
+            secrets.extend(
+                body[name] for name in ("access_token", "refresh_token", "client_secret") if name in body
+            )
+        return answer
+
+    def pair(password, username="eve"):
+        return {"username": username, "password": password}
+
+    # Comings and goings.
+    call("POST", "/auth/guest")
+    call("POST", "/auth/refresh")
+    call("POST", "/auth/register", json=pair(opened))
+    call("POST", "/auth/register", json=pair(opened))
+    call("POST", "/auth", json=pair(wrong))
+    call("POST", "/auth", json=pair(wrong, username=wrong))
+    first = call("POST", "/auth", json=pair(opened)).json
+    call("POST", "/auth/password", json={"current_password": wrong, "new_password": shut})
+    call("POST", "/auth/password", json={"current_password": opened, "new_password": shut})
+    # Tokens that are over, come back, or are somewhere else.
+    call("GET", "/auth/me", headers=bearer(first["access_token"]))
+    call("GET", "/auth/me", headers={"X-Request-ID": "known", **bearer("x" + first["access_token"])})
+    call("POST", "/auth/refresh", json={"refresh_token": first["refresh_token"]})
+    call("POST", "/auth/refresh", json={"refresh_token": first["refresh_token"], "password": opened})
+    call("GET", f"/auth/me?token={first['access_token']}&password={opened}")
+    call("GET", f"/auth/{first['refresh_token']}")
+    # A family that ends.
+    begun = call("POST", "/auth", json=pair(shut)).json
+    call("POST", "/auth/refresh", json={"refresh_token": begun["refresh_token"]})
+    run_sql("UPDATE refresh_tokens SET used_at = used_at - interval '1 h'")
+    call("POST", "/auth/refresh", json={"refresh_token": begun["refresh_token"]})
+    # Bodies that do not fit.
+    call("POST", "/auth", data=json.dumps(pair(shut))[:-1], content_type="application/json")
+    call("POST", "/auth", json={"username": [shut], "password": {"x": shut}})
+    call("POST", "/auth/register", json=pair(shut, username="x"))
+    call("POST", "/auth", data=pair(shut))
+    # Programs.
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": "orders-service",
+        "client_secret": "orders secret",
+    }
+    secrets.append("orders secret")
+    call("POST", "/auth/token", data=form)
+    call("POST", "/auth/token", data={**form, "client_secret": wrong})
+    admin = call("POST", "/auth", json=ADMIN).json
+    headers = bearer(admin["access_token"])
+    made = call("POST", "/auth/clients", json={"name": "a shop", "scopes": ["logs:read"]}, headers=headers)
+    assert made.status_code == 201
+    call("POST", f"/auth/clients/{made.json['id']}/secret", headers=headers)
+    form = {"token": admin["refresh_token"], "client_id": "shop"}
+    call("POST", "/auth/revoke", data=form)
+    call("POST", "/auth/logout", headers=headers)
+    # A database that is away, and one that has lost a table.
+    run_sql("ALTER TABLE sessions RENAME TO gone")
+    assert call("POST", "/auth", json=pair(shut)).status_code == 500
+    assert call("POST", "/auth/refresh", json={"refresh_token": begun["refresh_token"]}).status_code == 500
+
+    text = logged.getvalue() + "".join(refusals)
+    assert len(secrets) > 15
+    assert len(refusals) > 12
+    assert "shopfleet.audit" in text
+    for secret in secrets:
+        assert secret not in text
+        # Nor what matters of it: of a token the signature, of a refresh token what follows its prefix.
+        assert secret.rpartition(".")[2].removeprefix("sfr_") not in text

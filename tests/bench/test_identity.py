@@ -1,0 +1,92 @@
+"""What the bench finds out about identity, as far as that needs no shop."""
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+
+from bench.callers import Errand, Orders
+from bench.identity import measure_verification, render
+from local.settings import ROOT
+from tests.conftest import FakeServer, send_json
+
+
+def call(orders: Orders) -> dict:
+    command = [sys.executable, "-m", "bench.callers", json.dumps(asdict(orders))]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    return json.loads(done.stdout)
+
+
+def test_callers_keep_their_pace_and_note_every_answer(fake_server: FakeServer) -> None:
+    def answer(handler, _body) -> None:
+        send_json(handler, b"{}", status=200 if handler.path == "/fast" else 503)
+
+    fake_server.answer = answer
+    errands = (Errand("fast", "GET", "/fast"), Errand("full", "GET", "/full"), Errand("fast", "GET", "/fast"))
+    results = call(Orders(fake_server.url, errands, pace=0.2, seconds=1.0))
+    assert results["fast"]["statuses"].keys() == {"200"}
+    assert results["full"]["statuses"].keys() == {"503"}
+    # Five turns each on an idle machine; a busy one may miss some and never makes up for them.
+    assert 1 <= results["full"]["statuses"]["503"] <= 5
+    assert len(results["fast"]["milliseconds"]) == results["fast"]["statuses"]["200"] <= 10
+
+
+def test_a_flood_makes_each_call_with_another_name_from_another_address(fake_server: FakeServer) -> None:
+    fake_server.answer = lambda handler, _body: send_json(handler, b"{}")
+    errand = Errand("flood", "POST", "/auth", {"X-Forwarded-For": "{address}"}, {"username": "n-{turn}"})
+    call(Orders(fake_server.url, (errand, errand), pace=0.0, seconds=0.3))
+    seen = [(headers["X-Forwarded-For"], body) for _, _, headers, body in fake_server.requests]
+    assert len(set(seen)) == len(seen) > 4
+    assert json.loads(seen[0][1])["username"].startswith("n-")
+
+
+def test_no_answer_is_counted_too() -> None:
+    results = call(Orders("http://127.0.0.1:9", (Errand("gone", "GET", "/"),), pace=0.1, seconds=0.2))
+    assert results["gone"]["statuses"].keys() == {"0"}
+
+
+def test_the_time_of_a_call_is_that_until_its_answer(fake_server: FakeServer) -> None:
+    def answer_late(handler, _body) -> None:
+        time.sleep(0.15)
+        send_json(handler, b"{}")
+
+    fake_server.answer = answer_late
+    results = call(Orders(fake_server.url, (Errand("late", "GET", "/"),), pace=0.0, seconds=0.3))
+    assert all(milliseconds >= 150 for milliseconds in results["late"]["milliseconds"])
+
+
+def test_verifying_a_token_is_mostly_its_signature() -> None:
+    found = measure_verification()
+    assert 0 < found["signature"] < found["verify"]
+
+
+def test_the_numbers_are_told_in_sentences() -> None:
+    times = {
+        **{"quiet_50": 2.0, "quiet_99": 10.0, "flood_50": 3.0, "flood_99": 15.0},
+        **{"torrent_50": 20.0, "torrent_99": 95.0},
+    }
+    lines = render(
+        {
+            "verification": {"verify": 150.0, "signature": 75.0},
+            "products": {"requests": 100, "cpu": 3000.0, "share": 0.05},
+            "logins": {
+                "a_second": 20.0,
+                "statuses": {"200": 160, "503": 9},
+                "at_rest_mib": 70.0,
+                "peak_mib": 95.0,
+            },
+            "others": {
+                "calls": {"GET /cart": times},
+                "errors": 0,
+                "tries": {"quiet": {}, "flood": {"401": 50}, "torrent": {}},
+            },
+        }
+    )
+    text = "\n".join(lines)
+    assert "5.0% of the 3000 µs" in text
+    assert "20 log-ins a second with 32 clients (160 x 200, 9 x 503)" in text
+    assert "64 times a second (50 x 401) and without a pause (none)" in text
+    assert (
+        "`GET /cart`: quiet 10.0 (2.0); flood 15.0 (3.0), x 1.50; without a pause 95.0 (20.0), x 9.50" in text
+    )
