@@ -146,8 +146,9 @@ def render(results: dict[str, Any]) -> list[str]:
         f"auth-service takes {logins['at_rest_mib']:g} MiB at rest and up to "
         f"{logins['peak_mib']:g} MiB then.",
         f"- Other calls beside {CLIENTS} clients who try to log in, {TRIES:g} times a "
-        f"second ({_write(others['tries']['flood'])}) and without a pause ({_write(others['tries']['torrent'])}); "
-        f"{others['errors']} were not answered with 200. p99 in ms, in brackets p50:",
+        f"second ({_write(others['tries']['flood'])}) and without a pause "
+        f"({_write(others['tries']['torrent'])}); {others['errors']} were not answered with 200. p99 in "
+        "ms, in brackets p50:",
         *[
             f"  - `{name}`: quiet {_write_times(times, 'quiet')}; flood {_write_times(times, 'flood')}; "
             f"without a pause {_write_times(times, 'torrent')}"

@@ -234,3 +234,25 @@ def test_a_rotation_of_keys_loses_no_request(stack):
         # What the old key signed is as good as ever.
         assert read_kid(first) != new
         assert is_known_everywhere(stack, first)
+
+
+def test_a_key_that_is_retired_takes_its_tokens_along_and_the_services_find_new_ones_by_themselves(stack):
+    """The old key is compromised: what it signed is refused within 30 s, also tokens of our own services."""
+    with Person(stack.url) as person:
+        old = person.token
+        new = stack.command("auth-service", "auth.keys", "rotate", "--now").split()[0]
+
+        def log_in() -> str:
+            return person.keep(person.post("/auth", json={"username": person.name, "password": PASSWORD}))
+
+        wait_for(lambda: read_kid(log_in()) == new)
+        stack.command("auth-service", "auth.keys", "retire", read_kid(old))
+        wait_for(lambda: is_out_everywhere(stack, old), seconds=45)
+        wait_for(lambda: is_known_everywhere(stack, person.token), seconds=LIMIT)
+        # The signed-off list still comes, although each service asked for it with a token of the old key.
+        assert person.post("/auth/logout").status_code == 204
+        assert_out_in_time(stack, person.token)
+        # So do prices, which orders-service asks the catalogue for with its own token.
+        log_in()
+        person.put("/cart/items/1", json={"quantity": 1})
+        assert person.get("/cart").json()["amount"] is not None
