@@ -35,6 +35,7 @@ CALLERS = {
     "orders-service": "payments-service",
 }
 EXAMPLES = 12
+LONGEST_LINE = 8000  # Of characters in a path with its query, roughly, that reach a service.
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +90,10 @@ def check(base_url: str, operation: APIOperation, mode: GenerationMode, headers:
     def send(case: Case) -> None:
         answer = case.call(base_url=base_url, headers=headers, timeout=20)
         assert answer.status_code != 500, f"{operation.label}: {answer.text}"
+        if answer.status_code == 414:
+            # gunicorn's own word, before the application; the gateway lets no line of this length through.
+            assert len(answer.request.path_url) > LONGEST_LINE
+            return
         case.validate_response(answer, checks=CHECKS)
 
     # Some operations take nothing that could be wrong.
