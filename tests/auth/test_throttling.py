@@ -6,10 +6,13 @@ import time
 from contextlib import closing
 
 import pytest
+from sqlalchemy import text
 
 from auth.app import create_app
+from auth.domain import PER_ACCOUNT
 from auth.errors import HashingBusy
 from auth.passwords import Passwords
+from auth.repository.throttle import take_try
 from tests.auth.conftest import EVE
 
 OWNER, STRANGER = "198.51.100.7", "203.0.113.9"
@@ -164,6 +167,14 @@ def test_of_twenty_at_once_only_five_are_looked_at(client, make_replica):
     for thread in threads:
         thread.join()
     assert sorted(statuses) == [401] * 5 + [429] * 15
+
+
+def test_a_transaction_that_began_first_may_count_its_try_second(database):
+    with database.transaction() as first:
+        first.execute(text("SELECT 1"))
+        with database.transaction() as second:
+            assert take_try(second, b"key", PER_ACCOUNT) == 0
+        assert take_try(first, b"key", PER_ACCOUNT) == 0
 
 
 def test_replicas_count_together(make_replica):

@@ -13,9 +13,10 @@ from auth.tables import known_places, login_attempts
 def take_try(connection: Connection, key: bytes, allowance: Allowance) -> float:
     """Count a try and return 0; if it comes too early, count nothing and return the seconds to wait.
 
-    One statement, so that of many at once only so many get through.
+    One statement, so that of many at once only so many get through; and the clock of the moment in which the
+    row is had, since of two transactions the one that began first may come second.
     """
-    table, now = login_attempts.c, func.now()
+    table, now = login_attempts.c, func.clock_timestamp()
     passed = func.greatest(0, func.date_part("epoch", now - table.last_at))
     level = func.greatest(0, table.level - passed / allowance.forgiven_after.total_seconds()) + 1
     # Half a try is left for what is forgiven between two tries in a row.
