@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -132,7 +132,7 @@ def measure_others(shop: Shop, seconds: float) -> dict[str, Any]:
     return {"calls": calls, "errors": errors, "tries": {when: dict(each) for when, each in tries.items()}}
 
 
-def render(results: dict[str, Any]) -> list[str]:
+def render(results: Mapping[str, Any]) -> list[str]:
     """Return the numbers as Markdown."""
     verification, products = results["verification"], results["products"]
     logins, others = results["logins"], results["others"]

@@ -21,7 +21,7 @@ from locust.env import Environment
 from locust.exception import StopUser
 
 from bench.plan import Plan
-from bench.scenarios import SCENARIOS, Call, Product, Scenario
+from bench.scenarios import SCENARIOS, Call, Product, Scenario, Visit
 from bench.statistics import quantile
 
 TIMEOUT = 20.0  # Seconds for an answer; none at all is counted as status 0.
@@ -36,12 +36,16 @@ class Records:
         self.is_on = False
         self.milliseconds: list[float] = []
         self.statuses: Counter[int] = Counter()
+        self.steps: dict[str, list[float]] = {}
 
     def add(self, *, name: str, response_time: float, response: Any, **_rest: Any) -> None:
         """Take down an answer; Locust calls this for each."""
-        if not self.is_on or name != self._scenario.name:
+        if not self.is_on:
             return
-        status = getattr(response, "status_code", 0) or 0
+        if name != self._scenario.name:
+            self.steps.setdefault(name, []).append(response_time)
+            return
+        status = read_status(response)
         self.statuses[status] += 1
         if status in self._scenario.expected:
             self.milliseconds.append(response_time)
@@ -81,6 +85,11 @@ def run(plan: Plan) -> dict[str, Any]:
         "bad_statuses": sorted(counted.keys() - scenario.expected - scenario.refusals),
         # Of one core; near 1 the load is what is slow, and not the shop.
         "load_cpu": round(cpu / seconds, 2),
+        # The calls that a visit is made of.
+        "steps": {
+            name: {"p50": quantile(times, 0.50), "p99": quantile(times, 0.99)}
+            for name, times in records.steps.items()
+        },
     }
 
 
@@ -91,7 +100,7 @@ class Shop:
         self.scenario = scenario
         self.is_open = Event()
         self.has_ended = Event()
-        self._calls: Iterator[Call] | None = None
+        self._calls: Iterator[Call | Visit] | None = None
         self._looking = Semaphore()
         self._clients = 0
         self._failure: str | None = None
@@ -122,7 +131,7 @@ class Shop:
                     raise SystemExit(self._failure)
                 gevent.sleep(0.02)
 
-    def next_call(self) -> Call:
+    def next_call(self) -> Call | Visit:
         """Return the next call, or end the client if there is none."""
         call = next(self._calls or iter(()), None)
         if call is None:
@@ -145,13 +154,42 @@ def make_user_class(shop: Shop) -> type[FastHttpUser]:
 
         @task
         def call(self) -> None:
-            call = shop.next_call()
-            headers = {**call.headers, "Authorization": f"Bearer {self.token}"}
-            self.client.request(
-                call.method, call.path, name=shop.scenario.name, json=call.json, headers=headers
+            match shop.next_call():
+                case Call() as call:
+                    self._make(call, self.token, shop.scenario.name)
+                case Visit() as visit:
+                    self._visit(visit)
+
+        def _visit(self, visit: Visit) -> None:
+            """Make the calls of a visit; Locust is told of each, and of all of them together."""
+            self.client.cookiejar.clear()
+            began = time.perf_counter()
+            answer = self.client.post("/auth/guest", name="POST /auth/guest")
+            token = str(answer.json()["access_token"]) if answer.status_code == 201 else ""
+            for call in visit.calls if token else ():
+                answer = self._make(call, token, f"{call.method} {call.route or call.path}")
+                if read_status(answer) not in {200, 201}:
+                    break
+            self.environment.events.request.fire(
+                request_type="visit",
+                name=shop.scenario.name,
+                response_time=(time.perf_counter() - began) * 1000,
+                response_length=0,
+                response=answer,
+                exception=None,
+                context={},
             )
 
+        def _make(self, call: Call, token: str, name: str) -> Any:
+            headers = {**call.headers, "Authorization": f"Bearer {token}"}
+            return self.client.request(call.method, call.path, name=name, json=call.json, headers=headers)
+
     return Client
+
+
+def read_status(response: Any) -> int:
+    """Return the answer's status; 0 stands for none at all."""
+    return getattr(response, "status_code", 0) or 0
 
 
 def _read_products(client: FastHttpUser, token: str) -> list[Product]:

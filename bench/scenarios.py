@@ -22,17 +22,28 @@ class Call:
     path: str
     json: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    route: str = ""  # Of a path that is different each time.
+
+
+@dataclass(frozen=True)
+class Visit:
+    """Calls that somebody makes who has just come in as a guest, one after the other, measured as one.
+
+    A call that is not answered with 200 or 201 ends the visit, and is its answer.
+    """
+
+    calls: tuple[Call, ...]
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """Calls of one kind, shared out among the clients; where they end, the measurement ends early.
+    """Calls or visits of one kind, shared out among the clients; where they end, the measurement ends early.
 
     An answer that is neither expected nor a refusal is an error.
     """
 
     name: str
-    make_calls: Callable[[Sequence[Product]], Iterator[Call]]
+    make_calls: Callable[[Sequence[Product]], Iterator[Call | Visit]]
     expected: frozenset[int] = frozenset({200})
     refusals: frozenset[int] = frozenset()
     leaves_work: bool = False  # Whether the shop is still busy with it after the answer.
@@ -56,10 +67,36 @@ def place_orders(products: Sequence[Product]) -> Iterator[Call]:
         yield Call("POST", "/orders", order_of(product_id), {"Idempotency-Key": str(uuid4())})
 
 
+def check_out(products: Sequence[Product]) -> Iterator[Visit]:
+    """Come in as a guest, put one unit into the cart, and order the cart."""
+    for product in cycle(products):
+        yield _check_out(product["id"])
+
+
+def check_out_one_product(products: Sequence[Product]) -> Iterator[Visit]:
+    """Do the same, everybody with the first product."""
+    while True:
+        yield _check_out(products[0]["id"])
+
+
+def _check_out(product_id: int) -> Visit:
+    key = {"Idempotency-Key": str(uuid4())}
+    return Visit(
+        (
+            Call("PUT", f"/cart/items/{product_id}", {"quantity": 1}, route="/cart/items/{id}"),
+            Call("POST", "/orders", order_of_cart(), key),
+        )
+    )
+
+
 def order_of(product_id: int) -> dict[str, Any]:
     """Return the body of an order of one unit."""
+    return {"items": [{"product_id": product_id, "quantity": 1}], **order_of_cart()}
+
+
+def order_of_cart() -> dict[str, Any]:
+    """Return the body of an order of what is in the cart."""
     return {
-        "items": [{"product_id": product_id, "quantity": 1}],
         "payment_method": "pm_card_visa",
         "shipping_address": {
             "name": "Ada Example",
@@ -71,7 +108,7 @@ def order_of(product_id: int) -> dict[str, Any]:
     }
 
 
-SCENARIOS = (
+CALLS = (
     Scenario("GET /products?limit=30", list_products),
     Scenario("GET /products/{id}", look_at_products),
     Scenario(
@@ -83,3 +120,9 @@ SCENARIOS = (
         leaves_work=True,
     ),
 )
+# An order has to be confirmed when the answer comes; only then it counts.
+CHECKOUT = Scenario("checkout", check_out, expected=frozenset({201}), leaves_work=True)
+HOT_PRODUCT = Scenario(
+    "checkout, one product", check_out_one_product, expected=frozenset({201}), leaves_work=True
+)
+SCENARIOS = (*CALLS, CHECKOUT, HOT_PRODUCT)

@@ -12,9 +12,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import requests
+import psycopg
 
+from bench.cpu import measure_cpu
 from bench.memory import Memory, measure_memory
+from local.audit import find_databases
 from local.processes import has_ended, reap, spawn, wait_until
 from local.settings import ROOT
 from local.sockets import port_of, reserve
@@ -25,6 +27,9 @@ STOP_SECONDS = 60.0
 SETTLE_SECONDS = 120.0
 # SCALE, so that replicas can be measured, too.
 PASSED_ON = ("PATH", "HOME", "LANG", "SCALE", "LOG_LEVEL")
+
+# The source would take back the units that a measurement adds.
+TOLD = {"CATALOG_SYNC_SECONDS": "86400"}
 
 
 class CannotMeasure(Exception):
@@ -37,6 +42,22 @@ class Shop:
     def __init__(self, url: str, state: Path) -> None:
         self.url = url
         self._state = state
+
+    def run_sql(self, database: str, statement: str, **values: Any) -> Any:
+        """Run a statement in a service's database; return the first value of its answer, if it has one."""
+        url = find_databases({"STATE": str(self._state)})[database]
+        with psycopg.connect(url, autocommit=True) as connection:
+            cursor = connection.execute(statement.encode(), values or None)
+            row = cursor.fetchone() if cursor.description else None
+        return row[0] if row else None
+
+    def measure_cpu(self) -> dict[str, float]:
+        """Return the seconds of one core that each part has used so far, all its replicas together."""
+        description = self._describe()
+        used = {part: measure_cpu(description[part]["pid"]) for part in ("gateway", "postgres")}
+        for name, service in description["services"].items():
+            used[name] = sum(measure_cpu(replica["pid"]) for replica in service["replicas"])
+        return used
 
     def measure_memory(self) -> dict[str, Memory]:
         """Return what each service takes, all its replicas together, and what the other parts take."""
@@ -67,25 +88,21 @@ class Shop:
     def settle(self) -> float:
         """Wait until no order has anything left to do; return the seconds that took."""
         began = time.monotonic()
-        with requests.Session() as session:
-            session.trust_env = False
-            admin = {"username": "admin", "password": "admin"}
-            token = session.post(f"{self.url}/auth", json=admin, timeout=20).json()["access_token"]
-            session.headers["Authorization"] = f"Bearer {token}"
-            while any(self._has_orders(session, status) for status in ("pending", "confirmed")):
-                if time.monotonic() - began > SETTLE_SECONDS:
-                    raise CannotMeasure(f"The orders are not finished after {SETTLE_SECONDS:.0f} s.")
-                time.sleep(0.05)
+        unfinished = "SELECT count(*) FROM orders WHERE next_step IS NOT NULL"
+        while self.run_sql("orders", unfinished):
+            if time.monotonic() - began > SETTLE_SECONDS:
+                raise CannotMeasure(f"The orders are not finished after {SETTLE_SECONDS:.0f} s.")
+            time.sleep(0.05)
         return round(time.monotonic() - began, 2)
-
-    def _has_orders(self, session: requests.Session, status: str) -> bool:
-        answer = session.get(f"{self.url}/orders", params={"status": status, "limit": "1"}, timeout=20)
-        answer.raise_for_status()
-        return bool(answer.json()["data"])
 
     def _describe(self) -> dict[str, Any]:
         description: dict[str, Any] = json.loads(description_in(self._state).read_text(encoding="utf-8"))
         return description
+
+
+def say(text: str) -> None:
+    """Tell how far it is, beside the result."""
+    print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -108,7 +125,7 @@ def running_shop(folder: Path) -> Iterator[Shop]:
     with output.open("wb") as log:
         process = spawn(
             [sys.executable, "-m", "local"],
-            environment={**told, "PORT": str(port), "STATE": str(state)},
+            environment={**told, **TOLD, "PORT": str(port), "STATE": str(state)},
             home=ROOT,
             log=log.fileno(),
             stop_signal=signal.SIGTERM,

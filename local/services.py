@@ -23,7 +23,14 @@ PASSED_ON_TO = {
         "CATALOG_SYNC_SECONDS",
         "CURRENCY",
     ),
-    "payments-service": ("PAYMENT_PROVIDER",),
+    "payments-service": (
+        "PAYMENT_PROVIDER",
+        "STRIPE_API_BASE",
+        "STRIPE_SECRET_KEY",
+        "STRIPE_SECRET_KEY_FILE",
+        "STRIPE_WEBHOOK_SECRET",
+        "STRIPE_WEBHOOK_SECRET_FILE",
+    ),
 }
 
 

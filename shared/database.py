@@ -1,13 +1,16 @@
 """The database: transactions, and what the schema says of itself."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from shared.errors import DatabaseUnavailable
 from shared.settings import ServiceSettings
@@ -16,6 +19,18 @@ from shared.settings import ServiceSettings
 __all__ = ["Connection", "Database", "Schema", "connect", "read_head"]
 
 POOL_SIZE = 8  # Connections of a process, for its 16 threads.
+IDLE = 1.0  # Seconds after which a connection is asked whether it is still there.
+# A network that falls silent ends a connection within some ten seconds, seen from here (libpq, connection
+# parameters) and from the server, which would keep its locks otherwise; so does a process that stands still.
+PATIENCE = {
+    "connect_timeout": 3,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    "options": "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
+    " -c tcp_user_timeout=10000 -c idle_in_transaction_session_timeout=60000",
+}
 
 
 class Database:
@@ -33,6 +48,15 @@ class Database:
         try:
             with self.engine.begin() as connection:
                 yield connection
+        except (OperationalError, InterfaceError, PoolTimeout) as error:
+            raise DatabaseUnavailable from error
+
+    @contextmanager
+    def autocommit(self) -> Iterator[Connection]:
+        """Run a block of one statement, a transaction by itself, which needs no round trips around it."""
+        try:
+            with self.engine.connect() as connection:
+                yield connection.execution_options(isolation_level="AUTOCOMMIT")
         except (OperationalError, InterfaceError, PoolTimeout) as error:
             raise DatabaseUnavailable from error
 
@@ -62,11 +86,31 @@ def connect(settings: ServiceSettings) -> Database:
         pool_size=POOL_SIZE,
         max_overflow=0,
         pool_timeout=5,
-        pool_pre_ping=True,
         pool_recycle=1800,
-        connect_args={"connect_timeout": 3, "application_name": settings.instance},
+        connect_args={"application_name": settings.instance, **PATIENCE},
     )
+    _test_idle_connections(engine)
     return Database(engine)
+
+
+def _test_idle_connections(engine: Engine) -> None:
+    """Ask a connection whether it is still there if it was not used just now.
+
+    SQLAlchemy's own `pool_pre_ping` would ask each time, which is a round trip for every transaction.
+    """
+
+    @event.listens_for(engine, "checkin")
+    def note(_connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info["used_at"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def test(connection: Any, record: ConnectionPoolEntry, _fairy: Any) -> None:
+        if time.monotonic() - record.info.get("used_at", time.monotonic()) < IDLE:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error
 
 
 class Schema:

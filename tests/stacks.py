@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import psutil
 import requests
 
+from local import postgres
 from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,6 +25,7 @@ class Stack(Protocol):
     """A running shop."""
 
     url: str
+    strikes: tuple[str, ...]
 
     def kill(self, part: str) -> None:
         """End a part's main process with SIGKILL; `part` is a service, `gateway` or `postgres`."""
@@ -39,6 +41,18 @@ class Stack(Protocol):
 
     def command(self, service: str, module: str, *words: str) -> str:
         """Run a service's own command beside it; return what it wrote."""
+
+    def list_replicas(self) -> list[str]:
+        """Return the name of each replica of each service, and of the gateway and the database server."""
+
+    def strike(self, replica: str, how: str) -> None:
+        """Do one of its `strikes` to a replica, and do not wait for what comes of it."""
+
+    def heal(self, replica: str) -> None:
+        """Undo what a strike did to a replica and does not end by itself."""
+
+    def audit(self) -> subprocess.CompletedProcess[str]:
+        """Look over the books, as `make audit` does."""
 
 
 def find_free_port() -> int:
@@ -62,10 +76,13 @@ def find_processes(folder: Path) -> list[str]:
 class ProcessStack:
     """The stack of `make run`, with its own port and state."""
 
-    def __init__(self, state: Path, **environment: str) -> None:
+    strikes = ("kill", "pause", "restart")
+
+    def __init__(self, state: Path, *, module: str = "local", **environment: str) -> None:
         self.port = find_free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.state = state
+        self._module = module
         self.log = state.parent / f"{state.name}.out"
         self._environment = environment
 
@@ -74,7 +91,7 @@ class ProcessStack:
         told = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "local"],
+                [sys.executable, "-m", self._module],
                 cwd=ROOT,
                 env={**told, "PORT": str(self.port), "STATE": str(self.state), **self._environment},
                 stdin=subprocess.DEVNULL,
@@ -122,18 +139,54 @@ class ProcessStack:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def find_pid(self, part: str) -> int:
-        """Return the process id of a part, or of a service's first replica."""
+    def find_pid(self, part: str) -> int | None:
+        """Return the process id of a part, a replica, or a service's first one; None while it is away."""
         description = self.describe()
-        if part in description["services"]:
-            return description["services"][part]["replicas"][0]["pid"]
-        return description[part]["pid"]
+        services = description["services"]
+        if part in services:
+            return services[part]["replicas"][0]["pid"]
+        replicas = [replica for service in services.values() for replica in service["replicas"]]
+        return next((each for each in replicas if each["instance"] == part), description.get(part, {}))["pid"]
+
+    def list_replicas(self) -> list[str]:
+        """Return the name of each replica of each service, and of the gateway and the database server."""
+        services = self.describe()["services"].values()
+        instances = [replica["instance"] for service in services for replica in service["replicas"]]
+        return [*instances, "gateway", "postgres"]
+
+    def strike(self, replica: str, how: str) -> None:
+        """Do one of its `strikes` to a replica, unless it is away just now."""
+        with suppress(psutil.NoSuchProcess):
+            if how == "pause":
+                self.pause(replica)
+            else:
+                leader, *_rest = self._processes_of(replica)
+                # On SIGTERM PostgreSQL would wait for its clients to leave, and meanwhile take no other.
+                end = postgres.STOP_SIGNAL if replica == "postgres" else signal.SIGTERM
+                leader.send_signal(signal.SIGKILL if how == "kill" else end)
+
+    def heal(self, replica: str) -> None:
+        """Let a paused replica go on; whatever has ended starts again by itself."""
+        with suppress(psutil.NoSuchProcess):
+            self.resume(replica)
+
+    def audit(self) -> subprocess.CompletedProcess[str]:
+        """Look over the books, as `make audit` does."""
+        return subprocess.run(
+            [sys.executable, "-m", "local.audit"],
+            cwd=ROOT,
+            env={"STATE": str(self.state), "PATH": os.environ["PATH"]},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     def kill(self, part: str) -> None:
         """End a part's leading process; see the supervisor notice."""
-        pid = self.find_pid(part)
-        os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: self.find_pid(part) not in {pid, None})
+        wait_for(lambda: self.find_pid(part))
+        leader, *_rest = self._processes_of(part)
+        leader.kill()
+        wait_for(lambda: self.find_pid(part) not in {leader.pid, None})
 
     def pause(self, part: str) -> None:
         """Stop all of a part's processes where they are."""
@@ -146,12 +199,18 @@ class ProcessStack:
             process.resume()
 
     def _processes_of(self, part: str) -> list[psutil.Process]:
-        leader = psutil.Process(self.find_pid(part))
+        pid = self.find_pid(part)
+        if pid is None:
+            # To psutil, None would be this very process.
+            raise psutil.NoSuchProcess(0, part)
+        leader = psutil.Process(pid)
         return [leader, *leader.children(recursive=True)]
 
 
 class ComposeStack:
     """The stack of `docker compose up`, as a project of its own beside any other."""
+
+    strikes = ("kill", "end", "pause", "restart", "disconnect")
 
     def __init__(self) -> None:
         self.port = find_free_port()
@@ -219,6 +278,48 @@ class ComposeStack:
     def resume(self, part: str) -> None:
         """Let a paused part go on."""
         self.compose("unpause", part)
+
+    def list_replicas(self) -> list[str]:
+        """Return the name of each running container."""
+        listed = self.compose("ps", "--format", "{{.Name}}").stdout.split()
+        return sorted(listed)
+
+    def strike(self, replica: str, how: str) -> None:
+        """Do one of its `strikes` to a container, unless it is away just now.
+
+        `kill` ends what runs in it, and the engine starts it again; `end` is `docker kill`, after which the
+        engine waits for `docker start`.
+        """
+        commands = {
+            "kill": ["exec", replica, "sh", "-c", "kill -9 -1"],
+            "end": ["kill", replica],
+            "pause": ["pause", replica],
+            "restart": ["restart", "--timeout", "10", replica],
+            "disconnect": ["network", "disconnect", self._network_of(replica), replica],
+        }
+        subprocess.run(["docker", *commands[how]], capture_output=True, check=False)
+
+    def heal(self, replica: str) -> None:
+        """Undo whatever does not end by itself; what does not apply is refused by the engine."""
+        # Under the name by which the others look for it.
+        alias = ["--alias", self._service_of(replica)]
+        for command in (
+            ["unpause", replica],
+            ["start", replica],
+            ["network", "connect", *alias, self._network_of(replica), replica],
+        ):
+            subprocess.run(["docker", *command], capture_output=True, check=False)
+
+    def _service_of(self, replica: str) -> str:
+        return replica.removeprefix(f"{self.project}-").rpartition("-")[0]
+
+    def _network_of(self, replica: str) -> str:
+        """Return the network without which a container is of no use; all but the gateway are on both."""
+        return f"{self.project}_{'front' if self._service_of(replica) == 'gateway' else 'back'}"
+
+    def audit(self) -> subprocess.CompletedProcess[str]:
+        """Look over the books, in a container of their own."""
+        return self.compose("run", "--rm", "audit", check=False)
 
 
 def docker(*arguments: str) -> str:

@@ -1,10 +1,13 @@
 """orders-service, wired."""
 
+from functools import partial
+
 from orders.checkout import Checkout
 from orders.clients import CatalogClient, PaymentsClient
 from orders.config import Settings
-from orders.routes import cart_routes, order_routes
-from shared.access import SIGNED_IN
+from orders.routes import cart_routes, fulfilment_routes, internal_routes, order_routes
+from orders.use_cases.sweep import sweep_leftovers
+from shared.access import ADMIN, SIGNED_IN, services
 from shared.app import ServiceFlask, build_app, mount
 from shared.auth_client import reach_auth
 from shared.database import connect
@@ -13,8 +16,11 @@ from shared.settings import read_settings
 from shared.tokens import Auth
 
 CALL_TIMEOUT = (0.5, 2.0)  # Seconds to connect and to read; a step that takes longer is taken again later.
-FINISHERS = 2  # Threads that go on with orders after they were answered.
-LOOK_EVERY = 0.5  # Seconds between two looks for orders whose turn it is.
+FINISHERS = 4  # Threads that go on with orders that this process has answered.
+RESUMERS = 2  # Threads that look for orders whose turn it is, whoever has left them.
+LOOK_EVERY = 0.5  # Seconds between two looks.
+LISTEN_FOR = 0.1  # Seconds that a finisher listens for an order before it looks whether the service ends.
+SWEEP_EVERY = 60.0  # Seconds between two looks whether sweeping is due.
 
 
 def create_app(
@@ -32,7 +38,13 @@ def create_app(
     checkout = Checkout(database, catalog, payments)
     app = build_app(settings, title="Shopfleet orders", database=database, auth=auth or reach_auth(settings))
     mount(app, cart_routes(database, catalog), access=SIGNED_IN)
-    mount(app, order_routes(database, checkout, app.background), access=SIGNED_IN)
-    for number in range(FINISHERS):
-        app.background.repeat(checkout.run_due_orders, every=LOOK_EVERY, name=f"finish-orders-{number + 1}")
+    mount(app, order_routes(database, checkout), access=SIGNED_IN)
+    mount(app, fulfilment_routes(database, checkout), access=ADMIN)
+    mount(app, internal_routes(database, app.background), access=services("payments-service"))
+    finish = partial(checkout.finish_handed_over, patience=LISTEN_FOR)
+    for number in range(1, FINISHERS + 1):
+        app.background.repeat(finish, every=0, name=f"finish-orders-{number}")
+    for number in range(1, RESUMERS + 1):
+        app.background.repeat(checkout.finish_due_orders, every=LOOK_EVERY, name=f"resume-orders-{number}")
+    app.background.repeat(partial(sweep_leftovers, database), every=SWEEP_EVERY, name="sweep")
     return app

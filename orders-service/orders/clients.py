@@ -7,13 +7,17 @@ from uuid import UUID
 
 import requests
 
-from orders.domain import Line, Offer, Order
+from orders.domain import Line, Offer, Order, Payment, Refund
 from orders.errors import CheckoutRefused
 from shared.errors import ServiceUnreachable
 from shared.service_calls import ServiceClient
 
 # The catalogue's refusals that a customer can act on, with the order's reason for each.
 RESERVE_REFUSALS = {"out_of_stock": "out_of_stock", "product_unavailable": "product_unavailable"}
+# Those of payments-service that a customer can act on.
+AUTHORIZE_REFUSALS = {"card_declined", "payment_method_unsupported"}
+# Those that end an order; asked again, it would say the same.
+CAPTURE_REFUSALS = {"capture_failed", "payment_closed", "payment_unexpected_state"}
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,9 @@ class CatalogClient(ServiceClient):
         return Reservation(lines, answer["currency"])
 
     def commit(self, order_id: UUID) -> None:
-        """Turn the held units into sold ones; raise CheckoutRefused if the hold has lapsed."""
+        """Turn the held units into sold ones; raise CheckoutRefused if they are not held any more."""
         response = self.request("POST", f"{_reservation(order_id)}/commit")
-        if response.status_code == 410:
+        if response.status_code in {404, 409, 410}:
             raise CheckoutRefused("stock_lost", 409, "stock_lost", "The hold on the stock has lapsed.")
         _expect(response, 200)
 
@@ -73,31 +77,44 @@ class CatalogClient(ServiceClient):
 class PaymentsClient(ServiceClient):
     """payments-service: one payment for each order."""
 
-    def authorize(self, order: Order) -> tuple[UUID, str]:
-        """Authorize the order's amount; return the payment's id and status, or raise CheckoutRefused."""
+    def authorize(self, order: Order) -> Payment:
+        """Hold the order's amount, or begin to ask the customer; raise CheckoutRefused for a decline."""
         body = {
             "customer": order.customer,
-            "amount": order.items_amount,
+            "amount": order.amount,
             "currency": order.currency,
             "payment_method": order.payment_method,
         }
         response = self.request("PUT", _payment(order.id), json=body)
         if response.status_code in {402, 422}:
-            problem = _read(response)
-            kept = {name: problem[name] for name in ("decline_code",) if name in problem}
-            raise CheckoutRefused(
-                "payment_declined", 402, problem.get("code", "card_declined"), problem["detail"], **kept
-            )
-        answer = _expect(response, 200)
-        return UUID(answer["id"]), answer["status"]
+            raise _read_decline(_read(response))
+        if response.status_code == 409:
+            raise CheckoutRefused("payment_closed", 409, "payment_closed", "The payment was closed.")
+        return _to_payment(_expect(response, 200))
 
-    def capture(self, order_id: UUID) -> str:
-        """Take the authorized money; return the payment's status."""
-        return str(_expect(self.request("POST", f"{_payment(order_id)}/capture"), 200)["status"])
+    def read(self, order_id: UUID) -> Payment:
+        """Return the order's payment as it stands."""
+        return _to_payment(_expect(self.request("GET", _payment(order_id)), 200))
 
-    def cancel(self, order_id: UUID) -> str:
+    def capture(self, order_id: UUID) -> Payment:
+        """Take the authorized money; raise CheckoutRefused if it cannot be had any more."""
+        response = self.request("POST", f"{_payment(order_id)}/capture")
+        if response.status_code == 409 and _read(response).get("code") in CAPTURE_REFUSALS:
+            raise CheckoutRefused("capture_failed", 409, "capture_failed", "The money could not be taken.")
+        return _to_payment(_expect(response, 200))
+
+    def cancel(self, order_id: UUID) -> Payment:
         """Void the payment, or refund it, or close the door to one that is still on its way."""
-        return str(_expect(self.request("POST", f"{_payment(order_id)}/cancel"), 200)["status"])
+        return _to_payment(_expect(self.request("POST", f"{_payment(order_id)}/cancel"), 200))
+
+    def refund(self, refund: Refund) -> None:
+        """Give a part of the money back; raise CheckoutRefused if payments knows better what is left."""
+        body = {"refund_id": str(refund.id), "amount": refund.amount}
+        response = self.request("POST", f"{_payment(refund.order_id)}/refunds", json=body)
+        if response.status_code == 409:
+            problem = _read(response)
+            raise CheckoutRefused("refund_failed", 409, problem["code"], problem["detail"])
+        _expect(response, 200)
 
 
 def _reservation(order_id: UUID) -> str:
@@ -106,6 +123,22 @@ def _reservation(order_id: UUID) -> str:
 
 def _payment(order_id: UUID) -> str:
     return f"/internal/payments/{order_id}"
+
+
+def _read_decline(problem: dict[str, Any]) -> CheckoutRefused:
+    code = problem.get("code", "")
+    if code not in AUTHORIZE_REFUSALS:
+        # What payments-service does not take at all, as an amount beyond what the provider takes at once.
+        return CheckoutRefused(
+            "payment_declined", 402, "payment_refused", "The order cannot be paid this way."
+        )
+    kept = {name: problem[name] for name in ("decline_code",) if name in problem}
+    return CheckoutRefused("payment_declined", 402, code, problem["detail"], **kept)
+
+
+def _to_payment(body: dict[str, Any]) -> Payment:
+    known = body.get("id")
+    return Payment(UUID(known) if known else None, body["status"], body.get("amount_refunded", 0))
 
 
 def _expect(response: requests.Response, status: int) -> dict[str, Any]:

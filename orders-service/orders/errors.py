@@ -8,6 +8,13 @@ Problem
 ├── IdempotencyInProgress   409  idempotency_in_progress
 ├── CartEmpty               409  cart_empty
 ├── CartFull                409  cart_full
+├── OrderNotCancellable     409  order_not_cancellable
+├── OrderNotShippable       409  order_not_shippable
+├── OrderNotDeliverable     409  order_not_deliverable
+├── OrderNotRefundable      409  order_not_refundable
+├── RefundInProgress        409  refund_in_progress
+├── RefundExceedsOrder      409  refund_exceeds_order
+├── RestockNeedsFullRefund  409  restock_needs_full_refund
 └── CheckoutRefused         the refusing service's status and code
 
 Postponed and LeaseLost are not answers: they end a round of a checkout, and another round goes on.
@@ -73,8 +80,65 @@ class CartFull(Problem):
     detail = "A cart holds 100 different products at most."
 
 
+class OrderNotCancellable(Problem):
+    """The order is past the point where it could be cancelled."""
+
+    status = 409
+    code = "order_not_cancellable"
+    detail = "Only an order that was not shipped can be cancelled."
+
+
+class OrderNotShippable(Problem):
+    """The order is not paid, or something is being done to it."""
+
+    status = 409
+    code = "order_not_shippable"
+    detail = "Only a paid order can be shipped."
+
+
+class OrderNotDeliverable(Problem):
+    """The order was not shipped."""
+
+    status = 409
+    code = "order_not_deliverable"
+    detail = "Only a shipped order can be delivered."
+
+
+class OrderNotRefundable(Problem):
+    """There is no money to give back."""
+
+    status = 409
+    code = "order_not_refundable"
+    detail = "Only a paid order can be refunded."
+
+
+class RefundInProgress(Problem):
+    """A refund of the order is being made, and has to come to its end first."""
+
+    status = 409
+    code = "refund_in_progress"
+    detail = "A refund of this order is being made; try again in a moment."
+    headers = {"Retry-After": "1"}
+
+
+class RefundExceedsOrder(Problem):
+    """More is wanted back than was paid and not yet given back; `refundable` says how much that is."""
+
+    status = 409
+    code = "refund_exceeds_order"
+    detail = "This is more than what is left to refund."
+
+
+class RestockNeedsFullRefund(Problem):
+    """All of the goods go back to the shelf or none; `refundable` says what is left to refund."""
+
+    status = 409
+    code = "restock_needs_full_refund"
+    detail = "Only the refund of all that is left can put the goods back."
+
+
 class CheckoutRefused(Problem):
-    """Another service refused a step for good; trying again would not help."""
+    """Another service refused a step for good; trying again would not help. `reason` is the order's."""
 
     def __init__(self, reason: str, status: int, code: str, detail: str, **extra: Any) -> None:
         super().__init__(detail, **extra)

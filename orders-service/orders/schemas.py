@@ -1,18 +1,30 @@
 """What orders-service takes and gives."""
 
+import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from orders.domain import LARGEST_ID, Line, Offer, Order, Status
+from orders.domain import (
+    LARGEST_ID,
+    MOST_LINES,
+    MOST_UNITS,
+    Answer,
+    CartLine,
+    Event,
+    Offer,
+    Order,
+    Refusal,
+    Status,
+    find_problem,
+)
+from shared import errors
 from shared.pages import PageQuery
 from shared.schemas import Text
-
-MOST_LINES = 100
-MOST_UNITS = 1000
 
 ProductId = Annotated[int, Field(ge=1, le=LARGEST_ID)]
 Quantity = Annotated[int, Field(ge=1, le=MOST_UNITS)]
@@ -23,6 +35,17 @@ def _refuse_repeats(items: "list[ItemIn] | None") -> "list[ItemIn] | None":
     if len(set(ids)) != len(ids):
         raise ValueError("has a product more than once; add the quantities up")
     return items
+
+
+def _refuse_card_number(text: str) -> str:
+    if re.search(r"[0-9]{12}", text):
+        raise ValueError("must be the id of a payment method, and never a card number")
+    return text
+
+
+PaymentMethodId = Annotated[
+    str, StringConstraints(pattern=r"^pm_[A-Za-z0-9_]{1,100}$"), AfterValidator(_refuse_card_number)
+]
 
 
 class QuantityIn(BaseModel):
@@ -61,9 +84,18 @@ class OrderIn(BaseModel):
     items: Annotated[list[ItemIn] | None, AfterValidator(_refuse_repeats)] = Field(
         default=None, min_length=1, max_length=MOST_LINES
     )
-    payment_method: str = Field(pattern=r"^pm_[A-Za-z0-9_]{1,100}$", examples=["pm_card_visa"])
+    payment_method: PaymentMethodId = Field(examples=["pm_card_visa"])
     shipping_address: Address
     email: str | None = Field(default=None, max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+\.[^@\s\x00]+$")
+
+
+class RefundIn(BaseModel):
+    """How much to give back, in minor units; without it, all that is left. `restock` only with all."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    amount: int | None = Field(default=None, ge=1)
+    restock: bool = False
 
 
 class OrderQuery(PageQuery):
@@ -126,12 +158,38 @@ class OrderOut(BaseModel):
         if order.payment_id is not None and order.payment_status is not None:
             payment = PaymentOut(id=order.payment_id, status=order.payment_status)
         return cls(
-            **{name: getattr(order, name) for name in cls.model_fields if hasattr(order, name)},
+            id=order.id,
+            status=order.status,
+            reason=order.reason,
+            email=order.email,
+            items_amount=order.items_amount,
+            amount_refunded=order.amount_refunded,
+            currency=order.currency,
+            shipping_address=Address.model_validate(order.shipping_address),
+            created_at=order.created_at,
+            updated_at=order.updated_at,
             items=[OrderItemOut(**vars(line), amount=line.amount) for line in order.lines],
             adjustments=[],
-            amount=order.items_amount,
+            amount=order.amount,
             payment=payment,
         )
+
+
+def render_order(order: Order, status: int) -> Answer:
+    """Return an answer that shows an order."""
+    return Answer(status, "application/json", OrderOut.of(order).model_dump_json().encode())
+
+
+def render_refusal(order: Order, refusal: Refusal) -> Answer:
+    """Return the answer of what was refused about an order; it carries the order's id."""
+    extra = {**refusal.extra, "order_id": str(order.id)}
+    body = errors.describe(refusal.status, refusal.code, refusal.detail, order.request_id, extra)
+    return Answer(refusal.status, errors.CONTENT_TYPE, json.dumps(body).encode())
+
+
+def render_placed(order: Order) -> Answer:
+    """Return the answer of the call that placed an order, once that has left `pending`."""
+    return render_refusal(order, order.refusal) if order.refusal else render_order(order, 201)
 
 
 class OrderPage(BaseModel):
@@ -153,6 +211,19 @@ class EventOut(BaseModel):
     to: str | None
     actor: str
     detail: str | None
+
+    @classmethod
+    def of(cls, event: Event) -> "EventOut":
+        """Return the event as callers see it."""
+        return cls(
+            id=event.id,
+            time=event.time,
+            kind=event.kind,
+            from_=event.from_status,
+            to=event.to_status,
+            actor=event.actor,
+            detail=event.detail,
+        )
 
 
 class EventPage(BaseModel):
@@ -182,7 +253,7 @@ class CartOut(BaseModel):
 
     @classmethod
     def of(
-        cls, lines: tuple[Line, ...], offers: Mapping[int, Offer] | None, currency: str | None
+        cls, lines: tuple[CartLine, ...], offers: Mapping[int, Offer] | None, currency: str | None
     ) -> "CartOut":
         """Return the cart with what the catalogue says; None stands for a catalogue that is away."""
         items = [_price(line, offers) for line in lines]
@@ -191,16 +262,13 @@ class CartOut(BaseModel):
         return cls(items=items, amount=total if offers is not None else None, currency=currency)
 
 
-def _price(line: Line, offers: Mapping[int, Offer] | None) -> CartItemOut:
-    known: dict[str, Any] = {"product_id": line.product_id, "quantity": line.quantity}
+def _price(line: CartLine, offers: Mapping[int, Offer] | None) -> CartItemOut:
     offer = (offers or {}).get(line.product_id)
-    if offer is None:
-        problem = None if offers is None else "unavailable"
-        return CartItemOut(**known, title=None, unit_amount=None, amount=None, problem=problem)
     return CartItemOut(
-        **known,
-        title=offer.title,
-        unit_amount=offer.unit_amount,
-        amount=offer.unit_amount * line.quantity,
-        problem="insufficient_stock" if offer.stock < line.quantity else None,
+        product_id=line.product_id,
+        title=offer.title if offer else None,
+        quantity=line.quantity,
+        unit_amount=offer.unit_amount if offer else None,
+        amount=offer.unit_amount * line.quantity if offer else None,
+        problem=None if offers is None else find_problem(line, offer),
     )

@@ -49,6 +49,7 @@ orders = Table(
     Column("updated_at", MOMENT, nullable=False, server_default=func.now()),
 )
 Index("orders_of_customer", orders.c.customer, orders.c.id.desc())
+Index("orders_of_status", orders.c.status, orders.c.id.desc())
 Index("orders_unfinished", orders.c.next_attempt_at, postgresql_where=orders.c.next_step.is_not(None))
 
 order_lines = Table(
@@ -76,6 +77,27 @@ order_events = Table(
 )
 Index("order_events_of_order", order_events.c.order_id, order_events.c.id)
 
+refunds = Table(
+    "refunds",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("order_id", ForeignKey("orders.id"), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("restock", Boolean, nullable=False),
+    Column("status", Text, nullable=False, server_default=text("'pending'")),
+    Column("error", Text),
+    Column("actor", Text, nullable=False),
+    Column("created_at", MOMENT, nullable=False, server_default=func.now()),
+    Column("updated_at", MOMENT, nullable=False, server_default=func.now()),
+)
+Index("refunds_of_order", refunds.c.order_id)
+Index(
+    "refunds_pending",
+    refunds.c.order_id,
+    unique=True,
+    postgresql_where=refunds.c.status == "pending",
+)
+
 cart_items = Table(
     "cart_items",
     metadata,
@@ -83,7 +105,11 @@ cart_items = Table(
     Column("product_id", BigInteger, primary_key=True),
     Column("quantity", BigInteger, nullable=False),
     Column("added_at", MOMENT, nullable=False, server_default=func.now()),
+    Column("unit_amount", BigInteger),
+    Column("is_guest", Boolean, nullable=False, server_default=text("false")),
+    Column("updated_at", MOMENT, nullable=False, server_default=func.now()),
 )
+Index("cart_items_of_guests", cart_items.c.updated_at, postgresql_where=cart_items.c.is_guest)
 
 idempotency_keys = Table(
     "idempotency_keys",
@@ -104,3 +130,11 @@ idempotency_keys = Table(
     Column("created_at", MOMENT, nullable=False, server_default=func.now()),
 )
 Index("idempotency_keys_of_order", idempotency_keys.c.order_id)
+Index("idempotency_keys_by_age", idempotency_keys.c.created_at)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("due_at", MOMENT, nullable=False, server_default=func.now()),
+)

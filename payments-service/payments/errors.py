@@ -1,11 +1,19 @@
 """payments-service's refusals.
 
 Problem
+├── IdempotencyKeyMissing       400  idempotency_key_missing
+├── BadNotice                   400  bad_notice
 ├── CardDeclined                402  card_declined
 ├── PaymentNotFound             404  payment_not_found           (NotFound)
 ├── PaymentConflict             409  payment_conflict
 ├── PaymentClosed               409  payment_closed
 ├── UnexpectedPaymentState      409  payment_unexpected_state
+├── CaptureFailed               409  capture_failed
+├── RefundConflict              409  refund_conflict
+├── RefundExceedsPayment        409  refund_exceeds_payment
+├── RefundFailed                409  refund_failed
+├── IdempotencyInProgress       409  idempotency_in_progress
+├── IdempotencyKeyReused        422  idempotency_key_reused
 ├── PaymentMethodUnsupported    422  payment_method_unsupported
 ├── ProviderMismatch            502  provider_mismatch
 └── ProviderUnavailable         503  provider_unavailable        (Unavailable)
@@ -14,6 +22,22 @@ Problem
 from uuid import UUID
 
 from shared.errors import NotFound, Problem, Unavailable
+
+
+class IdempotencyKeyMissing(Problem):
+    """A call that moves money must say which call it is."""
+
+    status = 400
+    code = "idempotency_key_missing"
+    detail = "Send an Idempotency-Key header of 1 to 255 characters; a retry sends the same one."
+
+
+class BadNotice(Problem):
+    """A webhook that the provider did not sign, or not lately, or that is no event."""
+
+    status = 400
+    code = "bad_notice"
+    detail = "This is not an event that the provider signed within the last five minutes."
 
 
 class CardDeclined(Problem):
@@ -60,11 +84,74 @@ class UnexpectedPaymentState(Problem):
         super().__init__(f"The payment is {status} and cannot become {wanted}.")
 
 
+class CaptureFailed(Problem):
+    """The provider will not take the money that it holds, whoever asks and how often."""
+
+    status = 409
+    code = "capture_failed"
+    detail = "The authorized money cannot be taken."
+
+    def __init__(self, decline_code: str) -> None:
+        super().__init__(decline_code=decline_code)
+
+
+class RefundConflict(Problem):
+    """The refund is known, and is of another amount or payment."""
+
+    status = 409
+    code = "refund_conflict"
+    detail = "This refund was asked for with another amount, or for another payment."
+
+
+class RefundExceedsPayment(Problem):
+    """More is asked back than is left; `refundable` is what is, in minor units."""
+
+    status = 409
+    code = "refund_exceeds_payment"
+    detail = "More cannot be refunded than was captured."
+
+    def __init__(self, refundable: int) -> None:
+        super().__init__(refundable=refundable)
+
+
+class RefundFailed(Problem):
+    """The provider refused a refund for good; nothing moved."""
+
+    status = 409
+    code = "refund_failed"
+    detail = "The provider cannot make this refund."
+
+    def __init__(self, decline_code: str | None) -> None:
+        super().__init__(decline_code=decline_code)
+        self.decline_code = decline_code
+
+
+class IdempotencyInProgress(Problem):
+    """The first call with this key has not been answered yet."""
+
+    status = 409
+    code = "idempotency_in_progress"
+    detail = "A call with this Idempotency-Key is being worked on; try again in a moment."
+    headers = {"Retry-After": "1"}
+
+
+class IdempotencyKeyReused(Problem):
+    """The key was used for another body."""
+
+    status = 422
+    code = "idempotency_key_reused"
+    detail = "This Idempotency-Key was used with another body."
+
+
+# The decline code of a payment whose method turned out to be of no use once the provider was asked.
+UNSUPPORTED = "payment_method_unsupported"
+
+
 class PaymentMethodUnsupported(Problem):
     """The provider has no such payment method, or none that can be used here."""
 
     status = 422
-    code = "payment_method_unsupported"
+    code = UNSUPPORTED
     detail = "This payment method is not supported."
 
 

@@ -1,13 +1,31 @@
 """What payments-service takes and gives."""
 
+import re
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, StringConstraints
 
-from payments.domain import LARGEST_AMOUNT, LedgerEntry, Payment, PaymentStatus, Terms
+from payments.domain import LARGEST_AMOUNT, LedgerEntry, Outcome, Payment, PaymentStatus, RefundStatus, Terms
 from shared.schemas import Text
+
+CARD_NUMBER = re.compile(r"[0-9]{12,19}")
+
+
+def _refuse_card_number(text: str) -> str:
+    if CARD_NUMBER.search(text):
+        raise ValueError("must be the id of a payment method, and never a card number")
+    return text
+
+
+PaymentMethodId = Annotated[
+    str,
+    StringConstraints(pattern=r"^pm_[A-Za-z0-9_]+$", max_length=255),
+    AfterValidator(_refuse_card_number),
+]
+Amount = Annotated[int, Field(strict=True, ge=1, le=LARGEST_AMOUNT, description="Minor units.")]
 
 
 class PaymentRequest(BaseModel):
@@ -16,13 +34,30 @@ class PaymentRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     customer: Text = Field(max_length=255, description="The `sub` of the order's owner.")
-    amount: int = Field(strict=True, ge=1, le=LARGEST_AMOUNT, description="Minor units.")
+    amount: Amount
     currency: str = Field(pattern=r"^[A-Z]{3}$", description="ISO 4217.")
-    payment_method: str = Field(pattern=r"^pm_[A-Za-z0-9_]+$", max_length=255)
+    payment_method: PaymentMethodId
 
     def to_terms(self) -> Terms:
         """Return it in the domain's words."""
         return Terms(**self.model_dump())
+
+
+class RefundRequest(BaseModel):
+    """What goes back. The id is the caller's own, and stands for one refund however often it is sent."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    refund_id: UUID
+    amount: Amount
+
+
+class ConfirmRequest(BaseModel):
+    """What the customer told the simulated bank; a real one asks by itself, and is only listened to."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    outcome: Outcome = Outcome.APPROVED
 
 
 class PaymentOut(BaseModel):
@@ -39,13 +74,30 @@ class PaymentOut(BaseModel):
     currency: str
     provider: str
     payment_method: str
-    next_action: dict[str, Any] | None = Field(default=None, description="What the customer has to do.")
+    next_action: Mapping[str, Any] | None = Field(
+        default=None, description="What the customer has to do; shown to nobody else."
+    )
     created_at: datetime
 
     @classmethod
     def of(cls, payment: Payment) -> "PaymentOut":
-        """Return the payment as callers see it."""
+        """Return the payment as its customer sees it, and orders-service in the customer's place."""
         return cls.model_validate(payment)
+
+    @classmethod
+    def seen_by(cls, sub: str, payment: Payment) -> "PaymentOut":
+        """Return the payment as that person may see it."""
+        shown = cls.of(payment)
+        return shown if payment.customer == sub else shown.model_copy(update={"next_action": None})
+
+
+class RefundOut(BaseModel):
+    """A refund, and the payment after it."""
+
+    id: UUID
+    amount: int
+    status: Literal[RefundStatus.SUCCEEDED] = RefundStatus.SUCCEEDED
+    payment: PaymentOut
 
 
 class ClosedOut(BaseModel):

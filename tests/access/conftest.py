@@ -101,6 +101,7 @@ class House:
         sent: dict[str, Any] = {"json": body} if isinstance(body, dict) else {}
         if isinstance(body, str):
             sent = {"data": body, "content_type": "application/x-www-form-urlencoded"}
+        headers = {"Idempotency-Key": str(uuid4()), **headers}
         return self.client(service).open(path, method=method, headers=headers, **sent).status_code
 
 
@@ -170,7 +171,10 @@ def _make_things(house: House) -> None:
     buyer = {"Authorization": f"Bearer {house.token('orders', 'customer')}", "Idempotency-Key": "one"}
     items = [{"product_id": 1, "quantity": 1}]
     order = {"items": items, "payment_method": "pm_card_visa", "shipping_address": ADDRESS}
-    order_id = house.client("orders").post("/orders", json=order, headers=buyer).json["id"]
+    shop = house.client("orders")
+    order_id = shop.post("/orders", json=order, headers=buyer).json["id"]
+    # A cancelled order is as it is, whoever asks for what next.
+    wait_for(lambda: shop.post(f"/orders/{order_id}/cancel", headers=buyer).status_code == 200)
     service = {"X-Service-Authorization": f"Bearer {house.token('payments', 'orders')}"}
     asked = {
         "customer": house.subs["customer"],

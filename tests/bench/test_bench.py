@@ -13,12 +13,22 @@ from typing import Any
 
 import pytest
 
+from bench import calls, checkout
 from bench.__main__ import PARTS, main, read_names, read_seconds
+from bench.cpu import measure_cpu, subtract
 from bench.machine import calibrate, describe_machine
 from bench.memory import measure_memory
 from bench.plan import Plan
-from bench.report import render_loads, write_json
-from bench.scenarios import SCENARIOS, list_products, look_at_products, place_orders
+from bench.report import render, write_json
+from bench.scenarios import (
+    CALLS,
+    SCENARIOS,
+    check_out,
+    check_out_one_product,
+    list_products,
+    look_at_products,
+    place_orders,
+)
 from bench.shop import CannotMeasure
 from bench.statistics import quantile
 from local.settings import ROOT
@@ -54,6 +64,23 @@ def test_looking_never_ends_and_goes_through_all_products() -> None:
     assert {call.path for call in islice(list_products(PRODUCTS), 3)} == {"/products?limit=30"}
 
 
+def test_a_visit_buys_one_unit_by_the_cart_under_a_key_of_its_own() -> None:
+    visits = list(islice(check_out(PRODUCTS), 4))
+    assert [visit.calls[0].path for visit in visits] == [
+        "/cart/items/1",
+        "/cart/items/2",
+        "/cart/items/3",
+        "/cart/items/1",
+    ]
+    assert all("items" not in (visit.calls[1].json or {}) for visit in visits)
+    assert len({visit.calls[1].headers["Idempotency-Key"] for visit in visits}) == 4
+
+
+def test_everybody_may_want_the_same_product() -> None:
+    visits = islice(check_out_one_product(PRODUCTS), 3)
+    assert {visit.calls[0].path for visit in visits} == {"/cart/items/1"}
+
+
 def test_scenarios_have_different_names() -> None:
     assert len({scenario.name for scenario in SCENARIOS}) == len(SCENARIOS)
 
@@ -76,6 +103,7 @@ class FakeShop:
         self.url = server.url
         self.guests = 0
         self.tokens: set[str] = set()
+        self.put: list[str] = []
         self._statuses = iter(statuses)
         server.answer = self.answer
 
@@ -84,6 +112,9 @@ class FakeShop:
         if handler.path == "/auth/guest":
             self.guests += 1
             send_json(handler, json.dumps({"access_token": f"token-{self.guests}"}).encode(), 201)
+        elif handler.path.startswith("/cart/"):
+            self.put.append(handler.headers["Authorization"])
+            send_json(handler, b"{}", 200 if handler.path.endswith("/1") else 404)
         elif handler.path == "/orders":
             self.tokens.add(handler.headers["Authorization"])
             send_json(handler, b"{}", next(self._statuses, 201))
@@ -121,6 +152,19 @@ def test_a_load_counts_what_was_expected_what_was_refused_and_what_was_wrong(fak
     assert load["rate"] == pytest.approx(46 / load["seconds"], rel=0.02, abs=0.1)
     assert 0 < load["p50"] <= load["p99"]
     assert shop.tokens == {"Bearer token-1", "Bearer token-2", "Bearer token-3"}
+
+
+def test_each_visit_is_made_by_a_new_guest_and_ends_where_a_call_is_refused(fake_server: FakeServer) -> None:
+    shop = FakeShop(fake_server)
+    done = put_load(shop.url, "checkout", clients=2, seconds=0.5)
+    assert done.returncode == 0, done.stderr
+    load = json.loads(done.stdout)
+    # There is product 1 only, and 2 is looked for in vain.
+    assert load["statuses"].keys() == {"201", "404"}
+    assert load["good"] == load["statuses"]["201"] > 0
+    assert len(set(shop.put)) == len(shop.put)
+    assert load["steps"].keys() == {"POST /auth/guest", "PUT /cart/items/{id}", "POST /orders"}
+    assert load["p50"] >= load["steps"]["POST /orders"]["p50"]
 
 
 def test_a_load_lasts_as_long_as_it_was_told(fake_server: FakeServer) -> None:
@@ -162,6 +206,20 @@ def test_memory_is_that_of_the_whole_family(family: int) -> None:
     assert 0 < alone.pss_mib < memory.pss_mib
 
 
+def test_processor_time_is_that_of_the_whole_family() -> None:
+    program = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]]); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, "sum(range(20_000_000))"], stdin=subprocess.PIPE
+    ) as process:
+        used = wait_for(lambda: (seconds := measure_cpu(process.pid)) > 0.2 and seconds)
+        assert measure_cpu(process.pid, with_children=False) < used
+        process.communicate()
+
+
+def test_what_was_used_is_told_by_part() -> None:
+    assert subtract({"a": 3.0, "b": 2.5}, {"a": 1.0, "b": 2.5}) == {"a": 2.0, "b": 0.0}
+
+
 def test_a_machine_is_described_and_calibrated(tmp_path: Path) -> None:
     machine = describe_machine()
     assert machine["postgresql"].startswith("18.")
@@ -181,14 +239,7 @@ def test_seconds_are_8_unless_told_otherwise() -> None:
     assert read_seconds({"SECONDS": "0.5"}) == 0.5
 
 
-def test_everything_is_measured_unless_some_of_it_is_named() -> None:
-    assert read_names([]) == list(PARTS)
-    assert read_names(["identity"]) == ["identity"]
-    with pytest.raises(CannotMeasure, match="no part 'speed'; there are loads"):
-        read_names(["speed"])
-
-
-RESULTS = {
+RESULTS: dict[str, Any] = {
     "time": "2026-01-02T03:04:05+00:00",
     "seconds": 8.0,
     "machine": {
@@ -203,41 +254,41 @@ RESULTS = {
         "packages": {"flask": "3.1.3"},
     },
     "calibration": {"python_loops": 1.0, "sha256_mib": 2.0, "argon2": 3.0, "disk_syncs": 4.0},
-    "parts": {
-        "loads": {
-            "loads": [
-                {
-                    "scenario": "POST /orders",
-                    "clients": 8,
-                    "rate": 12.3,
-                    "p50": 4.44,
-                    "p99": 55.0,
-                    "refused": 6,
-                    "errors": 3,
-                    "statuses": {"0": 1, "201": 99, "409": 6, "500": 2},
-                    "bad_statuses": [0, 500],
-                    "seconds": 8.0,
-                    "ended_early": False,
-                    "load_cpu": 0.25,
-                    "settled": 0.5,
-                }
-            ],
-            "memory": {
-                "at_rest": {"gateway": (3, 7.5), "postgres": (9, 50.0)},
-                "after_load": {"gateway": (3, 8.0), "postgres": (12, 60.25)},
-            },
-        }
-    },
+    "parts": {},
+}
+LOAD = {
+    "scenario": "POST /orders",
+    "clients": 8,
+    "rate": 12.3,
+    "p50": 4.44,
+    "p99": 55.0,
+    "refused": 6,
+    "errors": 3,
+    "statuses": {"0": 1, "201": 99, "409": 6, "500": 2},
+    "bad_statuses": [0, 500],
+    "seconds": 8.0,
+    "ended_early": False,
+    "load_cpu": 0.25,
+    "settled": 0.5,
 }
 
 
-def test_the_tables_show_what_was_measured() -> None:
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in render_loads(RESULTS["parts"]["loads"])
-        if line.startswith("| ")
-    ]
-    assert rows == [
+def read_rows(lines: list[str]) -> list[list[str]]:
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
+
+
+def test_the_report_tells_what_was_measured_on_and_then_each_part() -> None:
+    report = render(RESULTS, [["One."], ["Two.", "Three."]])
+    assert report.startswith("# Shopfleet at abc, ")
+    assert report.endswith("\n\nOne.\n\nTwo.\nThree.")
+
+
+def test_the_tables_of_calls_show_what_was_measured() -> None:
+    memory = {
+        "at_rest": {"gateway": (3, 7.5), "postgres": (9, 50.0)},
+        "after_load": {"gateway": (3, 8.0), "postgres": (12, 60.25)},
+    }
+    assert read_rows(calls.render({"loads": [LOAD], "memory": memory})) == [
         ["call", "clients", "a second", "p50 ms", "p99 ms", "refused", "errors", "load", "settled"],
         ["`POST /orders`", "8", "12.3", "4.4", "55.0", "6", "3 (1 x no answer, 2 x 500)", "25%", "0.5 s"],
         ["part", "processes", "at rest", "after the load"],
@@ -247,26 +298,53 @@ def test_the_tables_show_what_was_measured() -> None:
     ]
 
 
+def test_the_tables_of_checkouts_show_what_was_measured() -> None:
+    load = {
+        **LOAD,
+        "title": "a shop",
+        "steps": {"POST /orders": {"p50": 3.0, "p99": None}},
+        "cpu_ms": {"gateway": 0.5, "postgres": 1.25},
+    }
+    assert read_rows(checkout.render({"loads": [load]})) == [
+        ["shop", "a second", "p50 ms", "p99 ms", "errors", "settled"],
+        ["a shop", "12.3", "4.4", "55.0", "9", "0.5 s"],
+        ["shop", "POST /orders"],
+        ["a shop", "3.0,"],
+        ["shop", "gateway", "postgres", "all"],
+        ["a shop", "0.50", "1.25", "1.75"],
+    ]
+
+
+def test_what_is_not_there_to_be_measured_is_named() -> None:
+    with pytest.raises(CannotMeasure, match="checkout"):
+        read_names(["chekout"])
+    assert read_names(["checkout"]) == ["checkout"]
+    assert read_names([]) == list(PARTS)
+
+
 def test_the_results_are_kept_under_their_time(tmp_path: Path) -> None:
     file = write_json(RESULTS, tmp_path / "results", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
     assert file.name == "20260102T030405Z.json"
-    assert json.loads(file.read_text())["parts"]["loads"]["loads"] == RESULTS["parts"]["loads"]["loads"]
+    assert json.loads(file.read_text()) == RESULTS
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_whole_bench_runs_and_leaves_nothing_behind(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("SECONDS", "1")
     monkeypatch.setattr("bench.__main__.RESULTS", tmp_path / "results")
+    monkeypatch.setattr("bench.checkout.PAST_ORDERS", 1000)
     assert main() == 0
     assert "| postgres " in capsys.readouterr().out
     [file] = (tmp_path / "results").iterdir()
     parts = json.loads(file.read_text())["parts"]
-    assert list(parts) == list(PARTS)
-    loads = parts["loads"]["loads"]
+    loads = parts["calls"]["loads"]
     assert [(load["scenario"], load["clients"]) for load in loads] == [
-        (scenario.name, clients) for scenario in SCENARIOS for clients in (1, 8, 32)
+        (scenario.name, clients) for scenario in CALLS for clients in (1, 8, 32)
     ]
-    assert [load["errors"] for load in loads] == [0] * len(loads)
     # Of 32 clients on a busy machine perhaps none gets its answer within the second.
     assert all(load["good"] for load in loads if load["clients"] == 1)
+    loads += parts["checkout"]["loads"]
+    assert [load["errors"] for load in loads] == [0] * len(loads)
+    assert all(load["orders"] for load in parts["checkout"]["loads"])
     assert list(ROOT.glob(".local-bench-*")) == []

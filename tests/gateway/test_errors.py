@@ -27,6 +27,11 @@ REFUSALS = [
     ("writing to an asset", f"DELETE /assets/style.css HTTP/1.1\r\n{END}", 405),
     ("TRACE", f"TRACE /products HTTP/1.1\r\n{END}", 405),
     ("a large body", f"POST /auth HTTP/1.1\r\nContent-Length: 1048577\r\n{END}", 413),
+    (
+        "a large event",
+        f"POST /payments/webhooks/stripe HTTP/1.1\r\nContent-Length: 262145\r\n{END}",
+        413,
+    ),
     ("a long address", f"GET /products?q={'x' * 9000} HTTP/1.1\r\n{END}", 414),
     ("a long header", f"GET /products HTTP/1.1\r\nCookie: {'x' * 9000}\r\n{END}", 431),
     ("an unknown transfer encoding", f"POST /auth HTTP/1.1\r\nTransfer-Encoding: gzip\r\n{END}", 501),

@@ -40,6 +40,8 @@ ROUTES = [
     ("/orders/7/events", "orders", "/orders/7/events"),
     ("/payments", "payments", "/payments"),
     ("/payments/ledger", "payments", "/payments/ledger"),
+    ("/payments/7/confirm", "payments", "/payments/7/confirm"),
+    ("/payments/webhooks/stripe", "payments", "/payments/webhooks/stripe"),
     ("/logs?q=x", "logs", "/logs?q=x"),
     ("/logs/7/context", "logs", "/logs/7/context"),
     ("/v1/logs", "logs", "/v1/logs"),

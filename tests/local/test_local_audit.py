@@ -37,15 +37,22 @@ PAYMENT_CONFIRMED = "payments: each belongs to an order, each captured one to a 
 STUCK = "orders: none is stuck"
 CUSTOMER = "orders: each belongs to a user"
 PAID = "orders: each paid one has one captured payment of its amount"
-DELIVERABLE = "orders: each paid one has one committed hold of its lines"
+DELIVERABLE = "orders: each paid one has one committed hold of its lines, unless restocked"
+REFUND_SUMS = "orders: what was refunded is what its refunds add up to"
+REFUNDED = "orders: one is refunded when all its money went back, and not before"
+REFUND_MADE = "orders: each refund was made by payments, and no other"
+REFUND_BOOKED = "ledger: each refund that was made is booked once, and no other"
+PAYMENT_SUMS = "payments: what each gave back, and is giving back, is what its refunds add up to"
+OVERDUE = "payments: none is overdue for the sweep's look"
+PROVIDER_REFUNDS = "payments: the provider made the refunds that we know, and no other"
 CANCELLED = "orders: each cancelled one has neither"
 SECRETS = "logs: no token and no password's hash is in the last 100000 records"
 
 TABLES = {
     "auth": "users CASCADE",
     "catalog": "products, reservations, reservation_lines",
-    "orders": "orders, order_lines, order_events, idempotency_keys",
-    "payments": "payments, ledger_entries, ledger_lines, simulated_charges",
+    "orders": "orders, order_lines, order_events, idempotency_keys, refunds",
+    "payments": "payments, refunds, ledger_entries, ledger_lines, simulated_charges, simulated_refunds",
     "logs": "log_records",
 }
 
@@ -109,10 +116,11 @@ class Shop:
             "orders",
             """
             INSERT INTO orders (id, customer, status, reason, payment_method, shipping_address, currency,
-                                items_amount, next_step, deadline, request_id, traceparent, created_at)
+                                items_amount, next_step, deadline, request_id, traceparent, created_at,
+                                updated_at)
             VALUES (%(id)s, %(customer)s, %(status)s, 'a reason', 'pm_card_visa', '{}', 'USD', %(amount)s,
                     %(next_step)s, now() - %(age)s::interval + interval '2 minutes', 'r', 't',
-                    now() - %(age)s::interval)
+                    now() - %(age)s::interval, now() - %(age)s::interval)
             """,
             id=order_id,
             customer=str(self.user),
@@ -196,10 +204,71 @@ class Shop:
             self.book(payment_id, "cancel", -2 * PRICE, 2 * PRICE)
         self.run(
             "orders",
-            "UPDATE orders SET payment_id = %(id)s, payment_status = %(status)s WHERE id = %(order)s",
+            """
+            UPDATE orders SET payment_id = %(id)s, payment_status = %(status)s, amount_refunded = %(refunded)s
+            WHERE id = %(order)s
+            """,
             **values,
         )
         return payment_id
+
+    def refund(self, order_id: UUID, amount: int, *, restock: bool = False) -> UUID:
+        """Write a refund in all three books, and give the units back if they are to be."""
+        values = {"id": new_id(), "order": order_id, "amount": amount, "restock": restock}
+        payment_id = self.run("payments", "SELECT id FROM payments WHERE order_id = %(order)s", **values)
+        values["payment"] = payment_id
+        statements = [
+            (
+                "orders",
+                """
+                INSERT INTO refunds (id, order_id, amount, restock, status, actor)
+                VALUES (%(id)s, %(order)s, %(amount)s, %(restock)s, 'succeeded', 'admin')
+                """,
+            ),
+            (
+                "orders",
+                """
+                UPDATE orders SET amount_refunded = amount_refunded + %(amount)s,
+                    status = CASE WHEN amount_refunded + %(amount)s = items_amount THEN 'refunded'
+                                  ELSE status END
+                WHERE id = %(order)s
+                """,
+            ),
+            (
+                "payments",
+                """
+                INSERT INTO refunds (id, payment_id, amount, status)
+                VALUES (%(id)s, %(payment)s, %(amount)s, 'succeeded')
+                """,
+            ),
+            (
+                "payments",
+                "UPDATE payments SET amount_refunded = amount_refunded + %(amount)s WHERE id = %(payment)s",
+            ),
+            (
+                "payments",
+                """
+                INSERT INTO simulated_refunds (key, charge_key, amount)
+                VALUES (%(id)s::text, %(payment)s::text, %(amount)s)
+                """,
+            ),
+            (
+                "payments",
+                """
+                UPDATE simulated_charges SET amount_refunded = amount_refunded + %(amount)s
+                WHERE key = %(payment)s::text
+                """,
+            ),
+        ]
+        for database, statement in statements:
+            self.run(database, statement, **values)
+        self.book(payment_id, f"refund:{values['id']}", -amount, amount)
+        if restock:
+            self.run(
+                "catalog", "UPDATE reservations SET state = 'released' WHERE order_id = %(id)s", id=order_id
+            )
+            self.run("catalog", "UPDATE products SET on_hand = on_hand + 2 WHERE id = 1")
+        return UUID(str(values["id"]))
 
     def book(self, payment_id: UUID, movement: str, receivable: int, sales: int) -> None:
         """Write an entry with its two lines."""
@@ -282,11 +351,135 @@ def test_a_shop_in_which_all_adds_up_breaks_no_rule(shop: Shop) -> None:
 
 def test_every_rule_has_something_to_look_at(shop: Shop) -> None:
     shop.log("Order placed")
+    shop.refund(shop.sell(), 1)
+    shop.run("payments", "UPDATE payments SET look_at = now() WHERE status = 'requires_capture'")
     findings, _ = audit.audit(shop.urls)
     assert [finding.rule for finding in findings if not finding.checked] == []
 
 
-def test_a_refunded_sale_breaks_no_rule(shop: Shop) -> None:
+@pytest.mark.parametrize("amounts", [[1], [1, 2 * PRICE - 1], [2 * PRICE]])
+@pytest.mark.parametrize("restock", [False, True])
+def test_refunds_break_no_rule(shop: Shop, amounts: list[int], restock: bool) -> None:
+    order = shop.sell()
+    for amount in amounts:
+        shop.refund(order, amount, restock=restock and amount != 1)
+    assert shop.broken() == set()
+
+
+def test_a_cancel_after_a_partial_refund_breaks_no_rule(shop: Shop) -> None:
+    order = shop.sell()
+    shop.refund(order, 1)
+    payment = shop.run("payments", "SELECT id FROM payments WHERE order_id = %(id)s", id=order)
+    shop.run(
+        "orders",
+        "UPDATE orders SET status = 'cancelled', reason = 'r', amount_refunded = %(all)s WHERE id = %(id)s",
+        all=2 * PRICE,
+        id=order,
+    )
+    shop.run("catalog", "UPDATE reservations SET state = 'released' WHERE order_id = %(id)s", id=order)
+    shop.run("catalog", "UPDATE products SET on_hand = on_hand + 2 WHERE id = 1")
+    for change in (
+        "UPDATE payments SET status = 'canceled', amount_refunded = %(all)s WHERE id::text = %(id)s",
+        "UPDATE simulated_charges SET released = true, amount_refunded = %(all)s WHERE key = %(id)s",
+    ):
+        shop.run("payments", change, all=2 * PRICE, id=str(payment))
+    shop.book(payment, "cancel", 1 - 2 * PRICE, 2 * PRICE - 1)
+    assert shop.broken() == set()
+
+
+def test_a_free_order_without_a_payment_breaks_no_rule(shop: Shop) -> None:
+    order = shop.order("paid")
+    shop.hold(order, "committed")
+    shop.run("orders", "UPDATE orders SET items_amount = 0 WHERE id = %(id)s", id=order)
+    assert shop.broken() == set()
+
+
+def test_an_order_that_waits_for_its_customer_breaks_no_rule(shop: Shop) -> None:
+    order = shop.order("awaiting_payment", next_step="await_payment")
+    shop.hold(order, "held")
+    payment = shop.payment(order, "requires_action")
+    shop.run(
+        "payments",
+        "UPDATE simulated_charges SET awaits_customer = true WHERE key = %(id)s::text",
+        id=payment,
+    )
+    assert shop.broken() == set()
+
+
+REFUND_BREACHES = [
+    ("orders", "DELETE FROM refunds", {REFUND_SUMS, REFUND_MADE}),
+    ("orders", "UPDATE refunds SET amount = 2", {REFUND_SUMS, REFUND_MADE}),
+    ("orders", "UPDATE refunds SET status = 'failed'", {REFUND_SUMS, REFUND_MADE}),
+    ("orders", "UPDATE refunds SET id = uuidv7()", {REFUND_MADE}),
+    ("orders", "UPDATE refunds SET restock = true", {DELIVERABLE}),
+    ("orders", "UPDATE orders SET status = 'refunded' WHERE amount_refunded = 1", {REFUNDED}),
+    (
+        "orders",
+        """
+        INSERT INTO refunds (id, order_id, amount, restock, actor)
+        SELECT uuidv7(), order_id, 1, false, 'admin' FROM refunds
+        """,
+        {REFUND_SUMS},
+    ),
+    ("payments", "DELETE FROM refunds", {PAYMENT_SUMS, REFUND_BOOKED, PROVIDER_REFUNDS, REFUND_MADE}),
+    (
+        "payments",
+        "UPDATE refunds SET amount = 2",
+        {PAYMENT_SUMS, REFUND_BOOKED, PROVIDER_REFUNDS, REFUND_MADE},
+    ),
+    (
+        "payments",
+        "UPDATE refunds SET status = 'failed'",
+        {PAYMENT_SUMS, REFUND_BOOKED, PROVIDER_REFUNDS, REFUND_MADE},
+    ),
+    ("payments", "UPDATE payments SET amount_refunding = 1 WHERE amount_refunded = 1", {PAYMENT_SUMS}),
+    ("payments", "UPDATE ledger_entries SET movement = 'other' WHERE movement ~ 'refund'", {REFUND_BOOKED}),
+    ("payments", "DELETE FROM simulated_refunds", {PROVIDER_REFUNDS}),
+    ("payments", "UPDATE simulated_refunds SET amount = 2", {PROVIDER_REFUNDS}),
+    (
+        "payments",
+        "INSERT INTO simulated_refunds SELECT 'another', charge_key, 1 FROM simulated_refunds",
+        {PROVIDER_REFUNDS},
+    ),
+]
+
+
+@pytest.mark.parametrize(("database", "change", "rules"), REFUND_BREACHES)
+def test_a_refund_of_which_the_books_tell_different_things(
+    shop: Shop, database: str, change: str, rules: set[str]
+) -> None:
+    shop.refund(shop.sell(), 1)
+    shop.run(database, change)
+    assert shop.broken() == rules
+
+
+def test_money_that_went_back_with_an_order_that_is_not_refunded(shop: Shop) -> None:
+    order = shop.sell()
+    shop.refund(order, 2 * PRICE)
+    shop.run("orders", "UPDATE orders SET status = 'shipped' WHERE id = %(id)s", id=order)
+    assert shop.broken() == {REFUNDED}
+
+
+def test_a_restocked_order_whose_units_were_not_given_back(shop: Shop) -> None:
+    order = shop.sell()
+    shop.refund(order, 2 * PRICE)
+    shop.run("orders", "UPDATE refunds SET restock = true")
+    assert shop.broken() == {DELIVERABLE}
+
+
+def test_a_cancelled_order_that_does_not_know_what_was_refunded(shop: Shop) -> None:
+    order = shop.order("cancelled")
+    shop.payment(order, "canceled", captured=True)
+    shop.run("orders", "UPDATE orders SET amount_refunded = 0 WHERE id = %(id)s", id=order)
+    assert shop.broken() == {CANCELLED}
+
+
+def test_a_payment_that_the_sweep_has_forgotten(shop: Shop) -> None:
+    shop.run("payments", "UPDATE payments SET look_at = now() - interval '3 minutes'")
+    assert shop.broken() == {OVERDUE}
+
+
+def test_a_cancelled_sale_breaks_no_rule(shop: Shop) -> None:
     order = shop.order("cancelled")
     shop.hold(order, "released")
     shop.payment(order, "canceled", captured=True)
@@ -378,6 +571,9 @@ def test_money_that_was_booked_twice(shop: Shop) -> None:
         ("confirmed", "capture", "151 seconds"),
         ("pending", None, "1 second"),
         ("confirmed", None, "1 second"),
+        ("awaiting_payment", None, "1 second"),
+        ("awaiting_payment", "await_payment", "151 seconds"),
+        ("paid", "refund", "151 seconds"),
     ],
 )
 def test_an_order_that_is_stuck(shop: Shop, status: str, next_step: str | None, age: str) -> None:
@@ -413,13 +609,15 @@ def test_a_paid_order_whose_money_was_never_taken(shop: Shop, status: str) -> No
     order = shop.order(status)
     shop.hold(order, "committed")
     shop.payment(order, "requires_capture")
-    assert shop.broken() == {PAID}
+    assert shop.broken() == {PAID} | ({REFUNDED} if status == "refunded" else set())
 
 
-@pytest.mark.parametrize("change", ["items_amount = 1", "amount_refunded = 1"])
-def test_a_paid_order_whose_payment_is_of_another_sum(shop: Shop, change: str) -> None:
+@pytest.mark.parametrize(
+    ("change", "rules"), [("items_amount = 1", {PAID}), ("amount_refunded = 1", {PAID, REFUND_SUMS})]
+)
+def test_a_paid_order_whose_payment_is_of_another_sum(shop: Shop, change: str, rules: set[str]) -> None:
     shop.run("orders", f"UPDATE orders SET {change} WHERE status = 'paid'")
-    assert shop.broken() == {PAID}
+    assert shop.broken() == rules
 
 
 def test_a_paid_order_that_shows_another_payment(shop: Shop) -> None:
@@ -668,7 +866,7 @@ def test_each_rule_has_a_line_and_the_exit_code_is_0(shop: Shop, monkeypatch, ca
     assert run_main(monkeypatch, as_environment(shop)) == 0
     lines = capsys.readouterr().out.splitlines()
     assert f"ok      {PAID} (1)" in lines
-    assert lines[-1] == "18 rules, 0 broken; 3 orders are in progress."
+    assert lines[-1] == "25 rules, 0 broken; 3 orders are in progress."
 
 
 def test_a_breach_has_its_numbers_and_the_exit_code_is_1(shop: Shop, monkeypatch, capsys) -> None:
@@ -677,7 +875,7 @@ def test_a_breach_has_its_numbers_and_the_exit_code_is_1(shop: Shop, monkeypatch
     lines = capsys.readouterr().out.splitlines()
     assert f"BREACH  {RESERVED} (1 of 2)" in lines
     assert "          product 1: 3 reserved, 2 held" in lines
-    assert lines[-1] == "18 rules, 1 broken; 3 orders are in progress."
+    assert lines[-1] == "25 rules, 1 broken; 3 orders are in progress."
 
 
 def test_a_shop_that_does_not_run_cannot_be_looked_at(tmp_path: Path, monkeypatch, capsys) -> None:

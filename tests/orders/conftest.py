@@ -1,21 +1,24 @@
 """orders-service on a real database, with a catalogue and payments in memory."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from orders.app import create_app
 from orders.clients import Reservation
 from orders.config import Settings
-from orders.domain import Line, Offer, Order
+from orders.domain import Line, Offer, Order, Payment, Refund
 from orders.errors import CheckoutRefused
 from shared.app import ServiceFlask
+from shared.database import Database, connect
 from shared.errors import ServiceUnreachable
 from shared.ids import new_id
 from shared.testing import FakeAuth
+from tests.waiting import wait_for
 
 ADDRESS = {
     "name": "Ada Buyer",
@@ -33,11 +36,17 @@ class FakeService:
         self.calls: list[str] = []
         self.is_away: set[str] = set()
         self.before: Callable[[str], None] = lambda _name: None
+        self.loses_answer: set[str] = set()
 
     def _called(self, name: str) -> None:
         self.calls.append(name)
         self.before(name)
         if name in self.is_away:
+            raise ServiceUnreachable
+
+    def _after(self, name: str) -> None:
+        """Drop the line after the work was done, when a test wants it."""
+        if name in self.loses_answer:
             raise ServiceUnreachable
 
 
@@ -47,6 +56,7 @@ class FakeCatalog(FakeService):
     def __init__(self) -> None:
         super().__init__()
         self.stock = dict.fromkeys(range(1, 10), 100)
+        self.prices = dict.fromkeys(range(1, 10), 1000)
         self.holds: dict[UUID, tuple[str, tuple[Line, ...]]] = {}
         self.lapse_next_commit = False
 
@@ -62,7 +72,10 @@ class FakeCatalog(FakeService):
             for line in order.lines:
                 self.stock[line.product_id] -= line.quantity
         self.holds[order.id] = ("held", order.lines)
-        priced = [Line(each.product_id, each.quantity, "SKU", "Thing", 1000) for each in order.lines]
+        priced = [
+            Line(each.product_id, each.quantity, "SKU", "Thing", self.prices[each.product_id])
+            for each in order.lines
+        ]
         return Reservation(tuple(priced), "USD")
 
     def commit(self, order_id: UUID) -> None:
@@ -80,7 +93,7 @@ class FakeCatalog(FakeService):
     def read_offers(self, product_ids) -> tuple[dict[int, Offer], str]:
         self._called("read_offers")
         return {
-            number: Offer(number, "Thing", 1000, self.stock[number])
+            number: Offer(number, "Thing", self.prices[number], self.stock[number])
             for number in product_ids
             if number in self.stock
         }, "USD"
@@ -94,15 +107,28 @@ class FakeCatalog(FakeService):
 
 
 class FakePayments(FakeService):
-    """Takes pm_card_visa and declines the rest."""
+    """Takes pm_card_visa, asks the customer for pm_card_authenticationRequired, and declines the rest."""
 
     def __init__(self) -> None:
         super().__init__()
         self.payments: dict[UUID, dict[str, Any]] = {}
+        self.refunds: dict[UUID, Refund] = {}
+        self.refuse: dict[str, CheckoutRefused] = {}
 
-    def authorize(self, order: Order) -> tuple[UUID, str]:
+    def _called(self, name: str) -> None:
+        super()._called(name)
+        if name in self.refuse:
+            raise self.refuse[name]
+
+    def authorize(self, order: Order) -> Payment:
         self._called("authorize")
-        if order.payment_method != "pm_card_visa":
+        if self.payments.get(order.id, {}).get("status") == "canceled":
+            raise CheckoutRefused("payment_closed", 409, "payment_closed", "The payment was closed.")
+        statuses = {
+            "pm_card_visa": "requires_capture",
+            "pm_card_authenticationRequired": "requires_action",
+        }
+        if order.payment_method not in statuses:
             raise CheckoutRefused(
                 "payment_declined",
                 402,
@@ -110,20 +136,48 @@ class FakePayments(FakeService):
                 "The card was declined.",
                 decline_code="generic_decline",
             )
-        payment = self.payments.setdefault(
-            order.id, {"id": new_id(), "status": "requires_capture", "amount": order.items_amount}
-        )
-        return payment["id"], payment["status"]
+        new = {
+            "id": new_id(),
+            "status": statuses[order.payment_method],
+            "amount": order.amount,
+            "captured": 0,
+            "refunded": 0,
+        }
+        return self._show(self.payments.setdefault(order.id, new))
 
-    def capture(self, order_id: UUID) -> str:
+    def read(self, order_id: UUID) -> Payment:
+        self._called("read")
+        return self._show(self.payments[order_id])
+
+    def confirm(self, order_id: UUID, status: str = "requires_capture") -> None:
+        """Do what the bank does when the customer has answered."""
+        self.payments[order_id]["status"] = status
+
+    def capture(self, order_id: UUID) -> Payment:
         self._called("capture")
-        self.payments[order_id]["status"] = "succeeded"
-        return "succeeded"
+        payment = self.payments[order_id]
+        if payment["status"] == "canceled":
+            raise CheckoutRefused("capture_failed", 409, "capture_failed", "The money could not be taken.")
+        payment.update(status="succeeded", captured=payment["amount"])
+        return self._show(payment)
 
-    def cancel(self, order_id: UUID) -> str:
+    def cancel(self, order_id: UUID) -> Payment:
         self._called("cancel")
-        self.payments.setdefault(order_id, {"id": new_id(), "amount": 0})["status"] = "canceled"
-        return "canceled"
+        payment = self.payments.setdefault(order_id, {"id": new_id(), "captured": 0, "refunded": 0})
+        payment.update(status="canceled", refunded=payment["captured"])
+        return self._show(payment)
+
+    def refund(self, refund: Refund) -> None:
+        self._called("refund")
+        if refund.id not in self.refunds:
+            self.refunds[refund.id] = refund
+            payment = self.payments[refund.order_id]
+            payment["refunded"] += refund.amount
+            assert payment["refunded"] <= payment["captured"]
+        self._after("refund")
+
+    def _show(self, payment: dict[str, Any]) -> Payment:
+        return Payment(payment["id"], payment["status"], payment["refunded"])
 
 
 @pytest.fixture
@@ -153,6 +207,13 @@ def settings(make_database) -> Settings:
 
 
 @pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    """A look behind the service's back."""
+    with closing(connect(settings)) as database:
+        yield database
+
+
+@pytest.fixture
 def start_orders(settings, auth: FakeAuth, catalog, payments) -> Iterator[Callable[[], ServiceFlask]]:
     """Start a replica, its finishing threads included; all started are closed at the end."""
     with ExitStack() as started:
@@ -168,9 +229,11 @@ def start_orders(settings, auth: FakeAuth, catalog, payments) -> Iterator[Callab
 class Buyer:
     """Somebody who orders."""
 
-    def __init__(self, app: ServiceFlask, auth: FakeAuth, sub: str, role: str = "customer") -> None:
+    def __init__(
+        self, app: ServiceFlask, auth: FakeAuth, sub: str, role: str = "customer", **claims: Any
+    ) -> None:
         self._client = app.test_client()
-        self._headers = auth.bearer(sub=sub, role=role)
+        self._headers = auth.bearer(sub=sub, role=role, **claims)
 
     def call(self, method: str, path: str, *, key: str | None = None, **options: Any) -> Any:
         headers = {**self._headers, **({"Idempotency-Key": key} if key else {})}
@@ -178,6 +241,9 @@ class Buyer:
 
     def get(self, path: str) -> Any:
         return self.call("GET", path)
+
+    def post(self, path: str) -> Any:
+        return self.call("POST", path)
 
     def order(self, key: str = "a key", *, items: Any = ((1, 2),), card: str = "pm_card_visa") -> Any:
         body: dict[str, Any] = {
@@ -200,3 +266,34 @@ def app(start_orders) -> ServiceFlask:
 def buyer(app, auth) -> Buyer:
     """A customer."""
     return Buyer(app, auth, "ada")
+
+
+@pytest.fixture
+def admin(app, auth) -> Buyer:
+    """Who runs the shop."""
+    return Buyer(app, auth, "boss", role="admin")
+
+
+@pytest.fixture
+def paid(buyer) -> str:
+    """The path of an order that was paid: 20.00 for two of product 1."""
+    location = buyer.order().headers["Location"]
+    wait_for(lambda: read_status(buyer, location) == "paid")
+    return location
+
+
+def read_status(buyer: Buyer, location: str) -> str:
+    """Return where an order stands."""
+    return buyer.get(location).json["status"]
+
+
+def read_kinds(buyer: Buyer, location: str) -> list[str]:
+    """Return what has happened to an order, in order."""
+    return [event["kind"] for event in buyer.get(f"{location}/events").json["data"]]
+
+
+def run_sql(database: Database, statement: str, **values: Any) -> Any:
+    """Do something behind the service's back; return the rows, if there are any."""
+    with database.transaction() as connection:
+        result = connection.execute(text(statement), values)
+        return result.all() if result.returns_rows else None

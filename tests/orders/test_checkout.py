@@ -1,17 +1,16 @@
 """An order's way from its placing to its end, whatever comes in between."""
 
 import threading
+import time
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
-from shared.database import connect
-from tests.orders.conftest import Buyer
+from orders.errors import CheckoutRefused
+from orders.repository import progress
+from tests.orders.conftest import Buyer, read_kinds, read_status, run_sql
 from tests.waiting import wait_for
-
-
-def read_status(buyer, location):
-    return buyer.get(location).json["status"]
 
 
 def test_an_order_is_confirmed_with_the_catalogues_prices_and_then_paid(buyer, catalog, payments):
@@ -122,13 +121,6 @@ def test_a_lapsed_hold_that_cannot_be_had_again_gives_the_money_back(buyer, cata
     assert [payment["status"] for payment in payments.payments.values()] == ["canceled"]
 
 
-@pytest.fixture
-def database(settings):
-    database = connect(settings)
-    yield database
-    database.close()
-
-
 def age(database, order_id):
     """Make an order's deadline pass."""
     with database.transaction() as connection:
@@ -233,3 +225,96 @@ def test_one_product_bought_by_many_at_once_is_never_sold_twice(app, auth, catal
     for thread in threads:
         thread.join()
     assert sorted(answers) == [201] * 5 + [409] * 7
+
+
+def test_an_order_that_costs_nothing_needs_no_payment(buyer, catalog, payments):
+    catalog.prices[1] = 0
+    answer = buyer.order()
+    assert (answer.status_code, answer.json["amount"], answer.json["payment"]) == (201, 0, None)
+    location = answer.headers["Location"]
+    wait_for(lambda: read_status(buyer, location) == "paid")
+    assert payments.calls == []
+    assert read_kinds(buyer, location)[2:] == ["payment_not_needed", "stock_committed", "payment_not_needed"]
+    assert buyer.post(f"{location}/cancel").json["status"] == "cancelled"
+    assert payments.calls == ["cancel"]
+    assert catalog.stock[1] == 100
+
+
+def test_a_capture_that_is_refused_for_good_gives_everything_back(buyer, catalog, payments):
+    payments.refuse["capture"] = CheckoutRefused("capture_failed", 409, "capture_failed", "Not any more.")
+    answer = buyer.order()
+    assert answer.status_code == 201
+    location = answer.headers["Location"]
+    wait_for(lambda: read_status(buyer, location) == "cancelled")
+    assert buyer.get(location).json["reason"] == "capture_failed"
+    assert catalog.stock[1] == 100
+    assert payments.calls[-1] == "cancel"
+
+
+def test_a_step_is_tried_again_however_often_it_was_tried(buyer, payments, database):
+    payments.is_away = {"capture"}
+    location = buyer.order().headers["Location"]
+    wait_for(lambda: payments.calls.count("capture") >= 2)
+    # As after a week: 2 to the power of this is more than a float holds.
+    wait_for(
+        lambda: run_sql(
+            database,
+            "UPDATE orders SET attempts = 5000, next_attempt_at = now()"
+            " WHERE lease_until IS NULL RETURNING id",
+        )
+    )
+    wait_for(lambda: run_sql(database, "SELECT 1 FROM orders WHERE attempts = 5001 AND lease_until IS NULL"))
+    payments.is_away = set()
+    run_sql(database, "UPDATE orders SET next_attempt_at = now()")
+    wait_for(lambda: read_status(buyer, location) == "paid")
+
+
+def test_an_order_with_nothing_left_to_do_is_nobodys(buyer, paid, database):
+    assert run_sql(database, "SELECT next_step, lease_token, lease_until FROM orders") == [(None, None, None)]
+
+
+def test_more_orders_than_there_are_threads_are_all_finished(app, auth, catalog, payments):
+    payments.before = lambda name: time.sleep(0.02) if name == "capture" else None
+    buyers = [Buyer(app, auth, f"buyer {number}") for number in range(16)]
+
+    def buy(buyer):
+        for number in range(5):
+            buyer.order(str(number), items=[(number + 1, 1)])
+
+    threads = [threading.Thread(target=buy, args=[buyer]) for buyer in buyers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    wait_for(lambda: all({o["status"] for o in b.get("/orders").json["data"]} == {"paid"} for b in buyers))
+    assert payments.calls.count("capture") == 80
+
+
+def test_what_was_handed_over_is_finished_before_a_replica_ends(start_orders, auth, payments):
+    replica = start_orders()
+    payments.before = lambda name: time.sleep(0.1) if name == "capture" else None
+    locations = [Buyer(replica, auth, "ada").order(str(n)).headers["Location"] for n in range(8)]
+    replica.close()
+    assert payments.calls.count("capture") == len(locations)
+
+
+def test_a_step_of_a_newer_release_is_left_to_it(start_orders, auth, payments, database):
+    payments.is_away = {"capture"}
+    replica = start_orders()
+    Buyer(replica, auth, "ada").order()
+    replica.close()
+    due = "next_attempt_at = now() - interval '1h', lease_until = NULL"
+    run_sql(database, f"UPDATE orders SET next_step = 'gift_wrap', {due}")
+    with database.transaction() as connection:
+        assert progress.claim_due_order(connection) is None
+    run_sql(database, f"UPDATE orders SET next_step = 'capture', {due}")
+    with database.transaction() as connection:
+        assert progress.claim_due_order(connection) is not None
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE order_events SET kind = 'x'", "DELETE FROM order_events", "TRUNCATE order_events"]
+)
+def test_the_database_refuses_to_rewrite_an_orders_story(buyer, paid, database, statement):
+    with pytest.raises(IntegrityError, match="only ever added to"):
+        run_sql(database, statement)

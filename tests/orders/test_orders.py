@@ -89,6 +89,7 @@ def test_a_declined_order_leaves_the_cart_as_it_was(buyer):
         ({"items": [{"product_id": 1, "quantity": 1}] * 2}, "items"),
         ({"items": [{"product_id": 1, "quantity": 1, "unit_amount": 1}]}, "items.0.unit_amount"),
         ({"payment_method": "4242424242424242"}, "payment_method"),
+        ({"payment_method": "pm_4242424242424242"}, "payment_method"),
         ({"card_number": "4242424242424242"}, "card_number"),
         ({"email": "nobody"}, "email"),
         ({"shipping_address": {**ADDRESS, "country": "Springfield"}}, "shipping_address.country"),

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Any
+from datetime import datetime
+from typing import Any, TypeVar
 from uuid import UUID
 
 import psycopg
@@ -11,13 +12,17 @@ from psycopg.rows import dict_row
 from werkzeug.test import TestResponse
 
 from payments.app import create_app
-from payments.clients import Provider, SimulatedProvider
+from payments.clients import Provider, Remember
+from payments.clients.orders import OrdersClient
+from payments.clients.simulated import SimulatedProvider
 from payments.config import Settings
-from payments.domain import Charge, Payment
+from payments.domain import Change, Charge, Outcome, Payment, Refund
 from shared.app import ServiceFlask
-from shared.database import connect
+from shared.database import Database, connect
 from shared.ids import new_id
 from shared.testing import FakeAuth
+
+T = TypeVar("T")
 
 StartPayments = Callable[..., ServiceFlask]
 
@@ -27,10 +32,9 @@ REQUEST = {"customer": "ada", "amount": 1299, "currency": "USD", "payment_method
 class InterruptedProvider:
     """The simulated provider with a test's own steps before and after a call; a step may raise."""
 
-    name = "simulated"
-
     def __init__(self, provider: Provider) -> None:
         self.provider = provider
+        self.name = provider.name
         self.calls: list[str] = []
         self.steps: dict[str, Callable[[], object]] = {}
 
@@ -41,21 +45,33 @@ class InterruptedProvider:
     def accepts(self, payment_method: str) -> bool:
         return self.provider.accepts(payment_method)
 
-    def authorize(self, payment: Payment) -> Charge:
-        return self._call("authorize", self.provider.authorize, payment)
+    def authorize(self, payment: Payment, remember: Remember) -> Charge:
+        return self._call("authorize", lambda: self.provider.authorize(payment, remember))
+
+    def confirm(self, payment: Payment, outcome: Outcome) -> Charge:
+        return self._call("confirm", lambda: self.provider.confirm(payment, outcome))
 
     def capture(self, payment: Payment) -> Charge:
-        return self._call("capture", self.provider.capture, payment)
+        return self._call("capture", lambda: self.provider.capture(payment))
 
     def release(self, payment: Payment) -> Charge:
-        return self._call("release", self.provider.release, payment)
+        return self._call("release", lambda: self.provider.release(payment))
 
-    def _call(self, name: str, call: Callable[[Payment], Charge], payment: Payment) -> Charge:
+    def refund(self, payment: Payment, refund: Refund) -> None:
+        self._call("refund", lambda: self.provider.refund(payment, refund))
+
+    def find(self, payment: Payment) -> Charge | None:
+        return self.provider.find(payment)
+
+    def read_changes(self, since: datetime, until: datetime) -> Iterator[Change]:
+        return self.provider.read_changes(since, until)
+
+    def _call(self, name: str, call: Callable[[], T]) -> T:
         self.calls.append(name)
         self.steps.pop(f"before {name}", lambda: None)()
-        charge = call(payment)
+        answer = call()
         self.steps.pop(f"after {name}", lambda: None)()
-        return charge
+        return answer
 
 
 class Orders:
@@ -78,8 +94,31 @@ class Orders:
         """Ask for the money to be given back."""
         return self._post(order_id, "cancel")
 
-    def _post(self, order_id: UUID, step: str) -> TestResponse:
-        return self.app.test_client().post(f"/internal/payments/{order_id}/{step}", headers=self.headers)
+    def refund(self, order_id: UUID, amount: int, refund_id: UUID | None = None) -> TestResponse:
+        """Ask for a part of the money to be given back."""
+        body = {"refund_id": str(refund_id or new_id()), "amount": amount}
+        return self._post(order_id, "refunds", json=body)
+
+    def find(self, order_id: UUID) -> TestResponse:
+        """Ask how the payment stands."""
+        return self.app.test_client().get(f"/internal/payments/{order_id}", headers=self.headers)
+
+    def _post(self, order_id: UUID, step: str, **options: Any) -> TestResponse:
+        path = f"/internal/payments/{order_id}/{step}"
+        return self.app.test_client().post(path, headers=self.headers, **options)
+
+
+class SleepyOrders(OrdersClient):
+    """orders-service, as payments-service wakes it: it remembers which orders it was woken for."""
+
+    def __init__(self) -> None:
+        self.woken: list[UUID] = []
+
+    def wake(self, order_id: UUID) -> None:
+        self.woken.append(order_id)
+
+    def deliver(self) -> None:
+        """Have nothing to deliver."""
 
 
 class Books:
@@ -92,6 +131,16 @@ class Books:
         """Return the rows of a query."""
         with psycopg.connect(self.url, row_factory=dict_row) as connection:
             return connection.execute(query, values).fetchall()
+
+    def write(self, statement: str, *values: Any) -> None:
+        """Change something."""
+        with psycopg.connect(self.url) as connection:
+            connection.execute(statement, values)
+
+    def payment(self) -> dict[str, Any]:
+        """Return the only payment."""
+        (row,) = self.read("SELECT * FROM payments")
+        return row
 
     def charges(self) -> list[dict[str, Any]]:
         """Return the provider's book."""
@@ -139,12 +188,24 @@ def provider(settings: Settings) -> Iterator[InterruptedProvider]:
 
 
 @pytest.fixture
-def start_payments(settings: Settings, auth: FakeAuth) -> Iterator[StartPayments]:
-    """Start payments-service; all started are closed at the end."""
+def sleepy_orders() -> SleepyOrders:
+    """Whom payments-service wakes."""
+    return SleepyOrders()
+
+
+@pytest.fixture
+def start_payments(
+    settings: Settings, auth: FakeAuth, provider: InterruptedProvider, sleepy_orders: SleepyOrders
+) -> Iterator[StartPayments]:
+    """Start payments-service; all started are closed at the end, and the provider after them."""
     with ExitStack() as started:
 
-        def start(provider: Provider | None = None) -> ServiceFlask:
-            app = create_app(settings, auth, provider)
+        def start(provider: Provider | None = None, *, sweeps: bool = False, **changes: Any) -> ServiceFlask:
+            told = Settings(**{**settings.model_dump(), **changes})
+            app = create_app(told, auth, provider, sleepy_orders)
+            if not sweeps:
+                # Most tests sweep themselves, when they want to.
+                app.background.stop()
             started.callback(app.close)
             return app
 
@@ -155,6 +216,14 @@ def start_payments(settings: Settings, auth: FakeAuth) -> Iterator[StartPayments
 def orders(start_payments: StartPayments, provider: InterruptedProvider, auth: FakeAuth) -> Orders:
     """orders-service, calling a payments-service with a provider that a test can interrupt."""
     return Orders(start_payments(provider), auth)
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    """The service's database, for what no request does."""
+    database = connect(settings)
+    yield database
+    database.close()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from payments.errors import ProviderUnavailable
 from shared.ids import new_id
 
-STEPS = {"authorize": "authorize", "capture": "capture", "cancel": "release"}
+STEPS = {"authorize": "authorize", "capture": "capture", "refund": "refund", "cancel": "release"}
 
 step = st.tuples(st.sampled_from(sorted(STEPS)), st.sampled_from(["before", "after", None]))
 
@@ -34,23 +34,39 @@ def test_nothing_that_is_asked_takes_money_twice_or_keeps_it_after_a_cancel(
 ):
     order_id = new_id()
     terms = {"payment_method": "pm_card_chargeDeclined"} if declined else {}
+    # Two refunds, of which the same one may be asked for several times.
+    refunds = [new_id(), new_id()]
     canceled = False
-    for name, lost in steps:
+    for number, (name, lost) in enumerate(steps):
         provider.steps.clear()
         if lost:
             for call in STEPS.values():
                 provider.interrupt(f"{lost} {call}", refuse)
         call = getattr(orders, name)
-        answer = call(order_id, **terms) if name == "authorize" else call(order_id)
+        if name == "authorize":
+            answer = call(order_id, **terms)
+        elif name == "refund":
+            answer = call(order_id, 700, refunds[number % 2])
+        else:
+            answer = call(order_id)
         assert answer.status_code in {200, 402, 404, 409, 503}
-        # Once a cancel was acknowledged, nothing but a cancel succeeds any more.
-        assert not canceled or name == "cancel" or answer.json["code"] == "payment_closed"
+        # Once a cancel was acknowledged, nothing succeeds any more but what had succeeded before.
+        if canceled and name in {"authorize", "capture"}:
+            assert answer.json["code"] == "payment_closed"
         canceled = canceled or (name == "cancel" and answer.status_code == 200)
     provider.steps.clear()
     assert orders.cancel(order_id).json["status"] == "canceled"
     payment, moved, charges = read_books(books, order_id)
     assert sum(moved.values()) == 0
     assert moved.get("capture", 0) == payment["amount_captured"] == payment["amount_refunded"]
+    assert payment["amount_refunding"] == 0
+    assert payment["look_at"] is None
+    succeeded = books.read(
+        "SELECT id, amount FROM refunds WHERE payment_id = %s AND status = 'succeeded'", payment["id"]
+    )
+    assert {f"refund:{row['id']}": -row["amount"] for row in succeeded} == {
+        name: amount for name, amount in moved.items() if name.startswith("refund:")
+    }
     assert len(charges) <= 1
     for charge in charges:
         assert charge["released"]

@@ -1,6 +1,5 @@
 """A payment's steps, as plain Python: what is wrong is refused loudly."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from payments.domain import (
     CANCELED,
     PROCESSING,
+    REQUIRES_ACTION,
     REQUIRES_CAPTURE,
     REQUIRES_PAYMENT_METHOD,
     SUCCEEDED,
@@ -18,21 +18,28 @@ from payments.domain import (
 from payments.errors import ProviderMismatch, UnexpectedPaymentState
 from shared.ids import new_id
 
-AUTHORIZED = Charge(decline_code=None, amount_captured=0, amount_refunded=0, is_released=False)
-DECLINED = replace(AUTHORIZED, decline_code="generic_decline")
-CAPTURED = replace(AUTHORIZED, amount_captured=700)
-VOIDED = replace(AUTHORIZED, is_released=True)
-REFUNDED = replace(CAPTURED, amount_refunded=700, is_released=True)
+AUTHORIZED = Charge(REQUIRES_CAPTURE)
+ASKED = Charge(REQUIRES_ACTION, next_action={"type": "confirm"})
+DECLINED = Charge(REQUIRES_PAYMENT_METHOD, decline_code="generic_decline")
+CAPTURED = Charge(SUCCEEDED, amount_captured=700)
+VOIDED = Charge(CANCELED)
+REFUNDED = Charge(CANCELED, amount_captured=700, amount_refunded=700)
 
 STEPS = {
+    "ask": lambda payment: payment.require_action({"type": "confirm"}),
     "authorize": lambda payment: payment.authorize(),
     "decline": lambda payment: payment.decline("generic_decline"),
     "capture": lambda payment: payment.capture(700),
     "cancel": lambda payment: payment.cancel(payment.amount_captured),
 }
 ALLOWED = {
+    (PROCESSING, "ask"): REQUIRES_ACTION,
     (PROCESSING, "authorize"): REQUIRES_CAPTURE,
     (PROCESSING, "decline"): REQUIRES_PAYMENT_METHOD,
+    (PROCESSING, "cancel"): CANCELED,
+    (REQUIRES_ACTION, "authorize"): REQUIRES_CAPTURE,
+    (REQUIRES_ACTION, "decline"): REQUIRES_PAYMENT_METHOD,
+    (REQUIRES_ACTION, "cancel"): CANCELED,
     (REQUIRES_PAYMENT_METHOD, "cancel"): CANCELED,
     (REQUIRES_CAPTURE, "capture"): SUCCEEDED,
     (REQUIRES_CAPTURE, "cancel"): CANCELED,
@@ -54,12 +61,14 @@ def make_payment(status=PROCESSING):
         amount_captured=700 if status is SUCCEEDED else 0,
         amount_refunded=0,
         created_at=datetime.now(UTC),
+        updated_at=datetime.now(UTC),
     )
 
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize(
-    "status", [PROCESSING, REQUIRES_PAYMENT_METHOD, REQUIRES_CAPTURE, SUCCEEDED, CANCELED]
+    "status",
+    [PROCESSING, REQUIRES_ACTION, REQUIRES_PAYMENT_METHOD, REQUIRES_CAPTURE, SUCCEEDED, CANCELED],
 )
 def test_each_step_is_allowed_where_it_belongs_and_refused_elsewhere(status, step):
     payment = make_payment(status)
@@ -84,6 +93,7 @@ def test_a_refund_of_another_sum_is_refused():
     ("charge", "status"),
     [
         (AUTHORIZED, REQUIRES_CAPTURE),
+        (ASKED, REQUIRES_ACTION),
         (DECLINED, REQUIRES_PAYMENT_METHOD),
         (CAPTURED, SUCCEEDED),
         (VOIDED, CANCELED),
@@ -99,7 +109,7 @@ def test_a_payment_follows_its_charge_however_far_that_has_gone(charge, status):
     )
 
 
-@pytest.mark.parametrize("late", [AUTHORIZED, CAPTURED, VOIDED])
+@pytest.mark.parametrize("late", [AUTHORIZED, ASKED, DECLINED, CAPTURED, VOIDED])
 def test_an_answer_that_comes_late_changes_nothing(late):
     canceled = make_payment().follow(REFUNDED)
     assert canceled.follow(late) == canceled

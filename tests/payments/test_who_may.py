@@ -5,8 +5,6 @@ import logging
 
 import pytest
 
-from payments.app import create_app
-from payments.config import Settings
 from shared.ids import new_id
 from tests.payments.conftest import REQUEST
 
@@ -76,7 +74,7 @@ def test_the_ledger_is_the_admins_alone(get, role):
     assert get("/payments/ledger", role=role).status_code == 403
 
 
-INTERNAL = [("PUT", ""), ("POST", "/capture"), ("POST", "/cancel")]
+INTERNAL = [("GET", ""), ("PUT", ""), ("POST", "/capture"), ("POST", "/cancel"), ("POST", "/refunds")]
 
 
 @pytest.mark.parametrize(("method", "step"), INTERNAL)
@@ -128,14 +126,3 @@ def test_every_record_of_the_work_names_its_order(orders, order_id, caplog, monk
         "PUT /internal/payments/<uuid:order_id> 200",
     ]
     assert {line["attributes"]["order.id"] for line in lines} == {str(order_id)}
-
-
-def test_production_does_not_assume_the_simulated_provider(settings, auth, capsys):
-    with pytest.raises(SystemExit):
-        create_app(settings.model_copy(update={"shopfleet_env": "production"}), auth)
-    assert "PAYMENT_PROVIDER is missing" in capsys.readouterr().err
-
-
-def test_production_takes_the_simulated_provider_when_it_is_asked_for_by_name(settings, auth):
-    named = {"shopfleet_env": "production", "payment_provider": "simulated"}
-    create_app(Settings(**{**settings.model_dump(), **named}), auth).close()

@@ -171,3 +171,28 @@ def test_a_server_that_is_not_there_is_unreachable(service):
     service.close()
     with pytest.raises(ServiceUnreachable):
         HttpClient(service.url).request("GET", "/x")
+
+
+def test_a_base_url_may_have_a_path_and_parameters_are_escaped(service):
+    HttpClient(f"{service.url}/api/").request("GET", "/x", params={"ids": "1,2", "q": "a b"})
+    assert service.requests[-1][1] == "/api/x?ids=1%2C2&q=a+b"
+
+
+def test_a_streamed_answer_is_read_by_whoever_asked_and_its_connection_used_again(service):
+    client = HttpClient(service.url)
+    for _ in range(2):
+        with client.request("GET", "/x", stream=True) as answer:
+            assert answer.raw.read(10, decode_content=True) == b"{}"
+
+
+def test_an_answer_that_breaks_off_is_no_answer(service):
+    def break_off(handler, _body):
+        handler.send_response(200)
+        handler.send_header("Content-Length", "100")
+        handler.end_headers()
+        handler.wfile.write(b"half of it")
+        handler.close_connection = True
+
+    service.answer = break_off
+    with pytest.raises(ServiceUnreachable):
+        HttpClient(service.url).request("POST", "/x", json={})

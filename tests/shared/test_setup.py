@@ -14,7 +14,7 @@ from auth import tables as auth_tables
 from catalog import tables as catalog_tables
 from logs import repository as logs_repository
 from orders import tables as orders_tables
-from payments import repository as payments_repository
+from payments import tables as payments_tables
 from shared.database import connect
 from shared.migrate import upgrade
 from shared.service import migrations_of
@@ -148,7 +148,7 @@ METADATA = {
     "orders-service": orders_tables.metadata,
     "auth-service": auth_tables.metadata,
     "catalog-service": catalog_tables.metadata,
-    "payments-service": payments_repository.metadata,
+    "payments-service": payments_tables.metadata,
 }
 
 

@@ -25,6 +25,7 @@ from shared.access import PUBLIC
 from shared.app import build_app, mount
 from shared.database import connect
 from shared.errors import ServiceUnreachable
+from shared.http import HttpClient
 from shared.ids import new_id
 from shared.settings import CallerSettings, ServiceSettings
 from shared.shipping import Shipper
@@ -215,7 +216,7 @@ def test_a_server_that_is_not_there_yet_is_waited_for(ship, logs):
     shipper = ship("http://127.0.0.1:9")
     log.info("early")
     wait_for(lambda: shipper._failing)
-    shipper._http.base_url = logs.url
+    shipper._http = HttpClient(logs.url)
     wait_for(lambda: "early" in logs.messages)
 
 

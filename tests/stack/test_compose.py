@@ -1,5 +1,8 @@
 """What is special about the Compose stack: scaling, hardening, and each service on its own."""
 
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_address
+
 import pytest
 
 from tests.stacks import SERVICES, Shopper, docker, read_instances
@@ -24,6 +27,30 @@ def test_a_service_scales_up_and_down_and_the_gateway_follows_by_itself(compose)
         shopper.log_in()
         assert shopper.get("/products").status_code == 200
     assert compose.containers("gateway") == gateway
+
+
+def test_a_service_that_was_cut_off_from_its_database_is_back_by_itself_at_another_address(compose):
+    replicas = [name for name in compose.list_replicas() if "orders" in name or "logs" in name]
+
+    def read_addresses():
+        networks = [compose.inspect(replica)["NetworkSettings"]["Networks"] for replica in replicas]
+        return [ip_address(each[f"{compose.project}_back"]["IPAddress"]) for each in networks]
+
+    before = read_addresses()
+    with Shopper(compose.url) as shopper:
+        shopper.log_in()
+        assert shopper.get("/orders").status_code == 200
+        for replica in replicas:
+            compose.strike(replica, "disconnect")
+        # More than the pool has connections: each is asked for an answer that never comes.
+        with ThreadPoolExecutor(12) as pool:
+            statuses = set(pool.map(lambda _: shopper.get("/orders").status_code, range(12)))
+        assert statuses <= {503, 504}
+        # The engine gives the lowest address that is free, so the higher of the two goes first.
+        for _address, replica in sorted(zip(before, replicas, strict=True), reverse=True):
+            compose.heal(replica)
+        assert read_addresses() == before[::-1]
+        wait_for(lambda: {shopper.get("/orders").status_code for _ in range(5)} == {200}, seconds=40)
 
 
 @pytest.mark.parametrize("part", [*SERVICES, "gateway", "postgres"])

@@ -1,0 +1,207 @@
+"""The audit's rules that one database can answer for, each in one statement."""
+
+from typing import LiteralString
+
+# What is a rule, whose database, and its facts: `what` a row is about, and whether it `holds`.
+RULES: list[tuple[str, str, LiteralString]] = [
+    (
+        "stock: no product has fewer units than are reserved, nor fewer than none",
+        "catalog",
+        """
+        SELECT format('product %s: %s on hand, %s reserved', id, on_hand, reserved) AS what,
+               reserved BETWEEN 0 AND on_hand AS holds
+        FROM products
+        """,
+    ),
+    (
+        "stock: what is reserved is what the holds add up to",
+        "catalog",
+        """
+        SELECT format('product %s: %s reserved, %s held', id, reserved, held) AS what,
+               reserved = held AS holds
+        FROM products CROSS JOIN LATERAL (
+            SELECT coalesce(sum(quantity), 0) AS held
+            FROM reservation_lines JOIN reservations USING (order_id)
+            WHERE product_id = products.id AND state = 'held') AS lines
+        """,
+    ),
+    (
+        # Stock is counted down from what the source said. Another source than the bundled one may correct
+        # itself below what is held here, and then this cannot be told any more.
+        "stock: what is gone was sold",
+        "catalog",
+        """
+        SELECT format('product %s: %s gone, %s sold', id, source_on_hand - on_hand, sold) AS what,
+               source_on_hand - on_hand = sold AS holds
+        FROM products CROSS JOIN LATERAL (
+            SELECT coalesce(sum(quantity), 0) AS sold
+            FROM reservation_lines JOIN reservations USING (order_id)
+            WHERE product_id = products.id AND state = 'committed') AS lines
+        WHERE source_on_hand IS NOT NULL AND (SELECT source LIKE 'sample %' FROM source_copy)
+        """,
+    ),
+    (
+        "stock: no hold has outlived its time",
+        "catalog",
+        """
+        SELECT format('order %s: held until %s', order_id, expires_at) AS what,
+               expires_at > now() - interval '1 minute' AS holds
+        FROM reservations WHERE state = 'held'
+        """,
+    ),
+    (
+        "ledger: each entry sums to zero",
+        "payments",
+        """
+        SELECT format('entry %s: %s', id, coalesce(sum(amount)::text, 'no lines')) AS what,
+               sum(amount) = 0 AS holds
+        FROM ledger_entries LEFT JOIN ledger_lines ON entry_id = id
+        GROUP BY id
+        """,
+    ),
+    (
+        "ledger: all of it sums to zero, in each currency",
+        "payments",
+        """
+        SELECT format('%s: %s', coalesce(currency, 'no entry'), sum(amount)) AS what, sum(amount) = 0 AS holds
+        FROM ledger_lines LEFT JOIN ledger_entries ON entry_id = id
+        GROUP BY currency
+        """,
+    ),
+    (
+        "ledger: each payment's entries are what it took and gave back",
+        "payments",
+        """
+        SELECT format('payment %s: %s booked, %s captured, %s refunded', id, booked, amount_captured,
+                      amount_refunded) AS what,
+               booked = amount_captured - amount_refunded AS holds
+        FROM payments CROSS JOIN LATERAL (
+            SELECT coalesce(sum(ledger_lines.amount), 0) AS booked
+            FROM ledger_entries JOIN ledger_lines ON entry_id = ledger_entries.id
+            WHERE payment_id = payments.id AND account = 'receivable') AS entries
+        """,
+    ),
+    (
+        "ledger: each refund that was made is booked once, and no other",
+        "payments",
+        """
+        SELECT format('refund %s of payment %s: %s, %s booked', coalesce(refunds.id::text, movement),
+                      coalesce(refunds.payment_id, booked.payment_id), coalesce(status, 'none'),
+                      coalesce(booked.amount::text, 'none')) AS what,
+               (status = 'succeeded') = (movement IS NOT NULL)
+                   AND coalesce(booked.amount = -refunds.amount, true) AS holds
+        FROM refunds FULL JOIN (
+            SELECT payment_id, movement, sum(amount) FILTER (WHERE account = 'receivable') AS amount
+            FROM ledger_entries JOIN ledger_lines ON entry_id = ledger_entries.id
+            WHERE movement LIKE 'refund:%' GROUP BY payment_id, movement) AS booked
+            ON booked.payment_id = refunds.payment_id AND movement = 'refund:' || refunds.id
+        """,
+    ),
+    (
+        "payments: what each gave back, and is giving back, is what its refunds add up to",
+        "payments",
+        """
+        SELECT format('payment %s: %s, %s refunded, %s being refunded, refunds of %s, %s pending', id, status,
+                      amount_refunded, amount_refunding, refunded, pending) AS what,
+               CASE WHEN status = 'canceled' THEN amount_refunded >= refunded
+                    ELSE amount_refunded = refunded END AND amount_refunding = pending AS holds
+        FROM payments CROSS JOIN LATERAL (
+            SELECT coalesce(sum(amount) FILTER (WHERE refunds.status = 'succeeded'), 0) AS refunded,
+                   coalesce(sum(amount) FILTER (WHERE refunds.status = 'pending'), 0) AS pending
+            FROM refunds WHERE payment_id = payments.id) AS sums
+        """,
+    ),
+    (
+        "payments: none is overdue for the sweep's look",
+        "payments",
+        """
+        SELECT format('payment %s: %s, to be looked at %s', id, status, look_at) AS what,
+               look_at > now() - interval '2 minutes' AS holds
+        FROM payments WHERE look_at IS NOT NULL
+        """,
+    ),
+    (
+        # A refund whose answer was lost is pending here until it is asked for again.
+        "payments: the provider made the refunds that we know, and no other",
+        "payments",
+        """
+        SELECT format('refund %s: %s of %s here, %s at the provider', coalesce(ours.id::text, key),
+                      coalesce(status, 'none'), ours.amount, coalesce(theirs.amount::text, 'none')) AS what,
+               CASE WHEN status = 'succeeded' THEN ours.amount = theirs.amount
+                    WHEN status = 'pending' THEN coalesce(ours.amount = theirs.amount, true)
+                    ELSE key IS NULL END AS holds
+        FROM (SELECT refunds.* FROM refunds JOIN payments ON payment_id = payments.id
+              WHERE provider = 'simulated') AS ours
+            FULL JOIN simulated_refunds AS theirs ON key = ours.id::text
+        """,
+    ),
+    (
+        "payments: no order has two",
+        "payments",
+        """
+        SELECT format('order %s: %s payments', order_id, count(*)) AS what, count(*) = 1 AS holds
+        FROM payments GROUP BY order_id
+        """,
+    ),
+    (
+        "payments: none is without its charge, and no charge without its payment",
+        "payments",
+        """
+        SELECT coalesce('payment ' || id || ': no charge', 'charge ' || key || ': no payment') AS what,
+               id IS NOT NULL AND key IS NOT NULL AS holds
+        FROM (SELECT * FROM payments WHERE provider = 'simulated') AS ours
+            FULL JOIN simulated_charges ON key = id::text
+        WHERE status IS DISTINCT FROM 'processing'
+        """,
+    ),
+    (
+        # An order that waits for its checkout or its customer has its deadline, any other two minutes since
+        # something last happened to it, and each half a minute more to be picked up.
+        "orders: none is stuck",
+        "orders",
+        """
+        SELECT format('order %s: %s since %s, next step %s', id, status, updated_at,
+                      coalesce(next_step, 'none')) AS what,
+               CASE WHEN next_step IS NULL THEN status NOT IN ('pending', 'awaiting_payment', 'confirmed')
+                    WHEN status IN ('pending', 'awaiting_payment')
+                        THEN deadline > now() - interval '30 seconds'
+                    ELSE updated_at > now() - interval '150 seconds' END AS holds
+        FROM orders
+        """,
+    ),
+    (
+        "orders: what was refunded is what its refunds add up to",
+        "orders",
+        """
+        SELECT format('order %s: %s, %s refunded, refunds of %s, %s pending', id, status, amount_refunded,
+                      refunded, pending) AS what,
+               CASE WHEN status = 'cancelled' THEN amount_refunded >= refunded
+                    ELSE amount_refunded = refunded END AND pending = 0 AS holds
+        FROM orders CROSS JOIN LATERAL (
+            SELECT coalesce(sum(amount) FILTER (WHERE refunds.status = 'succeeded'), 0) AS refunded,
+                   count(*) FILTER (WHERE refunds.status = 'pending') AS pending
+            FROM refunds WHERE order_id = orders.id) AS sums
+        WHERE next_step IS NULL
+        """,
+    ),
+    (
+        "orders: one is refunded when all its money went back, and not before",
+        "orders",
+        """
+        SELECT format('order %s: %s, %s of %s refunded', id, status, amount_refunded, items_amount) AS what,
+               (status = 'refunded') = (amount_refunded = items_amount AND items_amount > 0) AS holds
+        FROM orders
+        WHERE next_step IS NULL AND status IN ('paid', 'shipped', 'delivered', 'refunded')
+        """,
+    ),
+    (
+        "logs: no token and no password's hash is in the last 100000 records",
+        "logs",
+        r"""
+        SELECT format('record %s of %s', id, service) AS what,
+               concat(message, attributes)
+                   !~ 'eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.|\$argon2id?\$|sfr_[\w-]{43}' AS holds
+        FROM (SELECT * FROM log_records ORDER BY time DESC LIMIT 100000) AS latest
+        """,
+    ),
+]

@@ -1,0 +1,1 @@
+"""Every statement that touches orders-service's tables."""

@@ -1,0 +1,45 @@
+"""A person's cart."""
+
+from apiflask import APIBlueprint
+
+from orders.clients import CatalogClient
+from orders.schemas import CartOut, QuantityIn
+from orders.use_cases import carts
+from shared.context import require_caller
+from shared.database import Database
+
+
+def cart_routes(database: Database, catalog: CatalogClient) -> APIBlueprint:
+    """Return the routes of a person's cart."""
+    routes = APIBlueprint("cart", __name__)
+
+    @routes.get("/cart")
+    @routes.output(CartOut)
+    def show_cart() -> CartOut:
+        """Show the cart, priced just now.
+
+        `problem` of a line is `unavailable`, `insufficient_stock`, `price_changed` (until it is put in again)
+        or null. What somebody put into a cart as a guest is in it after they have logged in.
+        """
+        return _show(carts.read_cart(database, catalog, require_caller()))
+
+    @routes.put("/cart/items/<int:product_id>")
+    @routes.input(QuantityIn)
+    @routes.output(CartOut)
+    @routes.doc(responses=[409])
+    def put_item(product_id: int, json_data: QuantityIn) -> CartOut:
+        """Put so many of a product into the cart, at its price of now."""
+        caller = require_caller()
+        return _show(carts.put_in_cart(database, catalog, caller, product_id, json_data.quantity))
+
+    @routes.delete("/cart/items/<int:product_id>")
+    @routes.output(CartOut)
+    def remove_item(product_id: int) -> CartOut:
+        """Take a product out of the cart."""
+        return _show(carts.remove_from_cart(database, catalog, require_caller(), product_id))
+
+    return routes
+
+
+def _show(cart: carts.Cart) -> CartOut:
+    return CartOut.of(cart.lines, cart.offers, cart.currency)

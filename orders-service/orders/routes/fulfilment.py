@@ -1,0 +1,70 @@
+"""What the shop does with orders, and what payments-service tells of them."""
+
+from uuid import UUID
+
+from apiflask import APIBlueprint
+from flask import Response
+
+from orders.checkout import Checkout
+from orders.routes.keyed import read_call, to_response
+from orders.routes.orders import UNFINISHED
+from orders.schemas import OrderOut, RefundIn
+from orders.use_cases import changes
+from shared.background import Background
+from shared.context import require_caller
+from shared.database import Database
+
+
+def fulfilment_routes(database: Database, checkout: Checkout) -> APIBlueprint:
+    """Return the routes by which an admin ships, delivers and refunds."""
+    routes = APIBlueprint("fulfilment", __name__)
+
+    @routes.post("/orders/<uuid:order_id>/ship")
+    @routes.output(OrderOut)
+    @routes.doc(responses=[409])
+    def ship_order(order_id: UUID) -> OrderOut:
+        """Record that a paid order was sent. Again, nothing happens."""
+        return OrderOut.of(changes.ship_order(database, require_caller(), order_id))
+
+    @routes.post("/orders/<uuid:order_id>/deliver")
+    @routes.output(OrderOut)
+    @routes.doc(responses=[409])
+    def deliver_order(order_id: UUID) -> OrderOut:
+        """Record that a shipped order has arrived. Again, nothing happens."""
+        return OrderOut.of(changes.deliver_order(database, require_caller(), order_id))
+
+    @routes.post("/orders/<uuid:order_id>/refund")
+    @routes.input(RefundIn)
+    @routes.output(OrderOut)
+    @routes.doc(responses={202: UNFINISHED, 409: ""})
+    def refund_order(order_id: UUID, json_data: RefundIn) -> Response:
+        """Give money back: a part, or all that is left, and then the units to the stock if they came back."""
+        # The key is this order's: under another one it asks for something else.
+        call = read_call(f"POST /orders/{order_id}/refund")
+        reply = changes.refund_order(
+            database,
+            checkout,
+            require_caller(),
+            call,
+            order_id,
+            json_data.amount,
+            restock=json_data.restock,
+        )
+        return to_response(reply)
+
+    return routes
+
+
+def internal_routes(database: Database, background: Background) -> APIBlueprint:
+    """Return the route by which payments-service says that a payment has changed by itself."""
+    routes = APIBlueprint("internal", __name__)
+
+    @routes.post("/internal/orders/<uuid:order_id>/wake")
+    @routes.output({}, status_code=204)
+    def wake_order(order_id: UUID) -> str:
+        """Look at the order's payment now, and not when it is its turn again."""
+        changes.wake_order(database, order_id)
+        background.nudge()
+        return ""
+
+    return routes

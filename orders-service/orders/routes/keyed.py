@@ -1,0 +1,30 @@
+"""Calls that carry an Idempotency-Key, and their answers."""
+
+import hashlib
+
+from flask import Response, request
+
+from orders.domain import KeyedCall
+from orders.errors import IdempotencyKeyMissing
+from orders.use_cases.replies import Reply
+from shared.context import require_caller
+
+LONGEST_KEY = 255
+
+
+def read_call(route: str) -> KeyedCall:
+    """Return the call at hand with its key; raise IdempotencyKeyMissing."""
+    key = request.headers.get("Idempotency-Key", "")
+    if not 1 <= len(key) <= LONGEST_KEY or "\0" in key:
+        raise IdempotencyKeyMissing
+    fingerprint = hashlib.sha256(request.get_data()).hexdigest()
+    return KeyedCall(require_caller().sub, route, key, fingerprint)
+
+
+def to_response(reply: Reply) -> Response:
+    """Return the answer, byte for byte as it was kept."""
+    answer = reply.answer
+    response = Response(answer.body, answer.status, content_type=answer.content_type)
+    if reply.is_replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    return response

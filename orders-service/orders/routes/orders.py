@@ -1,0 +1,69 @@
+"""Orders as their customers see them."""
+
+from uuid import UUID
+
+from apiflask import APIBlueprint
+from flask import Response
+
+from orders.checkout import Checkout
+from orders.domain import Status
+from orders.routes.keyed import read_call, to_response
+from orders.schemas import EventOut, EventPage, OrderIn, OrderOut, OrderPage, OrderQuery
+from orders.use_cases import changes, orders
+from shared.context import require_caller
+from shared.database import Database
+from shared.pages import decode_id, encode_id
+
+UNFINISHED = "It is still being worked on, and finishes by itself."
+
+
+def order_routes(database: Database, checkout: Checkout) -> APIBlueprint:
+    """Return the routes by which people place, see and cancel their orders, and an admin everybody's."""
+    routes = APIBlueprint("orders", __name__)
+
+    @routes.post("/orders")
+    @routes.input(OrderIn)
+    @routes.output(OrderOut, status_code=201)
+    @routes.doc(responses={202: UNFINISHED, 402: "", 409: ""})
+    def place_order(json_data: OrderIn) -> Response:
+        """Place an order: hold the stock, authorize the payment, confirm.
+
+        An order that is `awaiting_payment` waits for the customer's answer to the bank; the payment says how.
+        """
+        call = read_call("POST /orders")
+        reply = orders.place_order(database, checkout, require_caller(), call, json_data)
+        response = to_response(reply)
+        response.headers["Location"] = f"/orders/{reply.order_id}"
+        return response
+
+    @routes.get("/orders")
+    @routes.input(OrderQuery, location="query")
+    @routes.output(OrderPage)
+    def list_orders(query_data: OrderQuery) -> OrderPage:
+        """List one's own orders, newest first; an admin sees everybody's."""
+        before = decode_id(query_data.cursor)
+        page, last = orders.list_orders(database, require_caller(), query_data, before)
+        return OrderPage(data=[OrderOut.of(order) for order in page], next=encode_id(last))
+
+    @routes.get("/orders/<uuid:order_id>")
+    @routes.output(OrderOut)
+    def show_order(order_id: UUID) -> OrderOut:
+        """Show an order."""
+        return OrderOut.of(orders.find_order(database, require_caller(), order_id))
+
+    @routes.get("/orders/<uuid:order_id>/events")
+    @routes.output(EventPage)
+    def list_events(order_id: UUID) -> EventPage:
+        """Tell an order's story."""
+        events = orders.read_events(database, require_caller(), order_id)
+        return EventPage(data=[EventOut.of(event) for event in events])
+
+    @routes.post("/orders/<uuid:order_id>/cancel")
+    @routes.output(OrderOut)
+    @routes.doc(responses={202: UNFINISHED, 409: ""})
+    def cancel_order(order_id: UUID) -> tuple[OrderOut, int]:
+        """Cancel an order that was not shipped: money and stock go back. Again, nothing happens."""
+        order = changes.cancel_order(database, checkout, require_caller(), order_id)
+        return OrderOut.of(order), 200 if order.status is Status.CANCELLED else 202
+
+    return routes

@@ -1,0 +1,99 @@
+"""Customers who answer their bank, refunds, and what the sweep and a provider's events need."""
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+PAYMENTS = """
+ALTER TABLE payments
+    -- What the customer has to do before the bank decides.
+    ADD COLUMN next_action jsonb,
+    -- The provider's own id, where it does not go by ours.
+    ADD COLUMN provider_reference text,
+    -- Set by a cancel before the provider is asked: from then on nothing is held, taken or refunded any more.
+    ADD COLUMN is_closing boolean NOT NULL DEFAULT false,
+    -- Claimed by refunds that the provider has not answered yet.
+    ADD COLUMN amount_refunding bigint NOT NULL DEFAULT 0 CHECK (amount_refunding >= 0),
+    -- When the sweep looks at it next; NULL once there is nothing left to find out.
+    ADD COLUMN look_at timestamptz,
+    ADD COLUMN updated_at timestamptz NOT NULL DEFAULT now(),
+    ADD CONSTRAINT payments_refundable CHECK (amount_refunded + amount_refunding <= amount_captured),
+    DROP CONSTRAINT payments_status_check,
+    ADD CONSTRAINT payments_status_check CHECK (status IN ('processing', 'requires_action',
+        'requires_payment_method', 'requires_capture', 'succeeded', 'canceled'));
+
+CREATE INDEX payments_due ON payments (look_at) WHERE look_at IS NOT NULL;
+CREATE UNIQUE INDEX payments_provider_reference ON payments (provider_reference)
+    WHERE provider_reference IS NOT NULL;
+
+CREATE TABLE refunds (
+    -- The caller's id, so that a refund that is asked for again is the same one.
+    id          uuid PRIMARY KEY,
+    payment_id  uuid NOT NULL REFERENCES payments (id),
+    amount      bigint NOT NULL CHECK (amount > 0),
+    status      text NOT NULL CHECK (status IN ('pending', 'succeeded', 'failed')),
+    decline_code text,
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    updated_at  timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX refunds_of_payment ON refunds (payment_id);
+"""
+
+WORK = """
+CREATE TABLE idempotency_keys (
+    principal     text NOT NULL,
+    route         text NOT NULL,
+    -- The hash of the key, so that whatever somebody uses for one is not kept.
+    key           text NOT NULL,
+    fingerprint   text NOT NULL,
+    -- Until then somebody works on the answer; later, whoever repeats the call takes it over.
+    claimed_until timestamptz NOT NULL,
+    status        int,
+    content_type  text,
+    body          bytea,
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (principal, route, key)
+);
+
+-- The events that a provider has sent, by its ids.
+CREATE TABLE provider_events (
+    id          text PRIMARY KEY,
+    received_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- Regular work, done by whichever replica finds it due.
+CREATE TABLE jobs (
+    name     text PRIMARY KEY,
+    next_at  timestamptz NOT NULL DEFAULT now(),
+    -- How far it has come.
+    position timestamptz NOT NULL DEFAULT now()
+);
+INSERT INTO jobs (name) VALUES ('reconcile'), ('forget');
+"""
+
+BOOK = """
+ALTER TABLE simulated_charges
+    ADD COLUMN awaits_customer boolean NOT NULL DEFAULT false,
+    ADD CONSTRAINT simulated_charges_taken CHECK (NOT awaits_customer OR amount_captured = 0);
+
+CREATE TABLE simulated_refunds (
+    key        text PRIMARY KEY,
+    charge_key text NOT NULL REFERENCES simulated_charges (key),
+    amount     bigint NOT NULL CHECK (amount > 0),
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- The faults that were shown already: each befalls a step of a charge once.
+CREATE TABLE simulated_faults (
+    key  text NOT NULL,
+    step text NOT NULL,
+    PRIMARY KEY (key, step)
+);
+"""
+
+
+def upgrade() -> None:
+    """Add them."""
+    for part in (PAYMENTS, WORK, BOOK):
+        op.execute(part)

@@ -1,0 +1,203 @@
+"""Payments: one for an order."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Interval, Row, Select, and_, bindparam, case, func, null, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from payments.domain import (
+    CANCELED,
+    PROCESSING,
+    REQUIRES_CAPTURE,
+    SUCCEEDED,
+    UNANSWERED_FOR,
+    ClosedOrder,
+    Payment,
+    PaymentStatus,
+    Terms,
+)
+from payments.repository import first_id
+from payments.tables import MOMENT, payments
+
+IS_PAYMENT = payments.c.customer.is_not(None)
+
+# What every checkout sends is built once: building a statement takes longer than sending it.
+BY_ID = select(payments).where(payments.c.id == bindparam("payment_id"))
+BY_ORDER = select(payments).where(payments.c.order_id == bindparam("order_id"))
+LOCK_BY_ID, LOCK_BY_ORDER = BY_ID.with_for_update(), BY_ORDER.with_for_update()
+OPEN = (
+    insert(payments)
+    .values(
+        **{name: bindparam(name) for name in ("order_id", "provider", *Terms.__dataclass_fields__)},
+        status=PROCESSING,
+        look_at=func.now() + UNANSWERED_FOR,
+    )
+    .on_conflict_do_nothing(constraint="payments_order_id")
+    .returning(payments)
+)
+CHANGING = (
+    "status",
+    "decline_code",
+    "next_action",
+    "amount_captured",
+    "amount_refunded",
+    "amount_refunding",
+)
+SAVE = (
+    update(payments)
+    .where(payments.c.id == bindparam("payment_id"))
+    .values(
+        **{name: bindparam(f"new_{name}", type_=payments.c[name].type) for name in CHANGING},
+        look_at=case(
+            (
+                payments.c.look_at.is_not_distinct_from(bindparam("seen", type_=MOMENT)),
+                func.now() + bindparam("look_after", type_=Interval),
+            ),
+            else_=payments.c.look_at,
+        ),
+        updated_at=func.now(),
+    )
+)
+
+
+def open_payment(
+    connection: Connection, order_id: UUID, terms: Terms, provider: str
+) -> Payment | ClosedOrder | None:
+    """Begin the order's payment, unless the order has one or is closed; return what it has."""
+    # Of two that come at once the second waits here until the first has committed, and then does nothing.
+    values = {"order_id": order_id, "provider": provider, **vars(terms)}
+    row = connection.execute(OPEN, values).first()
+    return _payment(row) if row else find_payment_of_order(connection, order_id)
+
+
+def close_payment(connection: Connection, order_id: UUID) -> Payment | ClosedOrder:
+    """Let the order's payment take no other step than its cancel; an order without one will not get one."""
+    is_over = payments.c.status == CANCELED
+    row = connection.execute(
+        insert(payments)
+        .values(order_id=order_id, status=CANCELED, is_closing=True)
+        .on_conflict_do_update(
+            constraint="payments_order_id",
+            set_={
+                "is_closing": True,
+                "look_at": case((is_over, null()), else_=func.now() + UNANSWERED_FOR),
+            },
+        )
+        .returning(payments)
+    ).one()
+    return _payment_or_closed(row)
+
+
+def find_payment_of_order(
+    connection: Connection, order_id: UUID, *, lock: bool = False
+) -> Payment | ClosedOrder | None:
+    """Return the order's payment, or that the order is closed without one."""
+    row = connection.execute(LOCK_BY_ORDER if lock else BY_ORDER, {"order_id": order_id}).first()
+    return _payment_or_closed(row) if row else None
+
+
+def lock_payment(connection: Connection, payment_id: UUID) -> Payment:
+    """Return the payment as it stands, and let nobody else change it until the transaction ends."""
+    return _payment(connection.execute(LOCK_BY_ID, {"payment_id": payment_id}).one())
+
+
+def save_payment(connection: Connection, payment: Payment, *, seen: datetime | None) -> None:
+    """Write what can change of a payment, and when to look at it again.
+
+    If somebody has asked for a look since `seen` was its time, that one is kept.
+    """
+    values = {f"new_{name}": getattr(payment, name) for name in CHANGING}
+    values |= {"payment_id": payment.id, "seen": seen, "look_after": payment.look_after}
+    connection.execute(SAVE, values)
+
+
+def save_reference(connection: Connection, payment_id: UUID, reference: str) -> str | None:
+    """Keep the provider's id for a payment, the first that is told; return the one that holds.
+
+    A payment that is being canceled gets none any more.
+    """
+    reference_kept = func.coalesce(payments.c.provider_reference, reference)
+    return connection.execute(
+        update(payments)
+        .where(payments.c.id == payment_id, ~payments.c.is_closing, payments.c.status != CANCELED)
+        .values(provider_reference=reference_kept)
+        .returning(payments.c.provider_reference)
+    ).scalar()
+
+
+def find_payment(connection: Connection, payment_id: UUID, *, customer: str | None) -> Payment | None:
+    """Return the payment, if it is this customer's; None stands for anybody's."""
+    query = _of_customer(select(payments).where(payments.c.id == payment_id), customer)
+    row = connection.execute(query).first()
+    return _payment(row) if row else None
+
+
+def read_payments(
+    connection: Connection, *, customer: str | None, before: UUID | None, limit: int
+) -> list[Payment]:
+    """Return up to `limit` payments older than `before`, newest first."""
+    query = _of_customer(select(payments), customer).order_by(payments.c.id.desc()).limit(limit)
+    if before:
+        query = query.where(payments.c.id < before)
+    return [_payment(row) for row in connection.execute(query)]
+
+
+def read_payments_by_id(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Payment]:
+    """Return those of these payments that are there."""
+    rows = connection.execute(select(payments).where(payments.c.id.in_(list(ids)), IS_PAYMENT))
+    return {row.id: _payment(row) for row in rows}
+
+
+def read_charged(connection: Connection, provider: str, since: datetime, until: datetime) -> set[UUID]:
+    """Return the payments made in this time of which the provider must hold or have taken money."""
+    return set(
+        connection.execute(
+            select(payments.c.id).where(
+                payments.c.id >= first_id(since),
+                payments.c.id < first_id(until),
+                payments.c.provider == provider,
+                payments.c.status.in_([REQUIRES_CAPTURE, SUCCEEDED]),
+            )
+        ).scalars()
+    )
+
+
+def claim_due_payment(connection: Connection, provider: str) -> Payment | None:
+    """Return a payment that somebody should look at, and keep it from other replicas for a while."""
+    due = (
+        select(payments.c.id)
+        .where(payments.c.look_at <= func.now(), payments.c.provider == provider)
+        .order_by(payments.c.look_at)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    row = connection.execute(
+        update(payments)
+        .where(payments.c.id == due.scalar_subquery())
+        .values(look_at=func.now() + UNANSWERED_FOR)
+        .returning(payments)
+    ).first()
+    return _payment(row) if row else None
+
+
+def ask_for_look(connection: Connection, *, reference: str | None = None, ids: Iterable[UUID] = ()) -> int:
+    """Have payments looked at as soon as possible, by the provider's id or by ours; return how many."""
+    these = payments.c.provider_reference == reference if reference else payments.c.id.in_(list(ids))
+    return connection.execute(
+        update(payments).where(and_(these, IS_PAYMENT)).values(look_at=func.clock_timestamp())
+    ).rowcount
+
+
+def _of_customer(query: Select[Any], customer: str | None) -> Select[Any]:
+    return query.where(IS_PAYMENT if customer is None else payments.c.customer == customer)
+
+
+def _payment_or_closed(row: Row[Any]) -> Payment | ClosedOrder:
+    return _payment(row) if row.customer is not None else ClosedOrder(row.order_id)
+
+
+def _payment(row: Row[Any]) -> Payment:
+    return Payment(**{**row._mapping, "status": PaymentStatus(row.status)})

@@ -1,0 +1,74 @@
+"""The routes by which orders-service has its orders paid; each may be repeated."""
+
+from uuid import UUID
+
+from apiflask import APIBlueprint
+
+from payments.clients import Provider
+from payments.domain import ClosedOrder
+from payments.schemas import CanceledOut, ClosedOut, PaymentOut, PaymentRequest, RefundOut, RefundRequest
+from payments.use_cases import checkout
+from shared import context
+from shared.access import require_customer
+from shared.database import Database
+
+
+def internal_routes(database: Database, provider: Provider) -> APIBlueprint:
+    """Return the routes, addressed by the order's id."""
+    routes = APIBlueprint("internal", __name__, url_prefix="/internal/payments/<uuid:order_id>")
+
+    @routes.get("")
+    @routes.output(PaymentOut)
+    def show_payment(order_id: UUID) -> PaymentOut:
+        """Show the payment of an order."""
+        _name_order(order_id)
+        return PaymentOut.of(checkout.find_payment_of_order(database, order_id))
+
+    @routes.put("")
+    @routes.input(PaymentRequest)
+    @routes.output(PaymentOut)
+    @routes.doc(responses=[402, 409, 502])
+    def authorize_payment(order_id: UUID, json_data: PaymentRequest) -> PaymentOut:
+        """Hold the money of an order."""
+        _name_order(order_id)
+        require_customer(json_data.customer)
+        return PaymentOut.of(checkout.authorize_payment(database, provider, order_id, json_data.to_terms()))
+
+    @routes.post("/capture")
+    @routes.output(PaymentOut)
+    @routes.doc(responses=[409, 502])
+    def capture_payment(order_id: UUID) -> PaymentOut:
+        """Take the money that is held for an order."""
+        _name_order(order_id)
+        return PaymentOut.of(checkout.capture_payment(database, provider, order_id))
+
+    @routes.post("/cancel")
+    @routes.output(CanceledOut)
+    @routes.doc(responses=[502])
+    def cancel_payment(order_id: UUID) -> CanceledOut:
+        """Give an order's money back, held or taken; an order without a payment will not get one."""
+        _name_order(order_id)
+        left = checkout.cancel_payment(database, provider, order_id)
+        return CanceledOut(ClosedOut() if isinstance(left, ClosedOrder) else PaymentOut.of(left))
+
+    @routes.post("/refunds")
+    @routes.input(RefundRequest)
+    @routes.output(RefundOut)
+    @routes.doc(responses=[409, 502])
+    def refund_payment(order_id: UUID, json_data: RefundRequest) -> RefundOut:
+        """Give back a part of what was captured, once for a refund's id."""
+        _name_order(order_id)
+        refunded = checkout.refund_payment(
+            database, provider, order_id, json_data.refund_id, json_data.amount
+        )
+        return RefundOut(
+            id=refunded.refund.id,
+            amount=refunded.refund.amount,
+            payment=PaymentOut.of(refunded.payment),
+        )
+
+    return routes
+
+
+def _name_order(order_id: UUID) -> None:
+    context.bind({"order.id": str(order_id)})

@@ -1,0 +1,90 @@
+"""The routes by which people see their payments and answer their bank, and an admin reads the ledger."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from apiflask import APIBlueprint
+from flask import Response, request
+
+from payments.clients import Provider
+from payments.errors import IdempotencyKeyMissing
+from payments.schemas import ConfirmRequest, LedgerEntryOut, LedgerPage, PaymentOut, PaymentPage
+from payments.use_cases import customers
+from payments.use_cases.customers import Key
+from shared.context import bind, require_caller
+from shared.database import Database
+from shared.pages import PageQuery, decode_id, encode_id
+
+LONGEST_KEY = 255
+
+
+def payment_routes(database: Database, provider: Provider, wake: Callable[[UUID], None]) -> APIBlueprint:
+    """Return the routes of a person's payments."""
+    routes = APIBlueprint("payments", __name__)
+
+    @routes.get("/payments")
+    @routes.input(PageQuery, location="query")
+    @routes.output(PaymentPage)
+    def list_payments(query_data: PageQuery) -> PaymentPage:
+        """List payments, newest first: one's own, and an admin everybody's."""
+        page, last = customers.list_payments(
+            database, customer=_whose(), before=decode_id(query_data.cursor), limit=query_data.limit
+        )
+        sub = require_caller().sub
+        return PaymentPage(data=[PaymentOut.seen_by(sub, payment) for payment in page], next=encode_id(last))
+
+    @routes.get("/payments/<uuid:payment_id>")
+    @routes.output(PaymentOut)
+    def show_payment(payment_id: UUID) -> PaymentOut:
+        """Show one payment; somebody else's is not there."""
+        payment = customers.find_payment(database, payment_id, customer=_whose())
+        return PaymentOut.seen_by(require_caller().sub, payment)
+
+    @routes.post("/payments/<uuid:payment_id>/confirm")
+    @routes.input(ConfirmRequest)
+    @routes.output(PaymentOut)
+    @routes.doc(responses=[402, 409])
+    def confirm_payment(payment_id: UUID, json_data: ConfirmRequest) -> Response:
+        """Go on with one's payment after the bank was answered. An Idempotency-Key is demanded."""
+        bind({"payment.id": str(payment_id)})
+        confirmed = customers.confirm_payment(
+            database, provider, wake, payment_id, json_data.outcome, _read_key(payment_id)
+        )
+        answer = confirmed.answer
+        response = Response(answer.body, answer.status, content_type=answer.content_type)
+        if confirmed.is_replayed:
+            response.headers["Idempotent-Replayed"] = "true"
+        return response
+
+    return routes
+
+
+def ledger_routes(database: Database) -> APIBlueprint:
+    """Return the route by which an admin reads the ledger."""
+    routes = APIBlueprint("ledger", __name__)
+
+    @routes.get("/payments/ledger")
+    @routes.input(PageQuery, location="query")
+    @routes.output(LedgerPage)
+    def list_ledger(query_data: PageQuery) -> LedgerPage:
+        """List the ledger's entries, newest first; the lines of each sum to zero."""
+        page, last = customers.list_ledger(
+            database, before=decode_id(query_data.cursor), limit=query_data.limit
+        )
+        return LedgerPage(data=[LedgerEntryOut.of(entry) for entry in page], next=encode_id(last))
+
+    return routes
+
+
+def _whose() -> str | None:
+    """Return whose payments the caller may see; None stands for everybody's."""
+    caller = require_caller()
+    return None if caller.role == "admin" else caller.sub
+
+
+def _read_key(payment_id: UUID) -> Key:
+    key = request.headers.get("Idempotency-Key", "")
+    if not 1 <= len(key) <= LONGEST_KEY:
+        raise IdempotencyKeyMissing
+    route = f"POST /payments/{payment_id}/confirm"
+    return Key.of(require_caller().sub, route, key, request.get_data())

@@ -1,0 +1,32 @@
+"""The route that Stripe sends its events to. Their signature is their proof, so they carry no token."""
+
+from apiflask import APIBlueprint, EmptySchema
+from flask import Response, request
+
+from payments.clients import EventReader
+from payments.use_cases.sweep import take_notice
+from shared.background import Background
+from shared.database import Database
+from shared.errors import NotFound
+
+LARGEST_EVENT = 256 * 1024  # Bytes; the gateway has the same limit.
+
+
+def webhook_routes(database: Database, background: Background, events: EventReader | None) -> APIBlueprint:
+    """Return the route; without `events` there is nothing there."""
+    routes = APIBlueprint("webhooks", __name__)
+
+    @routes.post("/payments/webhooks/stripe")
+    @routes.output(EmptySchema, status_code=200)
+    @routes.doc(responses=[400, 404, 413])
+    def take_event() -> Response:
+        """Hear of something that happened to a payment at Stripe; it is looked up there, and not believed."""
+        if events is None:
+            raise NotFound
+        request.max_content_length = LARGEST_EVENT
+        notice = events.read(request.get_data(), request.headers.get("Stripe-Signature", ""))
+        if notice.reference and take_notice(database, notice.event_id, reference=notice.reference):
+            background.nudge()
+        return Response(status=200)
+
+    return routes

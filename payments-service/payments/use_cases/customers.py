@@ -1,0 +1,146 @@
+"""What people do with their payments, and what an admin sees of everybody's."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from payments.clients import Provider
+from payments.domain import (
+    REQUIRES_ACTION,
+    REQUIRES_PAYMENT_METHOD,
+    Answer,
+    LedgerEntry,
+    Outcome,
+    Payment,
+)
+from payments.errors import CardDeclined, IdempotencyInProgress, IdempotencyKeyReused, PaymentNotFound
+from payments.repository import keys, ledger, payments
+from payments.schemas import PaymentOut
+from payments.use_cases.records import record_charge, require_provider
+from shared import context
+from shared.database import Connection, Database
+from shared.errors import CONTENT_TYPE, Problem, Unavailable, describe
+
+
+def find_payment(database: Database, payment_id: UUID, *, customer: str | None) -> Payment:
+    """Return the payment; raise PaymentNotFound unless it is this customer's. None stands for anybody's."""
+    with database.autocommit() as connection:
+        payment = payments.find_payment(connection, payment_id, customer=customer)
+    if payment is None:
+        raise PaymentNotFound
+    return payment
+
+
+def list_payments(
+    database: Database, *, customer: str | None, before: UUID | None, limit: int
+) -> tuple[list[Payment], UUID | None]:
+    """Return a page of payments, newest first, and the id before which the next page begins, if any."""
+    with database.autocommit() as connection:
+        page = payments.read_payments(connection, customer=customer, before=before, limit=limit + 1)
+    return page[:limit], page[limit - 1].id if len(page) > limit else None
+
+
+def list_ledger(
+    database: Database, *, before: UUID | None, limit: int
+) -> tuple[list[LedgerEntry], UUID | None]:
+    """Return a page of entries, newest first, and the id before which the next page begins, if any."""
+    with database.transaction() as connection:
+        page = ledger.read_ledger(connection, before=before, limit=limit + 1)
+    return page[:limit], page[limit - 1].id if len(page) > limit else None
+
+
+@dataclass(frozen=True)
+class Key:
+    """Whose Idempotency-Key it is, for what, and the hash of the body that came with it."""
+
+    principal: str
+    route: str
+    name: str
+    fingerprint: str
+
+    @classmethod
+    def of(cls, principal: str, route: str, key: str, body: bytes) -> "Key":
+        """Return the key, of which only a hash is kept."""
+        return cls(principal, route, _hash(key.encode()), _hash(body))
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Return where it is found."""
+        return self.principal, self.route, self.name
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """The answer to a customer who answered the bank, and whether it was given before."""
+
+    answer: Answer
+    is_replayed: bool = False
+
+
+def confirm_payment(
+    database: Database,
+    provider: Provider,
+    wake: Callable[[UUID], None],
+    payment_id: UUID,
+    outcome: Outcome,
+    key: Key,
+) -> Confirmed:
+    """Go on with a payment that waits for its customer; the same key again gives the same answer.
+
+    Raises PaymentNotFound, PaymentClosed, UnexpectedPaymentState if the payment does not wait,
+    IdempotencyKeyReused, IdempotencyInProgress and ProviderUnavailable. None of them is kept.
+    """
+    with database.transaction() as connection:
+        is_new = keys.claim_key(connection, *key.place, key.fingerprint)
+        if is_new is None:
+            return Confirmed(_find_answer(connection, key), is_replayed=True)
+        payment = payments.find_payment(connection, payment_id, customer=key.principal)
+        if payment is None:
+            raise PaymentNotFound
+        if is_new:
+            payment.require_open()
+            payment.require_waiting()
+    require_provider(provider, payment)
+    # A call before this one may have got as far as the bank, and only its answer was lost.
+    try:
+        charge = provider.confirm(payment, outcome) if payment.status is REQUIRES_ACTION else None
+    except Unavailable:
+        with database.autocommit() as connection:
+            keys.give_key_back(connection, *key.place)
+        raise
+    with database.transaction() as connection:
+        after = record_charge(connection, payment, charge) if charge else payment
+        answer = _render(after)
+        keys.store_answer(connection, *key.place, answer)
+    if after.status is not payment.status:
+        wake(after.order_id)
+    return Confirmed(answer)
+
+
+def _find_answer(connection: Connection, key: Key) -> Answer:
+    known = keys.find_key(connection, *key.place)
+    if known is not None and known.fingerprint != key.fingerprint:
+        raise IdempotencyKeyReused
+    if known is None or known.status is None:
+        raise IdempotencyInProgress
+    return Answer(known.status, known.content_type, known.body)
+
+
+def _render(payment: Payment) -> Answer:
+    if payment.status is REQUIRES_PAYMENT_METHOD:
+        return _render_problem(CardDeclined(payment.id, payment.decline_code))
+    return Answer(200, "application/json", PaymentOut.of(payment).model_dump_json().encode())
+
+
+def _render_problem(problem: Problem) -> Answer:
+    work = context.current()
+    body = describe(
+        problem.status, problem.code, problem.detail, work.request_id if work else None, problem.extra
+    )
+    return Answer(problem.status, CONTENT_TYPE, json.dumps(body).encode())
+
+
+def _hash(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()

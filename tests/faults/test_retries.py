@@ -1,0 +1,124 @@
+"""Whoever calls again, for whatever reason and however often, has bought once and is told the same."""
+
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import pytest
+import requests
+
+from tests.faults.customers import Customer, order_of, read_code
+from tests.stacks import Stack
+from tests.waiting import wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+AT_ONCE = 20
+PRODUCT = 30
+
+
+@pytest.fixture
+def customer(stack: Stack) -> Iterator[Customer]:
+    """A guest."""
+    with Customer(stack.url) as customer:
+        yield customer.come_in()
+
+
+@pytest.fixture
+def key() -> dict[str, str]:
+    """A key that nobody has used."""
+    return {"Idempotency-Key": uuid.uuid4().hex}
+
+
+def read_orders(customer: Customer) -> list[str]:
+    return [order["id"] for order in customer.insist("GET", "/orders").json()["data"]]
+
+
+def test_the_same_key_twenty_times_at_once_buys_once(customer: Customer, key: dict[str, str]) -> None:
+    body = order_of("pm_card_visa", PRODUCT)
+
+    def ask(_number: int) -> requests.Response:
+        with Customer(customer.url) as other:
+            other.headers["Authorization"] = customer.headers["Authorization"]
+            return other.insist("POST", "/orders", json=body, headers=key)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = list(pool.map(ask, range(AT_ONCE)))
+    assert {(answer.status_code, answer.content) for answer in answers} == {(201, answers[0].content)}
+    # The first call got the answer as new, all others again.
+    assert sorted("Idempotent-Replayed" in answer.headers for answer in answers) == [False] + [True] * 19
+    assert read_orders(customer) == [answers[0].json()["id"]]
+
+
+def test_whoever_does_not_wait_for_the_answer_gets_it_the_next_time(
+    customer: Customer, key: dict[str, str]
+) -> None:
+    body = order_of("pm_fault_late", PRODUCT)
+    with suppress(requests.Timeout):
+        customer.post("/orders", json=body, headers=key, timeout=0.5)
+    first = customer.insist("POST", "/orders", json=body, headers=key)
+    assert first.status_code in {201, 202}, first.text
+    order = first.json()["id"]
+    customer.wait_for_order(order, lambda order: order["status"] == "paid", seconds=40)
+    final = customer.insist("POST", "/orders", json=body, headers=key)
+    assert (final.status_code, final.json()["id"]) == (201, order)
+    assert final.headers["Idempotent-Replayed"] == "true"
+    assert read_orders(customer) == [order]
+
+
+@pytest.mark.parametrize("part", ["orders-service", "payments-service", "catalog-service", "postgres"])
+def test_whoever_gets_an_error_because_something_died_has_bought_once(
+    stack: Stack, customer: Customer, key: dict[str, str], part: str
+) -> None:
+    body = order_of("pm_fault_late", PRODUCT)
+    with ThreadPoolExecutor(1) as pool:
+        placed = pool.submit(customer.insist, "POST", "/orders", json=body, headers=key)
+        with Customer(stack.url) as other:
+            other.headers["Authorization"] = customer.headers["Authorization"]
+            # It waits for the provider now, or was answered already.
+            wait_for(lambda: read_orders(other))
+        stack.kill(part)
+        answer = placed.result()
+    assert answer.status_code in {201, 202}, answer.text
+    order = answer.json()["id"]
+    customer.wait_for_order(order, lambda order: order["status"] == "paid", seconds=60)
+    assert read_orders(customer) == [order]
+
+
+@pytest.mark.parametrize("card", ["pm_card_visa", "pm_card_chargeDeclined"])
+def test_the_key_with_another_body_is_refused_and_buys_nothing(
+    customer: Customer, key: dict[str, str], card: str
+) -> None:
+    first = customer.insist("POST", "/orders", json=order_of(card, PRODUCT), headers=key)
+    assert first.status_code == (201 if card == "pm_card_visa" else 402)
+    other = customer.insist("POST", "/orders", json=order_of(card, PRODUCT, 2), headers=key)
+    assert (other.status_code, read_code(other)) == (422, "idempotency_key_reused")
+    again = customer.insist("POST", "/orders", json=order_of(card, PRODUCT), headers=key)
+    assert (again.status_code, again.content) == (first.status_code, first.content)
+    assert len(read_orders(customer)) == 1
+
+
+def test_somebody_elses_key_is_not_ones_own(stack: Stack, customer: Customer, key: dict[str, str]) -> None:
+    body = order_of("pm_card_visa", PRODUCT)
+    mine = customer.insist("POST", "/orders", json=body, headers=key)
+    with Customer(stack.url) as other:
+        theirs = other.come_in().insist("POST", "/orders", json=body, headers=key)
+    assert (mine.status_code, theirs.status_code) == (201, 201)
+    assert mine.json()["id"] != theirs.json()["id"]
+
+
+def test_a_refund_twenty_times_at_once_gives_the_money_back_once(
+    stack: Stack, customer: Customer, key: dict[str, str]
+) -> None:
+    order = customer.order(uuid.uuid4().hex, "pm_card_visa", product=PRODUCT).json()["id"]
+    customer.wait_for_order(order, lambda order: order["status"] == "paid", seconds=40)
+
+    def ask(_number: int) -> requests.Response:
+        with Customer(stack.url) as admin:
+            return admin.come_in_as_admin().refund(key["Idempotency-Key"], order, amount=1)
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(ask, range(AT_ONCE)))
+    assert len({(answer.status_code, answer.content) for answer in answers}) == 1, answers[0].text
+    assert customer.read_order(order)["amount_refunded"] == 1

@@ -1,0 +1,134 @@
+"""When the bank asks for the customer, the order waits for the answer, and not for ever."""
+
+import pytest
+
+from tests.orders.conftest import read_kinds, read_status, run_sql
+from tests.waiting import wait_for
+
+ASKS = "pm_card_authenticationRequired"
+WAKE = "/internal/orders/{}/wake"
+
+
+@pytest.fixture
+def awaiting(buyer):
+    """The path of an order whose customer is asked; two of product 1 from the cart."""
+    buyer.call("PUT", "/cart/items/1", json={"quantity": 2})
+    answer = buyer.order(items=None, card=ASKS)
+    assert (answer.status_code, answer.json["status"]) == (201, "awaiting_payment")
+    return answer.headers["Location"]
+
+
+def find_payment(payments):
+    return next(iter(payments.payments))
+
+
+def put_off(database):
+    """Make it nobody's turn for a long time, as after many looks."""
+    wait_for(
+        lambda: run_sql(
+            database,
+            "UPDATE orders SET next_attempt_at = now() + interval '1 hour' WHERE lease_until IS NULL"
+            " RETURNING id",
+        )
+    )
+
+
+def expire(database):
+    run_sql(database, "UPDATE orders SET deadline = now() - interval '1s', next_attempt_at = now()")
+
+
+def test_the_order_shows_its_payment_and_goes_on_when_the_bank_says_yes(buyer, awaiting, payments, catalog):
+    assert buyer.get(awaiting).json["payment"]["status"] == "requires_action"
+    assert len(buyer.get("/cart").json["items"]) == 1
+    payments.confirm(find_payment(payments))
+    wait_for(lambda: read_status(buyer, awaiting) == "paid")
+    assert buyer.get("/cart").json["items"] == []
+    assert catalog.stock[1] == 98
+    assert read_kinds(buyer, awaiting) == [
+        "placed",
+        "stock_reserved",
+        "payment_action_required",
+        "payment_authorized",
+        "stock_committed",
+        "payment_captured",
+    ]
+
+
+def test_a_repeated_call_is_told_what_the_first_was_told(buyer, awaiting, payments):
+    payments.confirm(find_payment(payments))
+    wait_for(lambda: read_status(buyer, awaiting) == "paid")
+    again = buyer.order(items=None, card=ASKS)
+    assert (again.status_code, again.json["status"]) == (201, "awaiting_payment")
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
+@pytest.mark.parametrize("status", ["requires_payment_method", "canceled"])
+def test_when_the_bank_says_no_the_order_is_cancelled_and_holds_nothing(
+    buyer, awaiting, payments, catalog, status
+):
+    payments.confirm(find_payment(payments), status)
+    wait_for(lambda: read_status(buyer, awaiting) == "cancelled")
+    assert buyer.get(awaiting).json["reason"] == "payment_declined"
+    assert catalog.stock[1] == 100
+    assert len(buyer.get("/cart").json["items"]) == 1
+
+
+def test_payments_wakes_the_order(app, auth, buyer, awaiting, payments, database):
+    put_off(database)
+    payments.confirm(find_payment(payments))
+    wake = app.test_client().post(
+        WAKE.format(find_payment(payments)), headers=auth.service_bearer("payments-service")
+    )
+    assert wake.status_code == 204
+    wait_for(lambda: read_status(buyer, awaiting) == "paid")
+
+
+def test_an_order_that_never_was_cannot_be_woken(app, auth):
+    path = WAKE.format("00000000-0000-7000-8000-000000000000")
+    answer = app.test_client().post(path, headers=auth.service_bearer("payments-service"))
+    assert (answer.status_code, answer.json["code"]) == (404, "order_not_found")
+
+
+def test_only_payments_may_wake(app, auth, awaiting, payments):
+    path = WAKE.format(find_payment(payments))
+    client = app.test_client()
+    assert client.post(path, headers=auth.service_bearer("catalog-service")).status_code == 403
+    assert client.post(path, headers=auth.bearer(role="admin")).status_code == 401
+
+
+def test_the_customer_has_ten_minutes(buyer, awaiting, database):
+    left = run_sql(database, "SELECT extract(epoch FROM deadline - now()) FROM orders")[0][0]
+    assert 590 < left <= 600
+
+
+def test_past_its_deadline_the_order_is_undone(buyer, awaiting, payments, catalog, database):
+    put_off(database)
+    expire(database)
+    wait_for(lambda: read_status(buyer, awaiting) == "cancelled")
+    assert buyer.get(awaiting).json["reason"] == "timed_out"
+    assert catalog.stock[1] == 100
+    assert payments.payments[find_payment(payments)]["status"] == "canceled"
+
+
+def test_an_answer_in_the_last_moment_counts(buyer, awaiting, payments, database):
+    put_off(database)
+    payments.confirm(find_payment(payments))
+    expire(database)
+    wait_for(lambda: read_status(buyer, awaiting) == "paid")
+
+
+def test_the_customer_may_cancel_instead(buyer, awaiting, payments, catalog):
+    assert buyer.post(f"{awaiting}/cancel").json["reason"] == "cancelled_by_customer"
+    assert catalog.stock[1] == 100
+
+
+def test_looks_become_rarer_but_not_rarer_than_every_15_s(buyer, awaiting, database):
+    put_off(database)
+    run_sql(database, "UPDATE orders SET attempts = 5000, next_attempt_at = now()")
+    wait = wait_for(
+        lambda: run_sql(
+            database,
+            "SELECT extract(epoch FROM next_attempt_at - now()) FROM orders WHERE attempts = 5001",
+        )
+    )[0][0]
+    assert 10 < wait <= 15

@@ -1,0 +1,163 @@
+"""What the other services answer means for an order: done, refused for good, or to be tried again."""
+
+import json
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from uuid import UUID
+
+import pytest
+
+from orders.clients import CatalogClient, PaymentsClient
+from orders.domain import Line, Payment, Refund
+from orders.errors import CheckoutRefused
+from shared.errors import ServiceUnreachable
+from tests.conftest import send_json
+
+ID = UUID("01900000-0000-7000-8000-000000000001")
+PAYMENT = {"id": str(ID), "status": "requires_capture", "amount_refunded": 0}
+ORDER = SimpleNamespace(
+    id=ID,
+    customer="ada",
+    amount=2000,
+    currency="USD",
+    payment_method="pm_card_visa",
+    lines=(Line(1, 2),),
+    created_at=datetime.now(UTC),
+)
+
+
+class FakeTokens:
+    """A service's own token, without auth."""
+
+    def current(self):
+        return "token"
+
+    def forget(self, token):
+        assert token == "token"
+
+
+@pytest.fixture
+def answer(fake_server):
+    """Say what the other service answers from now on."""
+
+    def set_answer(code_of_http, /, **body):
+        fake_server.answer = lambda handler, _sent: send_json(
+            handler, json.dumps(body).encode(), code_of_http
+        )
+
+    return set_answer
+
+
+@pytest.fixture
+def catalog(fake_server):
+    return CatalogClient(fake_server.url, FakeTokens(), retries=0)
+
+
+@pytest.fixture
+def payments(fake_server):
+    return PaymentsClient(fake_server.url, FakeTokens(), retries=0)
+
+
+CALLS = {
+    "authorize": lambda payments: payments.authorize(ORDER),
+    "read": lambda payments: payments.read(ID),
+    "capture": lambda payments: payments.capture(ID),
+    "cancel": lambda payments: payments.cancel(ID),
+    "refund": lambda payments: payments.refund(Refund(ID, ID, 500, False, "boss")),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("status", [500, 502, 503, 401, 403, 404])
+def test_what_is_no_answer_of_payments_is_tried_again(payments, answer, call, status):
+    answer(status, code="somehow", detail="Something.")
+    with pytest.raises(ServiceUnreachable):
+        CALLS[call](payments)
+
+
+def test_an_answer_that_is_not_json_is_tried_again(payments, fake_server):
+    fake_server.answer = lambda handler, _sent: send_json(handler, b"<html>")
+    with pytest.raises(ServiceUnreachable):
+        payments.read(ID)
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "code", "reason", "told"),
+    [
+        ("authorize", 402, "card_declined", "payment_declined", "card_declined"),
+        ("authorize", 422, "payment_method_unsupported", "payment_declined", "payment_method_unsupported"),
+        ("authorize", 422, "validation_failed", "payment_declined", "payment_refused"),
+        ("authorize", 409, "payment_closed", "payment_closed", "payment_closed"),
+        ("capture", 409, "capture_failed", "capture_failed", "capture_failed"),
+        ("capture", 409, "payment_closed", "capture_failed", "capture_failed"),
+        ("refund", 409, "refund_exceeds_payment", "refund_failed", "refund_exceeds_payment"),
+        ("refund", 409, "refund_failed", "refund_failed", "refund_failed"),
+    ],
+)
+def test_what_payments_refuses_for_good_is_not_tried_again(
+    payments, answer, call, status, code, reason, told
+):
+    answer(status, code=code, detail="No.", decline_code="generic_decline")
+    with pytest.raises(CheckoutRefused) as refused:
+        CALLS[call](payments)
+    assert (refused.value.reason, refused.value.code) == (reason, told)
+
+
+def test_a_capture_that_is_refused_for_another_reason_is_tried_again(payments, answer):
+    answer(409, code="somehow", detail="Something.")
+    with pytest.raises(ServiceUnreachable):
+        payments.capture(ID)
+
+
+def test_a_payment_is_read_with_what_was_given_back(payments, answer):
+    answer(200, **{**PAYMENT, "status": "canceled", "amount_refunded": 700})
+    assert payments.cancel(ID) == Payment(ID, "canceled", 700)
+
+
+def test_an_order_without_a_payment_is_closed_all_the_same(payments, answer):
+    answer(200, status="canceled")
+    assert payments.cancel(ID) == Payment(None, "canceled", 0)
+
+
+def test_payments_is_asked_with_the_orders_amount_and_a_refunds_own_id(payments, answer, fake_server):
+    answer(200, **PAYMENT)
+    payments.authorize(ORDER)
+    payments.refund(Refund(ID, ID, 500, False, "boss"))
+    (put, path, _, terms), (post, refunds, _, refund) = fake_server.requests
+    assert (put, path) == ("PUT", f"/internal/payments/{ID}")
+    assert json.loads(terms) == {
+        "customer": "ada",
+        "amount": 2000,
+        "currency": "USD",
+        "payment_method": "pm_card_visa",
+    }
+    assert (post, refunds) == ("POST", f"/internal/payments/{ID}/refunds")
+    assert json.loads(refund) == {"refund_id": str(ID), "amount": 500}
+
+
+@pytest.mark.parametrize("status", [404, 409, 410])
+def test_units_that_are_not_held_any_more_are_told(catalog, answer, status):
+    answer(status, code="somehow", detail="Something.")
+    with pytest.raises(CheckoutRefused):
+        catalog.commit(ID)
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_catalogue_that_cannot_answer_is_tried_again(catalog, answer, status):
+    answer(status)
+    for call in (
+        lambda: catalog.reserve(ORDER),
+        lambda: catalog.commit(ID),
+        lambda: catalog.release(ID),
+        lambda: catalog.read_offers([1]),
+    ):
+        with pytest.raises(ServiceUnreachable):
+            call()
+
+
+def test_what_is_out_of_stock_is_told_with_its_lines(catalog, answer):
+    lines = [{"product_id": 1, "requested": 2, "available": 0}]
+    answer(409, code="out_of_stock", detail="Gone.", lines=lines)
+    with pytest.raises(CheckoutRefused) as refused:
+        catalog.reserve(ORDER)
+    assert refused.value.extra == {"lines": lines}

@@ -1,0 +1,51 @@
+"""Shipping and delivering, and who may."""
+
+import pytest
+
+from tests.orders.conftest import read_kinds, read_status
+
+
+def test_a_paid_order_is_shipped_and_delivered(buyer, admin, paid):
+    assert admin.post(f"{paid}/ship").json["status"] == "shipped"
+    assert admin.post(f"{paid}/deliver").json["status"] == "delivered"
+    assert read_kinds(buyer, paid)[-2:] == ["shipped", "delivered"]
+    assert buyer.get(f"{paid}/events").json["data"][-1]["actor"] == "boss"
+
+
+@pytest.mark.parametrize("move", ["ship", "deliver"])
+def test_the_same_move_again_changes_nothing(buyer, admin, paid, move):
+    admin.post(f"{paid}/ship")
+    first = admin.post(f"{paid}/{move}")
+    again = admin.post(f"{paid}/{move}")
+    assert (again.status_code, again.json) == (200, first.json)
+
+
+def test_only_a_paid_order_is_shipped(buyer, admin, payments):
+    payments.is_away = {"capture"}
+    location = buyer.order().headers["Location"]
+    answer = admin.post(f"{location}/ship")
+    assert (answer.status_code, answer.json["code"]) == (409, "order_not_shippable")
+
+
+def test_only_a_shipped_order_is_delivered(admin, paid):
+    answer = admin.post(f"{paid}/deliver")
+    assert (answer.status_code, answer.json["code"]) == (409, "order_not_deliverable")
+
+
+def test_a_delivered_order_is_not_shipped_again(admin, paid):
+    admin.post(f"{paid}/ship")
+    admin.post(f"{paid}/deliver")
+    assert admin.post(f"{paid}/ship").json["code"] == "order_not_shippable"
+
+
+@pytest.mark.parametrize("move", ["ship", "deliver", "refund"])
+def test_a_customer_may_not(buyer, paid, move):
+    answer = buyer.call("POST", f"{paid}/{move}", key="k", json={})
+    assert (answer.status_code, answer.json["code"]) == (403, "forbidden")
+    assert read_status(buyer, paid) == "paid"
+
+
+@pytest.mark.parametrize("move", ["ship", "deliver", "cancel"])
+def test_an_order_that_never_was_is_404(admin, move):
+    answer = admin.post(f"/orders/00000000-0000-7000-8000-000000000000/{move}")
+    assert (answer.status_code, answer.json["code"]) == (404, "order_not_found")

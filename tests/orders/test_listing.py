@@ -1,0 +1,87 @@
+"""Lists of orders stay quick however many there are: each filter of an admin is met by an index."""
+
+import pytest
+from sqlalchemy import event, text
+
+from orders.domain import Status
+from orders.repository import orders
+from tests.orders.conftest import run_sql
+
+# 20 000 orders, one a minute: most are paid, one in a hundred is cancelled, a customer has fifty.
+PAST = """
+INSERT INTO orders (id, customer, status, reason, payment_method, shipping_address, currency, items_amount,
+                    deadline, request_id, traceparent, created_at)
+SELECT uuidv7(age), 'customer ' || number % 400, CASE WHEN number % 100 = 0 THEN 'cancelled' ELSE 'paid' END,
+       CASE WHEN number % 100 = 0 THEN 'timed_out' END, 'pm_card_visa', '{}', 'USD', 1000, now(), 'r', 't',
+       now() + age
+FROM (SELECT number, number * interval '-1 minute' AS age FROM generate_series(1, 20000) AS number) AS past
+"""
+
+
+@pytest.fixture
+def past(database):
+    """A shop that has sold for two weeks."""
+    run_sql(database, PAST)
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM ANALYZE orders"))
+    return database
+
+
+def explain(database, **filters):
+    """Return how PostgreSQL finds a page, and the page."""
+    statements = []
+    with database.transaction() as connection:
+
+        def remember(_connection, _cursor, statement, parameters, *_others):
+            statements.append((statement, parameters))
+
+        event.listen(connection, "before_cursor_execute", remember)
+        page = orders.read_page(
+            connection,
+            **{"customer": None, "status": None, "since": None, "until": None, **filters},
+            limit=31,
+        )
+        statement, parameters = statements[0]
+        plan = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS) {statement}", parameters)
+        return "\n".join(row[0] for row in plan), page
+
+
+def moment(database, days):
+    return run_sql(database, f"SELECT now() - interval '{days} days'")[0][0]
+
+
+FILTERS = {
+    "everything": {},
+    "a status": {"status": Status.CANCELLED},
+    "a customer": {"customer": "customer 7"},
+    "a customer's status": {"customer": "customer 0", "status": Status.CANCELLED},
+    "a day long ago": {"since": 10, "until": 9},
+    "until long ago": {"until": 12},
+    "a status until long ago": {"status": Status.CANCELLED, "until": 12},
+    "a status that no order has": {"status": Status.PENDING},
+}
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_a_page_is_read_from_an_index_and_not_sorted(past, name):
+    filters = {
+        key: moment(past, value) if key in {"since", "until"} else value
+        for key, value in FILTERS[name].items()
+    }
+    plan, page = explain(past, **filters)
+    assert "Index Scan" in plan
+    assert "Seq Scan" not in plan
+    assert "Rows Removed by Filter: 1" not in plan.replace("Rows Removed by Filter: 1\n", "")
+    assert len(page) <= 31
+    assert bool(page) == (name != "a status that no order has")
+    assert [order.id for order in page] == sorted((order.id for order in page), reverse=True)
+    for order in page:
+        assert filters.get("since", order.created_at) <= order.created_at
+        assert filters.get("until") is None or order.created_at < filters["until"]
+        assert order.status is filters.get("status", order.status)
+
+
+@pytest.mark.parametrize("query", ["since=0001-01-01T00:00:00Z", "until=9999-12-31T23:59:59Z"])
+def test_a_time_out_of_all_bounds_is_a_time(buyer, query):
+    buyer.order()
+    assert len(buyer.get(f"/orders?{query}").json["data"]) == 1

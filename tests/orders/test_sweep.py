@@ -1,0 +1,57 @@
+"""Idempotency keys are kept for as long as a retry may come, and no longer."""
+
+import pytest
+
+from orders.use_cases.sweep import sweep_leftovers
+from tests.orders.conftest import read_status, run_sql
+from tests.waiting import wait_for
+
+
+@pytest.fixture(autouse=True)
+def _no_turn(app, database):
+    """Let the service's own first sweep pass."""
+    wait_for(lambda: run_sql(database, "SELECT 1 FROM jobs WHERE due_at > now()"))
+
+
+def age_keys(database, hours):
+    run_sql(
+        database,
+        "UPDATE idempotency_keys SET created_at = now() - make_interval(hours => :hours)",
+        hours=hours,
+    )
+
+
+def sweep(database):
+    run_sql(database, "UPDATE jobs SET due_at = now()")
+    sweep_leftovers(database)
+
+
+def count_keys(database):
+    return run_sql(database, "SELECT count(*) FROM idempotency_keys")[0][0]
+
+
+@pytest.mark.parametrize(("hours", "kept"), [(24, 1), (47, 1), (49, 0)])
+def test_keys_are_kept_for_two_days(buyer, database, hours, kept):
+    buyer.order()
+    age_keys(database, hours)
+    sweep(database)
+    assert count_keys(database) == kept
+
+
+def test_a_key_whose_call_was_not_answered_yet_is_kept(buyer, database, payments):
+    payments.is_away = {"authorize"}
+    location = buyer.order().headers["Location"]
+    age_keys(database, 1000)
+    sweep(database)
+    assert count_keys(database) == 1
+    payments.is_away = set()
+    wait_for(lambda: read_status(buyer, location) == "paid")
+    assert buyer.order().status_code == 201
+
+
+def test_one_replica_sweeps_and_the_others_wait_for_their_turn(buyer, database):
+    sweep(database)
+    buyer.order()
+    age_keys(database, 49)
+    sweep_leftovers(database)
+    assert count_keys(database) == 1

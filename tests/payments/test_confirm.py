@@ -1,0 +1,234 @@
+"""The customer answers the bank: once under each key, by nobody else, and the order hears of it."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from payments.errors import ProviderUnavailable
+from payments.use_cases import sweep
+from tests.payments.conftest import Orders
+
+METHOD = {"payment_method": "pm_card_authenticationRequired"}
+
+
+def drop_line():
+    raise ProviderUnavailable
+
+
+@pytest.fixture
+def waiting(orders, order_id):
+    """The id of a payment that waits for its customer."""
+    return orders.authorize(order_id, **METHOD).json["id"]
+
+
+@pytest.fixture
+def confirm(orders, auth, waiting):
+    def confirm(
+        body=None, *, key="a key", sub="ada", role="customer", payment_id=waiting, app=orders.app, **options
+    ):
+        headers = auth.bearer(sub=sub, role=role)
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        options = {"json": body if body is not None else {}} | options
+        return app.test_client().post(f"/payments/{payment_id}/confirm", headers=headers, **options)
+
+    return confirm
+
+
+def test_a_bank_that_asks_for_the_customer_is_told_to_the_order_and_to_the_customer_alone(
+    orders, auth, order_id
+):
+    answer = orders.authorize(order_id, **METHOD)
+    assert answer.status_code == 200
+    assert answer.json["status"] == "requires_action"
+    path = f"/payments/{answer.json['id']}"
+    assert answer.json["next_action"] == {"type": "confirm", "path": f"{path}/confirm"}
+    assert orders.find(order_id).json == answer.json
+    client = orders.app.test_client()
+    assert client.get(path, headers=auth.bearer(sub="ada")).json == answer.json
+    assert client.get(path, headers=auth.bearer(sub="root", role="admin")).json["next_action"] is None
+    listed = client.get("/payments", headers=auth.bearer(sub="root", role="admin")).json["data"]
+    assert [payment["next_action"] for payment in listed] == [None]
+    assert client.get(path, headers=auth.bearer(sub="bob")).status_code == 404
+
+
+def test_it_cannot_be_captured_before_it_was_answered(orders, waiting, order_id):
+    answer = orders.capture(order_id)
+    assert (answer.status_code, answer.json["code"]) == (409, "payment_unexpected_state")
+
+
+@pytest.mark.parametrize("body", [{}, {"outcome": "approved"}])
+def test_an_approval_holds_the_money_and_wakes_the_order(
+    orders, books, sleepy_orders, order_id, confirm, body
+):
+    answer = confirm(body)
+    assert answer.status_code == 200
+    assert (answer.json["status"], answer.json["next_action"]) == ("requires_capture", None)
+    assert sleepy_orders.woken == [order_id]
+    assert orders.authorize(order_id, **METHOD).json == answer.json
+    assert orders.capture(order_id).json["status"] == "succeeded"
+    assert [charge["awaits_customer"] for charge in books.charges()] == [False]
+
+
+def test_a_refusal_is_a_declined_card_and_wakes_the_order(
+    orders, books, sleepy_orders, order_id, waiting, confirm
+):
+    answer = confirm({"outcome": "declined"})
+    assert (answer.status_code, answer.json["code"]) == (402, "card_declined")
+    assert answer.content_type == "application/problem+json"
+    assert (answer.json["decline_code"], answer.json["payment"]) == ("authentication_failed", waiting)
+    assert sleepy_orders.woken == [order_id]
+    assert orders.find(order_id).json["status"] == "requires_payment_method"
+    assert orders.authorize(order_id, **METHOD).json["decline_code"] == "authentication_failed"
+    assert orders.cancel(order_id).json["status"] == "canceled"
+    assert books.movements() == []
+
+
+@pytest.mark.parametrize("body", [{}, {"outcome": "declined"}])
+def test_the_same_key_gives_the_same_bytes_again(orders, sleepy_orders, order_id, confirm, body):
+    first = confirm(body)
+    assert "Idempotent-Replayed" not in first.headers
+    orders.cancel(order_id)
+    again = confirm(body)
+    assert (again.status_code, again.data, again.content_type) == (
+        first.status_code,
+        first.data,
+        first.content_type,
+    )
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert sleepy_orders.woken == [order_id]
+
+
+def test_the_same_key_with_another_body_is_refused(confirm, sleepy_orders):
+    confirm({"outcome": "approved"})
+    answer = confirm({"outcome": "declined"})
+    assert (answer.status_code, answer.json["code"]) == (422, "idempotency_key_reused")
+    assert len(sleepy_orders.woken) == 1
+
+
+def test_another_key_finds_that_nothing_waits_any_more(confirm):
+    confirm()
+    for _ in range(2):
+        answer = confirm(key="another key")
+        assert (answer.status_code, answer.json["code"]) == (409, "payment_unexpected_state")
+
+
+def test_a_key_belongs_to_one_payment(orders, confirm):
+    other = orders.authorize("01a204a4-a1ea-7fbf-a31f-bad5a2b507ea", **METHOD).json["id"]
+    assert confirm().json["id"] != other
+    assert confirm(payment_id=other).json["id"] == other
+
+
+@pytest.mark.parametrize("key", [None, "", "x" * 256])
+def test_a_key_is_demanded(books, confirm, key):
+    answer = confirm(key=key)
+    assert (answer.status_code, answer.json["code"]) == (400, "idempotency_key_missing")
+    assert books.payment()["status"] == "requires_action"
+
+
+@pytest.mark.parametrize(("sub", "role"), [("bob", "customer"), ("root", "admin")])
+def test_nobody_confirms_somebody_elses_payment(books, confirm, sub, role):
+    answer = confirm(sub=sub, role=role)
+    assert (answer.status_code, answer.json["code"]) == (404, "payment_not_found")
+    assert books.payment()["status"] == "requires_action"
+    assert books.read("SELECT FROM idempotency_keys") == []
+
+
+def test_without_a_token_nothing_is_confirmed(orders, waiting):
+    answer = orders.app.test_client().post(f"/payments/{waiting}/confirm", json={})
+    assert answer.status_code == 401
+
+
+def test_after_a_cancel_it_is_too_late(orders, order_id, confirm):
+    orders.cancel(order_id)
+    assert confirm().json["code"] == "payment_closed"
+
+
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        ({"json": {"outcome": "perhaps"}}, 422),
+        ({"json": {"number": "4242424242424242"}}, 422),
+        ({"json": []}, 422),
+        ({"json": None, "data": "{", "content_type": "application/json"}, 400),
+        ({"json": None, "data": "outcome=approved"}, 415),
+    ],
+)
+def test_a_body_that_does_not_fit_is_refused(books, confirm, options, status):
+    assert confirm(**options).status_code == status
+    assert books.payment()["status"] == "requires_action"
+
+
+def test_while_the_first_is_being_answered_the_second_is_told_so(start_payments, auth, provider, confirm):
+    other = Orders(start_payments(), auth)
+    seen = []
+    provider.interrupt("before confirm", lambda: seen.append(confirm(app=other.app)))
+    assert confirm().status_code == 200
+    assert [(answer.status_code, answer.json["code"]) for answer in seen] == [
+        (409, "idempotency_in_progress")
+    ]
+    assert seen[0].headers["Retry-After"] == "1"
+
+
+def test_twenty_at_once_are_answered_alike_or_told_to_wait(books, provider, sleepy_orders, confirm):
+    together = threading.Barrier(20)
+
+    def ask(_number):
+        together.wait()
+        return confirm()
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(ask, range(20)))
+    assert {answer.status_code for answer in answers} <= {200, 409}
+    assert len({answer.data for answer in answers if answer.status_code == 200}) == 1
+    assert provider.calls.count("confirm") == 1
+    assert len(sleepy_orders.woken) == 1
+
+
+@pytest.mark.parametrize("when", ["before confirm", "after confirm"])
+def test_a_lost_answer_is_found_by_the_next_call_with_that_key(provider, sleepy_orders, confirm, when):
+    provider.interrupt(when, drop_line)
+    assert confirm().status_code == 503
+    answer = confirm()
+    assert (answer.status_code, answer.json["status"]) == (200, "requires_capture")
+    assert len(sleepy_orders.woken) == 1
+
+
+@pytest.mark.parametrize("when", ["before confirm", "after confirm"])
+def test_a_call_that_died_is_taken_over_once_its_claim_has_run_out(books, provider, confirm, when):
+    provider.interrupt(when, lambda: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        confirm()
+    assert confirm().json["code"] == "idempotency_in_progress"
+    books.write("UPDATE idempotency_keys SET claimed_until = now() - interval '1 second'")
+    answer = confirm()
+    assert (answer.status_code, answer.json["status"]) == (200, "requires_capture")
+    assert confirm().headers["Idempotent-Replayed"] == "true"
+
+
+def test_a_call_that_died_after_the_bank_was_told_is_found_out_by_the_sweep(
+    books, provider, database, sleepy_orders, order_id, confirm
+):
+    provider.interrupt("after confirm", drop_line)
+    confirm()
+    assert books.payment()["status"] == "requires_action"
+    books.write("UPDATE payments SET look_at = now()")
+    sweep.look_after_payments(database, provider, sleepy_orders.wake)
+    assert books.payment()["status"] == "requires_capture"
+    assert sleepy_orders.woken == [order_id]
+    answer = confirm()
+    assert (answer.status_code, answer.json["status"]) == (200, "requires_capture")
+
+
+def test_of_a_key_only_a_hash_is_kept(books, confirm):
+    confirm(key="4242424242424242")
+    (row,) = books.read("SELECT * FROM idempotency_keys")
+    assert "4242" not in str(row)
+
+
+def test_a_cancel_while_the_bank_is_told_leaves_no_money_held(orders, books, provider, order_id, confirm):
+    provider.interrupt("after confirm", lambda: orders.cancel(order_id))
+    confirm()
+    assert books.payment()["status"] == "canceled"
+    assert [charge["released"] for charge in books.charges()] == [True]
