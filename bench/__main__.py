@@ -1,38 +1,57 @@
 """Measure the shop: `make bench`, with SECONDS=8 for each measurement; `python -m bench checkout` for a part.
 
-Each part has a shop of its own. The tables are printed, and the same is written as JSON into bench/results/.
+Each part has a shop of its own, or one service alone. The tables are printed, and the same is written as JSON
+into bench/results/.
 """
 
 import math
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench import calls, checkout, identity
+from bench import calls, checkout, identity, imports, reading, reservations
+from bench.catalog import running_catalog
 from bench.machine import calibrate, describe_machine
 from bench.report import render, write_json
-from bench.shop import CannotMeasure, Shop, fresh_folder, running_shop, say
+from bench.shop import CannotMeasure, fresh_folder, running_shop, say
 from local.errors import CannotStart
 
 RESULTS = Path(__file__).with_name("results")
 
 
-class Part(Protocol):
-    """A module that measures something of a shop, and makes tables of it."""
+class Subject(Protocol):
+    """A module that measures something of what is running, and makes tables of it."""
 
-    def measure(self, shop: Shop, seconds: float) -> dict[str, Any]:
+    def measure(self, running: Any, seconds: float) -> dict[str, Any]:
         """Return the numbers, as JSON has them; raises CannotMeasure."""
 
     def render(self, results: Mapping[str, Any]) -> list[str]:
         """Return the lines of the tables."""
 
 
-# What can be measured by itself. To measure something else, add a module.
-PARTS: Mapping[str, Part] = {"calls": calls, "checkout": checkout, "identity": identity}
+@dataclass(frozen=True)
+class Part:
+    """What can be measured by itself: how to start what it is about below a folder, and what to measure."""
+
+    start: Callable[[Path], AbstractContextManager[Any]]
+    subject: Subject
+
+
+# To measure something else, add a module.
+PARTS: Mapping[str, Part] = {
+    "calls": Part(running_shop, calls),
+    "checkout": Part(running_shop, checkout),
+    "identity": Part(running_shop, identity),
+    "catalogue": Part(running_catalog, reading),
+    "reservations": Part(running_catalog, reservations),
+    "import": Part(running_catalog, imports),
+}
 
 
 def measure(seconds: float, names: Sequence[str]) -> dict[str, Any]:
@@ -43,15 +62,15 @@ def measure(seconds: float, names: Sequence[str]) -> dict[str, Any]:
     with fresh_folder() as folder:
         say("Calibrating …")
         results["calibration"] = calibrate(folder)
-    results["parts"] = {name: _measure_part(PARTS[name], seconds) for name in names}
+    results["parts"] = {name: _measure_part(name, seconds) for name in names}
     return results
 
 
-def _measure_part(part: Part, seconds: float) -> dict[str, Any]:
-    with fresh_folder() as folder:
-        say("Starting a shop …")
-        with running_shop(folder) as shop:
-            return part.measure(shop, seconds)
+def _measure_part(name: str, seconds: float) -> dict[str, Any]:
+    part = PARTS[name]
+    say(f"Starting what {name} is about …")
+    with fresh_folder() as folder, part.start(folder) as running:
+        return part.subject.measure(running, seconds)
 
 
 def read_seconds(environment: Mapping[str, str]) -> float:
@@ -81,7 +100,9 @@ def main(arguments: Sequence[str] = ()) -> int:
     except (CannotMeasure, CannotStart) as error:
         say(f"Cannot measure: {error}")
         return 1
-    print(render(results, [PARTS[name].render(part) for name, part in results["parts"].items()]))
+    print(
+        render(results, [PARTS[name].subject.render(numbers) for name, numbers in results["parts"].items()])
+    )
     file = write_json(results, RESULTS, datetime.fromisoformat(results["time"]))
     say(f"\nWritten to {os.path.relpath(file)}.")
     return 0

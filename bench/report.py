@@ -29,6 +29,14 @@ def render(results: Mapping[str, Any], parts: Iterable[Sequence[str]]) -> str:
     return "\n".join([*head, *(line for part in parts for line in ("", *part))])
 
 
+def table_of(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a table of numbers that have a name: a column for each, and the scenario first."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    columns.sort(key=lambda column: column != "scenario")
+    cells = [["" if row.get(column) is None else f"{row[column]}" for column in columns] for row in rows]
+    return table(columns, cells)
+
+
 def write_json(results: Mapping[str, Any], folder: Path, time: datetime) -> Path:
     """Write the results into a file named after their time, and return it."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -19,25 +19,30 @@ RULES: list[tuple[str, str, LiteralString]] = [
         """
         SELECT format('product %s: %s reserved, %s held', id, reserved, held) AS what,
                reserved = held AS holds
-        FROM products CROSS JOIN LATERAL (
-            SELECT coalesce(sum(quantity), 0) AS held
-            FROM reservation_lines JOIN reservations USING (order_id)
-            WHERE product_id = products.id AND state = 'held') AS lines
+        FROM (
+            SELECT id, reserved, coalesce(sum(quantity), 0) AS held
+            FROM products LEFT JOIN (
+                reservation_lines JOIN reservations ON reservations.order_id = reservation_lines.order_id
+                    AND state = 'held') ON product_id = id
+            GROUP BY id) AS books
         """,
     ),
     (
-        # Stock is counted down from what the source said. Another source than the bundled one may correct
-        # itself below what is held here, and then this cannot be told any more.
+        # Stock is counted down from what the source said, or the last count here. Units that the source took
+        # away from under a hold are short, and as long as any are, none is for sale.
         "stock: what is gone was sold",
         "catalog",
         """
-        SELECT format('product %s: %s gone, %s sold', id, source_on_hand - on_hand, sold) AS what,
-               source_on_hand - on_hand = sold AS holds
-        FROM products CROSS JOIN LATERAL (
-            SELECT coalesce(sum(quantity), 0) AS sold
-            FROM reservation_lines JOIN reservations USING (order_id)
-            WHERE product_id = products.id AND state = 'committed') AS lines
-        WHERE source_on_hand IS NOT NULL AND (SELECT source LIKE 'sample %' FROM source_copy)
+        SELECT format('product %s: %s gone, %s sold, %s short', id, source_on_hand - on_hand + shortfall,
+                      sold, shortfall) AS what,
+               source_on_hand - on_hand + shortfall = sold AND (shortfall = 0 OR on_hand = reserved) AS holds
+        FROM (
+            SELECT id, source_on_hand, on_hand, reserved, shortfall, coalesce(sum(quantity), 0) AS sold
+            FROM products LEFT JOIN (
+                reservation_lines JOIN reservations ON reservations.order_id = reservation_lines.order_id
+                    AND state = 'committed') ON product_id = id
+            GROUP BY id) AS books
+        WHERE source_on_hand IS NOT NULL
         """,
     ),
     (

@@ -7,11 +7,13 @@ mount(app, product_routes(…), access=SIGNED_IN)
 import logging
 import re
 import time
-from collections.abc import Mapping
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, NoReturn, TypeVar
 
 from apiflask import APIBlueprint, APIFlask, HTTPError
-from flask import Flask, Request, Response, g, json, request
+from flask import Flask, Request, Response, current_app, g, json, request
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from shared import __version__, context, errors, openapi
@@ -30,17 +32,31 @@ from shared.tokens import Auth, TokenVerifier
 
 log = logging.getLogger("shopfleet.access")
 
+View = TypeVar("View", bound=Callable[..., Any])
+
 MAX_BODY = 1024 * 1024  # Bytes; the gateway has the same limit.
 
 
 class JsonRequest(Request):
     """A request whose body must be declared as JSON, whatever a route asks for."""
 
+    @cached_property
+    def args(self) -> MultiDict[str, Any]:
+        """Return the query; a parameter that is repeated has the list of its values.
+
+        APIFlask would take the first and pass over the others.
+        """
+        pairs = super().args.lists()
+        return MultiDict((name, values if len(values) > 1 else values[0]) for name, values in pairs)
+
     def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:  # noqa: ARG002
         """Return the body; raise UnsupportedMediaType or MalformedBody.
 
         APIFlask forces the parsing of any content type. A form is not JSON, so `force` is not heeded.
         """
+        view = current_app.view_functions.get(self.endpoint or "")
+        if getattr(view, "body_is_optional", False) and not self.get_data(cache=True):
+            return {}
         try:
             return super().get_json(force=False, silent=silent, cache=cache)
         except RecursionError as error:
@@ -138,6 +154,12 @@ def build_app(
     if shipper:
         shipper.start()
     return app
+
+
+def body_optional(view: View) -> View:
+    """Let a call without a body through, as one whose members are all left out."""
+    view.body_is_optional = True  # type: ignore[attr-defined]  # Asked for by the request.
+    return view
 
 
 def mount(app: ServiceFlask, blueprint: APIBlueprint, *, access: Access, recorded: bool = True) -> None:

@@ -53,7 +53,7 @@ class Database:
 
     @contextmanager
     def autocommit(self) -> Iterator[Connection]:
-        """Run a block of one statement, a transaction by itself, which needs no round trips around it."""
+        """Run a block whose statements are each a transaction by itself, with no round trips around it."""
         try:
             with self.engine.connect() as connection:
                 yield connection.execution_options(isolation_level="AUTOCOMMIT")

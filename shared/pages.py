@@ -22,7 +22,8 @@ class PageQuery(BaseModel):
 
 def encode_cursor(position: Any) -> str:
     """Return a cursor that stands for a position, which is anything that JSON can say."""
-    return base64.urlsafe_b64encode(json.dumps(position, separators=(",", ":")).encode()).decode().rstrip("=")
+    text = json.dumps(position, separators=(",", ":"), ensure_ascii=False)
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str) -> Any:

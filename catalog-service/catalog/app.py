@@ -3,12 +3,19 @@
 from dataclasses import replace
 from functools import partial
 
-from catalog import use_cases
 from catalog.clients import UpstreamClient
 from catalog.config import Settings
-from catalog.routes import product_routes, reservation_routes
+from catalog.routes.admin import admin_routes
+from catalog.routes.images import image_routes
+from catalog.routes.imports import import_routes
+from catalog.routes.products import product_routes, verdict_routes
+from catalog.routes.reservations import reservation_routes
 from catalog.sources import SampleSource, Source, UpstreamSource
-from shared.access import SIGNED_IN, services
+from catalog.use_cases.products import recount
+from catalog.use_cases.reservations import lapse_reservations
+from catalog.use_cases.source import copy_source
+from catalog.use_cases.sync import describe_copy
+from shared.access import ADMIN, PUBLIC, SIGNED_IN, services
 from shared.app import ServiceFlask, build_app, mount
 from shared.auth_client import reach_auth
 from shared.database import connect
@@ -18,6 +25,7 @@ from shared.tokens import Auth
 # Whoever is signed in, and integrators with that scope.
 PRODUCT_READERS = replace(SIGNED_IN, name="product readers", scope="products:read")
 LOOK_EVERY = 1.0  # Seconds between two looks at whether copying is due.
+RECOUNT_EVERY = 1.0  # Seconds between two looks at whether products changed.
 LAPSE_EVERY = 5.0  # Seconds between two looks at what has been held for too long.
 
 
@@ -26,13 +34,24 @@ def create_app(settings: Settings | None = None, auth: Auth | None = None) -> Se
     settings = settings or read_settings(Settings)
     database = connect(settings)
     source = create_source(settings)
-    app = build_app(settings, title="Shopfleet catalog", database=database, auth=auth or reach_auth(settings))
+    app = build_app(
+        settings,
+        title="Shopfleet catalog",
+        database=database,
+        auth=auth or reach_auth(settings),
+        checks={"source": partial(describe_copy, database, source)},
+    )
     mount(app, product_routes(database, source, settings.currency), access=PRODUCT_READERS)
+    mount(app, verdict_routes(), access=PRODUCT_READERS, recorded=False)
+    mount(app, image_routes(), access=PUBLIC)
+    mount(app, admin_routes(database, settings.currency, app.background.nudge), access=ADMIN)
+    mount(app, import_routes(database, settings.currency), access=ADMIN)
     mount(app, reservation_routes(database, source, settings.currency), access=services("orders-service"))
-    copy = partial(use_cases.copy_source, database, source, settings.currency)
+    copy = partial(copy_source, database, source, settings.currency)
     app.background.repeat(copy, every=LOOK_EVERY, name="copy-source")
-    lapse = partial(use_cases.lapse_reservations, database)
+    lapse = partial(lapse_reservations, database)
     app.background.repeat(lapse, every=LAPSE_EVERY, name="lapse-reservations")
+    app.background.repeat(partial(recount, database), every=RECOUNT_EVERY, name="recount")
     return app
 
 

@@ -2,19 +2,53 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
-from catalog.clients import UpstreamClient
+from catalog.clients import ATTEMPTS, UpstreamClient
 from catalog.domain import Offer
-from catalog.errors import UpstreamFailed
-from catalog.schemas import SourceProduct
+from catalog.errors import PageTooLarge, UpstreamFailed
+from catalog.schemas.source import SourceProduct
 
 SAMPLE = Path(__file__).parent / "sample_products.json"
 PAGE = 100
 MOST_PAGES = 1000
+MOST_TOO_LARGE = 10  # Products of one copy that are too large to be read; with more, the source is hopeless.
+MOST_SECONDS = 1800.0  # Of one copy, however many pages it has.
+
+
+@dataclass(frozen=True)
+class Known:
+    """A page as it was when last read: what to ask the upstream for changes with."""
+
+    etag: str | None
+    last_modified: str | None
+    total: int | None
+    length: int
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of a source that begins at `skip`.
+
+    `products` are raw; None if it is the page that was known. `total` is what the source says it has in all.
+    """
+
+    skip: int
+    limit: int
+    products: list[Any] | None
+    total: int | None = None
+    etag: str | None = None
+    last_modified: str | None = None
+    is_too_large: bool = False
+
+
+# Return what is known of the page that begins there and has this limit.
+FindKnown = Callable[[int, int], Known | None]
 
 
 class Source(Protocol):
@@ -28,8 +62,8 @@ class Source(Protocol):
     def refresh_seconds(self) -> int | None:
         """Return the seconds between two copies, or None if one is enough."""
 
-    def read_pages(self) -> Iterator[list[Any]]:
-        """Yield raw products page by page; raise UpstreamFailed."""
+    def read_pages(self, find_known: FindKnown, *, is_probe: bool) -> Iterator[Page]:
+        """Yield pages one after the other; raise UpstreamFailed, for a probe after the first try already."""
 
 
 class SampleSource:
@@ -41,9 +75,10 @@ class SampleSource:
         self._contents = SAMPLE.read_bytes()
         self.name = f"sample {hashlib.sha256(self._contents).hexdigest()[:12]} in {currency}"
 
-    def read_pages(self) -> Iterator[list[Any]]:
+    def read_pages(self, _find_known: FindKnown, *, is_probe: bool) -> Iterator[Page]:  # noqa: ARG002
         """Yield the one page that it has."""
-        yield json.loads(self._contents, parse_float=Decimal)
+        products = json.loads(self._contents, parse_float=Decimal)
+        yield Page(0, len(products), products, len(products))
 
 
 class UpstreamSource:
@@ -54,17 +89,54 @@ class UpstreamSource:
         self.name = f"{client.base_url} in {currency}"
         self.refresh_seconds = refresh_seconds
 
-    def read_pages(self) -> Iterator[list[Any]]:
-        """Yield pages until the upstream's total is reached, or a page is empty."""
-        seen = 0
-        for _ in range(MOST_PAGES):
-            products, total = self._client.fetch_page(limit=PAGE, skip=seen)
-            if products:
-                yield products
-            seen += len(products)
-            if not products or seen >= total:
+    def read_pages(self, find_known: FindKnown, *, is_probe: bool) -> Iterator[Page]:
+        """Yield pages until one is empty, or the last of the upstream's own total is not full.
+
+        Each page is asked for with its own validators: the first says nothing of the others.
+        One that is too large is halved until the product that makes it so is alone.
+        """
+        seen, limit, too_large, began = 0, PAGE, 0, time.monotonic()
+        total: int | None = None
+        for number in range(MOST_PAGES):
+            if time.monotonic() - began > MOST_SECONDS:
+                raise UpstreamFailed(
+                    502, f"The product source was too slow: {seen} products in half an hour."
+                )
+            known = find_known(seen, limit)
+            attempts = 1 if is_probe and number == 0 else ATTEMPTS
+            try:
+                page = self._read_page(seen, limit, known, attempts)
+            except PageTooLarge:
+                if limit > 1:
+                    limit //= 2
+                    continue
+                too_large += 1
+                if too_large > MOST_TOO_LARGE:
+                    raise
+                page = Page(seen, limit, [None], total, is_too_large=True)
+            except UpstreamFailed as error:
+                # Some refuse to be asked for what lies past their end, where there should be nothing anyway.
+                if total is not None and seen >= total and 400 <= error.status < 500:
+                    return
+                raise
+            yield page
+            length = known.length if page.products is None and known else len(page.products or [])
+            seen, total = seen + length, page.total
+            if not length or (length < limit and (total is None or seen >= total)):
                 return
+            limit = min(PAGE, 2 * limit)
         raise UpstreamFailed(502, f"The product source has no end: {seen} products and more.")
+
+    def _read_page(self, skip: int, limit: int, known: Known | None, attempts: int) -> Page:
+        etag, modified = (known.etag, known.last_modified) if known else (None, None)
+        raw = self._client.fetch_page(
+            limit=limit, skip=skip, etag=etag, last_modified=modified, attempts=attempts
+        )
+        if raw is None and known:
+            return Page(skip, limit, None, known.total)
+        if raw is None:
+            raise UpstreamFailed(502, "The product source says that nothing has changed since nothing.")
+        return Page(skip, limit, raw.products, raw.total, raw.etag, raw.last_modified)
 
 
 def to_offer(raw: Any, currency: str) -> Offer:

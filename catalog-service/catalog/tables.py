@@ -1,21 +1,29 @@
 """catalog-service's tables, as its migrations make them."""
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
+    ColumnElement,
+    Computed,
     DateTime,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     MetaData,
     Numeric,
+    Sequence,
     Table,
     Text,
     Uuid,
     func,
+    literal_column,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 
 metadata = MetaData()
 
@@ -33,12 +41,89 @@ products = Table(
     Column("on_hand", BigInteger, nullable=False),
     Column("reserved", BigInteger, nullable=False, server_default=text("0")),
     Column("source_on_hand", BigInteger),
+    Column("edited", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("shortfall", BigInteger, nullable=False, server_default=text("0")),
     Column("images", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     Column("version", BigInteger, nullable=False, server_default=text("1")),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("removed_at", DateTime(timezone=True)),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("in_stock", Boolean, Computed("on_hand > reserved"), nullable=False),
+    Column(
+        "search",
+        TSVECTOR,
+        Computed("search_text(title, sku, brand, category, description)"),
+        nullable=False,
+    ),
 )
-Index("products_for_sale", products.c.id, postgresql_where=products.c.removed_at.is_(None))
+Index("products_sku", products.c.sku, postgresql_where=products.c.removed_at.is_(None))
+local_product_ids = Sequence("local_product_ids", metadata=metadata)
+FOR_SALE = products.c.removed_at.is_(None)
+Index("products_for_sale", products.c.id, postgresql_where=FOR_SALE)
+Index("products_search", products.c.search, postgresql_using="gin", postgresql_where=FOR_SALE)
+Index("products_in_stock", products.c.in_stock, products.c.id, postgresql_where=FOR_SALE)
+
+# What a list can be ordered by; the id decides between equals.
+SORT_KEYS: dict[str, ColumnElement[Any]] = {
+    "id": products.c.id,
+    "price": products.c.unit_amount,
+    "title": func.left(func.lower(products.c.title), literal_column("100"), type_=Text),
+    "rating": func.coalesce(products.c.rating, literal_column("-1"), type_=Numeric),
+    "newest": products.c.created_at,
+}
+for _name, _key in SORT_KEYS.items():
+    _order = [_key] if _name == "id" else [_key, products.c.id]
+    if _name != "id":
+        Index(f"products_{_name}", *_order, postgresql_where=FOR_SALE)
+    for _scope in (products.c.category, products.c.brand):
+        Index(f"products_{_scope.name}_{_name}", _scope, *_order, postgresql_where=FOR_SALE)
+
+facet_counts = Table(
+    "facet_counts",
+    metadata,
+    # '' stands for all of them.
+    Column("category", Text, primary_key=True),
+    Column("brand", Text, primary_key=True),
+    Column("products", BigInteger, nullable=False),
+    Column("lowest", BigInteger, nullable=False),
+    Column("highest", BigInteger, nullable=False),
+)
+Index(
+    "facet_counts_brands",
+    facet_counts.c.category,
+    facet_counts.c.products,
+    postgresql_where=facet_counts.c.brand != literal_column("''"),
+)
+Index(
+    "facet_counts_categories",
+    facet_counts.c.brand,
+    facet_counts.c.products,
+    postgresql_where=facet_counts.c.category != literal_column("''"),
+)
+
+search_words = Table(
+    "search_words",
+    metadata,
+    Column("word", Text, primary_key=True),
+    Column("products", BigInteger, nullable=False),
+    Column("stem", Text, Computed("(tsvector_to_array(to_tsvector('english', word)))[1]")),
+    Column("trigrams", ARRAY(Text), Computed("word_trigrams(word)"), nullable=False),
+)
+Index("search_words_stem", search_words.c.stem)
+Index("search_words_trigrams", search_words.c.trigrams, postgresql_using="gin")
+
+catalogue_changes = Table(
+    "catalogue_changes",
+    metadata,
+    Column("noted_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
+recount = Table(
+    "recount",
+    metadata,
+    Column("id", Integer, primary_key=True, server_default=text("1")),
+    Column("due_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
 
 source_copy = Table(
     "source_copy",
@@ -50,6 +135,43 @@ source_copy = Table(
     Column("failures", Integer, nullable=False, server_default=text("0")),
     Column("error_status", Integer),
     Column("error_detail", Text),
+    Column("fence", BigInteger, nullable=False, server_default=text("0")),
+    Column("leased_until", DateTime(timezone=True)),
+    Column("requested_at", DateTime(timezone=True)),
+    Column("overwrite", Boolean, nullable=False, server_default=text("false")),
+    Column("allow_removals", Boolean, nullable=False, server_default=text("false")),
+)
+
+source_pages = Table(
+    "source_pages",
+    metadata,
+    Column("skip", BigInteger, primary_key=True, autoincrement=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("page_limit", Integer, nullable=False),
+    Column("etag", Text),
+    Column("last_modified", Text),
+    Column("total", BigInteger),
+    Column("length", Integer, nullable=False),
+    Column("offers", JSONB, nullable=False),
+    Column("rejected", JSONB, nullable=False),
+)
+
+source_syncs = Table(
+    "source_syncs",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("overwrite", Boolean, nullable=False),
+    Column("allow_removals", Boolean, nullable=False),
+    Column("started_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("finished_at", DateTime(timezone=True)),
+    *[
+        Column(name, Integer, nullable=False, server_default=text("0"))
+        for name in ("pages", "unchanged_pages", "added", "changed", "removed", "rejected_count")
+    ],
+    Column("rejected", JSONB, nullable=False, server_default=text("'[]'")),
+    Column("detail", Text),
 )
 
 reservations = Table(

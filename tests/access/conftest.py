@@ -93,10 +93,13 @@ class House:
     def call(self, service: str, operation: str, headers: dict[str, str], body: Any) -> int:
         """Make one call; return the status. A body of text is a form.
 
-        Inside, each order is one that nobody has heard of, so that every call finds things as the first did.
+        Inside, each order is one that nobody has heard of, so that every call finds things as the first did;
+        and what is removed was never there.
         """
         method, _, path = operation.partition(" ")
         fresh = {"order_id": str(uuid4())} if path.startswith("/internal/") else {}
+        if operation == "DELETE /products/{product_id}":
+            fresh = {"product_id": "999999"}
         path = re.sub(r"\{(\w+)\}", lambda found: (self.things | fresh)[found[1]], path)
         sent: dict[str, Any] = {"json": body} if isinstance(body, dict) else {}
         if isinstance(body, str):
@@ -187,6 +190,7 @@ def _make_things(house: House) -> None:
         "order_id": order_id,
         "payment_id": payment.json["id"],
         "product_id": "1",
+        "name": "kit-0001",
         "user_id": house.subs["other"],
         "session_id": str(uuid4()),
         "client_id": "app-nobody",

@@ -19,7 +19,7 @@ from bench.cpu import measure_cpu, subtract
 from bench.machine import calibrate, describe_machine
 from bench.memory import measure_memory
 from bench.plan import Plan
-from bench.report import render, write_json
+from bench.report import render, table_of, write_json
 from bench.scenarios import (
     CALLS,
     SCENARIOS,
@@ -315,6 +315,16 @@ def test_the_tables_of_checkouts_show_what_was_measured() -> None:
     ]
 
 
+def test_numbers_that_have_a_name_make_a_table_of_a_column_each() -> None:
+    rows = [{"clients": 1, "scenario": "hold", "rate": 2.5}, {"clients": 8, "scenario": "sell", "rate": None}]
+    assert table_of(rows) == [
+        "| scenario | clients | rate |",
+        "|----------|--------:|-----:|",
+        "| hold     |       1 |  2.5 |",
+        "| sell     |       8 |      |",
+    ]
+
+
 def test_what_is_not_there_to_be_measured_is_named() -> None:
     with pytest.raises(CannotMeasure, match="checkout"):
         read_names(["chekout"])
@@ -332,12 +342,17 @@ def test_the_results_are_kept_under_their_time(tmp_path: Path) -> None:
 @pytest.mark.timeout(900)
 def test_the_whole_bench_runs_and_leaves_nothing_behind(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("SECONDS", "1")
+    monkeypatch.setenv("ROWS", "2000")
+    monkeypatch.setattr("bench.reading.SIZES", (100, 1000))
     monkeypatch.setattr("bench.__main__.RESULTS", tmp_path / "results")
     monkeypatch.setattr("bench.checkout.PAST_ORDERS", 1000)
     assert main() == 0
     assert "| postgres " in capsys.readouterr().out
     [file] = (tmp_path / "results").iterdir()
     parts = json.loads(file.read_text())["parts"]
+    rows = [*parts["catalogue"]["rows"], *parts["reservations"]["rows"]]
+    assert [row["errors"] for row in rows] == [0] * len(rows)
+    assert [row["rows"] for row in parts["import"]["rows"]] == [2000] * 3
     loads = parts["calls"]["loads"]
     assert [(load["scenario"], load["clients"]) for load in loads] == [
         (scenario.name, clients) for scenario in CALLS for clients in (1, 8, 32)

@@ -1,41 +1,26 @@
 """catalog-service on a real database, with auth in memory and a real HTTP server as its upstream."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from http.server import BaseHTTPRequestHandler
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from sqlalchemy import text
 
 from catalog.app import create_app
+from catalog.clients import UpstreamClient
 from catalog.config import Settings
+from catalog.domain import SyncReport
+from catalog.sources import UpstreamSource
+from catalog.use_cases.source import copy_source
+from catalog.use_cases.sync import read_last_sync
 from shared.app import ServiceFlask
 from shared.database import Database, connect
 from shared.testing import FakeAuth
-from tests.conftest import FakeServer, send_json
+from tests.catalog.upstreams import CachingUpstream, FakeUpstream, make_due
+from tests.conftest import FakeServer
 
 StartCatalog = Callable[..., ServiceFlask]
-
-
-class FakeUpstream:
-    """A product source in the tutorial's shape, holding the products that a test gives it."""
-
-    def __init__(self, server: FakeServer) -> None:
-        self.server = server
-        self.url = server.url
-        self.products: list[Any] = []
-        self.failure: tuple[int, bytes] | None = None
-        server.answer = self._answer
-
-    def _answer(self, handler: BaseHTTPRequestHandler, _body: bytes) -> None:
-        if self.failure:
-            send_json(handler, self.failure[1], status=self.failure[0])
-            return
-        query = {name: int(values[0]) for name, values in parse_qs(urlsplit(handler.path).query).items()}
-        page = self.products[query["skip"] : query["skip"] + query["limit"]]
-        send_json(handler, json.dumps({"products": page, "total": len(self.products)}).encode())
 
 
 @pytest.fixture
@@ -79,3 +64,39 @@ def start_catalog(settings: Settings, auth: FakeAuth) -> Iterator[StartCatalog]:
             return app
 
         yield start
+
+
+@pytest.fixture
+def caching(fake_server: FakeServer) -> CachingUpstream:
+    """An upstream of three pages, which says of each whether it has changed."""
+    return CachingUpstream(fake_server)
+
+
+@pytest.fixture
+def source(fake_server: FakeServer) -> UpstreamSource:
+    """The fake server as a source."""
+    return UpstreamSource(UpstreamClient(fake_server.url, None), "USD", 60)
+
+
+@pytest.fixture
+def copy(database: Database, source: UpstreamSource) -> Callable[[], SyncReport]:
+    """Copy the source now, whenever it would be due; return the report."""
+
+    def copy() -> SyncReport:
+        make_due(database)
+        assert copy_source(database, source, "USD")
+        return read_last_sync(database)
+
+    return copy
+
+
+@pytest.fixture
+def titles(database: Database) -> Callable[[], list[str]]:
+    """Return the titles of what is for sale, by id."""
+
+    def titles() -> list[str]:
+        with database.transaction() as connection:
+            query = text("SELECT title FROM products WHERE removed_at IS NULL ORDER BY id")
+            return list(connection.execute(query).scalars())
+
+    return titles

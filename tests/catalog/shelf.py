@@ -1,13 +1,14 @@
 """A product source that holds what a test puts on its shelf, and what the database makes of it."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 
-from catalog import use_cases
 from catalog.domain import Reservation
+from catalog.sources import FindKnown, Page
+from catalog.use_cases.reservations import reserve_stock
+from catalog.use_cases.source import copy_source
 from shared.database import Database
 
 PRICE = 5
@@ -22,22 +23,23 @@ class Shelf:
     def __init__(self, stock: Mapping[int, int]) -> None:
         self.stock = stock
 
-    def read_pages(self) -> Iterator[list[Any]]:
+    def read_pages(self, _find_known: FindKnown, *, is_probe: bool) -> Iterator[Page]:  # noqa: ARG002
         """Yield the one page that it has."""
-        yield [
+        products = [
             {"id": number, "title": f"Thing {number}", "price": PRICE, "stock": stock}
             for number, stock in self.stock.items()
         ]
+        yield Page(0, 100, products, len(products))
 
 
 def copy_shelf(database: Database, stock: Mapping[int, int]) -> None:
     """Let the source have these numbers, and copy it."""
-    assert use_cases.copy_source(database, Shelf(stock), "USD")
+    assert copy_source(database, Shelf(stock), "USD")
 
 
 def reserve(database: Database, order_id: UUID, quantities: Mapping[int, int]) -> Reservation:
     """Hold what is on the shelf for an order of somebody's."""
-    return use_cases.reserve_stock(database, Shelf({}), "USD", order_id, "somebody", quantities)
+    return reserve_stock(database, Shelf({}), "USD", order_id, "somebody", quantities)
 
 
 def read_counts(database: Database) -> dict[int, tuple[int, int]]:

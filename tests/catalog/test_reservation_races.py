@@ -7,13 +7,14 @@ from threading import Barrier
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
 from catalog.domain import State
 from catalog.errors import OutOfStock, ProductUnavailable, ReservationClosed, ReservationLapsed
-from catalog.schemas import ReservationOut
-from catalog.use_cases import commit_reservation, lapse_reservations, release_reservation
+from catalog.schemas.reservations import ReservationOut
+from catalog.use_cases.reservations import commit_reservation, lapse_reservations, release_reservation
 from shared.database import connect
-from tests.catalog.shelf import copy_shelf, make_overdue, read_counts, reserve
+from tests.catalog.shelf import Shelf, copy_shelf, make_overdue, read_counts, reserve
 
 NUMBERS = range(1, 9)
 UP = dict.fromkeys(NUMBERS, 1)
@@ -69,6 +70,32 @@ def test_of_sixty_buyers_at_once_for_ten_units_exactly_ten_hold_one(database, at
 
 def is_refusal(outcome):
     return isinstance(outcome, OutOfStock)
+
+
+def test_of_two_hundred_buyers_at_two_replicas_for_ten_units_exactly_ten_hold_one(
+    database, settings, start_catalog, auth, monkeypatch
+):
+    copy_shelf(database, {1: 10})
+    # The replicas' source is the shelf's.
+    monkeypatch.setattr("catalog.app.create_source", lambda _settings: Shelf({1: 10}))
+    replicas = [start_catalog() for _ in range(2)]
+    headers = auth.service_bearer("orders-service")
+    orders = [uuid4() for _ in range(200)]
+
+    def buy(number):
+        body = {"customer": f"buyer {number}", "items": [{"product_id": 1, "quantity": 1}]}
+        path = f"/internal/reservations/{orders[number]}"
+        return replicas[number % 2].test_client().put(path, json=body, headers=headers)
+
+    # As many threads as two replicas have.
+    with ThreadPoolExecutor(32) as pool:
+        answers = list(pool.map(buy, range(200)))
+    assert Counter(answer.status_code for answer in answers) == {200: 10, 409: 190}
+    assert {answer.json["code"] for answer in answers if answer.status_code == 409} == {"out_of_stock"}
+    assert read_counts(database) == {1: (10, 10)}
+    with database.transaction() as connection:
+        held = set(connection.execute(text("SELECT order_id FROM reservation_lines")).scalars())
+    assert held == {orders[number] for number, answer in enumerate(answers) if answer.status_code == 200}
 
 
 def test_baskets_in_opposite_orders_never_wait_for_each_other_in_a_circle(database, at_once):

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from catalog import use_cases
+from catalog.use_cases import reservations as use_cases
 from tests.catalog.shelf import copy_shelf, make_overdue, read_counts, reserve
 from tests.waiting import wait_for
 

@@ -76,6 +76,11 @@ def test_a_refusal_of_head_has_no_body(gateway: Gateway) -> None:
     assert (answer.status, answer.body) == (404, b"")
 
 
+def test_a_whole_catalogue_may_be_larger_than_other_bodies(gateway: Gateway) -> None:
+    assert gateway.call("/products/import", "POST", body="x" * 9 * 1024 * 1024).status == 200
+    assert gateway.call("/products", "POST", body="x" * 9 * 1024 * 1024).status == 413
+
+
 def test_a_body_and_an_address_just_below_the_limits_pass(gateway: Gateway) -> None:
     assert gateway.call("/auth", "POST", body="x" * 1024 * 1024).status == 200
     assert gateway.call(f"/products?q={'x' * 8000}").status == 200
@@ -98,6 +103,8 @@ def test_a_service_that_is_away_is_a_502_to_be_tried_again(down: Gateway) -> Non
     for path in ("/products", "/auth", "/healthz/logs-service", "/docs/orders.json"):
         _assert_is_problem(down.call(path), 502)
     _assert_is_problem(down.call("/auth", "POST", body="{}"), 502)
+    # However large the body was that never arrived.
+    _assert_is_problem(down.call("/products/import", "POST", body="x" * 9 * 1024 * 1024), 502)
 
 
 def test_the_gateway_itself_starts_and_works_while_all_services_are_away(down: Gateway) -> None:

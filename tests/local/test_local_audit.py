@@ -18,7 +18,6 @@ from local import audit
 from local.audit import CannotLook, find_databases
 from local.postgres import Server
 from shared.ids import new_id
-from tests.waiting import wait_for
 
 PRICE, STOCK = 1299, 40
 
@@ -519,9 +518,25 @@ def test_units_that_went_without_a_sale_and_sales_without_units(shop: Shop, chan
 
 
 def test_a_source_that_corrects_itself_makes_no_breach(shop: Shop) -> None:
-    shop.run("catalog", "UPDATE source_copy SET source = 'https://shop.example in USD'")
-    shop.run("catalog", "UPDATE products SET on_hand = on_hand - 1 WHERE id = 1")
+    shop.run("catalog", "UPDATE products SET on_hand = on_hand - 1, source_on_hand = source_on_hand - 1")
     assert shop.broken() == set()
+
+
+def test_units_that_the_source_took_from_under_a_hold_are_no_breach(shop: Shop) -> None:
+    # It has none any more, neither of those that are held nor of those that were sold.
+    shop.run(
+        "catalog",
+        """
+        UPDATE products SET source_on_hand = 0, on_hand = reserved,
+                            shortfall = reserved + source_on_hand - on_hand WHERE id = 1
+        """,
+    )
+    assert shop.broken() == set()
+
+
+def test_units_that_are_short_and_for_sale_all_the_same(shop: Shop) -> None:
+    shop.run("catalog", "UPDATE products SET on_hand = on_hand + 1, shortfall = 1 WHERE id = 2")
+    assert shop.broken() == {SOLD}
 
 
 def test_a_hold_that_nobody_lapsed(shop: Shop) -> None:
@@ -794,23 +809,30 @@ def test_a_secret_in_a_log_record(shop: Shop, message: str) -> None:
 
 
 @pytest.fixture
-def held_up(shop: Shop) -> Iterator[Callable[[], Any]]:
+def held_up(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
     """An audit that has read the orders once, and has begun with the catalogue; call it to let it go on."""
     answers: list[Any] = []
+    has_begun, may_go_on = threading.Event(), threading.Event()
+    check_rules = audit._check_rules
+
+    def check_and_wait(connection: psycopg.Connection[Any], database: str) -> Any:
+        findings = check_rules(connection, database)
+        if database == "catalog":
+            has_begun.set()
+            assert may_go_on.wait(20)
+        return findings
+
+    monkeypatch.setattr(audit, "_check_rules", check_and_wait)
     thread = threading.Thread(target=lambda: answers.append(audit.audit(shop.urls)), daemon=True)
-    url = shop.urls["catalog"]
-    with psycopg.connect(url) as blocker, psycopg.connect(url, autocommit=True) as watcher:
-        blocker.execute("LOCK TABLE source_copy")
-        thread.start()
-        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = %s"
-        wait_for(lambda: watcher.execute(waiting, [watcher.info.dbname]).fetchall() == [(1,)])
+    thread.start()
+    assert has_begun.wait(20)
 
-        def go_on() -> Any:
-            blocker.rollback()
-            thread.join()
-            return answers[0]
+    def go_on() -> Any:
+        may_go_on.set()
+        thread.join()
+        return answers[0]
 
-        yield go_on
+    return go_on
 
 
 def test_an_order_that_is_placed_while_the_audit_looks_is_left_out(

@@ -1,5 +1,6 @@
 """Whatever a caller sends, each service answers as its OpenAPI document says, and never with a 500."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count
@@ -36,6 +37,12 @@ CALLERS = {
 }
 EXAMPLES = 12
 LONGEST_LINE = 8000  # Of characters in a path with its query, roughly, that reach a service.
+
+
+@schemathesis.serializer("application/x-ndjson", "application/jsonl")
+def write_lines(_context: object, value: object) -> bytes:
+    """Send what was made up as a line of a file."""
+    return json.dumps(value).encode() + b"\n"
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +96,9 @@ def check(base_url: str, operation: APIOperation, mode: GenerationMode, headers:
     @given(case=operation.as_strategy(mode))
     def send(case: Case) -> None:
         answer = case.call(base_url=base_url, headers=headers, timeout=20)
+        # So long a request line is refused by gunicorn, and the service never hears of it.
+        if answer.status_code == 414:
+            return
         assert answer.status_code != 500, f"{operation.label}: {answer.text}"
         if answer.status_code == 414:
             # gunicorn's own word, before the application; the gateway lets no line of this length through.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.catalog.conftest import FakeUpstream
+from tests.catalog.upstreams import FakeUpstream
 from tests.stacks import ROOT, ProcessStack, Shopper, find_free_port, find_processes, read_instances
 from tests.waiting import wait_for
 

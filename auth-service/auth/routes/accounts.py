@@ -1,8 +1,5 @@
 """Coming in, and one's own account."""
 
-from collections.abc import Callable
-from functools import wraps
-
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request
 
@@ -21,7 +18,7 @@ from auth.schemas.accounts import (
 )
 from auth.use_cases import accounts, sessions
 from shared.access import refuse_cross_site
-from shared.app import ServiceFlask, problem_response
+from shared.app import ServiceFlask, body_optional, problem_response
 from shared.context import require_caller
 from shared.database import Database
 
@@ -74,7 +71,7 @@ def login_routes(
         return _answer(app, accounts.enter_as_guest(database, issuer, read_visitor(request)), 201)
 
     @routes.post("/auth/refresh")
-    @_body_is_optional
+    @body_optional
     @routes.input(RefreshRequest)
     @routes.output(SignedIn)
     @routes.doc(responses=[401, 403])
@@ -171,17 +168,3 @@ def _clear_cookies(app: ServiceFlask, response: Response) -> Response:
     response.delete_cookie(app.cookie, httponly=True, samesite="Lax", secure=secure)
     response.delete_cookie(REFRESH_COOKIE, path="/auth", httponly=True, samesite="Strict", secure=secure)
     return response
-
-
-def _body_is_optional(view: Callable[..., Response]) -> Callable[..., Response]:
-    """Let a call without a body through, as one whose members are all left out."""
-    bare: Callable[..., Response] = view.__wrapped__  # type: ignore[attr-defined]  # What `input` wraps.
-
-    @wraps(view)
-    def call() -> Response:
-        if not request.get_data(cache=True):
-            return bare(json_data=RefreshRequest())
-        return view()
-
-    call.body_is_optional = True  # type: ignore[attr-defined]  # For the OpenAPI document.
-    return call

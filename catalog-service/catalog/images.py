@@ -1,0 +1,87 @@
+"""The pictures of the sample's products, drawn as SVG from a line of shapes each.
+
+A picture is named as its product's sku, in small letters; the first three stand for the category.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+DRAWINGS = Path(__file__).with_name("sample_drawings.txt")
+
+PALETTE = {
+    **{"n": "#cf9a62", "N": "#94602f", "c": "#c5804d", "t": "#c46a41", "y": "#f8efdf", "w": "#ffffff"},
+    **{"m": "#c3ccd5", "M": "#7f8b98", "j": "#4a5160", "k": "#2d3340", "q": "#d3e8ee"},
+    **{"r": "#d9594c", "R": "#a63c34", "o": "#ea9a4b", "u": "#f4c852", "U": "#fbe7a199", "g": "#72a65c"},
+    **{"G": "#3f7145", "T": "#3f9c95", "b": "#5b93d1", "B": "#2f4f7f", "v": "#8b74b4", "p": "#eeadb0"},
+    **{"h": "#ffffff59", "s": "#00000022"},
+}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a category's pictures have in common; `accent` and `shade` are the colours a and A."""
+
+    light: str
+    dark: str
+    accent: str
+    shade: str
+    pattern: str
+
+
+def find_image(name: str) -> str | None:
+    """Return the picture of that name as an SVG document, or None."""
+    scenes, drawings = _read_drawings()
+    return _draw(scenes[name[:3]], drawings[name].split("; ")) if name in drawings else None
+
+
+def list_images() -> list[str]:
+    """Return the names of all pictures."""
+    return list(_read_drawings()[1])
+
+
+@cache
+def _read_drawings() -> tuple[dict[str, Scene], dict[str, str]]:
+    scenes: dict[str, Scene] = {}
+    drawings: dict[str, str] = {}
+    for line in DRAWINGS.read_text(encoding="utf-8").splitlines():
+        name, _, rest = line.partition(" ")
+        if name.startswith("~"):
+            scenes[name[1:]] = Scene(*rest.split(" ", maxsplit=4))
+        elif name != "#":
+            drawings[name] = rest
+    return scenes, drawings
+
+
+def _draw(scene: Scene, shapes: list[str]) -> str:
+    colours = PALETTE | {"a": scene.accent, "A": scene.shade}
+    turn = shapes[0].removeprefix("@ ") if shapes[0].startswith("@") else "0"
+    body = "".join(_draw_shape(shape, colours) for shape in shapes if not shape.startswith("@"))
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100" width="800" height="800">'
+        f'<defs><radialGradient id="g" cx=".5" cy=".42" r=".75"><stop stop-color="{scene.light}"/>'
+        f'<stop offset="1" stop-color="{scene.dark}"/></radialGradient></defs>'
+        '<rect width="100" height="100" fill="url(#g)"/>'
+        f'<path d="{scene.pattern}" fill="none" stroke="{scene.accent}" stroke-width="1.2" opacity=".16"/>'
+        '<ellipse cx="50" cy="86" rx="34" ry="4.5" fill="#000" fill-opacity=".12"/>'
+        '<g stroke-linecap="round" stroke-linejoin="round" '
+        f'transform="rotate({turn} 50 50)">{body}</g></svg>'
+    )
+
+
+def _draw_shape(shape: str, colours: dict[str, str]) -> str:
+    kind, *numbers, letter = shape.split()
+    colour = colours[letter]
+    match kind, numbers:
+        case "c", [x, y, radius]:
+            return f'<circle cx="{x}" cy="{y}" r="{radius}" fill="{colour}"/>'
+        case "e", [x, y, rx, ry]:
+            return f'<ellipse cx="{x}" cy="{y}" rx="{rx}" ry="{ry}" fill="{colour}"/>'
+        case "r", [x, y, width, height, radius]:
+            return f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="{radius}" fill="{colour}"/>'
+        case "p", path:
+            return f'<path d="{" ".join(path)}" fill="{colour}"/>'
+        case "l", [*path, width]:
+            line = f'fill="none" stroke="{colour}" stroke-width="{width}"'
+            return f'<path d="{" ".join(path)}" {line}/>'
+    raise ValueError(f"There is no such shape: {shape!r}")

@@ -1,0 +1,221 @@
+"""Importing products: lines are copied into a table of the transaction's own, looked over, and taken over.
+
+Nobody else sees any of it before the transaction ends, and nothing of it stays if it fails.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    and_,
+    case,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, array
+
+from catalog.repository.edits import add_edits
+from catalog.repository.stock import OWNED, settle
+from catalog.tables import products
+
+DESCRIBED = ("sku", "title", "brand", "category", "unit_amount", "description", "rating", "images")
+
+STAGED: list[tuple[str, Any]] = [
+    ("row", Integer()),
+    ("given", ARRAY(Text)),
+    ("wanted_id", BigInteger()),
+    ("wanted_version", BigInteger()),
+    *[(name, products.c[name].type) for name in DESCRIBED],
+    ("on_hand", BigInteger()),
+]
+temporary = MetaData()
+staged = Table(
+    "staged_products",
+    temporary,
+    *[Column(name, kind) for name, kind in STAGED],
+    prefixes=["TEMPORARY"],
+    postgresql_on_commit="DROP",
+)
+# The same lines, each with the product that it is about; none if that is a new one.
+matched = Table(
+    "matched_products",
+    temporary,
+    *[Column(name, kind) for name, kind in STAGED],
+    Column("product_id", BigInteger),
+    Column("owners", BigInteger),
+)
+
+MATCH = text("""
+    CREATE TEMPORARY TABLE matched_products ON COMMIT DROP AS
+    SELECT staged.*, coalesce(by_id.id, by_sku.id) AS product_id, by_sku.owners
+    FROM staged_products AS staged
+        LEFT JOIN products AS by_id ON by_id.id = staged.wanted_id AND by_id.removed_at IS NULL
+        LEFT JOIN (
+            SELECT sku, min(id) AS id, count(*) AS owners
+            FROM products
+            WHERE removed_at IS NULL AND sku IN (SELECT sku FROM staged_products WHERE wanted_id IS NULL)
+            GROUP BY sku
+        ) AS by_sku ON staged.wanted_id IS NULL AND by_sku.sku = staged.sku
+""")
+
+PROBLEMS = text("""
+    WITH problems AS (
+        SELECT row, 'id' AS field, 'There is no such product on sale.' AS detail
+        FROM matched_products WHERE wanted_id IS NOT NULL AND product_id IS NULL
+        UNION ALL
+        SELECT row, 'sku', 'Several products have this sku; say by its id which one.'
+        FROM matched_products WHERE owners > 1
+        UNION ALL
+        SELECT row, 'id', format('Row %s is about the same product.', first)
+        FROM (
+            SELECT row, min(row) OVER (PARTITION BY product_id) AS first
+            FROM matched_products WHERE product_id IS NOT NULL
+        ) AS same WHERE row <> first
+        UNION ALL
+        SELECT row, name, 'A new product needs one.'
+        FROM matched_products CROSS JOIN unnest(ARRAY['title', 'unit_amount']) AS name
+        WHERE wanted_id IS NULL AND product_id IS NULL AND NOT name = ANY (given)
+        UNION ALL
+        SELECT row, 'version', format('The product is at version %s now.', version)
+        FROM matched_products JOIN products ON id = product_id WHERE wanted_version <> version
+        UNION ALL
+        SELECT row, 'on_hand', format('%s units are held for orders.', reserved)
+        FROM matched_products AS line JOIN products ON id = product_id WHERE line.on_hand < reserved
+        UNION ALL
+        SELECT row, 'sku', format('Row %s has the same sku.', first)
+        FROM (
+            SELECT row, min(row) OVER (PARTITION BY coalesce(line.sku, products.sku)) AS first
+            FROM matched_products AS line LEFT JOIN products ON id = product_id
+            WHERE coalesce(line.sku, products.sku) IS NOT NULL
+        ) AS same WHERE row <> first
+        UNION ALL
+        SELECT row, 'sku', format('It is the one of product %s.', id)
+        FROM matched_products AS line
+            JOIN products ON products.sku = line.sku AND removed_at IS NULL AND id IS DISTINCT FROM product_id
+        WHERE NOT EXISTS (
+            SELECT FROM matched_products AS other WHERE other.product_id = id AND other.sku <> products.sku)
+    )
+    SELECT row, field, detail, count(*) OVER () AS total
+    FROM (SELECT DISTINCT ON (row) * FROM problems ORDER BY row, field) AS first
+    ORDER BY row LIMIT :limit
+""")
+
+INSERT = text("""
+    INSERT INTO products (id, sku, title, brand, category, unit_amount, description, rating, images,
+                          on_hand, source_on_hand)
+    SELECT id, coalesce(sku, 'P-' || id), title, brand, coalesce(category, 'other'), unit_amount,
+           coalesce(description, ''), rating, coalesce(images, '{}'), coalesce(on_hand, 0),
+           coalesce(on_hand, 0)
+    FROM (
+        SELECT nextval('local_product_ids') AS id, line.*
+        FROM matched_products AS line
+        WHERE product_id IS NULL AND row > :after AND row <= :upto
+    ) AS fresh
+""")
+
+
+def begin_import(connection: Connection) -> bool:
+    """Make room for lines; tell whether nobody else is importing."""
+    # The role's limits are for requests; this takes as long as it takes.
+    connection.execute(text("SET LOCAL statement_timeout = 0"))
+    if not connection.execute(text("SELECT pg_try_advisory_xact_lock(5714004)")).scalar():
+        return False
+    staged.create(connection)
+    return True
+
+
+@contextmanager
+def staging(connection: Connection) -> Iterator[Callable[[int, Mapping[str, Any]], None]]:
+    """Give a function that takes a line's number and what is in it, by the names of columns."""
+    names = [name for name, _kind in STAGED]
+    statement = f"COPY staged_products ({', '.join(names)}) FROM STDIN"
+    with connection.connection.cursor() as cursor, cursor.copy(statement) as copy:  # type: ignore[attr-defined]
+
+        def write(row: int, values: Mapping[str, Any]) -> None:
+            copy.write_row([row, *[values.get(name) for name in names[1:]]])
+
+        yield write
+
+
+def match_rows(connection: Connection) -> None:
+    """Find the product that each line is about, and keep those that change from being changed by others."""
+    connection.execute(text("ANALYZE staged_products"))
+    connection.execute(MATCH)
+    connection.execute(text("CREATE INDEX ON matched_products (row)"))
+    connection.execute(text("CREATE INDEX ON matched_products (product_id)"))
+    connection.execute(text("ANALYZE matched_products"))
+    _values, differs = _changes()
+    locked = (
+        select(products.c.id)
+        .join(matched, matched.c.product_id == products.c.id)
+        .where(differs)
+        .order_by(products.c.id)
+        .with_for_update(of=products, key_share=True)
+    )
+    connection.execute(select(func.count()).select_from(locked.subquery("locked")))
+
+
+def find_problems(connection: Connection, limit: int) -> tuple[list[tuple[int, str, str]], int]:
+    """Return the first lines that are not right, what is wrong with which field, and how many there are."""
+    rows = connection.execute(PROBLEMS, {"limit": limit}).all()
+    return [(row.row, row.field, row.detail) for row in rows], rows[0].total if rows else 0
+
+
+def insert_rows(connection: Connection, *, after: int, upto: int) -> int:
+    """Put the new products among these lines on sale; return how many there are."""
+    return connection.execute(INSERT, {"after": after, "upto": upto}).rowcount
+
+
+def update_rows(connection: Connection, *, after: int, upto: int) -> int:
+    """Change the products that these lines are about; return how many were not like that already."""
+    values, differs = _changes()
+    changed = connection.execute(
+        update(products)
+        .where(products.c.id == matched.c.product_id, matched.c.row > after, matched.c.row <= upto, differs)
+        .values(values)
+    )
+    return changed.rowcount
+
+
+def _changes() -> tuple[dict[str, Any], ColumnElement[bool]]:
+    """Return the values that a product gets from its line, and whether any of them differs."""
+
+    def given(name: str) -> ColumnElement[bool]:
+        return func.array_position(matched.c.given, name).is_not(None)
+
+    described = {name: case((given(name), matched.c[name]), else_=products.c[name]) for name in DESCRIBED}
+    differs = tuple_(*[products.c[name] for name in DESCRIBED]).is_distinct_from(tuple_(*described.values()))
+    is_counted = and_(given("on_hand"), or_(matched.c.on_hand != OWNED, products.c.shortfall > 0))
+    owned = case((is_counted, matched.c.on_hand), else_=OWNED)
+    edits = {
+        name: and_(given(name), products.c[name].is_distinct_from(matched.c[name])) for name in DESCRIBED
+    }
+    edits["stock"] = is_counted
+    names = func.array_remove(
+        array([case((differs_, literal(name)), else_=None) for name, differs_ in edits.items()]),
+        literal_column("NULL"),
+    )
+    values = {
+        **described,
+        **settle(owned, products.c.reserved),
+        "source_on_hand": products.c.source_on_hand + owned - OWNED,
+        "edited": add_edits(names),
+        "version": products.c.version + case((differs, 1), else_=0),
+        "updated_at": case((differs, func.now()), else_=products.c.updated_at),
+    }
+    return values, or_(differs, is_counted)

@@ -1,0 +1,146 @@
+"""Putting on sale what the source offers: only rows that differ are locked and written, by id."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Numeric,
+    Result,
+    Text,
+    and_,
+    bindparam,
+    case,
+    column,
+    func,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
+
+from catalog.domain import FIRST_LOCAL_ID, Offer
+from catalog.repository.arrays import any_of, as_texts
+from catalog.repository.edits import NONE, is_edited
+from catalog.repository.pages import to_json
+from catalog.repository.stock import OWNED, lock_products, settle
+from catalog.tables import FOR_SALE, products
+
+# What a source describes, but for the stock.
+DESCRIBED = [field.name for field in fields(Offer) if field.name not in {"id", "source_on_hand"}]
+FROM_SOURCE = and_(FOR_SALE, products.c.id < FIRST_LOCAL_ID)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How many products were added to what is for sale, and how many were changed."""
+
+    added: int
+    changed: int
+
+
+def copy_offers(connection: Connection, offers: Sequence[Offer], *, overwrite: bool = False) -> Outcome:
+    """Put these offers on sale; a row that stays as it was keeps its version, and is not locked.
+
+    What an admin set stays, unless `overwrite` says otherwise; what an admin took off sale stays off. Stock
+    moves by what changed at the source, so that what was sold here stays sold.
+    """
+    if not offers:
+        return Outcome(0, 0)
+    offered = _as_table(offers)
+    differs = _update_to(offered.c, overwrite=overwrite)[1]
+    fresh = (
+        select(*offered.c, offered.c.source_on_hand.label("on_hand"))
+        .select_from(offered.outerjoin(products, products.c.id == offered.c.id))
+        .where(or_(products.c.id.is_(None), differs))
+        .order_by(offered.c.id)
+    )
+    names = [*offered.c.keys(), "on_hand"]
+    statement = insert(products).from_select(names, fresh)
+    values, differs = _update_to(statement.excluded, overwrite=overwrite)
+    written: Result[Any] = connection.execute(
+        statement.on_conflict_do_update(index_elements=["id"], set_=values, where=differs).returning(
+            literal_column("old.id IS NULL")
+        )
+    )
+    added = list(written.scalars())
+    return Outcome(sum(added), len(added) - sum(added))
+
+
+def remove_products(connection: Connection, ids: Iterable[int]) -> int:
+    """Take these off sale, and keep them for the orders that speak of them; return how many were on sale."""
+    ids = list(ids)
+    lock_products(connection, ids)
+    removed = connection.execute(
+        update(products)
+        .where(FOR_SALE, products.c.id == any_of(ids))
+        .values(removed_at=func.now(), version=products.c.version + 1, updated_at=func.now())
+    )
+    return removed.rowcount
+
+
+def read_source_ids(connection: Connection) -> list[int]:
+    """Return the ids of the source's products that are for sale, in order."""
+    return list(
+        connection.execute(select(products.c.id).where(FROM_SOURCE).order_by(products.c.id)).scalars()
+    )
+
+
+def find_taken_skus(connection: Connection, skus: Iterable[str]) -> dict[str, int]:
+    """Return which of these an admin has given to a product on sale, and to which."""
+    given_here = or_(products.c.id >= FIRST_LOCAL_ID, is_edited("sku"))
+    query = select(products.c.sku, products.c.id).where(
+        FOR_SALE, given_here, products.c.sku == func.any(as_texts(skus))
+    )
+    return {row.sku: row.id for row in connection.execute(query)}
+
+
+def _update_to(new: Any, *, overwrite: bool) -> tuple[dict[str, Any], Any]:
+    """Return the values that a product gets from what is new, and whether any of them differs."""
+    kept: ColumnElement[Any] = products.c.edited
+    if overwrite:
+        kept = case((is_edited("removed"), as_texts(["removed"])), else_=NONE)
+
+    def choose(name: str, ours: Any, theirs: Any) -> Any:
+        return theirs if overwrite else case((is_edited(name), ours), else_=theirs)
+
+    described = {name: choose(name, products.c[name], new[name]) for name in DESCRIBED}
+    removed_at = case((is_edited("removed"), products.c.removed_at), else_=None)
+    differs = or_(
+        tuple_(*[products.c[name] for name in DESCRIBED]).is_distinct_from(tuple_(*described.values())),
+        products.c.removed_at.is_distinct_from(removed_at),
+    )
+    supplied = choose("stock", products.c.source_on_hand, new.source_on_hand)
+    # Null was never said; then what is there stays.
+    owned = OWNED + supplied - func.coalesce(products.c.source_on_hand, supplied)
+    restocked = products.c.source_on_hand.is_distinct_from(supplied)
+    values = {
+        **described,
+        **settle(owned, products.c.reserved),
+        "source_on_hand": supplied,
+        "edited": kept,
+        "removed_at": removed_at,
+        # A count of units is no other product: somebody's PATCH may still follow on what they saw.
+        "version": products.c.version + case((differs, 1), else_=0),
+        "updated_at": case((differs, func.now()), else_=products.c.updated_at),
+    }
+    return values, or_(differs, restocked, products.c.edited != kept)
+
+
+def _as_table(offers: Sequence[Offer]) -> FromClause:
+    types: dict[str, Any] = {
+        "id": BigInteger,
+        "unit_amount": BigInteger,
+        "source_on_hand": BigInteger,
+        "rating": Numeric,
+        "images": ARRAY(Text),
+    }
+    columns: list[Any] = [column(field.name, types.get(field.name, Text)) for field in fields(Offer)]
+    records = func.jsonb_to_recordset(bindparam(None, to_json(offers), type_=JSONB))
+    return records.table_valued(*columns).render_derived(name="offered", with_types=True)

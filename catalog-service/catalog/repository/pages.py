@@ -1,0 +1,83 @@
+"""The source as it was last read, page by page."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Connection, column, delete, func, select, true, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
+
+from catalog.domain import Offer, Rejection
+from catalog.tables import source_pages
+
+OFFERS = TypeAdapter(list[Offer])
+
+
+@dataclass(frozen=True)
+class StoredPage:
+    """A page of the source: what it offers, what of it was rejected, and by what it is known if unchanged."""
+
+    skip: int
+    page_limit: int
+    etag: str | None
+    last_modified: str | None
+    total: int | None
+    length: int
+    offers: list[Offer]
+    rejected: list[Rejection]
+
+
+def store_page(connection: Connection, fence: int, page: StoredPage) -> None:
+    """Keep a page in place of the one that was there."""
+    values = {
+        **vars(page),
+        "fence": fence,
+        "offers": to_json(page.offers),
+        "rejected": [asdict(each) for each in page.rejected],
+    }
+    statement = insert(source_pages).values(values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["skip"], set_=values))
+
+
+def confirm_page(connection: Connection, fence: int, skip: int) -> None:
+    """Take a page over into the copy as it is."""
+    connection.execute(update(source_pages).where(source_pages.c.skip == skip).values(fence=fence))
+
+
+def find_page(connection: Connection, skip: int) -> StoredPage | None:
+    """Return the page as it was last read."""
+    row = connection.execute(select(source_pages).where(source_pages.c.skip == skip)).first()
+    return _page(row) if row else None
+
+
+def list_skips(connection: Connection, fence: int) -> list[int]:
+    """Return where each page of a copy begins, in order."""
+    query = select(source_pages.c.skip).where(source_pages.c.fence == fence).order_by(source_pages.c.skip)
+    return list(connection.execute(query).scalars())
+
+
+def drop_other_pages(connection: Connection, fence: int) -> None:
+    """Forget the pages that are not of this copy."""
+    connection.execute(delete(source_pages).where(source_pages.c.fence != fence))
+
+
+def find_offer(connection: Connection, product_id: int) -> Offer | None:
+    """Return the product as the source last described it."""
+    each = func.jsonb_array_elements(source_pages.c.offers).table_valued(column("value", JSONB), name="offer")
+    found = select(each.c.value).select_from(source_pages).join(each, true())
+    raw = connection.execute(found.where(each.c.value["id"].as_string() == str(product_id)).limit(1)).scalar()
+    return OFFERS.validate_python([raw])[0] if raw else None
+
+
+def to_json(offers: Sequence[Offer]) -> Any:
+    """Return the offers as JSON has them; decimals are texts."""
+    return OFFERS.dump_python(list(offers), mode="json")
+
+
+def _page(row: Any) -> StoredPage:
+    values = dict(row._mapping)
+    del values["fence"]
+    values["offers"] = OFFERS.validate_python(values["offers"])
+    values["rejected"] = [Rejection(**each) for each in values["rejected"]]
+    return StoredPage(**values)

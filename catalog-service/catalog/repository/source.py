@@ -1,0 +1,206 @@
+"""How the copying of the product source stands, the same for all replicas, and the reports of it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Float,
+    Row,
+    delete,
+    extract,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    text,
+    update,
+)
+
+from catalog.domain import (
+    BREAKER_FAILURES,
+    FIRST_LOCAL_ID,
+    Claim,
+    Rejection,
+    SourceCopy,
+    SyncReport,
+    SyncStatus,
+)
+from catalog.repository.edits import NONE
+from catalog.tables import products, source_copy, source_pages, source_syncs
+
+KEPT_REPORTS = 100
+
+# The columns that make a SourceCopy.
+COPY = [
+    source_copy.c.source,
+    source_copy.c.copied_at,
+    source_copy.c.failures,
+    source_copy.c.error_status,
+    source_copy.c.error_detail,
+    source_copy.c.fence,
+    extract("epoch", func.now() - source_copy.c.copied_at).cast(Float).label("age_seconds"),
+    extract("epoch", source_copy.c.next_attempt_at - func.now()).cast(Float).label("next_in_seconds"),
+]
+
+
+def read_source_copy(connection: Connection) -> SourceCopy:
+    """Return how the copying stands."""
+    return SourceCopy(**connection.execute(select(*COPY)).one()._mapping)
+
+
+def claim_copy(connection: Connection, source: str, lease_seconds: int) -> Claim | None:
+    """Take the turn to copy if it is due and free, and begin a report; a claim that is not kept up lapses.
+
+    A source other than the last one is due at once, and what was copied from the last one, and edited of it,
+    counts no more.
+    """
+    now = func.now()
+    changed = source_copy.c.source.is_distinct_from(source)
+    reset = dict.fromkeys(["copied_at", "error_status", "error_detail", "leased_until"])
+    moved = connection.execute(
+        update(source_copy).where(changed).values(source=source, next_attempt_at=now, failures=0, **reset)
+    )
+    if moved.rowcount:
+        connection.execute(delete(source_pages))
+        # The same id is another product there.
+        theirs = products.c.id < FIRST_LOCAL_ID
+        connection.execute(update(products).where(theirs, products.c.edited != NONE).values(edited=NONE))
+    row = connection.execute(
+        select(
+            source_copy.c.copied_at,
+            source_copy.c.failures,
+            source_copy.c.overwrite,
+            source_copy.c.allow_removals,
+        )
+        .where(
+            or_(source_copy.c.next_attempt_at <= now, source_copy.c.requested_at.is_not(None)),
+            or_(source_copy.c.leased_until.is_(None), source_copy.c.leased_until <= now),
+        )
+        .with_for_update(skip_locked=True)
+    ).first()
+    if row is None:
+        return None
+    wishes = {"overwrite": row.overwrite, "allow_removals": row.allow_removals}
+    begun = insert(source_syncs).values(source=source, status=SyncStatus.RUNNING, **wishes)
+    fence: int = connection.execute(begun.returning(source_syncs.c.id)).scalar_one()
+    running = source_syncs.c.status == SyncStatus.RUNNING
+    connection.execute(
+        update(source_syncs)
+        .where(running, source_syncs.c.id < fence)
+        .values(status=SyncStatus.ABANDONED, finished_at=now)
+    )
+    connection.execute(delete(source_syncs).where(source_syncs.c.id <= fence - KEPT_REPORTS))
+    lease = _in_seconds(lease_seconds)
+    connection.execute(
+        update(source_copy).values(
+            fence=fence,
+            next_attempt_at=lease,
+            leased_until=lease,
+            requested_at=None,
+            overwrite=False,
+            allow_removals=False,
+        )
+    )
+    return Claim(fence, row.copied_at is None, row.failures >= BREAKER_FAILURES, **wishes)
+
+
+def keep_claim(connection: Connection, fence: int, lease_seconds: int) -> bool:
+    """Prolong the claim, and let nobody else claim until the transaction ends; tell whether it still holds.
+
+    Whatever is written in the same transaction is written by the newest copy there is.
+    """
+    lease = _in_seconds(lease_seconds)
+    kept = connection.execute(
+        update(source_copy)
+        .where(source_copy.c.fence == fence)
+        .values(next_attempt_at=lease, leased_until=lease)
+    )
+    return kept.rowcount == 1
+
+
+def record_copy(connection: Connection, fence: int, next_in_seconds: int | None) -> None:
+    """Note that the copy succeeded, and when the next one is due: never, if None."""
+    due = text("'infinity'") if next_in_seconds is None else _in_seconds(next_in_seconds)
+    _release(
+        connection,
+        fence,
+        copied_at=func.now(),
+        next_attempt_at=due,
+        failures=0,
+        error_status=None,
+        error_detail=None,
+    )
+
+
+def record_failure(
+    connection: Connection, fence: int, status: int, detail: str, next_in_seconds: float
+) -> None:
+    """Note that the copy failed, and why."""
+    _release(
+        connection,
+        fence,
+        next_attempt_at=_in_seconds(next_in_seconds),
+        failures=source_copy.c.failures + 1,
+        error_status=status,
+        error_detail=detail,
+    )
+
+
+def request_copy(connection: Connection, *, overwrite: bool, allow_removals: bool) -> None:
+    """Let the next copy be due at once, and do what is asked."""
+    connection.execute(
+        update(source_copy).values(
+            requested_at=func.now(),
+            overwrite=source_copy.c.overwrite | literal(overwrite),
+            allow_removals=source_copy.c.allow_removals | literal(allow_removals),
+        )
+    )
+
+
+def finish_report(
+    connection: Connection,
+    fence: int,
+    status: SyncStatus,
+    detail: str | None,
+    numbers: dict[str, int],
+    rejected: Sequence[Rejection],
+) -> None:
+    """Write down what came of the copy."""
+    connection.execute(
+        update(source_syncs)
+        .where(source_syncs.c.id == fence)
+        .values(
+            status=status,
+            finished_at=func.now(),
+            detail=detail,
+            rejected=[asdict(each) for each in rejected],
+            **numbers,
+        )
+    )
+
+
+def read_report(connection: Connection, *, after: int = 0) -> SyncReport | None:
+    """Return the newest report that is newer than `after`, if there is one."""
+    newest = select(source_syncs).where(source_syncs.c.id > after).order_by(source_syncs.c.id.desc()).limit(1)
+    row = connection.execute(newest).first()
+    return _report(row) if row else None
+
+
+def _report(row: Row[*tuple[Any, ...]]) -> SyncReport:
+    values = {field.name: getattr(row, field.name) for field in fields(SyncReport)}
+    values["status"] = SyncStatus(row.status)
+    values["rejected"] = [Rejection(**each) for each in row.rejected]
+    return SyncReport(**values)
+
+
+def _release(connection: Connection, fence: int, **values: Any) -> None:
+    connection.execute(
+        update(source_copy).where(source_copy.c.fence == fence).values(leased_until=None, **values)
+    )
+
+
+def _in_seconds(seconds: float) -> Any:
+    return func.now() + text(f"interval '{float(seconds):.3f} seconds'")

@@ -1,0 +1,1 @@
+"""catalog-service over HTTP, a module for each kind of caller."""

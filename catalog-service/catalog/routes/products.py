@@ -1,0 +1,122 @@
+"""Looking around."""
+
+from dataclasses import replace
+from hashlib import blake2s
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response, request
+from pydantic import BaseModel
+
+from catalog.schemas.cursors import read_name, read_position, write_name, write_position
+from catalog.schemas.products import (
+    CategoryPage,
+    CategoryQuery,
+    CountOut,
+    FacetsOut,
+    ProductOut,
+    ProductPage,
+    ProductQuery,
+)
+from catalog.sources import Source
+from catalog.use_cases import products as use_cases
+from shared.database import Database
+
+# A browser may keep it and must ask before it shows it again; of those in between only the gateway may keep
+# it, for 2 s, behind its own look at the token.
+CACHING = {"Cache-Control": "private, no-cache", "X-Accel-Expires": "2"}
+UNCHANGED: dict[int | str, Any] = {304: {"description": "It is as the ETag in If-None-Match says."}}
+
+
+def product_routes(database: Database, source: Source, currency: str) -> APIBlueprint:
+    """Return the routes of whoever looks around."""
+    routes = APIBlueprint("products", __name__)
+
+    @routes.get("/products")
+    @routes.input(ProductQuery, location="query")
+    @routes.output(ProductPage)
+    @routes.doc(
+        responses=UNCHANGED
+        | {204: "The catalogue is empty.", 502: "The product source failed; there is no copy."}
+    )
+    def list_products(query_data: ProductQuery) -> Response:
+        """List what is for sale: all of it, or what fits some filters.
+
+        Go on with `next` until it is null; nothing comes twice, and nothing is left out that stayed in its
+        place. The header Catalog-Age (seconds) is there while the product source fails. A parameter that is
+        not known is refused.
+        """
+        wanted, sort = query_data.to_filter(currency), query_data.order
+        wanted, after = read_position(wanted, sort, query_data.cursor)
+        found = use_cases.list_products(
+            database,
+            source,
+            wanted,
+            sort,
+            after=after,
+            limit=query_data.limit,
+            with_facets=query_data.facets,
+        )
+        if not found.products and wanted.is_empty and after is None:
+            return Response(status=204, headers=CACHING | _age_header(found.age))
+        page = ProductPage(
+            data=[ProductOut.of(product, currency) for product in found.products],
+            next=write_position(replace(wanted, corrected=found.corrected), sort, found.next),
+        )
+        if found.corrected is not None:
+            page.corrected = found.corrected
+        if found.facets is not None:
+            page.facets = FacetsOut.of(found.facets, currency)
+        return _answer(page, found.age)
+
+    @routes.get("/products/<int:product_id>")
+    @routes.output(ProductOut)
+    @routes.doc(responses=UNCHANGED)
+    def show_product(product_id: int) -> Response:
+        """Show one product."""
+        product, age = use_cases.find_product(database, source, product_id)
+        return _answer(ProductOut.of(product, currency), age)
+
+    @routes.get("/categories")
+    @routes.input(CategoryQuery, location="query")
+    @routes.output(CategoryPage)
+    @routes.doc(responses=UNCHANGED | {502: "The product source failed; there is no copy."})
+    def list_categories(query_data: CategoryQuery) -> Response:
+        """List the categories by name, with the number of products in each, which is some seconds old."""
+        after = read_name(query_data.cursor)
+        found, following, age = use_cases.list_categories(
+            database, source, after=after, limit=query_data.limit
+        )
+        page = CategoryPage(data=[CountOut.of(count) for count in found], next=write_name(following))
+        return _answer(page, age)
+
+    return routes
+
+
+def verdict_routes() -> APIBlueprint:
+    """Return the route by which the gateway asks whether a token may see what it has kept."""
+    routes = APIBlueprint("verdict", __name__)
+
+    @routes.get("/verdict")
+    @routes.output({}, status_code=204)
+    def tell_verdict() -> Any:
+        """Say whether this token may list products: 204, or the problem that the list would answer."""
+        return Response(status=204, headers=CACHING)
+
+    return routes
+
+
+def _answer(body: BaseModel, age: int | None) -> Response:
+    """Return the body as JSON, or 304 if the caller has it already (RFC 9110, section 13)."""
+    response = Response(
+        body.model_dump_json(exclude_unset=True),
+        content_type="application/json",
+        headers=CACHING | _age_header(age),
+    )
+    response.set_etag(blake2s(response.get_data(), digest_size=12).hexdigest(), weak=True)
+    response.make_conditional(request)
+    return response
+
+
+def _age_header(age: int | None) -> dict[str, str]:
+    return {} if age is None else {"Catalog-Age": str(age)}

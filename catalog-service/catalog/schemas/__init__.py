@@ -1,0 +1,1 @@
+"""What catalog-service takes and gives, a module for each purpose."""

@@ -1,0 +1,176 @@
+"""What an admin sends and is answered: products, stock, and copies of the source."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from catalog.domain import ManagedProduct, Stock, SyncReport, SyncStatus, to_minor_units, to_price
+from catalog.schemas.products import ProductOut
+from shared.errors import ValidationFailed
+from shared.schemas import Text
+
+Title = Annotated[Text, StringConstraints(pattern=r"\S", max_length=500)]
+Sku = Annotated[Text, StringConstraints(pattern=r"^\S+( \S+)*$", max_length=100)]
+Brand = Annotated[Text, StringConstraints(pattern=r"\S", max_length=200)]
+Category = Annotated[Text, StringConstraints(pattern=r"\S", max_length=100)]
+Description = Annotated[str, Field(max_length=20_000, pattern=r"^[^\x00]*$")]
+Rating = Annotated[Decimal, Field(ge=0, le=5, max_digits=3, decimal_places=2)]
+Images = Annotated[list[Annotated[Text, Field(max_length=2000)]], Field(max_length=50)]
+UnitAmount = Annotated[int, Field(ge=0, le=1_000_000_000, description="Minor units.")]
+Price = Annotated[Decimal, Field(ge=0, le=10_000_000, description="`unit_amount` as a decimal number.")]
+OnHand = Annotated[int, Field(ge=0, le=2**31)]
+
+# Not None as a default, which the document would name.
+NOT_SET: Any = Field(default_factory=lambda: None)
+# What a product has that an admin can set, by the names of its columns.
+DESCRIBED = ("sku", "title", "brand", "category", "unit_amount", "description", "rating", "images")
+SourceField = Literal[
+    "sku", "title", "brand", "category", "unit_amount", "description", "rating", "images", "stock"
+]
+
+
+class ProductFields(BaseModel):
+    """What is set of a product; `price` and `unit_amount` are two ways to say the same."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    # What is not there is not set; only brand and rating can be set to nothing.
+    sku: Sku = NOT_SET
+    title: Title = NOT_SET
+    brand: Brand | None = NOT_SET
+    category: Category = NOT_SET
+    unit_amount: UnitAmount = NOT_SET
+    price: Price = NOT_SET
+    description: Description = NOT_SET
+    rating: Rating | None = NOT_SET
+    images: Images = NOT_SET
+
+    def read_values(self, currency: str) -> dict[str, Any]:
+        """Return what is set by the names of columns; raise ValidationFailed if prices differ."""
+        values = {name: getattr(self, name) for name in DESCRIBED if name in self.model_fields_set}
+        if "price" in self.model_fields_set:
+            amount = to_minor_units(self.price, currency)
+            if to_price(amount, currency) != self.price:
+                raise _refuse("price", f"It is finer than {currency} can be counted.")
+            if values.setdefault("unit_amount", amount) != amount:
+                raise _refuse("price", "It is not the same as unit_amount.")
+        return values
+
+
+class ProductIn(ProductFields):
+    """A product of the shop's own; its price is required, as `unit_amount` or as `price`."""
+
+    title: Title
+    on_hand: OnHand = 0
+
+    @model_validator(mode="after")
+    def _check_price(self) -> Self:
+        if not {"unit_amount", "price"} & self.model_fields_set:
+            raise ValueError("unit_amount or price is required")
+        return self
+
+    def read_values(self, currency: str) -> dict[str, Any]:
+        """Return all that a product is made of."""
+        return {"category": "other", "description": "", "images": []} | super().read_values(currency)
+
+
+class ProductChange(ProductFields):
+    """What to change of a product that the caller saw at this `version`."""
+
+    version: int = Field(ge=1, le=2**53)
+    follow_source: list[SourceField] = Field(
+        default=[],
+        max_length=9,
+        description="What was set here and shall be again what the product source says.",
+    )
+
+    @model_validator(mode="after")
+    def _check_fields(self) -> Self:
+        set_here = self.model_fields_set | ({"unit_amount"} if "price" in self.model_fields_set else set())
+        if both := sorted(set_here & set(self.follow_source)):
+            raise ValueError(f"{both[0]} is both set and given back to the source")
+        return self
+
+
+class ManagedProductOut(ProductOut):
+    """A product as an admin sees it."""
+
+    on_hand: int = Field(description="Units that are there, the reserved ones among them.")
+    reserved: int = Field(description="Units that are held for orders.")
+    edited: list[str] = Field(description="What was set here, and is left alone by copies of the source.")
+
+    @classmethod
+    def of_managed(cls, managed: ManagedProduct, currency: str) -> "ManagedProductOut":
+        """Return the product as an admin sees it."""
+        shown = ProductOut.of(managed.product, currency).model_dump()
+        return cls(**shown, on_hand=managed.on_hand, reserved=managed.reserved, edited=list(managed.edited))
+
+
+class CountIn(BaseModel):
+    """How many units were counted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    on_hand: OnHand = Field(description="Units that are there, the reserved ones among them.")
+
+
+class StockOut(BaseModel):
+    """What there is of a product; `stock` of it can be sold now."""
+
+    product_id: int
+    on_hand: int
+    reserved: int
+    stock: int
+    shortfall: int = Field(description="Units that the source has taken away since they were held.")
+
+    @classmethod
+    def of(cls, stock: Stock) -> "StockOut":
+        """Return the stock as callers see it."""
+        return cls(**vars(stock), stock=stock.on_hand - stock.reserved)
+
+
+class SyncIn(BaseModel):
+    """How the product source is to be copied."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    overwrite: bool = Field(default=False, description="Give back to the source what was edited here.")
+    allow_removals: bool = Field(default=False, description="Believe the source however much it has lost.")
+
+
+class RejectionOut(BaseModel):
+    """A product of the source that was left out, and why."""
+
+    id: int | None
+    reason: str
+
+
+class SyncOut(BaseModel):
+    """What came of a copy of the product source; the first 100 rejections are named."""
+
+    id: int
+    source: str
+    status: SyncStatus
+    overwrite: bool
+    allow_removals: bool
+    started_at: datetime
+    finished_at: datetime | None
+    pages: int
+    unchanged_pages: int = Field(description="Pages that the source said have not changed (304).")
+    added: int
+    changed: int
+    removed: int
+    rejected_count: int
+    rejected: list[RejectionOut]
+    detail: str | None
+
+    @classmethod
+    def of(cls, report: SyncReport) -> "SyncOut":
+        """Return the report as callers see it."""
+        return cls.model_validate(report, from_attributes=True)
+
+
+def _refuse(field: str, detail: str) -> ValidationFailed:
+    return ValidationFailed(errors=[{"location": "json", "field": field, "detail": detail}])

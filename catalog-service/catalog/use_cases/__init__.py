@@ -1,0 +1,1 @@
+"""What catalog-service does, a function each and a module for each purpose."""

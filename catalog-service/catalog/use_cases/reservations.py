@@ -1,0 +1,126 @@
+"""Stock for orders."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from uuid import UUID
+
+from catalog.domain import Line, Product, Reservation, State
+from catalog.errors import OutOfStock, ProductUnavailable, ReservationNotFound
+from catalog.repository import reservations, stock
+from catalog.sources import Source
+from catalog.use_cases.products import require_copy
+from shared.database import Connection, Database
+
+log = logging.getLogger(__name__)
+
+MOST_LAPSES = 500  # Of one round, so that a stopping service need not wait for a long one.
+
+
+def reserve_stock(
+    database: Database,
+    source: Source,
+    currency: str,
+    order_id: UUID,
+    customer: str,
+    quantities: Mapping[int, int],
+) -> Reservation:
+    """Hold every quantity for the order, or none; asked the same again, return the same hold.
+
+    One that has lapsed is held anew, at its first prices. Raises CatalogueLoading, ProductUnavailable,
+    OutOfStock, ReservationConflict or ReservationClosed.
+    """
+    with database.transaction() as connection:
+        ends = reservations.insert_reservation(connection, order_id, customer, currency)
+        if ends:
+            require_copy(connection, source)
+            lines = tuple(
+                Line(product.id, product.sku, product.title, quantities[product.id], product.unit_amount)
+                for product in _hold_units(connection, quantities)
+            )
+            reservations.insert_lines(connection, order_id, lines)
+            reservation = Reservation(order_id, customer, currency, State.HELD, ends, lines)
+        else:
+            known = _lock_reservation(connection, order_id)
+            known.check_repeat(customer, quantities)
+            if known.state is State.LAPSED:
+                _hold_units(connection, quantities)
+            reservations.renew_reservation(connection, order_id)
+            reservation = _lock_reservation(connection, order_id)
+    log.info("Stock is held for the order")
+    return reservation
+
+
+def commit_reservation(database: Database, order_id: UUID) -> State:
+    """Turn what is held into what is sold; again: nothing more.
+
+    Raises ReservationNotFound, ReservationLapsed or ReservationClosed.
+    """
+    with database.transaction() as connection:
+        reservation = _lock_reservation(connection, order_id)
+        reservation.check_commit()
+        if reservation.state is State.HELD:
+            stock.move_units(connection, reservation.quantities, sold=1, reserved=-1)
+            reservations.record_state(connection, order_id, State.COMMITTED)
+    log.info("The order's stock is sold")
+    return State.COMMITTED
+
+
+def release_reservation(database: Database, order_id: UUID) -> State:
+    """Give back what is held or was sold; an order without a reservation can have none from now on."""
+    with database.transaction() as connection:
+        if reservations.insert_closed_reservation(connection, order_id):
+            return State.CLOSED
+        reservation = _lock_reservation(connection, order_id)
+        if reservation.state in {State.RELEASED, State.CLOSED}:
+            return reservation.state
+        if reservation.state is State.HELD:
+            stock.move_units(connection, reservation.quantities, reserved=-1)
+        elif reservation.state is State.COMMITTED:
+            stock.move_units(connection, reservation.quantities, sold=-1)
+        reservations.record_state(connection, order_id, State.RELEASED)
+    log.info("The order's stock was given back")
+    return State.RELEASED
+
+
+def lapse_reservations(database: Database) -> int:
+    """Give back what was held for too long, one hold in a transaction; return how many there were."""
+    for count in range(MOST_LAPSES):
+        with database.transaction() as connection:
+            reservation = reservations.lock_overdue_reservation(connection)
+            if reservation is None:
+                return count
+            stock.move_units(connection, reservation.quantities, reserved=-1)
+            reservations.record_state(connection, reservation.order_id, State.LAPSED)
+        log.info("A reservation has lapsed", extra={"order.id": str(reservation.order_id)})
+    return MOST_LAPSES
+
+
+def _hold_units(connection: Connection, quantities: Mapping[int, int]) -> list[Product]:
+    """Reserve every quantity and return the products, by id; raise ProductUnavailable or OutOfStock."""
+    found = {product.id: product for product in stock.lock_products(connection, quantities)}
+    if gone := quantities.keys() - found.keys():
+        raise ProductUnavailable(lines=_explain(quantities, gone, found))
+    if short := quantities.keys() - stock.hold_units(connection, quantities):
+        raise OutOfStock(lines=_explain(quantities, short, found))
+    return list(found.values())
+
+
+def _explain(
+    quantities: Mapping[int, int], ids: Iterable[int], found: Mapping[int, Product]
+) -> list[dict[str, int]]:
+    """Return what was wanted of these products beside what there is."""
+    return [
+        {
+            "product_id": number,
+            "requested": quantities[number],
+            "available": found[number].stock if number in found else 0,
+        }
+        for number in sorted(ids)
+    ]
+
+
+def _lock_reservation(connection: Connection, order_id: UUID) -> Reservation:
+    reservation = reservations.lock_reservation(connection, order_id)
+    if reservation is None:
+        raise ReservationNotFound
+    return reservation

@@ -1,0 +1,57 @@
+"""Products that a test writes into the database by itself, with no source in between."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import text
+
+from catalog.domain import Filter, Sort
+from catalog.use_cases import products as use_cases
+from shared.database import Database
+from tests.catalog.shelf import Shelf
+
+SOURCE = Shelf({})
+EVERYTHING = Filter()
+COLUMNS = ("id", "sku", "title", "brand", "category", "unit_amount", "description", "rating", "on_hand")
+
+
+def begin_catalogue(database: Database) -> None:
+    """Let the source have been copied, with nothing in it."""
+    with database.transaction() as connection:
+        connection.execute(
+            text("UPDATE source_copy SET source = :source, copied_at = now()"), {"source": SOURCE.name}
+        )
+
+
+def put_products(database: Database, *rows: dict[str, Any]) -> None:
+    """Write products; what a row does not say is like in any other."""
+    with database.transaction() as connection:
+        for row in rows:
+            number = row["id"]
+            usual = {"sku": f"S-{number}", "title": f"Thing {number}", "brand": None, "category": "things"}
+            usual |= {"unit_amount": 500, "description": "", "rating": None, "on_hand": 1}
+            connection.execute(
+                text(
+                    f"INSERT INTO products ({', '.join(COLUMNS)}) VALUES (:{', :'.join(COLUMNS)})"
+                    " ON CONFLICT (id) DO UPDATE SET "
+                    + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS)
+                    + ", removed_at = NULL"
+                ),
+                usual | row,
+            )
+
+
+def remove_products(database: Database, ids: Iterable[int]) -> None:
+    """Take products off sale."""
+    with database.transaction() as connection:
+        connection.execute(
+            text("UPDATE products SET removed_at = now() WHERE id = ANY (:ids)"), {"ids": list(ids)}
+        )
+
+
+def list_ids(
+    database: Database, wanted: Filter = EVERYTHING, sort: Sort | None = Sort.ID, limit: int = 100
+) -> list[int]:
+    """Return the ids of the first page."""
+    found = use_cases.list_products(database, SOURCE, wanted, sort, limit=limit)
+    return [product.id for product in found.products]

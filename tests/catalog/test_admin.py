@@ -1,0 +1,384 @@
+"""What an admin does with products and stock, over HTTP."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+
+from catalog.domain import FIRST_LOCAL_ID
+from catalog.use_cases.reservations import commit_reservation, lapse_reservations, release_reservation
+from tests.catalog.shelf import copy_shelf, make_overdue, read_counts, reserve
+from tests.waiting import wait_for
+
+MUG = {"title": "Blue Mug", "unit_amount": 1250, "category": "kitchen", "on_hand": 7}
+
+
+class Admin:
+    """An admin's browser."""
+
+    def __init__(self, client, auth, **claims):
+        self.client = client
+        self.headers = auth.bearer(**{"role": "admin", **claims})
+
+    def send(self, method, path, body=None):
+        return self.client.open(path, method=method, json=body, headers=self.headers)
+
+    def show(self, product_id):
+        return self.send("GET", f"/products/{product_id}")
+
+    def create(self, **fields):
+        answer = self.send("POST", "/products", {**MUG, **fields})
+        assert answer.status_code == 201, answer.json
+        return answer.json
+
+    def change(self, product_id, **fields):
+        return self.send("PATCH", f"/products/{product_id}", fields)
+
+    def count(self, product_id, on_hand):
+        return self.send("PUT", f"/products/{product_id}/stock", {"on_hand": on_hand})
+
+
+@pytest.fixture
+def client(start_catalog, auth):
+    client = start_catalog().test_client()
+    wait_for(lambda: client.get("/products", headers=auth.bearer()).status_code == 200)
+    return client
+
+
+@pytest.fixture
+def admin(client, auth):
+    return Admin(client, auth)
+
+
+@pytest.fixture
+def hold(client, auth):
+    """Hold units for an order, as orders-service does."""
+
+    def hold(order_id, quantities):
+        items = [{"product_id": number, "quantity": units} for number, units in quantities.items()]
+        answer = client.put(
+            f"/internal/reservations/{order_id}",
+            json={"customer": "somebody", "items": items},
+            headers=auth.service_bearer("orders-service"),
+        )
+        assert answer.status_code == 200, answer.json
+
+    return hold
+
+
+def sync(admin, **wishes):
+    answer = admin.send("POST", "/products/sync", wishes or None)
+    assert answer.status_code == 200, answer.json
+    return answer.json
+
+
+def test_a_new_product_is_for_sale_at_once_and_has_an_id_that_no_source_can_have(admin):
+    answer = admin.send("POST", "/products", {**MUG, "sku": "MUG-1", "brand": "Acme", "rating": 4.5})
+    assert answer.status_code == 201
+    product = answer.json
+    assert product["id"] >= FIRST_LOCAL_ID
+    assert answer.headers["Location"] == f"/products/{product['id']}"
+    assert (product["price"], product["unit_amount"], product["stock"]) == (12.5, 1250, 7)
+    assert (product["version"], product["on_hand"], product["reserved"], product["edited"]) == (1, 7, 0, [])
+    shown = admin.show(product["id"]).json
+    assert shown == {name: value for name, value in product.items() if name in shown}
+    assert set(product) - set(shown) == {"on_hand", "reserved", "edited"}
+
+
+def test_what_is_not_said_of_a_new_product_has_a_default(admin):
+    product = admin.send("POST", "/products", {"title": "Bare", "price": 3}).json
+    assert product["sku"] == f"P-{product['id']}"
+    assert (product["category"], product["unit_amount"], product["stock"]) == ("other", 300, 0)
+    assert (product["brand"], product["rating"], product["description"], product["images"]) == (
+        None,
+        None,
+        "",
+        [],
+    )
+
+
+def test_the_longest_names_still_have_cursors_that_are_taken_back(admin):
+    long = chr(0x1F642) * 99
+    for last in "ab":
+        admin.create(title=long + last, category=long + last, sku=f"LONG-{last}")
+    wait_for(lambda: long in str(admin.send("GET", "/categories?limit=100").json))
+    for path in ("/categories?limit=1", "/products?limit=1&sort=title&q=LONG"):
+        pages, cursor = 0, ""
+        while cursor is not None:
+            answer = admin.send("GET", f"{path}&cursor={cursor}" if cursor else path)
+            assert answer.status_code == 200, answer.json
+            pages, cursor = pages + 1, answer.json["next"]
+        assert pages >= 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"title": ""}, "title"),
+        ({"title": "   "}, "title"),
+        ({"title": None}, "title"),
+        ({"title": "x" * 501}, "title"),
+        ({"title": "nul\0"}, "title"),
+        ({"description": "nul\0"}, "description"),
+        ({"unit_amount": -1}, "unit_amount"),
+        ({"unit_amount": 1.5}, "unit_amount"),
+        ({"price": 12.505}, "price"),
+        ({"price": 13}, "price"),
+        ({"price": "NaN"}, "price"),
+        ({"rating": 5.1}, "rating"),
+        ({"sku": " X"}, "sku"),
+        ({"on_hand": -1}, "on_hand"),
+        ({"on_hand": 2**40}, "on_hand"),
+        ({"images": "a.svg"}, "images"),
+        ({"id": 5}, "id"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_a_field_that_does_not_fit_is_named(admin, fields, field):
+    answer = admin.send("POST", "/products", {**MUG, **fields})
+    assert answer.status_code == 422
+    assert answer.json["errors"][0]["field"] == field
+
+
+def test_a_product_without_a_price_is_refused(admin):
+    answer = admin.send("POST", "/products", {"title": "Priceless"})
+    assert answer.status_code == 422
+    assert "price" in answer.json["errors"][0]["detail"]
+
+
+def test_a_sku_belongs_to_one_product_on_sale(admin):
+    first = admin.create(sku="MUG-1")
+    answer = admin.send("POST", "/products", {**MUG, "sku": "MUG-1"})
+    assert (answer.status_code, answer.json["code"]) == (409, "sku_taken")
+    assert answer.json["product_id"] == first["id"]
+    assert admin.send("POST", "/products", {**MUG, "sku": "KIT-0001"}).json["product_id"] == 1
+    other = admin.create(sku="MUG-2")
+    assert admin.change(other["id"], version=1, sku="MUG-1").json["code"] == "sku_taken"
+    assert admin.change(first["id"], version=1, sku="MUG-1").status_code == 200
+    assert admin.send("DELETE", f"/products/{first['id']}").status_code == 204
+    assert admin.change(other["id"], version=1, sku="MUG-1").json["sku"] == "MUG-1"
+
+
+def test_of_two_who_give_the_same_sku_at_once_one_gets_it(start_catalog, auth):
+    admins = [Admin(start_catalog().test_client(), auth) for _ in range(2)]
+    begin = Barrier(8)
+
+    def create(admin):
+        begin.wait()
+        return admin.send("POST", "/products", {**MUG, "sku": "MUG-1"}).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(create, admins * 4)) == [201] + [409] * 7
+
+
+def test_a_change_needs_the_version_that_the_product_has(admin):
+    product = admin.create()
+    changed = admin.change(product["id"], version=1, title="Red Mug", brand="Acme")
+    assert changed.status_code == 200
+    assert (changed.json["title"], changed.json["brand"], changed.json["version"]) == ("Red Mug", "Acme", 2)
+    late = admin.change(product["id"], version=1, title="Green Mug")
+    assert (late.status_code, late.json["code"], late.json["version"]) == (409, "version_conflict", 2)
+    assert admin.show(product["id"]).json["title"] == "Red Mug"
+    assert admin.change(product["id"], title="Green Mug").json["errors"][0]["field"] == "version"
+
+
+def test_a_change_that_changes_nothing_is_no_new_version(admin):
+    product = admin.create(brand="Acme")
+    same = admin.change(product["id"], version=1, title="Blue Mug", brand="Acme", price=12.5)
+    assert (same.status_code, same.json["version"]) == (200, 1)
+    assert admin.change(product["id"], version=1, brand=None).json["brand"] is None
+
+
+def test_of_many_changes_at_once_to_one_version_exactly_one_is_made(start_catalog, auth):
+    admins = [Admin(start_catalog().test_client(), auth) for _ in range(2)]
+    product = admins[0].create()
+    begin = Barrier(8)
+
+    def change(number):
+        begin.wait()
+        return admins[number % 2].change(product["id"], version=1, title=f"Mug {number}").status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(change, range(8))) == [200] + [409] * 7
+    assert admins[0].show(product["id"]).json["version"] == 2
+
+
+def test_selling_does_not_get_in_the_way_of_a_change(admin, database, hold):
+    product = admin.create()
+    order_id = uuid4()
+    hold(order_id, {product["id"]: 2})
+    commit_reservation(database, order_id)
+    assert admin.change(product["id"], version=1, title="Red Mug").status_code == 200
+
+
+def test_a_removed_product_is_gone_for_callers_and_stays_for_its_orders(admin, database, hold):
+    product = admin.create()
+    number = product["id"]
+    held, sold = uuid4(), uuid4()
+    hold(held, {number: 1})
+    hold(sold, {number: 2})
+    commit_reservation(database, sold)
+    assert admin.send("DELETE", f"/products/{number}").status_code == 204
+    for answer in (
+        admin.show(number),
+        admin.change(number, version=1, title="x"),
+        admin.count(number, 3),
+        admin.send("GET", f"/products/{number}/stock"),
+        admin.send("DELETE", f"/products/{number}"),
+    ):
+        assert (answer.status_code, answer.json["code"]) == (404, "product_not_found")
+    commit_reservation(database, held)
+    release_reservation(database, sold)
+    assert read_counts(database)[number] == (6, 0)
+    # The hold's lines say what it was called.
+    with database.transaction() as connection:
+        titles = connection.execute(text("SELECT DISTINCT title FROM reservation_lines")).scalars().all()
+    assert titles == ["Blue Mug"]
+
+
+def test_a_count_sets_what_is_on_hand_with_what_is_held_among_it(admin, database, hold):
+    number = admin.create()["id"]
+    order_id = uuid4()
+    hold(order_id, {number: 2})
+    answer = admin.count(number, 5)
+    assert answer.status_code == 200
+    assert answer.json == {"product_id": number, "on_hand": 5, "reserved": 2, "stock": 3, "shortfall": 0}
+    assert admin.send("GET", f"/products/{number}/stock").json == answer.json
+    refused = admin.count(number, 1)
+    assert (refused.status_code, refused.json["code"]) == (409, "stock_held")
+    assert (refused.json["on_hand"], refused.json["reserved"]) == (5, 2)
+    assert admin.count(number, 2).json["stock"] == 0
+    commit_reservation(database, order_id)
+    assert read_counts(database)[number] == (0, 0)
+    assert admin.show(number).json["version"] == 1
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"on_hand": -1}, {"on_hand": "many"}, {"on_hand": 1, "why": "x"}, [], None]
+)
+def test_a_count_that_is_none_is_refused(admin, body):
+    assert admin.send("PUT", "/products/1/stock", body).status_code in {415, 422}
+
+
+@pytest.mark.parametrize("number", [0, 121, 2**53, 10**30])
+def test_what_is_not_there_is_404_whatever_is_done_to_it(admin, number):
+    assert admin.change(number, version=1, title="x").status_code == 404
+    assert admin.count(number, 1).status_code == 404
+    assert admin.send("DELETE", f"/products/{number}").status_code == 404
+    assert admin.send("GET", f"/products/{number}/stock").status_code == 404
+
+
+def test_only_an_admin_may_write(client, auth):
+    routes = [
+        ("POST", "/products"),
+        ("PATCH", "/products/1"),
+        ("DELETE", "/products/1"),
+        ("GET", "/products/1/stock"),
+        ("PUT", "/products/1/stock"),
+        ("POST", "/products/sync"),
+        ("GET", "/products/sync"),
+        ("GET", "/products/export"),
+        ("POST", "/products/import"),
+    ]
+    for method, path in routes:
+        assert client.open(path, method=method, json={}).status_code == 401
+        for role in ("guest", "customer", "service"):
+            assert Admin(client, auth, role=role).send(method, path, {}).status_code == 403
+        reader = Admin(client, auth, role="customer", scope="products:read")
+        assert reader.send(method, path, {}).status_code == 403
+
+
+def test_what_was_edited_of_the_sources_product_survives_the_next_copy(admin):
+    assert admin.change(1, version=1, price=1, title="Ours").json["edited"] == ["title", "unit_amount"]
+    assert admin.count(2, 5).status_code == 200
+    assert sync(admin)["changed"] == 0
+    assert (admin.show(1).json["price"], admin.show(1).json["title"]) == (1, "Ours")
+    assert admin.show(2).json["stock"] == 5
+
+
+def test_a_field_is_given_back_to_the_source_at_once(admin):
+    before = admin.show(1).json
+    version = admin.change(1, version=1, price=1, title="Ours").json["version"]
+    answer = admin.change(1, version=version, follow_source=["unit_amount"])
+    assert answer.status_code == 200
+    assert (answer.json["price"], answer.json["title"]) == (before["price"], "Ours")
+    assert answer.json["edited"] == ["title"]
+    admin.count(1, 5)
+    version = answer.json["version"]
+    answer = admin.change(1, version=version, follow_source=["stock", "title"])
+    assert (answer.json["title"], answer.json["stock"]) == (before["title"], before["stock"])
+    assert answer.json["edited"] == []
+
+
+def test_a_field_cannot_be_set_and_given_back_in_one(admin):
+    for field, name in (({"title": "x"}, "title"), ({"price": 1}, "unit_amount")):
+        answer = admin.change(1, version=1, follow_source=[name], **field)
+        assert answer.status_code == 422
+    assert admin.change(1, version=1, follow_source=["colour"]).status_code == 422
+    own = admin.create()["id"]
+    answer = admin.change(own, version=1, follow_source=["title"])
+    assert (answer.status_code, answer.json["code"]) == (422, "not_from_source")
+
+
+def test_a_sync_that_is_asked_to_overwrites_what_was_edited(admin, database, hold):
+    before = [admin.show(1).json, admin.show(2).json]
+    admin.change(1, version=1, price=1, title="Ours")
+    admin.count(2, 5)
+    order_id = uuid4()
+    hold(order_id, {2: 3})
+    commit_reservation(database, order_id)
+    report = sync(admin, overwrite=True)
+    assert (report["overwrite"], report["changed"]) == (True, 2)
+    after = [admin.show(1).json, admin.show(2).json]
+    assert [product["title"] for product in after] == [product["title"] for product in before]
+    assert after[0]["price"] == before[0]["price"]
+    # What was sold stays sold, though it was counted before.
+    assert after[1]["stock"] == before[1]["stock"] - 3
+    assert sync(admin, overwrite=True)["changed"] == 0
+
+
+def test_a_product_that_was_removed_here_stays_removed_whatever_the_source_says(admin):
+    assert admin.send("DELETE", "/products/1").status_code == 204
+    sync(admin)
+    sync(admin, overwrite=True)
+    assert admin.show(1).status_code == 404
+
+
+def test_the_shops_own_products_are_not_the_sources_to_remove(admin):
+    number = admin.create()["id"]
+    assert sync(admin, overwrite=True, allow_removals=True)["removed"] == 0
+    assert admin.show(number).status_code == 200
+
+
+def test_what_the_source_takes_from_a_held_product_is_remembered_until_it_is_made_good(database):
+    copy_shelf(database, {1: 10})
+    sold, held = uuid4(), uuid4()
+    reserve(database, sold, {1: 3})
+    commit_reservation(database, sold)
+    reserve(database, held, {1: 2})
+    copy_shelf(database, {1: 0})
+    assert read_counts(database) == {1: (2, 2)}
+    make_overdue(database)
+    lapse_reservations(database)
+    # The two were promised, and nobody has them: they are not for sale again.
+    assert read_counts(database) == {1: (0, 0)}
+    copy_shelf(database, {1: 4})
+    assert read_counts(database) == {1: (1, 0)}
+    release_reservation(database, sold)
+    assert read_counts(database) == {1: (4, 0)}
+
+
+def test_a_count_makes_an_end_of_what_the_source_took_away(database, admin):
+    copy_shelf(database, {1: 10})
+    reserve(database, uuid4(), {1: 6})
+    copy_shelf(database, {1: 2})
+    assert admin.send("GET", "/products/1/stock").json["shortfall"] == 4
+    assert admin.count(1, 8).json == {
+        "product_id": 1,
+        "on_hand": 8,
+        "reserved": 6,
+        "stock": 2,
+        "shortfall": 0,
+    }

@@ -1,0 +1,126 @@
+"""What a reader may keep, what the gateway may keep, and who may ask."""
+
+import json
+
+import pytest
+from sqlalchemy import text
+
+from shared.testing import FakeAuth
+from tests.catalog.rows import put_products
+from tests.waiting import wait_for
+
+PATHS = ["/products?limit=5", "/products/7", "/categories", "/products?q=lamp&facets=true"]
+
+
+@pytest.fixture
+def get(start_catalog, auth):
+    client = start_catalog().test_client()
+
+    def get(path, **headers):
+        return client.get(path, headers={**auth.bearer(), **headers})
+
+    wait_for(lambda: get("/products").status_code == 200)
+    return get
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_what_did_not_change_is_not_sent_again(get, path):
+    first = get(path)
+    tag = first.headers["ETag"]
+    assert tag.startswith('W/"')
+    again = get(path, **{"If-None-Match": tag})
+    assert (again.status_code, again.data) == (304, b"")
+    for answer in (first, again):
+        assert answer.headers["ETag"] == tag
+        assert answer.headers["Cache-Control"] == "private, no-cache"
+        assert answer.headers["X-Accel-Expires"] == "2"
+    assert get(path, **{"If-None-Match": '"other", W/"more"'}).status_code == 200
+
+
+def test_what_changed_is_sent_anew_with_another_tag(get, database):
+    tag = get("/products/7").headers["ETag"]
+    with database.transaction() as connection:
+        connection.execute(text("UPDATE products SET reserved = reserved + 1 WHERE id = 7"))
+    answer = get("/products/7", **{"If-None-Match": tag})
+    assert answer.status_code == 200
+    assert answer.headers["ETag"] != tag
+
+
+def test_an_error_is_kept_by_nobody(get):
+    for path in ("/products/999", "/products?limit=0"):
+        answer = get(path)
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert not {"ETag", "X-Accel-Expires", "Catalog-Age"} & set(answer.headers.keys())
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_age_is_told_only_while_the_source_fails(get, database, path):
+    assert "Catalog-Age" not in get(path).headers
+    with database.transaction() as connection:
+        connection.execute(
+            text("UPDATE source_copy SET failures = 1, copied_at = now() - interval '90 seconds'")
+        )
+    answer = get(path)
+    assert 90 <= int(answer.headers["Catalog-Age"]) < 120
+    again = get(path, **{"If-None-Match": answer.headers["ETag"]})
+    assert again.status_code == 304
+    assert 90 <= int(again.headers["Catalog-Age"]) < 120
+
+
+def test_the_age_is_told_of_a_copy_that_should_have_been_made_again(start_catalog, auth, upstream, database):
+    upstream.products = [{"id": 1, "title": "Thing", "price": 1}]
+    client = start_catalog(catalog_upstream_url=upstream.url, catalog_sync_seconds=1000).test_client()
+    wait_for(lambda: client.get("/products", headers=auth.bearer()).status_code == 200)
+    for seconds, is_told in ((1500, False), (2500, True)):
+        with database.transaction() as connection:
+            connection.execute(
+                text("UPDATE source_copy SET copied_at = now() - make_interval(secs => :seconds)"),
+                {"seconds": seconds},
+            )
+        assert ("Catalog-Age" in client.get("/products", headers=auth.bearer()).headers) is is_told
+        assert ("overdue" in client.get("/readyz").json["remarks"].get("source", "")) is is_told
+
+
+def test_the_verdict_on_a_token_is_that_of_the_list(start_catalog, auth):
+    client = start_catalog().test_client()
+    wait_for(lambda: client.get("/products", headers=auth.bearer()).status_code == 200)
+
+    def ask(path, headers):
+        answer = client.get(path, headers=headers)
+        return answer.status_code if answer.status_code < 400 else (answer.status_code, answer.json["code"])
+
+    for headers, verdict in [
+        (auth.bearer(role="guest"), 204),
+        (auth.bearer(role="admin"), 204),
+        (auth.bearer(role="service", scope="logs:write products:read"), 204),
+        (auth.bearer(role="service", scope="logs:write"), (403, "forbidden")),
+        ({}, (401, "token_missing")),
+        ({"Authorization": "Bearer wrong"}, (401, "token_invalid")),
+        (FakeAuth().bearer(), (401, "token_invalid")),
+    ]:
+        assert ask("/verdict", headers) == verdict
+        assert ask("/products", headers) == (200 if verdict == 204 else verdict)
+        assert ask("/categories", headers) == (200 if verdict == 204 else verdict)
+
+
+def test_a_verdict_asks_no_database_and_leaves_no_record(start_catalog, auth, database, capsys):
+    app = start_catalog()
+    client = app.test_client()
+    wait_for(lambda: client.get("/products", headers=auth.bearer()).status_code == 200)
+    capsys.readouterr()
+    with database.transaction() as connection:
+        connection.execute(text("ALTER TABLE products RENAME TO gone"))
+        connection.execute(text("ALTER TABLE source_copy RENAME TO gone_too"))
+    answer = client.get("/verdict", headers=auth.bearer())
+    assert (answer.status_code, answer.data) == (204, b"")
+    messages = [json.loads(line)["message"] for line in capsys.readouterr().out.splitlines()]
+    assert not [message for message in messages if "verdict" in message]
+
+
+def test_an_integrator_may_read_and_nothing_else(start_catalog, auth, database):
+    client = start_catalog().test_client()
+    reader = auth.bearer(role="service", scope="products:read", client_id="a-partner")
+    wait_for(lambda: client.get("/products", headers=reader).status_code == 200)
+    put_products(database, {"id": 500})
+    assert client.get("/products/500", headers=reader).status_code == 200
+    assert client.get("/internal/prices?ids=1", headers=reader).status_code == 401

@@ -1,0 +1,116 @@
+"""A source that fails is left alone for a while, and the last copy is served meanwhile."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+
+from catalog.errors import SourcePaused
+from catalog.use_cases.source import copy_source
+from catalog.use_cases.sync import describe_copy, request_sync
+from tests.catalog.upstreams import CachingUpstream, fail
+from tests.waiting import wait_for
+
+
+def test_after_three_failures_the_source_is_left_alone_and_then_asked_once(
+    fake_server, copy, database, monkeypatch, source
+):
+    monkeypatch.setattr("catalog.clients.FIRST_WAIT", 0.01)
+    fail(fake_server)
+    for failures in (1, 2, 3):
+        copy()
+        assert len(fake_server.requests) == 3 * failures
+    # Open: nobody asks before the pause is over, not even by hand.
+    assert not copy_source(database, source, "USD")
+    with pytest.raises(SourcePaused) as refusal:
+        request_sync(database, lambda: None, overwrite=False, allow_removals=False)
+    assert 1 <= int(refusal.value.headers["Retry-After"]) <= 10
+    assert len(fake_server.requests) == 9
+    # Half open: one call, and no other if that fails.
+    copy()
+    assert len(fake_server.requests) == 10
+    assert "4 times in a row" in describe_copy(database, source)
+    CachingUpstream(fake_server)
+    assert copy().status == "done"
+    assert describe_copy(database, source) is None
+    # Closed: failures are worth three calls again.
+    fail(fake_server)
+    asked = len(fake_server.requests)
+    copy()
+    assert len(fake_server.requests) == asked + 3
+
+
+def test_the_pause_grows_with_each_failure_up_to_a_minute(fake_server, copy, database, monkeypatch):
+    monkeypatch.setattr("catalog.clients.FIRST_WAIT", 0.001)
+    fail(fake_server)
+    waits = []
+    for _ in range(9):
+        copy()
+        with database.transaction() as connection:
+            query = text("SELECT extract(epoch FROM next_attempt_at - now())::float FROM source_copy")
+            waits.append(connection.execute(query).scalar())
+    for wait, expected in zip(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60], strict=True):
+        assert 0.5 * expected <= wait <= 1.25 * expected
+
+
+def test_a_source_that_dies_under_load_is_noted_and_no_request_fails(
+    fake_server, start_catalog, auth, monkeypatch, database
+):
+    monkeypatch.setattr("catalog.clients.FIRST_WAIT", 0.01)
+    CachingUpstream(fake_server)
+    whole = fake_server.answer
+    clients = [
+        start_catalog(catalog_upstream_url=fake_server.url, catalog_sync_seconds=1).test_client()
+        for _ in range(2)
+    ]
+    headers = auth.bearer()
+    for client in clients:
+        wait_for(lambda client=client: client.get("/products", headers=headers).status_code == 200)
+    stop, statuses, ages = threading.Event(), set(), []
+
+    def look(client):
+        while not stop.is_set():
+            answer = client.get("/products?limit=5", headers=headers)
+            statuses.add(answer.status_code)
+            ages.append(int(answer.headers.get("Catalog-Age", 0)))
+            statuses.add(client.get("/products/7", headers=headers).status_code)
+            if stop.wait(0.01):
+                return
+
+    def remarks():
+        answer = clients[0].get("/readyz")
+        assert answer.status_code == 200
+        return answer.json["remarks"]
+
+    def age():
+        text = remarks().get("source", "")
+        return int(text.rpartition("the copy is ")[2].partition(" s")[0]) if "copy is" in text else -1
+
+    with ThreadPoolExecutor(4) as pool:
+        for client in clients * 2:
+            pool.submit(look, client)
+        try:
+            fail(fake_server)
+            first = wait_for(lambda: (found := age()) >= 1 and found)
+            wait_for(lambda: age() > first)
+            wait_for(lambda: "times in a row" in remarks()["source"])
+            reserve_one(clients[0], auth)
+            fake_server.answer = whole
+            wait_for(lambda: remarks() == {})
+        finally:
+            stop.set()
+    assert statuses == {200}
+    assert max(ages) >= 2
+    assert ages[-1] == 0
+
+
+def reserve_one(client, auth):
+    answer = client.put(
+        f"/internal/reservations/{uuid4()}",
+        json={"customer": "somebody", "items": [{"product_id": 1, "quantity": 1}]},
+        headers=auth.service_bearer("orders-service"),
+    )
+    # There is none in stock, which is no failure of anybody's.
+    assert answer.json["code"] == "out_of_stock"

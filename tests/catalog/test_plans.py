@@ -1,0 +1,229 @@
+"""Which way PostgreSQL goes through some ten thousand products for each kind of list."""
+
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+
+from catalog.config import Settings
+from catalog.domain import Filter, Sort
+from catalog.use_cases import products as use_cases
+from shared.database import Database, connect
+from tests.catalog.rows import SOURCE, begin_catalogue
+
+NUMBER = 30_000
+MOST_READ = 10_000  # Rows of the table that a list may look at: twice those that are rather sorted.
+
+FILL = """
+INSERT INTO products (id, sku, title, brand, category, unit_amount, description, rating, on_hand)
+SELECT id, 'S-' || id,
+    (ARRAY['Walnut', 'Copper', 'Linen', 'Glass', 'Cork'])[1 + mix % 5] || ' '
+        || (ARRAY['board', 'lamp', 'kettle', 'bag', 'pen', 'bell', 'mat'])[1 + mix / 5 % 7]
+        || ' ' || mix % 1000,
+    'Brand ' || mix / 161 % 37, 'category ' || mix / 7 % 23, 100 + mix % 50000,
+    'Made of ' || (ARRAY['oak', 'ash', 'elm'])[1 + mix % 3] || ', ' || mix % 97 || ' cm long.',
+    (mix % 51) / 10.0, mix % 4
+FROM (SELECT id, abs(hashint8(id)) AS mix FROM generate_series(1, :number) AS id) AS numbered
+"""
+
+
+@pytest.fixture(scope="module")
+def large(make_database) -> Iterator[Database]:
+    """A catalogue large enough that the planner has a reason to choose."""
+    url = make_database("catalog-service")
+    settings = Settings(
+        service="catalog-service", database_url=url, auth_url="http://127.0.0.1:9", client_secret="secret"
+    )
+    with closing(connect(settings)) as database:
+        begin_catalogue(database)
+        with database.transaction() as connection:
+            connection.execute(text(FILL), {"number": NUMBER})
+        use_cases.recount(database)
+        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("VACUUM ANALYZE"))
+        yield database
+
+
+def explain(database: Database, call: Any) -> list[dict[str, Any]]:
+    """Return the nodes of the plans of every SELECT that a call makes, with what it SETs before."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        if statement.lstrip().startswith(("SELECT", "SET")):
+            asked.append((statement, parameters))
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    try:
+        call()
+    finally:
+        event.remove(database.engine, "before_cursor_execute", note)
+    nodes: list[dict[str, Any]] = []
+
+    def walk(node: dict[str, Any]) -> None:
+        nodes.append(node)
+        for each in node.get("Plans", []):
+            walk(each)
+
+    with database.transaction() as connection:
+        for statement, parameters in asked:
+            if statement.startswith("SET"):
+                connection.exec_driver_sql(statement)
+                continue
+            explained = f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {statement}"
+            [(plan,)] = connection.exec_driver_sql(explained, parameters).all()
+            walk(plan[0]["Plan"])
+    assert nodes
+    return nodes
+
+
+def look(
+    database: Database, wanted: Filter, sort: Sort | None = Sort.ID, **more: Any
+) -> list[dict[str, Any]]:
+    """Return the plan of a page of the list."""
+    return explain(
+        database,
+        lambda: use_cases.list_products(database, SOURCE, wanted, sort, limit=30, **more),
+    )
+
+
+def count_read(nodes: list[dict[str, Any]]) -> int:
+    """Return how many rows of the table were looked at."""
+    return sum(
+        node["Actual Loops"] * (node["Actual Rows"] + node.get("Rows Removed by Filter", 0))
+        for node in nodes
+        if node.get("Relation Name") == "products"
+    )
+
+
+def indexes(nodes: list[dict[str, Any]]) -> set[str]:
+    return {node["Index Name"] for node in nodes if re.match("products_", node.get("Index Name", ""))}
+
+
+def assert_by_index(nodes: list[dict[str, Any]]) -> None:
+    scans = [node["Node Type"] for node in nodes if node.get("Relation Name") == "products"]
+    assert scans
+    assert "Seq Scan" not in scans
+    assert count_read(nodes) <= MOST_READ
+
+
+@pytest.mark.parametrize("sort", list(Sort))
+@pytest.mark.parametrize(
+    ("wanted", "scope"),
+    [
+        (Filter(), ""),
+        (Filter(categories=("category 3",)), "category_"),
+        (Filter(categories=("category 3", "category 4")), "category_"),
+        (Filter(brands=("Brand 5",)), "brand_"),
+        (Filter(brands=("Brand 5", "Brand 6")), "brand_"),
+    ],
+)
+def test_every_order_of_everything_of_a_category_and_of_a_brand_is_a_walk_along_its_index(
+    large, wanted, scope, sort
+):
+    name = sort.value.removeprefix("-")
+    expected = f"products_{scope}{name}" if scope or sort is not Sort.ID else "products_for_sale"
+    nodes = look(large, wanted, sort)
+    assert indexes(nodes) <= {expected, "products_pkey"}
+    # A page, and one more to see whether there is a next, of each category or brand.
+    assert count_read(nodes) <= 31 * max(1, len(wanted.categories), len(wanted.brands))
+    assert "Sort" not in {node["Node Type"] for node in nodes if node.get("Relation Name") == "products"}
+
+
+@pytest.mark.parametrize("sort", list(Sort))
+def test_a_page_in_the_middle_costs_what_the_first_one_does(large, sort):
+    first = use_cases.list_products(large, SOURCE, Filter(), sort, limit=30)
+    after = first.next
+    for _ in range(5):
+        after = use_cases.list_products(large, SOURCE, Filter(), sort, after=after, limit=100).next
+    nodes = look(large, Filter(), sort, after=after)
+    assert_by_index(nodes)
+    assert count_read(nodes) <= 31
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        Filter(lowest=1000, highest=1010),
+        Filter(lowest=10_000, highest=40_000),
+        Filter(in_stock=True),
+        Filter(in_stock=False),
+        Filter(categories=("category 3",), brands=("Brand 5",)),
+        Filter(categories=("category 3",), brands=("Brand 5", "Brand 6"), in_stock=True, lowest=200),
+        Filter(words="board"),
+        # In titles at the very end of the alphabet.
+        Filter(words="walnut board"),
+        Filter(words="S-12345"),
+        Filter(words="board", brands=("Brand 5",), in_stock=True),
+        Filter(words="nothing"),
+    ],
+)
+@pytest.mark.parametrize("sort", list(Sort))
+def test_every_other_filter_is_met_by_some_index_and_few_rows(large, wanted, sort):
+    assert_by_index(look(large, wanted, sort))
+
+
+@pytest.mark.parametrize("words", ["walnut", "walnut board", "oak", "made of", "S-12345", "walnut board oak"])
+def test_a_ranked_search_looks_at_a_bounded_number(large, words):
+    assert_by_index(look(large, Filter(words=words), None))
+
+
+def test_rare_words_are_found_in_the_index_of_words(large):
+    nodes = look(large, Filter(words="S-12345"), None)
+    assert indexes(nodes) == {"products_search"}
+    assert count_read(nodes) <= 1
+
+
+def test_a_misspelt_word_is_looked_up_in_the_index_of_trigrams(large):
+    with large.transaction() as connection:
+        connection.execute(
+            text("""
+                INSERT INTO search_words (word, products)
+                SELECT DISTINCT translate(md5(id::text), '0123456789', 'ghijklmnop'), 1
+                FROM generate_series(1, 20000) AS id ON CONFLICT DO NOTHING
+            """)
+        )
+    with large.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM ANALYZE search_words"))
+    nodes = look(large, Filter(words="walnutt"), None)
+    used = {node.get("Index Name") for node in nodes}
+    assert {"search_words_trigrams", "search_words_stem"} <= used
+    assert not [
+        node
+        for node in nodes
+        if (node["Node Type"], node.get("Relation Name")) == ("Seq Scan", "search_words")
+    ]
+
+
+def test_kept_facets_and_categories_do_not_look_at_products_at_all(large):
+    def ask():
+        use_cases.list_products(
+            large, SOURCE, Filter(categories=("category 3",)), Sort.ID, limit=1, with_facets=True
+        )
+        use_cases.list_categories(large, SOURCE, after="", limit=30)
+
+    nodes = explain(large, ask)
+    # Two for the page itself; the numbers are those that are kept.
+    assert count_read(nodes) <= 2
+
+
+@pytest.mark.parametrize("wanted", [Filter(words="walnut"), Filter(lowest=5000), Filter(in_stock=True)])
+def test_counted_facets_look_at_a_bounded_number(large, wanted):
+    nodes = explain(
+        large,
+        lambda: use_cases.list_products(large, SOURCE, wanted, Sort.ID, limit=1, with_facets=True),
+    )
+    assert count_read(nodes) <= 15_000
+
+
+def test_a_hold_touches_no_index(large):
+    with large.transaction() as connection:
+        before = connection.execute(text("SELECT ctid FROM products WHERE id = 77")).scalar()
+        connection.execute(text("UPDATE products SET on_hand = 10, reserved = 0 WHERE id = 77"))
+    with large.transaction() as connection:
+        count = "SELECT pg_stat_get_xact_tuples_hot_updated('products'::regclass)"
+        connection.execute(text("UPDATE products SET reserved = reserved + 1 WHERE id = 77"))
+        assert connection.execute(text(count)).scalar() == 1
+    assert before is not None

@@ -1,0 +1,104 @@
+"""A whole catalogue goes in and out through the gateway, and many buyers meet few units, on both stacks."""
+
+import json
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.stack.test_purchase import place
+from tests.stacks import Shopper, Stack
+from tests.waiting import wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+LINES = {"Content-Type": "application/x-ndjson"}
+# Some megabytes, where other bodies have one at most.
+ROWS = [
+    {"sku": f"STACK-{number}", "title": f"Thing {number}", "price": 1.5, "description": "x" * 19_000}
+    for number in range(200)
+]
+
+
+def to_lines(rows: list[dict]) -> bytes:
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+
+
+@pytest.fixture
+def admin(stack: Stack) -> Iterator[Shopper]:
+    """The shop's admin, who takes what was added off sale again."""
+    with Shopper(stack.url) as admin:
+        admin.log_in()
+        yield admin
+        for row in read_export(admin):
+            if row["sku"].startswith("STACK-"):
+                assert admin.request("DELETE", f"/products/{row['id']}").status_code == 204
+
+
+def read_export(admin: Shopper) -> list[dict]:
+    answer = admin.get("/products/export")
+    assert answer.status_code == 200
+    return [json.loads(line) for line in answer.content.splitlines()]
+
+
+def test_a_catalogue_is_imported_and_exported(admin: Shopper) -> None:
+    answer = admin.post("/products/import", data=to_lines(ROWS), headers=LINES)
+    assert answer.status_code == 200, answer.text
+    last = json.loads(answer.text.splitlines()[-1])
+    assert (last["status"], last["rows"], last["added"]) == ("done", 200, 200)
+    exported = {row["sku"]: row for row in read_export(admin)}
+    assert exported["STACK-7"]["unit_amount"] == 150
+    assert exported["STACK-199"]["description"] == ROWS[199]["description"]
+
+
+def test_a_file_that_comes_in_chunks_is_taken_too(admin: Shopper) -> None:
+    body = to_lines(ROWS)
+    chunks = (body[start : start + 100_000] for start in range(0, len(body), 100_000))
+    answer = admin.post("/products/import", data=chunks, headers=LINES)
+    assert json.loads(answer.text.splitlines()[-1])["rows"] == 200
+
+
+def test_whoever_may_not_import_is_told_so_before_the_file_is_read(stack: Stack, admin: Shopper) -> None:
+    with Shopper(stack.url) as guest:
+        assert guest.post("/auth/guest").status_code == 201
+        with Shopper(stack.url) as nobody:
+            for shopper, status in ((guest, 403), (nobody, 401)) * 10:
+                answer = shopper.post("/products/import", data=to_lines(ROWS), headers=LINES)
+                assert (answer.status_code, answer.json()["status"]) == (status, status)
+    # What was left of those files is in nobody's way.
+    assert admin.get("/products/1").status_code == 200
+
+
+def test_bad_rows_are_named_and_nothing_is_loaded(admin: Shopper) -> None:
+    answer = admin.post("/products/import", data=to_lines([*ROWS, {"sku": "STACK-X"}]), headers=LINES)
+    assert (answer.status_code, answer.json()["rejected"]) == (422, 1)
+    assert answer.json()["errors"][0]["location"] == "row 201"
+    assert not [row for row in read_export(admin) if row["sku"].startswith("STACK-")]
+
+
+def test_of_two_hundred_buyers_for_ten_units_exactly_ten_get_one(stack: Stack, admin: Shopper) -> None:
+    lamp = admin.post("/products", json={"sku": "STACK-LAMP", "title": "The lamp", "price": 5, "on_hand": 10})
+    product_id = lamp.json()["id"]
+
+    def buy(_number: int) -> tuple[str, str | None]:
+        with Shopper(stack.url) as buyer:
+            assert buyer.post("/auth/guest").status_code == 201
+            answer = place(buyer, uuid.uuid4().hex, items=[{"product_id": product_id, "quantity": 1}])
+            body = answer.json()
+            order_id = body["order_id"] if answer.status_code == 409 else body["id"]
+
+            def settled() -> dict:
+                order = buyer.get(f"/orders/{order_id}").json()
+                return order["status"] in {"paid", "cancelled"} and order
+
+            # On a busy machine some are told 202, and hear later what came of it.
+            order = wait_for(settled, seconds=120)
+            return order["status"], order["reason"]
+
+    with ThreadPoolExecutor(32) as pool:
+        outcomes = Counter(pool.map(buy, range(200)))
+    assert outcomes == {("paid", None): 10, ("cancelled", "out_of_stock"): 190}
+    stock = admin.get(f"/products/{product_id}/stock").json()
+    assert (stock["on_hand"], stock["reserved"]) == (0, 0)

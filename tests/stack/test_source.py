@@ -1,0 +1,136 @@
+"""A product source that dies for a minute while the shop is busy, and comes back."""
+
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.catalog.upstreams import FakeUpstream
+from tests.conftest import FakeServer
+from tests.stack.test_purchase import place
+from tests.stacks import ProcessStack, Shopper
+from tests.waiting import wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+OUTAGE = 60.0  # Seconds.
+PRODUCTS = 130
+
+
+@pytest.fixture
+def upstream(fake_server: FakeServer) -> FakeUpstream:
+    """A source with more than a page of products."""
+    upstream = FakeUpstream(fake_server)
+    upstream.products = [
+        {"id": number, "title": f"Thing {number}", "price": 1.5, "stock": 1000}
+        for number in range(1, PRODUCTS + 1)
+    ]
+    return upstream
+
+
+@pytest.fixture
+def shop(tmp_path: Path, upstream: FakeUpstream) -> Iterator[ProcessStack]:
+    """A shop with two replicas of the catalogue, which copy the source every other second."""
+    stack = ProcessStack(
+        tmp_path / "state",
+        SCALE="catalog-service=2",
+        CATALOG_UPSTREAM_URL=upstream.url,
+        CATALOG_SYNC_SECONDS="2",
+    )
+    stack.start()
+    try:
+        yield stack
+    finally:
+        stack.stop()
+
+
+class Load:
+    """Customers who look around and buy without pause; what they were answered, and how old it was."""
+
+    def __init__(self, url: str) -> None:
+        self.answers: Counter[tuple[str, int]] = Counter()
+        self.ages: list[int] = []
+        self._url = url
+        self._stop = threading.Event()
+        self._pool = ThreadPoolExecutor(5)
+
+    def __enter__(self) -> "Load":
+        work = [self._look, self._look, self._search, self._search, self._buy]
+        self._jobs = [self._pool.submit(self._repeat, each) for each in work]
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._stop.set()
+        self._pool.shutdown()
+        for job in self._jobs:
+            job.result()
+
+    def _repeat(self, work: Callable[[Shopper, int], requests.Response]) -> None:
+        turn = 0
+        with Shopper(self._url) as shopper:
+            assert shopper.post("/auth/guest").status_code == 201
+            while not self._stop.wait(0.02):
+                answer = work(shopper, turn)
+                self.answers[work.__name__, answer.status_code] += 1
+                if work != self._buy:
+                    self.ages.append(int(answer.headers.get("Catalog-Age", 0)))
+                turn += 1
+
+    def _look(self, shopper: Shopper, turn: int) -> requests.Response:
+        return shopper.get(f"/products/{turn % PRODUCTS + 1}")
+
+    def _search(self, shopper: Shopper, turn: int) -> requests.Response:
+        return shopper.get("/products", params={"q": "thing", "max_price": turn + 2, "facets": "true"})
+
+    def _buy(self, shopper: Shopper, turn: int) -> requests.Response:
+        return place(shopper, uuid.uuid4().hex, items=[{"product_id": turn % PRODUCTS + 1, "quantity": 1}])
+
+
+def hang_up(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
+    handler.close_connection = True
+
+
+def read_remarks(shop: ProcessStack) -> list[dict[str, str]]:
+    """Return what each replica of the catalogue has to say of itself; all are ready."""
+    answers = [
+        requests.get(f"http://127.0.0.1:{replica['port']}/readyz", timeout=10)
+        for replica in shop.describe()["services"]["catalog-service"]["replicas"]
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    return [answer.json()["remarks"] for answer in answers]
+
+
+def test_no_request_fails_the_age_grows_and_it_recovers_by_itself(
+    shop: ProcessStack, upstream: FakeUpstream
+) -> None:
+    with Shopper(shop.url) as shopper:
+        shopper.log_in()
+        wait_for(lambda: shopper.get(f"/products/{PRODUCTS}").status_code == 200)
+        alive, asked = upstream.server.answer, len(upstream.server.requests)
+        with Load(shop.url) as load:
+            upstream.server.answer = hang_up
+            died = time.monotonic()
+            wait_for(lambda: all("failed" in remarks.get("source", "") for remarks in read_remarks(shop)))
+            first = wait_for(lambda: int(shopper.get("/products/1").headers.get("Catalog-Age", 0)))
+            wait_for(lambda: time.monotonic() - died > OUTAGE, seconds=OUTAGE + 10)
+            last = int(shopper.get("/products/1").headers["Catalog-Age"])
+            assert all("times in a row" in remarks["source"] for remarks in read_remarks(shop))
+            # The breaker was open most of the time.
+            assert len(upstream.server.requests) - asked < OUTAGE
+            upstream.products[0]["title"] = "It is back"
+            upstream.server.answer = alive
+            wait_for(lambda: shopper.get("/products/1").json()["title"] == "It is back")
+            wait_for(lambda: read_remarks(shop) == [{}, {}])
+            wait_for(lambda: "Catalog-Age" not in shopper.get("/products/1").headers)
+    assert OUTAGE - 5 <= last <= max(load.ages)
+    assert first < last
+    assert {kind for kind, _status in load.answers} == {"_look", "_search", "_buy"}
+    assert {status for _kind, status in load.answers} <= {200, 201, 202}, load.answers
+    wait_for(lambda: shop.audit().returncode == 0, seconds=60)
