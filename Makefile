@@ -6,11 +6,13 @@ empty :=
 space := $(empty) $(empty)
 export PORT URL DEMO_USER DEMO_PASSWORD SHOPFLEET_ENV STATE SCALE BIND DEMO_USERS PUBLIC_URL CURRENCY LOG_LEVEL \
        ADMIN_PASSWORD_FILE CATALOG_UPSTREAM_URL CATALOG_UPSTREAM_TOKEN_FILE CATALOG_SYNC_SECONDS PAYMENT_PROVIDER \
-       STRIPE_API_BASE STRIPE_SECRET_KEY STRIPE_SECRET_KEY_FILE STRIPE_WEBHOOK_SECRET STRIPE_WEBHOOK_SECRET_FILE
+       STRIPE_API_BASE STRIPE_SECRET_KEY STRIPE_SECRET_KEY_FILE STRIPE_WEBHOOK_SECRET STRIPE_WEBHOOK_SECRET_FILE \
+       PRODUCT_CACHE RATE_LIMITS RATE_LIMIT_PASSWORDS RATE_LIMIT_SESSIONS RATE_LIMIT_WRITES RATE_LIMIT_TOKEN \
+       RATE_LIMIT_ANONYMOUS RATE_LIMIT_ADDRESS CONNECTION_LIMIT TRUSTED_PROXIES TLS_CERTIFICATES CORS_ORIGINS
 # Only this project's packages, whatever the shell around it says.
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help run test test-fast lint format demo audit keys create-admin bench requirements clean
+.PHONY: help run test test-fast lint format demo audit keys create-admin certificate bench requirements clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -30,6 +32,9 @@ keys: $(VENV)/runtime ## a running shop's signing keys: DO=list, DO=rotate, DO="
 
 create-admin: $(VENV)/runtime ## another admin in a running shop: NAME=…; the password is asked for, or made up
 	@$(VENV)/bin/python -m local.command auth-service auth.users create-admin "$(NAME)"
+
+certificate: $(VENV)/runtime ## a certificate for development, with which the gateway speaks HTTPS
+	@$(VENV)/bin/python -m local.certificate
 
 bench: $(VENV)/tests ## measure a stack of its own: rates, latencies, memory; SECONDS=8 ONLY=identity
 	@$(VENV)/bin/python -m bench $(ONLY)

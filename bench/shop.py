@@ -28,8 +28,8 @@ SETTLE_SECONDS = 120.0
 # SCALE, so that replicas can be measured, too.
 PASSED_ON = ("PATH", "HOME", "LANG", "SCALE", "LOG_LEVEL")
 
-# The source would take back the units that a measurement adds.
-TOLD = {"CATALOG_SYNC_SECONDS": "86400"}
+# The source would take back the units that a measurement adds, and the limits would be what is measured.
+TOLD = {"CATALOG_SYNC_SECONDS": "86400", "RATE_LIMITS": "off"}
 
 
 class CannotMeasure(Exception):

@@ -21,6 +21,21 @@ VERSION = re.compile(r"^nginx version: nginx/(\d+)\.(\d+)\.(\d+)", re.MULTILINE)
 VARIABLE = re.compile(r"\$\{(GATEWAY_[A-Z0-9_]+)\}")
 WHEEL_FOLDERS = {"x86_64": "linux-x86_64", "aarch64": "linux-aarch64"}
 STOP_SIGNAL = signal.SIGTERM
+# What people may set, from the environment of `make run`.
+PASSED_ON = (
+    "PRODUCT_CACHE",
+    "RATE_LIMITS",
+    "RATE_LIMIT_PASSWORDS",
+    "RATE_LIMIT_SESSIONS",
+    "RATE_LIMIT_WRITES",
+    "RATE_LIMIT_TOKEN",
+    "RATE_LIMIT_ANONYMOUS",
+    "RATE_LIMIT_ADDRESS",
+    "CONNECTION_LIMIT",
+    "TRUSTED_PROXIES",
+    "TLS_CERTIFICATES",
+    "CORS_ORIGINS",
+)
 
 
 def program(nginx: str, folder: Path, address: str, port: int) -> Program:
@@ -33,6 +48,14 @@ def program(nginx: str, folder: Path, address: str, port: int) -> Program:
         stop_signal=STOP_SIGNAL,
         stop_seconds=5,
     )
+
+
+def settings(home: Path, folder: Path, listen: str, told: Mapping[str, str]) -> Program:
+    """Describe the one-shot that writes the settings in nginx's words, as the image's start does."""
+    command = ["sh", str(home / "entrypoint" / "10-write-settings.sh")]
+    chosen = {name: told[name] for name in PASSED_ON if told.get(name)}
+    places = {"GATEWAY_HOME": str(home), "GATEWAY_STATE": str(folder), "GATEWAY_LISTEN": listen}
+    return Program("gateway-settings", command, environment() | chosen | places)
 
 
 def check(nginx: str, folder: Path) -> Program:

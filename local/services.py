@@ -73,9 +73,10 @@ class Service:
     def has_seed(self) -> bool:
         return (self.folder / self.package / "seed.py").is_file()
 
-    def upstream_servers(self) -> str:
-        """Return the `server` lines of the gateway's upstream."""
-        return " ".join(f"server {ADDRESS}:{replica.port} max_fails=0;" for replica in self.replicas)
+    def upstream_servers(self, role: str = "") -> str:
+        """Return the `server` lines of the gateway's upstream; in the `role` of a backup, say."""
+        options = f"max_fails=0 {role}".rstrip()
+        return " ".join(f"server {ADDRESS}:{replica.port} {options};" for replica in self.replicas)
 
     def programs(self, told: Mapping[str, str]) -> list[Program]:
         """Describe the replicas for the supervisor."""

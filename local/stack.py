@@ -113,19 +113,25 @@ class Stack:
     def _start_gateway(self) -> None:
         folder = self._state / "gateway"
         folder.mkdir(exist_ok=True)
+        listen = f"{_in_url(self._settings.bind)}:{self._settings.port}"
         variables = {
-            "GATEWAY_LISTEN": f"{_in_url(self._settings.bind)}:{self._settings.port}",
             "GATEWAY_RESOLVER": "127.0.0.1",
             "GATEWAY_HOME": str(ROOT / "gateway"),
             "GATEWAY_STATE": str(folder),
             **{f"GATEWAY_{each.package.upper()}_SERVERS": each.upstream_servers() for each in self._services},
+            "GATEWAY_VERDICT_SERVERS": self._verdict_servers(),
         }
         gateway.render(ROOT / "gateway" / "templates", folder, variables)
+        self._supervisor.run(gateway.settings(ROOT / "gateway", folder, listen, self._settings.environment))
         make_way(self._public_port)
         self._supervisor.run(gateway.check(self._nginx, folder))
         self._supervisor.start(
             gateway.program(self._nginx, folder, _reachable(self._settings.bind), self._settings.port)
         )
+
+    def _verdict_servers(self) -> str:
+        services = {each.package: each for each in self._services}
+        return f"{services['catalog'].upstream_servers()} {services['auth'].upstream_servers('backup')}"
 
     def _told(self, service: Service) -> dict[str, str]:
         urls = {each.name: each.url for each in self._services}

@@ -212,7 +212,8 @@ class ComposeStack:
 
     strikes = ("kill", "end", "pause", "restart", "disconnect")
 
-    def __init__(self) -> None:
+    def __init__(self, **environment: str) -> None:
+        self._environment = environment
         self.port = find_free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.project = f"shopfleet-test-{os.getpid()}"
@@ -222,7 +223,7 @@ class ComposeStack:
         return subprocess.run(
             ["docker", "compose", "--project-name", self.project, *arguments],
             cwd=ROOT,
-            env={**os.environ, "PORT": str(self.port)},
+            env={**os.environ, "PORT": str(self.port), **self._environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

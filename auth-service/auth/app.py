@@ -1,5 +1,6 @@
 """auth-service, wired."""
 
+from dataclasses import replace
 from functools import partial
 
 from auth.config import Settings, read_service_clients
@@ -20,11 +21,15 @@ from shared.app import ServiceFlask, build_app, mount
 from shared.database import connect
 from shared.settings import read_settings
 from shared.tokens import Auth
+from shared.verdict import verdict_routes
 
 CLIENTS = ("catalog-service", "orders-service", "payments-service", "logs-service")
 
 # Who logs in with a password, and so can change it.
 REGISTERED = Access("registered", roles=frozenset({"customer", "admin"}))
+
+# As in catalog-service, for the gateway asks here while that is away.
+PRODUCT_READERS = replace(SIGNED_IN, name="product readers", scope="products:read")
 
 
 def create_app(settings: Settings | None = None, passwords: Passwords | None = None) -> ServiceFlask:
@@ -46,6 +51,7 @@ def create_app(settings: Settings | None = None, passwords: Passwords | None = N
     mount(app, password_routes(app, database, passwords, issuer), access=REGISTERED)
     # Each of them asks every two seconds; a record of that tells nobody anything.
     mount(app, sign_off_routes(database), access=services(*CLIENTS), recorded=False)
+    mount(app, verdict_routes(), access=PRODUCT_READERS, recorded=False)
     # Whoever calls these proves itself as a client, or has the token that it wants to end.
     clients = Clients(database, read_service_clients(settings))
     mount(app, oauth_routes(database, clients, issuer, app.verifier), access=PUBLIC)

@@ -8,7 +8,7 @@ from catalog.config import Settings
 from catalog.routes.admin import admin_routes
 from catalog.routes.images import image_routes
 from catalog.routes.imports import import_routes
-from catalog.routes.products import product_routes, verdict_routes
+from catalog.routes.products import product_routes
 from catalog.routes.reservations import reservation_routes
 from catalog.sources import SampleSource, Source, UpstreamSource
 from catalog.use_cases.products import recount
@@ -21,6 +21,7 @@ from shared.auth_client import reach_auth
 from shared.database import connect
 from shared.settings import read_settings
 from shared.tokens import Auth
+from shared.verdict import verdict_routes
 
 # Whoever is signed in, and integrators with that scope.
 PRODUCT_READERS = replace(SIGNED_IN, name="product readers", scope="products:read")

@@ -26,7 +26,7 @@ REPLICAS = {"orders-service": 2, "payments-service": 2, "catalog-service": 2}
 def stormy_processes(tmp_path: Path) -> Iterator[ProcessStack]:
     """A process stack with two replicas of what takes part in a checkout."""
     scale = ",".join(f"{service}={number}" for service, number in REPLICAS.items())
-    stack = ProcessStack(tmp_path / "state", SCALE=scale)
+    stack = ProcessStack(tmp_path / "state", SCALE=scale, RATE_LIMITS="off")
     stack.start()
     yield stack
     stack.stop()
@@ -38,7 +38,7 @@ def stormy_compose() -> Iterator[ComposeStack]:
     if not docker_answers():
         assert not os.environ.get("REQUIRE_DOCKER"), "REQUIRE_DOCKER is set, and no engine answers."
         pytest.skip("no Docker engine answers on this machine, so the Compose stack is left out")
-    stack = ComposeStack()
+    stack = ComposeStack(RATE_LIMITS="off")
     try:
         stack.start()
         stack.up(

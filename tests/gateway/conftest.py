@@ -1,12 +1,15 @@
 """One gateway in front of five services, shared by the tests that leave it as it is."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from local.gateway import find_nginx
 from tests.gateway.harness import Gateway, Upstream, run_gateway, run_services
+
+Start = Callable[..., Gateway]
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +35,18 @@ def gateway(
     with run_gateway(nginx, folder, servers) as gateway:
         gateway.upstreams = upstreams
         yield gateway
+
+
+@pytest.fixture
+def start(nginx: str, upstreams: dict[str, Upstream], tmp_path: Path) -> Iterator[Start]:
+    """Start gateways of one's own, with settings."""
+    servers = {name: upstream.address for name, upstream in upstreams.items()}
+    with ExitStack() as running:
+
+        def start_one(**told: str) -> Gateway:
+            folder = tmp_path / f"gateway {len(list(tmp_path.iterdir()))}"
+            gateway = running.enter_context(run_gateway(nginx, folder, servers, **told))
+            gateway.upstreams = upstreams
+            return gateway
+
+        yield start_one

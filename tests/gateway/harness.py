@@ -5,14 +5,14 @@ import json
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from local.gateway import command, environment, render
+from local.gateway import command, environment, render, settings
 from local.processes import wait_until
 
 SERVICES = ("auth", "catalog", "orders", "payments", "logs")
@@ -36,11 +36,13 @@ class Upstream:
 
     A path that ends in `/silence` is answered only after `release` was set, and one that ends in
     `/refusal` with the service's own 404. One that `drops` reads a request and closes the connection.
+    `script`, where it returns something, has the answer instead: a status, headers, and a body.
     """
 
     def __init__(self, service: str, *, drops: bool = False) -> None:
         self.service = service
         self.drops = drops
+        self.script: Callable[[Seen], tuple[int, dict[str, str], str] | None] = lambda _seen: None
         self.seen: list[Seen] = []
         self.release = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -80,13 +82,18 @@ class Upstream:
                     upstream.release.wait(PATIENCE)
                 refuse = self.path.endswith("/refusal")
                 answer = {"code": "own_refusal"} if refuse else vars(seen)
-                payload = json.dumps(answer).encode()
-                self.send_response(404 if refuse else 200)
+                status, more, payload = 404 if refuse else 200, {}, json.dumps(answer).encode()
+                if scripted := upstream.script(seen):
+                    status, more, payload = scripted[0], scripted[1], scripted[2].encode()
+                self.send_response(status)
+                for name, value in more.items():
+                    self.send_header(name, value)
                 self.send_header("Content-Type", "application/problem+json" if refuse else "application/json")
-                self.send_header("Content-Length", str(len(payload)))
+                if status not in {204, 304}:
+                    self.send_header("Content-Length", str(len(payload)))
                 self.send_header("X-Request-ID", "the-services-own")
                 self.end_headers()
-                if self.command != "HEAD":
+                if self.command != "HEAD" and status not in {204, 304}:
                     self.wfile.write(payload)
 
             do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = handle_any  # noqa: N815
@@ -174,19 +181,26 @@ def run_services() -> Iterator[dict[str, Upstream]]:
 
 @contextmanager
 def run_gateway(
-    nginx: str, folder: Path, servers: Mapping[str, str], home: Path = GATEWAY
+    nginx: str, folder: Path, servers: Mapping[str, str], home: Path = GATEWAY, **told: str
 ) -> Iterator[Gateway]:
-    """Start nginx in `folder`; `servers` has the addresses of each service, separated by spaces."""
+    """Start nginx in `folder`, with the settings of `told`.
+
+    `servers` has the addresses of each service, separated by spaces.
+    """
     state, log, port = folder / "state", folder / "log", free_port()
     state.mkdir(parents=True)
     variables = {
-        "GATEWAY_LISTEN": f"127.0.0.1:{port}",
         "GATEWAY_RESOLVER": "127.0.0.1",
         "GATEWAY_HOME": str(home),
         "GATEWAY_STATE": str(state),
         **{f"GATEWAY_{name.upper()}_SERVERS": _server_lines(servers[name]) for name in SERVICES},
+        "GATEWAY_VERDICT_SERVERS": " ".join(
+            (_server_lines(servers["catalog"]), _server_lines(servers["auth"], " backup"))
+        ),
     }
     render(home / "templates", state, variables)
+    written = write_settings(home, state, told, f"127.0.0.1:{port}")
+    assert written.returncode == 0, written.stderr
     line = command(nginx, state, "-g", "daemon off;")
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -201,6 +215,14 @@ def run_gateway(
         process.wait(PATIENCE)
 
 
+def write_settings(
+    home: Path, state: Path, told: Mapping[str, str], listen: str = "127.0.0.1:9"
+) -> "subprocess.CompletedProcess[str]":
+    """Write the settings in nginx's words, as both stacks do."""
+    job = settings(home, state, listen, told)
+    return subprocess.run(job.command, env=job.environment, capture_output=True, text=True, check=False)
+
+
 def free_port() -> int:
     """Return a port that nobody listens on."""
     with socket.socket() as probe:
@@ -208,8 +230,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _server_lines(addresses: str) -> str:
-    return " ".join(f"server {address} max_fails=0;" for address in addresses.split())
+def _server_lines(addresses: str, role: str = "") -> str:
+    return " ".join(f"server {address} max_fails=0{role};" for address in addresses.split())
 
 
 def _accepts(port: int) -> bool:

@@ -118,9 +118,10 @@ def test_a_name_that_nobody_has_yet_is_a_502_and_no_failed_start(nginx: str, tmp
     shutil.copytree(GATEWAY, home)
     template = home / "templates/nginx.conf.template"
     # As in Docker, where the name is asked for again and again.
-    template.write_text(
-        template.read_text().replace("${GATEWAY_CATALOG_SERVERS}", "server catalog.invalid:5000 resolve;")
-    )
+    text = template.read_text()
+    for variable in ("${GATEWAY_CATALOG_SERVERS}", "${GATEWAY_VERDICT_SERVERS}"):
+        text = text.replace(variable, "server catalog.invalid:5000 resolve;")
+    template.write_text(text)
     with run_gateway(nginx, tmp_path / "gateway", servers, home) as gateway:
         _assert_is_problem(gateway.call("/products"), 502)
 

@@ -3,10 +3,14 @@
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from local.certificate import make_certificate
+from local.gateway import PASSED_ON
+from tests.gateway.conftest import Start
 from tests.gateway.harness import GATEWAY, Gateway
 
 SCRIPT = GATEWAY / "entrypoint/05-require-variables.sh"
@@ -34,12 +38,53 @@ def test_a_variable_that_is_missing_or_empty_stops_the_start_with_its_name(name:
 
 def test_docker_compose_sets_every_variable_and_no_other() -> None:
     compose = (GATEWAY.parent / "docker-compose.yml").read_text()
-    assert sorted(re.findall(r"^ +(GATEWAY_[A-Z_]+):", compose, re.MULTILINE)) == VARIABLES
+    # The last is read by the script that writes the settings.
+    expected = sorted([*VARIABLES, "GATEWAY_LISTEN"])
+    assert sorted(re.findall(r"^ +(GATEWAY_[A-Z_]+):", compose, re.MULTILINE)) == expected
+
+
+def test_every_setting_is_passed_on_by_both_stacks_and_told_in_the_readme() -> None:
+    root = GATEWAY.parent
+    asked = set(
+        re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", (GATEWAY / "entrypoint/10-write-settings.sh").read_text())
+    )
+    assert {name for name in asked if not name.startswith("GATEWAY_")} == set(PASSED_ON)
+    exported = (root / "Makefile").read_text().partition("unexport")[0].split()
+    for name in PASSED_ON:
+        assert f"      {name}: ${{{name}:" in (root / "docker-compose.yml").read_text(), name
+        assert f"\n| `{name}` |" in (root / "README.md").read_text(), name
+        assert name in exported, name
 
 
 def test_nginx_has_nothing_to_warn_about(gateway: Gateway) -> None:
     gateway.call("/healthz")
     assert not re.search(r"\[(warn|error|crit|alert|emerg)\]", gateway.log.read_text().split("{", 1)[0])
+
+
+def test_gixy_finds_nothing_wrong_whatever_is_set(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "tls").mkdir()
+    for name, content in zip(("cert.pem", "key.pem"), make_certificate(), strict=True):
+        (tmp_path / "tls" / name).write_bytes(content)
+    gateway = start(
+        TLS_CERTIFICATES=str(tmp_path / "tls"),
+        TRUSTED_PROXIES="10.0.0.0/8",
+        CORS_ORIGINS="https://app.example",
+    )
+    # What it says of proxy_pass with a path is what is wanted here (see the template), and of try_files that
+    # it costs a look at the disk.
+    skipped = "proxy_pass_normalized,try_files_is_evil_too"
+    command = [
+        sys.executable,
+        "-m",
+        "gixy.cli",
+        "--skips",
+        skipped,
+        str(gateway.log.parent / "state/nginx.conf"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "No issues found" in done.stdout, done.stdout + done.stderr
+    assert not re.search(r"\[(warn|error|crit|alert|emerg)\]", gateway.log.read_text())
+    assert done.returncode == 0
 
 
 def test_all_proxy_headers_are_set_in_one_place_and_every_snippet_says_why() -> None:

@@ -72,13 +72,14 @@ def test_nginx_takes_the_templates_from_a_path_with_spaces(tmp_path: Path) -> No
     out.mkdir()
     packages = [service.removesuffix("-service").upper() for service in SERVICES]
     variables = {
-        "GATEWAY_LISTEN": "127.0.0.1:65535",
         "GATEWAY_RESOLVER": "127.0.0.1",
         "GATEWAY_HOME": str(ROOT / "gateway"),
         "GATEWAY_STATE": str(out),
-        **{f"GATEWAY_{package}_SERVERS": "server 127.0.0.1:9;" for package in packages},
+        **{f"GATEWAY_{package}_SERVERS": "server 127.0.0.1:9;" for package in [*packages, "VERDICT"]},
     }
     gateway.render(ROOT / "gateway" / "templates", out, variables)
+    job = gateway.settings(ROOT / "gateway", out, "127.0.0.1:65535", {})
+    subprocess.run(job.command, env=job.environment, check=True)
 
     checked = subprocess.run(
         gateway.check(gateway.find_nginx(), out).command, capture_output=True, text=True, check=False

@@ -21,10 +21,8 @@ from catalog.schemas.products import (
 from catalog.sources import Source
 from catalog.use_cases import products as use_cases
 from shared.database import Database
+from shared.verdict import kept_by_gateway
 
-# A browser may keep it and must ask before it shows it again; of those in between only the gateway may keep
-# it, for 2 s, behind its own look at the token.
-CACHING = {"Cache-Control": "private, no-cache", "X-Accel-Expires": "2"}
 UNCHANGED: dict[int | str, Any] = {304: {"description": "It is as the ETag in If-None-Match says."}}
 
 
@@ -58,7 +56,7 @@ def product_routes(database: Database, source: Source, currency: str) -> APIBlue
             with_facets=query_data.facets,
         )
         if not found.products and wanted.is_empty and after is None:
-            return Response(status=204, headers=CACHING | _age_header(found.age))
+            return Response(status=204, headers=kept_by_gateway() | _age_header(found.age))
         page = ProductPage(
             data=[ProductOut.of(product, currency) for product in found.products],
             next=write_position(replace(wanted, corrected=found.corrected), sort, found.next),
@@ -93,25 +91,12 @@ def product_routes(database: Database, source: Source, currency: str) -> APIBlue
     return routes
 
 
-def verdict_routes() -> APIBlueprint:
-    """Return the route by which the gateway asks whether a token may see what it has kept."""
-    routes = APIBlueprint("verdict", __name__)
-
-    @routes.get("/verdict")
-    @routes.output({}, status_code=204)
-    def tell_verdict() -> Any:
-        """Say whether this token may list products: 204, or the problem that the list would answer."""
-        return Response(status=204, headers=CACHING)
-
-    return routes
-
-
 def _answer(body: BaseModel, age: int | None) -> Response:
     """Return the body as JSON, or 304 if the caller has it already (RFC 9110, section 13)."""
     response = Response(
         body.model_dump_json(exclude_unset=True),
         content_type="application/json",
-        headers=CACHING | _age_header(age),
+        headers=kept_by_gateway() | _age_header(age),
     )
     response.set_etag(blake2s(response.get_data(), digest_size=12).hexdigest(), weak=True)
     response.make_conditional(request)

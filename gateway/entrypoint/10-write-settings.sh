@@ -1,0 +1,104 @@
+#!/bin/sh
+# Says in nginx's words what the settings say, for both stacks: writes $GATEWAY_STATE/settings/http.conf, for all
+# of nginx, and server.conf, for the shop. A setting that makes no sense stops the start with its name.
+set -eu
+folder=$GATEWAY_STATE/settings
+mkdir -p "$folder"
+
+refuse() {
+    echo "Cannot start: $1." >&2
+    exit 1
+}
+
+# Cuts a list at its commas and spaces; no word in it is taken for a pattern of file names.
+set -f
+split() {
+    printf '%s' "$1" | tr -s ', ' '  '
+}
+
+# read_number NAME DEFAULT
+read_number() {
+    eval "number=\${$1:-$2}"
+    case $number in
+        0* | *[!0-9]* | ??????*) refuse "$1 is '$number'; it must be a number from 1 to 99999" ;;
+    esac
+}
+
+# limit NAME DEFAULT ZONE KEY: so many calls a second, and ten seconds' worth of them at once.
+limit() {
+    read_number "$1" "$2"
+    echo "limit_req_zone $4 zone=$3:2m rate=${number}r/s;" >>"$folder/http.conf"
+    echo "limit_req zone=$3 burst=${number}0 nodelay;" >>"$folder/server.conf"
+}
+
+: >"$folder/http.conf"
+: >"$folder/server.conf"
+
+# PRODUCT_CACHE=off shows how fast the catalogue itself is.
+case ${PRODUCT_CACHE:-on} in
+    on | off) echo "map '' \$product_cache { default ${PRODUCT_CACHE:-on}; }" >>"$folder/http.conf" ;;
+    *) refuse "PRODUCT_CACHE is '$PRODUCT_CACHE'; it can be on or off" ;;
+esac
+
+case ${RATE_LIMITS:-on} in
+    on)
+        limit RATE_LIMIT_PASSWORDS 20 passwords '$password_caller'
+        limit RATE_LIMIT_SESSIONS 100 sessions '$session_caller'
+        limit RATE_LIMIT_WRITES 50 writes '$write_caller'
+        limit RATE_LIMIT_TOKEN 200 tokens '$caller_token'
+        limit RATE_LIMIT_ANONYMOUS 200 anonymous '$anonymous_caller'
+        limit RATE_LIMIT_ADDRESS 2000 addresses '$any_caller'
+        read_number CONNECTION_LIMIT 500
+        echo "limit_conn_zone \$binary_remote_addr zone=connections:2m;" >>"$folder/http.conf"
+        echo "limit_conn connections $number;" >>"$folder/server.conf"
+        ;;
+    off) ;;
+    *) refuse "RATE_LIMITS is '$RATE_LIMITS'; it can be on or off" ;;
+esac
+
+# A proxy in front of the gateway is believed about the caller's address only if it stands here.
+if [ -n "${TRUSTED_PROXIES:-}" ]; then
+    for proxy in $(split "$TRUSTED_PROXIES"); do
+        case $proxy in
+            *[!0-9a-fA-F.:/]* | [!0-9a-fA-F:]*)
+                refuse "TRUSTED_PROXIES has '$proxy'; it must be an address, such as 10.0.0.1 or 10.0.0.0/8" ;;
+        esac
+        echo "set_real_ip_from $proxy;" >>"$folder/http.conf"
+    done
+    echo "real_ip_header X-Forwarded-For; real_ip_recursive on;" >>"$folder/http.conf"
+fi
+
+# With a certificate the port speaks TLS.
+certificates=${TLS_CERTIFICATES:-$GATEWAY_HOME/tls}
+if [ -e "$certificates/cert.pem" ] || [ -e "$certificates/key.pem" ]; then
+    case $certificates in
+        *[\"\$\\]*) refuse "TLS_CERTIFICATES is '$certificates'; nginx takes no path with \", \$ or \\" ;;
+    esac
+    for file in cert.pem key.pem; do
+        [ -r "$certificates/$file" ] || refuse "TLS_CERTIFICATES: $certificates/$file is missing, or not to be read"
+    done
+    cat >>"$folder/server.conf" <<EOF
+listen $GATEWAY_LISTEN ssl;
+ssl_certificate "$certificates/cert.pem";
+ssl_certificate_key "$certificates/key.pem";
+include "$GATEWAY_HOME/snippets/tls.conf";
+EOF
+elif [ -n "${TLS_CERTIFICATES:-}" ]; then
+    refuse "TLS_CERTIFICATES is '$TLS_CERTIFICATES'; there is no cert.pem and no key.pem in it"
+else
+    echo "listen $GATEWAY_LISTEN;" >>"$folder/server.conf"
+fi
+
+# Other origins whose pages may call the shop.
+if [ -n "${CORS_ORIGINS:-}" ]; then
+    echo 'map $http_origin $cors_origin {' >>"$folder/http.conf"
+    for origin in $(split "$CORS_ORIGINS"); do
+        case $origin in
+            *://*[!a-z0-9.:-]* | *://) ;;
+            http://* | https://*) echo "    $origin \$http_origin;" >>"$folder/http.conf" && continue ;;
+        esac
+        refuse "CORS_ORIGINS has '$origin'; an origin is written like https://shop.example"
+    done
+    echo "    default ''; } include \"$GATEWAY_HOME/snippets/cors.conf\";" >>"$folder/http.conf"
+    echo "include \"$GATEWAY_HOME/snippets/cors-answers.conf\";" >>"$folder/server.conf"
+fi

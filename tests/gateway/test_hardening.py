@@ -1,0 +1,168 @@
+"""Requests that mean one thing to a gateway and another to a service, and clients that never end."""
+
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.gateway.harness import GATEWAY, PATIENCE, Gateway, Seen, Upstream, run_gateway
+from tests.waiting import wait_for
+
+END = "Connection: close\r\n\r\n"
+GET = "GET /auth/me HTTP/1.1\r\nHost: a\r\n"
+POST = "POST /auth HTTP/1.1\r\nHost: a\r\n"
+CHUNKED = f"{POST}Transfer-Encoding: chunked\r\n{END}"
+
+REFUSED = [
+    ("a folded header", f"{GET}X-A: b\r\n X-Service-Authorization: Bearer x\r\n{END}", 400),
+    ("a bare CR in a header", f"{GET}X-A: b\rX-Service-Authorization: c\r\n{END}", 400),
+    ("a NUL in a header", f"{GET}X-A: b\0c\r\n{END}", 400),
+    ("a space before the colon", f"{GET}X-Service-Authorization : b\r\n{END}", 400),
+    ("two Authorizations", f"{GET}Authorization: Bearer a\r\nAuthorization: Bearer b\r\n{END}", 400),
+    (
+        "two transfer encodings",
+        f"{POST}Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n{END}",
+        400,
+    ),
+    ("chunks in HTTP/1.0", f"POST /auth HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n{END}", 400),
+    (
+        "chunks before a length",
+        f"{POST}Transfer-Encoding: chunked\r\nContent-Length: 5\r\n{END}0\r\n\r\n",
+        400,
+    ),
+    ("an odd transfer encoding", f"{POST}Transfer-Encoding: xchunked\r\n{END}", 501),
+    ("two of them in one", f"{POST}Transfer-Encoding: gzip, chunked\r\n{END}", 501),
+    *[
+        (f"the length {n}", f"{POST}Content-Length: {n}\r\n{END}x", 400)
+        for n in ("+1", "-1", "1, 1", "0x1", "")
+    ],
+    *[
+        (f"a chunk of {size}", f"{CHUNKED}{size}\r\n{{}}\r\n0\r\n\r\n", 400)
+        for size in ("zz", "-1", "ffffffffffffffffff", "0x2")
+    ],
+    *[
+        (f"the host {host!r}", f"GET /auth/me HTTP/1.1\r\nHost: {host}\r\n{END}", 400)
+        for host in ("a/../internal", "a@evil", "a b", 'a"b', "", "a:x", "a\\b", "[::1", "a\tb")
+    ],
+    ("a method in small letters", f"get /auth/me HTTP/1.1\r\nHost: a\r\n{END}", 400),
+    ("a tab in the request line", f"GET\t/auth/me HTTP/1.1\r\nHost: a\r\n{END}", 400),
+    ("HTTP/2 without TLS", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+    ("HTTP/3.0", f"GET /auth/me HTTP/3.0\r\nHost: a\r\n{END}", 505),
+    ("CONNECT", f"CONNECT auth:5000 HTTP/1.1\r\nHost: a\r\n{END}", 405),
+    ("another host's inside", f"GET http://auth/internal/signed-off HTTP/1.1\r\nHost: a\r\n{END}", 404),
+]
+
+PASSED = [
+    ("bare line feeds", GET.replace("\r", "") + "X-A: b\nConnection: close\n\n"),
+    ("an underscore", f"{GET}X_Service_Authorization: b\r\nAuthorization_: c\r\n{END}"),
+    ("an upgrade", f"{GET}Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n"),
+    ("a header named as the connection's", f"{GET}Connection: close, X-Request-ID, X-Forwarded-For\r\n\r\n"),
+    ("chunks with an extension", f"{CHUNKED}2;a=b\r\n{{}}\r\n0\r\n\r\n"),
+    ("chunks with a trailer", f"{CHUNKED}2\r\n{{}}\r\n0\r\nX-Service-Authorization: b\r\n\r\n"),
+]
+
+
+def _reached(gateway: Gateway, text: str) -> tuple[int, list[Seen]]:
+    counts = {name: len(upstream.seen) for name, upstream in gateway.upstreams.items()}
+    answer = gateway.send(text)
+    if answer.status >= 400:
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json["request_id"] == answer.headers["x-request-id"]
+    upstreams = gateway.upstreams.items()
+    return answer.status, [seen for name, upstream in upstreams for seen in upstream.seen[counts[name] :]]
+
+
+@pytest.mark.parametrize(("text", "status"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
+def test_what_could_be_read_in_two_ways_is_refused_and_reaches_nobody(
+    gateway: Gateway, text: str, status: int
+) -> None:
+    assert _reached(gateway, text) == (status, [])
+
+
+@pytest.mark.parametrize("text", [row[1] for row in PASSED], ids=[row[0] for row in PASSED])
+def test_what_is_odd_and_has_one_meaning_arrives_in_its_plain_form(gateway: Gateway, text: str) -> None:
+    status, [seen] = _reached(gateway, text)
+    assert (status, seen.path.startswith("/auth")) == (200, True)
+    odd = {"upgrade", "connection", "transfer-encoding", "trailer", "x-service-authorization"}
+    assert not {name.replace("_", "-").strip("-") for name in seen.headers} & (odd | {"authorization"})
+    assert seen.headers["x-forwarded-for"] == "127.0.0.1"
+    assert seen.body == ("{}" if "2" in text.partition("\r\n\r\n")[2] else "")
+
+
+def test_the_host_of_an_absolute_address_wins_as_the_rfc_says(gateway: Gateway) -> None:
+    # RFC 9112, section 3.2.2.
+    _status, [seen] = _reached(gateway, f"GET http://shop.example/auth/me HTTP/1.1\r\nHost: a\r\n{END}")
+    assert (seen.path, seen.headers["host"]) == ("/auth/me", "shop.example")
+
+
+def test_a_request_hidden_behind_another_is_a_request_of_its_own(gateway: Gateway) -> None:
+    inner = "GET /internal/signed-off HTTP/1.1\r\nHost: a\r\nX-Service-Authorization: Bearer x\r\n\r\n"
+    count = len(gateway.upstreams["auth"].seen)
+    status, [seen] = _reached(gateway, f"{GET}Content-Length: {len(inner)}\r\n\r\n{inner}")
+    assert (status, seen.body) == (200, inner)
+    assert len(gateway.upstreams["auth"].seen) == count + 1
+
+
+@pytest.fixture
+def hurried(nginx: str, upstreams: dict[str, Upstream], tmp_path: Path) -> Iterator[Gateway]:
+    """Return a gateway whose own patience is one second, and that takes two calls at once from an address."""
+    home = tmp_path / "home"
+    shutil.copytree(GATEWAY, home)
+    limits = home / "snippets/limits.conf"
+    text = limits.read_text()
+    for wait in ("client_header_timeout 10s", "client_body_timeout 15s"):
+        assert wait in text
+        text = text.replace(wait, wait.rpartition(" ")[0] + " 1s")
+    limits.write_text(text)
+    servers = {name: upstream.address for name, upstream in upstreams.items()}
+    with run_gateway(nginx, tmp_path / "gateway", servers, home, CONNECTION_LIMIT="2") as gateway:
+        yield gateway
+
+
+@pytest.mark.parametrize("beginning", ["", "GET /auth/me HT", GET, f"{POST}Content-Length: 100\r\n\r\n{{"])
+def test_a_client_that_never_comes_to_the_end_is_let_go(hurried: Gateway, beginning: str) -> None:
+    began = time.monotonic()
+    with socket.create_connection(("127.0.0.1", hurried.port), timeout=PATIENCE) as slow:
+        slow.sendall(beginning.encode())
+        # Nothing, or a 408 without a word that a caller could use; then the end.
+        assert slow.recv(65536)[:13] in {b"", b"HTTP/1.1 408 "} or slow.recv(1) == b""
+    assert time.monotonic() - began < PATIENCE
+
+
+def test_a_header_a_second_does_not_hold_the_door(hurried: Gateway) -> None:
+    with socket.create_connection(("127.0.0.1", hurried.port), timeout=PATIENCE) as slow:
+        slow.sendall(GET.encode())
+
+        def is_gone() -> bool:
+            try:
+                slow.sendall(b"X-A: b\r\n")
+            except OSError:
+                return True
+            return False
+
+        wait_for(is_gone, seconds=PATIENCE)
+    assert hurried.call("/auth/me").status == 200
+
+
+def test_an_address_that_holds_too_many_calls_open_is_refused_more(
+    hurried: Gateway, upstreams: dict[str, Upstream]
+) -> None:
+    orders = upstreams["orders"]
+    orders.release.clear()
+    count = len(orders.seen)
+    with ExitStack() as open_calls:
+        for _ in range(2):
+            line = socket.create_connection(("127.0.0.1", hurried.port), timeout=PATIENCE)
+            open_calls.enter_context(line)
+            line.sendall(b"GET /orders/silence HTTP/1.1\r\nHost: a\r\n\r\n")
+        wait_for(lambda: len(orders.seen) == count + 2)
+        answer = hurried.call("/auth/me")
+        assert (answer.status, answer.headers["retry-after"]) == (429, "1")
+        assert answer.headers["content-type"] == "application/problem+json"
+        orders.release.set()
+    wait_for(lambda: hurried.call("/auth/me").status == 200)
+    orders.release.clear()

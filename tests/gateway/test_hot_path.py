@@ -1,0 +1,371 @@
+"""What the gateway keeps of the catalogue's answers, for whom, and for how long."""
+
+import re
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from catalog.schemas.products import ProductQuery
+from tests.gateway.harness import GATEWAY, Answer, Gateway, Seen, Upstream, run_gateway, run_services
+from tests.waiting import wait_for
+
+GOOD = {"Authorization": "Bearer good"}
+TAG = 'W/"first"'
+
+
+@dataclass
+class Shelf:
+    """A catalogue that says how long its answers keep, and a judge of tokens; auth-service judges too."""
+
+    gateway: Gateway
+    upstreams: dict[str, Upstream]
+    keeps: dict[str, str] = field(
+        default_factory=lambda: {
+            "X-Accel-Expires": "60",
+            "Cache-Control": "private, no-cache",
+            "ETag": TAG,
+        }
+    )
+    verdict_keeps: dict[str, str] = field(default_factory=lambda: {"X-Accel-Expires": "60"})
+    good: set[str] = field(default_factory=lambda: {"Bearer good", "token=good", "__Host-token=good"})
+    status: int = 200
+    verdict_status: int | None = None
+    text: str = "one"
+
+    def __post_init__(self) -> None:
+        self.upstreams["catalog"].script = self.upstreams["auth"].script = self.answer
+
+    def answer(self, seen: Seen) -> tuple[int, dict[str, str], str] | None:
+        """Answer as the services do."""
+        shown = seen.headers.get("authorization") or seen.headers.get("cookie", "")
+        is_good = bool({shown, *shown.split("; ")} & self.good)
+        if seen.path == "/verdict":
+            status = self.verdict_status or (204 if is_good else 401)
+            return status, self.verdict_keeps if status == 204 else {}, "{}"
+        if not is_good:
+            return 401, {"Cache-Control": "no-store"}, '{"code":"token_invalid"}'
+        if seen.method in {"GET", "HEAD"}:
+            return self.status, self.keeps if self.status < 400 else {}, self.text
+        return None
+
+    def asked(self, path: str = "/products", service: str = "catalog") -> int:
+        """Return how often a service was asked for a path, whatever the arguments."""
+        return sum(seen.path.partition("?")[0] == path for seen in self.upstreams[service].seen)
+
+    def get(self, path: str = "/products", **headers: str) -> Answer:
+        """Ask with the good token, unless another is named."""
+        return self.gateway.call(path, headers=headers or GOOD)
+
+
+@pytest.fixture
+def shelf(nginx: str, tmp_path: Path) -> Iterator[Shelf]:
+    """Return a gateway of its own with nothing in its cache."""
+    with run_services() as upstreams:
+        servers = {name: upstream.address for name, upstream in upstreams.items()}
+        with run_gateway(nginx, tmp_path / "a gateway", servers) as gateway:
+            yield Shelf(gateway, upstreams)
+
+
+def test_what_was_asked_before_is_answered_by_the_gateway_alone(shelf: Shelf) -> None:
+    first = shelf.get("/products?limit=30")
+    for _ in range(5):
+        again = shelf.get("/products?limit=30")
+        assert (again.status, again.body) == (200, first.body)
+        assert again.headers["x-cache"] == "HIT"
+        assert again.headers["etag"] == TAG
+        assert again.headers["x-request-id"] not in {first.headers["x-request-id"], "the-services-own"}
+    assert first.headers["x-cache"] == "MISS"
+    assert (shelf.asked(), shelf.asked("/verdict")) == (1, 1)
+
+
+def test_one_product_is_kept_too_and_apart_from_another(shelf: Shelf) -> None:
+    for path in ("/products/7", "/products/8", "/products/7", "/products/8"):
+        shelf.get(path)
+    assert (shelf.asked("/products/7"), shelf.asked("/products/8")) == (1, 1)
+
+
+def test_head_is_answered_from_what_get_brought_and_the_other_way_round(shelf: Shelf) -> None:
+    head = shelf.gateway.call("/products", "HEAD", GOOD)
+    assert (head.status, head.body) == (200, b"")
+    assert shelf.get().body == b"one"
+    assert shelf.asked() == 1
+
+
+def test_who_has_it_already_gets_a_304_from_the_cache_compressed_or_not(shelf: Shelf) -> None:
+    shelf.text = "x" * 5000
+    shelf.get()
+    for encoding in ("identity", "gzip"):
+        answer = shelf.get(**GOOD, **{"If-None-Match": TAG, "Accept-Encoding": encoding})
+        assert (answer.status, answer.body, answer.headers["etag"]) == (304, b"", TAG)
+        full = shelf.get(**GOOD, **{"If-None-Match": 'W/"other"', "Accept-Encoding": encoding})
+        assert (full.status, full.headers["etag"]) == (200, TAG)
+    assert shelf.asked() == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["?sort=price&limit=5&q=a", "?q=a&sort=price&limit=5", "?limit=5&q=a&sort=price"],
+)
+def test_the_order_of_the_arguments_makes_no_other_question(shelf: Shelf, other: str) -> None:
+    shelf.get("/products?limit=5&sort=price&q=a")
+    assert shelf.get(f"/products{other}").headers["x-cache"] == "HIT"
+
+
+ODD_QUESTIONS = [
+    *["limit=5&limit=6", "limit=6&q=a&limit=5", "category=a&category=b"],
+    *["unknown=1", "limit=5&unknown=1", "Limit=5", "LIMIT=5", "%6cimit=5"],
+    *["limit=", "limit", "&limit=5", "limit=5&", "limit=5&&q=a", "=5", "&", "?limit=5", "limit=5;q=a&x"],
+    "q=" + "x" * 1001,
+]
+
+
+def test_an_odd_question_is_the_service_s_to_answer_and_not_kept(shelf: Shelf, tmp_path: Path) -> None:
+    shelf.get("/products?limit=5")
+    shelf.get("/products")
+    before = shelf.asked()
+    for query in ODD_QUESTIONS * 2:
+        assert shelf.get(f"/products?{query}").headers["x-cache"] == "BYPASS", query
+    assert shelf.asked() == before + 2 * len(ODD_QUESTIONS)
+    kept = [file for file in (tmp_path / "a gateway/state/products").rglob("*") if file.is_file()]
+    assert len(kept) == 2
+
+
+def test_the_gateway_knows_every_argument_that_the_catalogue_knows() -> None:
+    text = (GATEWAY / "snippets/hot-path.conf").read_text()
+    [alternatives] = re.findall(r"\(\?:(limit\|[a-z_|]+)\)=", text)
+    assert set(alternatives.split("|")) == set(ProductQuery.model_fields)
+    assert set(re.findall(r"([a-z_]+)=\$arg_\1", text)) == set(ProductQuery.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("limit=5", "limit=6"),
+        ("q=limit%3D5", "limit=5"),
+        ("q=a%26sort=price", "q=a&sort=price"),
+        ("category=a", "brand=a"),
+        ("min_price=1", "max_price=1"),
+        ("q=A", "q=a"),
+        ("in_stock=true", "facets=true"),
+        ("cursor=a", "cursor=A"),
+    ],
+)
+def test_different_questions_are_kept_apart(shelf: Shelf, one: str, other: str) -> None:
+    shelf.get(f"/products?{one}")
+    assert shelf.get(f"/products?{other}").headers["x-cache"] == "MISS"
+
+
+def test_nothing_else_below_products_is_kept_whatever_the_service_says(shelf: Shelf) -> None:
+    paths = [
+        "/products/sync",
+        "/products/7/stock",
+        "/products/7x",
+        "/products/0",
+        "/products/",
+        "/products/7/",
+    ]
+    paths += ["/products/7?limit=5", "/products/7%0a", "/products/9999999999999999999"]
+    for path in paths * 2:
+        assert shelf.get(path).headers["x-cache"] == "BYPASS", path
+    assert shelf.asked("/verdict") == 0
+
+
+def test_what_changes_something_goes_to_the_service_with_its_body(shelf: Shelf) -> None:
+    for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+        for path in ("/products", "/products/7"):
+            answer = shelf.gateway.call(path, method, GOOD, "a body").json
+            assert (answer["method"], answer["path"], answer["body"]) == (method, path, "a body")
+    assert shelf.asked("/verdict") == 0
+
+
+def test_a_reader_with_a_body_goes_to_the_service(shelf: Shelf) -> None:
+    for _ in range(2):
+        shelf.gateway.call("/products", "GET", GOOD, "a body")
+    assert (shelf.asked(), shelf.asked("/verdict")) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Accept": "*/*"},
+        {"Cookie": "theme=dark"},
+        {"Authorization": "Bearer bad"},
+        {"Cookie": "token=bad"},
+        {"Authorization": "Bearer bad", "Cookie": "token=good"},
+        {"Cookie": "token=bad; token=bad2"},
+        {"Cookie": "csrftoken=good"},
+        {"Cookie": "my__Host-token=good"},
+        {"Authorization": "Basic " + "x" * 5000},
+    ],
+)
+def test_whoever_may_not_gets_the_service_s_own_refusal_each_time(
+    shelf: Shelf, headers: dict[str, str]
+) -> None:
+    shelf.get()
+    shelf.get(Cookie="token=good")
+    for _ in range(2):
+        answer = shelf.get(**headers)
+        assert (answer.status, answer.json) == (401, {"code": "token_invalid"})
+        assert "x-cache" not in answer.headers or answer.headers["x-cache"] == "BYPASS"
+    assert shelf.asked() == 1 + 2
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    ["token=good", "__Host-token=good", "a=1; token=good", "token=good; z=2", "csrftoken=x; token=good;"],
+)
+def test_a_cookie_is_as_good_as_the_header(shelf: Shelf, cookie: str) -> None:
+    shelf.good |= {cookie}
+    shelf.get()
+    assert shelf.get(Cookie=cookie).headers["x-cache"] == "HIT"
+    assert shelf.get(Cookie=cookie).headers["x-cache"] == "HIT"
+    assert shelf.asked("/verdict") == 2
+
+
+def test_who_sends_the_cookie_twice_is_left_to_the_service(shelf: Shelf) -> None:
+    shelf.get(Cookie="token=good")
+    for cookie in ("token=good; token=bad", "token=bad; a=b; token=good", "__Host-token=good; token=bad"):
+        assert shelf.get(Cookie=cookie).headers["x-cache"] == "BYPASS"
+    assert shelf.asked("/verdict") == 1
+
+
+def test_every_credential_is_judged_by_itself_to_its_last_character(shelf: Shelf) -> None:
+    long = "Bearer " + "x" * 2900
+    shelf.good |= {long + "1", "bearer good"}
+    assert [shelf.get(Authorization=long + end).status for end in "1213"] == [200, 401, 200, 401]
+    assert shelf.get(Authorization="bearer good").status == 200
+    assert shelf.asked("/verdict") == 4
+
+
+def test_a_token_that_was_refused_is_let_in_as_soon_as_it_is_good(shelf: Shelf) -> None:
+    assert shelf.get(Authorization="Bearer new").status == 401
+    shelf.good |= {"Bearer new"}
+    assert shelf.get(Authorization="Bearer new").status == 200
+
+
+def test_a_verdict_too_is_fetched_anew_behind_the_reader_s_back(shelf: Shelf) -> None:
+    shelf.verdict_keeps = {"X-Accel-Expires": "@1", "Cache-Control": "stale-while-revalidate=9999999999"}
+    shelf.get()
+    answer = shelf.get()
+    assert answer.headers["x-cache"] == "HIT"
+    wait_for(lambda: shelf.asked("/verdict") == 2)
+    shelf.good.clear()
+    wait_for(lambda: shelf.get().headers["x-cache"] == "HIT" and shelf.asked("/verdict") > 3)
+
+
+def test_a_token_that_has_ended_is_refused_once_its_verdict_is_too_old(shelf: Shelf) -> None:
+    shelf.verdict_keeps = {"X-Accel-Expires": "1"}
+    assert shelf.get().status == 200
+    shelf.good.clear()
+    wait_for(lambda: shelf.get().status == 401, seconds=3)
+    assert [shelf.get().status for _ in range(3)] == [401] * 3
+
+
+def test_an_odd_verdict_leads_to_the_service_and_never_to_an_error(shelf: Shelf) -> None:
+    shelf.get()
+    shelf.good |= {"Bearer other"}
+    for status in [200, 301, 400, 401, 403, 404, 418, 422, 429, 500, 502, 503, 504, 511] * 2:
+        shelf.verdict_status = status
+        answer = shelf.get(Authorization="Bearer other")
+        assert (answer.status, answer.body, answer.headers["x-cache"]) == (200, b"one", "BYPASS")
+
+
+def test_a_service_s_error_is_not_kept(shelf: Shelf) -> None:
+    for status in (400, 404, 422, 429, 500, 503):
+        shelf.status = status
+        assert shelf.get().status == status
+    shelf.status = 200
+    assert shelf.get().status == 200
+
+
+def test_an_answer_that_sets_a_cookie_or_says_nothing_of_keeping_is_not_kept(shelf: Shelf) -> None:
+    for keeps in ({**shelf.keeps, "Set-Cookie": "a=b"}, {}, {"Cache-Control": "no-store"}):
+        shelf.keeps = keeps
+        shelf.get()
+        assert shelf.get().headers["x-cache"] == "MISS"
+
+
+def test_an_empty_catalogue_is_kept_too(shelf: Shelf) -> None:
+    shelf.status = 204
+    assert shelf.get().status == 204
+    assert (shelf.get().status, shelf.asked()) == (204, 1)
+
+
+def test_many_who_ask_at_once_for_what_is_not_there_cost_the_service_one_call(shelf: Shelf) -> None:
+    together = threading.Barrier(12)
+
+    def ask(_number: int) -> int:
+        together.wait()
+        return shelf.get().status
+
+    with ThreadPoolExecutor(12) as pool:
+        assert set(pool.map(ask, range(12))) == {200}
+    assert (shelf.asked(), shelf.asked("/verdict")) == (1, 1)
+
+
+def test_what_has_just_become_old_is_shown_once_more_while_it_is_fetched_anew(shelf: Shelf) -> None:
+    shelf.keeps = {
+        "X-Accel-Expires": "@1",
+        "Cache-Control": "private, no-cache, stale-while-revalidate=9999999999",
+    }
+    shelf.get()
+    shelf.text = "two"
+    answer = shelf.get()
+    assert (answer.body, answer.headers["x-cache"]) == (b"one", "STALE")
+    wait_for(lambda: shelf.asked() == 2)
+    wait_for(lambda: shelf.get().body == b"two")
+
+
+def test_what_is_older_than_that_is_not_shown(shelf: Shelf) -> None:
+    shelf.keeps = {"X-Accel-Expires": "@1", "Cache-Control": "private, no-cache, stale-while-revalidate=1"}
+    shelf.get()
+    shelf.text = "two"
+    answer = shelf.get()
+    assert (answer.body, answer.headers["x-cache"]) == (b"two", "EXPIRED")
+
+
+def test_the_last_pages_are_shown_while_the_catalogue_is_away_and_auth_knows_the_token(shelf: Shelf) -> None:
+    shelf.keeps = {"X-Accel-Expires": "@1", "Cache-Control": "private, no-cache"}
+    shelf.verdict_keeps = {}
+    assert shelf.get().status == 200
+    shelf.upstreams["catalog"].drops = True
+    shelf.upstreams["catalog"].stop()
+    answer = shelf.get()
+    assert (answer.status, answer.body, answer.headers["x-cache"]) == (200, b"one", "STALE")
+    assert shelf.get(Authorization="Bearer bad").status == 502
+    assert shelf.get("/products?limit=7").status == 502
+    assert shelf.asked("/verdict", "auth") >= 2
+
+
+def test_the_last_pages_are_shown_while_the_catalogue_fails(shelf: Shelf) -> None:
+    shelf.keeps = {"X-Accel-Expires": "@1"}
+    shelf.get()
+    shelf.status = 503
+    assert (shelf.get().status, shelf.get().body) == (200, b"one")
+
+
+def test_the_cache_can_be_turned_off(nginx: str, tmp_path: Path) -> None:
+    with run_services() as upstreams:
+        servers = {name: upstream.address for name, upstream in upstreams.items()}
+        with run_gateway(nginx, tmp_path / "gateway", servers, PRODUCT_CACHE="off") as gateway:
+            shelf = Shelf(gateway, upstreams)
+            assert [shelf.get().headers["x-cache"] for _ in range(2)] == ["BYPASS"] * 2
+            assert (shelf.asked(), shelf.asked("/verdict")) == (2, 0)
+
+
+def test_nobody_outside_reaches_a_verdict(shelf: Shelf) -> None:
+    for path in ("/verdict", "/no-verdict", "//verdict", "/products/../verdict", "/products/%2e%2e/verdict"):
+        assert shelf.get(path).status == 404
+    assert shelf.asked("/verdict") == 0
+
+
+def test_what_is_kept_can_be_read_by_the_gateway_alone(shelf: Shelf, tmp_path: Path) -> None:
+    shelf.get()
+    state = tmp_path / "a gateway/state"
+    for folder in ("products", "verdicts"):
+        assert (state / folder).stat().st_mode & 0o077 == 0
+        assert [file.stat().st_mode & 0o077 for file in (state / folder).rglob("*") if file.is_file()] == [0]

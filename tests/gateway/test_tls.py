@@ -1,0 +1,128 @@
+"""What changes once there is a certificate."""
+
+import http.client
+import socket
+import ssl
+from pathlib import Path
+
+import pytest
+
+from local.certificate import main, make_certificate
+from tests.gateway.conftest import Start
+from tests.gateway.harness import GATEWAY, PATIENCE, Gateway, write_settings
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a certificate for development, in a path with a space."""
+    folder = tmp_path_factory.mktemp("a certificate")
+    assert main({"TLS_CERTIFICATES": str(folder), "PUBLIC_URL": "https://shop.example"}) == 0
+    return folder
+
+
+@pytest.fixture
+def gateway(start: Start, certificates: Path) -> Gateway:
+    """Return a gateway with it."""
+    return start(TLS_CERTIFICATES=str(certificates))
+
+
+def _shake_hands(
+    gateway: Gateway,
+    certificates: Path,
+    *protocols: str,
+    newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
+    host: str = "127.0.0.1",
+) -> ssl.SSLSocket:
+    context = ssl.create_default_context(cafile=str(certificates / "cert.pem"))
+    context.maximum_version = newest
+    context.set_alpn_protocols(list(protocols))
+    line = socket.create_connection(("127.0.0.1", gateway.port), timeout=PATIENCE)
+    return context.wrap_socket(line, server_hostname=host)
+
+
+def test_it_speaks_https_and_says_so_to_the_service_and_to_browsers(
+    gateway: Gateway, certificates: Path
+) -> None:
+    context = ssl.create_default_context(cafile=str(certificates / "cert.pem"))
+    line = http.client.HTTPSConnection("127.0.0.1", gateway.port, timeout=PATIENCE, context=context)
+    for path, status in (("/auth/me", 200), ("/nowhere", 404), ("/", 200)):
+        line.request("GET", path)
+        answer = line.getresponse()
+        body = answer.read()
+        assert answer.status == status
+        assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
+        assert answer.headers["X-Frame-Options"] == "DENY"
+        if path == "/auth/me":
+            assert b'"x-forwarded-proto": "https"' in body
+    line.close()
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1", "shop.example"])
+def test_the_certificate_stands_for_this_machine_and_the_shop_s_own_name(
+    gateway: Gateway, certificates: Path, host: str
+) -> None:
+    _shake_hands(gateway, certificates, host=host).close()
+
+
+def test_it_speaks_http_2_to_those_who_can_and_1_1_to_others(gateway: Gateway, certificates: Path) -> None:
+    for offered, chosen in ((("h2", "http/1.1"), "h2"), (("http/1.1",), "http/1.1"), ((), None)):
+        with _shake_hands(gateway, certificates, *offered) as line:
+            assert line.selected_alpn_protocol() == chosen
+            if chosen == "h2":
+                # RFC 9113, section 3.4: the preface, then an empty SETTINGS frame; the answer is one, too.
+                line.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+                assert line.recv(9)[3] == 4
+
+
+def test_tls_1_2_is_taken_and_nothing_older(gateway: Gateway, certificates: Path) -> None:
+    with _shake_hands(gateway, certificates, newest=ssl.TLSVersion.TLSv1_2) as line:
+        assert line.version() == "TLSv1.2"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with (
+        socket.create_connection(("127.0.0.1", gateway.port), timeout=PATIENCE) as line,
+        pytest.raises(ssl.SSLError),
+    ):
+        context.wrap_socket(line)
+
+
+def test_whoever_comes_without_tls_is_sent_to_where_there_is_some(gateway: Gateway) -> None:
+    count = len(gateway.upstreams["orders"].seen)
+    for method in ("GET", "POST"):
+        answer = gateway.call("/orders?limit=2", method, {"Host": f"shop.example:{gateway.port}"})
+        assert answer.status == 308
+        assert answer.headers["location"] == f"https://shop.example:{gateway.port}/orders?limit=2"
+    assert len(gateway.upstreams["orders"].seen) == count
+
+
+def test_without_a_certificate_it_speaks_http_and_promises_nothing(start: Start) -> None:
+    answer = start().call("/")
+    assert answer.status == 200
+    assert "strict-transport-security" not in answer.headers
+
+
+def test_a_folder_without_both_files_stops_the_start_with_the_name_of_the_setting(tmp_path: Path) -> None:
+    for present in ((), ("cert.pem",), ("key.pem",)):
+        folder = tmp_path / f"with {len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        for name in present:
+            (folder / name).write_text("-")
+        done = write_settings(GATEWAY, tmp_path / "state", {"TLS_CERTIFICATES": str(folder)})
+        assert done.returncode == 1
+        assert done.stderr.startswith("Cannot start: TLS_CERTIFICATES")
+
+
+def test_a_certificate_that_is_there_is_left_alone(
+    certificates: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (certificates / "cert.pem").read_bytes()
+    assert main({"TLS_CERTIFICATES": str(certificates)}) == 1
+    assert (certificates / "cert.pem").read_bytes() == before
+    assert "There is a certificate" in capsys.readouterr().out
+
+
+def test_no_certificate_is_made_twice() -> None:
+    assert make_certificate() != make_certificate()
