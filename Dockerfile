@@ -19,6 +19,8 @@ FROM python:3.13-slim-trixie
 ARG SERVICE=catalog-service
 COPY --from=build /venv /venv
 COPY --from=build /app /app
+# A fresh volume that is mounted there belongs to whom this does.
+RUN install -d -o 10001 -g 10001 -m 700 /spool
 WORKDIR /app
 ENV PATH=/venv/bin:$PATH PYTHONPATH=/app PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
     SERVICE=${SERVICE} PORT=5000

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench import calls, checkout, identity, imports, reading, reservations
+from bench import calls, checkout, identity, imports, logs, reading, records, reservations
 from bench.catalog import running_catalog
 from bench.machine import calibrate, describe_machine
 from bench.report import render, write_json
@@ -51,6 +51,8 @@ PARTS: Mapping[str, Part] = {
     "catalogue": Part(running_catalog, reading),
     "reservations": Part(running_catalog, reservations),
     "import": Part(running_catalog, imports),
+    "logs": Part(running_shop, logs),
+    "records": Part(running_shop, records),
 }
 
 

@@ -28,8 +28,9 @@ SETTLE_SECONDS = 120.0
 # SCALE, so that replicas can be measured, too.
 PASSED_ON = ("PATH", "HOME", "LANG", "SCALE", "LOG_LEVEL")
 
-# The source would take back the units that a measurement adds, and the limits would be what is measured.
-TOLD = {"CATALOG_SYNC_SECONDS": "86400", "RATE_LIMITS": "off"}
+# The source would take back the units that a measurement adds, what is much would be dropped, and the limits
+# would be what is measured.
+TOLD = {"CATALOG_SYNC_SECONDS": "86400", "LOG_RETENTION_MIB": "1000000", "RATE_LIMITS": "off"}
 
 
 class CannotMeasure(Exception):

@@ -2,17 +2,20 @@
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 MOST_BYTES = 20 * 1024 * 1024
+MOST_RECORD_BYTES = 96 * 1024 * 1024
 TAIL_BYTES = 16 * 1024
 
 
 class Logs:
-    """The folder STATE/log."""
+    """The folder STATE/log; in it `records`, where the gateway writes what logs-service reads and removes."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.records = folder / "records"
         folder.mkdir(parents=True, exist_ok=True)
 
     def file(self, name: str) -> Path:
@@ -44,3 +47,14 @@ class Logs:
                 shutil.copyfile(file, fresh)
                 fresh.replace(file.with_name(f"{file.name}.1"))
                 os.truncate(file, 0)
+        self._drop_unread()
+
+    def _drop_unread(self) -> None:
+        """Remove the oldest of the gateway's records beyond their limit: logs-service must have been away."""
+        total = 0
+        # Their names are their minutes.
+        for file in sorted(self.records.glob("*.log"), reverse=True):
+            with suppress(FileNotFoundError):
+                total += file.stat().st_size
+                if total > MOST_RECORD_BYTES:
+                    file.unlink()

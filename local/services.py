@@ -12,9 +12,10 @@ from local.sockets import answers, listen, port_of
 from local.supervisor import Program
 from shared.service import package_of
 
+TELEMETRY = ("SPOOL_MIB", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS")
 # What is handed on from the environment of `make run`. Nothing else is: a stray DATABASE_URL or PYTHONPATH of
 # somebody's shell would otherwise reach the services.
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LOG_LEVEL")
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LOG_LEVEL", *TELEMETRY)
 PASSED_ON_TO = {
     "auth-service": ("ADMIN_PASSWORD_FILE",),
     "catalog-service": (
@@ -23,6 +24,7 @@ PASSED_ON_TO = {
         "CATALOG_SYNC_SECONDS",
         "CURRENCY",
     ),
+    "logs-service": ("LOG_RETENTION_DAYS", "LOG_RETENTION_MIB"),
     "payments-service": (
         "PAYMENT_PROVIDER",
         "STRIPE_API_BASE",
@@ -116,6 +118,7 @@ class Service:
             "SHOPFLEET_ENV": settings.shopfleet_env,
             "PUBLIC_URL": settings.public_url,
             "BIND": settings.bind,
+            "SPOOL": str(settings.state / "spool" / self.name),
             "DATABASE_URL": f"postgresql://{self.package}@{ADDRESS}:{database_port}/{self.package}",
             "DATABASE_PASSWORD_FILE": str(secrets / self.name / "database-password"),
         }

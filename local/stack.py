@@ -114,10 +114,12 @@ class Stack:
         folder = self._state / "gateway"
         folder.mkdir(exist_ok=True)
         listen = f"{_in_url(self._settings.bind)}:{self._settings.port}"
+        self._supervisor.logs.records.mkdir(exist_ok=True)
         variables = {
             "GATEWAY_RESOLVER": "127.0.0.1",
             "GATEWAY_HOME": str(ROOT / "gateway"),
             "GATEWAY_STATE": str(folder),
+            "GATEWAY_RECORDS": str(self._supervisor.logs.records),
             **{f"GATEWAY_{each.package.upper()}_SERVERS": each.upstream_servers() for each in self._services},
             "GATEWAY_VERDICT_SERVERS": self._verdict_servers(),
         }
@@ -135,7 +137,10 @@ class Stack:
 
     def _told(self, service: Service) -> dict[str, str]:
         urls = {each.name: each.url for each in self._services}
-        return service.environment(self._settings, self._secrets, port_of(self._database_port), urls)
+        told = service.environment(self._settings, self._secrets, port_of(self._database_port), urls)
+        if service.name == "logs-service":
+            told["RECORDS_FROM_GATEWAY"] = str(self._supervisor.logs.records)
+        return told
 
     def _environment(self) -> dict[str, str]:
         environment = self._settings.environment

@@ -8,6 +8,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, NoReturn, TypeVar
 
@@ -26,9 +27,11 @@ from shared.log import configure_logging
 from shared.metrics import Metrics
 from shared.service import migrations_of
 from shared.settings import ServiceSettings
-from shared.shipping import Shipper, Token, create_shipper
+from shared.shipping import Shipper, create_shipper
 from shared.sign_offs import REFRESH_EVERY
+from shared.sinks import Sink, Token
 from shared.tokens import Auth, TokenVerifier
+from shared.traces import record_request, start_traces, stop_traces
 
 log = logging.getLogger("shopfleet.access")
 
@@ -80,6 +83,7 @@ class ServiceFlask(APIFlask):
         database: Database,
         verifier: TokenVerifier,
         shipper: Shipper | None,
+        metrics: Metrics,
     ) -> None:
         super().__init__(
             settings.service,
@@ -94,13 +98,15 @@ class ServiceFlask(APIFlask):
         self.cookie = cookie_name(production=settings.production)
         self.access: dict[str, Access] = {}
         self.unrecorded: set[str] = set()
-        self.background = Background()
+        self.background = Background(metrics.registry)
         self.database = database
         self.shipper = shipper
+        self.metrics = metrics
 
     def close(self) -> None:
         """Let background threads end, ship the last records, and give the database's connections back."""
         self.background.stop()
+        stop_traces()
         if self.shipper:
             self.shipper.stop()
         self.database.close()
@@ -114,17 +120,21 @@ def build_app(
     auth: Auth,
     checks: Mapping[str, Check] | None = None,
     shipping_token: Token | None = None,
+    log_sink: Sink | None = None,
 ) -> ServiceFlask:
     """Return an application with logging, errors, request ids, health and metrics, and no routes of its own.
 
     `checks` are the service's own conditions for being ready, beside its database and what it has of auth.
     Log records are shipped with the token that the service gets by its credentials, unless `shipping_token`
-    makes one.
+    makes one, or `log_sink` takes them right here.
     """
     metrics = Metrics()
-    shipper = create_shipper(settings, shipping_token, metrics.registry)
+    start_traces(settings, database.engine)
+    metrics.ask(database.read_pool, every=0)
+    metrics.ask(database.read_figures)
+    shipper = create_shipper(settings, shipping_token, metrics.registry, log_sink)
     configure_logging(settings, *([shipper] if shipper else []))
-    app = ServiceFlask(settings, title, database, TokenVerifier(auth, settings.public_url), shipper)
+    app = ServiceFlask(settings, title, database, TokenVerifier(auth, settings.public_url), shipper, metrics)
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY,
         OPENAPI_VERSION="3.1.0",
@@ -181,10 +191,11 @@ def mount(app: ServiceFlask, blueprint: APIBlueprint, *, access: Access, recorde
 def _register_records(app: ServiceFlask, metrics: Metrics) -> None:
     @app.before_request
     def begin() -> None:
-        g.began = time.perf_counter()
-        context.enter(
-            context.continue_from(request.headers.get("X-Request-ID"), request.headers.get("traceparent"))
-        )
+        g.began, g.began_at = time.perf_counter(), time.time_ns()
+        work = context.continue_from(request.headers.get("X-Request-ID"), request.headers.get("traceparent"))
+        if request.blueprint in app.unrecorded:
+            work = replace(work, trace=replace(work.trace, flags=context.NOT_SAMPLED))
+        context.enter(work)
 
     @app.after_request
     def finish(response: Response) -> Response:
@@ -197,26 +208,31 @@ def _register_records(app: ServiceFlask, metrics: Metrics) -> None:
         response.headers.setdefault("Cache-Control", "no-store")
         metrics.observe(request.method, route, response.status_code, seconds)
         if request.blueprint not in app.unrecorded:
-            log.info(
-                "%s %s %s",
-                request.method,
-                route,
-                response.status_code,
-                extra={
-                    "http.request.method": request.method,
-                    "http.route": route,
-                    "http.response.status_code": response.status_code,
-                    "http.response.body.size": response.content_length,
-                    "duration_ms": round(seconds * 1000, 2),
-                    "user.id": work.caller.sub if work.caller else None,
-                    "user.role": work.caller.role if work.caller else None,
-                },
-            )
+            described = _describe_request(response, route, seconds, work.caller)
+            log.info("%s %s %s", request.method, route, response.status_code, extra=described)
+            record_request(f"{request.method} {route}", g.began_at, described)
         return response
 
     @app.teardown_request
     def forget(_error: BaseException | None) -> None:
         context.leave()
+
+
+def _describe_request(
+    response: Response, route: str, seconds: float, caller: context.Caller | None
+) -> dict[str, Any]:
+    """Return an access record's attributes, in OpenTelemetry's words where it has some; sizes are bytes."""
+    described = {
+        "http.request.method": request.method,
+        "http.route": route,
+        "http.response.status_code": response.status_code,
+        "http.request.body.size": request.content_length or 0,
+        "http.response.body.size": response.content_length,
+        "duration_ms": round(seconds * 1000, 2),
+    }
+    if caller:
+        described |= {"user.id": caller.sub, "user.role": caller.role, "client.id": caller.client_id}
+    return described
 
 
 def _register_errors(app: Flask) -> None:

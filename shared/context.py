@@ -14,6 +14,7 @@ from shared.errors import TokenMissing
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 INTEGRATOR_PREFIX = "app-"  # Of the client ids that an admin makes; no service of ours is called so.
+NOT_SAMPLED = "00"
 TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 
 
@@ -32,11 +33,21 @@ class Trace:
     trace_id: str = field(default_factory=_new_trace_id)
     span_id: str = field(default_factory=_new_span_id)
     flags: str = "01"
+    parent_id: str | None = None  # The caller's span.
 
     @property
     def traceparent(self) -> str:
         """Return the header that an onward call carries."""
         return f"00-{self.trace_id}-{self.span_id}-{self.flags}"
+
+    @property
+    def is_sampled(self) -> bool:
+        """Tell whether whoever began the trace wants it to be recorded (section 3.2.2.5)."""
+        return bool(int(self.flags, 16) & 1)
+
+    def begin_child(self) -> "Trace":
+        """Return a place below this one."""
+        return Trace(trace_id=self.trace_id, flags=self.flags, parent_id=self.span_id)
 
 
 @dataclass(frozen=True)
@@ -115,7 +126,7 @@ def _continue_trace(traceparent: str | None) -> Trace:
     # Version 00 has four fields, a later one may have more, and ff is none (section 3.2).
     if version == "ff" or (version == "00" and more) or set(trace_id) == {"0"} or set(parent_id) == {"0"}:
         return Trace()
-    return Trace(trace_id=trace_id, flags=flags)
+    return Trace(trace_id=trace_id, flags=flags, parent_id=parent_id)
 
 
 def require_caller() -> Caller:

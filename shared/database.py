@@ -4,15 +4,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from shared.errors import DatabaseUnavailable
+from shared.metrics import Figure
 from shared.settings import ServiceSettings
 
 # Use cases hand connections on, and need not know whose they are.
@@ -31,6 +32,22 @@ PATIENCE = {
     "options": "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
     " -c tcp_user_timeout=10000 -c idle_in_transaction_session_timeout=60000",
 }
+
+
+_FIGURES = text("""
+    WITH backends AS (
+        SELECT coalesce(state, 'unknown') AS state, count(*) AS count,
+            max(extract(epoch FROM clock_timestamp() - xact_start))
+                FILTER (WHERE pid <> pg_backend_pid()) AS oldest
+        FROM pg_stat_activity
+        WHERE datname = current_database() AND backend_type = 'client backend'
+        GROUP BY 1
+    )
+    SELECT pg_database_size(current_database()) AS size,
+        coalesce(jsonb_object_agg(state, count), '{}') AS backends,
+        coalesce(max(oldest), 0)::float AS oldest
+    FROM backends
+""")
 
 
 class Database:
@@ -71,6 +88,31 @@ class Database:
         except (OperationalError, InterfaceError, PoolTimeout) as error:
             raise DatabaseUnavailable from error
 
+    def read_pool(self) -> list[Figure]:
+        """Return how many of this process's connections are in use, as OpenTelemetry counts them."""
+        pool = cast(QueuePool, self.engine.pool)
+        counts: dict[tuple[str, ...], float] = {("used",): pool.checkedout(), ("idle",): pool.checkedin()}
+        return [
+            Figure("db_client_connection_count", "Connections of the pool.", ("state",), counts),
+            Figure("db_client_connection_max", "Connections it may have.", (), {(): POOL_SIZE}),
+        ]
+
+    def read_figures(self) -> list[Figure]:
+        """Return what the server says of the database to any replica; raise DatabaseUnavailable."""
+        with self.transaction() as connection:
+            row = connection.execute(_FIGURES).one()
+        states: dict[tuple[str, ...], float] = {(state,): count for state, count in row.backends.items()}
+        return [
+            Figure("postgresql_backends", "Connections of all replicas, by state.", ("state",), states),
+            Figure("postgresql_db_size_bytes", "Bytes that the database takes.", (), {(): row.size}),
+            Figure(
+                "postgresql_oldest_transaction_seconds",
+                "Age of the oldest transaction that is open.",
+                (),
+                {(): row.oldest},
+            ),
+        ]
+
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()
@@ -83,6 +125,8 @@ def connect(settings: ServiceSettings) -> Database:
         url = url.set(password=settings.database_password.get_secret_value())
     engine = create_engine(
         url,
+        # An error's text is logged, and has no business with people's data.
+        hide_parameters=True,
         pool_size=POOL_SIZE,
         max_overflow=0,
         pool_timeout=5,

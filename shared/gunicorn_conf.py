@@ -7,9 +7,11 @@ SERVICE names the service, PORT where it listens (5000 when it runs alone, as in
 
 import logging
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from gunicorn.arbiter import Arbiter
@@ -63,6 +65,18 @@ class JsonLogger(Logger):
 
 
 logger_class = JsonLogger
+
+
+def post_worker_init(worker: Worker) -> None:
+    """Tell the application of SIGTERM at once, so that what goes on without end lets go of its thread."""
+    stop_gracefully: Any = signal.getsignal(signal.SIGTERM)
+    app: Any = worker.app.callable
+
+    def begin_stop(number: int, frame: FrameType | None) -> None:
+        app.background.stopping.set()
+        stop_gracefully(number, frame)
+
+    signal.signal(signal.SIGTERM, begin_stop)
 
 
 def worker_exit(_server: Arbiter, worker: Worker) -> None:

@@ -11,6 +11,7 @@ from urllib3.exceptions import ReadTimeoutError
 from urllib3.response import BaseHTTPResponse
 from urllib3.util.retry import Retry
 
+from shared import traces
 from shared.errors import ServiceUnreachable
 
 # Methods that may be sent twice (RFC 9110, section 9.2.2); a POST is never repeated here.
@@ -47,17 +48,21 @@ class HttpClient:
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **options: Any
     ) -> requests.Response:
         """Return the answer whatever its status; raise ServiceUnreachable if there is none in time."""
-        try:
-            return self._session.request(
-                method,
-                self.base_url + path,
-                headers={**self.onward_headers(), **(headers or {})},
-                timeout=self.timeout,
-                allow_redirects=False,
-                **options,
-            )
-        except requests.RequestException as error:
-            raise ServiceUnreachable from error
+        url = self.base_url + path
+        with traces.call(method, url) as noted:
+            try:
+                response = self._session.request(
+                    method,
+                    url,
+                    headers={**self.onward_headers(), **(headers or {})},
+                    timeout=self.timeout,
+                    allow_redirects=False,
+                    **options,
+                )
+            except requests.RequestException as error:
+                raise ServiceUnreachable from error
+            noted["http.response.status_code"] = response.status_code
+            return response
 
     def onward_headers(self) -> dict[str, str]:
         """Return what every call carries: nothing, unless a subclass calls a service of ours."""

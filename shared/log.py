@@ -4,15 +4,25 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from shared import context
+from shared.redaction import redact_attributes, redact_text
 from shared.settings import ServiceSettings
 
 # What a LogRecord has by itself; everything else was handed in with `extra` and becomes an attribute.
-_OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_ENTRY = "_shopfleet_entry"
+_OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", _ENTRY}
 
 _PLAIN = logging.Formatter()
+
+
+class Entry(NamedTuple):
+    """What is told of a record wherever it goes: nothing in it is secret any more."""
+
+    message: str
+    attributes: dict[str, Any]
+    work: context.Context | None
 
 
 class JsonFormatter(logging.Formatter):
@@ -25,38 +35,44 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one line of JSON, without a line break in it."""
-        work = context.current()
+        message, attributes, work = read_entry(record)
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "service": self.service,
             "instance": self.instance,
             "level": record.levelname,
-            "message": record.getMessage(),
+            "message": message,
             "logger": record.name,
             "trace_id": work.trace.trace_id if work else None,
             "span_id": work.trace.span_id if work else None,
             "request_id": work.request_id if work else None,
-            "attributes": read_attributes(record, work),
+            "attributes": attributes,
         }
-        return json.dumps(line, default=str, ensure_ascii=False)
+        return json.dumps(line, ensure_ascii=False)
 
 
-def read_attributes(record: logging.LogRecord, work: context.Context | None) -> dict[str, Any]:
+def read_entry(record: logging.LogRecord) -> Entry:
+    """Return what is told of the record; it is read once, on the thread that logs, and kept with it."""
+    entry: Entry | None = vars(record).get(_ENTRY)
+    if entry is None:
+        work = context.current()
+        entry = Entry(
+            redact_text(record.getMessage()), redact_attributes(_read_attributes(record, work)), work
+        )
+        vars(record)[_ENTRY] = entry
+    return entry
+
+
+def _read_attributes(record: logging.LogRecord, work: context.Context | None) -> dict[str, Any]:
     """Return what was said beside the message: by the call, by the work at hand, by an exception."""
     attributes = {name: value for name, value in vars(record).items() if name not in _OWN_FIELDS}
     if work:
         attributes.update(work.attributes)
-    exception = read_exception(record)
-    if exception:
-        attributes["exception"] = exception
-    return attributes
-
-
-def read_exception(record: logging.LogRecord) -> str | None:
-    """Return the record's exception with its trace back, which is kept in the record from then on."""
     if record.exc_info and not record.exc_text:
         record.exc_text = _PLAIN.formatException(record.exc_info)
-    return record.exc_text
+    if record.exc_text:
+        attributes["exception"] = record.exc_text
+    return attributes
 
 
 def configure_logging(settings: ServiceSettings, *others: logging.Handler) -> None:

@@ -1,83 +1,92 @@
-"""Write log records as OTLP in JSON (opentelemetry-proto, logs/v1): 64-bit integers are strings."""
+"""Write log records as OTLP messages (opentelemetry-proto, logs/v1)."""
 
-import json
 import logging
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from shared.context import Context
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import ScopeLogs
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+
+from shared import __version__
 from shared.ids import new_id
-from shared.log import read_attributes
+from shared.log import Entry
+from shared.settings import ServiceSettings
 
 SEVERITIES = {10: 5, 20: 9, 30: 13, 40: 17, 50: 21}  # OTLP's number for each of Python's levels.
 LONGEST_TEXT = 16_000  # Characters of one string; a longer one is cut.
 INT64 = range(-(2**63), 2**63)
 
 
-def encode_record(record: logging.LogRecord, work: Context | None, message: str) -> bytes:
-    """Return a LogRecord with an id of its own, by which a copy of it will be known."""
-    nanoseconds = str(int(record.created * 1_000_000) * 1000)
-    attributes = read_attributes(record, work)
-    attributes["log.record.uid"] = str(new_id())
-    written: dict[str, Any] = {
-        "timeUnixNano": nanoseconds,
-        "observedTimeUnixNano": nanoseconds,
-        "severityNumber": SEVERITIES.get(record.levelno // 10 * 10, 9),
-        "severityText": record.levelname,
-        "body": encode_value(message),
+def encode_resource(settings: ServiceSettings) -> bytes:
+    """Return a Resource: who says what follows."""
+    resource = Resource()
+    fill_attributes(resource.attributes, describe_resource(settings))
+    return bytes(resource.SerializeToString())
+
+
+def describe_resource(settings: ServiceSettings) -> dict[str, str]:
+    """Return a process in the words of OpenTelemetry's conventions."""
+    return {
+        "service.name": settings.service,
+        "service.instance.id": settings.instance,
+        "service.version": __version__,
     }
-    if work:
-        attributes["request.id"] = work.request_id
-        written["traceId"] = work.trace.trace_id
-        written["spanId"] = work.trace.span_id
-    written["attributes"] = encode_attributes(attributes)
-    return write(written)
 
 
-def encode_export(resource: bytes, records: Iterable[tuple[str, bytes]]) -> bytes:
-    """Return an ExportLogsServiceRequest of one resource and encoded records, each with its scope's name."""
-    scopes: dict[str, list[bytes]] = {}
-    for scope, record in records:
-        scopes.setdefault(scope, []).append(record)
-    groups = [
-        b'{"scope":%b,"logRecords":[%b]}' % (write({"name": scope}), b",".join(written))
-        for scope, written in scopes.items()
-    ]
-    return b'{"resourceLogs":[{"resource":%b,"scopeLogs":[%b]}]}' % (resource, b",".join(groups))
+def encode_record(record: logging.LogRecord, entry: Entry) -> bytes:
+    """Return a ScopeLogs of one record, with an id of its own by which a copy of it will be known."""
+    scope_logs = ScopeLogs()
+    scope_logs.scope.name = _clean(record.name)
+    nanoseconds = int(record.created * 1_000_000) * 1000
+    written = scope_logs.log_records.add(
+        time_unix_nano=nanoseconds,
+        observed_time_unix_nano=nanoseconds,
+        severity_number=SEVERITIES.get(record.levelno // 10 * 10, 9),
+        severity_text=record.levelname,
+    )
+    written.body.string_value = _clean(entry.message)
+    fill_attributes(written.attributes, entry.attributes)
+    written.attributes.add(key="log.record.uid").value.string_value = str(new_id())
+    if entry.work:
+        written.attributes.add(key="request.id").value.string_value = entry.work.request_id
+        written.trace_id = bytes.fromhex(entry.work.trace.trace_id)
+        written.span_id = bytes.fromhex(entry.work.trace.span_id)
+    return bytes(scope_logs.SerializeToString())
 
 
-def encode_attributes(attributes: Mapping[Any, Any]) -> list[dict[str, Any]]:
-    """Return KeyValues; what is None is left out."""
-    return [
-        {"key": str(key), "value": encode_value(value)}
-        for key, value in attributes.items()
-        if value is not None
-    ]
+def fill_attributes(written: Any, attributes: Mapping[Any, Any]) -> None:
+    """Add KeyValues to a repeated field; what is None is left out."""
+    for key, value in attributes.items():
+        if value is not None:
+            _fill(written.add(key=_clean(str(key))).value, value)
 
 
-def encode_value(value: Any) -> dict[str, Any]:  # noqa: PLR0911  # One for each kind of value.
-    """Return an AnyValue; what has no kind of its own in OTLP is written as text."""
+def _fill(written: AnyValue, value: Any) -> None:
+    """Write an AnyValue; what has no kind of its own in OTLP is written as text."""
     match value:
         case str():
-            return {"stringValue": _cut(value)}
+            written.string_value = _clean(value)
         case bool():
-            return {"boolValue": value}
+            written.bool_value = value
         case int() if value in INT64:
-            return {"intValue": str(value)}
+            written.int_value = value
         case float() if math.isfinite(value):
-            return {"doubleValue": value}
+            written.double_value = value
         case Mapping():
-            return {"kvlistValue": {"values": encode_attributes(value)}}
+            written.kvlist_value.SetInParent()
+            fill_attributes(written.kvlist_value.values, value)
         case list() | tuple() | set() | frozenset():
-            return {"arrayValue": {"values": [encode_value(item) for item in value]}}
-    return {"stringValue": _cut(str(value))}
+            written.array_value.SetInParent()
+            for item in value:
+                _fill(written.array_value.values.add(), item)
+        case _:
+            written.string_value = _clean(str(value))
 
 
-def write(message: Any) -> bytes:
-    """Return a message as JSON; half a surrogate pair, which no UTF-8 can say, becomes a question mark."""
-    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}… ({len(text)} characters)"
+def _clean(text: str) -> str:
+    """Return the text, not too long; half a surrogate pair, which UTF-8 cannot say, is a question mark."""
+    if len(text) > LONGEST_TEXT:
+        text = f"{text[:LONGEST_TEXT]}… ({len(text)} characters)"
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

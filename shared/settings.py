@@ -54,6 +54,12 @@ class ServiceSettings(BaseModel):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     # Without it, records go to standard output only.
     logs_url: Url | None = None
+    # The folder where records wait to be shipped; without it a temporary one, which ends with the process.
+    spool: Path | None = None
+    # A MiB is a file that is held open, and a process may hold 1024.
+    spool_mib: int = Field(default=128, ge=1, le=512)
+    # Where traces go (OTLP/HTTP); without it there are none.
+    otel_exporter_otlp_endpoint: Url | None = None
 
     @property
     def production(self) -> bool:

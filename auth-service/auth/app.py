@@ -56,7 +56,7 @@ def create_app(settings: Settings | None = None, passwords: Passwords | None = N
     clients = Clients(database, read_service_clients(settings))
     mount(app, oauth_routes(database, clients, issuer, app.verifier), access=PUBLIC)
     mount(app, metadata_routes(settings.public_url), access=PUBLIC)
-    mount(app, key_routes(keys), access=PUBLIC)
+    mount(app, key_routes(keys), access=PUBLIC, recorded=False)
     mount(app, user_routes(database), access=ADMIN)
     mount(app, client_routes(database, settings.token_seconds), access=ADMIN)
     app.background.repeat(partial(sweep, database), every=SWEEP_EVERY, name="sweep")

@@ -11,6 +11,7 @@ from catalog.routes.imports import import_routes
 from catalog.routes.products import product_routes
 from catalog.routes.reservations import reservation_routes
 from catalog.sources import SampleSource, Source, UpstreamSource
+from catalog.use_cases.figures import read_figures
 from catalog.use_cases.products import recount
 from catalog.use_cases.reservations import lapse_reservations
 from catalog.use_cases.source import copy_source
@@ -42,6 +43,7 @@ def create_app(settings: Settings | None = None, auth: Auth | None = None) -> Se
         auth=auth or reach_auth(settings),
         checks={"source": partial(describe_copy, database, source)},
     )
+    app.metrics.ask(partial(read_figures, database, source))
     mount(app, product_routes(database, source, settings.currency), access=PRODUCT_READERS)
     mount(app, verdict_routes(), access=PRODUCT_READERS, recorded=False)
     mount(app, image_routes(), access=PUBLIC)

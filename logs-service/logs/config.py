@@ -1,7 +1,16 @@
 """What logs-service is told."""
 
+from pathlib import Path
+
+from pydantic import Field
+
 from shared.settings import CallerSettings
 
 
 class Settings(CallerSettings):
     """logs-service's settings."""
+
+    log_retention_days: int = Field(default=14, ge=1, le=3650)
+    log_retention_mib: int = Field(default=4096, ge=64)
+    # The folder that the gateway writes its records to; without it, nobody reads them.
+    records_from_gateway: Path | None = None

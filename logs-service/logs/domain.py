@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +21,11 @@ LONGEST_AHEAD = timedelta(days=1)
 
 LEVELS = {"TRACE": 1, "DEBUG": 5, "INFO": 9, "WARNING": 13, "ERROR": 17, "CRITICAL": 21}
 LEVELS_ASCENDING = tuple(LEVELS)
+WARNING = LEVELS["WARNING"]
 SYNONYMS = {"WARN": "WARNING", "FATAL": "CRITICAL", "INFORMATION": "INFO", "NOTICE": "INFO"}
+
+# Seconds of a bar that people read easily.
+STEPS = (1, 2, 5, 10, 30, 60, 300, 900, 1800, 3600, 10_800, 21_600, 43_200, 86_400)
 
 TRACE_ID = re.compile(r"[0-9a-f]{32}")
 SPAN_ID = re.compile(r"[0-9a-f]{16}")
@@ -54,7 +58,6 @@ class LogRecord:
     observed_time: datetime
     service: str
     instance: str | None
-    level: str
     severity_number: int
     message: str
     trace_id: str | None
@@ -63,14 +66,25 @@ class LogRecord:
     order_id: UUID | None
     attributes: dict[str, Any]
 
+    @property
+    def level(self) -> str:
+        """Return the severity in one word."""
+        return name_level(self.severity_number)
+
+    @property
+    def position(self) -> "Position":
+        """Return the record's place in the order of all."""
+        return Position(self.time, self.id)
+
 
 @dataclass(frozen=True)
 class Search:
     """What is looked for: all of what is given must fit."""
 
     service: str | None = None
+    instance: str | None = None
     severity_number: int | None = None  # The least that fits.
-    text: str | None = None  # In the message, in upper or lower case.
+    text: str | None = None  # Each word of it begins a word of the message, in upper or lower case.
     trace_id: str | None = None
     request_id: str | None = None
     order_id: UUID | None = None
@@ -86,8 +100,46 @@ class Position:
     id: UUID
 
 
-def accept_record(sent: SentRecord, received_ns: int) -> LogRecord:
+@dataclass(frozen=True)
+class Arrival:
+    """A place in the order in which records came in: by transaction, and in each by id."""
+
+    transaction: int
+    id: UUID
+
+
+@dataclass(frozen=True)
+class Bar:
+    """So many records of one severity from a moment on, until the next bar begins."""
+
+    time: datetime
+    severity_number: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of time, and the length of the bars that it is shown in."""
+
+    since: datetime
+    until: datetime
+    step: timedelta
+    is_by_minutes: bool
+
+
+@dataclass(frozen=True)
+class Chart:
+    """How many records there were in each bar; if not complete, only the newest were counted."""
+
+    span: Span
+    bars: list[Bar]
+    is_complete: bool
+
+
+def accept_record(sent: SentRecord, received_ns: int, oldest_ns: int) -> LogRecord:
     """Return what is kept of a record that arrived at `received_ns`; raise RecordRejected with a reason.
+
+    What is from before `oldest_ns` would be forgotten at once, and is refused instead.
 
     What cannot be understood is passed over rather than refused, as OTLP asks of receivers: an odd trace id
     means no trace, and a record without a time has the time at which it was observed, or received.
@@ -95,6 +147,8 @@ def accept_record(sent: SentRecord, received_ns: int) -> LogRecord:
     time_ns = sent.time_ns or sent.observed_ns or received_ns
     if time_ns - received_ns > LONGEST_AHEAD // timedelta(microseconds=1) * 1000:
         raise RecordRejected("its time is more than a day in the future")
+    if time_ns < oldest_ns:
+        raise RecordRejected("it is older than records are kept")
     attributes = {**sent.resource, **sent.attributes}
     service = _pop_name(attributes, "service.name") or UNKNOWN_SERVICE
     instance = _pop_name(attributes, "service.instance.id")
@@ -116,7 +170,6 @@ def accept_record(sent: SentRecord, received_ns: int) -> LogRecord:
         observed_time=_to_datetime(sent.observed_ns or received_ns),
         service=service,
         instance=instance,
-        level=LEVELS_ASCENDING[(number - 1) // 4],
         severity_number=number,
         message=message,
         trace_id=trace_id,
@@ -127,12 +180,54 @@ def accept_record(sent: SentRecord, received_ns: int) -> LogRecord:
     )
 
 
+def choose_span(search: Search, most_bars: int, now: datetime) -> Span:
+    """Return the stretch of time of a search, the last hour if it names none, in at most so many bars.
+
+    A search by service and level alone is answered from the counts by minute.
+    """
+    is_by_minutes = search == Search(
+        service=search.service,
+        severity_number=search.severity_number,
+        since=search.since,
+        until=search.until,
+    )
+    until = search.until or max(now, (search.since or now) + timedelta(minutes=1))
+    since = search.since or until - timedelta(hours=1)
+    until = max(until, since + timedelta(minutes=1))
+    least = math.ceil((until - since).total_seconds() / most_bars)
+    day = STEPS[-1]
+    fitting = (step for step in STEPS if step >= max(least, 60 if is_by_minutes else 1))
+    step = timedelta(seconds=next(fitting, math.ceil(least / day) * day))
+    return Span(since - (since - EPOCH) % step, until, step, is_by_minutes)
+
+
+def choose_days_to_drop(
+    sizes: Mapping[date, int], today: date, days_kept: int, bytes_kept: int
+) -> list[date]:
+    """Return the days that are too old, and the oldest ones that are too much; never today or later."""
+    # A record is taken as long as it is younger than the days kept, so its whole day has to be there.
+    dropped = [day for day in sizes if day < today - timedelta(days=days_kept)]
+    left = sorted(sizes.keys() - set(dropped))
+    total = sum(sizes[day] for day in left)
+    for day in left:
+        if total <= bytes_kept or day >= today:
+            break
+        dropped.append(day)
+        total -= sizes[day]
+    return sorted(dropped)
+
+
 def make_id(time_ns: int, content: str) -> UUID:
     """Return an id that the same record has whenever it is sent: a UUIDv7 whose random part is a hash."""
     digest = int.from_bytes(hashlib.sha256(content.encode()).digest()[:10], "big")
     high = (time_ns // 1_000_000 & 0xFFFFFFFFFFFF) << 16 | 0x7000 | digest >> 68
     low = 0x8000000000000000 | digest & 0x3FFFFFFFFFFFFFFF
     return UUID(int=high << 64 | low)
+
+
+def name_level(number: int) -> str:
+    """Return the word for a severity from 1 to 24."""
+    return LEVELS_ASCENDING[(number - 1) // 4]
 
 
 def _find_severity(number: int, text: str) -> int:

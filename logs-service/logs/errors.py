@@ -2,13 +2,19 @@
 
 Problem
 ├── MalformedExport      400  malformed_export
+├── RecordNotFound       404  record_not_found  (NotFound)
 ├── ExportTooLarge       413  export_too_large
+├── StreamsTaken         503  streams_taken     (Unavailable)
 └── IngestBusy           503  ingest_busy       (Unavailable)
 
 RecordRejected: one record of many, told in `partial_success` beside the others' acceptance.
+DayMissing: there is no partition yet for a record's day.
 """
 
-from shared.errors import Problem, Unavailable
+from collections.abc import Collection
+from datetime import date
+
+from shared.errors import NotFound, Problem, Unavailable
 
 
 class MalformedExport(Problem):
@@ -32,6 +38,28 @@ class IngestBusy(Unavailable):
 
     code = "ingest_busy"
     detail = "Too many log records arrive at once; try again in a moment."
+
+
+class RecordNotFound(NotFound):
+    """There is no such record, or not any more."""
+
+    code = "record_not_found"
+    detail = "There is no such log record, or it was dropped meanwhile."
+
+
+class StreamsTaken(Unavailable):
+    """As many follow the records as this process serves at once."""
+
+    code = "streams_taken"
+    detail = "Too many follow the log records just now; try again in a moment."
+
+
+class DayMissing(Exception):
+    """Nothing was stored: one of these days has to be made first."""
+
+    def __init__(self, days: Collection[date]) -> None:
+        super().__init__(days)
+        self.days = days
 
 
 class RecordRejected(Exception):

@@ -26,7 +26,7 @@ from shared.errors import UnsupportedMediaType
 
 JSON = "application/json"
 PROTOBUF = "application/x-protobuf"
-MAX_DECOMPRESSED = 4 * 1024 * 1024  # Bytes.
+LARGEST = 8 * 1024 * 1024  # Bytes of an export, as it comes and decompressed; the gateway has the same limit.
 
 # google.rpc.Code, for the statuses that an export can meet.
 _RPC_CODES = {400: 3, 401: 16, 403: 7, 413: 8, 415: 3, 429: 8, 503: 14}
@@ -83,10 +83,10 @@ def _decompress(body: bytes, encoding: str) -> bytes:
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
             # Never more than the limit is held, however much there would be.
-            plain = file.read(MAX_DECOMPRESSED + 1)
+            plain = file.read(LARGEST + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise MalformedExport("The body is not valid gzip.") from error
-    if len(plain) > MAX_DECOMPRESSED:
+    if len(plain) > LARGEST:
         raise ExportTooLarge
     return plain
 

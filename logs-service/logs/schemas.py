@@ -1,14 +1,16 @@
 """What logs-service takes and gives: OTLP's messages in JSON, searches, records."""
 
 import re
+from collections import Counter
+from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from logs.domain import LEVELS, LogRecord, Search
+from logs.domain import LEVELS, Chart, LogRecord, Search, name_level
 from shared.pages import PageQuery
 from shared.schemas import Text
 
@@ -23,33 +25,76 @@ def _require_rfc_3339(value: Any) -> Any:
     return value
 
 
+def _require_word(question: str) -> str:
+    if not any(character.isalnum() for character in question):
+        raise ValueError("must have a letter or a digit")
+    return question
+
+
 Time = Annotated[AwareDatetime, BeforeValidator(_require_rfc_3339)]
 
 
-class LogQuery(PageQuery):
+class Filters(BaseModel):
     """What is looked for; all that is given must fit."""
 
+    model_config = ConfigDict(extra="forbid")
+
     service: Text | None = Field(default=None, max_length=255)
+    instance: Text | None = Field(default=None, max_length=255)
     level: Level | None = Field(default=None, description="The least that fits.")
-    q: Text | None = Field(default=None, max_length=200, description="A part of the message, in any case.")
+    q: Annotated[Text, AfterValidator(_require_word)] | None = Field(
+        default=None,
+        max_length=200,
+        description="Words; each has to begin a word of the message, in upper or lower case.",
+    )
     trace_id: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
     request_id: Text | None = Field(default=None, max_length=128)
     order_id: UUID | None = None
-    since: Time | None = Field(default=None, description="The first moment that fits.")
-    until: Time | None = Field(default=None, description="The first moment that does not fit any more.")
 
     def to_search(self) -> Search:
         """Return the search in the domain's words."""
         return Search(
             service=self.service,
+            instance=self.instance,
             severity_number=LEVELS[self.level] if self.level else None,
             text=self.q,
             trace_id=self.trace_id,
             request_id=self.request_id,
             order_id=self.order_id,
-            since=self.since,
-            until=self.until,
         )
+
+
+class TimedFilters(Filters):
+    """What is looked for, and from when."""
+
+    since: Time | None = Field(default=None, description="The first moment that fits.")
+    until: Time | None = Field(default=None, description="The first moment that does not fit any more.")
+
+    def to_search(self) -> Search:
+        """Return the search in the domain's words."""
+        return replace(super().to_search(), since=self.since, until=self.until)
+
+
+class LogQuery(TimedFilters, PageQuery):
+    """What is looked for, and how much of it."""
+
+
+class HistogramQuery(TimedFilters):
+    """What is counted."""
+
+    bars: int = Field(default=60, ge=1, le=500, description="At most so many.")
+
+
+class ContextQuery(BaseModel):
+    """How much is wanted around a record, and of whom."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    before: int = Field(default=20, ge=0, le=100)
+    after: int = Field(default=20, ge=0, le=100)
+    of: Literal["instance", "shop"] = Field(
+        default="instance", description="The replica that wrote the record, or everybody."
+    )
 
 
 class LogRecordOut(BaseModel):
@@ -70,7 +115,7 @@ class LogRecordOut(BaseModel):
     @classmethod
     def of(cls, record: LogRecord) -> "LogRecordOut":
         """Return the record as callers see it."""
-        return cls.model_validate(vars(record))
+        return cls(**vars(record), level=cast(Level, record.level))
 
 
 class LogPage(BaseModel):
@@ -78,6 +123,49 @@ class LogPage(BaseModel):
 
     data: list[LogRecordOut]
     next: str | None
+
+
+class LogContext(BaseModel):
+    """A record between those around it, oldest first."""
+
+    data: list[LogRecordOut]
+    next: None = None
+
+
+class BarOut(BaseModel):
+    """How many records there were from a moment on, by level."""
+
+    time: datetime
+    total: int
+    levels: dict[Level, int]
+
+
+class Histogram(BaseModel):
+    """Bars of one length, oldest first; those without a record are left out."""
+
+    data: list[BarOut]
+    next: None = None
+    since: datetime
+    until: datetime
+    seconds: int = Field(description="The length of a bar.")
+    complete: bool = Field(description="Whether all were counted, or only the newest.")
+
+    @classmethod
+    def of(cls, chart: Chart) -> "Histogram":
+        """Return the chart as callers see it."""
+        bars: dict[datetime, Counter[str]] = {}
+        for bar in sorted(chart.bars, key=lambda bar: (bar.time, bar.severity_number)):
+            bars.setdefault(bar.time, Counter())[name_level(bar.severity_number)] += bar.count
+        return cls(
+            data=[
+                BarOut(time=time, total=levels.total(), levels=cast(dict[Level, int], levels))
+                for time, levels in bars.items()
+            ],
+            since=chart.span.since,
+            until=chart.span.until,
+            seconds=int(chart.span.step.total_seconds()),
+            complete=chart.is_complete,
+        )
 
 
 class _Otlp(BaseModel):

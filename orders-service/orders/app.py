@@ -6,6 +6,7 @@ from orders.checkout import Checkout
 from orders.clients import CatalogClient, PaymentsClient
 from orders.config import Settings
 from orders.routes import cart_routes, fulfilment_routes, internal_routes, order_routes
+from orders.use_cases.figures import read_figures
 from orders.use_cases.sweep import sweep_leftovers
 from shared.access import ADMIN, SIGNED_IN, services
 from shared.app import ServiceFlask, build_app, mount
@@ -37,6 +38,7 @@ def create_app(
     payments = payments or PaymentsClient(settings.payments_url, tokens, timeout=CALL_TIMEOUT)
     checkout = Checkout(database, catalog, payments)
     app = build_app(settings, title="Shopfleet orders", database=database, auth=auth or reach_auth(settings))
+    app.metrics.ask(partial(read_figures, database))
     mount(app, cart_routes(database, catalog), access=SIGNED_IN)
     mount(app, order_routes(database, checkout), access=SIGNED_IN)
     mount(app, fulfilment_routes(database, checkout), access=ADMIN)

@@ -34,7 +34,7 @@ from orders.domain import (
 from orders.errors import CheckoutRefused, LeaseLost, Postponed
 from orders.repository import carts, keys, orders, progress, refunds
 from orders.schemas import render_order, render_placed, render_refusal
-from shared import context
+from shared import context, traces
 from shared.database import Connection, Database
 from shared.errors import Unavailable
 
@@ -127,7 +127,8 @@ class Checkout:
         context.enter(context.continue_from(order.request_id, order.traceparent))
         try:
             context.bind({"order.id": str(order.id)})
-            self._run(order, lease, lambda _order: True)
+            with traces.resumed_work("finish order"):
+                self._run(order, lease, lambda _order: True)
         except LeaseLost:
             log.warning("Somebody else has taken the order over")
         finally:

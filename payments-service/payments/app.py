@@ -11,6 +11,7 @@ from payments.routes.internal import internal_routes
 from payments.routes.people import ledger_routes, payment_routes
 from payments.routes.webhooks import webhook_routes
 from payments.use_cases import sweep
+from payments.use_cases.figures import read_figures
 from shared.access import ADMIN, PUBLIC, SIGNED_IN, services
 from shared.app import ServiceFlask, build_app, mount
 from shared.auth_client import reach_auth
@@ -37,6 +38,7 @@ def create_app(
     app = build_app(
         settings, title="Shopfleet payments", database=database, auth=auth or reach_auth(settings)
     )
+    app.metrics.ask(partial(read_figures, database))
     provider = provider or create_provider(settings, database, app.background)
     orders = orders or create_orders(settings)
 

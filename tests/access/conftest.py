@@ -105,7 +105,10 @@ class House:
         if isinstance(body, str):
             sent = {"data": body, "content_type": "application/x-www-form-urlencoded"}
         headers = {"Idempotency-Key": str(uuid4()), **headers}
-        return self.client(service).open(path, method=method, headers=headers, **sent).status_code
+        answer = self.client(service).open(path, method=method, headers=headers, **sent)
+        # A stream would hold its place for as long as somebody might read it.
+        answer.close()
+        return answer.status_code
 
 
 @pytest.fixture(scope="package")
@@ -194,4 +197,5 @@ def _make_things(house: House) -> None:
         "user_id": house.subs["other"],
         "session_id": str(uuid4()),
         "client_id": "app-nobody",
+        "record_id": str(uuid4()),
     }

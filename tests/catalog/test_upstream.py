@@ -1,10 +1,14 @@
 """A real product source, copied page by page over HTTP."""
 
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
+from catalog.clients import UpstreamClient
 from catalog.domain import to_minor_units
+from catalog.sources import UpstreamSource
+from catalog.use_cases.figures import read_figures
 from tests.waiting import wait_for
 
 
@@ -138,3 +142,22 @@ def test_what_was_copied_from_another_source_is_not_served_as_this_ones(start_ca
 )
 def test_prices_become_integers_in_minor_units(price, currency, minor):
     assert to_minor_units(Decimal(price), currency) == minor
+
+
+def test_the_metrics_tell_how_old_the_copy_is_and_how_often_the_source_failed_since(start_catalog, upstream):
+    upstream.failure = (500, b"{}")
+    app = start_catalog(catalog_upstream_url=upstream.url, catalog_sync_seconds=1)
+    read = partial(read_figures, app.database, UpstreamSource(UpstreamClient(upstream.url, None), "USD", 1))
+    wait_for(lambda: {figure.name: figure.values[()] for figure in read()}["catalog_source_failures"])
+    assert "catalog_source_age_seconds" not in {figure.name for figure in read()}
+    upstream.failure = None
+    wait_for(lambda: "catalog_source_age_seconds" in {figure.name for figure in read()})
+    figures = {figure.name: figure.values[()] for figure in read()}
+    assert 0 <= figures["catalog_source_age_seconds"] < 60
+    assert figures["catalog_source_refresh_seconds"] == 1
+
+
+def test_the_bundled_sample_does_not_grow_old(start_catalog):
+    text = start_catalog().test_client().get("/metrics").text
+    assert "http_server_request_duration_seconds" in text
+    assert "catalog_source" not in text

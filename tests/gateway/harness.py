@@ -17,6 +17,7 @@ from local.processes import wait_until
 
 SERVICES = ("auth", "catalog", "orders", "payments", "logs")
 GATEWAY = Path(__file__).parents[2] / "gateway"
+ORDER_ID = "0199c0de-0000-7000-8000-0123456789ab"  # Of the order that orders-service has just made.
 PATIENCE = 10.0  # Seconds to wait for what should take milliseconds.
 
 
@@ -35,7 +36,8 @@ class Upstream:
     """A service that answers what it was asked, as JSON, and remembers it.
 
     A path that ends in `/silence` is answered only after `release` was set, and one that ends in
-    `/refusal` with the service's own 404. One that `drops` reads a request and closes the connection.
+    `/refusal` with the service's own 404. One that ends in `/stream` gets an event at once, and another after
+    `release` was set. One that `drops` reads a request and closes the connection.
     `script`, where it returns something, has the answer instead: a status, headers, and a body.
     """
 
@@ -78,6 +80,9 @@ class Upstream:
                 if upstream.drops:
                     self.close_connection = True
                     return
+                if self.path.endswith("/stream"):
+                    self.send_events()
+                    return
                 if self.path.endswith("/silence"):
                     upstream.release.wait(PATIENCE)
                 refuse = self.path.endswith("/refusal")
@@ -92,9 +97,22 @@ class Upstream:
                 if status not in {204, 304}:
                     self.send_header("Content-Length", str(len(payload)))
                 self.send_header("X-Request-ID", "the-services-own")
+                if self.path == "/orders":
+                    self.send_header("Location", f"/orders/{ORDER_ID}")
                 self.end_headers()
                 if self.command != "HEAD" and status not in {204, 304}:
                     self.wfile.write(payload)
+
+            def send_events(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", "text/event-stream")
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                for event in (b"data: at once\n\n", b"data: later\n\n"):
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(event), event))
+                    self.wfile.flush()
+                    upstream.release.wait(PATIENCE)
+                self.wfile.write(b"0\r\n\r\n")
 
             do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = handle_any  # noqa: N815
 
@@ -123,6 +141,7 @@ class Gateway:
 
     port: int
     log: Path
+    records: Path
     upstreams: Mapping[str, Upstream] = field(default_factory=dict)
 
     def call(
@@ -155,10 +174,18 @@ class Gateway:
         )
         return self._records(request_id)[0]
 
+    def kept(self, request_id: str) -> list[dict[str, Any]]:
+        """Return the records of a call that were written for logs-service."""
+        text = "".join(file.read_text() for file in sorted(self.records.glob("*.log")))
+        return _find(text, request_id)
+
     def _records(self, request_id: str) -> list[dict[str, Any]]:
-        lines = [line for line in self.log.read_text().splitlines() if line.endswith("}}")]
-        records = [json.loads(line) for line in lines if line.startswith('{"time"')]
-        return [record for record in records if record["request_id"] == request_id]
+        return _find(self.log.read_text(), request_id)
+
+
+def _find(text: str, request_id: str) -> list[dict[str, Any]]:
+    lines = [line for line in text.splitlines() if line.startswith('{"time"') and line.endswith("}}")]
+    return [record for line in lines if (record := json.loads(line))["request_id"] == request_id]
 
 
 def _read(response: http.client.HTTPResponse) -> Answer:
@@ -188,11 +215,14 @@ def run_gateway(
     `servers` has the addresses of each service, separated by spaces.
     """
     state, log, port = folder / "state", folder / "log", free_port()
-    state.mkdir(parents=True)
+    records = folder / "records"
+    for each in (state, records):
+        each.mkdir(parents=True)
     variables = {
         "GATEWAY_RESOLVER": "127.0.0.1",
         "GATEWAY_HOME": str(home),
         "GATEWAY_STATE": str(state),
+        "GATEWAY_RECORDS": str(records),
         **{f"GATEWAY_{name.upper()}_SERVERS": _server_lines(servers[name]) for name in SERVICES},
         "GATEWAY_VERDICT_SERVERS": " ".join(
             (_server_lines(servers["catalog"]), _server_lines(servers["auth"], " backup"))
@@ -209,7 +239,7 @@ def run_gateway(
     try:
         wait_until(lambda: process.poll() is not None or _accepts(port), PATIENCE)
         assert process.poll() is None, f"nginx did not start:\n{log.read_text()}"
-        yield Gateway(port, log)
+        yield Gateway(port, log, records)
     finally:
         process.terminate()
         process.wait(PATIENCE)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from google.rpc.status_pb2 import Status
 
 from tests.gateway.harness import GATEWAY, SERVICES, Answer, Gateway, Upstream, free_port, run_gateway
 
@@ -107,6 +108,20 @@ def test_a_service_that_is_away_is_a_502_to_be_tried_again(down: Gateway) -> Non
     _assert_is_problem(down.call("/products/import", "POST", body="x" * 9 * 1024 * 1024), 502)
 
 
+def test_an_export_is_refused_with_a_status_in_its_own_encoding(down: Gateway) -> None:
+    as_json = down.call("/v1/logs", "POST", headers={"Content-Type": "application/json"}, body="{}")
+    assert (as_json.status, as_json.headers["content-type"]) == (502, "application/json")
+    assert as_json.json == {
+        "code": 14,
+        "message": "The service could not be reached; try again in a moment.",
+    }
+    assert as_json.headers["retry-after"] == "1"
+    large = "x" * (8 * 1024 * 1024 + 1)
+    protobuf = down.call("/v1/logs", "POST", headers={"Content-Type": "application/x-protobuf"}, body=large)
+    assert (protobuf.status, protobuf.headers["content-type"]) == (413, "application/x-protobuf")
+    assert Status.FromString(protobuf.body) == Status()
+
+
 def test_the_gateway_itself_starts_and_works_while_all_services_are_away(down: Gateway) -> None:
     assert down.call("/healthz").status == 200
     assert down.call("/").status == 200
@@ -198,7 +213,7 @@ def test_a_post_whose_connection_breaks_is_sent_again_only_where_that_is_harmles
     servers = dict.fromkeys(SERVICES, " ".join(replica.address for replica in replicas))
     try:
         with run_gateway(nginx, tmp_path / "gateway", servers) as gateway:
-            _assert_is_problem(gateway.call(path, "POST", body="{}"), 502)
+            assert gateway.call(path, "POST", body="{}").status == 502
     finally:
         for replica in replicas:
             replica.stop()

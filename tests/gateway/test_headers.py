@@ -144,6 +144,13 @@ def test_the_access_record_of_a_refusal_has_the_caller_s_own_method_and_path(gat
     assert gateway.record("logged-2")["message"] == "POST /nowhere 404"
 
 
+def test_what_looks_like_a_secret_in_a_path_is_not_recorded(gateway: Gateway) -> None:
+    gateway.call("/nowhere/4111111111111111/x", headers={"X-Request-ID": "logged-3"})
+    assert gateway.record("logged-3")["attributes"]["url.path"] == "/nowhere/[redacted]"
+    gateway.call("/nowhere/eyJhbGciOiJFUzI1NiJ9.e30.x?y", headers={"X-Request-ID": "logged-4"})
+    assert gateway.record("logged-4")["message"] == "GET /nowhere/[redacted] 404"
+
+
 def test_health_leaves_a_record_only_when_it_is_bad(gateway: Gateway) -> None:
     gateway.call("/healthz", headers={"X-Request-ID": "poll-1"})
     gateway.call("/healthz/auth-service", headers={"X-Request-ID": "poll-2"})

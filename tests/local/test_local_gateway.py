@@ -75,6 +75,7 @@ def test_nginx_takes_the_templates_from_a_path_with_spaces(tmp_path: Path) -> No
         "GATEWAY_RESOLVER": "127.0.0.1",
         "GATEWAY_HOME": str(ROOT / "gateway"),
         "GATEWAY_STATE": str(out),
+        "GATEWAY_RECORDS": str(out),
         **{f"GATEWAY_{package}_SERVERS": "server 127.0.0.1:9;" for package in [*packages, "VERDICT"]},
     }
     gateway.render(ROOT / "gateway" / "templates", out, variables)

@@ -294,3 +294,18 @@ def test_a_large_log_is_put_aside_and_its_program_goes_on_writing(
 
     assert (tmp_path / "service.log.1").read_text() == "a long line of the past\n"
     assert logs.last_lines("service") == "now"
+
+
+def test_the_gateway_s_oldest_records_go_when_nobody_reads_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs_module, "MOST_RECORD_BYTES", 10)
+    logs = Logs(tmp_path)
+    logs.rotate()
+    logs.records.mkdir()
+    for minute in ("12-00", "12-01", "12-02"):
+        (logs.records / f"2026-01-31T{minute}.log").write_text("12345")
+
+    logs.rotate()
+
+    assert sorted(file.stem[-5:] for file in logs.records.iterdir()) == ["12-01", "12-02"]

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
+from logs.repository import words
 from shared.pages import encode_cursor
 from tests.logs.conftest import make_record
 
@@ -51,9 +52,11 @@ def test_newest_come_first(filled):
         ("q=order", [ALL[3], ALL[4]]),
         ("q=failed", [ALL[3]]),
         ("q=50%25", [ALL[3]]),
-        ("q=%25", [ALL[3]]),
         ("q=off_by", [ALL[3]]),
         ("q=offxby", []),
+        ("q=by+off", [ALL[3]]),
+        ("q=fail+ord", [ALL[3]]),
+        ("q=ailed", []),
         ("q=" + quote("äRGER"), [ALL[3]]),
         (f"trace_id={TRACE}", [ALL[3], ALL[4]]),
         ("request_id=r-1", ["Order placed"]),
@@ -89,6 +92,7 @@ def test_what_is_found_fits_all_that_was_asked(filled, query, found):
         "until=2026-02-30T00:00:00Z",
         "q=",
         "q=%00",
+        "q=%25",
         "service=%00",
         "colour=red",
     ],
@@ -162,3 +166,56 @@ def test_times_are_in_utc_whatever_the_servers_zone_is(sender, app):
     sender.export(make_record(second=0.25))
     text = sender.client.get("/logs", headers=sender.admin).text
     assert json.loads(text)["data"][0]["time"] == "2023-11-14T22:13:20.250000Z"
+
+
+@pytest.fixture
+def days_of_words(sender, monkeypatch):
+    """Records of three days, of which only the newest two are looked through one by one."""
+    monkeypatch.setattr(words, "LOOKED_THROUGH", 2)
+    for day in range(3):
+        named = [
+            make_record(f"{word} {day}", second=-86_400 * day - place)
+            for place, word in enumerate(["Common", "Common rare", "Common", "Other"])
+        ]
+        sender.export(*named)
+    return sender
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("q=rare", ["Common rare 0", "Common rare 1", "Common rare 2"]),
+        ("q=common&limit=2", ["Common 0", "Common rare 0"]),
+        ("q=common+1", ["Common 1", "Common rare 1", "Common 1"]),
+        ("q=other&since=2023-11-13T00:00:00Z", ["Other 0", "Other 1"]),
+        ("q=other&until=2023-11-13T23:00:00Z", ["Other 1", "Other 2"]),
+        ("q=rare&service=nobody", []),
+        ("q=nobody", []),
+    ],
+)
+def test_words_are_found_on_every_day_newest_first(days_of_words, query, found):
+    answer = days_of_words.client.get(f"/logs?{query}", headers=days_of_words.admin)
+    assert [record["message"] for record in answer.json["data"]] == found
+
+
+def test_pages_of_words_have_every_record_once(days_of_words):
+    messages, cursor = [], ""
+    while cursor is not None:
+        path = f"/logs?q=common&limit=2&cursor={cursor}" if cursor else "/logs?q=common&limit=2"
+        page = days_of_words.client.get(path, headers=days_of_words.admin).json
+        messages += [record["message"] for record in page["data"]]
+        cursor = page["next"]
+    expected = [f"{word} {day}" for day in range(3) for word in ("Common", "Common rare", "Common")]
+    assert messages == expected
+
+
+def test_words_are_counted_on_every_day_until_they_are_many(days_of_words, monkeypatch):
+    path = "/logs/histogram?q=common&since=2023-11-10T00:00:00Z&until=2023-11-16T00:00:00Z"
+
+    def count() -> tuple[int, bool]:
+        chart = days_of_words.client.get(path, headers=days_of_words.admin).json
+        return sum(bar["total"] for bar in chart["data"]), chart["complete"]
+
+    assert count() == (9, True)
+    monkeypatch.setattr(words, "MOST_COUNTED", 2)
+    assert count() == (3, False)

@@ -25,7 +25,7 @@ def test_stopping_waits_for_the_round_that_runs_and_begins_no_other():
 
     def work():
         began.set()
-        background._stop.wait(5)
+        background.stopping.wait(5)
         ended.append(1)
 
     background.repeat(work, every=0.01, name="work")

@@ -75,8 +75,37 @@ def test_each_request_leaves_one_record_in_json_with_its_ids_and_its_caller(writ
     assert record["message"] == "GET /mine 200"
     assert record["request_id"] == "r-1"
     assert record["trace_id"] == answer.json["trace_id"]
-    assert record["attributes"]["user.id"] == "me"
-    assert record["attributes"]["http.response.status_code"] == 200
+    attributes = record["attributes"]
+    assert 0 < attributes.pop("duration_ms") < 20_000
+    assert attributes == {
+        "http.request.method": "GET",
+        "http.route": "/mine",
+        "http.response.status_code": 200,
+        "http.request.body.size": 0,
+        "http.response.body.size": len(answer.data),
+        "user.id": "me",
+        "user.role": "customer",
+        "client.id": "shop",
+    }
+
+
+def test_a_record_has_the_route_and_the_sizes_and_not_what_was_sent(written, client):
+    answer = client.post("/things?password=hunter2", json={"size": 5, "note": "a secret"})
+    [record] = read_records(written)
+    assert record["message"] == "POST /things 200"
+    assert record["attributes"]["http.request.body.size"] == len(b'{"size": 5, "note": "a secret"}')
+    assert record["attributes"]["http.response.body.size"] == len(answer.data)
+    assert "user.id" not in record["attributes"]
+    assert "secret" not in written.getvalue()
+    assert "hunter2" not in written.getvalue()
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_refusals_are_recorded_too(written, client, method):
+    assert client.open("/nowhere", method=method).status_code == 404
+    [record] = read_records(written)
+    assert record["attributes"]["http.route"] == "unrouted"
+    assert record["attributes"]["http.response.status_code"] == 404
 
 
 def test_health_and_metrics_leave_no_record(written, client):

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from auth import tables as auth_tables
 from catalog import tables as catalog_tables
-from logs import repository as logs_repository
+from logs import tables as logs_tables
 from orders import tables as orders_tables
 from payments import tables as payments_tables
 from shared.database import connect
@@ -144,7 +144,7 @@ def open_database(service: str, url: str):
 
 
 METADATA = {
-    "logs-service": logs_repository.metadata,
+    "logs-service": logs_tables.metadata,
     "orders-service": orders_tables.metadata,
     "auth-service": auth_tables.metadata,
     "catalog-service": catalog_tables.metadata,

@@ -3,15 +3,24 @@
 import json
 import logging
 import math
+import subprocess
+import sys
+import tempfile
 import threading
 import time
 from contextlib import ExitStack
+from pathlib import Path
 from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from prometheus_client import CollectorRegistry
 from werkzeug.serving import make_server
 
@@ -19,16 +28,20 @@ from auth.app import create_app as create_auth
 from auth.config import Settings as AuthSettings
 from logs.app import create_app as create_logs
 from logs.config import Settings as LogsSettings
-from logs.otlp import decode_export
+from logs.otlp import PROTOBUF, decode_export
 from shared import context, otlp, shipping
 from shared.access import PUBLIC
 from shared.app import build_app, mount
 from shared.database import connect
-from shared.errors import ServiceUnreachable
+from shared.errors import Problem, ServiceUnreachable
 from shared.http import HttpClient
 from shared.ids import new_id
+from shared.log import read_entry
+from shared.redaction import redact_text
 from shared.settings import CallerSettings, ServiceSettings
 from shared.shipping import Shipper
+from shared.sinks import LogsServiceSink
+from shared.spool import Spool
 from shared.testing import ISSUER
 from shared.tokens import TokenVerifier
 from tests.conftest import send_json
@@ -52,9 +65,11 @@ class FakeLogs:
         self.server = server
         self.url = server.url
         self.status = 200
-        self.answer = b"{}"
+        self.answer = b""
         self.drop_answers = False
+        self.bad_status = 400
         self.refused = set()
+        self.bad = set()
         self.requests = []
         self.stored = []
         server.answer = self._answer
@@ -68,8 +83,12 @@ class FakeLogs:
         status, answer = self.status, self.answer
         if handler.headers["Authorization"] in self.refused:
             status = 401
+        assert handler.headers["Content-Type"] == PROTOBUF
+        records = decode_export(body, PROTOBUF, "")
+        if self.bad.intersection(record.body for record in records):
+            status = self.bad_status
         if status == 200:
-            self.stored += decode_export(body, handler.headers["Content-Type"], "")
+            self.stored += records
         if self.drop_answers:
             handler.close_connection = True
             return
@@ -91,16 +110,26 @@ def registry():
 
 
 @pytest.fixture
-def ship(logs, registry, monkeypatch):
+def settings(tmp_path):
+    return ServiceSettings(
+        service="orders-service",
+        instance="orders-1",
+        database_url="postgresql://x/x",
+        spool=tmp_path / "spool",
+    )
+
+
+@pytest.fixture
+def ship(logs, registry, settings, monkeypatch):
     """Start a shipper that is quick to try again, with the root logger as its source."""
     monkeypatch.setattr(shipping, "EVERY", 0.02)
     monkeypatch.setattr(shipping, "FIRST_BACK_OFF", 0.02)
     monkeypatch.setattr(shipping, "LONGEST_BACK_OFF", 0.1)
-    settings = ServiceSettings(service="orders-service", instance="orders-1", database_url="postgresql://x/x")
     with ExitStack() as started:
 
-        def start(url=logs.url, token=lambda: "a-token", **options):
-            shipper = Shipper(settings, url, token, registry, **options)
+        def start(url=logs.url, token=lambda: "a-token", sink=None, **options):
+            sink = sink or LogsServiceSink(url, token, **options)
+            shipper = Shipper(settings, sink, registry)
             logging.getLogger().addHandler(shipper)
             logging.getLogger().setLevel("INFO")
             started.callback(shipper.stop)
@@ -216,7 +245,7 @@ def test_a_server_that_is_not_there_yet_is_waited_for(ship, logs):
     shipper = ship("http://127.0.0.1:9")
     log.info("early")
     wait_for(lambda: shipper._failing)
-    shipper._http = HttpClient(logs.url)
+    shipper._sink._http = HttpClient(logs.url)
     wait_for(lambda: "early" in logs.messages)
 
 
@@ -230,23 +259,40 @@ def test_an_answer_that_is_lost_brings_the_same_ids_again(ship, logs):
 
 
 def test_what_overflows_is_counted_and_told_once_there_is_room(ship, logs, registry, monkeypatch):
-    monkeypatch.setattr(shipping, "CAPACITY", 50)
     logs.status = 503
     shipper = ship()
     log.info("first")
     wait_for(lambda: len(logs.requests) >= 2)
-    waiting = len(shipper._queue)
+    monkeypatch.setattr(shipper._spool, "_most_bytes", shipper._spool.waiting_bytes + 3000)
     for number in range(80):
         log.info("%d", number)
-    expected = 80 - (50 - waiting)
-    assert lost(registry, "queue_full") == expected
-    assert registry.get_sample_value("log_records_waiting") == 51
+    expected = lost(registry, "spool_full")
+    assert 50 < expected < 79
+    # What is failing was told in a record, too.
+    assert registry.get_sample_value("log_records_waiting") == 2 + 80 - expected
+    assert 3000 < registry.get_sample_value("log_spool_bytes") < 4000
     logs.status = 200
     wait_for(lambda: any("were lost" in message for message in logs.messages))
     [told] = [record for record in logs.stored if "were lost" in record.body]
-    assert told.body == f"{expected} log records were lost on the way to logs-service"
-    assert told.attributes["log_records.lost.queue_full"] == expected
+    assert told.body == f"{expected:.0f} log records were lost on the way to logs-service"
+    assert told.attributes["log_records.lost.spool_full"] == expected
     assert logs.messages.count("79") == 0
+    assert logs.messages.count("0") == 1
+
+
+@pytest.mark.parametrize("status", [400, 413])
+def test_one_bad_record_does_not_take_the_others_along(ship, logs, registry, status):
+    logs.bad, logs.bad_status = {"77", "400"}, status
+    logs.status = 503
+    ship()
+    for number in range(500):
+        log.info("%d", number)
+    logs.status = 200
+    wait_for(lambda: sum(record.attributes.get("log_records.lost.refused", 0) for record in logs.stored) == 2)
+    arrived = [message for message in logs.messages if message.isdigit()]
+    assert arrived == [str(number) for number in range(500) if number not in {77, 400}]
+    assert lost(registry, "refused") == 2
+    assert len(logs.requests) < 60
 
 
 def test_what_is_refused_for_good_is_counted_and_told_without_end_of_tellings(ship, logs, registry):
@@ -264,12 +310,21 @@ def test_what_is_refused_for_good_is_counted_and_told_without_end_of_tellings(sh
 
 
 def test_a_partial_success_is_counted(ship, logs, registry):
-    logs.answer = b'{"partialSuccess": {"rejectedLogRecords": "1", "errorMessage": "no"}}'
+    answer = ExportLogsServiceResponse()
+    answer.partial_success.rejected_log_records = 1
+    logs.answer = answer.SerializeToString()
     ship()
     log.info("one")
     wait_for(lambda: lost(registry, "rejected"))
-    logs.answer = b"{}"
+    logs.answer = b""
     wait_for(lambda: any("were lost" in message for message in logs.messages))
+
+
+def test_an_answer_that_cannot_be_read_is_an_answer(ship, logs, registry):
+    logs.answer = b"{}"
+    ship()
+    log.info("one")
+    wait_for(lambda: shipped(registry) == 1)
 
 
 def test_an_export_stays_below_what_the_server_takes(ship, logs):
@@ -279,7 +334,7 @@ def test_an_export_stays_below_what_the_server_takes(ship, logs):
         log.info("ä" * 15_000)
     log.info("x" * 100_000)
     logs.status = 200
-    wait_for(lambda: shipper._count_waiting() == 0)
+    wait_for(lambda: shipper._spool.waiting_records == 0)
     assert max(len(body) for _headers, body in logs.requests) < 1024 * 1024
     [cut] = [message for message in logs.messages if message.startswith("xx")]
     assert cut == "x" * 16_000 + "… (100000 characters)"
@@ -290,7 +345,7 @@ def test_five_hundred_and_twelve_records_are_not_kept_waiting(ship, logs, monkey
     shipper = ship()
     for number in range(shipping.BATCH):
         log.info("%d", number)
-    wait_for(lambda: len(logs.stored) == shipping.BATCH and shipper._count_waiting() == 0)
+    wait_for(lambda: len(logs.stored) == shipping.BATCH and shipper._spool.waiting_records == 0)
 
 
 def test_what_is_left_is_shipped_at_the_end(ship, logs, monkeypatch):
@@ -304,15 +359,123 @@ def test_what_is_left_is_shipped_at_the_end(ship, logs, monkeypatch):
     assert shipper not in logging.getLogger().handlers
 
 
-def test_the_end_waits_two_seconds_and_no_more(ship, logs, caplog):
+def test_the_end_waits_two_seconds_and_leaves_what_is_left_to_the_next_process(ship, logs, settings, caplog):
     logs.status = 503
     shipper = ship()
-    log.info("never")
+    log.info("later")
     wait_for(lambda: logs.requests)
     began = time.monotonic()
     shipper.stop()
     assert 1.5 < time.monotonic() - began < 3.5
-    assert "log records were not shipped before the end" in caplog.text
+    assert "log records wait on disk for the next process" in caplog.text
+    logs.status = 200
+    heir = Shipper(settings, LogsServiceSink(logs.url, lambda: "a-token"), CollectorRegistry())
+    heir.start()
+    wait_for(lambda: "later" in logs.messages)
+    heir.stop()
+    assert list(settings.spool.iterdir()) == []
+
+
+def test_without_a_folder_the_spool_is_a_temporary_one(registry, settings, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    sink = LogsServiceSink("http://127.0.0.1:9", str)
+    shipper = Shipper(settings.model_copy(update={"spool": None}), sink, registry)
+    shipper.emit(logging.makeLogRecord({"name": "any", "levelno": 20, "levelname": "INFO", "msg": "gone"}))
+    assert len(list(tmp_path.glob("*/*.spool"))) == 1
+    shipper.stop()
+    assert "1 log records were not shipped before the end, and are lost" in caplog.text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_takes_nothing_breaks_neither_the_start_nor_a_call(ship, logs, registry, settings):
+    settings.spool.write_text("A file stands where the folder should be.")
+    ship()
+    log.info("lost")
+    assert lost(registry, "spool_full") == 1
+    settings.spool.unlink()
+    settings.spool.mkdir()
+    log.info("there")
+    wait_for(lambda: any("1 log records were lost" in message for message in logs.messages))
+    assert "there" in logs.messages
+
+
+def test_a_disk_that_cannot_be_read_for_a_while_is_read_later(ship, logs, monkeypatch):
+    refused = threading.Event()
+
+    def refuse(*_, **_options):
+        refused.set()
+        raise OSError("the disk is gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Spool, "take", refuse)
+        ship()
+        log.info("late")
+        assert refused.wait(20)
+    wait_for(lambda: "late" in logs.messages)
+    wait_for(lambda: any("the disk is gone" in message for message in logs.messages))
+
+
+def test_a_sink_of_the_services_own_gets_the_records(ship):
+    taken = []
+    refusals = [Problem("not now"), RuntimeError("not now")]
+
+    def sink(export):
+        if refusals:
+            raise refusals.pop()
+        logging.getLogger("sqlalchemy").warning("I insert")
+        taken.extend(decode_export(export, PROTOBUF, ""))
+        return 0
+
+    ship(sink=sink)
+    log.info("one")
+    log.info("two")
+    wait_for(lambda: any("again" in record.body for record in taken))
+    assert [record.body for record in taken if record.scope == "tests.shipping"] == ["one", "two"]
+    assert not any("insert" in record.body for record in taken)
+
+
+SENDER = """
+import logging, time
+from prometheus_client import CollectorRegistry
+from shared.settings import ServiceSettings
+from shared.shipping import Shipper
+from shared.sinks import LogsServiceSink
+settings = ServiceSettings(
+    service="orders-service", instance="dead", database_url="postgresql://x/x", spool={spool!r}
+)
+shipper = Shipper(settings, LogsServiceSink({url!r}, lambda: "a-token"), CollectorRegistry())
+logging.basicConfig(level="INFO", handlers=[shipper])
+shipper.start()
+log = logging.getLogger("sender")
+for number in range(100_000):
+    log.info("%d", number)
+    print(number, flush=True)
+    time.sleep(0.0005)
+"""
+
+
+def test_what_a_killed_process_logged_arrives_and_each_record_has_one_id(ship, logs, settings):
+    root = str(Path(__file__).parents[2])
+    code = SENDER.format(spool=str(settings.spool), url=logs.url)
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as sender:
+        lines = [sender.stdout.readline() for _ in range(1200)]
+        wait_for(lambda: logs.stored)
+        # From here on everything is stored without the sender's knowing.
+        logs.drop_answers = True
+        lines += [sender.stdout.readline() for _ in range(1200)]
+        sender.kill()
+        lines += sender.stdout.readlines()
+    logs.drop_answers = False
+    said = [line.strip() for line in lines if line.endswith("\n")]
+    ship()
+    wait_for(lambda: set(said) <= set(logs.messages))
+    ids = {}
+    for record in logs.stored:
+        ids.setdefault(record.body, set()).add(record.attributes["log.record.uid"])
+    assert [message for message in said if len(ids[message]) > 1] == []
+    last = [record for record in logs.stored if record.body == said[-1]][-1]
+    assert last.resource["service.instance.id"] == "dead"
 
 
 def test_an_attribute_that_cannot_be_written_harms_no_other_record(ship, logs, registry):
@@ -328,15 +491,12 @@ def test_an_attribute_that_cannot_be_written_harms_no_other_record(ship, logs, r
     assert lost(registry, "unwritable") == 1
 
 
-def test_an_exception_arrives_as_text_and_its_frames_are_let_go(ship, logs, monkeypatch):
-    monkeypatch.setattr(shipping, "EVERY", 60.0)
+def test_an_exception_arrives_as_text(ship, logs):
     shipper = ship()
     try:
         raise ValueError("a reason")
     except ValueError:
         log.exception("It failed")
-    [captured] = shipper._queue
-    assert captured.record.exc_info is None
     shipper.stop()
     assert "ValueError: a reason" in logs.stored[0].attributes["exception"]
 
@@ -393,6 +553,26 @@ def test_closing_a_service_ships_what_is_left(small_service, logs, monkeypatch):
     assert "GET /open 200" in logs.messages
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_thousand_records_a_second_outlive_a_minute_without_logs_service(ship, logs, settings, registry):
+    logs.status = 503
+    ship()
+    began, number = time.monotonic(), 0
+    while (since := time.monotonic() - began) < 60:
+        while number < since * 1000:
+            log.info("%d", number)
+            number += 1
+        time.sleep(0.005)
+    logs.status = 200
+    wait_for(lambda: str(number - 1) in logs.messages[-600:], seconds=120)
+    assert [message for message in logs.messages if message.isdigit()] == [
+        str(each) for each in range(number)
+    ]
+    assert sum(lost(registry, reason) for reason in ("spool_full", "refused", "rejected")) == 0
+    wait_for(lambda: registry.get_sample_value("log_records_waiting") == 0)
+
+
 def test_without_a_place_nothing_is_shipped():
     settings = ServiceSettings(service="orders-service", database_url="postgresql://x/x")
     assert shipping.create_shipper(settings, None, CollectorRegistry()) is None
@@ -414,7 +594,9 @@ def test_auth_ships_with_a_token_that_it_gives_itself(make_database, logs, monke
         app.close()
 
 
-def test_what_was_shipped_is_found_in_logs_service_once(make_database, auth, ship, registry):
+def test_what_was_shipped_is_found_in_logs_service_once(make_database, auth, ship, registry, monkeypatch):
+    # The test's own server tells of each request.
+    monkeypatch.setattr(logging.getLogger("werkzeug"), "disabled", True)
     settings = LogsSettings(
         service="logs-service",
         database_url=make_database("logs-service"),
@@ -437,7 +619,7 @@ def test_what_was_shipped_is_found_in_logs_service_once(make_database, auth, shi
         assert shipped(registry) == 600
         client = app.test_client()
         headers = auth.bearer(role="admin")
-        page = client.get(f"/logs?order_id={ORDER}&request_id=r-1&limit=100", headers=headers).json
+        page = client.get(f"/logs?service=orders-service&order_id={ORDER}&limit=100", headers=headers).json
         assert [record["message"] for record in page["data"]] == [str(n) for n in range(599, 499, -1)]
         assert page["data"][0]["service"] == "orders-service"
     finally:
@@ -458,17 +640,24 @@ anything = st.recursive(
 
 @given(message=st.text(), attributes=st.dictionaries(st.text(), anything, max_size=4))
 def test_whatever_is_logged_is_an_export_that_logs_service_understands(message, attributes):
-    record = logging.makeLogRecord({"name": "any", "levelno": 20, "levelname": "INFO"})
+    record = logging.makeLogRecord({"name": "any", "levelno": 20, "levelname": "INFO", "msg": message})
     record.extra = attributes
-    written = otlp.encode_record(record, context.Context(), message)
-    [sent] = decode_export(otlp.encode_export(b"{}", [("any", written)] * 1), "application/json", "")
-    assert sent.body == message.encode("utf-8", "replace").decode()
+    export = ExportLogsServiceRequest()
+    export.resource_logs.add().scope_logs.add().ParseFromString(
+        otlp.encode_record(record, read_entry(record))
+    )
+    [sent] = decode_export(export.SerializeToString(), PROTOBUF, "")
+    assert sent.body == redact_text(message).encode("utf-8", "replace").decode()
 
 
-def test_numbers_that_json_or_otlp_do_not_have_become_text():
+def test_numbers_that_otlp_does_not_have_become_text():
     values = {"nan": math.nan, "big": 2**70, "id": new_id(), "other": SimpleNamespace(a=1)}
-    encoded = {each["key"]: each["value"] for each in otlp.encode_attributes(values)}
-    assert encoded["nan"] == {"stringValue": "nan"}
-    assert encoded["big"] == {"stringValue": str(2**70)}
-    assert encoded["id"] == {"stringValue": str(values["id"])}
-    assert encoded["other"] == {"stringValue": "namespace(a=1)"}
+    resource = Resource()
+    otlp.fill_attributes(resource.attributes, values)
+    written = {each.key: each.value.string_value for each in resource.attributes}
+    assert written == {
+        "nan": "nan",
+        "big": str(2**70),
+        "id": str(values["id"]),
+        "other": "namespace(a=1)",
+    }

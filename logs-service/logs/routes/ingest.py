@@ -1,28 +1,24 @@
-"""logs-service over HTTP."""
+"""OTLP/HTTP: where records come in."""
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from threading import BoundedSemaphore
 from typing import Any
-from uuid import UUID
 
 from apiflask import APIBlueprint
 from flask import Response, request
 
-from logs import otlp, use_cases
-from logs.domain import Position
+from logs import otlp
 from logs.errors import ExportTooLarge, IngestBusy
-from logs.schemas import LogPage, LogQuery, LogRecordOut
+from logs.use_cases.records import store_records
 from shared.database import Database
 from shared.errors import Problem, title_of
-from shared.pages import bad_cursor, decode_cursor, encode_cursor
 
 log = logging.getLogger(__name__)
 
 # Exports that one process reads at once: each may take some tens of megabytes, and searches want a turn too.
-MOST_AT_ONCE = 4
+MOST_AT_ONCE = 2
 PATIENCE = 2.0  # Seconds that another one waits for its turn.
 
 _STATUS = {
@@ -63,7 +59,7 @@ _RESPONSES: dict[int | str, Any] = {
 }
 
 
-def ingest_routes(database: Database) -> APIBlueprint:
+def ingest_routes(database: Database, *, days_kept: int) -> APIBlueprint:
     """Return the route by which records come in."""
     routes = APIBlueprint("ingest", __name__)
     turns = BoundedSemaphore(MOST_AT_ONCE)
@@ -79,11 +75,11 @@ def ingest_routes(database: Database) -> APIBlueprint:
         They are committed when the answer comes. 429 and 503 are worth a retry, other errors are final; a
         record that was there already is passed over.
         """
-        body = request.get_data()
+        request.max_content_length = otlp.LARGEST
         encoding = request.headers.get("Content-Encoding", "").strip().lower()
         with _take(turns):
-            records = otlp.decode_export(body, request.mimetype, encoding)
-            rejected, message = use_cases.store_records(database, records)
+            sent = otlp.decode_export(request.get_data(), request.mimetype, encoding)
+            rejected, message = store_records(database, sent, days_kept=days_kept)
         answer = otlp.encode_answer(request.mimetype, rejected, message)
         return Response(answer, content_type=request.mimetype)
 
@@ -104,29 +100,6 @@ def ingest_routes(database: Database) -> APIBlueprint:
     return routes
 
 
-def search_routes(database: Database) -> APIBlueprint:
-    """Return the routes of whoever looks for something."""
-    routes = APIBlueprint("search", __name__)
-
-    @routes.get("/logs")
-    @routes.input(LogQuery, location="query")
-    @routes.output(LogPage)
-    def list_records(query_data: LogQuery) -> LogPage:
-        """Find log records, newest first."""
-        records, following = use_cases.find_records(
-            database,
-            query_data.to_search(),
-            before=_read_cursor(query_data.cursor),
-            limit=query_data.limit,
-        )
-        return LogPage(
-            data=[LogRecordOut.of(record) for record in records],
-            next=following and encode_cursor([following.time.isoformat(), str(following.id)]),
-        )
-
-    return routes
-
-
 @contextmanager
 def _take(turns: BoundedSemaphore) -> Iterator[None]:
     if not turns.acquire(timeout=PATIENCE):
@@ -142,16 +115,3 @@ def _answer_status(status: int, message: str, headers: dict[str, str]) -> Respon
     media_type = otlp.PROTOBUF if request.mimetype == otlp.PROTOBUF else otlp.JSON
     body = otlp.encode_status(media_type, status, message)
     return Response(body, status=status, headers=headers, content_type=media_type)
-
-
-def _read_cursor(cursor: str | None) -> Position | None:
-    if cursor is None:
-        return None
-    try:
-        moment, record_id = decode_cursor(cursor)
-        position = Position(datetime.fromisoformat(moment), UUID(record_id))
-    except (ValueError, TypeError, AttributeError) as error:
-        raise bad_cursor() from error
-    if position.time.tzinfo is None:
-        raise bad_cursor()
-    return position

@@ -1,0 +1,45 @@
+"""The gateway's records: lines of JSON as gateway/snippets/logging.conf has nginx write them."""
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from logs.domain import EPOCH, SentRecord
+from shared.redaction import redact_text
+
+
+def decode_lines(lines: Iterable[bytes]) -> Iterator[SentRecord | None]:
+    """Yield each line's record; None for one that is none, such as half of one before the disk was full."""
+    for line in lines:
+        try:
+            # What a caller sent may be no text, and nginx writes such bytes as they are.
+            written = json.loads(line.decode("utf-8", "replace"))
+            yield _read(written)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            yield None
+
+
+def _read(written: dict[str, Any]) -> SentRecord:
+    attributes = {name: value for name, value in written["attributes"].items() if value != ""}
+    traceparent = attributes.pop("traceparent", "")
+    attributes["url.path"] = redact_text(attributes.get("url.path", ""))
+    attributes["request.id"] = written["request_id"]
+    attributes["order.id"] = written["order_id"]
+    return SentRecord(
+        time_ns=_to_nanoseconds(datetime.fromisoformat(written["time"]).astimezone(UTC)),
+        observed_ns=0,
+        severity_number=0,
+        severity_text=written["level"],
+        body=redact_text(written["message"]),
+        attributes={name: value for name, value in attributes.items() if value != ""},
+        trace_id=written["trace_id"],
+        span_id=traceparent[36:52],
+        event_name="",
+        scope="",
+        resource={"service.name": written["service"], "service.instance.id": written["instance"]},
+    )
+
+
+def _to_nanoseconds(moment: datetime) -> int:
+    return (moment - EPOCH) // timedelta(microseconds=1) * 1000

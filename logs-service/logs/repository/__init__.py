@@ -1,0 +1,1 @@
+"""Every statement that touches logs-service's tables."""

@@ -1,0 +1,1 @@
+"""logs-service over HTTP."""

@@ -1,0 +1,86 @@
+"""Where an admin looks for records."""
+
+from datetime import datetime
+from uuid import UUID
+
+from apiflask import APIBlueprint
+
+from logs.domain import Position
+from logs.schemas import (
+    ContextQuery,
+    Histogram,
+    HistogramQuery,
+    LogContext,
+    LogPage,
+    LogQuery,
+    LogRecordOut,
+)
+from logs.use_cases import records
+from shared.database import Database
+from shared.pages import bad_cursor, decode_cursor, encode_cursor
+
+
+def search_routes(database: Database) -> APIBlueprint:
+    """Return the routes of whoever looks for something."""
+    routes = APIBlueprint("search", __name__)
+
+    @routes.get("/logs")
+    @routes.input(LogQuery, location="query")
+    @routes.output(LogPage)
+    def list_records(query_data: LogQuery) -> LogPage:
+        """Find log records, newest first."""
+        page, following = records.find_records(
+            database,
+            query_data.to_search(),
+            before=_read_cursor(query_data.cursor),
+            limit=query_data.limit,
+        )
+        return LogPage(
+            data=[LogRecordOut.of(record) for record in page],
+            next=following and encode_cursor([following.time.isoformat(), str(following.id)]),
+        )
+
+    @routes.get("/logs/<uuid:record_id>/context")
+    @routes.input(ContextQuery, location="query")
+    @routes.output(LogContext)
+    def show_context(record_id: UUID, query_data: ContextQuery) -> LogContext:
+        """Show a record between those that its replica, or the whole shop, wrote before and after it.
+
+        These are of the hour before and the hour after.
+        """
+        found = records.find_context(
+            database,
+            record_id,
+            whole_shop=query_data.of == "shop",
+            before=query_data.before,
+            after=query_data.after,
+        )
+        return LogContext(data=[LogRecordOut.of(record) for record in found])
+
+    @routes.get("/logs/histogram")
+    @routes.input(HistogramQuery, location="query")
+    @routes.output(Histogram)
+    def show_histogram(query_data: HistogramQuery) -> Histogram:
+        """Count log records over time, by level; of the last hour, unless the query says otherwise.
+
+        A search by service and level alone is counted whole. With any other filter the newest 50 000 that
+        fit are counted, and `complete` tells whether these were all.
+        """
+        return Histogram.of(
+            records.count_records(database, query_data.to_search(), most_bars=query_data.bars)
+        )
+
+    return routes
+
+
+def _read_cursor(cursor: str | None) -> Position | None:
+    if cursor is None:
+        return None
+    try:
+        moment, record_id = decode_cursor(cursor)
+        position = Position(datetime.fromisoformat(moment), UUID(record_id))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise bad_cursor() from error
+    if position.time.tzinfo is None:
+        raise bad_cursor()
+    return position

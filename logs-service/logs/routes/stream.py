@@ -1,0 +1,106 @@
+"""Where an admin sees records as they come in: server-sent events (HTML Standard, section 9.2)."""
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from threading import BoundedSemaphore, Event
+from typing import Any
+from uuid import UUID
+
+from apiflask import APIBlueprint
+from flask import Response, request
+
+from logs.domain import Arrival, Search
+from logs.errors import StreamsTaken
+from logs.schemas import Filters, LogRecordOut
+from logs.use_cases.records import find_arrivals, read_now
+from shared.context import require_caller
+from shared.database import Database
+from shared.errors import Problem, ValidationFailed
+
+MOST_STREAMS = 4  # Of one process: each holds one of its 16 threads.
+LOOK_EVERY = 0.5  # Seconds between two looks at what has come in.
+HEARTBEAT = 5.0  # Seconds after which a silent stream says that it lives, and the token is checked again.
+EVENT_ID = re.compile(r"(\d{1,19})-([0-9a-f]{32})")
+
+RESPONSES: dict[int | str, Any] = {
+    200: {"description": "Events", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+    503: {"description": "As many follow already as one replica serves."},
+}
+
+CheckToken = Callable[[str], object]
+
+
+def stream_routes(database: Database, check_token: CheckToken, stopping: Event) -> APIBlueprint:
+    """Return the route that follows the records; `check_token` raises a Problem once a token is no good."""
+    routes = APIBlueprint("stream", __name__)
+    turns = BoundedSemaphore(MOST_STREAMS)
+
+    @routes.get("/logs/stream")
+    @routes.input(Filters, location="query")
+    @routes.doc(responses=RESPONSES)
+    def follow_records(query_data: Filters) -> Response:
+        """Follow what comes in, in the order in which it does.
+
+        An event `record` has a record as its data and an id; whoever sends the last one back as
+        `Last-Event-ID` misses nothing and gets nothing twice. An event `end` says why the stream is over.
+        """
+        after = _read_event_id(request.headers.get("Last-Event-ID"))
+        token = require_caller().token
+        if not turns.acquire(blocking=False):
+            raise StreamsTaken
+        response = Response(
+            follow(database, query_data.to_search(), after, lambda: check_token(token), stopping),
+            content_type="text/event-stream",
+            # The gateway would collect a page full before it passes anything on.
+            headers={"X-Accel-Buffering": "no"},
+        )
+        response.call_on_close(turns.release)
+        return response
+
+    return routes
+
+
+def follow(
+    database: Database, search: Search, after: Arrival | None, check: Callable[[], object], stopping: Event
+) -> Iterator[str]:
+    """Yield events until `stopping` is set, or `check` raises a Problem, whose code is the last event."""
+    checked_at = time.monotonic()
+    try:
+        after = after or read_now(database)
+        yield "retry: 1000\n\n"
+        while not stopping.is_set():
+            arrivals, after = find_arrivals(database, search, after)
+            for arrival, record in arrivals:
+                data = LogRecordOut.of(record).model_dump_json()
+                yield f"id: {_write_event_id(arrival)}\nevent: record\ndata: {data}\n\n"
+            if time.monotonic() - checked_at > HEARTBEAT:
+                check()
+                checked_at = time.monotonic()
+                # An id without data is kept by the reader and shown to nobody.
+                yield f"id: {_write_event_id(after)}\n\n"
+            if not arrivals:
+                stopping.wait(LOOK_EVERY)
+        yield _end("stopping", "This replica is going away; come again.")
+    except Problem as problem:
+        yield _end(problem.code, problem.detail)
+
+
+def _end(code: str, detail: str) -> str:
+    data = json.dumps({"code": code, "detail": detail}, separators=(",", ":"))
+    return f"event: end\ndata: {data}\n\n"
+
+
+def _write_event_id(arrival: Arrival) -> str:
+    return f"{arrival.transaction}-{arrival.id.hex}"
+
+
+def _read_event_id(text: str | None) -> Arrival | None:
+    if not text:
+        return None
+    found = EVENT_ID.fullmatch(text)
+    if found is None or int(found[1]) >= 2**63:
+        detail = "It is not the id of an event of this stream."
+        raise ValidationFailed(errors=[{"location": "headers", "field": "Last-Event-ID", "detail": detail}])
+    return Arrival(int(found[1]), UUID(found[2]))

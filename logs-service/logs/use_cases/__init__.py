@@ -1,0 +1,1 @@
+"""What logs-service does, a function each."""

@@ -1,0 +1,99 @@
+"""What the gateway writes for logs-service: a line for each call, in a file for each minute."""
+
+import re
+import socket
+
+import pytest
+
+from local.processes import wait_until
+from tests.gateway.harness import ORDER_ID, PATIENCE, Gateway
+
+
+def read_record(gateway: Gateway, request_id: str) -> dict:
+    """Return the one record of a call, once it is there."""
+    assert wait_until(lambda: len(gateway.kept(request_id)) == 1, PATIENCE)
+    return gateway.kept(request_id)[0]
+
+
+def test_a_call_is_written_as_on_standard_output_into_the_file_of_its_minute(gateway: Gateway) -> None:
+    gateway.call("/products/7?token=secret", headers={"X-Request-ID": "kept-1"})
+    record = read_record(gateway, "kept-1")
+    assert record == gateway.record("kept-1")
+    minute = record["time"][:16].replace(":", "-")
+    assert f"{minute}.log" in {file.name for file in gateway.records.iterdir()}
+    assert "secret" not in str(record)
+    assert re.fullmatch("[0-9a-f]{32}", record["attributes"]["nginx.request_id"])
+    assert record["attributes"]["http.request.size"] > 0
+
+
+def test_a_new_order_is_named_as_orders_service_names_it(gateway: Gateway) -> None:
+    gateway.call("/orders", "POST", headers={"X-Request-ID": "kept-2"}, body="{}")
+    assert read_record(gateway, "kept-2")["order_id"] == ORDER_ID
+
+
+@pytest.mark.parametrize(
+    ("path", "order_id"),
+    [
+        (f"/orders/{ORDER_ID}", ORDER_ID),
+        (f"/orders/{ORDER_ID}/cancel?x=1", ORDER_ID),
+        (f"/orders/{ORDER_ID}0", ""),
+        ("/orders/7", ""),
+        (f"/payments/{ORDER_ID}", ""),
+    ],
+)
+def test_an_old_order_is_named_as_the_path_names_it(gateway: Gateway, path: str, order_id: str) -> None:
+    request_id = f"kept-{re.sub('[^a-z0-9]', '', path)}"
+    gateway.call(path, headers={"X-Request-ID": request_id})
+    assert read_record(gateway, request_id)["order_id"] == order_id
+
+
+def test_refusals_of_the_gateway_itself_are_written_too(gateway: Gateway) -> None:
+    gateway.call("/nowhere", headers={"X-Request-ID": "kept-404"})
+    gateway.call("/auth", "POST", headers={"X-Request-ID": "kept-413"}, body="x" * (1024 * 1024 + 1))
+    gateway.send("GET /products HTTP/1.1\r\nX-Request-ID: kept-400\r\nConnection: close\r\n\r\n")
+    for status in (400, 404, 413):
+        record = read_record(gateway, f"kept-{status}")
+        assert record["attributes"]["http.response.status_code"] == status
+
+
+def test_health_and_exports_are_written_only_when_they_fail(gateway: Gateway) -> None:
+    gateway.call("/healthz", headers={"X-Request-ID": "kept-3"})
+    gateway.call("/v1/logs", "POST", headers={"X-Request-ID": "kept-4"}, body="{}")
+    gateway.call("/v1/logs", "POST", headers={"X-Request-ID": "kept-5"}, body="x" * (8 * 1024 * 1024 + 1))
+    assert read_record(gateway, "kept-5")["attributes"]["http.response.status_code"] == 413
+    assert gateway.kept("kept-3") == gateway.kept("kept-4") == []
+
+
+def test_bytes_that_are_no_text_break_no_line(gateway: Gateway) -> None:
+    gateway.send(
+        'GET /a"b%0a%22\xff\x01 HTTP/1.1\r\nHost: x\r\nX-Request-ID: kept-6\r\nConnection: close\r\n\r\n'
+    )
+    gateway.call('/nowhere/"%0a\\', headers={"X-Request-ID": "kept-7"})
+    assert read_record(gateway, "kept-7")["attributes"]["url.path"] == '/nowhere/"%0a\\'
+
+
+def test_where_nothing_can_be_written_calls_are_answered_all_the_same(gateway: Gateway) -> None:
+    hidden = gateway.records.with_name("hidden")
+    gateway.records.rename(hidden)
+    try:
+        assert gateway.call("/products").status == 200
+    finally:
+        hidden.rename(gateway.records)
+
+
+def test_an_event_goes_out_at_once_and_uncompressed(gateway: Gateway) -> None:
+    release = gateway.upstreams["logs"].release
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=PATIENCE) as connection:
+        connection.sendall(
+            b"GET /logs/stream HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n"
+        )
+        received = b""
+        while b"at once" not in received:
+            received += connection.recv(4096)
+        assert b"later" not in received
+        assert b"Content-Encoding" not in received
+        release.set()
+        while part := connection.recv(4096):
+            received += part
+    release.clear()
+    assert b"data: later" in received

@@ -1,0 +1,240 @@
+"""What the gateway wrote into files is stored, each line once, whoever reads, and the files go."""
+
+import json
+import os
+import threading
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from logs.use_cases import gateway
+from logs.use_cases.gateway import GatewayFigures, collect_records
+
+ORDER = "0199c0de-0000-7000-8000-0123456789ab"
+TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+
+def write_line(path: str = "/products", status: int = 200, **changes: Any) -> str:
+    """Return a line as nginx writes it."""
+    attributes = {
+        "http.request.method": "GET",
+        "url.path": path,
+        "http.response.status_code": status,
+        "duration_ms": 12,
+        "client.address": "192.0.2.1",
+        "traceparent": f"00-{TRACE}-{SPAN}-01",
+        "upstream.address": "",
+        "nginx.request_id": uuid4().hex,
+        **changes.pop("attributes", {}),
+    }
+    record = {
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "service": "gateway",
+        "instance": "g-1",
+        "level": "ERROR" if status >= 500 else "INFO",
+        "message": f"GET {path} {status}",
+        "trace_id": TRACE,
+        "request_id": "r-1",
+        "order_id": "",
+        **changes,
+        "attributes": attributes,
+    }
+    return json.dumps(record) + "\n"
+
+
+@pytest.fixture
+def folder(app, tmp_path: Path) -> Path:
+    """A folder that a gateway writes to, and nobody has read yet."""
+    with app.database.engine.begin() as connection:
+        connection.exec_driver_sql("TRUNCATE gateway_files")
+    return tmp_path
+
+
+@pytest.fixture
+def collect(app, folder):
+    """Read the folder once; return what was noted."""
+
+    def collect_once() -> list[str]:
+        noted: list[str] = []
+        collect_records(
+            app.database, folder, days_kept=14, note=lambda stored: noted.extend(r.message for r in stored)
+        )
+        return noted
+
+    return collect_once
+
+
+def age(file: Path, seconds: float) -> None:
+    """Make a file look as if it was written so long ago."""
+    then = time.time() - seconds
+    os.utime(file, (then, then))
+
+
+def test_a_line_becomes_a_record_with_all_its_ids(folder, collect, sender):
+    (folder / "2026-01-31T12-00.log").write_text(write_line("/orders", 201, order_id=ORDER))
+    collect()
+    [record] = sender.find(f"order_id={ORDER}")
+    assert (record["service"], record["instance"], record["level"]) == ("gateway", "g-1", "INFO")
+    assert record["message"] == "GET /orders 201"
+    assert (record["trace_id"], record["span_id"], record["request_id"]) == (TRACE, SPAN, "r-1")
+    assert record["attributes"].pop("nginx.request_id")
+    assert record["attributes"] == {
+        "http.request.method": "GET",
+        "url.path": "/orders",
+        "http.response.status_code": 201,
+        "duration_ms": 12,
+        "client.address": "192.0.2.1",
+    }
+
+
+def test_lines_are_stored_once_as_the_file_grows(folder, collect, sender):
+    file = folder / "2026-01-31T12-00.log"
+    expected = []
+    for number in range(3):
+        with file.open("a") as stream:
+            stream.write(write_line(f"/{number}"))
+        expected = [f"GET /{number} 200", *expected]
+        assert collect() == expected[:1]
+        assert collect() == []
+        assert sorted(sender.find_messages(), reverse=True) == expected
+
+
+def test_half_a_line_waits_for_its_other_half(folder, collect):
+    file, line = folder / "2026-01-31T12-00.log", write_line("/split")
+    file.write_text(write_line("/whole") + line[:50])
+    assert collect() == ["GET /whole 200"]
+    with file.open("a") as stream:
+        stream.write(line[50:])
+    assert collect() == ["GET /split 200"]
+
+
+def test_a_file_goes_once_it_is_read_and_over_and_not_before(folder, collect, app):
+    file = folder / "2026-01-31T12-00.log"
+    file.write_text(write_line())
+    age(file, gateway.OVER + 60)
+    assert len(collect()) == 1
+    assert not file.exists()
+    younger = folder / "2026-01-31T12-02.log"
+    younger.write_text(write_line())
+    collect()
+    collect()
+    assert younger.exists()
+    with app.database.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE gateway_files SET read_at = now() - interval '1 day'")
+    collect()
+    with app.database.engine.begin() as connection:
+        names = connection.exec_driver_sql("SELECT name FROM gateway_files").scalars()
+        assert list(names) == [younger.name]
+
+
+def test_what_is_no_record_is_passed_over_and_told(folder, collect, sender, caplog):
+    lines = [
+        write_line("/before"),
+        "nonsense\n",
+        "[1]\n",
+        write_line(attributes={"url.path": 7}),
+        write_line(time="yesterday"),
+        write_line("/\ufffd").replace("\\ufffd", "\udcff"),
+        write_line("/after"),
+    ]
+    (folder / "x.log").write_bytes("".join(lines).encode("utf-8", "surrogateescape"))
+    assert collect() == ["GET /before 200", "GET /\ufffd 200", "GET /after 200"]
+    assert "4 of the gateway's records could not be read" in caplog.text
+    assert len(sender.find()) == 3
+
+
+def test_half_a_line_of_a_minute_that_is_over_is_given_up(folder, collect):
+    file = folder / "x.log"
+    file.write_text(write_line()[:40])
+    age(file, gateway.OVER + 60)
+    collect()
+    assert not file.exists()
+
+
+def test_more_than_one_chunk_and_a_line_without_end_are_no_trouble(folder, collect, monkeypatch):
+    monkeypatch.setattr(gateway, "CHUNK", 2000)
+    lines = [write_line(f"/{number}") for number in range(20)]
+    (folder / "x.log").write_text("".join(lines[:10]) + "x" * 5000 + "\n" + "".join(lines[10:]))
+    assert collect() == [f"GET /{number} 200" for number in range(20)]
+
+
+def test_another_file_with_the_name_of_one_that_was_read_is_read_from_its_beginning(folder, collect, sender):
+    file = folder / "x.log"
+    file.write_text(write_line("/a-long-path-of-the-first-file"))
+    collect()
+    file.write_text(write_line("/1") + write_line("/2"))
+    assert collect() == ["GET /1 200", "GET /2 200"]
+    assert len(sender.find()) == 3
+
+
+def test_replicas_that_read_at_once_store_each_line_once(folder, app, sender, monkeypatch):
+    monkeypatch.setattr(gateway, "CHUNK", 3000)
+    for minute in range(3):
+        text = "".join(write_line(f"/{minute}/{number}") for number in range(30))
+        (folder / f"{minute}.log").write_text(text)
+    noted: Counter[str] = Counter()
+
+    def read() -> None:
+        for _ in range(8):
+            collect_records(
+                app.database,
+                folder,
+                days_kept=14,
+                note=lambda stored: noted.update(r.message for r in stored),
+            )
+
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(noted.values()) == {1}
+    assert len(noted) == len(sender.find()) == 90
+
+
+def test_a_reader_that_dies_before_it_has_committed_has_read_nothing(folder, collect, sender, monkeypatch):
+    (folder / "x.log").write_text(write_line())
+    with monkeypatch.context() as dying:
+        dying.setattr(gateway.gateway_files, "set_position", lambda *_args: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            collect()
+    assert sender.find() == []
+    assert len(collect()) == len(sender.find()) == 1
+
+
+def test_a_record_of_a_day_that_is_not_there_makes_it(folder, collect, sender):
+    moment = datetime.now(UTC) - timedelta(days=9)
+    (folder / "x.log").write_text(write_line(time=moment.isoformat()))
+    assert len(collect()) == len(sender.find()) == 1
+
+
+def test_a_secret_in_a_path_is_not_stored(folder, collect, sender):
+    (folder / "x.log").write_text(write_line("/x/4111-1111-1111-1111"))
+    collect()
+    assert "1111-1111" not in str(sender.find())
+
+
+def test_no_folder_is_no_trouble(app, tmp_path):
+    collect_records(app.database, tmp_path / "nowhere", days_kept=14, note=print)
+
+
+def test_figures_count_by_method_and_status_and_a_made_up_method_is_one_of_others(folder, app):
+    registry = CollectorRegistry()
+    lines = [write_line(), write_line(), write_line(status=502)]
+    lines.append(write_line(attributes={"http.request.method": "HACK"}))
+    (folder / "x.log").write_text("".join(lines))
+    collect_records(app.database, folder, days_kept=14, note=GatewayFigures(registry).note)
+
+    def read(method: str, status: str) -> float | None:
+        labels = {"http_request_method": method, "http_response_status_code": status}
+        return registry.get_sample_value("gateway_requests_total", labels)
+
+    assert (read("GET", "200"), read("GET", "502"), read("_OTHER", "200")) == (2, 1, 1)
+    status = {"http_response_status_code": "502"}
+    assert registry.get_sample_value("gateway_request_duration_seconds_sum", status) == 0.012

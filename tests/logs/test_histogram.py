@@ -1,0 +1,125 @@
+"""Admins see how many records there were over time, by level."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from logs.domain import Search, choose_span
+from logs.repository import counts
+from logs.use_cases.retention import keep_days
+from tests.logs.conftest import make_record
+
+ORDER = "018f0000-0000-7000-8000-000000000001"
+MORNING = datetime(2026, 1, 1, 8, tzinfo=UTC)
+
+
+@pytest.fixture
+def filled(sender):
+    """Records within ten minutes from 22:13:20 on."""
+    sender.export(make_record("a", second=0), make_record("b", second=39, severityNumber=17))
+    sender.export(make_record("c", second=41, attributes={"order.id": ORDER}), service="payments-service")
+    sender.export(make_record("d", second=600, severityNumber=10))
+    return sender
+
+
+def count(sender, query: str) -> dict:
+    answer = sender.client.get(
+        f"/logs/histogram?since=2023-11-14T22:13:00Z&until=2023-11-14T22:30:00Z&{query}", headers=sender.admin
+    )
+    assert answer.status_code == 200, answer.json
+    return answer.json
+
+
+def test_bars_tell_how_many_there_were_of_each_level(filled):
+    assert count(filled, "") == {
+        "data": [
+            {"time": "2023-11-14T22:13:00Z", "total": 2, "levels": {"INFO": 1, "ERROR": 1}},
+            {"time": "2023-11-14T22:14:00Z", "total": 1, "levels": {"INFO": 1}},
+            {"time": "2023-11-14T22:23:00Z", "total": 1, "levels": {"INFO": 1}},
+        ],
+        "next": None,
+        "since": "2023-11-14T22:13:00Z",
+        "until": "2023-11-14T22:30:00Z",
+        "seconds": 60,
+        "complete": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("query", "totals"),
+    [
+        ("service=payments-service", [1]),
+        ("level=WARNING", [1]),
+        ("service=orders-service&level=ERROR", [1]),
+        (f"order_id={ORDER}", [1]),
+        ("q=a", [1]),
+        ("q=zebra", []),
+        ("bars=1", [4]),
+        ("bars=4", [3, 1]),
+        ("instance=one", [1, 1, 1, 1]),
+    ],
+)
+def test_bars_count_what_fits(filled, query, totals):
+    assert [bar["total"] for bar in count(filled, query)["data"]] == totals
+
+
+def test_what_is_sent_twice_is_counted_once(sender):
+    record = make_record()
+    sender.export(record, record)
+    sender.export(record)
+    assert [bar["total"] for bar in count(sender, "")["data"]] == [1]
+
+
+def test_putting_counts_together_changes_no_sum(filled, app):
+    filled.export(make_record("e", second=1), make_record("f", second=2, severityNumber=17))
+    before = count(filled, "")
+    with app.database.transaction() as connection:
+        rows = connection.exec_driver_sql("SELECT count(*) FROM record_counts").scalar()
+    keep_days(app.database, days_kept=3650, mib_kept=1_000_000)
+    assert count(filled, "") == before
+    with app.database.transaction() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM record_counts").scalar() < rows
+
+
+def test_more_than_can_be_counted_is_said(filled, monkeypatch):
+    monkeypatch.setattr(counts, "MOST_COUNTED", 2)
+    chart = count(filled, "instance=one")
+    assert (chart["complete"], [bar["total"] for bar in chart["data"]]) == (False, [1, 1])
+
+
+def test_the_last_hour_is_shown_when_nothing_is_said(sender):
+    sender.export(make_record(timeUnixNano=None))
+    chart = sender.client.get("/logs/histogram", headers=sender.admin).json
+    assert [bar["total"] for bar in chart["data"]] == [1]
+    span = datetime.fromisoformat(chart["until"]) - datetime.fromisoformat(chart["since"])
+    assert timedelta(hours=1) <= span < timedelta(hours=1, minutes=2)
+
+
+@pytest.mark.parametrize(
+    ("hours", "search", "seconds"),
+    [
+        (1, {}, 60),
+        (1, {"text": "a"}, 60),
+        (0.01, {"text": "a"}, 1),
+        (0.01, {}, 60),
+        (24, {}, 1800),
+        (24 * 14, {"service": "x"}, 21_600),
+        (24 * 365 * 3, {}, 19 * 86_400),
+    ],
+)
+def test_a_bar_is_as_long_as_people_read_easily(hours, search, seconds):
+    wanted = Search(since=MORNING, until=MORNING + timedelta(hours=hours), **search)
+    span = choose_span(wanted, 60, now=MORNING)
+    assert span.step == timedelta(seconds=seconds)
+    assert span.since <= MORNING
+
+
+def test_an_end_before_the_beginning_shows_nothing(sender):
+    answer = sender.client.get(
+        "/logs/histogram?since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z", headers=sender.admin
+    )
+    assert (answer.status_code, answer.json["data"]) == (200, [])
+
+
+def test_only_admins_count(sender, auth):
+    assert sender.client.get("/logs/histogram", headers=auth.bearer()).status_code == 403

@@ -1,0 +1,68 @@
+"""logs-service keeps what it says of itself like everybody else's, and no record makes another."""
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from logs.app import create_app
+from logs.config import Settings
+from shared.app import ServiceFlask
+from shared.database import connect
+from shared.testing import FakeAuth
+from tests.logs.conftest import Sender, make_record
+from tests.waiting import wait_for
+
+
+@pytest.fixture
+def speaking(make_database: Callable[[str], str], tmp_path: Path, auth: FakeAuth) -> Iterator[ServiceFlask]:
+    """A logs-service of a test's own, with a spool."""
+    settings = Settings(
+        service="logs-service",
+        database_url=make_database("logs-service"),
+        auth_url="http://127.0.0.1:9",
+        client_secret="secret",
+        spool=tmp_path / "spool",
+    )
+    app = create_app(settings, auth)
+    yield app
+    app.close()
+
+
+def find(app: ServiceFlask) -> list[str]:
+    """Return what it said of itself, newest first, without asking over HTTP."""
+    with app.database.transaction() as connection:
+        rows = connection.exec_driver_sql(
+            "SELECT message FROM records WHERE service = 'logs-service' ORDER BY time DESC, id DESC"
+        )
+        return list(rows.scalars())
+
+
+def test_a_search_is_recorded_with_its_ids_and_an_export_is_not(speaking, auth):
+    sender = Sender(speaking, auth)
+    sender.export(make_record("somebody else's"))
+    sender.post(b"no")
+    sender.client.get("/logs?limit=1", headers={**sender.admin, "X-Request-ID": "own-1"})
+    wait_for(lambda: find(speaking) == ["GET /logs 200"])
+    with speaking.database.transaction() as connection:
+        [row] = connection.exec_driver_sql("SELECT request_id FROM records WHERE service = 'logs-service'")
+    assert row.request_id == "own-1"
+
+
+def test_storing_its_records_makes_no_others(speaking):
+    logging.getLogger("logs.test").warning("once")
+    wait_for(lambda: find(speaking) == ["once"])
+    # Another record would have come with the next look at the spool, and so on.
+    logging.getLogger("logs.test").warning("twice")
+    wait_for(lambda: len(find(speaking)) >= 2)
+    assert find(speaking) == ["twice", "once"]
+
+
+def test_what_it_says_while_the_database_is_away_is_there_later(speaking, monkeypatch):
+    nowhere = speaking.settings.model_copy(update={"database_url": "postgresql://x@127.0.0.1:9/x"})
+    with monkeypatch.context() as away:
+        away.setattr(speaking.database, "engine", connect(nowhere).engine)
+        logging.getLogger("logs.test").warning("nobody hears")
+        wait_for(lambda: speaking.shipper._failing)
+    wait_for(lambda: "nobody hears" in find(speaking))

@@ -1,0 +1,193 @@
+"""Admins follow records as they come in: nothing is missed, nothing comes twice, and a stream ends."""
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from logs.domain import Search
+from logs.routes import stream
+from shared.database import connect
+from shared.errors import TokenInvalid
+from tests.logs.conftest import make_record
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    """Look often, so that the tests are quick."""
+    monkeypatch.setattr(stream, "LOOK_EVERY", 0.02)
+    monkeypatch.setattr(stream, "HEARTBEAT", 0.1)
+
+
+class Follower:
+    """Somebody who reads a stream."""
+
+    def __init__(self, sender, query: str = "", last: str | None = None) -> None:
+        headers = {**sender.admin, **({"Last-Event-ID": last} if last else {})}
+        self.answer = sender.client.get(f"/logs/stream?{query}", headers=headers)
+        self._chunks: Iterator[bytes] = self.answer.iter_encoded()
+        if self.answer.status_code == 200:
+            assert next(self._chunks).startswith(b"retry: ")
+        self.last = last
+        self._closed = False
+
+    def read(self) -> tuple[str, dict]:
+        """Return the next event, with its name and data."""
+        for chunk in self._chunks:
+            fields = dict(line.split(": ", 1) for line in chunk.decode().splitlines() if ": " in line)
+            if "event" in fields:
+                self.last = fields.get("id", self.last)
+                return fields["event"], json.loads(fields["data"])
+        raise AssertionError("The stream ended without a word.")
+
+    def read_id(self) -> str:
+        """Return the id of the next heartbeat."""
+        for chunk in self._chunks:
+            if "event: " not in chunk.decode():
+                self.last = chunk.decode().strip().removeprefix("id: ")
+                return self.last
+        raise AssertionError("The stream ended without a word.")
+
+    def read_messages(self, count: int) -> list[str]:
+        """Return the messages of the next events."""
+        return [self.read()[1]["message"] for _ in range(count)]
+
+    def close(self) -> None:
+        """Hang up, once."""
+        if not self._closed:
+            self.answer.close()
+        self._closed = True
+
+
+@pytest.fixture
+def follow(sender):
+    """Open streams, and close them all at the end."""
+    opened: list[Follower] = []
+
+    def open_stream(*arguments, **options) -> Follower:
+        opened.append(Follower(sender, *arguments, **options))
+        return opened[-1]
+
+    yield open_stream
+    for each in opened:
+        each.close()
+
+
+def test_what_comes_in_is_told_and_what_was_there_is_not(sender, follow):
+    sender.export(make_record("before"))
+    follower = follow()
+    sender.export(make_record("one"), make_record("two"))
+    sender.export(make_record("of an older time", second=-3600))
+    assert sorted(follower.read_messages(2)) == ["one", "two"]
+    assert follower.read_messages(1) == ["of an older time"]
+    assert follower.answer.headers["Content-Type"] == "text/event-stream"
+    assert follower.answer.headers["X-Accel-Buffering"] == "no"
+
+
+def test_a_stream_tells_only_what_fits(sender, follow):
+    follower = follow("service=orders-service&level=WARNING&q=card")
+    sender.export(make_record("The card was fine"), make_record("The sky fell", severityNumber=17))
+    sender.export(make_record("A card failed", severityNumber=13), service="payments-service")
+    sender.export(make_record("Cards failed", severityNumber=13))
+    assert follower.read_messages(1) == ["Cards failed"]
+
+
+def test_who_comes_back_with_the_last_id_misses_nothing_and_gets_nothing_twice(sender, follow):
+    first = follow()
+    sender.export(*[make_record(str(number)) for number in range(6)])
+    seen = first.read_messages(4)
+    first.close()
+    sender.export(make_record("while away"))
+    second = follow(last=first.last)
+    seen += second.read_messages(3)
+    assert sorted(seen) == ["0", "1", "2", "3", "4", "5", "while away"]
+
+
+def test_who_looks_for_what_is_rare_is_told_how_far_the_look_has_come(sender, follow, app):
+    follower = follow("q=rare")
+    sender.export(*[make_record("common") for _ in range(20)])
+    came = int(follower.read_id().partition("-")[0])
+    with app.database.transaction() as connection:
+        last = connection.exec_driver_sql("SELECT max(received) FROM records").scalar_one()
+    while came <= last:
+        came = int(follower.read_id().partition("-")[0])
+    sender.export(make_record("rare"))
+    assert follow("q=rare", last=follower.last).read_messages(1) == ["rare"]
+
+
+def test_an_id_of_a_database_that_was_here_before_means_from_now_on(sender, follow):
+    sender.export(make_record("before"))
+    follower = follow(last=f"{2**62}-{'0' * 32}")
+    follower.read_id()
+    sender.export(make_record("after"))
+    assert follower.read_messages(1) == ["after"]
+
+
+def test_what_commits_late_is_told_in_its_place_and_nothing_younger_before_it(sender, follow, app):
+    sender.export(make_record("makes the day"))
+    follower = follow()
+    with psycopg.connect(app.settings.database_url) as slow:
+        slow.execute(
+            "INSERT INTO records (id, time, observed_time, service, severity_number, message, attributes)"
+            " VALUES (uuidv7(), now(), now(), 'slow-service', 9, 'began first', '{}')"
+        )
+        sender.export(make_record("began later and committed first"))
+        slow.commit()
+    assert follower.read_messages(2) == ["began first", "began later and committed first"]
+
+
+def test_a_stream_ends_when_its_token_does(app):
+    looks = iter([None, None, TokenInvalid])
+
+    def check() -> None:
+        verdict = next(looks)
+        if verdict:
+            raise verdict
+
+    text = "".join(stream.follow(app.database, Search(), None, check, threading.Event()))
+    assert text.endswith(
+        'event: end\ndata: {"code":"token_invalid","detail":"Authorization token is invalid"}\n\n'
+    )
+    assert len(re.findall(r"\n\nid: [0-9]+-0{32}\n\n", text)) == 1
+    assert text.count("id: ") == 2
+
+
+def test_a_stream_ends_when_the_service_stops(app):
+    stopping = threading.Event()
+    events = stream.follow(app.database, Search(), None, lambda: None, stopping)
+    next(events)
+    stopping.set()
+    assert list(events) == [
+        'event: end\ndata: {"code":"stopping","detail":"This replica is going away; come again."}\n\n'
+    ]
+
+
+def test_one_process_serves_four_and_a_place_is_free_again(sender, follow):
+    followers = [follow() for _ in range(stream.MOST_STREAMS)]
+    refused = follow()
+    assert (refused.answer.status_code, refused.answer.json["code"]) == (503, "streams_taken")
+    assert refused.answer.headers["Retry-After"]
+    followers[0].close()
+    assert follow().answer.status_code == 200
+
+
+def test_a_database_that_goes_away_ends_the_stream_with_a_reason(app, monkeypatch):
+    nowhere = app.settings.model_copy(update={"database_url": "postgresql://x@127.0.0.1:9/x"})
+    events = stream.follow(app.database, Search(), None, lambda: None, threading.Event())
+    next(events)
+    monkeypatch.setattr(app.database, "engine", connect(nowhere).engine)
+    assert '"code":"database_unavailable"' in list(events)[-1]
+
+
+@pytest.mark.parametrize("last", ["nonsense", "5", "99999999999999999999-" + "0" * 32, "1-xyz"])
+def test_an_id_of_no_event_is_refused(sender, last):
+    answer = sender.client.get("/logs/stream", headers={**sender.admin, "Last-Event-ID": last})
+    assert answer.status_code == 422
+
+
+def test_only_admins_follow(sender, auth):
+    assert sender.client.get("/logs/stream", headers=auth.bearer()).status_code == 403
+    assert sender.client.get("/logs/stream").status_code == 401

@@ -1,0 +1,280 @@
+"""What was appended to a spool is taken out again, whatever happens to the process in between."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.proto.logs.v1.logs_pb2 import ResourceLogs, ScopeLogs
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+
+from shared import spool as module
+from shared.spool import LARGEST, SCOPE_LOGS, RecordTooLarge, Spool, SpoolFull, find_boundaries, frame
+
+ROOMY = 100_000_000
+
+
+def record(name: str) -> bytes:
+    """Return an encoded record; its scope's name tells it from others."""
+    scope_logs = ScopeLogs()
+    scope_logs.scope.name = name
+    return scope_logs.SerializeToString()
+
+
+def resource(name: str = "one") -> bytes:
+    written = Resource()
+    written.attributes.add(key="service.instance.id").value.string_value = name
+    return written.SerializeToString()
+
+
+def read(spool: Spool, *, most_records: int = 1000, most_bytes: int = 1_000_000) -> list[str]:
+    """Take everything out; return the records' names."""
+    names: list[str] = []
+    while batch := spool.take(most_records=most_records, most_bytes=most_bytes):
+        message = ResourceLogs.FromString(batch.resource_logs)
+        assert len(message.scope_logs) == batch.count <= most_records
+        names += [scope_logs.scope.name for scope_logs in message.scope_logs]
+        spool.done(batch)
+    return names
+
+
+@pytest.fixture
+def spool(tmp_path) -> Spool:
+    return Spool(tmp_path, resource(), most_bytes=ROOMY)
+
+
+def test_records_come_out_in_the_order_in_which_they_went_in(spool):
+    for number in range(10):
+        spool.append(record(str(number)))
+    assert read(spool, most_records=3) == [str(number) for number in range(10)]
+    assert spool.take(most_records=1, most_bytes=100) is None
+
+
+def test_what_is_not_done_comes_again(spool):
+    spool.append(record("a"))
+    assert spool.take(most_records=5, most_bytes=1000).count == 1
+    spool.append(record("b"))
+    assert read(spool) == ["a", "b"]
+
+
+def test_every_batch_says_whose_records_they_are(spool):
+    spool.append(record("a"))
+    message = ResourceLogs.FromString(spool.take(most_records=1, most_bytes=1000).resource_logs)
+    assert message.resource.attributes[0].value.string_value == "one"
+
+
+def test_a_file_that_is_full_is_followed_by_another_and_goes_when_it_was_shipped(
+    spool, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(module, "SEGMENT", 200)
+    for number in range(30):
+        spool.append(record(f"record {number}"))
+    assert len(list(tmp_path.iterdir())) > 2
+    assert read(spool) == [f"record {number}" for number in range(30)]
+    assert len(list(tmp_path.iterdir())) <= 1
+    assert spool.waiting_bytes == 0
+
+
+def test_a_file_whose_records_were_all_shipped_takes_no_room(spool, tmp_path):
+    spool.append(record("a" * 5000))
+    read(spool)
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 100
+    spool.append(record("b"))
+    assert read(spool) == ["b"]
+
+
+def test_a_spool_that_is_full_says_so_and_has_room_again_later(tmp_path):
+    spool = Spool(tmp_path, resource(), most_bytes=1000)
+    for _ in range(10):
+        spool.append(record("x" * 90))
+    with pytest.raises(SpoolFull):
+        spool.append(record("x" * 90))
+    spool.append(record("x" * 90), urgent=True)
+    assert len(read(spool)) == 11
+    spool.append(record("again"))
+    assert read(spool) == ["again"]
+
+
+def test_what_other_processes_have_there_counts_too(tmp_path):
+    other = Spool(tmp_path, resource(), most_bytes=ROOMY)
+    other.append(record("x" * 900))
+    spool = Spool(tmp_path, resource(), most_bytes=1000)
+    assert spool.adopt() > 900
+    with pytest.raises(SpoolFull):
+        spool.append(record("x" * 200))
+    assert read(other) == ["x" * 900]
+
+
+def test_a_record_that_no_export_could_hold_is_refused(spool):
+    with pytest.raises(RecordTooLarge):
+        spool.append(record("x" * LARGEST))
+    spool.append(record("x" * (LARGEST - 100)))
+    assert len(read(spool, most_bytes=10)) == 1
+
+
+def test_a_disk_without_room_is_a_full_spool_and_leaves_no_half_record(spool, monkeypatch):
+    spool.append(record("a"))
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:5]))
+    with pytest.raises(SpoolFull):
+        spool.append(record("lost"))
+    monkeypatch.undo()
+    spool.append(record("b"))
+    assert read(spool) == ["a", "b"]
+
+
+def test_a_folder_that_is_gone_is_a_full_spool(tmp_path):
+    spool = Spool(tmp_path / "folder", resource(), most_bytes=ROOMY)
+    (tmp_path / "folder").rmdir()
+    with pytest.raises(SpoolFull):
+        spool.append(record("a"))
+
+
+WRITER = """
+import sys, itertools
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from shared import spool as module
+from tests.shared.test_spool import record, resource
+module.SEGMENT = 2000
+spool = module.Spool(Path({folder!r}), resource("dead"), most_bytes=10**9)
+for number in itertools.count():
+    spool.append(record(str(number)))
+    print(number, flush=True)
+"""
+
+
+def test_what_a_killed_process_had_appended_is_taken_over_with_its_name(tmp_path):
+    root = str(Path(__file__).parents[2])
+    code = WRITER.format(root=root, folder=str(tmp_path))
+    writer = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=root)
+    lines = [writer.stdout.readline() for _ in range(500)]
+    spool = Spool(tmp_path, resource("heir"), most_bytes=ROOMY)
+    assert spool.adopt() > 0
+    assert read(spool) == []
+    writer.send_signal(signal.SIGKILL)
+    lines += writer.stdout.readlines()
+    writer.wait()
+    writer.stdout.close()
+    spool.adopt()
+    batch = spool.take(most_records=1, most_bytes=1000)
+    [attribute] = ResourceLogs.FromString(batch.resource_logs).resource.attributes
+    assert attribute.value.string_value == "dead"
+    names = read(spool)
+    told = [line.strip() for line in lines if line.endswith("\n")]
+    # It may have appended one that it had no time to tell of.
+    assert sorted(names, key=int)[: len(told)] == told
+    assert len(names) <= len(told) + 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_heirs_do_not_both_take_a_file(tmp_path):
+    left = Spool(tmp_path, resource(), most_bytes=ROOMY)
+    left.append(record("a"))
+    left.close()
+    heirs = [Spool(tmp_path, resource(), most_bytes=ROOMY) for _ in range(2)]
+    for heir in heirs:
+        heir.adopt()
+    assert [read(heir) for heir in heirs] == [["a"], []]
+
+
+def test_what_was_cut_off_in_the_middle_is_passed_over(tmp_path):
+    left = Spool(tmp_path, resource(), most_bytes=ROOMY)
+    left.append(record("a"))
+    left.append(record("torn"))
+    left.close()
+    [file] = tmp_path.iterdir()
+    os.truncate(file, file.stat().st_size - 2)
+    heir = Spool(tmp_path, resource(), most_bytes=ROOMY)
+    heir.adopt()
+    assert read(heir) == ["a"]
+    assert list(tmp_path.iterdir()) == []
+    assert heir.waiting_bytes == 0
+
+
+def test_a_file_that_its_owner_removes_in_just_this_moment_is_not_shipped_again(tmp_path, monkeypatch):
+    owner = Spool(tmp_path, resource(), most_bytes=ROOMY)
+    owner.append(record("a"))
+    open_file = os.open
+
+    def open_late(path, *options):
+        descriptor = open_file(path, *options)
+        read(owner)
+        owner.close()
+        return descriptor
+
+    heir = Spool(tmp_path, resource(), most_bytes=ROOMY)
+    monkeypatch.setattr(os, "open", open_late)
+    heir.adopt()
+    monkeypatch.undo()
+    assert read(heir) == []
+    assert (heir.waiting_bytes, heir.waiting_records) == (0, 0)
+
+
+def test_what_waits_is_counted_also_when_it_was_taken_over(tmp_path):
+    left = Spool(tmp_path, resource(), most_bytes=ROOMY)
+    for name in "abc":
+        left.append(record(name))
+    assert left.waiting_records == 3
+    left.done(left.take(most_records=1, most_bytes=1000))
+    assert left.waiting_records == 2
+    left.close()
+    heir = Spool(tmp_path, resource(), most_bytes=ROOMY)
+    heir.adopt()
+    # How far the other had come died with it; who takes them in knows what it has.
+    assert heir.waiting_records == 3
+    assert heir.waiting_bytes > 0
+    read(heir)
+    assert (heir.waiting_bytes, heir.waiting_records) == (0, 0)
+
+
+def test_after_the_end_nothing_is_taken_in_any_more(spool, tmp_path):
+    spool.append(record("a"))
+    batch = spool.take(most_records=1, most_bytes=1000)
+    spool.close()
+    spool.done(batch)
+    with pytest.raises(SpoolFull):
+        spool.append(record("b"))
+    heir = Spool(tmp_path, resource(), most_bytes=ROOMY)
+    heir.adopt()
+    assert read(heir) == ["a"]
+
+
+def test_closing_leaves_what_waits_and_nothing_else(spool, tmp_path):
+    spool.append(record("a"))
+    read(spool)
+    spool.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_many_threads_append_whole_records(spool, monkeypatch):
+    monkeypatch.setattr(module, "SEGMENT", 5000)
+    names = [f"{thread}-{number}" for thread in range(8) for number in range(200)]
+    threads = [
+        threading.Thread(
+            target=lambda mine: [spool.append(record(name)) for name in mine], args=[names[n::8]]
+        )
+        for n in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    taken = read(spool)
+    for thread in threads:
+        thread.join()
+    taken += read(spool)
+    assert sorted(taken) == sorted(names)
+
+
+@given(st.lists(st.binary(max_size=400), max_size=20))
+def test_boundaries_are_where_fields_end(contents):
+    data = b"".join(frame(SCOPE_LOGS, each) for each in contents)
+    ends = list(find_boundaries(data))
+    assert len(ends) == len(contents)
+    assert ends[-1:] == ([len(data)] if contents else [])
+    for cut in range(len(data)):
+        assert list(find_boundaries(data[:cut])) == [end for end in ends if end <= cut]

@@ -1,0 +1,278 @@
+"""What happened in the shop is shipped, kept and found, on both stacks."""
+
+import gzip
+import json
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import requests
+from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.exporter.otlp.proto.http import Compression
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+from opentelemetry.sdk.resources import Resource
+
+from tests.stack.test_purchase import place, wait_until_paid
+from tests.stacks import Shopper, Stack
+from tests.waiting import wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+MANY = 10_000
+PROTOBUF = "application/x-protobuf"
+
+
+@pytest.fixture
+def admin(stack: Stack) -> Iterator[Shopper]:
+    """The shop's admin, with the token in the header, where a program has it."""
+    with Shopper(stack.url) as admin:
+        admin.headers["Authorization"] = f"Bearer {admin.log_in()}"
+        admin.cookies.clear()
+        yield admin
+
+
+@pytest.fixture
+def guest(stack: Stack) -> Iterator[Shopper]:
+    """Somebody who has just come in."""
+    with Shopper(stack.url) as guest:
+        assert guest.post("/auth/guest").status_code == 201
+        yield guest
+
+
+@pytest.fixture
+def word() -> str:
+    """A word that no other record has."""
+    return f"w{uuid.uuid4().hex}"
+
+
+def count_records(admin: Shopper, word: str) -> int:
+    """Return how many records have the word."""
+    answer = admin.get(f"/logs/histogram?q={word}").json()
+    assert answer["complete"]
+    return sum(bar["total"] for bar in answer["data"])
+
+
+def make_batch(word: str, count: int, *, first: int = 0) -> ExportLogsServiceRequest:
+    """Return records as a Collector sends them: without an id of their own."""
+    batch = ExportLogsServiceRequest()
+    sender = batch.resource_logs.add()
+    sender.resource.attributes.add(key="service.name").value.string_value = "somebody"
+    group = sender.scope_logs.add()
+    now = time.time_ns()
+    for number in range(first, first + count):
+        record = group.log_records.add(time_unix_nano=now, observed_time_unix_nano=now, severity_number=9)
+        record.body.string_value = f"{word} {number}"
+        record.attributes.add(key="thing.id").value.string_value = uuid.uuid4().hex
+    return batch
+
+
+def export(admin: Shopper, body: bytes, media_type: str = PROTOBUF, **headers: str) -> requests.Response:
+    """Send a body as it is."""
+    return admin.post("/v1/logs", data=body, headers={"Content-Type": media_type, **headers})
+
+
+def test_opentelemetrys_sdk_ships_here_unchanged(stack, admin, word):
+    exporter = OTLPLogExporter(
+        endpoint=f"{stack.url}/v1/logs",
+        headers={"Authorization": admin.headers["Authorization"]},
+        compression=Compression.Gzip,
+    )
+    provider = LoggerProvider(Resource.create({"service.name": "sdk-service"}))
+    provider.add_log_record_processor(BatchLogRecordProcessor(exporter, max_queue_size=MANY))
+    logger = provider.get_logger("tests")
+    for number in range(MANY):
+        logger.emit(
+            LogRecord(
+                timestamp=time.time_ns(),
+                severity_number=SeverityNumber.WARN,
+                body=f"{word} {number}",
+                attributes={"number": number, "request.id": "sdk-1"},
+            )
+        )
+    provider.shutdown()
+    assert count_records(admin, word) == MANY
+    [record] = admin.get("/logs", params={"q": f"{word} 9999", "limit": 100}).json()["data"]
+    assert (record["service"], record["level"], record["request_id"]) == ("sdk-service", "WARNING", "sdk-1")
+    assert record["attributes"]["number"] == 9999
+
+
+def test_a_collectors_batch_of_ten_thousand_is_one_export_and_again_none(admin, word):
+    body = gzip.compress(make_batch(word, MANY).SerializeToString())
+    for _ in range(2):
+        answer = export(admin, body, **{"Content-Encoding": "gzip"})
+        assert (answer.status_code, answer.headers["Content-Type"]) == (200, PROTOBUF)
+        assert ExportLogsServiceResponse.FromString(answer.content) == ExportLogsServiceResponse()
+    assert count_records(admin, word) == MANY
+
+
+@pytest.mark.parametrize("media_type", [PROTOBUF, "application/json"])
+def test_what_cannot_be_taken_is_refused_for_good_and_in_its_own_encoding(stack, admin, media_type):
+    def check(answer: requests.Response, status: int) -> None:
+        assert (answer.status_code, answer.headers["Content-Type"]) == (status, media_type)
+        assert media_type == PROTOBUF or answer.json()["message"]
+
+    check(export(admin, b"\xffno", media_type), 400)
+    check(export(admin, b"no gzip", media_type, **{"Content-Encoding": "gzip"}), 400)
+    check(export(admin, b" " * (8 * 1024 * 1024 + 1), media_type), 413)
+    bomb = gzip.compress(b" " * 100_000_000)
+    check(export(admin, bomb, media_type, **{"Content-Encoding": "gzip"}), 413)
+    with Shopper(stack.url) as nobody:
+        check(export(nobody, b"", media_type), 401)
+
+
+def test_one_order_is_told_from_the_gateway_to_the_bank_in_the_order_of_time(guest, admin):
+    placed = place(guest, uuid.uuid4().hex, items=[{"product_id": 6, "quantity": 1}])
+    order_id = placed.json()["id"]
+    wait_until_paid(guest, order_id)
+    everybody = {"gateway", "orders-service", "catalog-service", "payments-service"}
+
+    def read_story() -> list[dict[str, Any]] | None:
+        found = admin.get(f"/logs?order_id={order_id}&limit=100").json()["data"]
+        return found if {record["service"] for record in found} >= everybody else None
+
+    story = wait_for(read_story)
+    times = [record["time"] for record in story]
+    assert times == sorted(times, reverse=True)
+    [door] = [record for record in story if record["message"] == "POST /orders 201"][-1:]
+    assert {record["order_id"] for record in story} == {order_id}
+    traces = {
+        record["trace_id"] for record in story if record["request_id"] == placed.headers["X-Request-ID"]
+    }
+    assert len(traces) == 1
+    assert {
+        record["service"] for record in story if record["request_id"] == placed.headers["X-Request-ID"]
+    } >= everybody
+    assert door["trace_id"] in traces
+
+
+def test_what_the_gateway_refuses_is_found_too(stack, admin, word):
+    with Shopper(stack.url) as nobody:
+        for path in ("/products", "/nowhere"):
+            nobody.get(f"{path}?token=secret", headers={"X-Request-ID": word})
+
+    def read_refusals() -> list[dict[str, Any]] | None:
+        found = admin.get(f"/logs?request_id={word}&service=gateway").json()["data"]
+        return found if len(found) == 2 else None
+
+    refusals = wait_for(read_refusals)
+    assert {record["message"] for record in refusals} == {"GET /products 401", "GET /nowhere 404"}
+    assert "secret" not in str(refusals)
+
+
+def test_killed_in_mid_batch_it_has_what_it_acknowledged_and_once(stack, admin, word):
+    batches = [
+        gzip.compress(make_batch(word, 200, first=200 * number).SerializeToString()) for number in range(25)
+    ]
+    killer = threading.Thread(target=stack.kill, args=["logs-service"])
+    for number, body in enumerate(batches):
+        if number == 5:
+            killer.start()
+
+        def is_taken(body: bytes = body) -> bool:
+            with suppress(requests.RequestException):
+                answer = export(admin, body, **{"Content-Encoding": "gzip"})
+                assert answer.status_code in {200, 429, 502, 503, 504}
+                return answer.status_code == 200
+            return False
+
+        wait_for(is_taken, seconds=60)
+    killer.join()
+    found: Counter[str] = Counter()
+    query = {"q": word, "limit": 100}
+    while True:
+        page = admin.get("/logs", params=query).json()
+        found.update(record["message"] for record in page["data"])
+        if page["next"] is None:
+            break
+        query["cursor"] = page["next"]
+    assert found == Counter(f"{word} {number}" for number in range(5000))
+
+
+class Tail:
+    """Somebody who follows the records."""
+
+    def __init__(self, admin: Shopper, last: str = "", **filters: str) -> None:
+        headers = {"Last-Event-ID": last} if last else {}
+        self.answer = admin.get("/logs/stream", params=filters, headers=headers, stream=True)
+        self.last = last
+        self._lines = self.answer.iter_lines(chunk_size=1, decode_unicode=True)
+
+    def read(self) -> tuple[str, dict[str, Any]]:
+        """Return the next event."""
+        event = ""
+        for line in self._lines:
+            name, _, value = line.partition(": ")
+            if name == "id":
+                self.last = value
+            if name == "event":
+                event = value
+            if name == "data":
+                return event, json.loads(value)
+        raise AssertionError("The stream ended without a word.")
+
+    def read_until(self, fits: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Return the first record that fits."""
+        while True:
+            event, record = self.read()
+            assert event == "record", record
+            if fits(record):
+                return record
+
+
+def follow(admin: Shopper, last: str = "", **filters: str) -> Tail:
+    """Open a stream as soon as there is a place; the server notices only by and by that a reader is gone."""
+
+    def open_tail() -> Tail | None:
+        tail = Tail(admin, last, **filters)
+        return tail if tail.answer.status_code == 200 else None
+
+    return wait_for(open_tail, seconds=30)
+
+
+def test_an_order_is_seen_as_it_happens(guest, admin):
+    tail = follow(admin)
+    order_id = place(guest, uuid.uuid4().hex, items=[{"product_id": 9, "quantity": 1}]).json()["id"]
+    seen: set[str] = set()
+    while not seen >= {"gateway", "orders-service", "payments-service"}:
+        seen.add(tail.read_until(lambda record: record["order_id"] == order_id)["service"])
+    tail.answer.close()
+
+
+def test_who_comes_back_goes_on_where_the_stream_broke_off(admin, word):
+    tail = follow(admin, q=word)
+    export(admin, make_batch(word, 3).SerializeToString())
+    seen = [tail.read()[1]["message"] for _ in range(2)]
+    tail.answer.close()
+    export(admin, make_batch(word, 2, first=3).SerializeToString())
+    again = follow(admin, last=tail.last, q=word)
+    seen += [again.read()[1]["message"] for _ in range(3)]
+    again.answer.close()
+    assert sorted(seen) == [f"{word} {number}" for number in range(5)]
+
+
+def test_four_follow_one_replica_and_are_told_when_it_goes(stack, admin, word):
+    tails = [follow(admin, q=word) for _ in range(4)]
+    fifth = Tail(admin)
+    assert (fifth.answer.status_code, fifth.answer.json()["code"]) == (503, "streams_taken")
+    assert fifth.answer.headers["Retry-After"]
+    [replica] = [name for name in stack.list_replicas() if "logs-service" in name]
+    began = time.monotonic()
+    stack.strike(replica, "restart")
+    for tail in tails:
+        assert tail.read() == (
+            "end",
+            {"code": "stopping", "detail": "This replica is going away; come again."},
+        )
+    assert time.monotonic() - began < 10
+    follow(admin, last=tails[0].last, q=word).answer.close()
