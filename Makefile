@@ -13,7 +13,7 @@ export PORT URL DEMO_USER DEMO_PASSWORD SHOPFLEET_ENV STATE SCALE BIND DEMO_USER
 # Only this project's packages, whatever the shell around it says.
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help run test test-fast lint format demo audit keys create-admin certificate bench requirements clean
+.PHONY: help run test test-fast lint format demo audit keys create-admin roll certificate bench requirements clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -33,6 +33,9 @@ keys: $(VENV)/runtime ## a running shop's signing keys: DO=list, DO=rotate, DO="
 
 create-admin: $(VENV)/runtime ## another admin in a running shop: NAME=…; the password is asked for, or made up
 	@$(VENV)/bin/python -m local.command auth-service auth.users create-admin "$(NAME)"
+
+roll: $(VENV)/runtime ## replace a running service's replicas one at a time: SERVICE=orders-service
+	@$(VENV)/bin/python -m local.roll "$(SERVICE)"
 
 certificate: $(VENV)/runtime ## a certificate for development, with which the gateway speaks HTTPS
 	@$(VENV)/bin/python -m local.certificate

@@ -84,6 +84,7 @@ class ServiceFlask(APIFlask):
         verifier: TokenVerifier,
         shipper: Shipper | None,
         metrics: Metrics,
+        checks: Mapping[str, Check],
     ) -> None:
         super().__init__(
             settings.service,
@@ -102,6 +103,21 @@ class ServiceFlask(APIFlask):
         self.database = database
         self.shipper = shipper
         self.metrics = metrics
+        self.checks = checks
+
+    def wait_until_ready(self, seconds: float) -> bool:
+        """Wait until every check has passed, for so long at most; return whether they have."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                for check in self.checks.values():
+                    check()
+            except Problem:
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(0.1)
+            else:
+                return True
 
     def close(self) -> None:
         """Let background threads end, ship the last records, and give the database's connections back."""
@@ -134,7 +150,15 @@ def build_app(
     metrics.ask(database.read_figures)
     shipper = create_shipper(settings, shipping_token, metrics.registry, log_sink)
     configure_logging(settings, *([shipper] if shipper else []))
-    app = ServiceFlask(settings, title, database, TokenVerifier(auth, settings.public_url), shipper, metrics)
+    schema = Schema(database, migrations_of(settings.service))
+    all_checks = {
+        "database": schema.check,
+        "keys": auth.keys.check,
+        "sign_offs": auth.sign_offs.check,
+        **(checks or {}),
+    }
+    verifier = TokenVerifier(auth, settings.public_url)
+    app = ServiceFlask(settings, title, database, verifier, shipper, metrics, all_checks)
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY,
         OPENAPI_VERSION="3.1.0",
@@ -147,13 +171,6 @@ def build_app(
     app.json.sort_keys = False  # type: ignore[attr-defined]  # The default provider has it.
     _register_errors(app)
     _register_records(app, metrics)
-    schema = Schema(database, migrations_of(settings.service))
-    all_checks = {
-        "database": schema.check,
-        "keys": auth.keys.check,
-        "sign_offs": auth.sign_offs.check,
-        **(checks or {}),
-    }
     mount(app, health_routes(settings, all_checks, metrics), access=PUBLIC, recorded=False)
 
     @app.spec_processor

@@ -7,9 +7,10 @@ SERVICE names the service, PORT where it listens (5000 when it runs alone, as in
 
 import logging
 import os
-import signal
+import select
 import socket
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -18,6 +19,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
+from gunicorn.workers.gthread import ThreadWorker
 
 from shared.log import JsonFormatter
 from shared.service import package_of
@@ -26,7 +28,32 @@ wsgi_app = f"{package_of(os.environ.get('SERVICE', ''))}.app:create_app()"
 bind = f"0.0.0.0:{os.environ.get('PORT') or '5000'}"
 workers = 1
 threads = 16
-worker_class = "gthread"
+
+
+class LeavingWorker(ThreadWorker):
+    """Takes nobody in once it stops, so that the gateway turns to the next replica at once.
+
+    gunicorn only stops accepting: whoever comes then waits, and is cut off when the process ends.
+    """
+
+    def set_accept_enabled(self, enabled: bool | None) -> None:
+        """Close the doors for good with the last call, after letting in who stood there already."""
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            for listener in self.sockets:
+                while select.select([listener], [], [], 0)[0]:
+                    self.accept(listener)
+                listener.close()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Tell the application at once, so that what goes on without end lets go of its thread."""
+        app: Any = self.app.callable
+        if app is not None:
+            app.background.stopping.set()
+        super().handle_exit(sig, frame)
+
+
+worker_class = LeavingWorker
 
 # Longer than nginx keeps an idle connection (60 s), so that it is nginx that closes it, and never
 # this side just when a request is on its way.
@@ -39,6 +66,7 @@ limit_request_line = 8190
 # What is being answered at SIGTERM is finished, inside the 10 s that the engine waits.
 graceful_timeout = 8
 timeout = 30
+ARRIVAL = 5.0  # Seconds that a new worker takes at most to reach what its service needs.
 
 # A worker's heartbeat is a file: in memory where there is such a place, and nothing under a home folder.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
@@ -67,16 +95,15 @@ class JsonLogger(Logger):
 logger_class = JsonLogger
 
 
+def on_starting(_server: Arbiter) -> None:
+    """Import the application before anybody can connect, since whoever does waits until it is there."""
+    import_module(wsgi_app.partition(":")[0])
+
+
 def post_worker_init(worker: Worker) -> None:
-    """Tell the application of SIGTERM at once, so that what goes on without end lets go of its thread."""
-    stop_gracefully: Any = signal.getsignal(signal.SIGTERM)
+    """Let nobody in before the service has what it needs, or has waited for it long enough."""
     app: Any = worker.app.callable
-
-    def begin_stop(number: int, frame: FrameType | None) -> None:
-        app.background.stopping.set()
-        stop_gracefully(number, frame)
-
-    signal.signal(signal.SIGTERM, begin_stop)
+    app.wait_until_ready(ARRIVAL)
 
 
 def worker_exit(_server: Arbiter, worker: Worker) -> None:

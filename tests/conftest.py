@@ -4,7 +4,6 @@ PostgreSQL 18 with a fresh, migrated database for each test, a fake server, and 
 always, Compose wherever an engine answers.
 """
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -22,7 +21,7 @@ from shared.migrate import upgrade
 from shared.service import migrations_of
 from shared.settings import ServiceSettings
 from shared.testing import FakeAuth
-from tests.stacks import ComposeStack, ProcessStack, Shopper, Stack, docker_answers
+from tests.stacks import ComposeStack, ProcessStack, Shopper, Stack, docker_or_skip
 
 MakeDatabase = Callable[[str], str]
 
@@ -137,9 +136,7 @@ def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessStack
 @pytest.fixture(scope="session")
 def compose() -> Iterator[ComposeStack]:
     """The Compose stack."""
-    if not docker_answers():
-        assert not os.environ.get("REQUIRE_DOCKER"), "REQUIRE_DOCKER is set, and no engine answers."
-        pytest.skip("no Docker engine answers on this machine, so the Compose stack is left out")
+    docker_or_skip()
     stack = ComposeStack()
     try:
         stack.start()

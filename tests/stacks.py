@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import psutil
+import pytest
 import requests
 
 from local import postgres
@@ -53,6 +55,12 @@ class Stack(Protocol):
 
     def audit(self) -> subprocess.CompletedProcess[str]:
         """Look over the books, as `make audit` does."""
+
+    def roll(self, service: str) -> None:
+        """Replace a service's replicas one at a time, as `make roll` does."""
+
+    def reload_gateway(self) -> None:
+        """Let the gateway read its configuration anew."""
 
 
 def find_free_port() -> int:
@@ -198,6 +206,15 @@ class ProcessStack:
         for process in self._processes_of(part):
             process.resume()
 
+    def roll(self, service: str) -> None:
+        """Replace a service's replicas one at a time, as `make roll` does."""
+        _roll(service, {**os.environ, "STATE": str(self.state)})
+
+    def reload_gateway(self) -> None:
+        """Let the gateway read its configuration anew."""
+        leader, *_rest = self._processes_of("gateway")
+        leader.send_signal(signal.SIGHUP)
+
     def _processes_of(self, part: str) -> list[psutil.Process]:
         pid = self.find_pid(part)
         if pid is None:
@@ -216,7 +233,7 @@ class ComposeStack:
         self._environment = environment
         self.port = find_free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.project = f"shopfleet-test-{os.getpid()}"
+        self.project = f"shopfleet-test-{secrets.token_hex(3)}"
 
     def compose(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run `docker compose` on this project."""
@@ -311,6 +328,15 @@ class ComposeStack:
         ):
             subprocess.run(["docker", *command], capture_output=True, check=False)
 
+    def roll(self, service: str) -> None:
+        """Replace a service's replicas one at a time, as `make roll` does."""
+        there = {"COMPOSE_PROJECT_NAME": self.project, "PORT": str(self.port), "STATE": "no such folder"}
+        _roll(service, {**os.environ, **there})
+
+    def reload_gateway(self) -> None:
+        """Let the gateway read its configuration anew."""
+        self.compose("kill", "--signal", "HUP", "gateway")
+
     def _service_of(self, replica: str) -> str:
         return replica.removeprefix(f"{self.project}-").rpartition("-")[0]
 
@@ -323,6 +349,18 @@ class ComposeStack:
         return self.compose("run", "--rm", "audit", check=False)
 
 
+def _roll(service: str, environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "local.roll", service],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def docker(*arguments: str) -> str:
     """Run `docker`, and return what it wrote."""
     done = subprocess.run(["docker", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -330,14 +368,14 @@ def docker(*arguments: str) -> str:
     return done.stdout.strip()
 
 
-def docker_answers() -> bool:
-    """Tell whether there is an engine, and Compose."""
+def docker_or_skip() -> None:
+    """Leave a test out where no engine and Compose can be had, unless REQUIRE_DOCKER says that they can."""
     try:
         for command in (["docker", "info"], ["docker", "compose", "version"]):
             subprocess.run(command, capture_output=True, check=True, timeout=20)
     except (OSError, subprocess.SubprocessError):
-        return False
-    return True
+        assert not os.environ.get("REQUIRE_DOCKER"), "REQUIRE_DOCKER is set, and no engine answers."
+        pytest.skip("no Docker engine answers on this machine, so the Compose stack is left out")
 
 
 class Shopper(requests.Session):

@@ -14,7 +14,7 @@ import pytest
 
 from tests.faults.customers import FINAL_WITHIN, Customer
 from tests.faults.storm import let_it_rage
-from tests.stacks import ComposeStack, ProcessStack, Stack, docker_answers
+from tests.stacks import ComposeStack, ProcessStack, Stack, docker_or_skip
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -35,9 +35,7 @@ def stormy_processes(tmp_path: Path) -> Iterator[ProcessStack]:
 @pytest.fixture
 def stormy_compose() -> Iterator[ComposeStack]:
     """The same with Docker."""
-    if not docker_answers():
-        assert not os.environ.get("REQUIRE_DOCKER"), "REQUIRE_DOCKER is set, and no engine answers."
-        pytest.skip("no Docker engine answers on this machine, so the Compose stack is left out")
+    docker_or_skip()
     stack = ComposeStack(RATE_LIMITS="off")
     try:
         stack.start()

@@ -1,0 +1,29 @@
+"""The least that gunicorn's configuration asks of an application."""
+
+import threading
+from collections.abc import Callable, Iterable
+from types import SimpleNamespace
+from typing import Any
+
+
+class PoliteApp:
+    """Says whether it was waited for."""
+
+    def __init__(self) -> None:
+        self._is_ready = False
+        self.background = SimpleNamespace(stopping=threading.Event())
+
+    def wait_until_ready(self, _seconds: float) -> None:
+        """Be ready from now on."""
+        self._is_ready = True
+
+    def close(self) -> None:
+        """Have nothing to close."""
+
+    def __call__(self, _environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        body = b"ready" if self._is_ready else b"not ready"
+        start_response("200 OK", [("Content-Length", str(len(body)))])
+        return [body]
+
+
+app = PoliteApp()

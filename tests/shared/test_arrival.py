@@ -1,0 +1,81 @@
+"""A replica takes nobody in before it can serve, and nobody else once it is told to stop."""
+
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tests.stacks import ROOT, find_free_port
+from tests.waiting import wait_for
+
+
+def test_a_service_waits_for_what_it_needs(app, auth):
+    auth.is_away = True
+    threading.Timer(0.3, lambda: setattr(auth, "is_away", False)).start()
+    assert app.wait_until_ready(20.0)
+    assert not auth.is_away
+
+
+def test_a_service_does_not_wait_for_ever(app, auth):
+    auth.is_away = True
+    assert not app.wait_until_ready(0.2)
+
+
+@pytest.fixture
+def port() -> int:
+    """Where the replica listens."""
+    return find_free_port()
+
+
+@pytest.fixture
+def replica(port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """An application under gunicorn, with the configuration of every service."""
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "-c",
+            "python:shared.gunicorn_conf",
+            "tests.shared.polite_app:app",
+        ],
+        cwd=ROOT,
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'logs-service'}",
+            "SERVICE": "logs-service",
+            "PORT": str(port),
+        },
+    )
+    wait_for(lambda: connects(port))
+    yield process
+    process.kill()
+    process.wait()
+
+
+def connects(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.connect()
+    except ConnectionRefusedError:
+        return False
+    connection.close()
+    return True
+
+
+def test_a_replica_that_stops_answers_whoever_is_in_and_refuses_whoever_comes(replica, port):
+    inside = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    inside.request("GET", "/")
+    assert inside.getresponse().read() == b"ready"
+    replica.send_signal(signal.SIGTERM)
+    wait_for(lambda: not connects(port), seconds=1)
+    inside.request("GET", "/")
+    answer = inside.getresponse()
+    assert answer.read() == b"ready"
+    assert answer.headers["Connection"] == "close"
+    assert replica.wait(10) == 0
