@@ -99,6 +99,7 @@ def test_a_source_that_dies_under_load_is_noted_and_no_request_fails(
             reserve_one(clients[0], auth)
             fake_server.answer = whole
             wait_for(lambda: remarks() == {})
+            wait_for(lambda: ages[-1] == 0)
         finally:
             stop.set()
     assert statuses == {200}

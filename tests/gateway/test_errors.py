@@ -143,12 +143,16 @@ def test_a_name_that_nobody_has_yet_is_a_502_and_no_failed_start(nginx: str, tmp
 
 @pytest.fixture
 def impatient(nginx: str, tmp_path: Path) -> Iterator[tuple[Gateway, Upstream, Upstream]]:
-    """Return a gateway that waits a fifth of a second, before two replicas of one service."""
+    """Return a gateway for which time passes 75 times as fast, before two replicas of one service."""
     home = tmp_path / "home"
     shutil.copytree(GATEWAY, home)
-    limits = home / "snippets/limits.conf"
-    assert "proxy_read_timeout 15s;" in limits.read_text()
-    limits.write_text(limits.read_text().replace("proxy_read_timeout 15s;", "proxy_read_timeout 200ms;"))
+    for name, slow, fast in (
+        ("limits.conf", "proxy_read_timeout 15s;", "proxy_read_timeout 200ms;"),
+        ("proxy.conf", "proxy_next_upstream_timeout 5s;", "proxy_next_upstream_timeout 67ms;"),
+    ):
+        snippet = home / "snippets" / name
+        assert slow in snippet.read_text()
+        snippet.write_text(snippet.read_text().replace(slow, fast))
     replicas = Upstream("one"), Upstream("two")
     servers = dict.fromkeys(SERVICES, " ".join(replica.address for replica in replicas))
     try:

@@ -10,6 +10,7 @@ from tests.gateway.harness import GATEWAY, Gateway, write_settings
 
 AT_ONCE = 1 + 10
 TOKEN = {"Authorization": "Bearer one"}
+RESOURCE_EXHAUSTED = 8  # Of google.rpc.Code.
 
 
 def _flood(gateway: Gateway, path: str, method: str = "GET", headers: dict[str, str] | None = None) -> int:
@@ -33,7 +34,6 @@ def _flood(gateway: Gateway, path: str, method: str = "GET", headers: dict[str, 
         ("RATE_LIMIT_WRITES", "/auth/logout", "POST", {}),
         ("RATE_LIMIT_TOKEN", "/orders", "GET", TOKEN),
         ("RATE_LIMIT_TOKEN", "/products", "GET", {"Cookie": "__Host-token=one"}),
-        ("RATE_LIMIT_TOKEN", "/v1/logs", "POST", TOKEN),
         ("RATE_LIMIT_ANONYMOUS", "/images/a.svg", "GET", {}),
         ("RATE_LIMIT_ADDRESS", "/images/a.svg", "GET", {}),
         ("RATE_LIMIT_ADDRESS", "/orders", "GET", TOKEN),
@@ -49,6 +49,16 @@ def test_whoever_calls_too_often_is_told_to_wait(
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json["code"] == "too_many_requests"
     assert answer.json["request_id"] == answer.headers["x-request-id"]
+
+
+def test_whoever_exports_too_often_is_told_so_as_otlp_wants_it(start: Start) -> None:
+    gateway = start(RATE_LIMIT_TOKEN="1")
+    headers = {**TOKEN, "Content-Type": "application/json"}
+    assert AT_ONCE <= _flood(gateway, "/v1/logs", "POST", headers) < AT_ONCE + 5
+    answer = gateway.call("/v1/logs", "POST", headers)
+    assert (answer.status, answer.headers["retry-after"]) == (429, "1")
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json["code"] == RESOURCE_EXHAUSTED
 
 
 def test_a_flood_with_one_token_leaves_other_tokens_and_strangers_alone(start: Start) -> None:
