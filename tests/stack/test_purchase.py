@@ -126,6 +126,22 @@ def test_a_guest_at_the_admins_doors_gets_403(guest):
         assert guest.get(path).status_code == 403
 
 
+def test_a_guests_cart_stays_with_a_registration_and_goes_along_with_a_log_in(stack):
+    account = {"username": f"ada-{uuid.uuid4().hex[:12]}", "password": "correct horse battery"}
+
+    def read_cart(shopper):
+        return {item["product_id"]: item["quantity"] for item in shopper.get("/cart").json()["items"]}
+
+    with Shopper(stack.url) as first, Shopper(stack.url) as again:
+        for shopper, product in ((first, 3), (again, 4)):
+            assert shopper.post("/auth/guest").status_code == 201
+            assert shopper.put(f"/cart/items/{product}", json={"quantity": 2}).status_code == 200
+        assert first.post("/auth/register", json=account).status_code == 201
+        assert read_cart(first) == {3: 2}
+        assert again.post("/auth", json=account).status_code == 200
+        assert read_cart(again) == {3: 2, 4: 2}
+
+
 def test_the_logs_tell_the_orders_story_under_one_request_id_and_trace(guest, admin):
     placed = place(guest, uuid.uuid4().hex, items=[{"product_id": 6, "quantity": 1}])
     order = placed.json()
