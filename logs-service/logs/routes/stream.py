@@ -24,8 +24,17 @@ LOOK_EVERY = 0.5  # Seconds between two looks at what has come in.
 HEARTBEAT = 5.0  # Seconds after which a silent stream says that it lives, and the token is checked again.
 EVENT_ID = re.compile(r"(\d{1,19})-([0-9a-f]{32})")
 
+# One event of the stream; OpenAPI 3.1 has no word for a row of them.
+EVENT = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"type": "string", "enum": ["record", "end"]},
+        "data": {"type": "string"},
+    },
+}
 RESPONSES: dict[int | str, Any] = {
-    200: {"description": "Events", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+    200: {"description": "Events", "content": {"text/event-stream": {"schema": EVENT}}},
     503: {"description": "As many follow already as one replica serves."},
 }
 
