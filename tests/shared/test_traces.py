@@ -69,7 +69,7 @@ def read_attributes(holder) -> dict:
 def work_routes(database, client: HttpClient) -> APIBlueprint:
     routes = APIBlueprint("work", __name__)
 
-    @routes.get("/work/<int:number>")
+    @routes.get("/jobs/<int:number>")
     def work(number: int):
         context.bind({"order.id": "an-order"})
         client.request("GET", "/things?secret=1")
@@ -113,9 +113,9 @@ def client(collector, make_database, auth, monkeypatch):
 
 
 def test_a_request_its_call_and_its_statement_are_spans_of_the_callers_trace(client, collector):
-    answer = client.get("/work/77", headers={**SAMPLED, "X-Request-ID": "r-1"})
+    answer = client.get("/jobs/77", headers={**SAMPLED, "X-Request-ID": "r-1"})
     assert answer.status_code == 200
-    server, call, statement = (collector.find(name) for name in ("GET /work/<int:number>", "GET", "SELECT"))
+    server, call, statement = (collector.find(name) for name in ("GET /jobs/<int:number>", "GET", "SELECT"))
     assert {span.trace_id.hex() for span in (server, call, statement)} == {TRACE}
     assert server.parent_span_id.hex() == PARENT
     assert call.parent_span_id == statement.parent_span_id == server.span_id
@@ -130,11 +130,11 @@ def test_a_request_its_call_and_its_statement_are_spans_of_the_callers_trace(cli
 
 
 def test_spans_have_the_conventions_attributes_and_nothing_secret(client, collector):
-    client.get("/work/77", headers={"X-Request-ID": "r-1"})
+    client.get("/jobs/77", headers={"X-Request-ID": "r-1"})
     server, call, statement = (
-        read_attributes(collector.find(name)) for name in ("GET /work/<int:number>", "GET", "SELECT")
+        read_attributes(collector.find(name)) for name in ("GET /jobs/<int:number>", "GET", "SELECT")
     )
-    assert server["http.route"] == "/work/<int:number>"
+    assert server["http.route"] == "/jobs/<int:number>"
     assert server["http.response.status_code"] == 200
     assert (server["request.id"], server["order.id"]) == ("r-1", "an-order")
     assert call["url.full"] == f"{collector.url}/things"
@@ -163,9 +163,9 @@ def test_what_fails_is_marked(client, collector):
 def test_polls_and_what_the_caller_does_not_want_recorded_leave_no_span(client, collector):
     client.get("/polled")
     client.get("/healthz")
-    client.get("/work/1", headers={"traceparent": f"00-{TRACE}-{PARENT}-00"})
-    client.get("/work/2", headers={"X-Request-ID": "last"})
-    assert read_attributes(collector.find("GET /work/<int:number>"))["request.id"] == "last"
+    client.get("/jobs/1", headers={"traceparent": f"00-{TRACE}-{PARENT}-00"})
+    client.get("/jobs/2", headers={"X-Request-ID": "last"})
+    assert read_attributes(collector.find("GET /jobs/<int:number>"))["request.id"] == "last"
     assert len(collector.spans) == 3
 
 
@@ -184,16 +184,16 @@ def test_work_that_is_resumed_is_a_span_below_the_request_that_began_it(client, 
 
 
 def test_what_is_left_is_sent_at_the_end(client, collector):
-    client.get("/work/1")
+    client.get("/jobs/1")
     traces.stop_traces()
     wait_for(lambda: len(collector.spans) == 3)
-    client.get("/work/2")
+    client.get("/jobs/2")
     assert len(collector.spans) == 3
 
 
 def test_the_end_does_not_wait_long_for_a_collector_that_is_away(client, fake_server):
     fake_server.answer = lambda handler, _body: handler.send_error(503)
-    client.get("/work/1")
+    client.get("/jobs/1")
     wait_for(lambda: any(path == "/v1/traces" for _method, path, _headers, _body in fake_server.requests))
     began = time.monotonic()
     traces.stop_traces()
