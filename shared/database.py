@@ -22,7 +22,8 @@ __all__ = ["Connection", "Database", "Schema", "connect", "read_head"]
 POOL_SIZE = 8  # Connections of a process, for its 16 threads.
 IDLE = 1.0  # Seconds after which a connection is asked whether it is still there.
 # A network that falls silent ends a connection within some ten seconds, seen from here (libpq, connection
-# parameters) and from the server, which would keep its locks otherwise; so does a process that stands still.
+# parameters) and from the server, which would keep its locks otherwise. A process that stands still within a
+# transaction holds them for a minute.
 PATIENCE = {
     "connect_timeout": 3,
     "keepalives_idle": 5,

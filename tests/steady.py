@@ -23,7 +23,6 @@ class Load:
 
     answered: int = 0
     failures: list[str] = field(default_factory=list)
-    slowest: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def call(
@@ -39,7 +38,6 @@ class Load:
         took = time.monotonic() - began
         with self._lock:
             self.answered += 1
-            self.slowest = max(self.slowest, took)
             if trouble:
                 self.failures.append(
                     f"{time.strftime('%H:%M:%S')} {method} {path} after {took:.1f} s: {trouble}"
