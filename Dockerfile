@@ -8,7 +8,7 @@ RUN python -m venv --without-pip /venv
 COPY ${SERVICE}/requirements.txt /tmp/requirements.txt
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip --python /venv/bin/python install --disable-pip-version-check --root-user-action ignore \
-        --require-hashes --only-binary :all: -r /tmp/requirements.txt
+        --require-hashes --no-deps --only-binary :all: -r /tmp/requirements.txt
 WORKDIR /app
 COPY shared/ shared/
 COPY ${SERVICE}/ ./

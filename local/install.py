@@ -36,6 +36,8 @@ def main() -> None:
         "--quiet",
         "--disable-pip-version-check",
         "--require-hashes",
+        # A lock file names everything; older resolvers trip over an extra whose package has a newer release.
+        "--no-deps",
     ]
     for file in lock_files:
         command += ["-r", file]
