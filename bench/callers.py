@@ -6,13 +6,14 @@ so that the number of calls does not depend on the answers. With a pace of 0 it 
 
 import http.client
 import json
+import math
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 TIMEOUT = 20.0  # Seconds for an answer; none at all is counted as status 0.
@@ -69,12 +70,7 @@ def _go(
     body = None if errand.json is None else json.dumps(errand.json)
     headers = dict(errand.headers) | ({} if body is None else {"Content-Type": "application/json"})
     connection = http.client.HTTPConnection(host, timeout=TIMEOUT)
-    # The clients take turns instead of calling all at once.
-    due = begins + orders.pace * number / len(orders.errands)
-    for turn in count():
-        if due >= begins + orders.seconds:
-            return
-        time.sleep(max(0.0, due - time.monotonic()))
+    for turn in take_turns(orders, number, begins):
         sent = {name: _fill(value, number, turn) for name, value in headers.items()}
         began = time.perf_counter()
         try:
@@ -88,7 +84,36 @@ def _go(
             connection.close()
             status = 0
         answers.append((errand.name, status, round((time.perf_counter() - began) * 1000, 3)))
-        due = max(due + orders.pace, time.monotonic())
+
+
+class Clock(Protocol):
+    """What `time` has of a clock."""
+
+    def monotonic(self) -> float:
+        """Return the seconds since some moment."""
+
+    def sleep(self, seconds: float, /) -> None:
+        """Wait."""
+
+
+def take_turns(orders: Orders, number: int, begins: float, clock: Clock = time) -> Iterator[int]:
+    """Yield the number of each turn when its time has come; those that have passed are left out."""
+    pace = orders.pace
+    if not pace:
+        clock.sleep(max(0.0, begins - clock.monotonic()))
+        for turn in count():
+            if clock.monotonic() >= begins + orders.seconds:
+                return
+            yield turn
+    # The clients take turns instead of calling all at once.
+    share = number / len(orders.errands)
+    # Rounded, since a whole number of turns may come out a little too large.
+    turns = math.ceil(round(orders.seconds / pace - share, 6))
+    turn = 0
+    while turn < turns:
+        clock.sleep(max(0.0, begins + (turn + share) * pace - clock.monotonic()))
+        yield turn
+        turn = max(turn + 1, math.floor((clock.monotonic() - begins) / pace - share))
 
 
 def _fill(text: str, number: int, turn: int) -> str:

@@ -156,7 +156,7 @@ def test_a_load_counts_what_was_expected_what_was_refused_and_what_was_wrong(fak
 
 def test_each_visit_is_made_by_a_new_guest_and_ends_where_a_call_is_refused(fake_server: FakeServer) -> None:
     shop = FakeShop(fake_server)
-    done = put_load(shop.url, "checkout", clients=2, seconds=0.5)
+    done = put_load(shop.url, "checkout", clients=2, seconds=2.0)
     assert done.returncode == 0, done.stderr
     load = json.loads(done.stdout)
     # There is product 1 only, and 2 is looked for in vain.
@@ -168,11 +168,12 @@ def test_each_visit_is_made_by_a_new_guest_and_ends_where_a_call_is_refused(fake
 
 
 def test_a_load_lasts_as_long_as_it_was_told(fake_server: FakeServer) -> None:
-    done = put_load(FakeShop(fake_server).url, "GET /products?limit=30", clients=1, seconds=0.5)
+    done = put_load(FakeShop(fake_server).url, "GET /products?limit=30", clients=1, seconds=2.0)
     assert done.returncode == 0, done.stderr
     load = json.loads(done.stdout)
     assert not load["ended_early"]
-    assert load["seconds"] == pytest.approx(0.5, abs=0.2)
+    # A timer may be early by a little, and late by as much as a busy machine makes it.
+    assert 1.9 < load["seconds"] < 10
     assert load["good"] > 0
     assert load["statuses"] == {"200": load["good"]}
 
@@ -192,15 +193,22 @@ def test_a_load_that_nobody_answers_fails_and_says_so() -> None:
 
 @pytest.fixture
 def family() -> Iterator[int]:
-    """A process with one child."""
-    program = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'input()'])"
-    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE) as process:
+    """A process with one child that is at work already."""
+    program = (
+        "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(1, flush=True); input()'])"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline()
         yield process.pid
         process.communicate()
 
 
 def test_memory_is_that_of_the_whole_family(family: int) -> None:
-    memory = wait_for(lambda: (found := measure_memory(family)).processes == 2 and found)
+    memory = measure_memory(family)
+    assert memory.processes == 2
     alone = measure_memory(family, with_children=False)
     assert alone.processes == 1
     assert 0 < alone.pss_mib < memory.pss_mib
@@ -208,9 +216,8 @@ def test_memory_is_that_of_the_whole_family(family: int) -> None:
 
 def test_processor_time_is_that_of_the_whole_family() -> None:
     program = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]]); input()"
-    with subprocess.Popen(
-        [sys.executable, "-c", program, "sum(range(20_000_000))"], stdin=subprocess.PIPE
-    ) as process:
+    work = "import time\nwhile time.process_time() < 0.4: pass"
+    with subprocess.Popen([sys.executable, "-c", program, work], stdin=subprocess.PIPE) as process:
         used = wait_for(lambda: (seconds := measure_cpu(process.pid)) > 0.2 and seconds)
         assert measure_cpu(process.pid, with_children=False) < used
         process.communicate()

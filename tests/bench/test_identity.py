@@ -4,12 +4,34 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 
-from bench.callers import Errand, Orders
+import pytest
+
+from bench.callers import Errand, Orders, take_turns
 from bench.identity import measure_verification, render
 from local.settings import ROOT
 from tests.conftest import FakeServer, send_json
+
+
+class Clock:
+    """A clock that goes on where somebody sleeps, and nowhere else."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def take(clock: Clock, pace: float, seconds: float, number: int = 0) -> Iterator[int]:
+    """Take the turns of one of two clients."""
+    errand = Errand("some", "GET", "/")
+    return take_turns(Orders("", (errand, errand), pace, seconds), number, clock.now, clock)
 
 
 def call(orders: Orders) -> dict:
@@ -32,10 +54,35 @@ def test_callers_keep_their_pace_and_note_every_answer(fake_server: FakeServer) 
     assert len(results["fast"]["milliseconds"]) == results["fast"]["statuses"]["200"] <= 10
 
 
+@pytest.mark.parametrize(("pace", "seconds", "turns"), [(0.2, 1.0, 5), (1 / 49, 1.0, 49), (0.1, 0.3, 3)])
+def test_a_client_has_as_many_turns_as_the_pace_gives(pace: float, seconds: float, turns: int) -> None:
+    # With a beginning like this, a sum of five paces stays below the end.
+    clock = Clock(5000.9)
+    assert list(take(clock, pace, seconds)) == list(range(turns))
+    assert clock.now == pytest.approx(5000.9 + pace * (turns - 1))
+
+
+def test_a_client_that_is_late_leaves_turns_out_and_does_not_make_up_for_them() -> None:
+    clock = Clock(0.0)
+    turns, times = [], []
+    for turn in take(clock, 1.0, 10.0):
+        turns.append(turn)
+        times.append(clock.now)
+        clock.now += 3.5 if turn == 2 else 0.25
+    assert turns == [0, 1, 2, 5, 6, 7, 8, 9]
+    assert times == [0, 1, 2, 5.5, 6, 7, 8, 9]
+
+
+def test_clients_take_turns() -> None:
+    clock = Clock(0.0)
+    assert len(list(take(clock, 1.0, 2.0, number=1))) == 2
+    assert clock.now == 1.5
+
+
 def test_a_flood_makes_each_call_with_another_name_from_another_address(fake_server: FakeServer) -> None:
     fake_server.answer = lambda handler, _body: send_json(handler, b"{}")
     errand = Errand("flood", "POST", "/auth", {"X-Forwarded-For": "{address}"}, {"username": "n-{turn}"})
-    call(Orders(fake_server.url, (errand, errand), pace=0.0, seconds=0.3))
+    call(Orders(fake_server.url, (errand, errand), pace=0.0, seconds=1.0))
     seen = [(headers["X-Forwarded-For"], body) for _, _, headers, body in fake_server.requests]
     assert len(set(seen)) == len(seen) > 4
     assert json.loads(seen[0][1])["username"].startswith("n-")
