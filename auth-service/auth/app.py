@@ -8,6 +8,7 @@ from auth.issuer import TokenIssuer
 from auth.passwords import Passwords
 from auth.routes.accounts import account_routes, login_routes, password_routes
 from auth.routes.admin import client_routes, user_routes
+from auth.routes.docs import docs_routes
 from auth.routes.internal import sign_off_routes
 from auth.routes.keys import key_routes
 from auth.routes.oauth import metadata_routes, oauth_routes
@@ -57,6 +58,7 @@ def create_app(settings: Settings | None = None, passwords: Passwords | None = N
     mount(app, oauth_routes(database, clients, issuer, app.verifier), access=PUBLIC)
     mount(app, metadata_routes(settings.public_url), access=PUBLIC)
     mount(app, key_routes(keys), access=PUBLIC, recorded=False)
+    mount(app, docs_routes(), access=PUBLIC)
     mount(app, user_routes(database), access=ADMIN)
     mount(app, client_routes(database, settings.token_seconds), access=ADMIN)
     app.background.repeat(partial(sweep, database), every=SWEEP_EVERY, name="sweep")

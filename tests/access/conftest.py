@@ -194,6 +194,7 @@ def _make_things(house: House) -> None:
         "payment_id": payment.json["id"],
         "product_id": "1",
         "name": "kit-0001",
+        "asset": "swagger-ui.css",
         "user_id": house.subs["other"],
         "session_id": str(uuid4()),
         "client_id": "app-nobody",

@@ -1,5 +1,6 @@
 """Which service a path leads to, and that no other path leads anywhere."""
 
+import re
 from urllib.parse import unquote
 
 import pytest
@@ -52,6 +53,7 @@ ROUTES = [
     ("/v1/logs", "logs", "/v1/logs"),
     *[(f"/healthz/{name}-service", name, "/healthz") for name in SERVICES],
     *[(f"/docs/{name}.json", name, "/openapi.json") for name in SERVICES],
+    ("/docs/assets/swagger-ui.css", "auth", "/docs/assets/swagger-ui.css"),
 ]
 
 NOWHERE = [
@@ -75,7 +77,15 @@ NOWHERE = [
         "/.well-known/oauth-authorization-server/",
         "/healthz/",
     ],
-    *["/healthz/auth", "/healthz/gateway-service", "/docs", "/docs/auth", "/docs/auth.json/", "/auth.json"],
+    *[
+        "/healthz/auth",
+        "/healthz/gateway-service",
+        "/docs.html",
+        "/docs/auth",
+        "/docs/assets",
+        "/docs/auth.json/",
+        "/auth.json",
+    ],
     *["/problem", "/index.html", "/assets", "/assets/", "/assets/missing.css"],
     *["/templates/nginx.conf.template", "/snippets/proxy.conf", "/favicon.ico", "/.env", "/.git/config"],
 ]
@@ -104,6 +114,8 @@ HOSTILE = [
     "/categories/../verdict",
     "/docs/../internal/x",
     "/docs/auth.json/../../internal/x",
+    "/docs/assets/../../internal/x",
+    "/docs/assets/%2e%2e/%2e%2e/metrics",
     "/healthz/auth-service/../../internal/x",
     "/healthz/auth-service/../metrics",
     "/.well-known/../internal/x",
@@ -190,6 +202,28 @@ def test_the_front_page_is_there_with_its_style_and_no_script(gateway: Gateway) 
     assert b"style=" not in page.body
     assert b'href="/assets/style.css"' in page.body
     assert gateway.call("/assets/style.css").headers["content-type"] == "text/css"
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/", "/docs?urls.primaryName=orders"])
+def test_the_page_of_the_api_is_there_and_loads_all_it_needs_from_here(gateway: Gateway, path: str) -> None:
+    page = gateway.call(path)
+    assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert b"<style" not in page.body
+    assert b"style=" not in page.body
+    assert b"//" not in page.body
+    scripts = re.findall(rb"<script([^>]*)>(.*?)</script>", page.body)
+    assert scripts
+    assert all(b"src=" in attributes and not inside for attributes, inside in scripts)
+
+
+def test_pictures_inside_a_style_are_for_the_page_of_the_api_alone(gateway: Gateway) -> None:
+    policies = {
+        path: gateway.call(path).headers["content-security-policy"] for path in ("/docs", "/docs/", "/")
+    }
+    assert "img-src 'self' data:;" in policies["/docs"]
+    assert policies["/docs/"] == policies["/docs"]
+    assert "data:" not in policies["/"]
+    assert not any("unsafe" in policy for policy in policies.values())
 
 
 def test_the_gateway_tells_its_own_health_without_asking_anyone(gateway: Gateway) -> None:
