@@ -15,8 +15,11 @@ const TONES = [
   ["error", ["ERROR", "CRITICAL"], "errors"],
 ];
 
-/** Return a histogram (see GET /logs/histogram); `onChoose(since, until)` is called for a bar that is clicked. */
-export function drawHistogram(histogram, onChoose) {
+/**
+ * Return a histogram (see GET /logs/histogram); `onChoose(since, until)` is called for a bar that is clicked. A small one
+ * has no words but those for screen readers.
+ */
+export function drawHistogram(histogram, onChoose, { isSmall = false } = {}) {
   const bars = fillGaps(histogram);
   const highest = Math.max(...bars.map((bar) => bar.total), 1);
   const sums = sumLevels(histogram.data);
@@ -25,6 +28,7 @@ export function drawHistogram(histogram, onChoose) {
     role: "img", "aria-label": `${describeSums(sums)} Highest bar: ${formatNumber(highest)}.`,
   });
   bars.forEach((bar, number) => svg.append(drawBar(bar, number, highest, onChoose)));
+  if (isSmall) return h("div", { class: "histogram histogram-small" }, svg);
   return h("figure", { class: "histogram" },
     h("figcaption", {},
       h("span", {}, describeSums(sums)),
@@ -48,8 +52,8 @@ export function sumLevels(bars) {
 }
 
 function describeSums({ total, warnings, errors }) {
-  const records = total === 1 ? "1 record" : `${formatNumber(total)} records`;
-  return `${records}, ${formatNumber(warnings)} warnings, ${formatNumber(errors)} errors.`;
+  const count = (number, noun) => `${formatNumber(number)} ${noun}${number === 1 ? "" : "s"}`;
+  return `${count(total, "record")}, ${count(warnings, "warning")}, ${count(errors, "error")}.`;
 }
 
 /** Return a bar for each stretch of time; the service leaves out those without a record. */

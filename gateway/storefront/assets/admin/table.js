@@ -12,7 +12,7 @@ export function makeTable(caption, columns) {
   const body = h("tbody", { role: "rowgroup" });
   const head = columns.map(({ title, kind }) =>
     h("th", { role: "columnheader", scope: "col", class: kind }, title));
-  const node = h("table", { class: "rows", role: "table" },
+  const node = h("table", { class: "table rows", role: "table" },
     h("caption", { class: "visually-hidden" }, caption),
     h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, head)),
     body);

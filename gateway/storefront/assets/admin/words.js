@@ -8,23 +8,23 @@ export const SERVICES = ["auth-service", "catalog-service", "orders-service", "p
 
 // Each status with its word, and its tone, which the style sheet turns into a colour.
 const STATUSES = {
-  pending: ["Pending", "busy"],
-  awaiting_payment: ["Awaiting payment", "busy"],
-  confirmed: ["Confirmed", "busy"],
-  paid: ["Paid", "todo"],
+  pending: ["Pending", "info"],
+  awaiting_payment: ["Awaiting payment", "info"],
+  confirmed: ["Confirmed", "info"],
+  paid: ["Paid", "warn"],
   shipped: ["Shipped", "good"],
   delivered: ["Delivered", "good"],
   refunded: ["Refunded", "quiet"],
   cancelled: ["Cancelled", "quiet"],
-  processing: ["Processing", "busy"],
-  requires_action: ["Waits for the bank", "busy"],
+  processing: ["Processing", "info"],
+  requires_action: ["Waits for the bank", "info"],
   requires_payment_method: ["Declined", "quiet"],
-  requires_capture: ["Authorized", "busy"],
+  requires_capture: ["Authorized", "info"],
   succeeded: ["Captured", "good"],
   canceled: ["Canceled", "quiet"],
   ok: ["Healthy", "good"],
   down: ["Does not answer", "bad"],
-  running: ["Running", "busy"],
+  running: ["Running", "info"],
   done: ["Done", "good"],
   failed: ["Failed", "bad"],
   refused: ["Refused", "bad"],
@@ -34,7 +34,7 @@ const STATUSES = {
   TRACE: ["Trace", "quiet"],
   DEBUG: ["Debug", "quiet"],
   INFO: ["Info", "plain"],
-  WARNING: ["Warning", "todo"],
+  WARNING: ["Warning", "warn"],
   ERROR: ["Error", "bad"],
   CRITICAL: ["Critical", "bad"],
 };
@@ -91,4 +91,9 @@ export function describeReason(reason) {
 /** Return the end of a UUID, by which people tell two of them apart; its beginning is only a time. */
 export function shortId(id) {
   return `…${id.slice(-8)}`;
+}
+
+/** Tell whether a text is a UUID. */
+export function isId(text) {
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
 }

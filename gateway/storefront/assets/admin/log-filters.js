@@ -1,0 +1,71 @@
+// How log records are looked for, by whoever searches and by whoever follows.
+import { h, icon, replace } from "../lib/dom.js";
+import { linkTo } from "../lib/router.js";
+import { filterBar } from "./filters.js";
+import { describeStatus, LEVELS, SERVICES, shortId } from "./words.js";
+
+const SHARED = [
+  { name: "q", label: "Words", type: "search", maxlength: 200, autocomplete: "off" },
+  {
+    name: "service",
+    label: "Service",
+    type: "select",
+    options: [["", "Any"], ["gateway", "gateway"], ...SERVICES.map((service) => [service, service])],
+  },
+  {
+    name: "level",
+    label: "Level, at least",
+    type: "select",
+    options: [["", "Any"], ...LEVELS.map((level) => [level, describeStatus(level)[0]])],
+  },
+];
+const TIMES = [
+  { name: "since", label: "From", type: "datetime-local", step: 1 },
+  { name: "until", label: "Before", type: "datetime-local", step: 1 },
+];
+// What belongs together: whoever follows one of these ids reads a story.
+const THREADS = { order_id: "order", trace_id: "trace", request_id: "request" };
+const ALSO = ["instance"];
+
+/**
+ * Make a bar of filters for records, with the ids that somebody came with as words that can be taken away.
+ *
+ * `path` is the page's own, `onChange(values)` is called for each change. Returns `{node, values, set(values)}`, the values
+ * being all that the logs are asked for.
+ */
+export function logFilters({ path, query, isTimed, onChange }) {
+  const fixed = Object.fromEntries(
+    [...Object.keys(THREADS), ...ALSO].filter((name) => query.get(name)).map((name) => [name, query.get(name)]),
+  );
+  const fields = isTimed ? [...SHARED, ...TIMES] : SHARED;
+  const bar = filterBar(withOwnService(fields, query), query, () => onChange(all()), fixed);
+  const all = () => ({ ...bar.values, ...fixed });
+  const words = h("ul", { class: "chips", "aria-label": "Only records of" });
+  replace(words, Object.entries(fixed).map(([name, value]) => {
+    const { [name]: _left, ...rest } = fixed;
+    const text = `${THREADS[name] ?? name} ${value.length > 20 ? shortId(value) : value}`;
+    return h("li", null, h("a", { class: "chip", href: linkTo(path, rest), title: value },
+      text, icon("close"), h("span", { class: "visually-hidden" }, "take this filter away")));
+  }));
+  return {
+    node: h("div", null, bar.node, Object.keys(fixed).length > 0 && words),
+    get values() { return all(); },
+    set: bar.set,
+  };
+}
+
+/** Return what the records of these filters have in common, as [word, id], or null. */
+export function findThread(filters) {
+  const name = Object.keys(THREADS).find((each) => filters[each]);
+  return name ? [THREADS[name], filters[name]] : null;
+}
+
+/** Programs of others log under names of their own. */
+function withOwnService(fields, query) {
+  const own = query.get("service");
+  if (!own) return fields;
+  return fields.map((each) =>
+    each.name !== "service" || each.options.some(([value]) => value === own)
+      ? each
+      : { ...each, options: [...each.options, [own, own]] });
+}

@@ -1,0 +1,72 @@
+// One payment, and what of it stands in the ledger.
+import { call } from "../lib/api.js";
+import { h } from "../lib/dom.js";
+import { load, skeleton } from "../lib/feedback.js";
+import { formatMoney, formatNumber } from "../lib/format.js";
+import { linkTo, setTitle } from "../lib/router.js";
+import { ENTRY_COLUMNS } from "./ledger.js";
+import { badge, card, facts, idLink, moment, pageHead } from "./parts.js";
+import { makeTable } from "./table.js";
+import { shortId } from "./words.js";
+
+const PAGE = 100;
+const MOST_PAGES = 10;
+
+export async function view({ params, signal }) {
+  const { id } = params;
+  setTitle(`Payment ${shortId(id)}`);
+  const room = h("div");
+  load(room, () => call("GET", `/payments/${encodeURIComponent(id)}`, { signal }), (payment) => render(payment, signal), {
+    skeleton: skeleton("rows", 6),
+    signal,
+  });
+  return [pageHead(`Payment ${shortId(id)}`, { back: { path: "/admin/payments", text: "Payments" } }), room];
+}
+
+function render(payment, signal) {
+  const money = (amount) => formatMoney(amount, payment.currency);
+  const entries = h("div");
+  load(entries, () => findEntries(payment, signal), renderEntries, { skeleton: skeleton("rows", 2), signal });
+  return [
+    card("About", facts([
+      ["Status", badge(payment.status)],
+      ["Number", h("code", null, payment.id)],
+      ["Order", idLink(`/admin/orders/${payment.order_id}`, payment.order_id)],
+      ["Made", moment(payment.created_at)],
+      ["Amount", money(payment.amount)],
+      ["Captured", money(payment.amount_captured)],
+      ["Refunded", money(payment.amount_refunded)],
+      ["Kept", h("strong", null, money(payment.amount_captured - payment.amount_refunded))],
+      ["Method", h("code", null, payment.payment_method)],
+      ["Provider", payment.provider],
+      ["In the logs", h("a", { href: linkTo("/admin/logs", { order_id: payment.order_id }) }, "The order's story")],
+    ])),
+    card("In the ledger", entries),
+  ];
+}
+
+/** Return the payment's entries. The ledger is newest first, so nothing older than the payment has to be looked at. */
+async function findEntries(payment, signal) {
+  const found = [];
+  let looked = 0;
+  let cursor = null;
+  for (let page = 0; page < MOST_PAGES; page += 1) {
+    const { data, next } = await call("GET", "/payments/ledger", { query: { limit: PAGE, cursor }, signal });
+    looked += data.length;
+    found.push(...data.filter((entry) => entry.payment_id === payment.id));
+    const isPast = data.length > 0 && data.at(-1).time < payment.created_at;
+    if (!next || isPast) return { found, looked, isWhole: true };
+    cursor = next;
+  }
+  return { found, looked, isWhole: false };
+}
+
+function renderEntries({ found, looked, isWhole }) {
+  const table = makeTable("Entries of this payment, newest first", ENTRY_COLUMNS);
+  table.show(found);
+  return [
+    found.length ? table.node : h("p", { class: "faint" }, "No money has moved."),
+    !isWhole && h("p", { class: "faint" },
+      `Only the newest ${formatNumber(looked)} entries of the ledger were looked through; older ones may be missing here.`),
+  ];
+}

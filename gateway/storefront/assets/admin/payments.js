@@ -1,0 +1,34 @@
+// All payments, newest first.
+import { h } from "../lib/dom.js";
+import { formatMoney } from "../lib/format.js";
+import { linkTo } from "../lib/router.js";
+import { makeList } from "./list.js";
+import { badge, idLink, moment, pageHead } from "./parts.js";
+
+const COLUMNS = [
+  { title: "Payment", kind: "main", cell: (payment) => idLink(`/admin/payments/${payment.id}`, payment.id) },
+  { title: "Made", cell: (payment) => moment(payment.created_at) },
+  { title: "Order", cell: (payment) => idLink(`/admin/orders/${payment.order_id}`, payment.order_id) },
+  { title: "Method", cell: (payment) => h("code", null, payment.payment_method) },
+  { title: "Amount", kind: "number", cell: (payment) => formatMoney(payment.amount, payment.currency) },
+  {
+    title: "Refunded",
+    kind: "number",
+    cell: (payment) => (payment.amount_refunded ? formatMoney(payment.amount_refunded, payment.currency) : "–"),
+  },
+  { title: "Status", cell: (payment) => badge(payment.status) },
+];
+
+export async function view({ signal }) {
+  const list = makeList({
+    path: "/payments",
+    caption: "Payments, newest first",
+    columns: COLUMNS,
+    nouns: ["payment", "payments"],
+    empty: ["There are no payments yet", "One is made for each order whose stock could be held."],
+    signal,
+  });
+  list.show({});
+  const ledger = h("a", { class: "button", href: linkTo("/admin/payments/ledger") }, "Ledger");
+  return [pageHead("Payments", { actions: ledger }), list.node];
+}

@@ -1,0 +1,85 @@
+// The fields of a product, for a new one and for one that is changed.
+import { h } from "../lib/dom.js";
+import { field, readForm } from "../lib/forms.js";
+import { minorUnits } from "../lib/format.js";
+
+/** What can be edited, by its name in the shop's answers, and in words. */
+export const FIELDS = {
+  title: "Title",
+  sku: "SKU",
+  brand: "Brand",
+  category: "Category",
+  price: "Price",
+  description: "Description",
+  images: "Pictures",
+};
+
+/** Return the fields; without a product they are empty. */
+export function productFields(product) {
+  const { title, sku, brand, category, price, currency, description, images = [] } = product ?? {};
+  const step = currency ? 1 / minorUnits(currency) : "any";
+  return h(
+    "div",
+    { class: "product-fields" },
+    field({ label: FIELDS.title, name: "title", required: true, maxlength: 500, value: title, class: "wide" }),
+    field({
+      label: FIELDS.sku,
+      name: "sku",
+      required: Boolean(product),
+      maxlength: 100,
+      value: sku,
+      autocomplete: "off",
+      hint: product ? null : "One is made up if you leave it out.",
+    }),
+    field({ label: FIELDS.brand, name: "brand", maxlength: 200, value: brand }),
+    field({ label: FIELDS.category, name: "category", required: Boolean(product), maxlength: 100, value: category }),
+    field({
+      label: currency ? `${FIELDS.price} in ${currency}` : FIELDS.price,
+      name: "price",
+      type: "number",
+      inputmode: "decimal",
+      required: true,
+      min: 0,
+      max: 10_000_000,
+      step,
+      value: price,
+    }),
+    field({
+      label: FIELDS.description,
+      name: "description",
+      type: "textarea",
+      rows: 5,
+      maxlength: 20_000,
+      value: description,
+      class: "wide",
+    }),
+    field({
+      label: FIELDS.images,
+      name: "images",
+      type: "textarea",
+      rows: 2,
+      value: images.join("\n"),
+      class: "wide",
+      hint: "An address on each line, such as /images/kit-0001.svg.",
+    }),
+  );
+}
+
+/** Return what the form says, in the shape of the shop's answers. */
+export function readProduct(form) {
+  const { title, sku, brand, category, price, description, images } = readForm(form);
+  return {
+    title,
+    sku,
+    brand,
+    category,
+    price,
+    description: description ?? "",
+    images: (images ?? "").split("\n").map((line) => line.trim()).filter(Boolean),
+  };
+}
+
+/** Return those of `FIELDS` in which two products differ. */
+export function findDifferences(one, other) {
+  return Object.keys(FIELDS).filter((name) => JSON.stringify(one[name]) !== JSON.stringify(other[name]));
+}

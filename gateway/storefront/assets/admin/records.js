@@ -1,0 +1,95 @@
+// Log records as rows that open in place: what a record says, where it belongs, and what stood around it.
+import { call } from "../lib/api.js";
+import { h, icon } from "../lib/dom.js";
+import { load, skeleton } from "../lib/feedback.js";
+import { formatNumber } from "../lib/format.js";
+import { linkTo } from "../lib/router.js";
+import { badge, facts } from "./parts.js";
+import { makeTable } from "./table.js";
+
+const AROUND = 8;
+const CLOCK = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3,
+});
+const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+
+/** Return a record as a row that opens; `note` stands after the time, `isMarked` sets it off from its neighbours. */
+export function recordRow(record, { signal, note, isMarked, onOpen } = {}) {
+  const time = new Date(record.time);
+  const body = h("div", { class: "record-body" });
+  const row = h(
+    "details",
+    { class: `record record-${record.level.toLowerCase()} ${isMarked ? "record-marked" : ""}`, dataset: { id: record.id } },
+    h(
+      "summary",
+      null,
+      h("time", { datetime: record.time, title: record.time },
+        time.toDateString() === new Date().toDateString() ? null : `${DATE.format(time)} `, CLOCK.format(time)),
+      note && h("span", { class: "record-note" }, note),
+      h("span", { class: "record-service" }, record.service),
+      badge(record.level),
+      h("span", { class: "record-message" }, record.message),
+    ),
+    body,
+  );
+  row.addEventListener("toggle", () => {
+    if (!row.open) return;
+    if (!body.childElementCount) body.append(...describe(record, signal));
+    onOpen?.();
+  });
+  return row;
+}
+
+function describe(record, signal) {
+  const logs = (query, text) => h("a", { href: linkTo("/admin/logs", query) }, text);
+  const attributes = makeTable("Attributes of the record", [
+    { title: "Attribute", kind: "main", cell: ([name]) => h("code", null, name) },
+    { title: "Value", cell: ([, value]) => showValue(value) },
+  ]);
+  const entries = Object.entries(record.attributes).sort(([one], [other]) => (one < other ? -1 : 1));
+  attributes.show(entries);
+  return [
+    record.message.length > 120 && h("p", { class: "record-text" }, record.message),
+    facts([
+      ["Time", h("code", null, record.time)],
+      ["Service", logs({ service: record.service }, record.service)],
+      ["Replica", record.instance],
+      ["Request", record.request_id && logs({ request_id: record.request_id }, record.request_id)],
+      ["Trace", record.trace_id && logs({ trace_id: record.trace_id }, record.trace_id)],
+      ["Order", record.order_id && [
+        h("a", { href: linkTo(`/admin/orders/${record.order_id}`) }, record.order_id),
+        " (", logs({ order_id: record.order_id }, "its story"), ")",
+      ]],
+    ]),
+    entries.length > 0 && attributes.node,
+    contextPart(record, signal),
+  ].filter(Boolean);
+}
+
+function contextPart(record, signal) {
+  const room = h("div", { class: "record-context", "aria-live": "polite" });
+  const show = (of) => load(
+    room,
+    () => call("GET", `/logs/${record.id}/context`, { query: { before: AROUND, after: AROUND, of }, signal }),
+    ({ data }) => [
+      h("p", { class: "faint small" }, of === "shop"
+        ? "What the whole shop wrote before and after it, oldest first:"
+        : `What ${record.instance ?? "this replica"} wrote before and after it, oldest first:`),
+      data.map((each) => recordRow(each, { signal, isMarked: each.id === record.id })),
+    ],
+    { skeleton: skeleton("lines", 4), signal },
+  );
+  return h(
+    "div",
+    null,
+    h("div", { class: "button-row" },
+      h("button", { class: "button", type: "button", onclick: () => show("instance") }, icon("list"), "Around it, in this replica"),
+      h("button", { class: "button", type: "button", onclick: () => show("shop") }, icon("list"), "Around it, in the whole shop")),
+    room,
+  );
+}
+
+function showValue(value) {
+  if (typeof value === "number") return formatNumber(value);
+  return h("span", { class: "value" }, typeof value === "string" ? value : JSON.stringify(value));
+}
