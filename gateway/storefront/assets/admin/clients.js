@@ -34,8 +34,8 @@ export async function view({ signal }) {
   function actions(client) {
     const path = `/auth/clients/${encodeURIComponent(client.id)}`;
     return h("div", { class: "button-row" },
-      h("button", { class: "button", type: "button", onclick: () => renew(client, path) }, "New secret"),
-      h("button", { class: "button", type: "button", onclick: () => remove(client, path) }, icon("trash"), "Remove"));
+      h("button", { class: "button button-small", type: "button", onclick: () => renew(client, path) }, "New secret"),
+      h("button", { class: "button button-small", type: "button", onclick: () => remove(client, path) }, icon("trash"), "Remove"));
   }
   async function renew(client, path) {
     const sure = await askToConfirm({

@@ -14,7 +14,7 @@ export function filterBar(fields, query, onChange, fixed = {}) {
   const known = Object.fromEntries(fields.map((each) => [each.name, query.get(each.name)]));
   const form = h(
     "form",
-    { class: "filters", role: "search", "aria-label": "Filters", onchange: change, onsubmit: submit },
+    { class: "filter-bar", role: "search", "aria-label": "Filters", onchange: change, onsubmit: submit },
     fields.map((each) => field({ ...each, value: toControl(each, known[each.name]) })),
     h("div", { class: "filter-actions" },
       h("button", { class: "button", type: "submit" }, "Show"),

@@ -2,7 +2,7 @@
 import { h, replace } from "../lib/dom.js";
 import { formatMoney, formatNumber } from "../lib/format.js";
 import { makeList } from "./list.js";
-import { facts, idLink, moment, pageHead } from "./parts.js";
+import { card, facts, idLink, moment, pageHead } from "./parts.js";
 
 export const ENTRY_COLUMNS = [
   { title: "Movement", kind: "main", cell: (entry) => describeMovement(entry.movement) },
@@ -30,9 +30,9 @@ export async function view({ signal }) {
   list.show({});
   return [
     pageHead("Ledger", { back: { path: "/admin/payments", text: "Payments" } }),
-    h("p", { class: "faint" }, "The lines of each entry sum to zero; the database sees to it. The sums here are of the ",
-      "entries below, and grow as more are shown."),
-    sums,
+    card("Sums of the entries below", sums, h("p", { class: "faint small" },
+      "A debit is positive and a credit negative. The lines of each entry sum to zero; the database sees to it. Of entries ",
+      "that are not shown yet nothing is counted here.")),
     list.node,
   ];
 }

@@ -40,11 +40,11 @@ export function logFilters({ path, query, isTimed, onChange }) {
   const fields = isTimed ? [...SHARED, ...TIMES] : SHARED;
   const bar = filterBar(withOwnService(fields, query), query, () => onChange(all()), fixed);
   const all = () => ({ ...bar.values, ...fixed });
-  const words = h("ul", { class: "chips", "aria-label": "Only records of" });
+  const words = h("ul", { class: "filter-chips", "aria-label": "Only records of" });
   replace(words, Object.entries(fixed).map(([name, value]) => {
     const { [name]: _left, ...rest } = fixed;
     const text = `${THREADS[name] ?? name} ${value.length > 20 ? shortId(value) : value}`;
-    return h("li", null, h("a", { class: "chip", href: linkTo(path, rest), title: value },
+    return h("li", null, h("a", { class: "filter-chip", href: linkTo(path, rest), title: value },
       text, icon("close"), h("span", { class: "visually-hidden" }, "take this filter away")));
   }));
   return {

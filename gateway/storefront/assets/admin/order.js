@@ -252,11 +252,11 @@ function paymentCard(order, signal) {
 }
 
 function timelineCard(events) {
-  return card("Timeline", h("ol", { class: "timeline" }, events.map((event) =>
+  return card("Timeline", h("ol", { class: "order-story" }, events.map((event) =>
     h(
       "li",
       null,
-      h("div", { class: "timeline-what" }, describeEvent(event.kind), event.from !== event.to && event.to
+      h("div", { class: "order-story-what" }, describeEvent(event.kind), event.from !== event.to && event.to
         ? [" ", badge(event.to)]
         : null),
       h(

@@ -42,7 +42,7 @@ export function productFields(product) {
       min: 0,
       max: 10_000_000,
       step,
-      value: price,
+      value: currency ? price.toFixed(Math.log10(minorUnits(currency))) : price,
     }),
     field({
       label: FIELDS.description,

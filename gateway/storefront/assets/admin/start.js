@@ -183,7 +183,7 @@ async function askServices(signal) {
 
 function renderServices(states) {
   return [
-    h("ul", { class: "plain-list" }, states.map(([service, state]) => h("li", null, badge(state), ` ${service}`))),
+    h("ul", { class: "state-list" }, states.map(([service, state]) => h("li", null, badge(state), ` ${service}`))),
     h("p", { class: "small" }, h("a", { href: linkTo("/admin/services") }, "More about the services")),
   ];
 }

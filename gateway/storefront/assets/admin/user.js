@@ -110,14 +110,14 @@ function accountCard(user, change) {
 function sessionsCard(user, path, change, signal) {
   const room = h("div");
   const columns = [
-    { title: "Program", kind: "main", cell: (each) => each.user_agent ?? "unknown" },
+    { title: "Browser or program", kind: "main", cell: (each) => each.user_agent ?? "unknown" },
     { title: "Address", cell: (each) => each.address ?? "–" },
     { title: "Since", cell: (each) => moment(each.created_at) },
     { title: "Last used", cell: (each) => moment(each.last_used_at) },
     {
       title: "End",
       cell: (each) => h("button", {
-        class: "button",
+        class: "button button-small",
         type: "button",
         "aria-label": `Sign out of ${each.user_agent ?? "this session"}`,
         onclick: () => change(

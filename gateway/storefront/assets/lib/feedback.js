@@ -15,7 +15,7 @@ export function announce(text) {
 
 /** Say something in passing; `kind` is `good`, `bad` or `plain`, `action` is `{label, run}`. */
 export function toast(text, { kind = "plain", action } = {}) {
-  const region = document.getElementById("toasts");
+  const region = findToasts();
   const close = () => note.remove();
   const note = h(
     "div",
@@ -38,6 +38,15 @@ export function toast(text, { kind = "plain", action } = {}) {
   note.addEventListener("pointerleave", release);
   note.addEventListener("focusin", hold);
   note.addEventListener("focusout", release);
+}
+
+// While a dialog is open, nothing outside of it can be read or pressed.
+function findToasts() {
+  const dialog = Array.from(document.querySelectorAll("dialog[open]")).at(-1);
+  if (!dialog) return document.getElementById("toasts");
+  const region = dialog.querySelector(".toasts") ?? h("div", { class: "toasts", role: "status" });
+  dialog.append(region);
+  return region;
 }
 
 /** Return a panel that says what failed, with a button that tries again. */
@@ -105,7 +114,11 @@ export function openDialog({ title, content, kind = "" }) {
   );
   // A press outside of the box is one on the dialog itself.
   dialog.addEventListener("pointerdown", (event) => event.target === dialog && dialog.close());
+  const leaving = new AbortController();
+  addEventListener("hashchange", () => dialog.close(), { signal: leaving.signal });
   dialog.addEventListener("close", () => {
+    leaving.abort();
+    document.getElementById("toasts").append(...dialog.querySelectorAll(".toast"));
     dialog.remove();
     if (opener?.isConnected) opener.focus({ preventScroll: true });
   });

@@ -11,13 +11,19 @@ class Session extends EventTarget {
     super();
     // Tabs follow each other.
     addEventListener("storage", (event) => {
-      if (event.key === NOTE) this.#announce(readUser(event.oldValue));
+      if (event.key === NOTE) this.#announce(readNote(event.oldValue));
     });
   }
 
   /** The user, `{id, username, role}`, or null for a guest and for whoever has not come in yet. */
   get user() {
-    return readUser(localStorage.getItem(NOTE));
+    const note = readNote();
+    return note && note.role !== "guest" ? { id: note.id, username: note.username, role: note.role } : null;
+  }
+
+  /** Whether somebody was here before, be it as a guest. */
+  get isKnown() {
+    return readNote() !== null;
   }
 
   get isAdmin() {
@@ -64,7 +70,7 @@ class Session extends EventTarget {
     } catch (problem) {
       if (problem.status !== 401) throw problem;
     }
-    const before = this.user;
+    const before = readNote();
     localStorage.removeItem(NOTE);
     this.#announce(before);
   }
@@ -84,7 +90,7 @@ class Session extends EventTarget {
   }
 
   #note(answer, username) {
-    const before = this.user;
+    const before = readNote();
     const claims = readClaims(answer.access_token);
     const now = Date.now();
     const note = {
@@ -99,8 +105,11 @@ class Session extends EventTarget {
   }
 
   #announce(before) {
-    const { user } = this;
-    if (before?.id !== user?.id || before?.role !== user?.role) this.dispatchEvent(new Event("change"));
+    const now = readNote();
+    // A guest who has just come in has nothing yet that anybody would have to look at.
+    const isNewcomer = before === null && now?.role === "guest";
+    const isSame = before?.id === now?.id && before?.role === now?.role;
+    if (!isSame && !isNewcomer) this.dispatchEvent(new Event("change"));
   }
 }
 
@@ -113,11 +122,6 @@ function readNote(text = localStorage.getItem(NOTE)) {
   } catch {
     return null;
   }
-}
-
-function readUser(text) {
-  const note = readNote(text);
-  return note && note.role !== "guest" ? { id: note.id, username: note.username, role: note.role } : null;
 }
 
 function isGood(note) {

@@ -1,32 +1,246 @@
-// What is for sale.
-import { call } from "../lib/api.js";
-import { h } from "../lib/dom.js";
-import { emptyPanel, load, skeleton } from "../lib/feedback.js";
-import { formatMoney } from "../lib/format.js";
-import { linkTo } from "../lib/router.js";
+// What is for sale: searching, filtering, sorting, and more of it.
+import { call, wait } from "../lib/api.js";
+import { h, icon, replace } from "../lib/dom.js";
+import { announce, emptyPanel, problemPanel, skeleton, toast } from "../lib/feedback.js";
+import { toParams } from "../lib/http.js";
+import { currentEntry, setQuery, setTitle } from "../lib/router.js";
+import { countOf, toSentence } from "../lib/words.js";
+import { productCard, productGrid } from "./cards.js";
+import { remember } from "./catalog.js";
+import { filterChips, filterPanel, FILTERS } from "./filters.js";
 
 export const title = "Shopfleet";
 
+const PAGE = 24;
+const TYPING = 250;
+// Pictures that are in the first view; the others are fetched as they come near.
+const EAGER = 8;
+// Whoever comes back within this time finds the list as it was left.
+const FRESH = 300_000;
+const KEPT = 20;
+const SORTS = [
+  ["", "Best match"],
+  ["price", "Price, low to high"],
+  ["-price", "Price, high to low"],
+  ["rating", "Best rated"],
+  ["newest", "Newest"],
+  ["title", "Name"],
+];
+
+// The lists of the pages in the history, by their names there.
+const lists = new Map();
+
 export async function view({ query, signal }) {
-  const list = h("div");
-  load(
-    list,
-    () => call("GET", "/products", { query, signal }),
-    (page) =>
-      page?.data.length
-        ? h("ul", { class: "products" }, page.data.map(showCard))
-        : emptyPanel("Nothing fits", "Try other words."),
-    { skeleton: skeleton("cards", 12), signal },
+  let wanted = readWanted(query);
+  let list = null;
+  let fetching = new AbortController();
+
+  const heading = h("h1");
+  const lead = h("p", { class: "lead faint" });
+  const count = h("p", { class: "faint", id: "count" });
+  const chips = h("div", { class: "chips" });
+  const results = h("div", { class: "results" }, skeleton("cards", 12));
+  const filters = filterPanel(apply);
+  const toggle = h(
+    "button",
+    { class: "button button-small filter-toggle", type: "button", "aria-expanded": "false", "aria-controls": "filters", onclick: toggleFilters },
+    icon("filter"),
+    "Filters",
   );
-  return h("div", { class: "stack" }, h("h1", null, "Well-made things"), list);
+  const sort = h(
+    "select",
+    { id: "sort", value: wanted.get("sort") ?? "", onchange: () => apply({ sort: sort.value }) },
+    SORTS.map(([value, text]) => h("option", { value }, text)),
+  );
+  const layout = h(
+    "div",
+    { class: "shop" },
+    h("header", { class: "shop-header" }, heading, lead),
+    h(
+      "div",
+      { class: "toolbar" },
+      count,
+      h("div", { class: "row" }, toggle, h("label", { class: "row small sort" }, h("span", null, "Sort by"), sort)),
+    ),
+    filters.element,
+    h("div", { class: "stack" }, chips, results),
+  );
+
+  function toggleFilters() {
+    const isOpen = layout.classList.toggle("shop-filtering");
+    toggle.setAttribute("aria-expanded", String(isOpen));
+  }
+
+  /** Want something else, and show it. */
+  function apply(changes) {
+    wanted = readWanted(toParams({ ...toObject(wanted), ...changes }));
+    setQuery(wanted);
+    fetchFirst();
+  }
+
+  async function fetchFirst() {
+    fetching.abort();
+    fetching = new AbortController();
+    const mine = AbortSignal.any([signal, fetching.signal]);
+    results.setAttribute("aria-busy", "true");
+    describeWanted();
+    try {
+      const query = toParams({ ...toObject(wanted), limit: PAGE, facets: "true" });
+      const page = (await call("GET", "/products", { query, signal: mine })) ?? { data: [], next: null };
+      mine.throwIfAborted();
+      list = { key: wanted.toString(), products: page.data, next: page.next, facets: page.facets, corrected: page.corrected };
+      show();
+      announce(describeCount());
+    } catch (problem) {
+      if (mine.aborted) return;
+      list = null;
+      replace(count);
+      replace(results, problemPanel(problem, fetchFirst));
+    } finally {
+      if (!mine.aborted) results.removeAttribute("aria-busy");
+    }
+  }
+
+  async function fetchMore(button) {
+    if (button.getAttribute("aria-disabled") === "true") return;
+    button.setAttribute("aria-disabled", "true");
+    try {
+      const query = toParams({ ...toObject(wanted), limit: PAGE, cursor: list.next });
+      const page = await call("GET", "/products", { query, signal: AbortSignal.any([signal, fetching.signal]) });
+      remember(page.data);
+      list = { ...list, products: [...list.products, ...page.data], next: page.next };
+      keep(list);
+      const cards = page.data.map((product) => productCard(product));
+      results.querySelector(".products").append(...cards);
+      cards[0]?.querySelector("h2 a").focus({ preventScroll: true });
+      showRest();
+    } catch (problem) {
+      if (problem.name !== "AbortError") toast(problem.message, { kind: "bad" });
+    } finally {
+      button.removeAttribute("aria-disabled");
+    }
+  }
+
+  function show() {
+    remember(list.products);
+    keep(list);
+    describeWanted();
+    if (list.facets) filters.update(wanted, list.facets);
+    replace(
+      results,
+      list.products.length ? productGrid(list.products, { eager: EAGER }) : nothing(),
+      h("div", { class: "rest" }),
+    );
+    showRest();
+  }
+
+  function showRest() {
+    count.textContent = describeCount();
+    const more =
+      list.next && h("button", { class: "button", type: "button", onclick: ({ currentTarget }) => fetchMore(currentTarget) }, "Show more");
+    replace(results.querySelector(".rest"), more);
+  }
+
+  function nothing() {
+    const isFiltered = FILTERS.some((name) => wanted.has(name));
+    const clear = () => apply(Object.fromEntries([...FILTERS, "q"].map((name) => [name, null])));
+    const action = [...wanted.keys()].length > 0 && h("button", { class: "button", type: "button", onclick: clear }, "Show everything");
+    if (isFiltered) return emptyPanel("Nothing fits all of these filters", "Take one of them back.", action);
+    return emptyPanel("Nothing found", "Try other words, or fewer of them.", action);
+  }
+
+  function describeWanted() {
+    const words = wanted.get("q");
+    const categories = wanted.getAll("category");
+    const name = words ? `Results for “${words}”` : categories.length ? categories.map(toSentence).join(", ") : null;
+    heading.textContent = name ?? "Good things, made to last";
+    setTitle(name ?? title);
+    if (words && list?.corrected && list.key === wanted.toString()) {
+      const { corrected } = list;
+      replace(
+        lead,
+        "What fits ",
+        h("button", { class: "button-link", type: "button", onclick: () => (setField(corrected), apply({ q: corrected })) }, corrected),
+        " is shown, too.",
+      );
+    } else {
+      replace(lead, name ? "" : "For the kitchen, the desk, the garden and the way out. Look around; you need no account to buy.");
+    }
+    replace(chips, filterChips(wanted, apply));
+    const number = FILTERS.reduce((sum, each) => sum + wanted.getAll(each).length, 0);
+    replace(toggle, icon("filter"), number ? `Filters (${number})` : "Filters");
+    sort.options[0].textContent = words ? "Best match" : "Featured";
+  }
+
+  function describeCount() {
+    const { products, next, facets } = list;
+    const chosen = wanted.getAll("category");
+    const counts = facets?.categories.filter(({ name }) => !chosen.length || chosen.includes(name)) ?? [];
+    const total = counts.reduce((sum, each) => sum + each.count, 0);
+    if (!next) return countOf(products.length, "product", "products");
+    return facets?.exact && total >= products.length ? `${products.length} of ${total} products` : `The first ${products.length} products`;
+  }
+
+  listenToSearch((q) => q !== (wanted.get("q") ?? "") && apply({ q }), wanted.get("q") ?? "", signal);
+  describeWanted();
+  const kept = lists.get(currentEntry());
+  if (kept?.key === wanted.toString() && Date.now() - kept.at < FRESH) {
+    list = kept;
+    show();
+  } else {
+    fetchFirst();
+  }
+  return layout;
 }
 
-function showCard(product) {
-  return h(
-    "li",
-    { class: "product-card" },
-    h("img", { src: product.images[0], alt: "", width: 400, height: 400, loading: "lazy" }),
-    h("h2", null, h("a", { href: linkTo(`/products/${product.id}`) }, product.title)),
-    h("p", { class: "number" }, formatMoney(product.unit_amount, product.currency)),
+function keep(list) {
+  lists.delete(currentEntry());
+  lists.set(currentEntry(), { ...list, at: Date.now() });
+  if (lists.size > KEPT) lists.delete(lists.keys().next().value);
+}
+
+const PARAMETERS = ["q", "sort", ...FILTERS];
+
+function readWanted(query) {
+  const wanted = new URLSearchParams();
+  for (const name of PARAMETERS) for (const value of query.getAll(name)) if (value) wanted.append(name, value);
+  return wanted;
+}
+
+function toObject(params) {
+  return Object.fromEntries([...new Set(params.keys())].map((name) => [name, params.getAll(name)]));
+}
+
+// The search field is in the header of every page; here it searches while somebody types.
+function listenToSearch(search, words, signal) {
+  setField(words);
+  let typing = new AbortController();
+  const field = document.getElementById("search-field");
+  field.addEventListener(
+    "input",
+    async () => {
+      typing.abort();
+      typing = new AbortController();
+      try {
+        await wait(TYPING, AbortSignal.any([signal, typing.signal]));
+        search(field.value.trim());
+      } catch (error) {
+        if (error.name !== "AbortError") throw error;
+      }
+    },
+    { signal },
   );
+  field.form.addEventListener(
+    "submit",
+    () => {
+      typing.abort();
+      search(field.value.trim());
+    },
+    { signal },
+  );
+  signal.addEventListener("abort", () => setField(""), { once: true });
+}
+
+function setField(words) {
+  document.getElementById("search-field").value = words;
 }

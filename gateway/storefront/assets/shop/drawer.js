@@ -1,0 +1,188 @@
+// The cart, at the side of whatever page is open.
+import { h, icon, replace } from "../lib/dom.js";
+import { announce, emptyPanel, openDialog, problemPanel, skeleton, toast } from "../lib/feedback.js";
+import { formatMoney } from "../lib/format.js";
+import { linkTo } from "../lib/router.js";
+import { countOf } from "../lib/words.js";
+import { cart } from "./cart.js";
+import { fetchProduct, picture, recall } from "./catalog.js";
+import { stepper } from "./stepper.js";
+
+/** Open the cart. */
+export function openCart() {
+  const body = h("div", { class: "drawer-body" });
+  const foot = h("div", { class: "drawer-foot" });
+  const dialog = openDialog({ title: "Your cart", content: [body, foot], kind: "drawer" });
+  const leaving = new AbortController();
+  const asked = new Set();
+  let shown = null;
+
+  function show() {
+    if (!cart.content) return;
+    const { items } = cart.content;
+    const focused = document.activeElement?.id;
+    const lines = items.map(({ product_id: id }) => id).join();
+    // A quantity that is being changed keeps its field; everything else is drawn anew.
+    if (lines !== shown) {
+      shown = lines;
+      replace(body, items.length ? h("ul", { class: "cart-lines" }, items.map(cartLine)) : emptyCart(dialog));
+      if (focused) (document.getElementById(focused) ?? dialog.querySelector("h2")).focus();
+    } else {
+      for (const item of items) updateLine(item);
+    }
+    fetchDetails(items, asked, leaving.signal).then((found) => found && redraw());
+    replace(foot, items.length ? total(dialog) : null);
+  }
+
+  function redraw() {
+    shown = null;
+    show();
+  }
+
+  async function refresh() {
+    if (!cart.content) replace(body, skeleton("rows", 3));
+    try {
+      await cart.refresh();
+    } catch (problem) {
+      if (!cart.content) replace(body, problemPanel(problem, refresh));
+    }
+  }
+
+  cart.addEventListener("change", show, { signal: leaving.signal });
+  dialog.addEventListener("close", () => leaving.abort());
+  show();
+  refresh();
+}
+
+function emptyCart(dialog) {
+  return emptyPanel(
+    "Nothing in it yet",
+    "What you put into the cart is kept here, also when you come back later.",
+    h("button", { class: "button button-primary", type: "button", onclick: () => dialog.close() }, "Look around"),
+  );
+}
+
+function cartLine(item) {
+  const id = item.product_id;
+  const title = nameOf(item);
+  return h(
+    "li",
+    { class: "cart-line" },
+    h("div", { class: "cart-picture" }, picture(recall(id), { size: 72 })),
+    h(
+      "div",
+      { class: "stack-tight" },
+      h("a", { class: "cart-title", href: linkTo(`/products/${id}`) }, title),
+      h("p", { class: "small faint", id: `cart-unit-${id}` }, describeUnit(item)),
+      h("div", { id: `cart-problem-${id}` }, problemOf(item)),
+      h(
+        "div",
+        { class: "row" },
+        stepper({
+          label: title,
+          id: `cart-quantity-${id}`,
+          value: item.quantity,
+          onchange: (quantity) => cart.setQuantity(id, quantity),
+        }).element,
+        h(
+          "button",
+          { class: "button-icon", type: "button", id: `cart-remove-${id}`, "aria-label": `Remove ${title}`, onclick: () => remove(id) },
+          icon("trash"),
+        ),
+      ),
+    ),
+    h("p", { class: "number", id: `cart-amount-${id}` }, formatMoney(item.amount, cart.content.currency)),
+  );
+}
+
+function updateLine(item) {
+  const id = item.product_id;
+  const quantity = document.getElementById(`cart-quantity-${id}`);
+  if (document.activeElement !== quantity) quantity.value = String(item.quantity);
+  document.getElementById(`cart-amount-${id}`).textContent = formatMoney(item.amount, cart.content.currency);
+  document.getElementById(`cart-unit-${id}`).textContent = describeUnit(item);
+  replace(document.getElementById(`cart-problem-${id}`), problemOf(item));
+}
+
+async function remove(id) {
+  const item = cart.content.items.find(({ product_id: each }) => each === id);
+  const title = nameOf(item);
+  try {
+    await cart.remove(id);
+    announce(`${title} was removed.`);
+    toast(`${title} was removed.`, {
+      action: { label: "Undo", run: () => cart.add(id, item.quantity).catch((problem) => toast(problem.message, { kind: "bad" })) },
+    });
+  } catch (problem) {
+    toast(problem.message, { kind: "bad" });
+  }
+}
+
+function total(dialog) {
+  const { amount, currency, items } = cart.content;
+  const units = countOf(cart.count, "item", "items");
+  return [
+    amount === null &&
+      items.some(({ unit_amount: unit }) => unit === null) &&
+      h("p", { class: "note note-warn" }, icon("info"), PRICES_AWAY),
+    h("p", { class: "row row-apart total" }, h("span", null, `Total, ${units}`), h("strong", { class: "number" }, formatMoney(amount, currency))),
+    h(
+      "a",
+      { class: "button button-primary button-wide", href: linkTo("/checkout"), onclick: () => dialog.close() },
+      "Check out",
+      icon("arrow"),
+    ),
+  ];
+}
+
+export const PRICES_AWAY = "Prices are not known just now. Nothing is lost; they come back by themselves.";
+
+/** Return the title of a cart's line, also while the catalogue is away. */
+export function nameOf({ product_id: id, title }) {
+  return title ?? recall(id)?.title ?? `Product ${id}`;
+}
+
+function describeUnit({ unit_amount: unit, quantity }) {
+  if (unit === null) return "Price not known just now";
+  return quantity > 1 ? `${formatMoney(unit, cart.content.currency)} each` : "";
+}
+
+/** Return what is wrong with a line of the cart, and what can be done; null if nothing is. */
+export function problemOf(item) {
+  const id = item.product_id;
+  const left = recall(id)?.stock;
+  if (item.problem === "unavailable") return warn("Not for sale any more. Remove it to go on.");
+  if (item.problem === "price_changed") {
+    return warn("The price has changed since you put it in.", "Accept", () => cart.setQuantity(id, item.quantity));
+  }
+  if (item.problem === "insufficient_stock") {
+    if (left === 0) return warn("Sold out meanwhile. Remove it to go on.");
+    if (left === undefined || left >= item.quantity) return warn("There are not so many left. Take fewer.");
+    return warn(`Only ${left} left.`, `Take ${left}`, () => cart.setQuantity(id, left));
+  }
+  return null;
+}
+
+function warn(text, action, run) {
+  return h(
+    "p",
+    { class: "cart-problem small" },
+    icon("alert"),
+    h("span", null, text, " "),
+    action && h("button", { class: "button-link", type: "button", onclick: run }, action),
+  );
+}
+
+/**
+ * Fetch what a cart's lines look like and how many there are, where that is not known or out of date. `asked` is a set
+ * of ids that were asked for before. Resolves to whether anything was new.
+ */
+export async function fetchDetails(items, asked, signal) {
+  const wanted = items.filter(({ product_id: id, problem, quantity }) => {
+    const isStale = problem === "insufficient_stock" && recall(id)?.stock >= quantity;
+    return (!recall(id) || isStale) && problem !== "unavailable" && !asked.has(id);
+  });
+  for (const { product_id: id } of wanted) asked.add(id);
+  const found = await Promise.allSettled(wanted.map(({ product_id: id }) => fetchProduct(id, signal)));
+  return found.some(({ status }) => status === "fulfilled") && !signal.aborted;
+}

@@ -1,0 +1,140 @@
+// The filters beside the products: what there is to choose from, with how many of each.
+import { h, icon, replace } from "../lib/dom.js";
+import { skeleton } from "../lib/feedback.js";
+import { formatNumber } from "../lib/format.js";
+import { toSentence } from "../lib/words.js";
+
+const FIRST_BRANDS = 6;
+
+/** The parameters that a filter can set. */
+export const FILTERS = ["category", "brand", "min_price", "max_price", "in_stock"];
+
+/**
+ * Return the panel. `onchange(changes)` is told what is wanted now: an object of parameters, with lists for those that
+ * may be repeated and null for what is not wanted any more.
+ */
+export function filterPanel(onchange) {
+  const element = h("form", { class: "filters", id: "filters", "aria-label": "Filters" }, skeleton("lines", 10));
+  let all = false;
+  let last = null;
+  element.addEventListener("submit", (event) => event.preventDefault());
+
+  function update(wanted, facets) {
+    last = [wanted, facets];
+    const focused = element.contains(document.activeElement) ? document.activeElement.id : null;
+    const brands = facets.brands.filter(
+      ({ name }, place) => all || place < FIRST_BRANDS || wanted.getAll("brand").includes(name),
+    );
+    replace(
+      element,
+      choices("Category", "category", facets.categories, wanted, onchange),
+      choices("Brand", "brand", brands, wanted, onchange),
+      facets.brands.length > FIRST_BRANDS &&
+        h(
+          "button",
+          { class: "button-link small", type: "button", id: "all-brands", "aria-expanded": String(all), onclick: toggle },
+          all ? "Fewer brands" : `All ${facets.brands.length} brands`,
+        ),
+      prices(wanted, facets.price, onchange),
+      h(
+        "fieldset",
+        null,
+        h("legend", null, "Availability"),
+        box("in_stock", "true", "In stock only", wanted.get("in_stock") === "true", ({ target }) =>
+          onchange({ in_stock: target.checked ? "true" : null }),
+        ),
+      ),
+    );
+    if (focused) document.getElementById(focused)?.focus();
+  }
+
+  function toggle() {
+    all = !all;
+    update(...last);
+  }
+
+  return { element, update };
+}
+
+function choices(legend, name, counts, wanted, onchange) {
+  const chosen = wanted.getAll(name);
+  // What is wanted and fits nothing any more can still be taken back.
+  const gone = chosen.filter((each) => !counts.some((count) => count.name === each));
+  const all = [...counts, ...gone.map((each) => ({ name: each, count: 0 }))];
+  return h(
+    "fieldset",
+    null,
+    h("legend", null, legend),
+    all.map(({ name: value, count }) =>
+      box(name, value, toSentence(value), chosen.includes(value), ({ target }) => {
+        const rest = chosen.filter((each) => each !== value);
+        onchange({ [name]: target.checked ? [...rest, value] : rest });
+      }, count),
+    ),
+  );
+}
+
+function box(name, value, text, checked, onchange, count) {
+  const id = `filter-${name}-${value}`;
+  return h(
+    "div",
+    { class: "filter" },
+    h("input", { type: "checkbox", id, checked, onchange }),
+    h("label", { for: id }, text),
+    count !== undefined && h("span", { class: "small faint number", "aria-hidden": "true" }, formatNumber(count)),
+  );
+}
+
+function prices(wanted, range, onchange) {
+  const control = (name, label, hint) =>
+    h("input", {
+      id: `filter-${name}`,
+      type: "number",
+      min: 0,
+      step: "any",
+      inputmode: "decimal",
+      "aria-label": label,
+      placeholder: hint === null ? "" : String(hint),
+      value: wanted.get(name) ?? "",
+      onchange: ({ target }) => onchange({ [name]: target.validity.valid ? target.value : null }),
+    });
+  return h(
+    "fieldset",
+    null,
+    h("legend", null, "Price"),
+    h(
+      "div",
+      { class: "price-range" },
+      control("min_price", "Lowest price", range.min && Math.floor(range.min)),
+      h("span", { "aria-hidden": "true" }, "–"),
+      control("max_price", "Highest price", range.max && Math.ceil(range.max)),
+    ),
+  );
+}
+
+/** Return what is filtered by as chips, each of which takes one filter back; null if there is none. */
+export function filterChips(wanted, onchange) {
+  const chips = [];
+  for (const name of ["category", "brand"]) {
+    const chosen = wanted.getAll(name);
+    for (const value of chosen) {
+      chips.push(chip(toSentence(value), () => onchange({ [name]: chosen.filter((each) => each !== value) })));
+    }
+  }
+  if (wanted.has("min_price")) chips.push(chip(`From ${wanted.get("min_price")}`, () => onchange({ min_price: null })));
+  if (wanted.has("max_price")) chips.push(chip(`Up to ${wanted.get("max_price")}`, () => onchange({ max_price: null })));
+  if (wanted.has("in_stock")) chips.push(chip("In stock", () => onchange({ in_stock: null })));
+  if (!chips.length) return null;
+  const clear = () => onchange(Object.fromEntries(FILTERS.map((name) => [name, null])));
+  return [...chips, h("button", { class: "button-link small", type: "button", onclick: clear }, "Clear all")];
+}
+
+function chip(text, remove) {
+  return h(
+    "button",
+    { class: "chip", type: "button", onclick: remove },
+    h("span", { class: "visually-hidden" }, "Remove the filter "),
+    text,
+    icon("close"),
+  );
+}

@@ -1,0 +1,21 @@
+// The page to sign in or to register on.
+import { h } from "../lib/dom.js";
+import { navigate } from "../lib/router.js";
+import { session } from "../lib/session.js";
+import { accountForms } from "./account-forms.js";
+
+export const title = "Sign in";
+
+export async function view({ query }) {
+  const next = query.get("next") ?? "/";
+  // Only views of this page are gone on to.
+  const goOn = () => navigate(next.startsWith("/") ? next : "/", null, { replace: true });
+  if (session.user) queueMicrotask(goOn);
+  return h(
+    "div",
+    { class: "narrow stack" },
+    h("h1", null, title),
+    h("p", { class: "faint" }, "Your cart and your orders come along."),
+    h("div", { class: "card card-body" }, accountForms(goOn)),
+  );
+}

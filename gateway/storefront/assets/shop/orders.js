@@ -1,0 +1,72 @@
+// All orders of whoever is here.
+import { call } from "../lib/api.js";
+import { h, replace } from "../lib/dom.js";
+import { emptyPanel, load, skeleton, toast } from "../lib/feedback.js";
+import { formatMoney, formatTime } from "../lib/format.js";
+import { linkTo } from "../lib/router.js";
+import { session } from "../lib/session.js";
+import { describeItems, statusBadge } from "../lib/words.js";
+
+export const title = "Your orders";
+
+const PAGE = 20;
+
+export async function view({ signal }) {
+  const body = h("div");
+  load(body, () => fetchPage(null, signal), (page) => showOrders(page, signal), { skeleton: skeleton("rows", 5), signal });
+  return h("div", { class: "stack-wide" }, h("h1", null, title), body);
+}
+
+function fetchPage(cursor, signal) {
+  // An admin would be shown everybody's.
+  const user = session.isAdmin ? session.user.id : null;
+  return call("GET", "/orders", { query: { limit: PAGE, cursor, user }, signal });
+}
+
+function showOrders(page, signal) {
+  if (!page.data.length) {
+    return emptyPanel("No orders yet", "What you order is listed here.", h("a", { class: "button button-primary", href: linkTo("/") }, "Look around"));
+  }
+  const list = h("ul", { class: "orders" }, page.data.map(showOrder));
+  const rest = h("div", { class: "rest" });
+  let { next } = page;
+
+  function showRest() {
+    replace(rest, next && h("button", { class: "button", type: "button", onclick: ({ currentTarget }) => fetchMore(currentTarget) }, "Show more"));
+  }
+
+  async function fetchMore(button) {
+    if (button.getAttribute("aria-disabled") === "true") return;
+    button.setAttribute("aria-disabled", "true");
+    try {
+      const more = await fetchPage(next, signal);
+      ({ next } = more);
+      const entries = more.data.map(showOrder);
+      list.append(...entries);
+      entries[0]?.querySelector("a").focus({ preventScroll: true });
+      showRest();
+    } catch (problem) {
+      if (problem.name !== "AbortError") toast(problem.message, { kind: "bad" });
+    } finally {
+      button.removeAttribute("aria-disabled");
+    }
+  }
+
+  showRest();
+  return h("div", null, list, rest);
+}
+
+function showOrder(order) {
+  return h(
+    "li",
+    { class: "card order-row" },
+    h(
+      "div",
+      { class: "stack-tight" },
+      h("a", { href: linkTo(`/orders/${order.id}`) }, `Order of ${formatTime(order.created_at)}`),
+      h("span", { class: "faint small" }, describeItems(order.items)),
+    ),
+    statusBadge(order.status),
+    h("strong", { class: "number" }, formatMoney(order.amount, order.currency)),
+  );
+}
