@@ -208,18 +208,24 @@ def run_services() -> Iterator[dict[str, Upstream]]:
 
 @contextmanager
 def run_gateway(
-    nginx: str, folder: Path, servers: Mapping[str, str], home: Path = GATEWAY, **told: str
+    nginx: str,
+    folder: Path,
+    servers: Mapping[str, str],
+    home: Path = GATEWAY,
+    resolver: str = "127.0.0.1",
+    **told: str,
 ) -> Iterator[Gateway]:
     """Start nginx in `folder`, with the settings of `told`.
 
-    `servers` has the addresses of each service, separated by spaces.
+    `servers` has the addresses of each service, separated by spaces; a name is looked up as in Docker, at
+    `resolver`, again and again.
     """
     state, log, port = folder / "state", folder / "log", free_port()
     records = folder / "records"
     for each in (state, records):
         each.mkdir(parents=True)
     variables = {
-        "GATEWAY_RESOLVER": "127.0.0.1",
+        "GATEWAY_RESOLVER": resolver,
         "GATEWAY_HOME": str(home),
         "GATEWAY_STATE": str(state),
         "GATEWAY_RECORDS": str(records),
@@ -261,7 +267,10 @@ def free_port() -> int:
 
 
 def _server_lines(addresses: str, role: str = "") -> str:
-    return " ".join(f"server {address} max_fails=0{role};" for address in addresses.split())
+    return " ".join(
+        f"server {address}{'' if address[0].isdigit() else ' resolve'} max_fails=0{role};"
+        for address in addresses.split()
+    )
 
 
 def _accepts(port: int) -> bool:

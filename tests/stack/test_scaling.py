@@ -59,12 +59,10 @@ def check(load: Load) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_replacing_a_services_replicas_loses_no_request(
-    fleet_of_processes: ProcessStack, service: str
-) -> None:
-    with steady_load(fleet_of_processes.url) as load:
+def test_replacing_a_services_replicas_loses_no_request(fleet: Stack, service: str) -> None:
+    with steady_load(fleet.url) as load:
         time.sleep(BEFORE)
-        fleet_of_processes.roll(service)
+        fleet.roll(service)
         time.sleep(AFTER)
     check(load)
 
@@ -78,10 +76,10 @@ def test_reloading_the_gateway_and_a_new_signing_key_lose_no_request(fleet: Stac
     check(load)
 
 
-def test_scaling_up_one_at_a_time_loses_no_request(fleet_of_containers: ComposeStack) -> None:
+def test_scaling_up_and_down_one_at_a_time_loses_no_request(fleet_of_containers: ComposeStack) -> None:
     with steady_load(fleet_of_containers.url) as load:
         time.sleep(BEFORE)
-        for replicas in ({"orders": 3}, {"orders": 3, "catalog": 3}):
+        for replicas in ({"orders": 3}, {"orders": 3, "catalog": 3}, {"catalog": 3}, {}):
             scale(fleet_of_containers, **replicas)
         time.sleep(AFTER)
     check(load)
