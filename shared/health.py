@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping
 
 from apiflask import APIBlueprint
 from flask import Response
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from shared import __version__
-from shared.errors import Problem, Unavailable
+from shared.errors import KeysUnavailable, Problem, Unavailable
 from shared.metrics import CONTENT_TYPE, Metrics
+from shared.openapi import document_errors
+from shared.schemas import example, example_of
 from shared.settings import ServiceSettings
 
 Check = Callable[[], str | None]
@@ -17,6 +19,16 @@ Check = Callable[[], str | None]
 class Index(BaseModel):
     """A service's front page."""
 
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {
+                "service": "orders-service",
+                "version": "0.1.0",
+                "documents": {"openapi": "/docs/orders.json", "health": "/healthz/orders-service"},
+            }
+        )
+    )
+
     service: str
     version: str
     documents: dict[str, str]
@@ -24,6 +36,12 @@ class Index(BaseModel):
 
 class Health(BaseModel):
     """That the process works, and which one it is."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {"status": "ok", "service": "orders-service", "instance": "orders-service-1", "version": "0.1.0"}
+        )
+    )
 
     status: str
     service: str
@@ -37,6 +55,10 @@ class Readiness(Health):
     `problems` has a sentence for each check that failed, `remarks` one for each that passed and has something
     to say.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra=example({**example_of(Health), "status": "ready", "problems": {}, "remarks": {}})
+    )
 
     problems: dict[str, str]
     remarks: dict[str, str]
@@ -87,6 +109,7 @@ def health_routes(settings: ServiceSettings, checks: Mapping[str, Check], metric
 
     @routes.get("/healthz")
     @routes.output(Health)
+    @routes.doc(responses=document_errors(Starting(KeysUnavailable.detail)))
     def show_health() -> Health:
         """Say that the process works: once everything it needs was reached, and from then on."""
         problems, _remarks = run_checks(set(checks) - reached)
@@ -96,6 +119,7 @@ def health_routes(settings: ServiceSettings, checks: Mapping[str, Check], metric
 
     @routes.get("/readyz")
     @routes.output(Readiness)
+    @routes.doc(responses=document_errors(NotReady(problems={"keys": KeysUnavailable.detail}, remarks={})))
     def show_readiness() -> Readiness:
         """Say whether the service can do its job now, with reasons if it cannot."""
         problems, remarks = run_checks(set(checks))

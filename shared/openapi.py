@@ -1,16 +1,53 @@
-"""Complete the OpenAPI document with what APIFlask does not know: security and every error answer."""
+"""Complete the OpenAPI document with what APIFlask does not know: who may call, and every error.
+
+@routes.doc(responses=document_errors(OrderNotFound, OutOfStock(lines=[…])), extensions=KEYED)
+"""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from apiflask import APIFlask
 from pydantic import BaseModel
+from werkzeug.exceptions import RequestEntityTooLarge
 
+from shared import errors
 from shared.access import Access, cookie_name
-from shared.errors import title_of
+from shared.errors import CONTENT_TYPE, Problem, describe, title_of
 
+Responses = dict[int | str, Any]
+
+DESCRIPTION = """\
+Bodies are JSON. Times are RFC 3339 in UTC. Money is an integer in minor units beside its ISO 4217 code.
+
+A list is `data` and `next`; `next` goes on as `cursor`, until it is null.
+
+An error is `application/problem+json` (RFC 9457): `code` is for programs and stays as it is, `detail` is for
+people. Each answer carries `X-Request-ID`, and an error repeats it.
+"""
+INTERNAL = {
+    "name": "Internal",
+    "description": "What the services ask one another, and who looks after them; not behind the gateway.",
+}
+# What a service says of itself to whatever looks after it, and what the gateway asks.
+INTERNAL_BLUEPRINTS = {"health", "verdict"}
 PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
-UNNAMED_ERROR = "#/components/schemas/HTTPError"
+REQUEST_ID = "2f7a9c41d0b84e6c8a35e1f09b7d6c52"  # In examples.
+
+# The extension of an operation that may be repeated safely.
+KEYED = {
+    "parameters": [
+        {
+            "in": "header",
+            "name": "Idempotency-Key",
+            "required": True,
+            "description": "Stands for this one call: a retry sends the same key and gets the same answer, "
+            "with `Idempotent-Replayed: true`. A key is kept for 24 hours at least.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+            "example": "8e03978e-40d5-43e8-bc93-6894a57f9324",
+        }
+    ]
+}
 
 
 class FieldProblem(BaseModel):
@@ -34,63 +71,160 @@ class ProblemBody(BaseModel):
     errors: list[FieldProblem] | None = None
 
 
+class ContentTooLarge(Problem):
+    """The body is over the limit; werkzeug refuses it, with this status and sentence."""
+
+    status = 413
+    code = "content_too_large"
+    detail = RequestEntityTooLarge.description
+
+
+def document_errors(*problems: Problem | type[Problem]) -> Responses:
+    """Return the `responses` of errors that an operation answers, each with an example of its body.
+
+    An error is handed in as one that was made where its body has more than a code and a sentence.
+    """
+    responses: Responses = {}
+    for problem in problems:
+        made = problem if isinstance(problem, Problem) else problem()
+        answer = responses.setdefault(
+            made.status,
+            {
+                "description": title_of(made.status),
+                "content": {CONTENT_TYPE: {"schema": PROBLEM_REF, "examples": {}}},
+            },
+        )
+        body = describe(made.status, made.code, made.detail, REQUEST_ID, made.extra)
+        answer["content"][CONTENT_TYPE]["examples"][made.code] = {"summary": made.detail, "value": body}
+    return responses
+
+
+def refer(model: type[BaseModel], description: str) -> dict[str, Any]:
+    """Return a response whose body is that of another status of the same operation."""
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
 def complete(
     app: APIFlask, spec: dict[str, Any], rules: dict[str, Access], *, production: bool
 ) -> dict[str, Any]:
     """Add security schemes, each operation's security, and the errors that follow from both and its input."""
+    spec["info"]["description"] = DESCRIPTION
     components = spec.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     problem = ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(problem.pop("$defs"))
     schemas["Problem"] = problem
-    components["securitySchemes"] = {
-        "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-        "cookie": {"type": "apiKey", "in": "cookie", "name": cookie_name(production=production)},
-        "service": {"type": "apiKey", "in": "header", "name": "X-Service-Authorization"},
-        "client": {"type": "http", "scheme": "basic"},
-    }
+    components["securitySchemes"] = _describe_security(cookie_name(production=production))
     for rule in app.url_map.iter_rules():
         blueprint = rule.endpoint.rpartition(".")[0]
         path = spec.get("paths", {}).get(re.sub(r"<(?:[^:<>]+:)?([^<>]+)>", r"{\1}", rule.rule), {})
         for method in rule.methods or ():
             if method.lower() in path and blueprint in rules:
-                operation = path[method.lower()]
-                _complete_operation(operation, rules[blueprint])
-                # A view that does without its body says so of itself.
-                if getattr(app.view_functions[rule.endpoint], "body_is_optional", False):
-                    operation["requestBody"]["required"] = False
-    schemas.pop("HTTPError", None)
+                operation, access = path[method.lower()], rules[blueprint]
+                view = app.view_functions[rule.endpoint]
+                operation["operationId"] = _to_camel(rule.endpoint.rpartition(".")[2])
+                if "requestBody" in operation:
+                    # A view that does without its body says so of itself.
+                    operation["requestBody"]["required"] = not getattr(view, "body_is_optional", False)
+                if access.services or blueprint in INTERNAL_BLUEPRINTS:
+                    operation |= {"tags": [INTERNAL["name"]], "x-internal": True}
+                _describe_access(operation, access)
+                implied = document_errors(*_imply_errors(operation, access, method, schemas))
+                _add_errors(operation["responses"], implied)
+    used = {
+        tag for path in spec["paths"].values() for operation in path.values() for tag in operation["tags"]
+    }
+    spec["tags"] = [tag for tag in spec["tags"] if tag["name"] in used - {INTERNAL["name"]}] + [INTERNAL]
     return spec
 
 
-def _complete_operation(operation: dict[str, Any], access: Access) -> None:
-    statuses = {503}
+def _describe_security(cookie: str) -> dict[str, Any]:
+    return {
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "The `access_token` of `POST /auth`, `/auth/guest` or `/auth/token`.",
+        },
+        "cookie": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": cookie,
+            "description": "The same token in the cookie that logging in sets; a browser sends it by itself.",
+        },
+        "service": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "X-Service-Authorization",
+            "description": "`Bearer` and a service's own token; the gateway takes it from nobody.",
+        },
+        "client": {
+            "type": "http",
+            "scheme": "basic",
+            "description": "A client's id and secret, in the header or in the form.",
+        },
+    }
+
+
+def _describe_access(operation: dict[str, Any], access: Access) -> None:
+    """Add the operation's security, and a sentence that says who may call."""
     if access.is_public:
         # Where no token is asked for, a route may still ask a program for its credentials.
         operation.setdefault("security", [])
-    elif access.services:
+        return
+    if access.services:
         operation["security"] = [{"service": []}]
-        statuses |= {401, 403}
+        callers = sorted(access.services)
     else:
         operation["security"] = [{"bearer": []}, {"cookie": []}]
-        statuses |= {401, 403}
+        callers = sorted(access.roles)
+        if access.scope:
+            callers.append(f"integrators with the scope `{access.scope}`")
+    sentence = f"May be called by: {', '.join(callers)}."
+    operation["description"] = "\n\n".join(filter(None, [operation.get("description"), sentence]))
+
+
+def _imply_errors(
+    operation: dict[str, Any], access: Access, method: str, schemas: dict[str, Any]
+) -> Iterable[Problem | type[Problem]]:
+    """Yield the errors that follow from who may call, and from what the operation takes."""
+    if not access.is_public:
+        yield from (errors.TokenMissing, errors.TokenInvalid, errors.Forbidden)
+        if not access.services and method != "GET":
+            yield errors.CrossSite
+        yield from (errors.KeysUnavailable, errors.SignOffsUnavailable)
+    yield errors.DatabaseUnavailable
+    parameters = operation.get("parameters", [])
+    if any(parameter["in"] == "path" for parameter in parameters):
+        yield errors.NotFound
+    query = [parameter for parameter in parameters if parameter["in"] == "query"]
+    if query:
+        needed = [parameter["name"] for parameter in query if parameter.get("required")]
+        yield _refuse_field("query", needed, query[0]["name"])
     if "requestBody" in operation:
-        operation["requestBody"]["required"] = True
-        is_json = "application/json" in operation["requestBody"]["content"]
-        statuses |= {400, 413, 415, 422} if is_json else {413}
-    kinds = {parameter["in"] for parameter in operation.get("parameters", [])}
-    if "query" in kinds:
-        statuses.add(422)
-    if "path" in kinds:
-        statuses.add(404)
-    # What a route names by its status alone has APIFlask's own error schema until here.
-    for status, answer in operation["responses"].items():
-        schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
-        if schema.get("$ref") == UNNAMED_ERROR:
-            operation["responses"][status] = _problem(int(status))
-    for status in sorted(statuses):
-        operation["responses"].setdefault(str(status), _problem(status))
+        yield ContentTooLarge
+        body = operation["requestBody"]["content"].get("application/json", {}).get("schema", {})
+        if "$ref" in body:
+            yield from (errors.MalformedBody, errors.UnsupportedMediaType)
+            schema = schemas[body["$ref"].rpartition("/")[2]]
+            yield _refuse_field("json", schema.get("required", []), next(iter(schema["properties"])))
 
 
-def _problem(status: int) -> dict[str, Any]:
-    return {"description": title_of(status), "content": {"application/problem+json": {"schema": PROBLEM_REF}}}
+def _refuse_field(location: str, required: list[str], first: str) -> Problem:
+    field, detail = (required[0], "Field required") if required else (first, "Input should be a valid value")
+    return errors.ValidationFailed(errors=[{"location": location, "field": field, "detail": detail}])
+
+
+def _add_errors(responses: dict[str, Any], more: Responses) -> None:
+    """Add errors to those that the operation names; what is there already stays, and comes first."""
+    for status, answer in sorted(more.items()):
+        known: Any = responses.setdefault(str(status), answer)
+        if known is not answer and CONTENT_TYPE in known["content"]:
+            own, other = (one["content"][CONTENT_TYPE]["examples"] for one in (known, answer))
+            known["content"] = {CONTENT_TYPE: {"schema": PROBLEM_REF, "examples": own | other | own}}
+
+
+def _to_camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(word.capitalize() for word in others)

@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_camel
 
 from logs.domain import LEVELS, Chart, LogRecord, Search, name_level
 from shared.pages import PageQuery
-from shared.schemas import Text
+from shared.schemas import Text, example, example_of
 
 Level = Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
@@ -100,6 +100,24 @@ class ContextQuery(BaseModel):
 class LogRecordOut(BaseModel):
     """A record; ids are null where the work at hand had none."""
 
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {
+                "id": "018f5c41-62d0-7b70-9d69-c4012ca67e09",
+                "time": "2026-03-01T10:00:01.084Z",
+                "service": "orders-service",
+                "instance": "orders-service-1",
+                "level": "INFO",
+                "message": "Order payment_captured: paid",
+                "trace_id": "0262de2a01a7f7f77d098d34b3647443",
+                "span_id": "f98d8030e9f6c6fc",
+                "request_id": "0262de2a01a7f7f77d098d34b3647443",
+                "order_id": "018f5c41-5d80-7a2b-8e14-7fbc9d512f04",
+                "attributes": {"order.status": "paid", "otel.scope.name": "orders.checkout"},
+            }
+        )
+    )
+
     id: UUID
     time: datetime
     service: str
@@ -121,12 +139,16 @@ class LogRecordOut(BaseModel):
 class LogPage(BaseModel):
     """Records, newest first, and the cursor of the page after."""
 
+    model_config = ConfigDict(json_schema_extra=example({"data": [example_of(LogRecordOut)], "next": None}))
+
     data: list[LogRecordOut]
     next: str | None
 
 
 class LogContext(BaseModel):
     """A record between those around it, oldest first."""
+
+    model_config = ConfigDict(json_schema_extra=example({"data": [example_of(LogRecordOut)], "next": None}))
 
     data: list[LogRecordOut]
     next: None = None
@@ -142,6 +164,19 @@ class BarOut(BaseModel):
 
 class Histogram(BaseModel):
     """Bars of one length, oldest first; those without a record are left out."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {
+                "data": [{"time": "2026-03-01T10:00:00Z", "total": 42, "levels": {"INFO": 41, "ERROR": 1}}],
+                "next": None,
+                "since": "2026-03-01T09:30:00Z",
+                "until": "2026-03-01T10:30:00Z",
+                "seconds": 60,
+                "complete": True,
+            }
+        )
+    )
 
     data: list[BarOut]
     next: None = None
@@ -252,5 +287,31 @@ class ResourceLogs(_Otlp):
 
 class ExportRequest(_Otlp):
     """`ExportLogsServiceRequest`."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {
+                "resourceLogs": [
+                    {
+                        "resource": {
+                            "attributes": [{"key": "service.name", "value": {"stringValue": "till"}}]
+                        },
+                        "scopeLogs": [
+                            {
+                                "logRecords": [
+                                    {
+                                        "timeUnixNano": "1772359200000000000",
+                                        "severityNumber": 9,
+                                        "severityText": "INFO",
+                                        "body": {"stringValue": "The drawer was opened"},
+                                    }
+                                ]
+                            }
+                        ],
+                    }
+                ]
+            }
+        )
+    )
 
     resource_logs: list[ResourceLogs] | None = None

@@ -22,9 +22,10 @@ from orders.domain import (
     Status,
     find_problem,
 )
+from orders.errors import CheckoutRefused
 from shared import errors
 from shared.pages import PageQuery
-from shared.schemas import Text
+from shared.schemas import Text, example, example_of
 
 ProductId = Annotated[int, Field(ge=1, le=LARGEST_ID)]
 Quantity = Annotated[int, Field(ge=1, le=MOST_UNITS)]
@@ -51,7 +52,7 @@ PaymentMethodId = Annotated[
 class QuantityIn(BaseModel):
     """How many of a product."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=example({"quantity": 2}))
 
     quantity: Quantity
 
@@ -59,13 +60,26 @@ class QuantityIn(BaseModel):
 class ItemIn(QuantityIn):
     """So many of a product."""
 
+    model_config = ConfigDict(json_schema_extra=example({"product_id": 1, "quantity": 2}))
+
     product_id: ProductId
 
 
 class Address(BaseModel):
     """Where an order goes; the country is an ISO 3166 alpha-2 code."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra=example(
+            {
+                "name": "Ada Buyer",
+                "line1": "1 Long Lane",
+                "city": "Springfield",
+                "postal_code": "12345",
+                "country": "US",
+            }
+        ),
+    )
 
     name: Text = Field(max_length=200)
     line1: Text = Field(max_length=200)
@@ -79,7 +93,17 @@ class Address(BaseModel):
 class OrderIn(BaseModel):
     """An order to place; without items it is the cart. Prices come from the catalogue alone."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra=example(
+            {
+                "items": [example_of(ItemIn)],
+                "payment_method": "pm_card_visa",
+                "shipping_address": example_of(Address),
+                "email": "ada@example.com",
+            }
+        ),
+    )
 
     items: Annotated[list[ItemIn] | None, AfterValidator(_refuse_repeats)] = Field(
         default=None, min_length=1, max_length=MOST_LINES
@@ -92,7 +116,7 @@ class OrderIn(BaseModel):
 class RefundIn(BaseModel):
     """How much to give back, in minor units; without it, all that is left. `restock` only with all."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=example({"amount": 500}))
 
     amount: int | None = Field(default=None, ge=1)
     restock: bool = False
@@ -135,6 +159,36 @@ class Adjustment(BaseModel):
 
 class OrderOut(BaseModel):
     """An order; `amount` is `items_amount` with the adjustments, in minor units."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {
+                "id": "018f5c41-5d80-7a2b-8e14-7fbc9d512f04",
+                "status": "confirmed",
+                "reason": None,
+                "email": "ada@example.com",
+                "items": [
+                    {
+                        "product_id": 1,
+                        "sku": "KIT-0001",
+                        "title": "Walnut Chopping Board with Juice Groove",
+                        "quantity": 2,
+                        "unit_amount": 6490,
+                        "amount": 12980,
+                    }
+                ],
+                "items_amount": 12980,
+                "adjustments": [],
+                "amount": 12980,
+                "amount_refunded": 0,
+                "currency": "USD",
+                "shipping_address": example_of(Address) | {"line2": None, "region": None},
+                "payment": {"id": "018f5c41-5e9c-7d3c-9f25-80cdae623a05", "status": "requires_capture"},
+                "created_at": "2026-03-01T10:00:00Z",
+                "updated_at": "2026-03-01T10:00:00.412Z",
+            }
+        )
+    )
 
     id: UUID
     status: Status
@@ -192,8 +246,47 @@ def render_placed(order: Order) -> Answer:
     return render_refusal(order, order.refusal) if order.refusal else render_order(order, 201)
 
 
+# How catalog-service, the bank and whoever cancels meanwhile refuse an order that is being placed.
+_ORDER = {"order_id": example_of(OrderOut)["id"]}
+_SHORT = [{"product_id": 1, "requested": 2, "available": 1}]
+_GONE = [{"product_id": 1, "requested": 2, "available": 0}]
+CHECKOUT_REFUSALS = (
+    CheckoutRefused(
+        "out_of_stock", 409, "out_of_stock", "There is not enough stock; see lines.", lines=_SHORT, **_ORDER
+    ),
+    CheckoutRefused(
+        "product_unavailable",
+        409,
+        "product_unavailable",
+        "A product is not for sale; see lines.",
+        lines=_GONE,
+        **_ORDER,
+    ),
+    CheckoutRefused(
+        "cancelled_by_customer", 409, "order_cancelled", "The order was cancelled meanwhile.", **_ORDER
+    ),
+    CheckoutRefused(
+        "payment_declined",
+        402,
+        "card_declined",
+        "The card was declined.",
+        decline_code="generic_decline",
+        **_ORDER,
+    ),
+    CheckoutRefused(
+        "payment_declined",
+        402,
+        "payment_method_unsupported",
+        "This payment method is not supported.",
+        **_ORDER,
+    ),
+)
+
+
 class OrderPage(BaseModel):
     """Orders, newest first."""
+
+    model_config = ConfigDict(json_schema_extra=example({"data": [example_of(OrderOut)], "next": None}))
 
     data: list[OrderOut]
     next: str | None
@@ -202,7 +295,20 @@ class OrderPage(BaseModel):
 class EventOut(BaseModel):
     """Something that happened to an order."""
 
-    model_config = ConfigDict(populate_by_name=True)
+    model_config = ConfigDict(
+        populate_by_name=True,
+        json_schema_extra=example(
+            {
+                "id": "018f5c41-5f20-7e4d-8a36-91debf734b06",
+                "time": "2026-03-01T10:00:00.412Z",
+                "kind": "payment_authorized",
+                "from": "pending",
+                "to": "confirmed",
+                "actor": "orders-service",
+                "detail": None,
+            }
+        ),
+    )
 
     id: UUID
     time: datetime
@@ -229,6 +335,8 @@ class EventOut(BaseModel):
 class EventPage(BaseModel):
     """An order's story, from its beginning."""
 
+    model_config = ConfigDict(json_schema_extra=example({"data": [example_of(EventOut)], "next": None}))
+
     data: list[EventOut]
     next: None = None
 
@@ -246,6 +354,25 @@ class CartItemOut(BaseModel):
 
 class CartOut(BaseModel):
     """A cart, priced just now."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {
+                "items": [
+                    {
+                        "product_id": 1,
+                        "title": "Walnut Chopping Board with Juice Groove",
+                        "quantity": 2,
+                        "unit_amount": 6490,
+                        "amount": 12980,
+                        "problem": None,
+                    }
+                ],
+                "amount": 12980,
+                "currency": "USD",
+            }
+        )
+    )
 
     items: list[CartItemOut]
     amount: int | None

@@ -9,8 +9,9 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, StringConstraints
 
 from payments.domain import LARGEST_AMOUNT, LedgerEntry, Outcome, Payment, PaymentStatus, RefundStatus, Terms
-from shared.schemas import Text
+from shared.schemas import Text, example, example_of
 
+EXAMPLE_ID = UUID("018f5c41-5e9c-7d3c-9f25-80cdae623a05")  # The payment in examples.
 CARD_NUMBER = re.compile(r"[0-9]{12,19}")
 
 
@@ -31,7 +32,17 @@ Amount = Annotated[int, Field(strict=True, ge=1, le=LARGEST_AMOUNT, description=
 class PaymentRequest(BaseModel):
     """What an order asks to be paid. Cards are named by the provider's ids, and never by their numbers."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra=example(
+            {
+                "customer": "018f5c3e-7a10-7c44-9d21-4b8f6a2e1c01",
+                "amount": 12980,
+                "currency": "USD",
+                "payment_method": "pm_card_visa",
+            }
+        ),
+    )
 
     customer: Text = Field(max_length=255, description="The `sub` of the order's owner.")
     amount: Amount
@@ -46,7 +57,10 @@ class PaymentRequest(BaseModel):
 class RefundRequest(BaseModel):
     """What goes back. The id is the caller's own, and stands for one refund however often it is sent."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra=example({"refund_id": "018f5c52-70a1-7f5e-9b47-a2ef0a845c07", "amount": 500}),
+    )
 
     refund_id: UUID
     amount: Amount
@@ -55,7 +69,7 @@ class RefundRequest(BaseModel):
 class ConfirmRequest(BaseModel):
     """What the customer told the simulated bank; a real one asks by itself, and is only listened to."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=example({"outcome": "approved"}))
 
     outcome: Outcome = Outcome.APPROVED
 
@@ -63,7 +77,24 @@ class ConfirmRequest(BaseModel):
 class PaymentOut(BaseModel):
     """A payment. Amounts are in minor units."""
 
-    model_config = ConfigDict(from_attributes=True)
+    model_config = ConfigDict(
+        from_attributes=True,
+        json_schema_extra=example(
+            {
+                "id": str(EXAMPLE_ID),
+                "order_id": "018f5c41-5d80-7a2b-8e14-7fbc9d512f04",
+                "status": "requires_capture",
+                "amount": 12980,
+                "amount_captured": 0,
+                "amount_refunded": 0,
+                "currency": "USD",
+                "provider": "simulated",
+                "payment_method": "pm_card_visa",
+                "next_action": None,
+                "created_at": "2026-03-01T10:00:00.284Z",
+            }
+        ),
+    )
 
     id: UUID
     order_id: UUID
@@ -94,6 +125,18 @@ class PaymentOut(BaseModel):
 class RefundOut(BaseModel):
     """A refund, and the payment after it."""
 
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {
+                "id": "018f5c52-70a1-7f5e-9b47-a2ef0a845c07",
+                "amount": 500,
+                "status": "succeeded",
+                "payment": example_of(PaymentOut)
+                | {"status": "succeeded", "amount_captured": 12980, "amount_refunded": 500},
+            }
+        )
+    )
+
     id: UUID
     amount: int
     status: Literal[RefundStatus.SUCCEEDED] = RefundStatus.SUCCEEDED
@@ -109,9 +152,13 @@ class ClosedOut(BaseModel):
 class CanceledOut(RootModel[PaymentOut | ClosedOut]):
     """What is left after a cancel."""
 
+    model_config = ConfigDict(json_schema_extra=example(example_of(PaymentOut) | {"status": "canceled"}))
+
 
 class PaymentPage(BaseModel):
     """Payments, newest first, and the cursor of the page after."""
+
+    model_config = ConfigDict(json_schema_extra=example({"data": [example_of(PaymentOut)], "next": None}))
 
     data: list[PaymentOut]
     next: str | None
@@ -126,6 +173,19 @@ class LineOut(BaseModel):
 
 class LedgerEntryOut(BaseModel):
     """A double entry: its lines sum to zero."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {
+                "id": "018f5c41-62c4-7a6f-8c58-b3f01b956d08",
+                "payment_id": str(EXAMPLE_ID),
+                "movement": "capture",
+                "time": "2026-03-01T10:00:01.046Z",
+                "currency": "USD",
+                "lines": [{"account": "receivable", "amount": 12980}, {"account": "sales", "amount": -12980}],
+            }
+        )
+    )
 
     id: UUID
     payment_id: UUID
@@ -143,6 +203,8 @@ class LedgerEntryOut(BaseModel):
 
 class LedgerPage(BaseModel):
     """Entries, newest first, and the cursor of the page after."""
+
+    model_config = ConfigDict(json_schema_extra=example({"data": [example_of(LedgerEntryOut)], "next": None}))
 
     data: list[LedgerEntryOut]
     next: str | None

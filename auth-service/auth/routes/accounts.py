@@ -4,7 +4,16 @@ from apiflask import APIBlueprint
 from flask import Response, jsonify, request
 
 from auth.domain import SignIn
-from auth.errors import RefreshTokenInvalid
+from auth.errors import (
+    AlreadyRegistered,
+    HashingBusy,
+    RefreshTokenInvalid,
+    TooManyAttempts,
+    UsernameTaken,
+    WeakPassword,
+    WrongCredentials,
+    WrongPassword,
+)
 from auth.issuer import TokenIssuer
 from auth.passwords import Passwords
 from auth.routes.visitors import REFRESH_COOKIE, read_presented, read_visitor
@@ -21,6 +30,10 @@ from shared.access import refuse_cross_site
 from shared.app import ServiceFlask, body_optional, problem_response
 from shared.context import require_caller
 from shared.database import Database
+from shared.errors import CrossSite, Forbidden, KeysUnavailable, NotFound, TokenInvalid
+from shared.openapi import document_errors
+
+GUESSABLE = "is one of those that are tried first; choose another"
 
 
 def login_routes(
@@ -32,7 +45,11 @@ def login_routes(
     @routes.post("/auth")
     @routes.input(Credentials)
     @routes.output(SignedIn)
-    @routes.doc(responses=[401, 403, 429])
+    @routes.doc(
+        responses=document_errors(
+            WrongCredentials, CrossSite, TooManyAttempts(30), HashingBusy, KeysUnavailable
+        )
+    )
     def log_in(json_data: Credentials) -> Response:
         """Log in with a user name and a password; with a guest's token, to take the guest's cart along."""
         session = accounts.log_in(
@@ -49,7 +66,18 @@ def login_routes(
     @routes.post("/auth/register")
     @routes.input(Registration)
     @routes.output(SignedIn, status_code=201)
-    @routes.doc(responses=[401, 403, 409])
+    @routes.doc(
+        responses=document_errors(
+            TokenInvalid,
+            Forbidden,
+            CrossSite,
+            UsernameTaken,
+            AlreadyRegistered,
+            WeakPassword("password", GUESSABLE),
+            HashingBusy,
+            KeysUnavailable,
+        )
+    )
     def register(json_data: Registration) -> Response:
         """Become a customer; with a guest's token, that guest does so, and keeps cart and orders."""
         session = accounts.register(
@@ -66,6 +94,7 @@ def login_routes(
 
     @routes.post("/auth/guest")
     @routes.output(SignedIn, status_code=201)
+    @routes.doc(responses=document_errors(KeysUnavailable))
     def enter_as_guest() -> Response:
         """Come in without a name: each call makes a new guest."""
         return _answer(app, accounts.enter_as_guest(database, issuer, read_visitor(request)), 201)
@@ -74,7 +103,7 @@ def login_routes(
     @body_optional
     @routes.input(RefreshRequest)
     @routes.output(SignedIn)
-    @routes.doc(responses=[401, 403])
+    @routes.doc(responses=document_errors(RefreshTokenInvalid, CrossSite, KeysUnavailable))
     def refresh(json_data: RefreshRequest) -> Response:
         """Have new tokens for a refresh token, in the body or in the cookie; it is good for one time."""
         token = json_data.refresh_token
@@ -97,7 +126,7 @@ def account_routes(app: ServiceFlask, database: Database) -> APIBlueprint:
 
     @routes.get("/auth/me")
     @routes.output(UserOut)
-    @routes.doc(responses=[404])
+    @routes.doc(responses=document_errors(NotFound))
     def show_me() -> UserOut:
         """Show the account that the token speaks of."""
         return UserOut.model_validate(accounts.find_account(database, require_caller()))
@@ -121,7 +150,15 @@ def password_routes(
     @routes.post("/auth/password")
     @routes.input(PasswordChange)
     @routes.output(SignedIn)
-    @routes.doc(responses=[404, 429])
+    @routes.doc(
+        responses=document_errors(
+            NotFound,
+            WrongPassword,
+            WeakPassword("new_password", GUESSABLE),
+            TooManyAttempts(30),
+            HashingBusy,
+        )
+    )
     def change_password(json_data: PasswordChange) -> Response:
         """Choose another password: every session ends, and the answer begins a new one."""
         session = accounts.change_password(

@@ -5,6 +5,7 @@ from uuid import UUID
 from apiflask import APIBlueprint
 
 from auth.domain import CLIENT_ID, Client, parse_id
+from auth.errors import LastAdmin, NotRegistered
 from auth.schemas.accounts import UserOut
 from auth.schemas.admin import (
     ClientOut,
@@ -21,6 +22,7 @@ from auth.schemas.admin import (
 from auth.use_cases import admin, clients
 from shared.context import require_caller
 from shared.database import Database
+from shared.openapi import document_errors
 from shared.pages import PageQuery, bad_cursor, decode_cursor, decode_id, encode_cursor, encode_id
 
 
@@ -52,7 +54,7 @@ def user_routes(database: Database) -> APIBlueprint:
     @routes.patch("/auth/users/<uuid:user_id>")
     @routes.input(UserPatch)
     @routes.output(UserOut)
-    @routes.doc(responses=[409])
+    @routes.doc(responses=document_errors(NotRegistered, LastAdmin))
     def change_user(user_id: UUID, json_data: UserPatch) -> UserOut:
         """Give a user another role, or close or open the account; either ends all of the user's sessions."""
         return UserOut.model_validate(admin.change_user(database, user_id, json_data.changes))

@@ -1,7 +1,6 @@
 """What only our own services ask for."""
 
 import hashlib
-from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request
@@ -9,10 +8,9 @@ from flask import Response, jsonify, request
 from auth.schemas.accounts import SignedOff
 from auth.use_cases import sessions
 from shared.database import Database
+from shared.openapi import Responses
 
-UNCHANGED: dict[int | str, dict[str, str | dict[str, dict[str, Any]]]] = {
-    304: {"description": "The list is what If-None-Match says."}
-}
+UNCHANGED: Responses = {304: {"description": "The list is what If-None-Match says."}}
 
 
 def sign_off_routes(database: Database) -> APIBlueprint:

@@ -4,6 +4,8 @@ from apiflask import APIBlueprint
 
 from auth.schemas.oauth import KeySet
 from auth.signing_keys import SigningKeys
+from shared.errors import KeysUnavailable
+from shared.openapi import document_errors
 
 
 def key_routes(keys: SigningKeys) -> APIBlueprint:
@@ -12,6 +14,7 @@ def key_routes(keys: SigningKeys) -> APIBlueprint:
 
     @routes.get("/.well-known/jwks.json")
     @routes.output(KeySet)
+    @routes.doc(responses=document_errors(KeysUnavailable))
     def show_keys() -> tuple[KeySet, int, dict[str, str]]:
         """Show the public keys that tokens are verified with."""
         answer = KeySet(keys=[key.public_jwk for key in keys.published()])

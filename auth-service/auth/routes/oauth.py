@@ -1,6 +1,5 @@
 """The endpoints for programs (OAuth 2.0)."""
 
-from typing import Any
 from urllib.parse import unquote_plus
 
 from apiflask import APIBlueprint
@@ -8,7 +7,7 @@ from flask import Request, Response, jsonify, request
 from pydantic import BaseModel
 
 from auth.domain import Scope
-from auth.errors import InvalidClient, OAuthError
+from auth.errors import InsufficientScope, InvalidClient, OAuthError
 from auth.issuer import TokenIssuer
 from auth.schemas.oauth import (
     ClientForm,
@@ -22,18 +21,45 @@ from auth.schemas.oauth import (
 from auth.use_cases import oauth
 from auth.use_cases.oauth import Clients, Credentials
 from shared.database import Database
+from shared.openapi import Responses
 from shared.tokens import TokenVerifier
 
-Described = dict[str, str | dict[str, dict[str, Any]]]
-_OAUTH_ERROR: Described = {
-    "description": "An OAuth error (RFC 6749, section 5.2)",
-    "content": {"application/json": {"schema": OAuthErrorOut.model_json_schema()}},
-}
-OAUTH_ERRORS: dict[int | str, Described] = {400: _OAUTH_ERROR, 401: _OAUTH_ERROR}
-INTROSPECTION_ERRORS: dict[int | str, Described] = {**OAUTH_ERRORS, 403: _OAUTH_ERROR}
-REVOCATION: dict[int | str, Described] = {
-    **OAUTH_ERRORS,
+
+def _document_refusals(*refusals: OAuthError) -> Responses:
+    """Return the responses of OAuth's own errors, an example of each (RFC 6749, section 5.2)."""
+    responses: Responses = {}
+    for refusal in refusals:
+        described = {"schema": OAuthErrorOut.model_json_schema(), "examples": {}}
+        answer = responses.setdefault(
+            refusal.status,
+            {
+                "description": "An OAuth error (RFC 6749, section 5.2)",
+                "content": {"application/json": described},
+            },
+        )
+        body = {"error": refusal.error, "error_description": refusal.description}
+        examples = answer["content"]["application/json"]["examples"]
+        examples[refusal.error] = {"summary": refusal.description, "value": body}
+    return responses
+
+
+NO_TOKEN = OAuthError("invalid_request", "token is missing.")
+GRANT_ERRORS = _document_refusals(
+    OAuthError("unsupported_grant_type", "Only client_credentials is granted here."),
+    OAuthError("invalid_scope", "The client was not given a scope that it asks for."),
+    OAuthError("invalid_request", "grant_type is missing."),
+    InvalidClient(),
+)
+INTROSPECTION_ERRORS = _document_refusals(
+    NO_TOKEN, InvalidClient(), InsufficientScope(Scope.TOKENS_INTROSPECT)
+)
+REVOCATION: Responses = {
     200: {"description": "The token is not good, any more or ever."},
+    **_document_refusals(
+        OAuthError("unauthorized_client", "The token was issued to another client."),
+        NO_TOKEN,
+        InvalidClient(),
+    ),
 }
 # The credentials in the header; those in the form are among the form's fields.
 CLIENT: list[str | dict[str, list[str]]] = [{"client": []}]
@@ -51,7 +77,7 @@ def oauth_routes(
     @routes.post("/auth/token")
     @routes.input(TokenRequest, location="form")
     @routes.output(TokenAnswer)
-    @routes.doc(responses=OAUTH_ERRORS, security=CLIENT)
+    @routes.doc(responses=GRANT_ERRORS, security=CLIENT)
     def grant_token(form_data: TokenRequest) -> Response:
         """Give a program its token for its client credentials (RFC 6749, section 4.4)."""
         client = clients.authenticate(_read_credentials(request, form_data))

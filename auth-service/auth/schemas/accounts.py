@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from auth.domain import NAME_LENGTH, PASSWORD_LENGTH, choose_name
-from shared.schemas import Text
+from shared.schemas import Text, example
 
 NewName = Annotated[
     Text, Field(min_length=NAME_LENGTH[0], max_length=NAME_LENGTH[-1]), AfterValidator(choose_name)
@@ -23,12 +23,20 @@ Email = Annotated[
 class Credentials(BaseModel):
     """A user name and a password."""
 
+    model_config = ConfigDict(json_schema_extra=example({"username": "admin", "password": "admin"}))
+
     username: Text = Field(max_length=150)
     password: Text = Field(max_length=1024)
 
 
 class Registration(BaseModel):
     """A new customer."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {"username": "ada", "password": "correct horse battery", "email": "ada@example.com"}
+        )
+    )
 
     username: NewName
     password: NewPassword
@@ -38,6 +46,12 @@ class Registration(BaseModel):
 class PasswordChange(BaseModel):
     """The password that the account has, and the one that it is to have."""
 
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {"current_password": "correct horse battery", "new_password": "a longer one than before"}
+        )
+    )
+
     current_password: Text = Field(max_length=1024)
     new_password: NewPassword
 
@@ -45,11 +59,25 @@ class PasswordChange(BaseModel):
 class RefreshRequest(BaseModel):
     """The refresh token, unless it is in the cookie."""
 
+    model_config = ConfigDict(json_schema_extra=example({"refresh_token": "sfr_Vt0c7mJ1yQx4uKp9"}))
+
     refresh_token: str | None = Field(default=None, max_length=200)
 
 
 class SignedIn(BaseModel):
     """A successful log-in; both tokens also come as cookies."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {
+                "message": "Authentication successful",
+                "access_token": "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiIuLi4ifQ.c2lnbmF0dXJl",
+                "token_type": "Bearer",
+                "expires_in": 900,
+                "refresh_token": "sfr_Vt0c7mJ1yQx4uKp9",
+            }
+        )
+    )
 
     message: Literal["Authentication successful"] = "Authentication successful"
     access_token: str
@@ -61,7 +89,19 @@ class SignedIn(BaseModel):
 class UserOut(BaseModel):
     """A user, as everybody else sees one: without the password."""
 
-    model_config = ConfigDict(from_attributes=True)
+    model_config = ConfigDict(
+        from_attributes=True,
+        json_schema_extra=example(
+            {
+                "id": "018f5c3e-7a10-7c44-9d21-4b8f6a2e1c01",
+                "username": "ada",
+                "email": "ada@example.com",
+                "role": "customer",
+                "disabled": False,
+                "created_at": "2026-03-01T09:30:00Z",
+            }
+        ),
+    )
 
     id: UUID
     username: str
@@ -73,5 +113,7 @@ class UserOut(BaseModel):
 
 class SignedOff(BaseModel):
     """The ids (`sid`, `jti`) whose tokens are refused although they are signed and have not ended."""
+
+    model_config = ConfigDict(json_schema_extra=example({"ids": ["018f5c3e-9b52-7e0a-8c33-5d9a7b3f2d02"]}))
 
     ids: list[str]

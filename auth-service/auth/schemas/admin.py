@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 from auth.domain import Scope
 from auth.schemas.accounts import UserOut
 from shared.pages import PageQuery
-from shared.schemas import Text
+from shared.schemas import Text, example, example_of
 
 
 class Patch(BaseModel):
@@ -40,12 +40,16 @@ class UserQuery(PageQuery):
 class UserPatch(Patch):
     """Another role; the account closed or opened."""
 
+    model_config = ConfigDict(json_schema_extra=example({"role": "admin"}))
+
     role: Literal["customer", "admin"] | None = None
     disabled: StrictBool | None = None
 
 
 class UserPage(BaseModel):
     """A page of users, newest first."""
+
+    model_config = ConfigDict(json_schema_extra=example({"data": [example_of(UserOut)], "next": None}))
 
     data: list[UserOut]
     next: str | None
@@ -54,7 +58,19 @@ class UserPage(BaseModel):
 class SessionOut(BaseModel):
     """A log-in that is still good, as an admin sees it; its id is the `sid` of its tokens."""
 
-    model_config = ConfigDict(from_attributes=True)
+    model_config = ConfigDict(
+        from_attributes=True,
+        json_schema_extra=example(
+            {
+                "id": "018f5c3e-9b52-7e0a-8c33-5d9a7b3f2d02",
+                "created_at": "2026-03-01T09:30:00Z",
+                "last_used_at": "2026-03-02T18:05:12Z",
+                "expires_at": "2026-04-01T18:05:12Z",
+                "address": "192.0.2.7",
+                "user_agent": "Mozilla/5.0",
+            }
+        ),
+    )
 
     id: UUID
     created_at: datetime
@@ -67,6 +83,8 @@ class SessionOut(BaseModel):
 class SessionList(BaseModel):
     """All live sessions of a user, newest first."""
 
+    model_config = ConfigDict(json_schema_extra=example({"data": [example_of(SessionOut)], "next": None}))
+
     data: list[SessionOut]
     next: None = None
 
@@ -74,7 +92,10 @@ class SessionList(BaseModel):
 class NewClient(BaseModel):
     """A client to be made for an integrator."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra=example({"name": "Till in the old town", "scopes": ["products:read"]}),
+    )
 
     name: Text = Field(max_length=100)
     scopes: set[Scope] = Field(min_length=1)
@@ -82,6 +103,8 @@ class NewClient(BaseModel):
 
 class ClientPatch(Patch):
     """Another name, other scopes; the client closed or opened."""
+
+    model_config = ConfigDict(json_schema_extra=example({"disabled": True}))
 
     name: Text | None = Field(default=None, max_length=100)
     scopes: set[Scope] | None = Field(default=None, min_length=1)
@@ -97,7 +120,19 @@ class ClientPatch(Patch):
 class ClientOut(BaseModel):
     """A client, without its secret."""
 
-    model_config = ConfigDict(from_attributes=True)
+    model_config = ConfigDict(
+        from_attributes=True,
+        json_schema_extra=example(
+            {
+                "id": "app-018f5c40-2c6e-7b19-9f05-6eab8c401e03",
+                "name": "Till in the old town",
+                "scopes": ["products:read"],
+                "disabled": False,
+                "created_at": "2026-03-01T10:00:00Z",
+                "created_by": "018f5c3e-7a10-7c44-9d21-4b8f6a2e1c01",
+            }
+        ),
+    )
 
     id: str
     name: str
@@ -110,11 +145,17 @@ class ClientOut(BaseModel):
 class ClientWithSecret(ClientOut):
     """A client with the secret that was just made; nobody can show it again."""
 
+    model_config = ConfigDict(
+        json_schema_extra=example({**example_of(ClientOut), "client_secret": "sfc_1Qm8Zr5Td2Wb7Ny4"})
+    )
+
     client_secret: str
 
 
 class ClientPage(BaseModel):
     """A page of clients, newest first."""
+
+    model_config = ConfigDict(json_schema_extra=example({"data": [example_of(ClientOut)], "next": None}))
 
     data: list[ClientOut]
     next: str | None

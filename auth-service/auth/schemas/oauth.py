@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.schemas import example
 
 # What is missing or does not fit is refused in the RFC's own words, so that every field is optional here.
 
@@ -17,12 +19,22 @@ class ClientForm(BaseModel):
 class TokenRequest(ClientForm):
     """RFC 6749, section 4.4.2."""
 
+    model_config = ConfigDict(
+        json_schema_extra=example({"grant_type": "client_credentials", "scope": "products:read"})
+    )
+
     grant_type: str | None = None
     scope: str | None = None
 
 
 class TokenForm(ClientForm):
     """RFC 7662 and RFC 7009, sections 2.1; the hint is not needed, since the two kinds look different."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {"token": "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiIuLi4ifQ.c2lnbmF0dXJl"}
+        )
+    )
 
     token: str | None = None
     token_type_hint: str | None = None
@@ -38,6 +50,17 @@ class OAuthErrorOut(BaseModel):
 class TokenAnswer(BaseModel):
     """RFC 6749, section 5.1."""
 
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {
+                "access_token": "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiIuLi4ifQ.c2lnbmF0dXJl",
+                "token_type": "Bearer",
+                "expires_in": 900,
+                "scope": "products:read",
+            }
+        )
+    )
+
     access_token: str
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105  # A kind of token is no secret.
     expires_in: int = Field(description="Seconds.")
@@ -46,6 +69,24 @@ class TokenAnswer(BaseModel):
 
 class Introspection(BaseModel):
     """RFC 7662, section 2.2: of a token that is not good, nothing but that."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {
+                "active": True,
+                "token_type": "Bearer",
+                "client_id": "shop",
+                "sub": "018f5c3e-7a10-7c44-9d21-4b8f6a2e1c01",
+                "aud": "shopfleet",
+                "iss": "http://localhost:8080",
+                "exp": 1772358300,
+                "iat": 1772357400,
+                "jti": "hN3vQ8sLzUOeWm1x",
+                "sid": "018f5c3e-9b52-7e0a-8c33-5d9a7b3f2d02",
+                "role": "customer",
+            }
+        )
+    )
 
     active: bool
     token_type: str | None = None
@@ -65,6 +106,32 @@ class Introspection(BaseModel):
 class Metadata(BaseModel):
     """RFC 8414, section 2."""
 
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {
+                "issuer": "http://localhost:8080",
+                "token_endpoint": "http://localhost:8080/auth/token",
+                "introspection_endpoint": "http://localhost:8080/auth/introspect",
+                "revocation_endpoint": "http://localhost:8080/auth/revoke",
+                "jwks_uri": "http://localhost:8080/.well-known/jwks.json",
+                "service_documentation": "http://localhost:8080/docs/auth.json",
+                "grant_types_supported": ["client_credentials"],
+                "response_types_supported": ["none"],
+                "scopes_supported": ["logs:write", "logs:read", "products:read", "tokens:introspect"],
+                "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+                "introspection_endpoint_auth_methods_supported": [
+                    "client_secret_basic",
+                    "client_secret_post",
+                ],
+                "revocation_endpoint_auth_methods_supported": [
+                    "client_secret_basic",
+                    "client_secret_post",
+                    "none",
+                ],
+            }
+        )
+    )
+
     issuer: str
     token_endpoint: str
     introspection_endpoint: str
@@ -81,5 +148,23 @@ class Metadata(BaseModel):
 
 class KeySet(BaseModel):
     """A JSON Web Key Set (RFC 7517, section 5)."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {
+                "keys": [
+                    {
+                        "kty": "EC",
+                        "crv": "P-256",
+                        "x": "8j3YfPSFXLpIxnwawEOqRs9LEkN-Qxr1IvY9pM7zIvI",
+                        "y": "1MMG7ZDaHen00Nus-3eVLgfMA-hkGzXy6SnHPR-EQlM",
+                        "kid": "11642937a8606ae5",
+                        "use": "sig",
+                        "alg": "ES256",
+                    }
+                ]
+            }
+        )
+    )
 
     keys: list[dict[str, str]]

@@ -5,6 +5,17 @@ from typing import Any
 
 from apiflask import APIBlueprint
 
+from catalog.errors import (
+    CatalogueLoading,
+    ImportRunning,
+    NotFromSource,
+    ProductNotFound,
+    SkuTaken,
+    SourcePaused,
+    StockHeld,
+    SyncNotFound,
+    VersionConflict,
+)
 from catalog.schemas.admin import (
     CountIn,
     ManagedProductOut,
@@ -18,13 +29,7 @@ from catalog.use_cases import admin as use_cases
 from catalog.use_cases import sync
 from shared.app import body_optional
 from shared.database import Database
-
-_SYNC_ANSWERS: dict[int | str, Any] = {
-    202: {
-        "description": "It takes longer.",
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/SyncOut"}}},
-    }
-}
+from shared.openapi import document_errors, refer
 
 
 def admin_routes(database: Database, currency: str, nudge: Callable[[], None]) -> APIBlueprint:
@@ -34,7 +39,7 @@ def admin_routes(database: Database, currency: str, nudge: Callable[[], None]) -
     @routes.post("/products")
     @routes.input(ProductIn)
     @routes.output(ManagedProductOut, status_code=201)
-    @routes.doc(responses=[409])
+    @routes.doc(responses=document_errors(SkuTaken(product_id=12), ImportRunning))
     def create_product(json_data: ProductIn) -> Any:
         """Put a product of the shop's own on sale.
 
@@ -47,7 +52,11 @@ def admin_routes(database: Database, currency: str, nudge: Callable[[], None]) -
     @routes.patch("/products/<int:product_id>")
     @routes.input(ProductChange)
     @routes.output(ManagedProductOut)
-    @routes.doc(responses=[409])
+    @routes.doc(
+        responses=document_errors(
+            ProductNotFound, VersionConflict(version=4), SkuTaken(product_id=12), ImportRunning, NotFromSource
+        )
+    )
     def change_product(product_id: int, json_data: ProductChange) -> ManagedProductOut:
         """Change some of a product that is as the caller saw it; what is not in the body stays.
 
@@ -66,6 +75,7 @@ def admin_routes(database: Database, currency: str, nudge: Callable[[], None]) -
 
     @routes.delete("/products/<int:product_id>")
     @routes.output({}, status_code=204)
+    @routes.doc(responses=document_errors(ProductNotFound))
     def remove_product(product_id: int) -> Any:
         """Take a product off sale for good.
 
@@ -76,6 +86,7 @@ def admin_routes(database: Database, currency: str, nudge: Callable[[], None]) -
 
     @routes.get("/products/<int:product_id>/stock")
     @routes.output(StockOut)
+    @routes.doc(responses=document_errors(ProductNotFound))
     def show_stock(product_id: int) -> StockOut:
         """Show what there is of a product."""
         return StockOut.of(use_cases.show_stock(database, product_id))
@@ -83,7 +94,7 @@ def admin_routes(database: Database, currency: str, nudge: Callable[[], None]) -
     @routes.put("/products/<int:product_id>/stock")
     @routes.input(CountIn)
     @routes.output(StockOut)
-    @routes.doc(responses=[409])
+    @routes.doc(responses=document_errors(ProductNotFound, StockHeld(on_hand=40, reserved=3)))
     def count_stock(product_id: int, json_data: CountIn) -> StockOut:
         """Say how many units were counted, those that are held for orders among them.
 
@@ -96,7 +107,12 @@ def admin_routes(database: Database, currency: str, nudge: Callable[[], None]) -
     @body_optional
     @routes.input(SyncIn)
     @routes.output(SyncOut)
-    @routes.doc(responses=_SYNC_ANSWERS)
+    @routes.doc(
+        responses={
+            202: refer(SyncOut, "It takes longer."),
+            **document_errors(CatalogueLoading, SourcePaused(30)),
+        }
+    )
     def request_sync(json_data: SyncIn) -> Any:
         """Copy the product source now, and answer with the report; 202 if it takes longer than 5 seconds.
 
@@ -109,7 +125,7 @@ def admin_routes(database: Database, currency: str, nudge: Callable[[], None]) -
 
     @routes.get("/products/sync")
     @routes.output(SyncOut)
-    @routes.doc(responses=[404])
+    @routes.doc(responses=document_errors(SyncNotFound))
     def show_sync() -> SyncOut:
         """Show the report of the newest copy of the product source."""
         return SyncOut.of(sync.read_last_sync(database))

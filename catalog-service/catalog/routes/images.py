@@ -1,19 +1,20 @@
 """The sample products' pictures."""
 
 from hashlib import blake2s
-from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response, request
 
 from catalog.errors import ImageNotFound
 from catalog.images import find_image
+from shared.openapi import Responses, document_errors
 
 # They change with a release at most; a stale one does no harm for a week.
 CACHING = {"Cache-Control": "public, max-age=604800, stale-while-revalidate=86400"}
-SHOWN: Any = {
+SHOWN: Responses = {
     200: {"description": "The picture.", "content": {"image/svg+xml": {"schema": {"type": "string"}}}},
     304: {"description": "It is as the ETag in If-None-Match says."},
+    **document_errors(ImageNotFound),
 }
 
 

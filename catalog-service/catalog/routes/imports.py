@@ -12,13 +12,16 @@ from apiflask import APIBlueprint
 from flask import Response, request
 
 from catalog.domain import Product
+from catalog.errors import ImportRefused, ImportRunning
 from catalog.schemas.imports import ImportRow, to_line
 from catalog.use_cases.admin import export_products
 from catalog.use_cases.imports import Progress, import_products
 from shared import context
 from shared.context import Context
 from shared.database import Database
-from shared.errors import Problem, UnsupportedMediaType, title_of
+from shared.errors import Problem, UnsupportedMediaType
+from shared.openapi import Responses, document_errors
+from shared.schemas import example_of
 
 LINES = ("application/x-ndjson", "application/jsonl")
 MAX_IMPORT = 1024 * 1024 * 1024  # Bytes; the gateway has the same limit.
@@ -26,7 +29,7 @@ CHUNK = 200  # Lines that are sent at once.
 EVERY = 1.0  # Seconds between two lines about the progress.
 PATIENCE = 5.0  # Seconds for which the rest of a refused file is read.
 
-_ROW = {"type": "object", "description": "A product on each line."}
+_ROW = {"type": "object", "description": "A product on each line.", "examples": [example_of(ImportRow)]}
 _PROGRESS = {
     "type": "object",
     "description": "A line about the progress each second, and one when it is done.",
@@ -37,13 +40,22 @@ _PROGRESS = {
         "added": {"type": "integer"},
         "changed": {"type": "integer"},
     },
+    "examples": [{"status": "done", "rows": 2, "applied": 2, "added": 1, "changed": 1}],
 }
-_EXPORTED: dict[int | str, Any] = {
+_EXPORTED: Responses = {
     200: {"description": "All that is for sale.", "content": {LINES[0]: {"schema": _ROW}}}
 }
-_LOADED: dict[int | str, Any] = {
+_LOADED: Responses = {
     200: {"description": "All was loaded.", "content": {LINES[0]: {"schema": _PROGRESS}}},
-    **{status: title_of(status) for status in (400, 409, 413, 415, 422)},
+    **document_errors(
+        ImportRunning,
+        UnsupportedMediaType,
+        ImportRefused(
+            rows=2,
+            rejected=1,
+            errors=[{"location": "row 2", "field": "title", "detail": "Field required"}],
+        ),
+    ),
 }
 
 

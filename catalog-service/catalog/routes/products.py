@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 from hashlib import blake2s
-from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response, request
 from pydantic import BaseModel
 
+from catalog.errors import CatalogueLoading, ProductNotFound, UpstreamFailed
 from catalog.schemas.cursors import read_name, read_position, write_name, write_position
 from catalog.schemas.products import (
     CategoryPage,
@@ -21,9 +21,12 @@ from catalog.schemas.products import (
 from catalog.sources import Source
 from catalog.use_cases import products as use_cases
 from shared.database import Database
+from shared.openapi import Responses, document_errors
 from shared.verdict import kept_by_gateway
 
-UNCHANGED: dict[int | str, Any] = {304: {"description": "It is as the ETag in If-None-Match says."}}
+UNCHANGED: Responses = {304: {"description": "It is as the ETag in If-None-Match says."}}
+# While there is no copy of the product source.
+NO_COPY = document_errors(UpstreamFailed(502, "The product source does not answer."), CatalogueLoading)
 
 
 def product_routes(database: Database, source: Source, currency: str) -> APIBlueprint:
@@ -33,10 +36,7 @@ def product_routes(database: Database, source: Source, currency: str) -> APIBlue
     @routes.get("/products")
     @routes.input(ProductQuery, location="query")
     @routes.output(ProductPage)
-    @routes.doc(
-        responses=UNCHANGED
-        | {204: "The catalogue is empty.", 502: "The product source failed; there is no copy."}
-    )
+    @routes.doc(responses={**UNCHANGED, 204: "The catalogue is empty.", **NO_COPY})
     def list_products(query_data: ProductQuery) -> Response:
         """List what is for sale: all of it, or what fits some filters.
 
@@ -69,7 +69,7 @@ def product_routes(database: Database, source: Source, currency: str) -> APIBlue
 
     @routes.get("/products/<int:product_id>")
     @routes.output(ProductOut)
-    @routes.doc(responses=UNCHANGED)
+    @routes.doc(responses=UNCHANGED | document_errors(ProductNotFound))
     def show_product(product_id: int) -> Response:
         """Show one product."""
         product, age = use_cases.find_product(database, source, product_id)
@@ -78,7 +78,7 @@ def product_routes(database: Database, source: Source, currency: str) -> APIBlue
     @routes.get("/categories")
     @routes.input(CategoryQuery, location="query")
     @routes.output(CategoryPage)
-    @routes.doc(responses=UNCHANGED | {502: "The product source failed; there is no copy."})
+    @routes.doc(responses=UNCHANGED | NO_COPY)
     def list_categories(query_data: CategoryQuery) -> Response:
         """List the categories by name, with the number of products in each, which is some seconds old."""
         after = read_name(query_data.cursor)

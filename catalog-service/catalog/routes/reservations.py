@@ -4,6 +4,15 @@ from uuid import UUID
 
 from apiflask import APIBlueprint
 
+from catalog.errors import (
+    CatalogueLoading,
+    OutOfStock,
+    ProductUnavailable,
+    ReservationClosed,
+    ReservationConflict,
+    ReservationLapsed,
+    ReservationNotFound,
+)
 from catalog.schemas.reservations import (
     PriceList,
     PriceOut,
@@ -18,6 +27,10 @@ from catalog.use_cases import reservations as use_cases
 from shared import context
 from shared.access import require_customer
 from shared.database import Database
+from shared.openapi import document_errors
+
+SHORT = {"product_id": 1, "requested": 5, "available": 2}
+GONE = {"product_id": 404, "requested": 1, "available": 0}
 
 
 def reservation_routes(database: Database, source: Source, currency: str) -> APIBlueprint:
@@ -27,7 +40,15 @@ def reservation_routes(database: Database, source: Source, currency: str) -> API
     @routes.put("/reservations/<uuid:order_id>")
     @routes.input(ReservationIn)
     @routes.output(ReservationOut)
-    @routes.doc(responses=[409])
+    @routes.doc(
+        responses=document_errors(
+            OutOfStock(lines=[SHORT]),
+            ProductUnavailable(lines=[GONE]),
+            ReservationConflict,
+            ReservationClosed,
+            CatalogueLoading,
+        )
+    )
     def reserve(order_id: UUID, json_data: ReservationIn) -> ReservationOut:
         """Hold stock for an order, all lines or none.
 
@@ -43,7 +64,7 @@ def reservation_routes(database: Database, source: Source, currency: str) -> API
 
     @routes.post("/reservations/<uuid:order_id>/commit")
     @routes.output(ReservationStateOut)
-    @routes.doc(responses=[409, 410])
+    @routes.doc(responses=document_errors(ReservationNotFound, ReservationClosed, ReservationLapsed))
     def commit(order_id: UUID) -> ReservationStateOut:
         """Sell what is held; 410 if it has lapsed, 409 if it was given back."""
         context.bind({"order.id": str(order_id)})
@@ -61,6 +82,7 @@ def reservation_routes(database: Database, source: Source, currency: str) -> API
     @routes.get("/prices")
     @routes.input(PriceQuery, location="query")
     @routes.output(PriceList)
+    @routes.doc(responses=document_errors(CatalogueLoading))
     def list_prices(query_data: PriceQuery) -> PriceList:
         """List what products cost and how many can be sold; what is not for sale is left out."""
         found = products.read_products(database, source, query_data.numbers)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from catalog.domain import ManagedProduct, Stock, SyncReport, SyncStatus, to_minor_units, to_price
 from catalog.schemas.products import ProductOut
 from shared.errors import ValidationFailed
-from shared.schemas import Text
+from shared.schemas import Text, example, example_of
 
 Title = Annotated[Text, StringConstraints(pattern=r"\S", max_length=500)]
 Sku = Annotated[Text, StringConstraints(pattern=r"^\S+( \S+)*$", max_length=100)]
@@ -62,6 +62,19 @@ class ProductFields(BaseModel):
 class ProductIn(ProductFields):
     """A product of the shop's own; its price is required, as `unit_amount` or as `price`."""
 
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {
+                "title": "Beech Rolling Pin",
+                "brand": "Tindlecroft",
+                "category": "kitchen",
+                "unit_amount": 2450,
+                "description": "Turned from one piece, 45 cm long.",
+                "on_hand": 40,
+            }
+        )
+    )
+
     title: Title
     on_hand: OnHand = 0
 
@@ -78,6 +91,8 @@ class ProductIn(ProductFields):
 
 class ProductChange(ProductFields):
     """What to change of a product that the caller saw at this `version`."""
+
+    model_config = ConfigDict(json_schema_extra=example({"version": 1, "unit_amount": 5990}))
 
     version: int = Field(ge=1, le=2**53)
     follow_source: list[SourceField] = Field(
@@ -97,6 +112,12 @@ class ProductChange(ProductFields):
 class ManagedProductOut(ProductOut):
     """A product as an admin sees it."""
 
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {**example_of(ProductOut), "on_hand": 183, "reserved": 3, "edited": ["unit_amount"]}
+        )
+    )
+
     on_hand: int = Field(description="Units that are there, the reserved ones among them.")
     reserved: int = Field(description="Units that are held for orders.")
     edited: list[str] = Field(description="What was set here, and is left alone by copies of the source.")
@@ -111,13 +132,19 @@ class ManagedProductOut(ProductOut):
 class CountIn(BaseModel):
     """How many units were counted."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=example({"on_hand": 183}))
 
     on_hand: OnHand = Field(description="Units that are there, the reserved ones among them.")
 
 
 class StockOut(BaseModel):
     """What there is of a product; `stock` of it can be sold now."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {"product_id": 1, "on_hand": 183, "reserved": 3, "stock": 180, "shortfall": 0}
+        )
+    )
 
     product_id: int
     on_hand: int
@@ -134,7 +161,9 @@ class StockOut(BaseModel):
 class SyncIn(BaseModel):
     """How the product source is to be copied."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra=example({"overwrite": False, "allow_removals": False})
+    )
 
     overwrite: bool = Field(default=False, description="Give back to the source what was edited here.")
     allow_removals: bool = Field(default=False, description="Believe the source however much it has lost.")
@@ -149,6 +178,28 @@ class RejectionOut(BaseModel):
 
 class SyncOut(BaseModel):
     """What came of a copy of the product source; the first 100 rejections are named."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {
+                "id": 7,
+                "source": "http://products.example/api",
+                "status": "done",
+                "overwrite": False,
+                "allow_removals": False,
+                "started_at": "2026-03-01T09:30:00Z",
+                "finished_at": "2026-03-01T09:30:02Z",
+                "pages": 2,
+                "unchanged_pages": 1,
+                "added": 3,
+                "changed": 5,
+                "removed": 0,
+                "rejected_count": 1,
+                "rejected": [{"id": 99, "reason": "price: Field required"}],
+                "detail": None,
+            }
+        )
+    )
 
     id: int
     source: str

@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from catalog.domain import LARGEST_ID, Product
 from catalog.schemas.admin import NOT_SET, OnHand, ProductFields
+from shared.schemas import example
 
 Id = Annotated[int, Field(ge=1, le=LARGEST_ID)]
 
@@ -16,6 +17,18 @@ class ImportRow(ProductFields):
     What is not in the line stays as it is. With a `version`, the product must still be at that one. A new
     product needs a title and a price.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {
+                "sku": "KIT-0301",
+                "title": "Beech Rolling Pin",
+                "category": "kitchen",
+                "unit_amount": 2450,
+                "on_hand": 40,
+            }
+        )
+    )
 
     id: Id = NOT_SET
     version: Id = NOT_SET

@@ -4,11 +4,11 @@ from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from catalog.domain import Count, Facets, Filter, Product, Sort, to_minor_units, to_price
 from shared.pages import PageQuery
-from shared.schemas import Text
+from shared.schemas import Text, example, example_of
 
 
 def _as_list(value: Any) -> Any:
@@ -69,6 +69,27 @@ class ProductQuery(PageQuery):
 
 class ProductOut(BaseModel):
     """A product; `price` is the decimal number the tutorial shows, `unit_amount` the same in minor units."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {
+                "id": 1,
+                "sku": "KIT-0001",
+                "title": "Walnut Chopping Board with Juice Groove",
+                "brand": "Tindlecroft",
+                "category": "kitchen",
+                "price": 64.9,
+                "unit_amount": 6490,
+                "currency": "USD",
+                "description": "Cut from a single plank of oiled walnut, 40 by 28 cm and 25 mm thick.",
+                "rating": 4.7,
+                "stock": 180,
+                "images": ["/images/kit-0001.svg"],
+                "version": 1,
+                "updated_at": "2026-03-01T09:30:00Z",
+            }
+        )
+    )
 
     id: int
     sku: str
@@ -143,6 +164,12 @@ class ProductPage(BaseModel):
     `corrected` is there if the words seem misspelt: what fits these is among the products, too.
     """
 
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {"data": [example_of(ProductOut)], "next": "WyIyZTI0ZTBkMzlmMTMiLG51bGwsMV0"}
+        )
+    )
+
     data: list[ProductOut]
     next: str | None
     corrected: str | None = None
@@ -157,6 +184,12 @@ class CategoryQuery(PageQuery):
 
 class CategoryPage(BaseModel):
     """Categories by name, and the cursor of the page after."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {"data": [{"name": "audio", "count": 12}, {"name": "kitchen", "count": 12}], "next": None}
+        )
+    )
 
     data: list[CountOut]
     next: str | None

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from catalog.domain import LARGEST_ID, Line, Product, Reservation, State
-from shared.schemas import Text
+from shared.schemas import Text, example
 
 
 class ItemIn(BaseModel):
@@ -22,7 +22,12 @@ class ItemIn(BaseModel):
 class ReservationIn(BaseModel):
     """What to hold, and for whom; a product's lines are added up."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra=example(
+            {"customer": "018f5c3e-7a10-7c44-9d21-4b8f6a2e1c01", "items": [{"product_id": 1, "quantity": 2}]}
+        ),
+    )
 
     customer: Text = Field(max_length=200)
     items: list[ItemIn] = Field(min_length=1, max_length=100)
@@ -55,6 +60,28 @@ class LineOut(BaseModel):
 class ReservationOut(BaseModel):
     """A hold, with its lines by product."""
 
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {
+                "order_id": "018f5c41-5d80-7a2b-8e14-7fbc9d512f04",
+                "state": "held",
+                "expires_at": "2026-03-01T10:15:00Z",
+                "items": [
+                    {
+                        "product_id": 1,
+                        "sku": "KIT-0001",
+                        "title": "Walnut Chopping Board with Juice Groove",
+                        "quantity": 2,
+                        "unit_amount": 6490,
+                        "amount": 12980,
+                    }
+                ],
+                "amount": 12980,
+                "currency": "USD",
+            }
+        )
+    )
+
     order_id: UUID
     state: Literal[State.HELD]
     expires_at: datetime
@@ -72,6 +99,10 @@ class ReservationOut(BaseModel):
 
 class ReservationStateOut(BaseModel):
     """Where a reservation stands now."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example({"order_id": "018f5c41-5d80-7a2b-8e14-7fbc9d512f04", "state": "committed"})
+    )
 
     order_id: UUID
     state: State
@@ -116,6 +147,23 @@ class PriceOut(BaseModel):
 
 class PriceList(BaseModel):
     """Prices by product; what is not for sale is left out."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {
+                "data": [
+                    {
+                        "product_id": 1,
+                        "sku": "KIT-0001",
+                        "title": "Walnut Chopping Board with Juice Groove",
+                        "unit_amount": 6490,
+                        "stock": 180,
+                    }
+                ],
+                "currency": "USD",
+            }
+        )
+    )
 
     data: list[PriceOut]
     currency: str

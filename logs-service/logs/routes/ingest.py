@@ -1,5 +1,6 @@
 """OTLP/HTTP: where records come in."""
 
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +11,13 @@ from apiflask import APIBlueprint
 from flask import Response, request
 
 from logs import otlp
-from logs.errors import ExportTooLarge, IngestBusy
+from logs.errors import ExportTooLarge, IngestBusy, MalformedExport
+from logs.schemas import ExportRequest
 from logs.use_cases.records import store_records
 from shared.database import Database
-from shared.errors import Problem, title_of
+from shared.errors import Forbidden, Problem, TokenMissing, UnsupportedMediaType, title_of
+from shared.openapi import Responses
+from shared.schemas import example_of
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +39,13 @@ _ANSWER = {
             "properties": {"rejectedLogRecords": {"type": "string"}, "errorMessage": {"type": "string"}},
         }
     },
+    "examples": [{}, {"partialSuccess": {"rejectedLogRecords": "1", "errorMessage": "it is too large"}}],
 }
 _EXPORT = {
     "type": "object",
     "description": "ExportLogsServiceRequest (opentelemetry-proto)",
     "properties": {"resourceLogs": {"type": "array", "items": {"type": "object"}}},
+    "examples": [example_of(ExportRequest)],
 }
 
 
@@ -47,14 +53,25 @@ def _in_both(schema: dict[str, Any]) -> dict[str, Any]:
     return {otlp.JSON: {"schema": schema}, otlp.PROTOBUF: {"schema": {"contentMediaType": otlp.PROTOBUF}}}
 
 
-_RESPONSES: dict[int | str, Any] = {
+def _show_status(error: type[Problem]) -> dict[str, Any]:
+    return {**_STATUS, "examples": [json.loads(otlp.encode_status(otlp.JSON, error.status, error.detail))]}
+
+
+_RESPONSES: Responses = {
     200: {
         "description": "What was accepted is stored; `partialSuccess` tells what was not.",
         "content": _in_both(_ANSWER),
     },
     **{
-        status: {"description": title_of(status), "content": _in_both(_STATUS)}
-        for status in (400, 401, 403, 413, 415, 503)
+        error.status: {"description": title_of(error.status), "content": _in_both(_show_status(error))}
+        for error in (
+            MalformedExport,
+            TokenMissing,
+            Forbidden,
+            ExportTooLarge,
+            UnsupportedMediaType,
+            IngestBusy,
+        )
     },
 }
 

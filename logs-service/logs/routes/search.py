@@ -6,6 +6,7 @@ from uuid import UUID
 from apiflask import APIBlueprint
 
 from logs.domain import Position
+from logs.errors import RecordNotFound
 from logs.schemas import (
     ContextQuery,
     Histogram,
@@ -17,6 +18,7 @@ from logs.schemas import (
 )
 from logs.use_cases import records
 from shared.database import Database
+from shared.openapi import document_errors
 from shared.pages import bad_cursor, decode_cursor, encode_cursor
 
 
@@ -43,6 +45,7 @@ def search_routes(database: Database) -> APIBlueprint:
     @routes.get("/logs/<uuid:record_id>/context")
     @routes.input(ContextQuery, location="query")
     @routes.output(LogContext)
+    @routes.doc(responses=document_errors(RecordNotFound))
     def show_context(record_id: UUID, query_data: ContextQuery) -> LogContext:
         """Show a record between those that its replica, or the whole shop, wrote before and after it.
 

@@ -5,7 +5,6 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from threading import BoundedSemaphore, Event
-from typing import Any
 from uuid import UUID
 
 from apiflask import APIBlueprint
@@ -18,6 +17,8 @@ from logs.use_cases.records import find_arrivals, read_now
 from shared.context import require_caller
 from shared.database import Database
 from shared.errors import Problem, ValidationFailed
+from shared.openapi import Responses, document_errors
+from shared.schemas import example_of
 
 MOST_STREAMS = 4  # Of one process: each holds one of its 16 threads.
 LOOK_EVERY = 0.5  # Seconds between two looks at what has come in.
@@ -32,10 +33,17 @@ EVENT = {
         "event": {"type": "string", "enum": ["record", "end"]},
         "data": {"type": "string"},
     },
+    "examples": [
+        {
+            "id": "1042-018f5c4162d07b709d69c4012ca67e09",
+            "event": "record",
+            "data": json.dumps(example_of(LogRecordOut)),
+        }
+    ],
 }
-RESPONSES: dict[int | str, Any] = {
+RESPONSES: Responses = {
     200: {"description": "Events", "content": {"text/event-stream": {"schema": EVENT}}},
-    503: {"description": "As many follow already as one replica serves."},
+    **document_errors(StreamsTaken),
 }
 
 CheckToken = Callable[[str], object]

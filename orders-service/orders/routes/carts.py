@@ -3,10 +3,13 @@
 from apiflask import APIBlueprint
 
 from orders.clients import CatalogClient
+from orders.errors import CartFull, ProductNotFound
 from orders.schemas import CartOut, QuantityIn
 from orders.use_cases import carts
 from shared.context import require_caller
 from shared.database import Database
+from shared.errors import ServiceUnreachable
+from shared.openapi import document_errors
 
 
 def cart_routes(database: Database, catalog: CatalogClient) -> APIBlueprint:
@@ -26,7 +29,7 @@ def cart_routes(database: Database, catalog: CatalogClient) -> APIBlueprint:
     @routes.put("/cart/items/<int:product_id>")
     @routes.input(QuantityIn)
     @routes.output(CartOut)
-    @routes.doc(responses=[409])
+    @routes.doc(responses=document_errors(ProductNotFound, CartFull, ServiceUnreachable))
     def put_item(product_id: int, json_data: QuantityIn) -> CartOut:
         """Put so many of a product into the cart, at its price of now."""
         caller = require_caller()
@@ -34,6 +37,7 @@ def cart_routes(database: Database, catalog: CatalogClient) -> APIBlueprint:
 
     @routes.delete("/cart/items/<int:product_id>")
     @routes.output(CartOut)
+    @routes.doc(responses=document_errors(ProductNotFound))
     def remove_item(product_id: int) -> CartOut:
         """Take a product out of the cart."""
         return _show(carts.remove_from_cart(database, catalog, require_caller(), product_id))

@@ -6,6 +6,18 @@ from apiflask import APIBlueprint
 from flask import Response
 
 from orders.checkout import Checkout
+from orders.errors import (
+    IdempotencyInProgress,
+    IdempotencyKeyMissing,
+    IdempotencyKeyReused,
+    OrderNotDeliverable,
+    OrderNotFound,
+    OrderNotRefundable,
+    OrderNotShippable,
+    RefundExceedsOrder,
+    RefundInProgress,
+    RestockNeedsFullRefund,
+)
 from orders.routes.keyed import read_call, to_response
 from orders.routes.orders import UNFINISHED
 from orders.schemas import OrderOut, RefundIn
@@ -13,6 +25,7 @@ from orders.use_cases import changes
 from shared.background import Background
 from shared.context import require_caller
 from shared.database import Database
+from shared.openapi import KEYED, document_errors
 
 
 def fulfilment_routes(database: Database, checkout: Checkout) -> APIBlueprint:
@@ -21,14 +34,14 @@ def fulfilment_routes(database: Database, checkout: Checkout) -> APIBlueprint:
 
     @routes.post("/orders/<uuid:order_id>/ship")
     @routes.output(OrderOut)
-    @routes.doc(responses=[409])
+    @routes.doc(responses=document_errors(OrderNotFound, OrderNotShippable))
     def ship_order(order_id: UUID) -> OrderOut:
         """Record that a paid order was sent. Again, nothing happens."""
         return OrderOut.of(changes.ship_order(database, require_caller(), order_id))
 
     @routes.post("/orders/<uuid:order_id>/deliver")
     @routes.output(OrderOut)
-    @routes.doc(responses=[409])
+    @routes.doc(responses=document_errors(OrderNotFound, OrderNotDeliverable))
     def deliver_order(order_id: UUID) -> OrderOut:
         """Record that a shipped order has arrived. Again, nothing happens."""
         return OrderOut.of(changes.deliver_order(database, require_caller(), order_id))
@@ -36,7 +49,22 @@ def fulfilment_routes(database: Database, checkout: Checkout) -> APIBlueprint:
     @routes.post("/orders/<uuid:order_id>/refund")
     @routes.input(RefundIn)
     @routes.output(OrderOut)
-    @routes.doc(responses={202: UNFINISHED, 409: ""})
+    @routes.doc(
+        responses={
+            202: UNFINISHED,
+            **document_errors(
+                OrderNotFound,
+                OrderNotRefundable,
+                RefundInProgress,
+                RefundExceedsOrder(refundable=12980),
+                RestockNeedsFullRefund(refundable=12980),
+                IdempotencyKeyMissing,
+                IdempotencyInProgress,
+                IdempotencyKeyReused,
+            ),
+        },
+        extensions=KEYED,
+    )
     def refund_order(order_id: UUID, json_data: RefundIn) -> Response:
         """Give money back: a part, or all that is left, and then the units to the stock if they came back."""
         # The key is this order's: under another one it asks for something else.
@@ -61,6 +89,7 @@ def internal_routes(database: Database, background: Background) -> APIBlueprint:
 
     @routes.post("/internal/orders/<uuid:order_id>/wake")
     @routes.output({}, status_code=204)
+    @routes.doc(responses=document_errors(OrderNotFound))
     def wake_order(order_id: UUID) -> str:
         """Look at the order's payment now, and not when it is its turn again."""
         changes.wake_order(database, order_id)

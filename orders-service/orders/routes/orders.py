@@ -7,14 +7,24 @@ from flask import Response
 
 from orders.checkout import Checkout
 from orders.domain import Status
+from orders.errors import (
+    CartEmpty,
+    IdempotencyInProgress,
+    IdempotencyKeyMissing,
+    IdempotencyKeyReused,
+    OrderNotCancellable,
+    OrderNotFound,
+    RefundInProgress,
+)
 from orders.routes.keyed import read_call, to_response
-from orders.schemas import EventOut, EventPage, OrderIn, OrderOut, OrderPage, OrderQuery
+from orders.schemas import CHECKOUT_REFUSALS, EventOut, EventPage, OrderIn, OrderOut, OrderPage, OrderQuery
 from orders.use_cases import changes, orders
 from shared.context import require_caller
 from shared.database import Database
+from shared.openapi import KEYED, document_errors, refer
 from shared.pages import decode_id, encode_id
 
-UNFINISHED = "It is still being worked on, and finishes by itself."
+UNFINISHED = refer(OrderOut, "It is still being worked on, and finishes by itself.")
 
 
 def order_routes(database: Database, checkout: Checkout) -> APIBlueprint:
@@ -24,7 +34,19 @@ def order_routes(database: Database, checkout: Checkout) -> APIBlueprint:
     @routes.post("/orders")
     @routes.input(OrderIn)
     @routes.output(OrderOut, status_code=201)
-    @routes.doc(responses={202: UNFINISHED, 402: "", 409: ""})
+    @routes.doc(
+        responses={
+            202: UNFINISHED,
+            **document_errors(
+                *CHECKOUT_REFUSALS,
+                CartEmpty,
+                IdempotencyKeyMissing,
+                IdempotencyInProgress,
+                IdempotencyKeyReused,
+            ),
+        },
+        extensions=KEYED,
+    )
     def place_order(json_data: OrderIn) -> Response:
         """Place an order: hold the stock, authorize the payment, confirm.
 
@@ -47,12 +69,14 @@ def order_routes(database: Database, checkout: Checkout) -> APIBlueprint:
 
     @routes.get("/orders/<uuid:order_id>")
     @routes.output(OrderOut)
+    @routes.doc(responses=document_errors(OrderNotFound))
     def show_order(order_id: UUID) -> OrderOut:
         """Show an order."""
         return OrderOut.of(orders.find_order(database, require_caller(), order_id))
 
     @routes.get("/orders/<uuid:order_id>/events")
     @routes.output(EventPage)
+    @routes.doc(responses=document_errors(OrderNotFound))
     def list_events(order_id: UUID) -> EventPage:
         """Tell an order's story."""
         events = orders.read_events(database, require_caller(), order_id)
@@ -60,7 +84,12 @@ def order_routes(database: Database, checkout: Checkout) -> APIBlueprint:
 
     @routes.post("/orders/<uuid:order_id>/cancel")
     @routes.output(OrderOut)
-    @routes.doc(responses={202: UNFINISHED, 409: ""})
+    @routes.doc(
+        responses={
+            202: UNFINISHED,
+            **document_errors(OrderNotFound, OrderNotCancellable, RefundInProgress),
+        }
+    )
     def cancel_order(order_id: UUID) -> tuple[OrderOut, int]:
         """Cancel an order that was not shipped: money and stock go back. Again, nothing happens."""
         order = changes.cancel_order(database, checkout, require_caller(), order_id)

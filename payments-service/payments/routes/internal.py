@@ -6,11 +6,37 @@ from apiflask import APIBlueprint
 
 from payments.clients import Provider
 from payments.domain import ClosedOrder
-from payments.schemas import CanceledOut, ClosedOut, PaymentOut, PaymentRequest, RefundOut, RefundRequest
+from payments.errors import (
+    CaptureFailed,
+    CardDeclined,
+    PaymentClosed,
+    PaymentConflict,
+    PaymentMethodUnsupported,
+    PaymentNotFound,
+    ProviderMismatch,
+    ProviderUnavailable,
+    RefundConflict,
+    RefundExceedsPayment,
+    RefundFailed,
+    UnexpectedPaymentState,
+)
+from payments.schemas import (
+    EXAMPLE_ID,
+    CanceledOut,
+    ClosedOut,
+    PaymentOut,
+    PaymentRequest,
+    RefundOut,
+    RefundRequest,
+)
 from payments.use_cases import checkout
 from shared import context
 from shared.access import require_customer
 from shared.database import Database
+from shared.openapi import document_errors
+
+DECLINED = UnexpectedPaymentState("requires_payment_method", "requires_capture")
+UNCAPTURED = UnexpectedPaymentState("requires_capture", "succeeded")
 
 
 def internal_routes(database: Database, provider: Provider) -> APIBlueprint:
@@ -19,7 +45,8 @@ def internal_routes(database: Database, provider: Provider) -> APIBlueprint:
 
     @routes.get("")
     @routes.output(PaymentOut)
-    def show_payment(order_id: UUID) -> PaymentOut:
+    @routes.doc(responses=document_errors(PaymentNotFound))
+    def show_payment_of_order(order_id: UUID) -> PaymentOut:
         """Show the payment of an order."""
         _name_order(order_id)
         return PaymentOut.of(checkout.find_payment_of_order(database, order_id))
@@ -27,7 +54,16 @@ def internal_routes(database: Database, provider: Provider) -> APIBlueprint:
     @routes.put("")
     @routes.input(PaymentRequest)
     @routes.output(PaymentOut)
-    @routes.doc(responses=[402, 409, 502])
+    @routes.doc(
+        responses=document_errors(
+            CardDeclined(EXAMPLE_ID, "generic_decline"),
+            PaymentConflict,
+            PaymentClosed,
+            PaymentMethodUnsupported,
+            ProviderMismatch,
+            ProviderUnavailable,
+        )
+    )
     def authorize_payment(order_id: UUID, json_data: PaymentRequest) -> PaymentOut:
         """Hold the money of an order."""
         _name_order(order_id)
@@ -36,7 +72,16 @@ def internal_routes(database: Database, provider: Provider) -> APIBlueprint:
 
     @routes.post("/capture")
     @routes.output(PaymentOut)
-    @routes.doc(responses=[409, 502])
+    @routes.doc(
+        responses=document_errors(
+            PaymentNotFound,
+            PaymentClosed,
+            DECLINED,
+            CaptureFailed("authorization_released"),
+            ProviderMismatch,
+            ProviderUnavailable,
+        )
+    )
     def capture_payment(order_id: UUID) -> PaymentOut:
         """Take the money that is held for an order."""
         _name_order(order_id)
@@ -44,7 +89,7 @@ def internal_routes(database: Database, provider: Provider) -> APIBlueprint:
 
     @routes.post("/cancel")
     @routes.output(CanceledOut)
-    @routes.doc(responses=[502])
+    @routes.doc(responses=document_errors(ProviderMismatch, ProviderUnavailable))
     def cancel_payment(order_id: UUID) -> CanceledOut:
         """Give an order's money back, held or taken; an order without a payment will not get one."""
         _name_order(order_id)
@@ -54,7 +99,18 @@ def internal_routes(database: Database, provider: Provider) -> APIBlueprint:
     @routes.post("/refunds")
     @routes.input(RefundRequest)
     @routes.output(RefundOut)
-    @routes.doc(responses=[409, 502])
+    @routes.doc(
+        responses=document_errors(
+            PaymentNotFound,
+            PaymentClosed,
+            UNCAPTURED,
+            RefundConflict,
+            RefundExceedsPayment(refundable=12980),
+            RefundFailed("charge_already_refunded"),
+            ProviderMismatch,
+            ProviderUnavailable,
+        )
+    )
     def refund_payment(order_id: UUID, json_data: RefundRequest) -> RefundOut:
         """Give back a part of what was captured, once for a refund's id."""
         _name_order(order_id)

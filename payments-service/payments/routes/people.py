@@ -7,12 +7,29 @@ from apiflask import APIBlueprint
 from flask import Response, request
 
 from payments.clients import Provider
-from payments.errors import IdempotencyKeyMissing
-from payments.schemas import ConfirmRequest, LedgerEntryOut, LedgerPage, PaymentOut, PaymentPage
+from payments.errors import (
+    CardDeclined,
+    IdempotencyInProgress,
+    IdempotencyKeyMissing,
+    IdempotencyKeyReused,
+    PaymentClosed,
+    PaymentNotFound,
+    ProviderUnavailable,
+    UnexpectedPaymentState,
+)
+from payments.schemas import (
+    EXAMPLE_ID,
+    ConfirmRequest,
+    LedgerEntryOut,
+    LedgerPage,
+    PaymentOut,
+    PaymentPage,
+)
 from payments.use_cases import customers
 from payments.use_cases.customers import Key
 from shared.context import bind, require_caller
 from shared.database import Database
+from shared.openapi import KEYED, document_errors
 from shared.pages import PageQuery, decode_id, encode_id
 
 LONGEST_KEY = 255
@@ -35,6 +52,7 @@ def payment_routes(database: Database, provider: Provider, wake: Callable[[UUID]
 
     @routes.get("/payments/<uuid:payment_id>")
     @routes.output(PaymentOut)
+    @routes.doc(responses=document_errors(PaymentNotFound))
     def show_payment(payment_id: UUID) -> PaymentOut:
         """Show one payment; somebody else's is not there."""
         payment = customers.find_payment(database, payment_id, customer=_whose())
@@ -43,9 +61,21 @@ def payment_routes(database: Database, provider: Provider, wake: Callable[[UUID]
     @routes.post("/payments/<uuid:payment_id>/confirm")
     @routes.input(ConfirmRequest)
     @routes.output(PaymentOut)
-    @routes.doc(responses=[402, 409])
+    @routes.doc(
+        responses=document_errors(
+            CardDeclined(EXAMPLE_ID, "authentication_failed"),
+            PaymentNotFound,
+            PaymentClosed,
+            UnexpectedPaymentState("succeeded", "requires_capture"),
+            IdempotencyKeyMissing,
+            IdempotencyInProgress,
+            IdempotencyKeyReused,
+            ProviderUnavailable,
+        ),
+        extensions=KEYED,
+    )
     def confirm_payment(payment_id: UUID, json_data: ConfirmRequest) -> Response:
-        """Go on with one's payment after the bank was answered. An Idempotency-Key is demanded."""
+        """Go on with one's payment after the bank was answered."""
         bind({"payment.id": str(payment_id)})
         confirmed = customers.confirm_payment(
             database, provider, wake, payment_id, json_data.outcome, _read_key(payment_id)

@@ -1,13 +1,15 @@
 """The route that Stripe sends its events to. Their signature is their proof, so they carry no token."""
 
-from apiflask import APIBlueprint, EmptySchema
+from apiflask import APIBlueprint
 from flask import Response, request
 
 from payments.clients import EventReader
+from payments.errors import BadNotice
 from payments.use_cases.sweep import take_notice
 from shared.background import Background
 from shared.database import Database
 from shared.errors import NotFound
+from shared.openapi import ContentTooLarge, document_errors
 
 LARGEST_EVENT = 256 * 1024  # Bytes; the gateway has the same limit.
 
@@ -17,8 +19,12 @@ def webhook_routes(database: Database, background: Background, events: EventRead
     routes = APIBlueprint("webhooks", __name__)
 
     @routes.post("/payments/webhooks/stripe")
-    @routes.output(EmptySchema, status_code=200)
-    @routes.doc(responses=[400, 404, 413])
+    @routes.doc(
+        responses={
+            200: {"description": "It is noted."},
+            **document_errors(BadNotice, NotFound, ContentTooLarge),
+        }
+    )
     def take_event() -> Response:
         """Hear of something that happened to a payment at Stripe; it is looked up there, and not believed."""
         if events is None:
