@@ -1,7 +1,7 @@
 """Measure the shop: `make bench`, with SECONDS=8 for each measurement; `python -m bench checkout` for a part.
 
-Each part has a shop of its own, or one service alone. The tables are printed, and the same is written as JSON
-into bench/results/.
+Each part has a shop of its own, or one service alone. The report is printed, and written into a folder of its
+own below bench/results/, with charts and with all numbers as JSON.
 """
 
 import math
@@ -9,16 +9,30 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench import calls, checkout, identity, imports, logs, reading, records, reservations
+from bench import (
+    calls,
+    checkout,
+    hot_path,
+    identity,
+    images,
+    imports,
+    logs,
+    peers,
+    plots,
+    reading,
+    records,
+    reservations,
+    start_up,
+)
 from bench.catalog import running_catalog
 from bench.machine import calibrate, describe_machine
-from bench.report import render, write_json
+from bench.report import Section, render, write_report
 from bench.shop import CannotMeasure, fresh_folder, running_shop, say
 from local.errors import CannotStart
 
@@ -37,23 +51,32 @@ class Subject(Protocol):
 
 @dataclass(frozen=True)
 class Part:
-    """What can be measured by itself: how to start what it is about below a folder, and what to measure."""
+    """What can be measured by itself: its title, how to start what it is about below a folder, and a subject.
 
+    `charts` are those of `bench.plots` that belong to it.
+    """
+
+    title: str
     start: Callable[[Path], AbstractContextManager[Any]]
     subject: Subject
+    charts: tuple[str, ...] = ()
 
 
 # To measure something else, add a module.
 PARTS: Mapping[str, Part] = {
-    "calls": Part(running_shop, calls),
-    "checkout": Part(running_shop, checkout),
-    "identity": Part(running_shop, identity),
-    "catalogue": Part(running_catalog, reading),
-    "reservations": Part(running_catalog, reservations),
-    "import": Part(running_catalog, imports),
-    "logs": Part(running_shop, logs),
-    "records": Part(running_shop, records),
+    "hot-path": Part("The hot path", running_shop, hot_path, ("hot-path.svg",)),
+    "calls": Part("Single calls", running_shop, calls, ("throughput.svg", "latency.svg")),
+    "checkout": Part("Checkouts", running_shop, checkout),
+    "identity": Part("Identity", running_shop, identity),
+    "catalogue": Part("Reading the catalogue", running_catalog, reading),
+    "reservations": Part("Reservations", running_catalog, reservations),
+    "import": Part("Import and export", running_catalog, imports),
+    "logs": Part("Log records", running_shop, logs),
+    "records": Part("A log record, in the request that leaves it", running_shop, records),
+    "start": Part("Starting", nullcontext, start_up),
+    "images": Part("Images", nullcontext, images),
 }
+OTHERS = "Beside other shops"
 
 
 def measure(seconds: float, names: Sequence[str]) -> dict[str, Any]:
@@ -95,6 +118,21 @@ def read_names(arguments: Sequence[str]) -> list[str]:
     return list(arguments) or list(PARTS)
 
 
+def make_sections(parts: Mapping[str, Any], charts: Mapping[str, str]) -> list[Section]:
+    """Return the report's sections: one for each part, and one for what others did."""
+    sections = [
+        Section(
+            PARTS[name].title,
+            PARTS[name].subject.render(numbers),
+            [chart for chart in PARTS[name].charts if chart in charts],
+        )
+        for name, numbers in parts.items()
+    ]
+    if lines := peers.render(parts):
+        sections.append(Section(OTHERS, lines, ["peers.svg"]))
+    return sections
+
+
 def main(arguments: Sequence[str] = ()) -> int:
     """Measure, print and write; return the exit code."""
     try:
@@ -102,11 +140,11 @@ def main(arguments: Sequence[str] = ()) -> int:
     except (CannotMeasure, CannotStart) as error:
         say(f"Cannot measure: {error}")
         return 1
-    print(
-        render(results, [PARTS[name].subject.render(numbers) for name, numbers in results["parts"].items()])
-    )
-    file = write_json(results, RESULTS, datetime.fromisoformat(results["time"]))
-    say(f"\nWritten to {os.path.relpath(file)}.")
+    charts = plots.draw(results["parts"])
+    text = render(results, make_sections(results["parts"], charts))
+    print(text)
+    report = write_report(results, text, charts, RESULTS, datetime.fromisoformat(results["time"]))
+    say(f"\nWritten to {os.path.relpath(report)}.")
     return 0
 
 

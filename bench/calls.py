@@ -9,6 +9,7 @@ from bench.scenarios import CALLS
 from bench.shop import Shop
 
 CLIENTS = (1, 8, 32)
+AIM = 400e6 / 2**20  # MiB of the gateway and the services after the load.
 
 
 def measure(shop: Shop, seconds: float) -> dict[str, Any]:
@@ -22,14 +23,27 @@ def render(results: Mapping[str, Any]) -> list[str]:
     """Return the tables."""
     return [
         *table(
-            ["call", "clients", "a second", "p50 ms", "p99 ms", "refused", "errors", "load", "settled"],
+            [
+                "call",
+                "clients",
+                "a second",
+                "p50 ms",
+                "p99 ms",
+                "refused",
+                "errors",
+                "load",
+                "cores",
+                "settled",
+                "bound by",
+            ],
             [_load_row(load) for load in results["loads"]],
         ),
         "",
-        "Memory (PSS of all processes of a part, in MiB):",
+        "Memory (PSS of all processes of a part, in MiB). The gateway and the five services shall stay "
+        f"below {AIM:.0f} MiB:",
         "",
         *table(
-            ["part", "processes", "at rest", "after the load"],
+            ["part", "processes", "at rest", "after the load", "each process then"],
             _memory_rows(results["memory"]["at_rest"], results["memory"]["after_load"]),
         ),
     ]
@@ -52,17 +66,22 @@ def _load_row(load: Mapping[str, Any]) -> list[str]:
         str(load["refused"]),
         f"{load['errors']} ({', '.join(kinds)})" if kinds else "0",
         f"{load['load_cpu']:.0%}",
+        f"{sum(load['cores'].values()):.2f}",
         "" if settled is None else f"{settled:g} s",
+        load["bound"],
     ]
 
 
-def _memory_rows(
-    before: Mapping[str, Sequence[float]], after: Mapping[str, Sequence[float]]
-) -> list[list[str]]:
-    rows = [
-        [part, f"{after[part][0]:g}", f"{before[part][1]:.1f}", f"{after[part][1]:.1f}"] for part in after
+def _memory_rows(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[list[str]]:
+    def row(title: str, parts: Sequence[str]) -> list[str]:
+        each = [size for part in parts for size in after[part][2]]
+        sizes = [f"{sum(memory[part][1] for part in parts):.1f}" for memory in (before, after)]
+        told = " + ".join(f"{size:.1f}" for size in each) if len(parts) == 1 else ""
+        return [title, str(len(each)), *sizes, told]
+
+    shop = [part for part in after if part == "gateway" or part.endswith("-service")]
+    return [
+        *(row(part, [part]) for part in after),
+        row("gateway and services", shop),
+        row("all", list(after)),
     ]
-    totals = [
-        f"{sum(part[column] for part in parts.values()):.1f}" for parts, column in ((before, 1), (after, 1))
-    ]
-    return [*rows, ["all", f"{sum(part[0] for part in after.values()):g}", *totals]]

@@ -68,7 +68,7 @@ def measure_verification() -> dict[str, float]:
 
 def measure_share(shop: Shop, seconds: float, verify: float) -> dict[str, float]:
     """Return the processor time of catalog-service for a page of products, and verifying's share of it."""
-    errand = Errand("products", "GET", "/products?limit=30", _enter(shop))
+    errand = Errand("products", "GET", "/products?limit=30", shop.enter())
     before, cpu = _count_requests(shop), _cpu_seconds(shop, "catalog-service")
     with _calling(shop.url, [errand] * 8, 0.0, seconds):
         pass
@@ -101,7 +101,7 @@ def measure_others(shop: Shop, seconds: float) -> dict[str, Any]:
     """Return how long other calls take while it is quiet, and while others try to log in."""
     url = shop.address_of("auth-service")
     errands = [
-        Errand(name, "GET", name.removeprefix("GET "), _enter(shop))
+        Errand(name, "GET", name.removeprefix("GET "), shop.enter())
         for name, clients in OTHERS.items()
         for _ in range(clients)
     ]
@@ -137,8 +137,6 @@ def render(results: Mapping[str, Any]) -> list[str]:
     verification, products = results["verification"], results["products"]
     logins, others = results["logins"], results["others"]
     return [
-        "Identity:",
-        "",
         f"- Verifying a token takes {verification['verify']:g} µs, of which the signature "
         f"{verification['signature']:g} µs; that is {products['share']:.1%} of the {products['cpu']:g} µs of "
         "catalog-service's processor time for `GET /products?limit=30`.",
@@ -193,13 +191,6 @@ def _calling(url: str, errands: list[Errand], pace: float, seconds: float) -> It
         yield calling
     finally:
         calling.finish()
-
-
-def _enter(shop: Shop) -> dict[str, str]:
-    """Return the headers of a new guest."""
-    answer = requests.post(f"{shop.url}/auth/guest", timeout=20)
-    answer.raise_for_status()
-    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
 
 def _log_in(url: str, number: int) -> Errand:

@@ -9,7 +9,7 @@ import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -100,13 +100,15 @@ class Shop:
         self.scenario = scenario
         self.is_open = Event()
         self.has_ended = Event()
-        self._calls: Iterator[Call | Visit] | None = None
+        self._has_looked = False
+        self._calls: Iterator[Call | Visit] = iter(())
+        self._first: Iterator[Call] = iter(())
         self._looking = Semaphore()
         self._clients = 0
         self._failure: str | None = None
 
-    def enter(self, client: FastHttpUser) -> str:
-        """Make a client a guest, wait for the others, and return its token.
+    def enter(self, client: FastHttpUser) -> tuple[str, str]:
+        """Make a client a guest and let it do what comes first, wait for the others; return token and id.
 
         The first one also looks what there is to buy.
         """
@@ -114,14 +116,29 @@ class Shop:
             answer = client.client.post("/auth/guest")
             token = str((answer.json() or {})["access_token"])
             with self._looking:
-                if self._calls is None:
-                    self._calls = self.scenario.make_calls(_read_products(client, token))
+                if not self._has_looked:
+                    self._make_all_calls(_read_products(client, token))
+            made = self._make_first(client, token)
         except Exception as error:
             self._failure = f"A client could not come in: {error!r}"
             raise
         self._clients += 1
         self.is_open.wait()
-        return token
+        return token, made
+
+    def _make_all_calls(self, products: Sequence[Product]) -> None:
+        self._has_looked = True
+        self._calls = self.scenario.make_calls(products)
+        if self.scenario.make_first:
+            self._first = self.scenario.make_first(products)
+
+    def _make_first(self, client: FastHttpUser, token: str) -> str:
+        call = next(self._first, None)
+        if call is None:
+            return ""
+        headers = {**call.headers, "Authorization": f"Bearer {token}"}
+        answer = client.client.request(call.method, call.path, name="first", json=call.json, headers=headers)
+        return str((answer.json() or {})["id"])
 
     def wait_for_clients(self, number: int) -> None:
         """Wait until all are in; raise SystemExit if one cannot."""
@@ -133,7 +150,7 @@ class Shop:
 
     def next_call(self) -> Call | Visit:
         """Return the next call, or end the client if there is none."""
-        call = next(self._calls or iter(()), None)
+        call = next(self._calls, None)
         if call is None:
             self._clients -= 1
             if not self._clients:
@@ -150,7 +167,7 @@ def make_user_class(shop: Shop) -> type[FastHttpUser]:
         network_timeout = connection_timeout = TIMEOUT
 
         def on_start(self) -> None:
-            self.token = shop.enter(self)
+            self.token, self.made = shop.enter(self)
 
         @task
         def call(self) -> None:
@@ -182,7 +199,8 @@ def make_user_class(shop: Shop) -> type[FastHttpUser]:
 
         def _make(self, call: Call, token: str, name: str) -> Any:
             headers = {**call.headers, "Authorization": f"Bearer {token}"}
-            return self.client.request(call.method, call.path, name=name, json=call.json, headers=headers)
+            path = call.path.replace("{id}", self.made)
+            return self.client.request(call.method, path, name=name, json=call.json, headers=headers)
 
     return Client
 

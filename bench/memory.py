@@ -1,5 +1,6 @@
 """How much memory a program takes, with all that it started."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ class Memory(NamedTuple):
 
     processes: int
     pss_mib: float
+    each: tuple[float, ...]
 
 
 def measure_memory(pid: int, *, with_children: bool = True) -> Memory:
@@ -18,7 +20,13 @@ def measure_memory(pid: int, *, with_children: bool = True) -> Memory:
     leader = psutil.Process(pid)
     family = [leader, *(leader.children(recursive=True) if with_children else [])]
     sizes = [size for each in family if (size := _read_pss(each.pid)) is not None]
-    return Memory(len(sizes), round(sum(sizes) / 1024, 1))
+    return Memory(len(sizes), round(sum(sizes) / 1024, 1), tuple(round(size / 1024, 1) for size in sizes))
+
+
+def add_up(parts: Sequence[Memory]) -> Memory:
+    """Return what several programs take together."""
+    each = tuple(size for part in parts for size in part.each)
+    return Memory(sum(part.processes for part in parts), round(sum(part.pss_mib for part in parts), 1), each)
 
 
 def _read_pss(pid: int) -> int | None:

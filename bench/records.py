@@ -57,8 +57,6 @@ def render(results: Mapping[str, Any]) -> list[str]:
     """Return the table."""
     rows = [[way, number(each["p50"]), number(each["p95"])] for way, each in results["microseconds"].items()]
     return [
-        "## A log record, in the request that leaves it",
-        "",
         f"Microseconds of CPU time for an access record. The spool may cost {results['target']:g}, "
         "what it shares with standard output included.",
         "",

@@ -1,14 +1,22 @@
-"""What was measured, as Markdown and as JSON."""
+"""What was measured, as Markdown with charts, and as JSON."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 
-def render(results: Mapping[str, Any], parts: Iterable[Sequence[str]]) -> str:
-    """Return what was measured on, and then the lines of each part."""
+class Section(NamedTuple):
+    """A part of the report: its heading, the files of its charts, and its lines."""
+
+    title: str
+    lines: Sequence[str]
+    charts: Sequence[str] = ()
+
+
+def render(results: Mapping[str, Any], sections: Iterable[Section]) -> str:
+    """Return what was measured on, and then a section for each part."""
     machine, calibration = results["machine"], results["calibration"]
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     head = [
@@ -23,10 +31,32 @@ def render(results: Mapping[str, Any], parts: Iterable[Sequence[str]]) -> str:
         f"{calibration['disk_syncs']:g} synced writes of 8 KiB.",
         "",
         f"Closed loop, {results['seconds']:g} s each, the load on the same machine. `load` is the share "
-        "of one core that making the calls took; `settled`, how long after the last answer all orders "
-        "were finished.",
+        "of one core that making the calls took, and `cores`, how many the shop had; `settled`, how long "
+        "after the last answer all orders were finished.",
     ]
-    return "\n".join([*head, *(line for part in parts for line in ("", *part))])
+    return "\n".join([*head, *(line for section in sections for line in ("", *_write_section(section)))])
+
+
+def _write_section(section: Section) -> list[str]:
+    return [f"## {section.title}", "", *_show(section.charts), *section.lines]
+
+
+def _show(charts: Sequence[str]) -> list[str]:
+    return [line for chart in charts for line in (f"![{Path(chart).stem}]({chart})", "")]
+
+
+def write_report(
+    results: Mapping[str, Any], text: str, charts: Mapping[str, str], folder: Path, time: datetime
+) -> Path:
+    """Write report, charts and results.json into a folder named after their time, and return the report."""
+    place = folder / f"{time:%Y%m%dT%H%M%SZ}"
+    place.mkdir(parents=True)
+    for name, chart in charts.items():
+        (place / name).write_text(chart, encoding="utf-8")
+    (place / "results.json").write_text(f"{json.dumps(results, indent=1)}\n", encoding="utf-8")
+    report = place / "report.md"
+    report.write_text(f"{text}\n", encoding="utf-8")
+    return report
 
 
 def table_of(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -35,14 +65,6 @@ def table_of(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     columns.sort(key=lambda column: column != "scenario")
     cells = [["" if row.get(column) is None else f"{row[column]}" for column in columns] for row in rows]
     return table(columns, cells)
-
-
-def write_json(results: Mapping[str, Any], folder: Path, time: datetime) -> Path:
-    """Write the results into a file named after their time, and return it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{time:%Y%m%dT%H%M%SZ}.json"
-    file.write_text(f"{json.dumps(results, indent=1)}\n", encoding="utf-8")
-    return file
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

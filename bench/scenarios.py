@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Any
+from urllib.parse import urlencode
 from uuid import uuid4
 
 Product = Mapping[str, Any]
 SEED = 1  # The same choices in every run.
+MOST_IN_CART = 10  # Products, as many as somebody may well have.
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Scenario:
     expected: frozenset[int] = frozenset({200})
     refusals: frozenset[int] = frozenset()
     leaves_work: bool = False  # Whether the shop is still busy with it after the answer.
+    # What each client does before, one call each; the id of what that has made is `{id}` in its paths.
+    make_first: Callable[[Sequence[Product]], Iterator[Call]] | None = None
 
 
 def list_products(_products: Sequence[Product]) -> Iterator[Call]:
@@ -57,6 +61,25 @@ def list_products(_products: Sequence[Product]) -> Iterator[Call]:
 def look_at_products(products: Sequence[Product]) -> Iterator[Call]:
     """Look at one product after the other."""
     return cycle([Call("GET", f"/products/{product['id']}") for product in products])
+
+
+def search_products(products: Sequence[Product]) -> Iterator[Call]:
+    """Look for two words of titles, in an order in which hardly any question comes again while it is kept."""
+    words = sorted({word for product in products for word in product["title"].lower().split()})
+    choice = random.Random(SEED)  # noqa: S311
+    while True:
+        yield Call("GET", f"/products?{urlencode({'q': ' '.join(choice.sample(words, 2))})}")
+
+
+def look_at_order(_products: Sequence[Product]) -> Iterator[Call]:
+    """Look at one's own order, again and again."""
+    return cycle([Call("GET", "/orders/{id}")])
+
+
+def update_cart(products: Sequence[Product]) -> Iterator[Call]:
+    """Put one product after the other into the cart, one or two units of it."""
+    paths = [f"/cart/items/{product['id']}" for product in products[:MOST_IN_CART]]
+    return cycle([Call("PUT", path, {"quantity": units}) for units in (1, 2) for path in paths])
 
 
 def place_orders(products: Sequence[Product]) -> Iterator[Call]:
@@ -111,6 +134,9 @@ def order_of_cart() -> dict[str, Any]:
 CALLS = (
     Scenario("GET /products?limit=30", list_products),
     Scenario("GET /products/{id}", look_at_products),
+    Scenario("GET /products?q={words}", search_products),
+    Scenario("GET /orders/{id}", look_at_order, make_first=place_orders),
+    Scenario("PUT /cart/items/{id}", update_cart),
     Scenario(
         "POST /orders",
         place_orders,

@@ -7,23 +7,25 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import requests
 
 from bench.cpu import measure_cpu
-from bench.memory import Memory, measure_memory
+from bench.memory import Memory, add_up, measure_memory
 from local.audit import find_databases
 from local.processes import has_ended, reap, spawn, wait_until
 from local.settings import ROOT
-from local.sockets import port_of, reserve
+from local.sockets import answers, port_of, reserve
 from local.stack import description_in
 
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
+RELOAD_SECONDS = 20.0
 SETTLE_SECONDS = 120.0
 # SCALE, so that replicas can be measured, too.
 PASSED_ON = ("PATH", "HOME", "LANG", "SCALE", "LOG_LEVEL")
@@ -68,10 +70,7 @@ class Shop:
         for part in ("gateway", "postgres"):
             memory[part] = measure_memory(description[part]["pid"])
         for name, service in description["services"].items():
-            replicas = [measure_memory(replica["pid"]) for replica in service["replicas"]]
-            memory[name] = Memory(
-                sum(each.processes for each in replicas), round(sum(each.pss_mib for each in replicas), 1)
-            )
+            memory[name] = add_up([measure_memory(replica["pid"]) for replica in service["replicas"]])
         return memory
 
     def address_of(self, service: str) -> str:
@@ -85,6 +84,25 @@ class Shop:
     def pids_of(self, service: str) -> list[int]:
         """Return the process of each replica."""
         return [replica["pid"] for replica in self._describe()["services"][service]["replicas"]]
+
+    def enter(self) -> dict[str, str]:
+        """Return the headers of a new guest."""
+        answer = requests.post(f"{self.url}/auth/guest", timeout=20)
+        answer.raise_for_status()
+        return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+    def serve_file(self, name: str, content: bytes) -> str:
+        """Let the gateway's nginx serve a file; return its path."""
+        folder, path = self._state / "gateway", f"/bench/{name}"
+        (folder / name).write_bytes(content)
+        # What has been told to nginx beside its templates, and to this shop alone.
+        with (folder / "settings" / "server.conf").open("a", encoding="utf-8") as settings:
+            settings.write(f'location = {path} {{ alias "{folder / name}"; }}\n')
+        os.kill(self._describe()["gateway"]["pid"], signal.SIGHUP)
+        port = self._describe()["gateway"]["port"]
+        if not wait_until(lambda: answers("127.0.0.1", port, path), RELOAD_SECONDS):
+            raise CannotMeasure("The gateway does not serve the file.")
+        return path
 
     def settle(self) -> float:
         """Wait until no order has anything left to do; return the seconds that took."""
@@ -117,7 +135,7 @@ def fresh_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def running_shop(folder: Path) -> Iterator[Shop]:
+def running_shop(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[Shop]:
     """Start a shop with its state below the folder and stop it at the end; raises CannotMeasure."""
     with closing(reserve()) as holder:
         port = port_of(holder)
@@ -126,7 +144,7 @@ def running_shop(folder: Path) -> Iterator[Shop]:
     with output.open("wb") as log:
         process = spawn(
             [sys.executable, "-m", "local"],
-            environment={**told, **TOLD, "PORT": str(port), "STATE": str(state)},
+            environment={**told, **TOLD, **(settings or {}), "PORT": str(port), "STATE": str(state)},
             home=ROOT,
             log=log.fileno(),
             stop_signal=signal.SIGTERM,

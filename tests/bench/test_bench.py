@@ -16,10 +16,11 @@ import pytest
 from bench import calls, checkout
 from bench.__main__ import PARTS, main, read_names, read_seconds
 from bench.cpu import measure_cpu, subtract
+from bench.loads import name_bound
 from bench.machine import calibrate, describe_machine
-from bench.memory import measure_memory
+from bench.memory import add_up, measure_memory
 from bench.plan import Plan
-from bench.report import render, table_of, write_json
+from bench.report import Section, render, table_of, write_report
 from bench.scenarios import (
     CALLS,
     SCENARIOS,
@@ -28,14 +29,20 @@ from bench.scenarios import (
     list_products,
     look_at_products,
     place_orders,
+    search_products,
+    update_cart,
 )
 from bench.shop import CannotMeasure
 from bench.statistics import quantile
-from local.settings import ROOT
+from local.settings import ROOT, SERVICES
 from tests.conftest import FakeServer, send_json
 from tests.waiting import wait_for
 
-PRODUCTS = [{"id": 1, "stock": 3}, {"id": 2, "stock": 0}, {"id": 3, "stock": 5}]
+PRODUCTS = [
+    {"id": 1, "stock": 3, "title": "Oak Board"},
+    {"id": 2, "stock": 0, "title": "Steel Pan"},
+    {"id": 3, "stock": 5, "title": "Oak Desk"},
+]
 
 
 def test_orders_take_every_unit_there_is_and_no_more() -> None:
@@ -62,6 +69,20 @@ def test_looking_never_ends_and_goes_through_all_products() -> None:
         "/products/1",
     ]
     assert {call.path for call in islice(list_products(PRODUCTS), 3)} == {"/products?limit=30"}
+
+
+def test_each_search_is_for_two_words_that_titles_have() -> None:
+    paths = [call.path for call in islice(search_products(PRODUCTS), 20)]
+    assert {path.partition("?q=")[0] for path in paths} == {"/products"}
+    assert {word for path in paths for word in path.partition("?q=")[2].split("+")} == {
+        *("oak", "board", "steel", "pan", "desk")
+    }
+    assert len(set(paths)) > 10
+
+
+def test_a_cart_is_filled_with_different_products_and_then_changed() -> None:
+    changes = [(call.path[-1], call.json) for call in islice(update_cart(PRODUCTS), 6)]
+    assert changes == [(product, {"quantity": units}) for units in (1, 2) for product in "123"]
 
 
 def test_a_visit_buys_one_unit_by_the_cart_under_a_key_of_its_own() -> None:
@@ -116,8 +137,12 @@ class FakeShop:
             self.put.append(handler.headers["Authorization"])
             send_json(handler, b"{}", 200 if handler.path.endswith("/1") else 404)
         elif handler.path == "/orders":
-            self.tokens.add(handler.headers["Authorization"])
-            send_json(handler, b"{}", next(self._statuses, 201))
+            token = handler.headers["Authorization"]
+            self.tokens.add(token)
+            send_json(handler, json.dumps({"id": f"of-{token[7:]}"}).encode(), next(self._statuses, 201))
+        elif handler.path.startswith("/orders/"):
+            is_own = handler.path == f"/orders/of-{handler.headers['Authorization'][7:]}"
+            send_json(handler, b"{}", 200 if is_own else 404)
         elif "cursor" in handler.path:
             send_json(handler, b'{"data": [{"id": 2, "stock": 30}], "next": null}')
         else:
@@ -167,6 +192,16 @@ def test_each_visit_is_made_by_a_new_guest_and_ends_where_a_call_is_refused(fake
     assert load["p50"] >= load["steps"]["POST /orders"]["p50"]
 
 
+def test_each_client_looks_at_the_order_that_it_has_placed_before(fake_server: FakeServer) -> None:
+    shop = FakeShop(fake_server)
+    done = put_load(shop.url, "GET /orders/{id}", seconds=1.0)
+    assert done.returncode == 0, done.stderr
+    load = json.loads(done.stdout)
+    assert load["statuses"] == {"200": load["good"]}
+    assert load["good"] > 0
+    assert shop.tokens == {"Bearer token-1", "Bearer token-2", "Bearer token-3"}
+
+
 def test_a_load_lasts_as_long_as_it_was_told(fake_server: FakeServer) -> None:
     done = put_load(FakeShop(fake_server).url, "GET /products?limit=30", clients=1, seconds=2.0)
     assert done.returncode == 0, done.stderr
@@ -209,9 +244,11 @@ def family() -> Iterator[int]:
 def test_memory_is_that_of_the_whole_family(family: int) -> None:
     memory = measure_memory(family)
     assert memory.processes == 2
+    assert sum(memory.each) == pytest.approx(memory.pss_mib, abs=0.2)
     alone = measure_memory(family, with_children=False)
-    assert alone.processes == 1
+    assert alone.processes == len(alone.each) == 1
     assert 0 < alone.pss_mib < memory.pss_mib
+    assert add_up([memory, alone]).each == (*memory.each, *alone.each)
 
 
 def test_processor_time_is_that_of_the_whole_family() -> None:
@@ -277,6 +314,8 @@ LOAD = {
     "ended_early": False,
     "load_cpu": 0.25,
     "settled": 0.5,
+    "cores": {"gateway": 0.125, "orders-service": 0.5},
+    "bound": "waiting",
 }
 
 
@@ -285,23 +324,39 @@ def read_rows(lines: list[str]) -> list[list[str]]:
 
 
 def test_the_report_tells_what_was_measured_on_and_then_each_part() -> None:
-    report = render(RESULTS, [["One."], ["Two.", "Three."]])
+    report = render(RESULTS, [Section("First", ["One."]), Section("Next", ["Two.", "Three."], ["bars.svg"])])
     assert report.startswith("# Shopfleet at abc, ")
-    assert report.endswith("\n\nOne.\n\nTwo.\nThree.")
+    assert report.endswith("\n\n## First\n\nOne.\n\n## Next\n\n![bars](bars.svg)\n\nTwo.\nThree.")
 
 
 def test_the_tables_of_calls_show_what_was_measured() -> None:
     memory = {
-        "at_rest": {"gateway": (3, 7.5), "postgres": (9, 50.0)},
-        "after_load": {"gateway": (3, 8.0), "postgres": (12, 60.25)},
+        "at_rest": {
+            "gateway": (2, 7.5, (2.5, 5.0)),
+            "auth-service": (1, 50.0, (50.0,)),
+            "postgres": (2, 50.0, (25.0, 25.0)),
+        },
+        "after_load": {
+            "gateway": (2, 8.0, (2.5, 5.5)),
+            "auth-service": (2, 60.25, (10.25, 50.0)),
+            "postgres": (1, 70.0, (70.0,)),
+        },
     }
     assert read_rows(calls.render({"loads": [LOAD], "memory": memory})) == [
-        ["call", "clients", "a second", "p50 ms", "p99 ms", "refused", "errors", "load", "settled"],
-        ["`POST /orders`", "8", "12.3", "4.4", "55.0", "6", "3 (1 x no answer, 2 x 500)", "25%", "0.5 s"],
-        ["part", "processes", "at rest", "after the load"],
-        ["gateway", "3", "7.5", "8.0"],
-        ["postgres", "12", "50.0", "60.2"],
-        ["all", "15", "57.5", "68.2"],
+        [
+            *("call", "clients", "a second", "p50 ms", "p99 ms", "refused", "errors", "load", "cores"),
+            *("settled", "bound by"),
+        ],
+        [
+            *("`POST /orders`", "8", "12.3", "4.4", "55.0", "6", "3 (1 x no answer, 2 x 500)", "25%", "0.62"),
+            *("0.5 s", "waiting"),
+        ],
+        ["part", "processes", "at rest", "after the load", "each process then"],
+        ["gateway", "2", "7.5", "8.0", "2.5 + 5.5"],
+        ["auth-service", "2", "50.0", "60.2", "10.2 + 50.0"],
+        ["postgres", "1", "50.0", "70.0", "70.0"],
+        ["gateway and services", "4", "57.5", "68.2", ""],
+        ["all", "5", "107.5", "138.2", ""],
     ]
 
 
@@ -313,12 +368,12 @@ def test_the_tables_of_checkouts_show_what_was_measured() -> None:
         "cpu_ms": {"gateway": 0.5, "postgres": 1.25},
     }
     assert read_rows(checkout.render({"loads": [load]})) == [
-        ["shop", "a second", "p50 ms", "p99 ms", "errors", "settled"],
-        ["a shop", "12.3", "4.4", "55.0", "9", "0.5 s"],
-        ["shop", "POST /orders"],
-        ["a shop", "3.0,"],
-        ["shop", "gateway", "postgres", "all"],
-        ["a shop", "0.50", "1.25", "1.75"],
+        ["shop", "clients", "a second", "p50 ms", "p99 ms", "errors", "settled", "bound by"],
+        ["a shop", "8", "12.3", "4.4", "55.0", "9", "0.5 s", "waiting"],
+        ["shop", "clients", "POST /orders"],
+        ["a shop", "8", "3.0,"],
+        ["shop", "clients", "gateway", "postgres", "all"],
+        ["a shop", "8", "0.50", "1.25", "1.75"],
     ]
 
 
@@ -339,24 +394,53 @@ def test_what_is_not_there_to_be_measured_is_named() -> None:
     assert read_names([]) == list(PARTS)
 
 
-def test_the_results_are_kept_under_their_time(tmp_path: Path) -> None:
-    file = write_json(RESULTS, tmp_path / "results", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
-    assert file.name == "20260102T030405Z.json"
-    assert json.loads(file.read_text()) == RESULTS
+def test_the_report_is_kept_under_its_time_with_its_charts_and_all_numbers(tmp_path: Path) -> None:
+    time = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    report = write_report(RESULTS, "# A report", {"bars.svg": "<svg/>"}, tmp_path / "results", time)
+    assert report == tmp_path / "results" / "20260102T030405Z" / "report.md"
+    assert report.read_text() == "# A report\n"
+    assert (report.parent / "bars.svg").read_text() == "<svg/>"
+    assert json.loads((report.parent / "results.json").read_text()) == RESULTS
+
+
+@pytest.mark.parametrize(
+    ("load", "cores", "bound"),
+    [
+        (0.95, {"gateway": 0.3, "catalog-service": 0.5}, "the load itself"),
+        (0.2, {"postgres": 0.6, "catalog-service": 1.0}, "all cores, most of it catalog-service"),
+        (0.1, {"postgres": 0.2, "catalog-service": 0.9}, "one process of catalog-service"),
+        (0.1, {"postgres": 0.9, "catalog-service": 0.2}, "waiting"),
+    ],
+)
+def test_what_bounds_a_load_is_told_by_who_was_busy(load: float, cores: dict[str, float], bound: str) -> None:
+    assert name_bound(cores, load, count=2) == bound
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_the_whole_bench_runs_and_leaves_nothing_behind(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("SECONDS", "1")
     monkeypatch.setenv("ROWS", "2000")
+    monkeypatch.setenv("LOG_RECORDS", "20000")
     monkeypatch.setattr("bench.reading.SIZES", (100, 1000))
     monkeypatch.setattr("bench.__main__.RESULTS", tmp_path / "results")
     monkeypatch.setattr("bench.checkout.PAST_ORDERS", 1000)
     assert main() == 0
-    assert "| postgres " in capsys.readouterr().out
-    [file] = (tmp_path / "results").iterdir()
-    parts = json.loads(file.read_text())["parts"]
+    printed = capsys.readouterr().out
+    assert "| postgres " in printed
+    [folder] = (tmp_path / "results").iterdir()
+    assert f"{(folder / 'report.md').read_text()}" == printed
+    charts = {"hot-path.svg", "throughput.svg", "latency.svg", "peers.svg"}
+    assert {file.name for file in folder.iterdir()} == {"report.md", "results.json", *charts}
+    parts = json.loads((folder / "results.json").read_text())["parts"]
+    ways = [row["way"] for row in parts["hot-path"]["rows"] if row["clients"] == 1]
+    assert ways == ["static file", "gateway", "gateway, cache off", "tutorial"]
+    assert sum(row["errors"] for row in parts["hot-path"]["rows"]) == 0
+    assert all(row["rate"] for row in parts["hot-path"]["rows"] if row["clients"] == 1)
+    for start in parts["start"]["starts"]:
+        assert start["services"].keys() == set(SERVICES)
+        assert 0 < max(start["services"].values()) < start["seconds"]
+    assert [each["own_mib"] > 0 for each in parts["images"]["images"]] in ([], [True] * len(SERVICES))
     rows = [*parts["catalogue"]["rows"], *parts["reservations"]["rows"]]
     assert [row["errors"] for row in rows] == [0] * len(rows)
     assert [row["rows"] for row in parts["import"]["rows"]] == [2000] * 3

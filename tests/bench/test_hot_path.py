@@ -1,0 +1,143 @@
+"""How the hot path is measured: who asks, what is asked beside the gateway, what is made of the answers."""
+
+import json
+
+import jwt
+import pytest
+
+from bench.flood import Flood
+from bench.floods import run_flood
+from bench.hot_path import CACHED, STATIC, TUTORIAL, render, running_tutorial, sum_up
+from bench.shop import CannotMeasure
+from bench.tutorial import create_app, make_cookie
+from tests.conftest import FakeServer, send_json
+
+SECRET = "a secret that is long enough for HS256"
+NOW = 4_000_000_000.0  # Long after any test.
+
+
+def port_of(server: FakeServer) -> int:
+    return server.server.server_port
+
+
+def test_a_flood_sends_what_it_is_told_from_every_client_and_counts_the_answers(
+    fake_server: FakeServer,
+) -> None:
+    fake_server.answer = lambda handler, _body: send_json(handler, b"{}" * 100_000)
+    flood = Flood(port_of(fake_server), "/page?a=1", {"Cookie": "token=t"}, clients=5, seconds=1.0)
+    found = run_flood(flood)
+    asked = len(fake_server.requests)
+    # Each client may have asked once more than it was answered.
+    assert asked - 5 <= found["good"] <= asked
+    assert found["errors"] == 0
+    assert {(method, path, headers["Cookie"]) for method, path, headers, _ in fake_server.requests} == {
+        ("GET", "/page?a=1", "token=t")
+    }
+    assert 0 < found["p50"] <= found["p99"]
+    assert found["rate"] == pytest.approx(found["good"] / found["seconds"], rel=0.3)
+    assert found["load_cpu"] > 0
+
+
+def test_a_flood_tells_other_answers_and_lost_ones_from_good_ones(fake_server: FakeServer) -> None:
+    answered = iter(range(1_000_000))
+
+    def answer(handler, _body) -> None:
+        match next(answered) % 3:
+            case 0:
+                send_json(handler, b"{}")
+            case 1:
+                send_json(handler, b"{}", 503)
+            case 2:
+                handler.close_connection = True  # Without a word.
+
+    fake_server.answer = answer
+    found = run_flood(Flood(port_of(fake_server), "/", clients=1, seconds=1.0))
+    assert found["good"] > 0
+    assert abs(found["errors"] - 2 * found["good"]) <= 2
+
+
+def test_a_flood_comes_back_where_connections_are_closed_after_each_answer(fake_server: FakeServer) -> None:
+    def answer(handler, _body) -> None:
+        handler.protocol_version = "HTTP/1.0"
+        handler.close_connection = True
+        send_json(handler, b"{}")
+
+    fake_server.answer = answer
+    found = run_flood(Flood(port_of(fake_server), "/", clients=2, seconds=1.0))
+    assert found["good"] > 2
+    assert found["errors"] == 0
+
+
+def test_a_flood_on_nobody_says_so() -> None:
+    with pytest.raises(CannotMeasure, match="/nobody"):
+        run_flood(Flood(9, "/nobody", seconds=1.0))
+
+
+@pytest.fixture
+def upstream(fake_server: FakeServer) -> FakeServer:
+    """A server of products, in the shape that the tutorial reads."""
+    products = [{"id": 1, "title": "A pan", "brand": "B", "price": 9.5, "secret": "x"}]
+    fake_server.answer = lambda handler, _body: send_json(
+        handler, json.dumps({"products": products}).encode()
+    )
+    return fake_server
+
+
+def test_the_tutorial_lets_in_who_has_its_cookie_and_passes_on_what_it_shows(upstream: FakeServer) -> None:
+    client = create_app(f"{upstream.url}/products", SECRET).test_client()
+    assert client.get("/products").status_code == 401
+    for claims, secret in (({"exp": NOW}, f"{SECRET}!"), ({"exp": 1}, SECRET)):
+        client.set_cookie("token", jwt.encode(claims, secret, algorithm="HS256"))
+        assert client.get("/products").status_code == 401
+    assert upstream.requests == []
+    name, _, value = make_cookie(SECRET, NOW).partition("=")
+    client.set_cookie(name, value)
+    answer = client.get("/products")
+    assert answer.status_code == 200
+    [product] = answer.json["data"]
+    assert (product["title"], product["price"]) == ("A pan", 9.5)
+    assert "secret" not in product
+    assert len(upstream.requests) == 1
+
+
+def test_the_tutorial_runs_as_its_own_server_and_is_asked_as_everybody_else(
+    upstream: FakeServer, tmp_path
+) -> None:
+    with running_tutorial(tmp_path, upstream.url) as tutorial:
+        found = run_flood(Flood(tutorial.port, tutorial.path, tutorial.headers(), clients=2, seconds=1.0))
+        assert found["good"] > 0
+        assert found["errors"] == 0
+        assert tutorial.measure_cpu()["tutorial"] > 0
+
+
+def make_flood(way: str, rate: float, **changes) -> dict:
+    return {
+        **{"way": way, "clients": 8, "rate": rate, "good": 1000, "errors": 0, "p50": 1.0, "p99": 2.0},
+        **{"seconds": 2.0, "load_cpu": 0.02, "part_cpu": {"gateway": 0.05, "catalog-service": 0.01}},
+        **changes,
+    }
+
+
+def test_what_is_told_are_medians_of_rounds_and_of_their_ratios() -> None:
+    # The machine was slow in one round, for all of them alike.
+    rates = {STATIC: (1000.0, 100.0, 1200.0), CACHED: (500.0, 60.0, 600.0), TUTORIAL: (20.0, 2.0, 30.0)}
+    results = sum_up([make_flood(way, each[turn]) for turn in range(3) for way, each in rates.items()])
+    assert [(row["way"], row["rate"], row["lowest"], row["highest"]) for row in results["rows"]] == [
+        (STATIC, 1000.0, 100.0, 1200.0),
+        (CACHED, 500.0, 60.0, 600.0),
+        (TUTORIAL, 20.0, 2.0, 30.0),
+    ]
+    assert results["rows"][0]["cpu_us"] == {"nginx": 50.0, "behind": 10.0, "asking": 20.0}
+    assert results["rows"][0]["cores"] == 0.04
+    assert results["ratios"] == [
+        {"clients": 8, "way": STATIC, "ratio": 0.5},
+        {"clients": 8, "way": TUTORIAL, "ratio": 25.0},
+    ]
+
+
+def test_where_nothing_was_answered_there_is_no_ratio_and_the_table_is_empty() -> None:
+    nothing = make_flood(TUTORIAL, 0.0, good=0, p50=None, p99=None)
+    results = sum_up([make_flood(CACHED, 10.0), nothing])
+    assert results["ratios"] == [{"clients": 8, "way": TUTORIAL, "ratio": None}]
+    lines = render({"bytes": 100, **results})
+    assert any(line.startswith("| tutorial") and "| 0 |" in line.replace("  ", "") for line in lines)
