@@ -132,6 +132,9 @@ def complete(
                 _describe_access(operation, access)
                 implied = document_errors(*_imply_errors(operation, access, method, schemas))
                 _add_errors(operation["responses"], implied)
+    for schema in schemas.values():
+        if "examples" in schema:
+            schema["examples"] = [_arrange(example, schema, schemas) for example in schema["examples"]]
     used = {
         tag for path in spec["paths"].values() for operation in path.values() for tag in operation["tags"]
     }
@@ -223,6 +226,18 @@ def _add_errors(responses: dict[str, Any], more: Responses) -> None:
         if known is not answer and CONTENT_TYPE in known["content"]:
             own, other = (one["content"][CONTENT_TYPE]["examples"] for one in (known, answer))
             known["content"] = {CONTENT_TYPE: {"schema": PROBLEM_REF, "examples": own | other | own}}
+
+
+def _arrange(value: Any, schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
+    """Return an example with its members in the schema's order; pydantic puts them into the alphabet's."""
+    for option in (schema, *schema.get("anyOf", ())):
+        found = schemas[option["$ref"].rpartition("/")[2]] if "$ref" in option else option
+        if isinstance(value, list) and "items" in found:
+            return [_arrange(item, found["items"], schemas) for item in value]
+        if isinstance(value, dict) and "properties" in found:
+            members = found["properties"].items()
+            return {name: _arrange(value[name], member, schemas) for name, member in members if name in value}
+    return value
 
 
 def _to_camel(name: str) -> str:

@@ -33,7 +33,7 @@ from orders.domain import (
 )
 from orders.errors import CheckoutRefused, LeaseLost, Postponed
 from orders.repository import carts, keys, orders, progress, refunds
-from orders.schemas import render_order, render_placed, render_refusal
+from orders.schemas.orders import render_order, render_placed, render_refusal
 from shared import context, traces
 from shared.database import Connection, Database
 from shared.errors import Unavailable

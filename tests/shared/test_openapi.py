@@ -156,6 +156,12 @@ def test_every_example_is_valid(document):
             check_example(document, schema, example)
 
 
+def test_an_example_is_in_the_order_in_which_it_is_answered(service, document):
+    for schema in document["components"]["schemas"].values():
+        for example in schema.get("examples", []):
+            assert list(example) == [name for name in schema.get("properties", example) if name in example]
+
+
 def test_every_error_is_a_problem_and_is_shown_with_its_code(document):
     for path, method, operation in operations(document):
         for status, content_type, media in bodies(operation):

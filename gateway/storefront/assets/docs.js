@@ -4,7 +4,7 @@
 
 const DOCUMENTS = ["auth", "catalog", "orders", "payments", "logs"];
 
-/** Fits Swagger UI into the shop: our name in the place of its logo, no calls that lead nowhere. */
+/** Fits Swagger UI into the shop. */
 function fitIn() {
   return {
     components: {
@@ -23,6 +23,9 @@ function fitIn() {
   };
 }
 
+// Swagger UI follows a link to an operation when it starts, and not to another one of the same document.
+window.addEventListener("hashchange", () => window.location.reload());
+
 SwaggerUIBundle({
   dom_id: "#documents",
   urls: DOCUMENTS.map((name) => ({ name, url: `/docs/${name}.json` })),
@@ -34,6 +37,6 @@ SwaggerUIBundle({
   displayRequestDuration: true,
   // What a schema holds is shown with each operation.
   defaultModelsExpandDepth: -1,
-  // There is one server: this one. And nobody else is asked whether a document is valid.
+  // Nobody else is asked whether a document is valid.
   validatorUrl: null,
 });

@@ -4,7 +4,7 @@ from apiflask import APIBlueprint
 
 from orders.clients import CatalogClient
 from orders.errors import CartFull, ProductNotFound
-from orders.schemas import CartOut, QuantityIn
+from orders.schemas.carts import CartOut, QuantityIn
 from orders.use_cases import carts
 from shared.context import require_caller
 from shared.database import Database

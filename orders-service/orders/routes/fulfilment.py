@@ -20,7 +20,7 @@ from orders.errors import (
 )
 from orders.routes.keyed import read_call, to_response
 from orders.routes.orders import UNFINISHED
-from orders.schemas import OrderOut, RefundIn
+from orders.schemas.orders import OrderOut, RefundIn
 from orders.use_cases import changes
 from shared.background import Background
 from shared.context import require_caller

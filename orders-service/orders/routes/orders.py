@@ -17,7 +17,15 @@ from orders.errors import (
     RefundInProgress,
 )
 from orders.routes.keyed import read_call, to_response
-from orders.schemas import CHECKOUT_REFUSALS, EventOut, EventPage, OrderIn, OrderOut, OrderPage, OrderQuery
+from orders.schemas.orders import (
+    CHECKOUT_REFUSALS,
+    EventOut,
+    EventPage,
+    OrderIn,
+    OrderOut,
+    OrderPage,
+    OrderQuery,
+)
 from orders.use_cases import changes, orders
 from shared.context import require_caller
 from shared.database import Database

@@ -8,7 +8,7 @@ from orders.checkout import Checkout
 from orders.domain import PENDING_FOR, Event, KeyedCall, Line, Order, Status, Step, sum_lines
 from orders.errors import CartEmpty, LeaseLost, OrderNotFound
 from orders.repository import keys, orders
-from orders.schemas import OrderIn, OrderQuery, render_placed
+from orders.schemas.orders import OrderIn, OrderQuery, render_placed
 from orders.use_cases.carts import take_cart
 from orders.use_cases.replies import Reply, answer_again, answer_first
 from shared import context

@@ -7,7 +7,7 @@ from uuid import UUID
 from orders.domain import Answer, KeyedCall
 from orders.errors import IdempotencyInProgress, IdempotencyKeyReused, OrderNotFound
 from orders.repository import keys, orders
-from orders.schemas import render_order
+from orders.schemas.orders import render_order
 from shared.database import Connection, Database
 
 GLANCE = 0.05  # Seconds between two looks at what another thread is at.

@@ -1,34 +1,21 @@
-"""What orders-service takes and gives."""
+"""Orders, as they are placed, seen and changed."""
 
 import json
 import re
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from orders.domain import (
-    LARGEST_ID,
-    MOST_LINES,
-    MOST_UNITS,
-    Answer,
-    CartLine,
-    Event,
-    Offer,
-    Order,
-    Refusal,
-    Status,
-    find_problem,
-)
+from orders.domain import LARGEST_ID, MOST_LINES, Answer, Event, Order, Refusal, Status
 from orders.errors import CheckoutRefused
+from orders.schemas.carts import QuantityIn
 from shared import errors
 from shared.pages import PageQuery
 from shared.schemas import Text, example, example_of
 
 ProductId = Annotated[int, Field(ge=1, le=LARGEST_ID)]
-Quantity = Annotated[int, Field(ge=1, le=MOST_UNITS)]
 
 
 def _refuse_repeats(items: "list[ItemIn] | None") -> "list[ItemIn] | None":
@@ -47,14 +34,6 @@ def _refuse_card_number(text: str) -> str:
 PaymentMethodId = Annotated[
     str, StringConstraints(pattern=r"^pm_[A-Za-z0-9_]{1,100}$"), AfterValidator(_refuse_card_number)
 ]
-
-
-class QuantityIn(BaseModel):
-    """How many of a product."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra=example({"quantity": 2}))
-
-    quantity: Quantity
 
 
 class ItemIn(QuantityIn):
@@ -339,63 +318,3 @@ class EventPage(BaseModel):
 
     data: list[EventOut]
     next: None = None
-
-
-class CartItemOut(BaseModel):
-    """A line of a cart; prices are null while the catalogue is away, `problem` says what is wrong."""
-
-    product_id: int
-    title: str | None
-    quantity: int
-    unit_amount: int | None
-    amount: int | None
-    problem: str | None
-
-
-class CartOut(BaseModel):
-    """A cart, priced just now."""
-
-    model_config = ConfigDict(
-        json_schema_extra=example(
-            {
-                "items": [
-                    {
-                        "product_id": 1,
-                        "title": "Walnut Chopping Board with Juice Groove",
-                        "quantity": 2,
-                        "unit_amount": 6490,
-                        "amount": 12980,
-                        "problem": None,
-                    }
-                ],
-                "amount": 12980,
-                "currency": "USD",
-            }
-        )
-    )
-
-    items: list[CartItemOut]
-    amount: int | None
-    currency: str | None
-
-    @classmethod
-    def of(
-        cls, lines: tuple[CartLine, ...], offers: Mapping[int, Offer] | None, currency: str | None
-    ) -> "CartOut":
-        """Return the cart with what the catalogue says; None stands for a catalogue that is away."""
-        items = [_price(line, offers) for line in lines]
-        amounts = [item.amount for item in items]
-        total = None if None in amounts else sum(amount for amount in amounts if amount is not None)
-        return cls(items=items, amount=total if offers is not None else None, currency=currency)
-
-
-def _price(line: CartLine, offers: Mapping[int, Offer] | None) -> CartItemOut:
-    offer = (offers or {}).get(line.product_id)
-    return CartItemOut(
-        product_id=line.product_id,
-        title=offer.title if offer else None,
-        quantity=line.quantity,
-        unit_amount=offer.unit_amount if offer else None,
-        amount=offer.unit_amount * line.quantity if offer else None,
-        problem=None if offers is None else find_problem(line, offer),
-    )

@@ -1,0 +1,1 @@
+"""What orders-service takes and gives."""

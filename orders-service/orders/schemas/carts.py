@@ -1,0 +1,79 @@
+"""Carts, as their owners fill and see them."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from orders.domain import MOST_UNITS, CartLine, Offer, find_problem
+from shared.schemas import example
+
+Quantity = Annotated[int, Field(ge=1, le=MOST_UNITS)]
+
+
+class QuantityIn(BaseModel):
+    """How many of a product."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra=example({"quantity": 2}))
+
+    quantity: Quantity
+
+
+class CartItemOut(BaseModel):
+    """A line of a cart; prices are null while the catalogue is away, `problem` says what is wrong."""
+
+    product_id: int
+    title: str | None
+    quantity: int
+    unit_amount: int | None
+    amount: int | None
+    problem: str | None
+
+
+class CartOut(BaseModel):
+    """A cart, priced just now."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {
+                "items": [
+                    {
+                        "product_id": 1,
+                        "title": "Walnut Chopping Board with Juice Groove",
+                        "quantity": 2,
+                        "unit_amount": 6490,
+                        "amount": 12980,
+                        "problem": None,
+                    }
+                ],
+                "amount": 12980,
+                "currency": "USD",
+            }
+        )
+    )
+
+    items: list[CartItemOut]
+    amount: int | None
+    currency: str | None
+
+    @classmethod
+    def of(
+        cls, lines: tuple[CartLine, ...], offers: Mapping[int, Offer] | None, currency: str | None
+    ) -> "CartOut":
+        """Return the cart with what the catalogue says; None stands for a catalogue that is away."""
+        items = [_price(line, offers) for line in lines]
+        amounts = [item.amount for item in items]
+        total = None if None in amounts else sum(amount for amount in amounts if amount is not None)
+        return cls(items=items, amount=total if offers is not None else None, currency=currency)
+
+
+def _price(line: CartLine, offers: Mapping[int, Offer] | None) -> CartItemOut:
+    offer = (offers or {}).get(line.product_id)
+    return CartItemOut(
+        product_id=line.product_id,
+        title=offer.title if offer else None,
+        quantity=line.quantity,
+        unit_amount=offer.unit_amount if offer else None,
+        amount=offer.unit_amount * line.quantity if offer else None,
+        problem=None if offers is None else find_problem(line, offer),
+    )
