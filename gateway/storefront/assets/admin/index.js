@@ -1,6 +1,6 @@
 // The back office: who may come in, its side navigation, and which page stands at which address below `#/admin`.
 import { h } from "../lib/dom.js";
-import { emptyPanel } from "../lib/feedback.js";
+import { emptyPanel, toast } from "../lib/feedback.js";
 import { linkTo, navigate } from "../lib/router.js";
 import { session } from "../lib/session.js";
 
@@ -78,11 +78,20 @@ function navigation(rest) {
 
 function gate(rest) {
   const { user } = session;
-  const hint = user
-    ? `You are signed in as ${user.username}, who is no admin. Sign in as one to go on.`
-    : "Here the people who run the shop work. Sign in as an admin to go on.";
-  const link = h("a", { class: "button button-primary", href: linkTo("/login", { next: findPath(rest) }) }, "Sign in as an admin");
-  return h("div", null, h("h1", { class: "visually-hidden" }, "Back office"), emptyPanel("This is for admins", hint, link));
+  const logIn = () => navigate("/login", { next: findPath(rest) });
+  const button = (text, onclick) => h("button", { class: "button button-primary", type: "button", onclick }, text);
+  const panel = user
+    ? emptyPanel(
+      "This is for admins",
+      `You are signed in as ${user.username}, who is no admin. Sign in as one to go on.`,
+      button("Sign in as somebody else", () => session.logOut().then(logIn, (problem) => toast(problem.message, { kind: "bad" }))),
+    )
+    : emptyPanel(
+      "This is for admins",
+      "Here the people who run the shop work. Sign in as an admin to go on.",
+      button("Sign in as an admin", logIn),
+    );
+  return h("div", null, h("h1", { class: "visually-hidden" }, "Back office"), panel);
 }
 
 let style;

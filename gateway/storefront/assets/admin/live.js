@@ -106,8 +106,8 @@ export async function view({ query, signal }) {
     h("div", { class: "live-bar" }, button, state, count), nothing, rows];
 }
 
-function describeWait({ problem, seconds }) {
-  const soon = `The next try is in ${seconds} s; nothing is missed.`;
+function describeWait({ problem, seconds, isGapless }) {
+  const soon = `The next try is in ${seconds} s${isGapless ? "; nothing is missed" : ""}.`;
   if (!problem) return `The connection has ended, and is made anew. ${soon}`;
   if (problem.code === "streams_taken") return `As many as can follow the logs do so already. ${soon}`;
   if (problem.status === 429) return `That was too often. ${soon}`;

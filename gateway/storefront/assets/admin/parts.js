@@ -38,7 +38,7 @@ export function refusalNote(text) {
 
 /** Return a card with a heading of its own. */
 export function card(title, ...content) {
-  return h("section", { class: "card card-body" }, h("h2", null, title), content);
+  return h("section", { class: "card card-body", "aria-label": title }, h("h2", null, title), content);
 }
 
 /** Return a list of names and what they are; whoever is null is left out. */

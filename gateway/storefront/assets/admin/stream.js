@@ -8,9 +8,9 @@ const LONGEST_WAIT = 30_000;
 /**
  * Follow the records that fit `query` until `signal` aborts, however often the connection ends.
  *
- * `onRecords` gets a list of records, `onState` what happens: `{name: "following"}`, or `{name: "waiting", problem,
- * seconds}` before the next try. Nothing is missed between two connections and nothing comes twice, since the last
- * event's id is sent back.
+ * `onRecords` gets a list of records, `onState` what happens: `{name: "following"}`, `{name: "waiting", problem, seconds,
+ * isGapless}` before the next try, or `{name: "refused", problem}`, and that was the last. Between two connections nothing
+ * is missed and nothing comes twice, since the last event's id is sent back, unless the first one ended before it had any.
  */
 export async function followRecords(query, { signal, onRecords, onState }) {
   let lastId = null;
@@ -37,7 +37,7 @@ export async function followRecords(query, { signal, onRecords, onState }) {
     }
     // A stream that came to its end is taken up again at once: its token was over, or its replica is going away.
     const milliseconds = problem?.retryAfter ? Math.max(pause, problem.retryAfter * 1000) : pause;
-    onState({ name: "waiting", problem, seconds: Math.round(milliseconds / 1000) });
+    onState({ name: "waiting", problem, seconds: Math.round(milliseconds / 1000), isGapless: lastId !== null });
     try {
       await wait(milliseconds, signal);
     } catch {

@@ -15,7 +15,7 @@ const FILTERS = [
   },
   {
     name: "disabled",
-    label: "Account",
+    label: "State",
     type: "select",
     options: [["", "Any"], ["false", "Active"], ["true", "Disabled"]],
   },
