@@ -1,16 +1,19 @@
 """A real Chromium on the process stack."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
-from tests.stacks import ROOT, ProcessStack
+from tests.browser.storefront import Storefront
+from tests.stacks import ROOT, ProcessStack, Shopper
 
 CHROMIUM = Path("/usr/bin/chromium")
 SCREENSHOTS = ROOT / "tests" / "artifacts"
+# Milliseconds that something may take to be seen: a busy machine is slow, and is not broken.
+expect.set_options(timeout=15_000)
 
 
 @pytest.fixture(scope="session")
@@ -40,21 +43,43 @@ def complaints() -> list[str]:
 @pytest.fixture
 def page(browser: Browser, processes: ProcessStack, complaints: list[str]) -> Iterator[Page]:
     """An empty page whose paths are the shop's."""
-    context = browser.new_context(base_url=processes.url, viewport={"width": 1200, "height": 900})
+    context = browser.new_context(
+        base_url=processes.url, viewport={"width": 1200, "height": 900}, locale="en-US"
+    )
     page = context.new_page()
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("requestfailed", lambda request: complaints.append(f"{request.url} failed"))
+
+    def note_failure(request: Request) -> None:
+        # The page itself gives up what nobody waits for any more, such as the answer to an older search.
+        if request.failure != "net::ERR_ABORTED":
+            complaints.append(f"{request.url} failed")
+
+    page.on("requestfailed", note_failure)
     yield page
     context.close()
 
 
 @pytest.fixture
-def take_screenshot(page: Page, request: pytest.FixtureRequest):
+def shop(page: Page) -> Storefront:
+    """The shop in that page, with what people do there."""
+    return Storefront(page)
+
+
+@pytest.fixture
+def admin(processes: ProcessStack) -> Iterator[Shopper]:
+    """The demo admin, who calls the API without a browser."""
+    with Shopper(processes.url) as shopper:
+        shopper.log_in()
+        yield shopper
+
+
+@pytest.fixture
+def take_screenshot(page: Page) -> Callable[[str], None]:
     """Save a picture to look at, under the test's name."""
 
     def take(name: str) -> None:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+        page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True, animations="disabled")
 
     return take

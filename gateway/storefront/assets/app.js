@@ -3,6 +3,7 @@ import { h, icon, replace } from "./lib/dom.js";
 import { toast } from "./lib/feedback.js";
 import { linkTo, navigate, start } from "./lib/router.js";
 import { session } from "./lib/session.js";
+import { countOf } from "./lib/words.js";
 import { cart } from "./shop/cart.js";
 import { openCart } from "./shop/drawer.js";
 
@@ -38,7 +39,7 @@ function link(path, drawing, text) {
 function showCount() {
   const count = cart.count ?? 0;
   basket.querySelector(".count").textContent = count > 99 ? "99+" : count || "";
-  basket.setAttribute("aria-label", count ? `Cart, ${count} items` : "Cart, empty");
+  basket.setAttribute("aria-label", count ? `Cart, ${countOf(count, "item", "items")}` : "Cart, empty");
 }
 
 function listen() {

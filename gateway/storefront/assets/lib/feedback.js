@@ -128,6 +128,16 @@ export function openDialog({ title, content, kind = "" }) {
   return dialog;
 }
 
+/** Put the nodes in place of what the container holds; if the focus was in there, it is at the beginning afterwards. */
+export function refill(container, ...nodes) {
+  const hadFocus = container.contains(document.activeElement);
+  replace(container, nodes);
+  if (!hadFocus || container.contains(document.activeElement)) return;
+  const beginning = container.querySelector("h1") ?? container;
+  beginning.setAttribute("tabindex", "-1");
+  beginning.focus({ preventScroll: true });
+}
+
 /**
  * Fill a container: placeholders, then what `render(data)` returns, or a panel with a button that tries again.
  *
@@ -135,20 +145,20 @@ export function openDialog({ title, content, kind = "" }) {
  */
 export async function load(container, produce, render, { skeleton: placeholder, signal } = {}) {
   container.setAttribute("aria-busy", "true");
-  replace(container, placeholder ?? skeleton("lines"));
+  refill(container, placeholder ?? skeleton("lines"));
   const patience = setTimeout(() => {
     container.append(h("p", { class: "faint", role: "status" }, "This takes longer than usual …"));
   }, PATIENCE);
   try {
     const data = await produce(signal);
     signal?.throwIfAborted();
-    replace(container, render(data));
+    refill(container, render(data));
     return data;
   } catch (problem) {
     if (signal?.aborted || problem.name === "AbortError") return undefined;
     if (problem.name !== "Problem") console.error(problem);
     const retry = () => load(container, produce, render, { skeleton: placeholder, signal });
-    replace(container, problemPanel(problem, retry));
+    refill(container, problemPanel(problem, retry));
     return undefined;
   } finally {
     clearTimeout(patience);

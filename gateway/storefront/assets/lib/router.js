@@ -1,6 +1,6 @@
 // Which view is shown: the address after the `#` says it, since the gateway knows but one page.
-import { replace } from "./dom.js";
-import { announce, emptyPanel, problemPanel } from "./feedback.js";
+import { h, replace } from "./dom.js";
+import { announce, problemPanel } from "./feedback.js";
 import { toParams, withQuery } from "./http.js";
 
 const SHOP = "Shopfleet";
@@ -11,6 +11,8 @@ let leaving = new AbortController();
 // Where the reader was on each page of the history.
 let places = {};
 let entry = null;
+// Whether the view at hand is in the page, and its title was said aloud.
+let isSettled = false;
 
 /** Return the address of a view, for a link: `linkTo("/products/12")`. */
 export function linkTo(path, query) {
@@ -33,7 +35,9 @@ export function setQuery(query) {
 
 /** Say what the view is about, once that is known. */
 export function setTitle(title) {
-  document.title = title === SHOP ? SHOP : `${title} – ${SHOP}`;
+  const before = document.title;
+  document.title = title === SHOP ? SHOP : `${title} · ${SHOP}`;
+  if (isSettled && document.title !== before) announce(document.title);
 }
 
 /** Return the name of the page at hand in the history: whoever comes back to it finds it unchanged. */
@@ -74,6 +78,7 @@ function readAddress() {
 async function show({ first = false } = {}) {
   leaving.abort();
   leaving = new AbortController();
+  isSettled = false;
   const { signal } = leaving;
   const returns = enter();
   const { path, query } = readAddress();
@@ -113,13 +118,14 @@ function enter() {
 }
 
 function settle(first, returns) {
+  isSettled = true;
   scrollTo(0, returns ? (places[entry] ?? 0) : 0);
   if (first) return;
   const heading = outlet.querySelector("h1");
   announce(document.title);
-  if (!heading || outlet.contains(document.activeElement)) return;
-  heading.setAttribute("tabindex", "-1");
-  heading.focus({ preventScroll: true });
+  if (outlet.contains(document.activeElement) && document.activeElement !== outlet) return;
+  heading?.setAttribute("tabindex", "-1");
+  (heading ?? outlet).focus({ preventScroll: true });
 }
 
 function findRoute(path) {
@@ -134,15 +140,12 @@ const UNREADABLE = "This page could not be loaded. Check your connection and try
 const NOT_FOUND = {
   title: "Not found",
   async view() {
-    const link = document.createElement("a");
-    link.className = "button button-primary";
-    link.href = linkTo("/");
-    link.textContent = "Go to the shop";
-    const panel = emptyPanel("There is no such page", "The address may be misspelt, or the page has moved.", link);
-    const heading = panel.querySelector("h2");
-    const top = document.createElement("h1");
-    top.textContent = heading.textContent;
-    heading.replaceWith(top);
-    return panel;
+    return h(
+      "div",
+      { class: "panel panel-empty" },
+      h("h1", null, "There is no such page"),
+      h("p", null, "The address may be misspelt, or the page has moved."),
+      h("a", { class: "button button-primary", href: linkTo("/") }, "Go to the shop"),
+    );
   },
 };

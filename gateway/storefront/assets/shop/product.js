@@ -26,7 +26,7 @@ export async function view({ params, signal }) {
       return product;
     },
     (product) => (product ? showProduct(product) : gone()),
-    { skeleton: skeleton("product", 5), signal },
+    { skeleton: [h("h1", { class: "visually-hidden" }, title), skeleton("product", 5)], signal },
   );
   return h("div", { class: "stack-wide" }, page, more);
 }

@@ -1,7 +1,7 @@
 // What is for sale: searching, filtering, sorting, and more of it.
 import { call, wait } from "../lib/api.js";
 import { h, icon, replace } from "../lib/dom.js";
-import { announce, emptyPanel, problemPanel, skeleton, toast } from "../lib/feedback.js";
+import { announce, emptyPanel, problemPanel, refill, skeleton, toast } from "../lib/feedback.js";
 import { toParams } from "../lib/http.js";
 import { currentEntry, setQuery, setTitle } from "../lib/router.js";
 import { countOf, toSentence } from "../lib/words.js";
@@ -37,7 +37,7 @@ export async function view({ query, signal }) {
 
   const heading = h("h1");
   const lead = h("p", { class: "lead faint" });
-  const count = h("p", { class: "faint", id: "count" });
+  const count = h("p", { class: "faint", id: "count" }, "\u00a0");
   const chips = h("div", { class: "chips" });
   const results = h("div", { class: "results" }, skeleton("cards", 12));
   const filters = filterPanel(apply);
@@ -75,6 +75,7 @@ export async function view({ query, signal }) {
   function apply(changes) {
     wanted = readWanted(toParams({ ...toObject(wanted), ...changes }));
     setQuery(wanted);
+    if (changes.q === null) setField("");
     fetchFirst();
   }
 
@@ -94,8 +95,8 @@ export async function view({ query, signal }) {
     } catch (problem) {
       if (mine.aborted) return;
       list = null;
-      replace(count);
-      replace(results, problemPanel(problem, fetchFirst));
+      count.textContent = "\u00a0";
+      refill(results, problemPanel(problem, fetchFirst));
     } finally {
       if (!mine.aborted) results.removeAttribute("aria-busy");
     }
@@ -126,7 +127,7 @@ export async function view({ query, signal }) {
     keep(list);
     describeWanted();
     if (list.facets) filters.update(wanted, list.facets);
-    replace(
+    refill(
       results,
       list.products.length ? productGrid(list.products, { eager: EAGER }) : nothing(),
       h("div", { class: "rest" }),

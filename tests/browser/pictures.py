@@ -1,0 +1,97 @@
+"""Take the README's pictures of a running shop: `URL=http://localhost:8080 python -m tests.browser.pictures`.
+
+A purchase is made for them, and they land in `pictures/`. Those of the back office want the demo admin.
+"""
+
+import os
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.browser.conftest import CHROMIUM
+from tests.browser.storefront import ASKED, Storefront
+from tests.stacks import ROOT
+
+PICTURES = ROOT / "pictures"
+SIZE = {"width": 1200, "height": 800}
+# The back office's pages, by the names of their pictures.
+BACK_OFFICE = {
+    "admin-orders": "/admin/orders",
+    "admin-products": "/admin/products",
+    "admin-logs": "/admin/logs",
+    "admin-services": "/admin/services",
+}
+
+
+def take(page: Page, name: str) -> Path:
+    """Save what is in view; return where."""
+    # What was said in passing is not part of the picture.
+    page.evaluate("document.querySelectorAll('.toast').forEach((toast) => toast.remove())")
+    page.evaluate("Promise.all(Array.from(document.images, (image) => image.decode().catch(() => null)))")
+    path = PICTURES / f"{name}.jpg"
+    page.screenshot(path=path, type="jpeg", quality=82, animations="disabled")
+    return path
+
+
+def take_shop(page: Page) -> None:
+    """Take the pictures of a guest's purchase."""
+    shop = Storefront(page)
+    shop.open()
+    expect(shop.cards.first).to_be_visible()
+    take(page, "products")
+    shop.put_into_cart(10)
+    shop.put_into_cart(4)
+    take(page, "product")
+    shop.open_cart()
+    take(page, "cart")
+    page.keyboard.press("Escape")
+    shop.fill_in_address()
+    page.get_by_label(ASKED).check()
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    take(page, "checkout")
+    shop.place_order(ASKED)
+    page.get_by_role("button", name="Yes, approve it").click()
+    shop.expect_status("Paid")
+    page.evaluate("scrollTo(0, 0)")
+    take(page, "order")
+
+
+def take_phone(page: Page) -> None:
+    """Take the picture of the shop on a phone at night."""
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.emulate_media(color_scheme="dark")
+    Storefront(page).open()
+    take(page, "phone")
+
+
+def take_back_office(page: Page) -> None:
+    """Take the pictures of the back office, as the demo admin."""
+    shop = Storefront(page)
+    shop.open("/login")
+    shop.sign_in(os.environ.get("DEMO_USER", "admin"), os.environ.get("DEMO_PASSWORD", "admin"))
+    expect(page.get_by_role("link", name="Back office")).to_be_visible()
+    for name, path in BACK_OFFICE.items():
+        shop.open(path)
+        take(page, name)
+
+
+def main() -> None:
+    """Take all of them."""
+    PICTURES.mkdir(exist_ok=True)
+    url = os.environ.get("URL", "http://localhost:8080")
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=options)
+        for take_part in (take_shop, take_phone, take_back_office):
+            take_part(_open_page(browser, url))
+        browser.close()
+    for path in sorted(PICTURES.glob("*.jpg")):
+        print(f"{path.relative_to(ROOT)}  {path.stat().st_size // 1024} KiB")  # noqa: T201
+
+
+def _open_page(browser: Browser, url: str) -> Page:
+    return browser.new_context(base_url=url, viewport=SIZE, locale="en-US").new_page()
+
+
+if __name__ == "__main__":
+    main()

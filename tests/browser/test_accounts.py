@@ -1,0 +1,115 @@
+"""Becoming somebody: registering, signing in and out, and what comes along."""
+
+import secrets
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.slow
+
+PRODUCT = 22
+PASSWORD = "a long enough secret"
+
+
+@pytest.fixture
+def username() -> str:
+    """A name that nobody has yet."""
+    return f"ada-{secrets.token_hex(4)}"
+
+
+def test_a_guest_with_a_full_cart_registers_and_keeps_it(page, shop, complaints, take_screenshot, username):
+    shop.put_into_cart(PRODUCT)
+    shop.fill_in_address()
+    page.get_by_role("button", name="Sign in or register").click()
+    dialog = page.get_by_role("dialog", name="Sign in or register")
+    expect(dialog.get_by_label("User name")).to_be_visible()
+    take_screenshot("register")
+    shop.register(username, PASSWORD)
+    expect(dialog).to_be_hidden()
+    expect(page.get_by_role("link", name=username)).to_be_visible()
+    # Neither the cart nor what was typed is lost.
+    shop.expect_cart(1)
+    expect(page.get_by_label("City")).to_have_value("Springfield")
+    shop.place_order()
+    shop.expect_status("Paid")
+    assert complaints == []
+
+
+def test_what_a_guest_has_chosen_comes_along_to_an_account(page, shop, complaints, username):
+    shop.open("/login")
+    shop.register(username, PASSWORD)
+    expect(page.get_by_role("link", name=username)).to_be_visible()
+    page.get_by_role("link", name=username).click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("link", name="Sign in")).to_be_visible()
+    shop.put_into_cart(PRODUCT)
+    shop.open("/login")
+    shop.sign_in(username, PASSWORD)
+    expect(page.get_by_role("link", name=username)).to_be_visible()
+    shop.expect_cart(1)
+    assert complaints == []
+
+
+def test_what_is_wrong_with_an_account_is_said_beside_the_form(
+    page, shop, complaints, take_screenshot, username
+):
+    shop.open("/login")
+    shop.sign_in(username, "not the password")
+    expect(page.get_by_role("alert")).to_have_text("This user name and password do not belong together.")
+    take_screenshot("sign-in-refused")
+    shop.register("admin", PASSWORD)
+    expect(page.get_by_role("alert")).to_have_text("This user name is taken; choose another.")
+    page.get_by_label("User name").fill(username)
+    page.get_by_label("Password", exact=True).fill("password")
+    page.locator("form").get_by_role("button", name="Register", exact=True).click()
+    expect(page.get_by_label("Password", exact=True)).to_have_accessible_description(
+        "Is one of those that are tried first; choose another. Eight characters or more."
+    )
+    assert [each for each in complaints if not any(status in each for status in ("401", "409", "422"))] == []
+
+
+def test_the_password_is_changed_and_the_old_one_is_no_use(page, shop, take_screenshot, username):
+    shop.open("/login?next=/account")
+    shop.register(username, PASSWORD)
+    expect(shop.heading).to_have_text("Your account")
+    page.get_by_label("Password now").fill("something else")
+    page.get_by_label("New password").fill(f"{PASSWORD}, a newer one")
+    page.get_by_role("button", name="Change the password").click()
+    expect(page.get_by_label("Password now")).to_have_accessible_description("Is not the account's password.")
+    take_screenshot("account")
+    page.get_by_label("Password now").fill(PASSWORD)
+    page.get_by_role("button", name="Change the password").click()
+    expect(shop.toasts).to_contain_text("The password was changed.")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("link", name="Sign in")).to_be_visible()
+    shop.open("/login")
+    shop.sign_in(username, PASSWORD)
+    expect(page.get_by_role("alert")).to_be_visible()
+    shop.sign_in(username, f"{PASSWORD}, a newer one")
+    expect(page.get_by_role("link", name=username)).to_be_visible()
+
+
+def test_a_token_that_has_ended_is_renewed_before_anybody_notices(page, shop, complaints):
+    shop.put_into_cart(PRODUCT)
+    # As if a quarter of an hour had passed: the token is gone, and the note says so.
+    page.evaluate(
+        """() => {
+            const note = JSON.parse(localStorage.getItem("shopfleet.session"));
+            localStorage.setItem("shopfleet.session", JSON.stringify({...note, expires_at: Date.now()}));
+        }"""
+    )
+    page.context.clear_cookies(name="token")
+    page.reload()
+    shop.expect_cart(1)
+    assert complaints == []
+
+
+def test_whoever_was_signed_off_elsewhere_goes_on_as_a_guest(page, shop, username):
+    shop.open("/login")
+    shop.register(username, PASSWORD)
+    expect(page.get_by_role("link", name=username)).to_be_visible()
+    page.context.clear_cookies()
+    shop.open("/orders")
+    expect(page.get_by_role("link", name="Sign in")).to_be_visible()
+    expect(shop.toasts).to_contain_text("You were signed out")
+    expect(page.get_by_role("heading", name="No orders yet")).to_be_visible()

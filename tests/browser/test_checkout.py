@@ -1,0 +1,151 @@
+"""From the cart to an order, and everything that can come between."""
+
+import pytest
+from playwright.sync_api import Route, expect
+
+from tests.browser.storefront import ASKED, DECLINED, PATIENCE
+
+pytestmark = pytest.mark.slow
+
+PRODUCT = 20
+SCARCE = 6  # The rolling pin.
+
+
+def test_a_guest_buys_something(page, shop, complaints, take_screenshot):
+    shop.put_into_cart(PRODUCT)
+    shop.open_cart().get_by_role("link", name="Check out").click()
+    expect(shop.heading).to_have_text("Checkout")
+    expect(page.get_by_role("complementary", name="Your order")).to_contain_text("Quantity 1")
+    shop.fill_in_address()
+    page.get_by_label("E-mail").fill("ada@shop.example")
+    take_screenshot("checkout")
+    shop.place_order()
+    shop.expect_status("Paid")
+    expect(shop.heading).to_have_text("Thank you for your order")
+    expect(page.get_by_role("region", name="What happened")).to_contain_text("The payment was taken")
+    expect(page.get_by_role("region", name="Where it goes")).to_contain_text("Ada Buyer")
+    expect(page.get_by_role("region", name="Where it goes")).to_contain_text("ada@shop.example")
+    shop.expect_cart(0)
+    take_screenshot("order-paid")
+    page.get_by_role("main").get_by_role("link", name="Your orders").click()
+    expect(page.get_by_role("listitem").filter(has_text="Paid")).to_have_count(1)
+    assert complaints == []
+
+
+def test_what_is_left_out_is_asked_for_beside_its_field(page, shop, complaints, take_screenshot):
+    shop.put_into_cart(PRODUCT)
+    shop.open("/checkout")
+    page.get_by_role("button", name="Place the order").click()
+    name = page.get_by_label("Name", exact=True)
+    expect(name).to_be_focused()
+    expect(name).to_have_accessible_description("Please fill out this field.")
+    expect(page.locator("[aria-invalid=true]")).to_have_count(4)
+    take_screenshot("checkout-incomplete")
+    name.fill("Ada")
+    expect(page.locator("[aria-invalid=true]")).to_have_count(3)
+    # What was typed is there after a reload.
+    page.reload()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Ada")
+    assert complaints == []
+
+
+def test_what_the_shop_refuses_stands_beside_its_field(page, shop):
+    shop.put_into_cart(PRODUCT)
+    shop.fill_in_address()
+    # A browser takes this for an address, and the shop does not.
+    page.get_by_label("E-mail").fill("ada@shop")
+    shop.place_order()
+    expect(page.get_by_label("E-mail")).to_be_focused()
+    expect(page.get_by_label("E-mail")).to_have_attribute("aria-invalid", "true")
+    page.get_by_label("E-mail").fill("ada@shop.example")
+    shop.place_order()
+    shop.expect_status("Paid")
+
+
+def test_a_declined_card_costs_nothing_and_another_one_pays(page, shop, complaints, take_screenshot):
+    shop.buy(PRODUCT, DECLINED)
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("The bank declined the payment")
+    expect(alert).to_be_focused()
+    take_screenshot("checkout-declined")
+    shop.expect_cart(1)
+    # Chromium itself notes each refusal.
+    assert [each for each in complaints if "402" not in each] == []
+    shop.place_order()
+    shop.expect_status("Paid")
+    shop.expect_cart(0)
+
+
+def test_the_bank_asks_and_is_answered(page, shop, complaints, take_screenshot):
+    shop.buy(PRODUCT, ASKED)
+    bank = page.get_by_role("dialog", name="Simulated bank")
+    expect(bank).to_be_visible(timeout=PATIENCE)
+    take_screenshot("bank")
+    # Whoever closes the bank's page finds the way back to it.
+    page.keyboard.press("Escape")
+    expect(bank).to_be_hidden()
+    shop.expect_status("Waiting for your bank")
+    take_screenshot("order-awaiting-payment")
+    page.get_by_role("button", name="Go to the bank").click()
+    bank.get_by_role("button", name="Yes, approve it").click()
+    shop.expect_status("Paid")
+    expect(page.get_by_role("region", name="What happened")).to_contain_text("Your bank asks you")
+    shop.expect_cart(0)
+    assert complaints == []
+
+
+def test_the_bank_is_told_no(page, shop, take_screenshot):
+    shop.buy(PRODUCT, ASKED)
+    page.get_by_role("button", name="No, decline it").click(timeout=PATIENCE)
+    shop.expect_status("Cancelled")
+    expect(page.get_by_text("The bank declined the payment. Nothing was charged.").first).to_be_visible()
+    take_screenshot("order-declined-by-bank")
+    page.get_by_role("link", name="Back to the checkout").click()
+    expect(shop.heading).to_have_text("Checkout")
+    shop.place_order()
+    shop.expect_status("Paid")
+
+
+def test_goods_that_are_gone_at_the_last_moment_are_named(page, shop, admin, take_screenshot):
+    stock = admin.get(f"/products/{SCARCE}").json()["stock"]
+    shop.put_into_cart(PRODUCT)
+    shop.put_into_cart(SCARCE)
+    shop.open(f"/products/{SCARCE}")
+    page.get_by_role("button", name="Put into the cart", exact=True).click()
+    shop.expect_cart(3)
+    shop.fill_in_address()
+    try:
+        admin.put(f"/products/{SCARCE}/stock", json={"on_hand": 1})
+        shop.place_order()
+        alert = page.get_by_role("alert")
+        expect(alert).to_contain_text("There is not enough left", timeout=PATIENCE)
+        expect(alert).to_contain_text("Rolling Pin with Thickness Rings: only 1 left.")
+        take_screenshot("checkout-out-of-stock")
+        alert.get_by_role("button", name="Take 1").click()
+        shop.expect_cart(2)
+        shop.place_order()
+        shop.expect_status("Paid")
+    finally:
+        admin.put(f"/products/{SCARCE}/stock", json={"on_hand": stock})
+
+
+def test_an_order_whose_answer_was_lost_is_not_placed_twice(page, shop, take_screenshot):
+    lost = []
+
+    def lose(route: Route) -> None:
+        if route.request.method != "POST" or lost:
+            route.continue_()
+            return
+        # The shop has placed the order, and nobody hears of it.
+        lost.append(route.fetch().status)
+        route.abort("connectionreset")
+
+    page.route("**/orders", lose)
+    shop.buy(PRODUCT)
+    expect(page.get_by_role("alert")).to_contain_text("There was no answer", timeout=PATIENCE)
+    take_screenshot("checkout-no-answer")
+    shop.place_order()
+    shop.expect_status("Paid")
+    assert lost == [201]
+    shop.open("/orders")
+    expect(page.locator(".order-row")).to_have_count(1)

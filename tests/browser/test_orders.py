@@ -1,0 +1,103 @@
+"""Orders: their story as it goes on, cancelling, and the list of all of them."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.storefront import PATIENCE
+
+pytestmark = pytest.mark.slow
+
+PRODUCT = 21
+ADDRESS = {
+    "name": "Ada Buyer",
+    "line1": "1 Long Lane",
+    "city": "Springfield",
+    "postal_code": "12345",
+    "country": "US",
+}
+
+
+def test_an_order_is_followed_until_it_has_arrived(page, shop, admin, complaints, take_screenshot):
+    shop.buy(PRODUCT)
+    shop.expect_status("Paid")
+    assert admin.post(f"/orders/{shop.order_id}/ship").status_code == 200
+    # Whoever looks away and back again is not made to wait for the next look.
+    page.reload()
+    shop.expect_status("Shipped")
+    expect(page.get_by_role("button", name="Cancel the order")).to_have_count(0)
+    assert admin.post(f"/orders/{shop.order_id}/deliver").status_code == 200
+    # Nobody touches the page; it sees for itself.
+    shop.expect_status("Delivered")
+    expect(page.locator("#announcer")).to_have_text("The order is now: Delivered.")
+    expect(page.get_by_role("region", name="What happened").get_by_role("listitem").last).to_contain_text(
+        "The parcel has arrived"
+    )
+    take_screenshot("order-delivered")
+    assert complaints == []
+
+
+def test_whoever_leaves_an_order_asks_after_it_no_more(page, shop):
+    shop.buy(PRODUCT)
+    shop.expect_status("Paid")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url) if "/events" in request.url else None)
+    with page.expect_request("**/events", timeout=PATIENCE):
+        pass
+    shop.open("/login")
+    asked.clear()
+    # Long enough for several looks at the pace of a moment ago.
+    page.wait_for_timeout(4000)
+    assert asked == []
+
+
+def test_an_order_is_cancelled_after_a_question(page, shop, complaints, take_screenshot):
+    shop.buy(PRODUCT)
+    shop.expect_status("Paid")
+    cancel = page.get_by_role("button", name="Cancel the order")
+    cancel.click()
+    dialog = page.get_by_role("dialog", name="Cancel this order?")
+    expect(dialog.get_by_role("button", name="Keep it as it is")).to_be_focused()
+    take_screenshot("order-cancel-question")
+    page.keyboard.press("Enter")
+    expect(dialog).to_be_hidden()
+    expect(cancel).to_be_focused()
+    shop.expect_status("Paid")
+    cancel.click()
+    dialog.get_by_role("button", name="Cancel the order").click()
+    shop.expect_status("Cancelled")
+    expect(page.get_by_text("You cancelled it.").first).to_be_visible()
+    take_screenshot("order-cancelled")
+    assert complaints == []
+
+
+def test_all_orders_are_listed_page_by_page(page, shop, complaints, take_screenshot):
+    shop.open("/orders")
+    expect(page.get_by_role("heading", name="No orders yet")).to_be_visible()
+    take_screenshot("orders-none")
+    # By the API, with the cookie of the page.
+    for number in range(21):
+        order = {
+            "items": [{"product_id": PRODUCT, "quantity": 1}],
+            "payment_method": "pm_card_visa",
+            "shipping_address": ADDRESS,
+        }
+        placed = page.request.post("/orders", data=order, headers={"Idempotency-Key": f"order-{number}"})
+        assert placed.status in {201, 202}, placed.text()
+    page.reload()
+    rows = page.locator(".order-row")
+    expect(rows).to_have_count(20)
+    take_screenshot("orders")
+    page.get_by_role("button", name="Show more").click()
+    expect(rows).to_have_count(21)
+    expect(rows.last.get_by_role("link")).to_be_focused()
+    expect(page.get_by_role("button", name="Show more")).to_be_hidden()
+    rows.last.get_by_role("link").click()
+    expect(shop.heading).to_contain_text("Order of")
+    assert complaints == []
+
+
+def test_somebody_elses_order_is_not_there(page, shop, take_screenshot):
+    shop.open("/orders")
+    page.goto("/#/orders/00000000-0000-7000-8000-000000000000")
+    expect(page.get_by_role("heading", name="This is not here")).to_be_visible()
+    take_screenshot("order-not-there")
