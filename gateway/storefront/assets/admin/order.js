@@ -120,24 +120,24 @@ export async function view({ params, signal }) {
       await refresh();
       replace(notice, refusal(problem));
     }
-    if (!signal.aborted) notice.focus({ preventScroll: notice.childElementCount === 0 });
+    if (signal.aborted) return;
+    // The button that was pressed may be gone.
+    if (notice.childElementCount) notice.focus();
+    else head.querySelector("h1").focus({ preventScroll: true });
   }
 
+  const head = pageHead(`Order ${shortId(id)}`, {
+    back: { path: "/admin/orders", text: "Orders" },
+    mark,
+    actions: h(
+      "a",
+      { class: "button", href: linkTo("/admin/logs", { order_id: id }) },
+      icon("list"),
+      "Its story in the logs",
+    ),
+  });
   load(room, read, render, { skeleton: skeleton("rows", 8), signal });
-  return [
-    pageHead(`Order ${shortId(id)}`, {
-      back: { path: "/admin/orders", text: "Orders" },
-      mark,
-      actions: h(
-        "a",
-        { class: "button", href: linkTo("/admin/logs", { order_id: id }) },
-        icon("list"),
-        "Its story in the logs",
-      ),
-    }),
-    notice,
-    room,
-  ];
+  return [head, notice, room];
 }
 
 function refusal(problem) {

@@ -40,7 +40,8 @@ export async function view({ params, signal }) {
       await send();
       toast(done, { kind: "good" });
       replace(room, render(await call("GET", path, { signal })));
-      notice.focus({ preventScroll: true });
+      // The button that was pressed is gone.
+      head.querySelector("h1").focus({ preventScroll: true });
     } catch (problem) {
       if (signal.aborted) return;
       if (problem.name !== "Problem") throw problem;
@@ -49,8 +50,9 @@ export async function view({ params, signal }) {
     }
   }
 
+  const head = pageHead(heading, { back: { path: "/admin/users", text: "Users" }, mark });
   load(room, () => call("GET", path, { signal }), render, { skeleton: skeleton("rows", 5), signal });
-  return [pageHead(heading, { back: { path: "/admin/users", text: "Users" }, mark }), notice, room];
+  return [head, notice, room];
 }
 
 function accountCard(user, change) {

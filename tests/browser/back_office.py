@@ -1,0 +1,88 @@
+"""What the tests of the back office have in common: coming in as an admin, and something to look at."""
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from playwright.sync_api import Page, expect
+
+from tests.stacks import Shopper
+from tests.waiting import wait_for
+
+LOG_IN = """([name, password]) =>
+    import("/assets/lib/session.js").then(({session}) => session.logIn(name, password))"""
+ADDRESS = {
+    "name": "Ada Buyer",
+    "line1": "1 Long Lane",
+    "city": "Springfield",
+    "postal_code": "12345",
+    "country": "US",
+}
+
+
+def log_in(page: Page, username: str, password: str) -> None:
+    """Log in as the shop's own page does, so that page and cookies agree on who is there."""
+    page.evaluate(LOG_IN, [username, password])
+
+
+def open_back_office(page: Page, path: str = "") -> None:
+    """Come to a page of the back office, `orders?status=paid`, and in as the demo admin."""
+    page.goto("/#/admin" + (f"/{path}" if path else ""))
+    expect(page.get_by_text("This is for admins")).to_be_visible()
+    log_in(page, "admin", "admin")
+    expect(page.get_by_role("navigation", name="Back office")).to_be_visible()
+
+
+def confirm(page: Page, action: str) -> None:
+    """Say yes in the dialog that asks."""
+    page.get_by_role("dialog").get_by_role("button", name=action, exact=True).click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def leave_out(complaints: Sequence[str], *statuses: int) -> list[str]:
+    """Return the complaints without those about refusals that a test has brought about itself."""
+    wanted = [f"status of {status} " for status in statuses]
+    return [each for each in complaints if not any(words in each for words in wanted)]
+
+
+def place_order(shopper: Shopper, product_id: int, *, card: str = "pm_card_visa", quantity: int = 1) -> str:
+    """Order something, and return the order's id once it is as far as it comes by itself."""
+    answer = shopper.post(
+        "/orders",
+        headers={"Idempotency-Key": secrets.token_hex()},
+        json={
+            "items": [{"product_id": product_id, "quantity": quantity}],
+            "payment_method": card,
+            "shipping_address": ADDRESS,
+        },
+    )
+    assert answer.status_code == 201, answer.text
+    order_id = answer.json()["id"]
+    settled = {"paid", "awaiting_payment"}
+    wait_for(lambda: read_order(shopper, order_id)["status"] in settled)
+    return str(order_id)
+
+
+def read_order(shopper: Shopper, order_id: str) -> dict[str, Any]:
+    """Return an order as the shop has it."""
+    answer = shopper.get(f"/orders/{order_id}")
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def add_product(admin: Shopper, **fields: Any) -> dict[str, Any]:
+    """Put a product of one's own on sale, so that no other test changes it."""
+    body = {"title": f"Test kettle {secrets.token_hex(4)}", "price": 40, "on_hand": 10, **fields}
+    answer = admin.post("/products", json=body)
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def register(shopper: Shopper) -> str:
+    """Become a customer with the password `correct horse battery`; return the name."""
+    name = f"customer-{secrets.token_hex(4)}"
+    answer = shopper.post("/auth/register", json={"username": name, "password": "correct horse battery"})
+    assert answer.status_code == 201, answer.text
+    return name

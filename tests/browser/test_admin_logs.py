@@ -1,0 +1,198 @@
+"""What an admin sees of the logs: searched, counted, opened in place, and as they come in."""
+
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.back_office import add_product, leave_out, open_back_office, place_order
+from tests.stacks import ProcessStack, Shopper
+from tests.waiting import wait_for
+
+pytestmark = pytest.mark.slow
+
+# A record is shown within seconds, and on a busy machine within some more.
+PATIENCE = 30_000
+
+
+@pytest.fixture
+def guest(processes: ProcessStack) -> Iterator[Shopper]:
+    """Somebody who buys."""
+    with Shopper(processes.url) as shopper:
+        assert shopper.post("/auth/guest").status_code == 201
+        yield shopper
+
+
+def send_records(admin: Shopper, service: str, messages: list[str]) -> None:
+    """Send records as a program does that has a client with the scope for it."""
+    made = admin.post("/auth/clients", json={"name": service, "scopes": ["logs:write"]}).json()
+    credentials = (made["id"], made["client_secret"])
+    with Shopper(admin.url) as program:
+        answer = program.post("/auth/token", data={"grant_type": "client_credentials"}, auth=credentials)
+        program.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        resource = {"attributes": [{"key": "service.name", "value": {"stringValue": service}}]}
+        sent = [{"severityNumber": 9, "body": {"stringValue": message}} for message in messages]
+        body = {"resourceLogs": [{"resource": resource, "scopeLogs": [{"logRecords": sent}]}]}
+        assert program.post("/v1/logs", json=body).status_code == 200
+    assert admin.delete(f"/auth/clients/{made['id']}").status_code == 204
+
+
+def records(page: Page, text: str):
+    return page.locator(".record").filter(has_text=text)
+
+
+def follow(page: Page, query: str = "") -> None:
+    open_back_office(page, f"logs/live{query}")
+    expect(page.get_by_text("Following.")).to_be_visible(timeout=PATIENCE)
+
+
+def test_the_live_tail_shows_an_order_as_it_happens_and_can_be_paused(
+    page, complaints, take_screenshot, admin, guest
+):
+    product = add_product(admin)["id"]
+    follow(page, "?service=orders-service&q=order")
+    place_order(guest, product)
+    expect(records(page, "Order placed")).to_have_count(1, timeout=PATIENCE)
+    expect(records(page, "Order payment_captured: paid")).to_have_count(1, timeout=PATIENCE)
+    # The newest stands on top.
+    expect(page.locator(".record-message").last).to_have_text("Order placed")
+    take_screenshot("admin-logs-live")
+
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_text("Paused.")).to_be_visible()
+    place_order(guest, product)
+    go_on = page.get_by_role("button", name=re.compile("Go on, with [0-9]+ new"))
+    expect(go_on).to_be_visible(timeout=PATIENCE)
+    expect(records(page, "Order placed")).to_have_count(1)
+    take_screenshot("admin-logs-paused")
+    go_on.click()
+    expect(records(page, "Order placed")).to_have_count(2)
+    expect(page.get_by_text("Following.")).to_be_visible()
+    assert complaints == []
+
+
+def test_whoever_opens_a_record_is_not_hurried(page, complaints, admin, guest):
+    product = add_product(admin)["id"]
+    follow(page, "?service=orders-service")
+    place_order(guest, product)
+    record = records(page, "Order placed")
+    record.locator("summary").click(timeout=PATIENCE)
+    expect(page.get_by_text("Paused so that you can read.")).to_be_visible()
+    expect(record.locator(".record-body")).to_contain_text("orders-service-1")
+    assert complaints == []
+
+
+def test_the_tail_keeps_a_bounded_number_of_rows(page, complaints, admin):
+    service = f"collector-{secrets.token_hex(4)}"
+    follow(page, f"?service={service}")
+    for _ in range(7):
+        send_records(admin, service, [f"Record {secrets.token_hex(8)}" for _ in range(100)])
+    expect(page.get_by_text("700 so far; the newest 500 are shown")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator(".record")).to_have_count(500)
+    assert complaints == []
+
+
+def test_a_tail_that_was_cut_off_goes_on_and_misses_nothing(page, complaints, processes, admin, guest):
+    product = add_product(admin)["id"]
+    follow(page, "?service=orders-service&q=placed")
+    place_order(guest, product)
+    expect(records(page, "Order placed")).to_have_count(1, timeout=PATIENCE)
+    processes.kill("logs-service")
+    place_order(guest, product)
+    expect(records(page, "Order placed")).to_have_count(2, timeout=PATIENCE)
+    expect(page.get_by_text("Following.")).to_be_visible()
+
+
+def test_whoever_finds_all_places_taken_is_told_so_and_let_in_later(page, complaints, take_screenshot, admin):
+    with ExitStack() as others:
+        taken = []
+
+        def take_a_place() -> bool:
+            stream = admin.get("/logs/stream", stream=True)
+            if stream.status_code == 200:
+                taken.append(others.enter_context(stream))
+            return len(taken) == 4
+
+        # Whoever followed in another test is gone, which the service notices at its next word to them.
+        wait_for(take_a_place)
+        open_back_office(page, "logs/live")
+        expect(page.get_by_text("As many as can follow the logs do so already.")).to_be_visible()
+        take_screenshot("admin-logs-taken")
+    expect(page.get_by_text("Following.")).to_be_visible(timeout=PATIENCE)
+    assert leave_out(complaints, 503) == []
+
+
+def test_filters_stand_in_the_address_and_the_histogram_narrows_the_time(
+    page, complaints, take_screenshot, guest
+):
+    words = f"products/{secrets.randbelow(10**6)}"
+    for _ in range(3):
+        assert guest.get(f"/{words}9999").status_code == 404
+    open_back_office(page, "logs")
+    page.get_by_label("Service").select_option("gateway")
+    page.get_by_label("Words").fill(f"{words}9999")
+
+    def is_found() -> bool:
+        page.get_by_role("button", name="Show", exact=True).click()
+        expect(page.locator("[aria-busy=true]")).to_have_count(0)
+        return page.locator(".record").count() == 3
+
+    # The gateway's records come by a file that is read every second or so.
+    wait_for(is_found)
+    expect(page).to_have_url(re.compile(r"service=gateway&?|q=products"))
+    expect(page.locator(".histogram figcaption")).to_contain_text("3 records")
+    take_screenshot("admin-logs")
+    page.reload()
+    expect(page.get_by_label("Service")).to_have_value("gateway")
+    expect(page.locator(".record")).to_have_count(3)
+
+    # The table has the same numbers for whoever cannot see the bars, and leads to the same place.
+    page.get_by_text("As a table").click()
+    table = page.get_by_role("table", name="Log records over time")
+    table.get_by_role("button").first.click()
+    expect(page).to_have_url(re.compile("since=.*until="))
+    expect(page.get_by_label("From")).not_to_have_value("")
+    page.get_by_label("Level").select_option("ERROR")
+    expect(page.get_by_text("No record fits")).to_be_visible()
+    page.get_by_role("button", name="Clear filters").click()
+    expect(page).to_have_url(re.compile("#/admin/logs$"))
+    assert complaints == []
+
+
+def test_a_bar_that_is_clicked_narrows_the_time(page, complaints):
+    open_back_office(page, "logs?service=gateway")
+    page.locator(".bar").filter(has=page.locator(".bar-quiet")).last.click()
+    expect(page).to_have_url(re.compile("service=gateway.*since=.*until="))
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    assert complaints == []
+
+
+def test_a_record_opens_in_place_with_what_stood_around_it(page, complaints, take_screenshot, admin, guest):
+    order = place_order(guest, add_product(admin)["id"])
+    open_back_office(page, f"logs?order_id={order}")
+
+    def is_told() -> bool:
+        page.reload()
+        expect(page.locator("[aria-busy=true]")).to_have_count(0)
+        return records(page, "Order payment_captured: paid").count() == 1
+
+    wait_for(is_told)
+    record = records(page, "Order payment_captured: paid")
+    record.locator("summary").press("Enter")
+    body = record.locator(".record-body").first
+    expect(body.get_by_role("row", name="order.status")).to_contain_text("paid")
+    body.get_by_role("button", name="Around it, in the whole shop").click()
+    expect(body.locator(".record-marked .record-message")).to_have_text("Order payment_captured: paid")
+    take_screenshot("admin-logs-record")
+
+    # One of its ids leads on, and can be taken away again.
+    trace = body.locator(".facts").first.get_by_role("link", name=re.compile("^[0-9a-f]{32}$")).first
+    trace.click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("The story of request")
+    page.get_by_role("link", name="take this filter away").click()
+    expect(page.get_by_role("heading", name="Logs", level=1)).to_be_visible()
+    expect(page.locator(".histogram").first).to_be_visible()
+    assert complaints == []

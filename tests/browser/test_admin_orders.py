@@ -1,0 +1,201 @@
+"""What an admin does with orders, and the money they brought."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.back_office import (
+    add_product,
+    confirm,
+    leave_out,
+    open_back_office,
+    place_order,
+    read_order,
+)
+from tests.stacks import ProcessStack, Shopper
+from tests.waiting import wait_for
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def guest(processes: ProcessStack) -> Iterator[Shopper]:
+    """Somebody who buys."""
+    with Shopper(processes.url) as shopper:
+        assert shopper.post("/auth/guest").status_code == 201
+        yield shopper
+
+
+@pytest.fixture
+def order(admin: Shopper, guest: Shopper) -> str:
+    """A paid order of two things at 40 dollars."""
+    return place_order(guest, add_product(admin)["id"], quantity=2)
+
+
+def refund(page: Page, amount: str, *, restock: bool = False) -> None:
+    page.get_by_label("Amount in USD").fill(amount)
+    if restock:
+        page.get_by_label("The goods are back").check()
+    page.get_by_role("button", name="Refund", exact=True).click()
+    confirm(page, f"Refund ${amount}")
+
+
+def test_an_order_is_found_shipped_and_delivered(page, complaints, take_screenshot, order):
+    open_back_office(page, "orders")
+    page.get_by_label("Status").select_option("paid")
+    page.get_by_role("link", name=order[-8:]).click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text(order[-8:])
+    expect(page.get_by_role("row", name="Test kettle")).to_contain_text("$80.00")
+    expect(page.get_by_text("1 Long Lane")).to_be_visible()
+    take_screenshot("admin-order")
+
+    page.get_by_role("button", name="Mark as shipped").click()
+    confirm(page, "Mark as shipped")
+    expect(page.locator(".page-title .badge")).to_have_text("Shipped")
+    page.get_by_role("button", name="Mark as delivered").click()
+    confirm(page, "Mark as delivered")
+    expect(page.locator(".page-title .badge")).to_have_text("Delivered")
+    expect(page.get_by_role("listitem").filter(has_text="The order has arrived")).to_be_visible()
+    assert complaints == []
+
+
+def test_a_part_is_refunded_and_then_all_that_is_left_with_the_goods(
+    page, complaints, take_screenshot, admin, order
+):
+    open_back_office(page, f"orders/{order}")
+    page.get_by_label("Amount in USD").fill("12.50")
+    # A part of the money leaves the goods where they are.
+    expect(page.get_by_label("The goods are back")).to_be_disabled()
+    refund(page, "12.50")
+    expect(page.get_by_text("$67.50 are left to refund.")).to_be_visible()
+    expect(page.locator(".page-title .badge")).to_have_text("Paid")
+    take_screenshot("admin-refund-part")
+
+    refund(page, "67.50", restock=True)
+    expect(page.locator(".page-title .badge")).to_have_text("Refunded")
+    expect(page.get_by_text("All of the money was given back")).to_be_visible()
+    expect(page.get_by_text("The goods are back in stock")).to_be_visible()
+    take_screenshot("admin-refund-all")
+
+    known = read_order(admin, order)
+    assert (known["status"], known["amount_refunded"]) == ("refunded", 8000)
+    assert admin.get(f"/products/{known['items'][0]['product_id']}/stock").json()["on_hand"] == 10
+    page.get_by_role("link", name=known["payment"]["id"][-8:]).click()
+    expect(page.get_by_role("row", name="Refund")).to_have_count(2)
+    expect(page.get_by_role("row", name="Money was taken")).to_have_count(1)
+    assert complaints == []
+
+
+def test_a_refund_whose_answer_was_lost_is_made_once(page, complaints, admin, order):
+    open_back_office(page, f"orders/{order}")
+
+    def lose_the_answer(route):
+        route.fetch()
+        route.abort()
+
+    page.route("**/refund", lose_the_answer, times=1)
+    refund(page, "10.00")
+    expect(page.get_by_role("alert")).to_contain_text("Doing it once more is harmless")
+    refund(page, "10.00")
+    expect(page.get_by_text("$70.00 are left to refund.")).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    assert read_order(admin, order)["amount_refunded"] == 1000
+
+
+def test_a_refusal_is_said_in_words_beside_what_the_order_is_now(
+    page, complaints, take_screenshot, guest, order
+):
+    open_back_office(page, f"orders/{order}")
+    expect(page.get_by_role("button", name="Mark as shipped")).to_be_visible()
+    assert guest.post(f"/orders/{order}/cancel").status_code in {200, 202}
+    wait_for(lambda: read_order(guest, order)["status"] == "cancelled")
+    page.get_by_role("button", name="Mark as shipped").click()
+    confirm(page, "Mark as shipped")
+    expect(page.get_by_role("alert")).to_contain_text(
+        "The order is cancelled; only a paid one can be shipped."
+    )
+    expect(page.locator(".page-title .badge")).to_have_text("Cancelled")
+    expect(page.get_by_text("the customer cancelled it").first).to_be_visible()
+    take_screenshot("admin-order-refusal")
+    assert leave_out(complaints, 409) == []
+
+
+def test_an_admin_cancels_and_somebody_who_keeps_it_does_not(page, complaints, admin, order):
+    open_back_office(page, f"orders/{order}")
+    page.get_by_role("button", name="Cancel the order").click()
+    confirm(page, "Keep it as it is")
+    assert read_order(admin, order)["status"] == "paid"
+    page.get_by_role("button", name="Cancel the order").click()
+    confirm(page, "Cancel the order")
+    expect(page.locator(".page-title .badge")).to_have_text("Cancelled")
+    expect(page.get_by_text("an admin cancelled it").first).to_be_visible()
+    assert complaints == []
+
+
+def test_an_order_that_waits_for_the_bank_is_followed_by_itself(page, complaints, admin, guest):
+    order = place_order(guest, add_product(admin)["id"], card="pm_card_authenticationRequired")
+    open_back_office(page, f"orders/{order}")
+    expect(page.locator(".page-title .badge")).to_have_text("Awaiting payment")
+    payment = read_order(guest, order)["payment"]["id"]
+    answer = guest.post(f"/payments/{payment}/confirm", headers={"Idempotency-Key": order}, json={})
+    assert answer.status_code == 200, answer.text
+    expect(page.locator(".page-title .badge")).to_have_text("Paid", timeout=30_000)
+    assert complaints == []
+
+
+def test_filters_stand_in_the_address_and_a_page_follows_the_other(
+    page, complaints, take_screenshot, processes, admin
+):
+    with Shopper(processes.url) as buyer:
+        assert buyer.post("/auth/guest").status_code == 201
+        product = add_product(admin, on_hand=100)["id"]
+        orders = [place_order(buyer, product) for _ in range(32)]
+        user = buyer.get("/auth/me").json()
+    assert admin.post(f"/orders/{orders[0]}/ship").status_code == 200
+
+    open_back_office(page, f"orders?user={user['id']}&status=paid")
+    expect(page.get_by_text("30 orders; there are more")).to_be_visible()
+    page.get_by_role("button", name="Show more").click()
+    expect(page.get_by_text("31 orders", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="Show more")).to_be_hidden()
+    take_screenshot("admin-orders")
+
+    # By name it is the same user, and a reload keeps what was chosen.
+    page.get_by_label("User").fill(user["username"])
+    page.get_by_label("Status").select_option("shipped")
+    expect(page.get_by_text("1 order", exact=True)).to_be_visible()
+    expect(page).to_have_url(re.compile(f"status=shipped&user={user['username']}"))
+    page.reload()
+    expect(page.get_by_text("1 order", exact=True)).to_be_visible()
+    expect(page.get_by_label("Status")).to_have_value("shipped")
+
+    page.get_by_label("User").fill("nobody at all")
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page.get_by_text("There is no user named nobody at all.")).to_be_visible()
+    page.get_by_role("button", name="Clear filters").click()
+    expect(page.get_by_text("there are more")).to_be_visible()
+    expect(page).to_have_url(re.compile("#/admin/orders$"))
+    assert complaints == []
+
+
+def test_an_order_leads_to_its_story_in_the_logs(page, complaints, take_screenshot, order):
+    open_back_office(page, f"orders/{order}")
+    page.get_by_role("link", name="Its story in the logs").click()
+    expect(page).to_have_url(re.compile(f"#/admin/logs\\?order_id={order}"))
+    expect(page.get_by_role("heading", level=1)).to_contain_text("The story of order")
+
+    def is_told_by_all() -> bool:
+        page.reload()
+        expect(page.get_by_text("oldest first")).to_be_visible()
+        told = set(page.locator(".record-service").all_inner_texts())
+        return {"gateway", "orders-service", "catalog-service", "payments-service"} <= told
+
+    # Each service ships its records in its own time.
+    wait_for(is_told_by_all)
+    expect(page.locator(".record-message").first).to_be_visible()
+    take_screenshot("admin-order-story")
+    page.get_by_role("link", name="The order").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Order …")
+    assert complaints == []
