@@ -76,6 +76,8 @@ class Client:
         head, end, body = self._head.partition(b"\r\n\r\n")
         if end:
             head = head.lower()
+            if not head.startswith(b"http/1."):
+                raise ValueError(f"{head[:100]!r} is not the beginning of an answer.")
             length = head.partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0]
             self._status = int(head.split(b" ", 2)[1])
             self._missing = int(length) - len(body)
