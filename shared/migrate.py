@@ -1,5 +1,6 @@
 """Bring a service's database up to date: `SERVICE=catalog-service python -m shared.migrate`."""
 
+import time
 from pathlib import Path
 
 from alembic import command, context
@@ -7,10 +8,25 @@ from alembic.config import Config
 from sqlalchemy import Connection, text
 
 from shared.database import Database, connect
+from shared.errors import DatabaseUnavailable
 from shared.service import migrations_of
 from shared.settings import ServiceSettings, read_settings
 
 ADVISORY_LOCK = 5_714_001  # One number, in each service's own database: one migration at a time.
+PATIENCE = 60.0  # Seconds to wait for a server that is starting, or on a machine that is busy with it.
+
+
+def wait_until_reached(database: Database, seconds: float = PATIENCE) -> None:
+    """Connect to the database, again and again; raise DatabaseUnavailable if it does not answer in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            with database.transaction():
+                return
+        except DatabaseUnavailable:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
 def upgrade(database: Database, migrations: Path) -> None:
@@ -37,7 +53,9 @@ def run_migrations() -> None:
 def main() -> None:
     """Migrate the database of the service that SERVICE names."""
     settings = read_settings(ServiceSettings)
-    upgrade(connect(settings), migrations_of(settings.service))
+    database = connect(settings)
+    wait_until_reached(database)
+    upgrade(database, migrations_of(settings.service))
 
 
 if __name__ == "__main__":

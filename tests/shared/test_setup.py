@@ -16,7 +16,8 @@ from logs import tables as logs_tables
 from orders import tables as orders_tables
 from payments import tables as payments_tables
 from shared.database import connect
-from shared.migrate import upgrade
+from shared.errors import DatabaseUnavailable
+from shared.migrate import upgrade, wait_until_reached
 from shared.service import migrations_of
 from shared.settings import ServiceSettings
 from shared.setup_database import setup_database
@@ -177,3 +178,17 @@ def test_migrations_that_begin_at_once_run_one_after_the_other(make_empty_databa
         assert failures == []
         with database.transaction() as connection:
             assert connection.execute(text("SELECT count(*) FROM source_copy")).scalar() == 1
+
+
+def test_a_migration_waits_for_a_database_that_is_not_there_yet(postgres):
+    def create():
+        with psycopg.connect(postgres.url(), autocommit=True) as server:
+            server.execute("CREATE DATABASE comes_late")
+
+    coming = threading.Timer(0.5, create)
+    with open_database("catalog-service", postgres.url(database="comes_late")) as database:
+        with pytest.raises(DatabaseUnavailable):
+            wait_until_reached(database, 0.0)
+        coming.start()
+        wait_until_reached(database)
+        coming.join()
