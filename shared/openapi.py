@@ -115,7 +115,6 @@ def complete(
     problem = ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(problem.pop("$defs"))
     schemas["Problem"] = problem
-    components["securitySchemes"] = _describe_security(cookie_name(production=production))
     for rule in app.url_map.iter_rules():
         blueprint = rule.endpoint.rpartition(".")[0]
         path = spec.get("paths", {}).get(re.sub(r"<(?:[^:<>]+:)?([^<>]+)>", r"{\1}", rule.rule), {})
@@ -135,10 +134,12 @@ def complete(
     for schema in schemas.values():
         if "examples" in schema:
             schema["examples"] = [_arrange(example, schema, schemas) for example in schema["examples"]]
-    used = {
-        tag for path in spec["paths"].values() for operation in path.values() for tag in operation["tags"]
-    }
-    spec["tags"] = [tag for tag in spec["tags"] if tag["name"] in used - {INTERNAL["name"]}] + [INTERNAL]
+    operations = [operation for path in spec["paths"].values() for operation in path.values()]
+    tags = {tag for operation in operations for tag in operation["tags"]}
+    spec["tags"] = [tag for tag in spec["tags"] if tag["name"] in tags - {INTERNAL["name"]}] + [INTERNAL]
+    schemes = {name for operation in operations for scheme in operation["security"] for name in scheme}
+    described = _describe_security(cookie_name(production=production))
+    components["securitySchemes"] = {name: what for name, what in described.items() if name in schemes}
     return spec
 
 

@@ -72,7 +72,7 @@ def oauth_routes(
     database: Database, clients: Clients, issuer: TokenIssuer, verifier: TokenVerifier
 ) -> APIBlueprint:
     """Return the routes for programs, each of which proves itself."""
-    routes = APIBlueprint("oauth", __name__)
+    routes = APIBlueprint("oauth", __name__, tag="OAuth")
 
     @routes.post("/auth/token")
     @routes.input(TokenRequest, location="form")

@@ -12,6 +12,13 @@ function fitIn() {
       Logo: () => null,
     },
     statePlugins: {
+      auth: {
+        wrapSelectors: {
+          // The browser sends the cookie by itself, and the gateway lets no service's token through.
+          definitionsToAuthorize: (list) => (state, ...rest) =>
+            list(state, ...rest).filterNot((scheme) => scheme.has("cookie") || scheme.has("service")),
+        },
+      },
       spec: {
         wrapSelectors: {
           // The gateway leads to no operation that is for the services among themselves.
@@ -24,7 +31,9 @@ function fitIn() {
 }
 
 // Swagger UI follows a link to an operation when it starts, and not to another one of the same document.
-window.addEventListener("hashchange", () => window.location.reload());
+window.addEventListener("hashchange", () => {
+  if (window.location.hash.startsWith("#/")) window.location.reload();
+});
 
 SwaggerUIBundle({
   dom_id: "#documents",
