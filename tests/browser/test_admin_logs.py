@@ -162,6 +162,22 @@ def test_filters_stand_in_the_address_and_the_histogram_narrows_the_time(
     assert complaints == []
 
 
+def test_the_number_that_a_customer_was_shown_leads_to_what_went_wrong(page, complaints, guest):
+    number = guest.get("/orders/no-such-order").json()["request_id"]
+    open_back_office(page, "logs")
+    page.get_by_label("Number of an order or a request").fill(f" {number} ")
+    page.get_by_role("button", name="Tell its story").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("The story of request")
+
+    def is_told() -> bool:
+        page.reload()
+        expect(page.locator("[aria-busy=true]")).to_have_count(0)
+        return records(page, "GET /orders/no-such-order 404").count() == 1
+
+    wait_for(is_told)
+    assert complaints == []
+
+
 def test_a_bar_that_is_clicked_narrows_the_time(page, complaints):
     open_back_office(page, "logs?service=gateway")
     page.locator(".bar").filter(has=page.locator(".bar-quiet")).last.click()

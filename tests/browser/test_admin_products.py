@@ -188,6 +188,20 @@ def test_a_new_product_is_put_on_sale_and_taken_off_again(page, complaints, take
     assert complaints == []
 
 
+def test_a_product_of_the_source_is_edited_and_follows_it_again(page, complaints, admin):
+    before = admin.get("/products/119?as=edited").json()
+    open_back_office(page, "products/119")
+    page.get_by_label("Title").fill("Edited here")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("heading", name="Edited here", level=1)).to_be_visible()
+    page.get_by_role("button", name="Follow the source again").click()
+    confirm(page, "Follow the source")
+    expect(page.get_by_role("heading", name=before["title"], level=1)).to_be_visible()
+    expect(page.get_by_label("Title")).to_have_value(before["title"])
+    assert admin.get("/products/119?as=edited").json()["title"] == before["title"]
+    assert complaints == []
+
+
 def test_the_product_source_is_copied_and_reports(page, complaints, take_screenshot):
     open_back_office(page, "products/source")
     report = page.get_by_role("region", name="The newest copy")

@@ -16,10 +16,10 @@ const TONES = [
 ];
 
 /**
- * Return a histogram (see GET /logs/histogram); `onChoose(since, until)` is called for a bar that is clicked. A small one
- * has no words but those for screen readers.
+ * Return a histogram (see GET /logs/histogram) below its title; `onChoose(since, until)` is called for a bar that is
+ * clicked. A small one has no words but those for screen readers.
  */
-export function drawHistogram(histogram, onChoose, { isSmall = false } = {}) {
+export function drawHistogram(histogram, { title, onChoose, isSmall = false } = {}) {
   const bars = fillGaps(histogram);
   const highest = Math.max(...bars.map((bar) => bar.total), 1);
   const sums = sumLevels(histogram.data);
@@ -31,7 +31,7 @@ export function drawHistogram(histogram, onChoose, { isSmall = false } = {}) {
   if (isSmall) return h("div", { class: "histogram histogram-small" }, svg);
   return h("figure", { class: "histogram" },
     h("figcaption", {},
-      h("span", {}, describeSums(sums)),
+      h("span", {}, title, describeSums(sums)),
       h("span", { class: "faint" }, `a bar is ${formatSeconds(histogram.seconds)}, the highest ${formatNumber(highest)}`)),
     svg,
     h("div", { class: "histogram-axis", "aria-hidden": "true" },

@@ -114,7 +114,7 @@ function refusal(problem) {
   const faulty = `${formatNumber(rejected)} of ${formatNumber(rows)} rows ${rejected === 1 ? "is" : "are"} not right`;
   return card(
     "Nothing was loaded",
-    h("p", { role: "alert" }, icon("alert"), ` ${faulty}. Mend them, and import the file again.`),
+    h("p", { role: "alert" }, icon("alert"), ` ${faulty}. Mend what is wrong, and import the file again.`),
     rejected > errors.length && h("p", { class: "faint" }, `The first ${formatNumber(errors.length)} are named.`),
     table.node,
   );

@@ -1,8 +1,9 @@
 // How log records are looked for, by whoever searches and by whoever follows.
 import { h, icon, replace } from "../lib/dom.js";
-import { linkTo } from "../lib/router.js";
+import { field } from "../lib/forms.js";
+import { linkTo, navigate } from "../lib/router.js";
 import { filterBar } from "./filters.js";
-import { describeStatus, LEVELS, SERVICES, shortId } from "./words.js";
+import { describeStatus, isId, LEVELS, SERVICES, shortId } from "./words.js";
 
 const SHARED = [
   { name: "q", label: "Words", type: "search", maxlength: 200, autocomplete: "off" },
@@ -48,7 +49,7 @@ export function logFilters({ path, query, isTimed, onChange }) {
       text, icon("close"), h("span", { class: "visually-hidden" }, "take this filter away")));
   }));
   return {
-    node: h("div", null, bar.node, Object.keys(fixed).length > 0 && words),
+    node: h("div", { class: "log-filters" }, bar.node, findThread(fixed) ? null : storyForm(), words.childElementCount > 0 && words),
     get values() { return all(); },
     set: bar.set,
   };
@@ -58,6 +59,24 @@ export function logFilters({ path, query, isTimed, onChange }) {
 export function findThread(filters) {
   const name = Object.keys(THREADS).find((each) => filters[each]);
   return name ? [THREADS[name], filters[name]] : null;
+}
+
+/** Return a form that leads to the story of what somebody has a number of: of an order, or of a call that went wrong. */
+function storyForm() {
+  const form = h(
+    "form",
+    {
+      class: "inline-form",
+      onsubmit: (event) => {
+        event.preventDefault();
+        const id = form.elements.id.value.trim();
+        if (id) navigate("/admin/logs", isId(id) ? { order_id: id.toLowerCase() } : { request_id: id });
+      },
+    },
+    field({ label: "Number of an order or a request", name: "id", type: "search", maxlength: 128, autocomplete: "off" }),
+    h("button", { class: "button", type: "submit" }, "Tell its story"),
+  );
+  return form;
 }
 
 /** Programs of others log under names of their own. */

@@ -40,7 +40,11 @@ export async function view({ query, signal }) {
     load(
       chart,
       () => call("GET", "/logs/histogram", { query: { ...values, bars: BARS }, signal: both }),
-      (histogram) => drawHistogram(histogram, (since, until) => filters.set({ ...values, since, until })),
+      (histogram) => drawHistogram(histogram, {
+        // The list goes back as far as there are records; without a beginning the chart does not.
+        title: values.since ? null : "The last hour: ",
+        onChoose: (since, until) => filters.set({ ...values, since, until }),
+      }),
       { skeleton: skeleton("lines", 2), signal: both },
     );
     showRecords(values, { count, room, signal: both });

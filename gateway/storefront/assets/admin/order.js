@@ -93,7 +93,10 @@ export async function view({ params, signal }) {
       await wait(isMoving ? SOON : LATER, signal);
       if (look !== looks) return;
       const now = await read();
-      if (look === looks) replace(room, render(now));
+      if (look !== looks) return;
+      // Whoever is about to press something keeps the focus, unless there is something to see.
+      if (now.events.length === events.length && now.order.updated_at === order.updated_at) watch(order, events);
+      else replace(room, render(now));
     } catch {
       // The page was left, or the order could not be read just now: then what is shown stays for a while.
       if (!signal.aborted && look === looks) watch(order, events);

@@ -9,6 +9,10 @@ import { card, moment, pageHead, refusalNote } from "./parts.js";
 import { findDifferences, productFields, readProduct } from "./product-form.js";
 import { stockCard } from "./stock.js";
 
+// From here on the catalogue numbers the shop's own products, of which no source says anything.
+const FIRST_LOCAL_ID = 9_000_000_000_000_000;
+const FOLLOWED = ["sku", "title", "brand", "category", "unit_amount", "description", "rating", "images", "stock"];
+
 export async function view({ params, signal }) {
   const id = encodeURIComponent(params.id);
   const heading = h("span", null, "Product");
@@ -26,10 +30,17 @@ export async function view({ params, signal }) {
         setTitle(saved.title);
         replace(heading, saved.title);
       }))),
-      h("div", null, stockCard(id, signal), removeCard(product, signal)),
+      h(
+        "div",
+        null,
+        stockCard(id, signal),
+        product.id < FIRST_LOCAL_ID && sourceCard(read, show),
+        removeCard(product, signal),
+      ),
     );
   }
-  load(room, read, render, { skeleton: skeleton("rows", 8), signal });
+  const show = () => load(room, read, render, { skeleton: skeleton("rows", 8), signal });
+  show();
   const seen = h("a", { class: "button", href: linkTo(`/products/${id}`) }, "As customers see it");
   return [pageHead(heading, { back: { path: "/admin/products", text: "Products" }, actions: seen }), room];
 }
@@ -108,6 +119,36 @@ function editForm(product, read, onSaved) {
     }
   }
   return form;
+}
+
+/** Return a card that gives up whatever was edited or counted here, and calls `onDone`. */
+function sourceCard(read, onDone) {
+  const notice = h("div", { class: "notice-room" });
+  async function follow() {
+    const sure = await askToConfirm({
+      title: "Follow the product source again?",
+      text: "All that was edited or counted here is given up, and is as the source's last copy has it.",
+      action: "Follow the source",
+      danger: true,
+    });
+    if (!sure) return;
+    replace(notice);
+    try {
+      const { id, version } = await read();
+      await call("PATCH", `/products/${id}`, { body: { version, follow_source: FOLLOWED } });
+      toast("The product follows its source.", { kind: "good" });
+      onDone();
+    } catch (problem) {
+      if (problem.name !== "Problem") throw problem;
+      replace(notice, refusalNote(problem.message));
+    }
+  }
+  return card(
+    "Product source",
+    h("p", null, "What is edited or counted here is left alone when the source is copied."),
+    notice,
+    h("button", { class: "button", type: "button", onclick: follow }, icon("undo"), "Follow the source again"),
+  );
 }
 
 function removeCard(product, signal) {

@@ -108,7 +108,7 @@ function makePart({ name, path, rate, signal }) {
           ...rate(formatNumber(Math.round((total / MINUTES) * 10) / 10)),
           ["Errors", h("a", { href: linkTo("/admin/logs", { service: name, level: "ERROR", since }) }, formatNumber(errors))],
         ]),
-        drawHistogram(histogram, null, { isSmall: true }),
+        drawHistogram(histogram, { isSmall: true }),
       );
     } catch (problem) {
       if (!signal.aborted) replace(chart, h("p", { class: "faint" }, "The logs do not answer, so nothing is known of its records."));
@@ -118,7 +118,7 @@ function makePart({ name, path, rate, signal }) {
     h("a", { href: linkTo("/admin/logs", { service: name }) }, "Its logs"),
     " · ",
     h("a", { href: linkTo("/admin/logs/live", { service: name }) }, "live"),
-    name === "gateway" ? null : [" · ", h("a", { href: `/docs/${name.replace("-service", "")}.json` }, "OpenAPI")],
+    name === "gateway" ? null : [" · ", h("a", { href: `/docs?urls.primaryName=${name.replace("-service", "")}` }, "API")],
   ];
   return { node: card(name, health, chart, h("p", { class: "small" }, links)), look };
 }

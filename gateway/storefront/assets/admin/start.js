@@ -131,7 +131,7 @@ function renderErrors({ histogram, since }) {
         h("strong", { class: errors ? "bad" : null }, formatNumber(errors)), " errors")),
       h("li", null, h("a", { href: linkTo("/admin/logs", { level: "WARNING", since }) },
         h("strong", null, formatNumber(warnings)), " warnings"))),
-    histogram.data.length > 0 && drawHistogram(histogram, null, { isSmall: true }),
+    histogram.data.length > 0 && drawHistogram(histogram, { isSmall: true }),
   ];
 }
 
