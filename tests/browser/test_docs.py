@@ -55,7 +55,7 @@ def test_one_page_shows_all_five_documents_and_asks_nobody_else(page, processes,
 
 def test_a_link_leads_to_an_operation_and_shows_its_errors_and_its_key(page, complaints, take_screenshot):
     operation = open_operation(page, "orders", "Orders", "placeOrder")
-    expect(operation.locator(".parameter__name")).to_have_text("Idempotency-Key *")
+    expect(operation.locator("div.parameter__name")).to_have_text("Idempotency-Key *")
     expect(operation.get_by_text("May be called by: admin, customer, guest.")).to_be_visible()
     refused = operation.locator('tr.response[data-code="409"]')
     expect(refused.locator("option")).to_contain_text(["There is not enough stock; see lines."])
