@@ -9,6 +9,7 @@ from bench.scenarios import CALLS
 from bench.shop import Shop
 
 CLIENTS = (1, 8, 32)
+TOLD_SINGLY = 4  # Processes whose sizes fit into a table.
 AIM = 400e6 / 2**20  # MiB of the gateway and the services after the load.
 
 
@@ -75,8 +76,9 @@ def _load_row(load: Mapping[str, Any]) -> list[str]:
 def _memory_rows(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[list[str]]:
     def row(title: str, parts: Sequence[str]) -> list[str]:
         each = [size for part in parts for size in after[part][2]]
+        is_small = len(parts) == 1 and len(each) <= TOLD_SINGLY
         sizes = [f"{sum(memory[part][1] for part in parts):.1f}" for memory in (before, after)]
-        told = " + ".join(f"{size:.1f}" for size in each) if len(parts) == 1 else ""
+        told = " + ".join(f"{size:.1f}" for size in each) if is_small else ""
         return [title, str(len(each)), *sizes, told]
 
     shop = [part for part in after if part == "gateway" or part.endswith("-service")]
