@@ -7,6 +7,7 @@ import { linkTo, setTitle } from "../lib/router.js";
 import { session } from "../lib/session.js";
 import { badge, card, facts, moment, pageHead, refusalNote } from "./parts.js";
 import { makeTable } from "./table.js";
+import { nameUser } from "./words.js";
 
 export async function view({ params, signal }) {
   const path = `/auth/users/${encodeURIComponent(params.id)}`;
@@ -16,8 +17,8 @@ export async function view({ params, signal }) {
   const room = h("div");
 
   function render(user) {
-    setTitle(user.username);
-    replace(heading, user.username);
+    setTitle(nameUser(user));
+    replace(heading, nameUser(user));
     replace(mark, badge(user.disabled ? "disabled" : "active"));
     return [
       card("About", facts([
@@ -68,15 +69,15 @@ function accountCard(user, change) {
         event.preventDefault();
         const { role } = readForm(form);
         if (role === user.role) {
-          toast(`${user.username} is ${role} already.`);
+          toast(`${nameUser(user)} is ${role} already.`);
           return;
         }
         const text = role === "admin" ? `An admin may do all that you may here. ${end}` : end;
         whileBusy(form, () =>
           change(
-            { title: `Make ${user.username} ${role}?`, text, action: `Make ${role}` },
+            { title: `Make ${nameUser(user)} ${role}?`, text, action: `Make ${role}` },
             () => call("PATCH", path, { body: { role } }),
-            `${user.username} is ${role} now.`,
+            `${nameUser(user)} is ${role} now.`,
           ));
       },
     },
@@ -92,7 +93,7 @@ function accountCard(user, change) {
         class: "button",
         type: "button",
         onclick: () => change(
-          { title: `Open the account of ${user.username}?`, text: "The user can log in again.", action: "Open it", danger: false },
+          { title: `Open the account of ${nameUser(user)}?`, text: "The user can log in again.", action: "Open it", danger: false },
           () => call("PATCH", path, { body: { disabled: false } }),
           "The account is open.",
         ),
@@ -101,7 +102,7 @@ function accountCard(user, change) {
         class: "button button-danger",
         type: "button",
         onclick: () => change(
-          { title: `Disable ${user.username}?`, text: `Nobody can log in to the account until it is opened again. ${end}`, action: "Disable" },
+          { title: `Disable ${nameUser(user)}?`, text: `Nobody can log in to the account until it is opened again. ${end}`, action: "Disable" },
           () => call("PATCH", path, { body: { disabled: true } }),
           "The account is disabled.",
         ),
@@ -132,7 +133,7 @@ function sessionsCard(user, path, change, signal) {
   ];
   load(room, () => call("GET", `${path}/sessions`, { signal }), ({ data }) => {
     if (!data.length) return h("p", { class: "faint" }, "The user is logged in nowhere.");
-    const table = makeTable(`Sessions of ${user.username}`, columns);
+    const table = makeTable(`Sessions of ${nameUser(user)}`, columns);
     table.show(data);
     return [
       table.node,
@@ -140,7 +141,7 @@ function sessionsCard(user, path, change, signal) {
         class: "button button-danger",
         type: "button",
         onclick: () => change(
-          { title: `Sign ${user.username} out everywhere?`, text: "All sessions end within five seconds.", action: "Sign out everywhere" },
+          { title: `Sign ${nameUser(user)} out everywhere?`, text: "All sessions end within five seconds.", action: "Sign out everywhere" },
           () => call("DELETE", `${path}/sessions`),
           "All sessions have ended.",
         ),

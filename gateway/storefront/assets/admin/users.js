@@ -4,6 +4,7 @@ import { linkTo } from "../lib/router.js";
 import { filterBar } from "./filters.js";
 import { makeList } from "./list.js";
 import { badge, moment, pageHead } from "./parts.js";
+import { nameUser } from "./words.js";
 
 const FILTERS = [
   { name: "q", label: "Name, email or id", type: "search", maxlength: 200, autocomplete: "off" },
@@ -24,7 +25,7 @@ const COLUMNS = [
   {
     title: "User",
     kind: "main",
-    cell: (user) => h("a", { href: linkTo(`/admin/users/${user.id}`) }, user.username),
+    cell: (user) => h("a", { href: linkTo(`/admin/users/${user.id}`) }, nameUser(user)),
   },
   { title: "Email", cell: (user) => user.email ?? "–" },
   { title: "Role", cell: (user) => user.role },

@@ -93,6 +93,11 @@ export function shortId(id) {
   return `…${id.slice(-8)}`;
 }
 
+/** Return what a user is called; a guest has no name but an id. */
+export function nameUser(user) {
+  return user.role === "guest" ? `Guest ${shortId(user.id)}` : user.username;
+}
+
 /** Tell whether a text is a UUID. */
 export function isId(text) {
   return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
