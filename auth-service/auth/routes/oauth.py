@@ -125,7 +125,7 @@ def metadata_routes(public_url: str) -> APIBlueprint:
             introspection_endpoint=f"{base}/auth/introspect",
             revocation_endpoint=f"{base}/auth/revoke",
             jwks_uri=f"{base}/.well-known/jwks.json",
-            service_documentation=f"{base}/docs/auth.json",
+            service_documentation=f"{base}/docs?urls.primaryName=auth",
             grant_types_supported=["client_credentials"],
             # The field is required, empty lists are forbidden, and nobody is sent here to log in: of the
             # registered types it is the one that hands nothing out.

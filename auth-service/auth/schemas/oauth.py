@@ -114,7 +114,7 @@ class Metadata(BaseModel):
                 "introspection_endpoint": "http://localhost:8080/auth/introspect",
                 "revocation_endpoint": "http://localhost:8080/auth/revoke",
                 "jwks_uri": "http://localhost:8080/.well-known/jwks.json",
-                "service_documentation": "http://localhost:8080/docs/auth.json",
+                "service_documentation": "http://localhost:8080/docs?urls.primaryName=auth",
                 "grant_types_supported": ["client_credentials"],
                 "response_types_supported": ["none"],
                 "scopes_supported": ["logs:write", "logs:read", "products:read", "tokens:introspect"],
