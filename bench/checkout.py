@@ -50,7 +50,7 @@ def render(results: Mapping[str, Any]) -> list[str]:
     """Return the tables."""
     loads = results["loads"]
     parts = list(loads[0]["cpu_ms"])
-    steps = list(loads[0]["steps"])
+    steps = list(dict.fromkeys(step for load in loads for step in load["steps"]))
     return [
         "Full checkouts: in as a guest, one unit into the cart, the order confirmed.",
         "",
@@ -79,10 +79,7 @@ def render(results: Mapping[str, Any]) -> list[str]:
                 [
                     load["title"],
                     str(load["clients"]),
-                    *(
-                        f"{number(load['steps'][step]['p50'])}, {number(load['steps'][step]['p99'])}"
-                        for step in steps
-                    ),
+                    *(_write_step(load["steps"].get(step)) for step in steps),
                 ]
                 for load in loads
             ],
@@ -103,3 +100,7 @@ def render(results: Mapping[str, Any]) -> list[str]:
             ],
         ),
     ]
+
+
+def _write_step(times: Mapping[str, float | None] | None) -> str:
+    return f"{number(times['p50'])}, {number(times['p99'])}" if times else ""
