@@ -15,10 +15,15 @@ from catalog.schemas.reservations import ReservationOut
 from catalog.use_cases.reservations import commit_reservation, lapse_reservations, release_reservation
 from shared.database import connect
 from tests.catalog.shelf import Shelf, copy_shelf, make_overdue, read_counts, reserve
+from tests.waiting import wait_for
 
 NUMBERS = range(1, 9)
 UP = dict.fromkeys(NUMBERS, 1)
 DOWN = dict.fromkeys(reversed(NUMBERS), 1)
+
+WAITING = """
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
 
 
 @pytest.fixture
@@ -96,6 +101,48 @@ def test_of_two_hundred_buyers_at_two_replicas_for_ten_units_exactly_ten_hold_on
     with database.transaction() as connection:
         held = set(connection.execute(text("SELECT order_id FROM reservation_lines")).scalars())
     assert held == {orders[number] for number, answer in enumerate(answers) if answer.status_code == 200}
+
+
+def count_waiting(database):
+    with database.transaction() as connection:
+        return connection.execute(text(WAITING)).scalar()
+
+
+@pytest.mark.parametrize(("before", "meanwhile"), [(8, 0), (0, 8)])
+def test_what_counts_is_what_is_left_when_the_turn_comes_and_not_when_it_was_asked_for(
+    database, before, meanwhile
+):
+    copy_shelf(database, {1: 10, 2: 10})
+    change = text("UPDATE products SET reserved = :reserved WHERE id = 1")
+    with database.transaction() as connection:
+        connection.execute(change, {"reserved": before})
+    with ThreadPoolExecutor(1) as pool:
+        with database.transaction() as connection:
+            connection.execute(change, {"reserved": meanwhile})
+            asked = pool.submit(reserve, database, uuid4(), {1: 5, 2: 5})
+            wait_for(lambda: count_waiting(database))
+        if meanwhile:
+            with pytest.raises(OutOfStock) as refusal:
+                asked.result()
+            assert refusal.value.extra["lines"] == [{"product_id": 1, "requested": 5, "available": 2}]
+        else:
+            assert asked.result().quantities == {1: 5, 2: 5}
+    assert read_counts(database) == ({1: (10, 8), 2: (10, 0)} if meanwhile else {1: (10, 5), 2: (10, 5)})
+
+
+@pytest.mark.parametrize(("end", "left"), [(commit_reservation, 15), (release_reservation, 20)])
+def test_what_is_sold_or_given_back_is_counted_from_what_is_there_when_the_turn_comes(database, end, left):
+    copy_shelf(database, {1: 10, 2: 10})
+    order_id = uuid4()
+    reserve(database, order_id, {1: 5, 2: 5})
+    reserve(database, uuid4(), {1: 5})
+    with ThreadPoolExecutor(1) as pool:
+        with database.transaction() as connection:
+            connection.execute(text("UPDATE products SET on_hand = 20, reserved = 5 WHERE id = 1"))
+            asked = pool.submit(end, database, order_id)
+            wait_for(lambda: count_waiting(database))
+        asked.result()
+    assert read_counts(database) == {1: (left, 0), 2: (left - 10, 0)}
 
 
 def test_baskets_in_opposite_orders_never_wait_for_each_other_in_a_circle(database, at_once):

@@ -32,6 +32,12 @@ REST = 20  # A recount is followed by a pause of so many times its length.
 KEPT = facet_counts.c
 ALL: ColumnElement[str] = literal_column("''")  # Stands for all categories or brands.
 
+READ_CATEGORIES = (
+    select(KEPT.category, KEPT.products)
+    .where(KEPT.brand == ALL, KEPT.category > bindparam("after"))
+    .order_by(KEPT.category)
+    .limit(bindparam("limit", type_=Integer))
+)
 PRICES = select(func.min(KEPT.lowest), func.max(KEPT.highest)).where(
     KEPT.category == func.any(CATEGORIES), KEPT.brand == func.any(BRANDS)
 )
@@ -119,13 +125,8 @@ def count_first(connection: Connection) -> bool:
 
 def read_categories(connection: Connection, *, after: str, limit: int) -> list[Count]:
     """Return the categories by name, those after a name, with the number of products in each."""
-    query = (
-        select(KEPT.category, KEPT.products)
-        .where(KEPT.brand == ALL, KEPT.category > after)
-        .order_by(KEPT.category)
-        .limit(limit)
-    )
-    return [Count(*row) for row in connection.execute(query)]
+    page = connection.execute(READ_CATEGORIES, {"after": after, "limit": limit})
+    return [Count(*row) for row in page]
 
 
 def read_facets(connection: Connection, wanted: Filter) -> Facets:

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
 from catalog.domain import FIRST_LOCAL_ID, Offer
-from catalog.repository.arrays import any_of, as_texts
+from catalog.repository.arrays import IDS, as_texts
 from catalog.repository.edits import NONE, is_edited
 from catalog.repository.pages import to_json
 from catalog.repository.stock import OWNED, lock_products, settle
@@ -79,8 +79,9 @@ def remove_products(connection: Connection, ids: Iterable[int]) -> int:
     lock_products(connection, ids)
     removed = connection.execute(
         update(products)
-        .where(FOR_SALE, products.c.id == any_of(ids))
-        .values(removed_at=func.now(), version=products.c.version + 1, updated_at=func.now())
+        .where(FOR_SALE, products.c.id == func.any(IDS))
+        .values(removed_at=func.now(), version=products.c.version + 1, updated_at=func.now()),
+        {"ids": ids},
     )
     return removed.rowcount
 

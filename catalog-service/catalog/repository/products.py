@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection, FromClause, Row, Select, select, true
+from sqlalchemy import Connection, FromClause, Row, Select, bindparam, func, select, true
 
 from catalog.domain import Product, SourceCopy
-from catalog.repository.arrays import any_of
+from catalog.repository.arrays import IDS
 from catalog.repository.source import COPY
 from catalog.tables import FOR_SALE, products, source_copy
 
@@ -18,25 +18,30 @@ PRODUCT = [
 ]
 
 
-def find_product(connection: Connection, product_id: int) -> tuple[Product | None, SourceCopy]:
-    """Return the product if it is for sale, and how the copying stands."""
-    found = select(*PRODUCT).where(FOR_SALE, products.c.id == product_id).subquery("found")
-    row = connection.execute(beside_copy(found)).one()
-    return (None if row.id is None else to_product(row)), to_copy(row)
-
-
-def read_products(connection: Connection, ids: Iterable[int]) -> list[Product]:
-    """Return those of the products that are for sale, by id."""
-    query = select(*PRODUCT).where(FOR_SALE, products.c.id == any_of(ids)).order_by(products.c.id)
-    return [to_product(row) for row in connection.execute(query)]
-
-
 def beside_copy(found: FromClause) -> Select[Any]:
     """Return a query of what was found, beside how the copying stands at the same moment.
 
     It has a row even if nothing was found; `id` is null there.
     """
     return select(*found.c, *COPY).select_from(source_copy.outerjoin(found, true()))
+
+
+# What is run for every request is made once: to make a statement takes longer than to send it.
+READ = select(*PRODUCT).where(FOR_SALE)
+FIND_PRODUCT = beside_copy(READ.where(products.c.id == bindparam("id")).subquery("found"))
+READ_PRODUCTS = beside_copy(READ.where(products.c.id == func.any(IDS)).subquery("found")).order_by("id")
+
+
+def find_product(connection: Connection, product_id: int) -> tuple[Product | None, SourceCopy]:
+    """Return the product if it is for sale, and how the copying stands."""
+    row = connection.execute(FIND_PRODUCT, {"id": product_id}).one()
+    return (None if row.id is None else to_product(row)), to_copy(row)
+
+
+def read_products(connection: Connection, ids: Iterable[int]) -> tuple[list[Product], SourceCopy]:
+    """Return those of the products that are for sale, by id, and how the copying stands."""
+    rows = connection.execute(READ_PRODUCTS, {"ids": list(ids)}).all()
+    return [to_product(row) for row in rows if row.id is not None], to_copy(rows[0])
 
 
 def to_product(row: Row[Any]) -> Product:

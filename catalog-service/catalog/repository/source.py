@@ -44,11 +44,12 @@ COPY = [
     extract("epoch", func.now() - source_copy.c.copied_at).cast(Float).label("age_seconds"),
     extract("epoch", source_copy.c.next_attempt_at - func.now()).cast(Float).label("next_in_seconds"),
 ]
+READ_COPY = select(*COPY)
 
 
 def read_source_copy(connection: Connection) -> SourceCopy:
     """Return how the copying stands."""
-    return SourceCopy(**connection.execute(select(*COPY)).one()._mapping)
+    return SourceCopy(**connection.execute(READ_COPY).one()._mapping)
 
 
 def claim_copy(connection: Connection, source: str, lease_seconds: int) -> Claim | None:

@@ -10,10 +10,11 @@ here. The source may take away what is promised already; on_hand then stays at w
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Result, func, select, update
+from sqlalchemy import BigInteger, Connection, Select, bindparam, column, func, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from catalog.domain import Product, Stock
-from catalog.repository.arrays import any_of, as_table
+from catalog.repository.arrays import IDS
 from catalog.repository.edits import mark_edited
 from catalog.repository.products import PRODUCT, STOCK, to_product
 from catalog.tables import FOR_SALE, products
@@ -21,46 +22,64 @@ from catalog.tables import FOR_SALE, products
 OWNED = products.c.on_hand - products.c.shortfall
 
 
-def lock_products(connection: Connection, ids: Iterable[int]) -> list[Product]:
-    """Keep others from changing these products until the transaction ends; return those for sale, by id.
+def settle(owned: Any, reserved: Any) -> dict[str, Any]:
+    """Return the columns of a product of which so many are there and so many are promised."""
+    return {"on_hand": func.greatest(owned, reserved), "shortfall": func.greatest(reserved - owned, 0)}
 
-    Whoever needs several locks takes them in the order of the ids, so that no two wait for each other.
-    """
-    query = (
-        select(*PRODUCT, products.c.removed_at)
-        .where(products.c.id == any_of(ids))
-        .order_by(products.c.id)
-        .with_for_update(key_share=True)
-    )
-    rows: Result[Any] = connection.execute(query)
+
+QUANTITIES = bindparam("quantities", type_=ARRAY(BigInteger))
+UNITS = (
+    func.unnest(IDS, QUANTITIES)
+    .table_valued(column("id", BigInteger), column("quantity", BigInteger))
+    .render_derived(name="units")
+)
+SALES, HOLDS = (bindparam(name, type_=BigInteger) for name in ("sales", "holds"))
+
+# Whoever needs several locks takes them in the order of the ids, so that no two wait for each other.
+LOCK = (
+    select(products.c.id)
+    .where(products.c.id == func.any(IDS))
+    .order_by(products.c.id)
+    .with_for_update(key_share=True)
+)
+LOCK_PRODUCTS: Select[Any] = LOCK.with_only_columns(*PRODUCT, products.c.removed_at)
+HOLD_UNITS = (
+    update(products)
+    .where(products.c.id == UNITS.c.id, UNITS.c.quantity <= STOCK)
+    .values(reserved=products.c.reserved + UNITS.c.quantity)
+    .returning(products.c.id)
+)
+# Of a product that had to be waited for, the update makes a row of what it was before, and then another of
+# what it is by now. The constraints look at both, and what is settled meets them.
+LOCKED = LOCK.cte("locked")
+STILL_RESERVED = products.c.reserved + HOLDS * UNITS.c.quantity
+MOVE_UNITS = (
+    update(products)
+    .where(products.c.id == LOCKED.c.id, products.c.id == UNITS.c.id)
+    .values(reserved=STILL_RESERVED, **settle(OWNED - SALES * UNITS.c.quantity, STILL_RESERVED))
+)
+
+
+def lock_products(connection: Connection, ids: Iterable[int]) -> list[Product]:
+    """Keep others from changing these products until the transaction ends; return those for sale, by id."""
+    rows = connection.execute(LOCK_PRODUCTS, {"ids": list(ids)})
     return [to_product(row) for row in rows if row.removed_at is None]
 
 
 def hold_units(connection: Connection, quantities: Mapping[int, int]) -> set[int]:
-    """Reserve each product's quantity where so many are left; return the products where it was."""
-    wanted = as_table(quantities)
-    held = connection.execute(
-        update(products)
-        .where(products.c.id == wanted.c.id, wanted.c.quantity <= STOCK)
-        .values(reserved=products.c.reserved + wanted.c.quantity)
-        .returning(products.c.id)
-    )
-    return set(held.scalars())
+    """Reserve each product's quantity where so many are left; return the products where it was.
+
+    They are locked before, by another statement: in the same one they might be too few for the constraints as
+    they were before the lock was waited for.
+    """
+    return set(connection.execute(HOLD_UNITS, _arrays(quantities)).scalars())
 
 
 def move_units(
     connection: Connection, quantities: Mapping[int, int], *, sold: int = 0, reserved: int = 0
 ) -> None:
     """Add each product's quantity, times these factors, to what was sold and to what is reserved."""
-    lock_products(connection, quantities)
-    moved = as_table(quantities)
-    owned = OWNED - sold * moved.c.quantity
-    still_reserved = products.c.reserved + reserved * moved.c.quantity
-    connection.execute(
-        update(products)
-        .where(products.c.id == moved.c.id)
-        .values(reserved=still_reserved, **settle(owned, still_reserved))
-    )
+    connection.execute(MOVE_UNITS, {**_arrays(quantities), "sales": sold, "holds": reserved})
 
 
 def lock_stock(connection: Connection, product_id: int) -> Stock | None:
@@ -88,9 +107,8 @@ def record_count(connection: Connection, product_id: int, on_hand: int) -> None:
     )
 
 
-def settle(owned: Any, reserved: Any) -> dict[str, Any]:
-    """Return the columns of a product of which so many are there and so many are promised."""
-    return {"on_hand": func.greatest(owned, reserved), "shortfall": func.greatest(reserved - owned, 0)}
+def _arrays(quantities: Mapping[int, int]) -> dict[str, list[int]]:
+    return {"ids": list(quantities.keys()), "quantities": list(quantities.values())}
 
 
 def _stock_of(product_id: int) -> Any:

@@ -103,16 +103,12 @@ def recount(database: Database) -> bool:
 
 def read_products(database: Database, source: Source, ids: Iterable[int]) -> list[Product]:
     """Return those of the products that are for sale; raise CatalogueLoading while nobody can tell."""
-    with database.transaction() as connection:
-        require_copy(connection, source)
-        return products.read_products(connection, ids)
-
-
-def require_copy(connection: Connection, source: Source) -> None:
-    """Raise CatalogueLoading unless the prices are this source's, and so in the shop's currency."""
-    copy = source_copies.read_source_copy(connection)
-    if copy.source != source.name or copy.copied_at is None:
+    with database.autocommit() as connection:
+        found, copy = products.read_products(connection, ids)
+    # The prices are this source's, and so in the shop's currency.
+    if not _is_copied(copy, source):
         raise CatalogueLoading
+    return found
 
 
 def find_age(copy: SourceCopy, source: Source) -> int | None:
@@ -125,10 +121,14 @@ def find_age(copy: SourceCopy, source: Source) -> int | None:
 
 def _require_copy(copy: SourceCopy, source: Source) -> None:
     """Raise what keeps us from having a copy of this source, if anything does."""
-    if copy.source != source.name or copy.copied_at is None:
+    if not _is_copied(copy, source):
         if copy.error_status is not None:
             raise UpstreamFailed(copy.error_status, copy.error_detail or "")
         raise CatalogueLoading
+
+
+def _is_copied(copy: SourceCopy, source: Source) -> bool:
+    return copy.source == source.name and copy.copied_at is not None
 
 
 def _correct(connection: Connection, text: str) -> str | None:

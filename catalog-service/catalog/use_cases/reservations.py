@@ -5,10 +5,9 @@ from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 from catalog.domain import Line, Product, Reservation, State
-from catalog.errors import OutOfStock, ProductUnavailable, ReservationNotFound
+from catalog.errors import CatalogueLoading, OutOfStock, ProductUnavailable, ReservationNotFound
 from catalog.repository import reservations, stock
 from catalog.sources import Source
-from catalog.use_cases.products import require_copy
 from shared.database import Connection, Database
 
 log = logging.getLogger(__name__)
@@ -30,9 +29,8 @@ def reserve_stock(
     OutOfStock, ReservationConflict or ReservationClosed.
     """
     with database.transaction() as connection:
-        ends = reservations.insert_reservation(connection, order_id, customer, currency)
+        ends = reservations.insert_reservation(connection, order_id, customer, currency, source.name)
         if ends:
-            require_copy(connection, source)
             lines = tuple(
                 Line(product.id, product.sku, product.title, quantities[product.id], product.unit_amount)
                 for product in _hold_units(connection, quantities)
@@ -40,7 +38,9 @@ def reserve_stock(
             reservations.insert_lines(connection, order_id, lines)
             reservation = Reservation(order_id, customer, currency, State.HELD, ends, lines)
         else:
-            known = _lock_reservation(connection, order_id)
+            known = reservations.lock_reservation(connection, order_id)
+            if known is None:
+                raise CatalogueLoading
             known.check_repeat(customer, quantities)
             if known.state is State.LAPSED:
                 _hold_units(connection, quantities)
