@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from local import gateway, postgres
 from local.errors import CannotStart, StopRequested
@@ -149,8 +150,11 @@ class Stack:
 
     def _describe(self) -> None:
         """Write run/stack.json, by which tests and the audit find every part, also after restarts."""
+        write_private(description_in(self._state), json.dumps(self._description(), indent=1))
+
+    def _description(self) -> dict[str, Any]:
         pid, log = self._supervisor.pid, self._supervisor.logs.file
-        description = {
+        return {
             "ready": self._ready,
             "supervisor": {"pid": os.getpid()},
             "gateway": {
@@ -181,7 +185,6 @@ class Stack:
                 for service in self._services
             },
         }
-        write_private(description_in(self._state), json.dumps(description, indent=1))
 
     def _greet(self) -> None:
         seconds = time.monotonic() - self._began

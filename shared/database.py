@@ -124,6 +124,7 @@ def connect(settings: ServiceSettings) -> Database:
     url = make_url(settings.database_url).set(drivername="postgresql+psycopg")
     if settings.database_password:
         url = url.set(password=settings.database_password.get_secret_value())
+    prepared = {} if settings.prepared_statements == "on" else {"prepare_threshold": None}
     engine = create_engine(
         url,
         # An error's text is logged, and has no business with people's data.
@@ -132,7 +133,7 @@ def connect(settings: ServiceSettings) -> Database:
         max_overflow=0,
         pool_timeout=5,
         pool_recycle=1800,
-        connect_args={"application_name": settings.instance, **PATIENCE},
+        connect_args={"application_name": settings.instance, **PATIENCE, **prepared},
     )
     _test_idle_connections(engine)
     return Database(engine)

@@ -51,6 +51,8 @@ class ServiceSettings(BaseModel):
     public_url: Url = "http://localhost:8080"
     database_url: DatabaseUrl
     database_password: SecretStr | None = None
+    # Off behind a PgBouncer before 1.22, where the next transaction may meet a server that has none of them.
+    prepared_statements: Literal["on", "off"] = "on"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     # Without it, records go to standard output only.
     logs_url: Url | None = None
