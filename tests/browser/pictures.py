@@ -27,7 +27,10 @@ def take(page: Page, name: str) -> Path:
     """Save what is in view; return where."""
     # What was said in passing is not part of the picture.
     page.evaluate("document.querySelectorAll('.toast').forEach((toast) => toast.remove())")
-    page.evaluate("Promise.all(Array.from(document.images, (image) => image.decode().catch(() => null)))")
+    page.wait_for_function(
+        "Array.from(document.images).every((image) => image.complete || image.loading === 'lazy')"
+    )
+    page.wait_for_load_state("networkidle")
     path = PICTURES / f"{name}.jpg"
     page.screenshot(path=path, type="jpeg", quality=82, animations="disabled")
     return path

@@ -63,7 +63,7 @@ def test_what_is_wrong_with_an_account_is_said_beside_the_form(
     page.get_by_label("Password", exact=True).fill("password")
     page.locator("form").get_by_role("button", name="Register", exact=True).click()
     expect(page.get_by_label("Password", exact=True)).to_have_accessible_description(
-        "Is one of those that are tried first; choose another. Eight characters or more."
+        "Password is one of those that are tried first; choose another. Eight characters or more."
     )
     assert [each for each in complaints if not any(status in each for status in ("401", "409", "422"))] == []
 
@@ -75,7 +75,7 @@ def test_the_password_is_changed_and_the_old_one_is_no_use(page, shop, take_scre
     page.get_by_label("Password now").fill("something else")
     page.get_by_label("New password").fill(f"{PASSWORD}, a newer one")
     page.get_by_role("button", name="Change the password").click()
-    expect(page.get_by_label("Password now")).to_have_accessible_description("Is not the account's password.")
+    expect(page.get_by_label("Password now")).to_have_accessible_description("Password now is not the account's password.")
     take_screenshot("account")
     page.get_by_label("Password now").fill(PASSWORD)
     page.get_by_role("button", name="Change the password").click()

@@ -49,13 +49,13 @@ function findToasts() {
   return region;
 }
 
-/** Return a panel that says what failed, with a button that tries again. */
-export function problemPanel(problem, retry) {
+/** Return a panel that says what failed, with a button that tries again; `level` is that of its heading. */
+export function problemPanel(problem, retry, level = "h2") {
   return h(
     "div",
     { class: "panel panel-problem", role: "alert" },
     icon("alert"),
-    h("h2", null, problem.status === 404 ? "This is not here" : "That did not work"),
+    h(level, null, problem.status === 404 ? "This is not here" : "That did not work"),
     h("p", null, problem.message),
     retry &&
       problem.status !== 404 &&
@@ -158,7 +158,8 @@ export async function load(container, produce, render, { skeleton: placeholder, 
     if (signal?.aborted || problem.name === "AbortError") return undefined;
     if (problem.name !== "Problem") console.error(problem);
     const retry = () => load(container, produce, render, { skeleton: placeholder, signal });
-    refill(container, problemPanel(problem, retry));
+    // Where the page's heading was to be, there is that of the panel.
+    refill(container, problemPanel(problem, retry, container.querySelector("h1") ? "h1" : "h2"));
     return undefined;
   } finally {
     clearTimeout(patience);

@@ -69,7 +69,7 @@ export function showProblems(form, problem) {
   let first = null;
   for (const { field: path = "", detail } of problem.errors ?? []) {
     const control = findControl(form, path);
-    if (control) mark(control, sentence(detail));
+    if (control) mark(control, describe(control, detail));
     else elsewhere.push(`${path} ${detail}`.trim());
     first ??= control;
   }
@@ -125,7 +125,9 @@ function findSlot(control) {
   return document.getElementById(`${control.id}-error`);
 }
 
-// The services' details begin like `must have 8 to 1024 characters` or `String should have …`.
-function sentence(detail) {
-  return detail.charAt(0).toUpperCase() + detail.slice(1).replace(/\.?$/, ".");
+// Some details go on from the field's name, `must have 8 to 1024 characters`, and some are whole: `String should …`.
+function describe(control, detail) {
+  const isWhole = detail.charAt(0) !== detail.charAt(0).toLowerCase();
+  const label = control.labels?.[0]?.firstChild?.textContent;
+  return `${isWhole || !label ? "" : `${label} `}${detail}`.replace(/\.?$/, ".");
 }

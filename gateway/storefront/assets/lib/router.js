@@ -98,7 +98,7 @@ async function show({ first = false } = {}) {
     if (signal.aborted) return;
     // Mostly a part of the page that could not be fetched; nothing else of this kind should come here.
     if (problem.name !== "Problem") console.error(problem);
-    node = problemPanel(problem.name === "Problem" ? problem : new Error(UNREADABLE), () => show());
+    node = problemPanel(problem.name === "Problem" ? problem : new Error(UNREADABLE), () => show(), "h1");
   } finally {
     clearTimeout(slow);
     if (!signal.aborted) outlet.classList.remove("is-loading");

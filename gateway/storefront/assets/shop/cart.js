@@ -12,7 +12,8 @@ class Cart extends EventTarget {
   content = null;
 
   #line = Promise.resolve();
-  #delayed = new Map();
+  // Quantities that the page shows already, by product: `{quantity, timer, isSent}`, until the shop has answered.
+  #wishes = new Map();
 
   constructor() {
     super();
@@ -36,21 +37,18 @@ class Cart extends EventTarget {
   add(productId, quantity) {
     return this.#inLine(async () => {
       if (!this.content) this.#show(await call("GET", "/cart"));
-      await this.#put(productId, Math.min(MOST_UNITS, this.#quantityOf(productId) + quantity));
+      const wanted = Math.min(MOST_UNITS, this.#quantityOf(productId) + quantity);
+      this.#forget(productId);
+      await this.#put(productId, wanted);
     });
   }
 
   /** Have so many of a product; the page shows it at once, the shop is told a moment later. */
   setQuantity(productId, quantity) {
-    const items = this.content.items.map((item) =>
-      item.product_id === productId ? withQuantity(item, quantity) : item,
-    );
-    const amounts = items.map(({ amount }) => amount);
-    const amount = amounts.includes(null) ? null : amounts.reduce((sum, each) => sum + each, 0);
-    this.#show({ ...this.content, items, amount });
-    clearTimeout(this.#delayed.get(productId)?.timer);
-    const timer = setTimeout(() => this.#sendDelayed(productId), PAUSE);
-    this.#delayed.set(productId, { timer, quantity });
+    this.#forget(productId);
+    const timer = setTimeout(() => this.#tell(productId), PAUSE);
+    this.#wishes.set(productId, { quantity, timer, isSent: false });
+    this.#show(this.content);
   }
 
   /** Take a product out. Throws Problem. */
@@ -61,28 +59,38 @@ class Cart extends EventTarget {
 
   /** Wait until the shop knows everything that the page shows. */
   async settle() {
-    await Promise.all([...this.#delayed.keys()].map((productId) => this.#sendDelayed(productId)));
+    await Promise.all([...this.#wishes.keys()].map((productId) => this.#tell(productId)));
     await this.#line;
   }
 
-  #sendDelayed(productId) {
-    const { quantity } = this.#forget(productId) ?? {};
-    if (quantity === undefined) return this.#line;
-    return this.#inLine(() => this.#put(productId, quantity)).catch(async (problem) => {
+  async #tell(productId) {
+    const wish = this.#wishes.get(productId);
+    if (!wish || wish.isSent) return;
+    clearTimeout(wish.timer);
+    wish.isSent = true;
+    try {
+      await this.#inLine(() => this.#put(productId, wish.quantity, wish));
+    } catch (problem) {
+      this.#fulfil(productId, wish);
       toast(problem.message, { kind: "bad" });
       await this.refresh().catch(() => {});
-    });
+    }
+  }
+
+  async #put(productId, quantity, wish) {
+    const content = await call("PUT", `/cart/items/${productId}`, { body: { quantity } });
+    this.#fulfil(productId, wish);
+    this.#show(content);
+  }
+
+  #fulfil(productId, wish) {
+    // Somebody may have wished for something else meanwhile.
+    if (this.#wishes.get(productId) === wish) this.#wishes.delete(productId);
   }
 
   #forget(productId) {
-    const delayed = this.#delayed.get(productId);
-    clearTimeout(delayed?.timer);
-    this.#delayed.delete(productId);
-    return delayed;
-  }
-
-  async #put(productId, quantity) {
-    this.#show(await call("PUT", `/cart/items/${productId}`, { body: { quantity } }));
+    clearTimeout(this.#wishes.get(productId)?.timer);
+    this.#wishes.delete(productId);
   }
 
   #quantityOf(productId) {
@@ -97,13 +105,17 @@ class Cart extends EventTarget {
   }
 
   #show(content) {
-    // What was changed here a moment ago, and was not told yet, stays as it was changed.
-    const items = content?.items.map((item) => {
-      const delayed = this.#delayed.get(item.product_id);
-      return delayed ? withQuantity(item, delayed.quantity) : item;
-    });
-    this.content = content && { ...content, items };
+    this.content = content && this.#withWishes(content);
     this.dispatchEvent(new Event("change"));
+  }
+
+  #withWishes(content) {
+    const items = content.items.map((item) => {
+      const wish = this.#wishes.get(item.product_id);
+      return wish ? withQuantity(item, wish.quantity) : item;
+    });
+    const isPriced = items.every(({ amount }) => amount !== null);
+    return { ...content, items, amount: isPriced ? items.reduce((sum, { amount }) => sum + amount, 0) : null };
   }
 }
 

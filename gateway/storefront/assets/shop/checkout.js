@@ -10,7 +10,7 @@ import { session } from "../lib/session.js";
 import { countOf } from "../lib/words.js";
 import { accountForms } from "./account-forms.js";
 import { cart } from "./cart.js";
-import { picture, recall } from "./catalog.js";
+import { picture, recall, remember } from "./catalog.js";
 import { guessCountry, listCountries } from "./countries.js";
 import { fetchDetails, nameOf, PRICES_AWAY, problemOf } from "./drawer.js";
 
@@ -91,7 +91,7 @@ function showSummary() {
             h("span", null, nameOf(item)),
             h("span", { class: "small faint" }, `Quantity ${item.quantity}`),
             problemOf(item),
-            item.problem && h("button", { class: "button-link small", type: "button", onclick: () => cart.remove(item.product_id).catch(() => {}) }, `Remove ${nameOf(item)}`),
+            item.problem && removeButton(item),
           ),
           h("span", { class: "number" }, formatMoney(item.amount, currency)),
         ),
@@ -100,6 +100,19 @@ function showSummary() {
     amount === null && h("p", { class: "note note-warn" }, icon("info"), PRICES_AWAY),
     h("p", { class: "row row-apart total" }, h("span", null, "Total"), h("strong", { class: "number" }, formatMoney(amount, currency))),
   ];
+}
+
+function removeButton(item) {
+  return h(
+    "p",
+    { class: "small" },
+    h(
+      "button",
+      { class: "button-link", type: "button", onclick: () => cart.remove(item.product_id).catch(() => {}) },
+      "Remove",
+      h("span", { class: "visually-hidden" }, ` ${nameOf(item)}`),
+    ),
+  );
 }
 
 function checkoutForm(signal) {
@@ -307,6 +320,8 @@ function explain(problem) {
 
 function stockLine({ product_id: id, available = 0 }) {
   const item = cart.content?.items.find(({ product_id: each }) => each === id) ?? { product_id: id, title: null };
+  // The catalogue's list may be some seconds old, and this is not.
+  if (recall(id)) remember([{ ...recall(id), stock: available }]);
   const take = available > 0;
   const run = () => (take ? cart.setQuantity(id, available) : cart.remove(id).catch(() => {}));
   const button = h("button", { class: "button-link", type: "button" }, take ? `Take ${available}` : "Remove it");

@@ -168,8 +168,7 @@ function warn(text, action, run) {
     "p",
     { class: "cart-problem small" },
     icon("alert"),
-    h("span", null, text, " "),
-    action && h("button", { class: "button-link", type: "button", onclick: run }, action),
+    h("span", null, text, " ", action && h("button", { class: "button-link", type: "button", onclick: run }, action)),
   );
 }
 

@@ -61,6 +61,7 @@ function choices(legend, name, counts, wanted, onchange) {
   // What is wanted and fits nothing any more can still be taken back.
   const gone = chosen.filter((each) => !counts.some((count) => count.name === each));
   const all = [...counts, ...gone.map((each) => ({ name: each, count: 0 }))];
+  if (!all.length) return null;
   return h(
     "fieldset",
     null,
@@ -86,6 +87,7 @@ function box(name, value, text, checked, onchange, count) {
 }
 
 function prices(wanted, range, onchange) {
+  if (range.min === null && !wanted.has("min_price") && !wanted.has("max_price")) return null;
   const control = (name, label, hint) =>
     h("input", {
       id: `filter-${name}`,

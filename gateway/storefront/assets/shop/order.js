@@ -85,7 +85,6 @@ function showOrder(story, isNew, signal) {
       order.status === "awaiting_payment" && h("button", { class: "button button-primary", type: "button", onclick: openBank }, icon("bank"), "Go to the bank"),
       order.status === "cancelled" && cart.count > 0 && h("a", { class: "button button-primary", href: linkTo("/checkout") }, "Back to the checkout"),
       CANCELLABLE.includes(order.status) && h("button", { class: "button button-danger", type: "button", onclick: cancel }, "Cancel the order"),
-      h("a", { class: "button button-quiet", href: linkTo("/orders") }, "Your orders"),
     ];
   }
 
@@ -172,7 +171,15 @@ function showOrder(story, isNew, signal) {
   return h(
     "div",
     { class: "stack-wide" },
-    h("header", { class: "stack" }, heading, state, freshness, actions),
+    h(
+      "header",
+      { class: "stack order-head" },
+      h("p", { class: "small" }, h("a", { href: linkTo("/orders") }, "Your orders")),
+      heading,
+      state,
+      freshness,
+      actions,
+    ),
     h(
       "div",
       { class: "order" },
@@ -228,7 +235,7 @@ function showEvent(event) {
     "li",
     null,
     h("span", null, describeEvent(event)),
-    event.kind === "cancelled" && event.detail ? h("span", { class: "small faint" }, describeReason(event.detail)) : null,
+    event.kind === "refused" && h("span", { class: "small faint" }, describeReason(event.detail)),
     h("time", { class: "small faint", datetime: event.time, title: formatTime(event.time) }, formatAgo(event.time)),
   );
 }

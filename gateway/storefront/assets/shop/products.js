@@ -96,6 +96,7 @@ export async function view({ query, signal }) {
       if (mine.aborted) return;
       list = null;
       count.textContent = "\u00a0";
+      if (filters.element.querySelector(".skeleton")) replace(filters.element);
       refill(results, problemPanel(problem, fetchFirst));
     } finally {
       if (!mine.aborted) results.removeAttribute("aria-busy");
@@ -167,6 +168,8 @@ export async function view({ query, signal }) {
     } else {
       replace(lead, name ? "" : "For the kitchen, the desk, the garden and the way out. Look around; you need no account to buy.");
     }
+    // Only a search may have something to say there later.
+    lead.hidden = Boolean(name && !words);
     replace(chips, filterChips(wanted, apply));
     const number = FILTERS.reduce((sum, each) => sum + wanted.getAll(each).length, 0);
     replace(toggle, icon("filter"), number ? `Filters (${number})` : "Filters");
