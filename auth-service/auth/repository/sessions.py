@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, select, update
+from sqlalchemy import ARRAY, Connection, Interval, Row, Text, and_, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from auth.domain import GRACE, IDLE_LIFE, WHOLE_LIFE, Session, Visitor
@@ -21,6 +21,46 @@ LIVE = and_(
 )
 # All that there is to know about a session, without its secret.
 KNOWN = [column for column in sessions.c if column.name != "secret"]
+
+IS_FRESH = refresh_tokens.c.expires_at > func.now()
+IS_UNUSED = refresh_tokens.c.used_at.is_(None)
+WAS_JUST_USED = refresh_tokens.c.used_at > func.now() - GRACE
+IS_SIGNED_OFF = sign_offs.c.until > func.now()
+
+# What is run for everybody who comes is made once: to make a statement takes longer than to send it.
+PRESENTED = refresh_tokens.c.hash == bindparam("presented")
+TOKENS_UNTIL = func.now() + bindparam("life", type_=Interval)
+SECONDS_LEFT = func.date_part("epoch", refresh_tokens.c.expires_at - func.now())
+INSERT_SESSION = insert(sessions).values(expires_at=func.now() + WHOLE_LIFE, tokens_until=TOKENS_UNTIL)
+SESSION_END = select(sessions.c.expires_at).where(sessions.c.id == bindparam("session")).scalar_subquery()
+INSERT_REFRESH_TOKEN = (
+    insert(refresh_tokens)
+    .values(expires_at=func.least(func.now() + IDLE_LIFE, SESSION_END))
+    .returning(SECONDS_LEFT)
+)
+LOCK_SESSION_OF = (
+    select(sessions)
+    .join(refresh_tokens, refresh_tokens.c.session_id == sessions.c.id)
+    .where(PRESENTED, LIVE)
+    .with_for_update(of=sessions)
+)
+FIND_SESSION_OF = (
+    select(*KNOWN)
+    .join(refresh_tokens, refresh_tokens.c.session_id == sessions.c.id)
+    .where(PRESENTED, LIVE, IS_FRESH, IS_UNUSED | WAS_JUST_USED)
+)
+USE_REFRESH_TOKEN = update(refresh_tokens).where(PRESENTED, IS_FRESH, IS_UNUSED).values(used_at=func.now())
+RENEW_SESSION = (
+    update(sessions)
+    .where(sessions.c.id == bindparam("session"))
+    .values(last_used_at=func.now(), tokens_until=func.greatest(sessions.c.tokens_until, TOKENS_UNTIL))
+)
+FIND_SIGNED_OFF = (
+    select(sign_offs.c.id)
+    .where(sign_offs.c.id == func.any(bindparam("ids", type_=ARRAY(Text))), IS_SIGNED_OFF)
+    .limit(1)
+)
+READ_SIGNED_OFF = select(sign_offs.c.id).where(IS_SIGNED_OFF).order_by(sign_offs.c.id)
 
 
 def insert_session(
@@ -39,66 +79,47 @@ def insert_session(
         "user_id": user_id,
         "guest_sub": guest_sub,
         "secret": secret,
-        "expires_at": func.now() + WHOLE_LIFE,
-        "tokens_until": func.now() + timedelta(seconds=token_seconds),
+        "life": timedelta(seconds=token_seconds),
         "address": visitor.address,
         "user_agent": visitor.user_agent,
     }
-    connection.execute(insert(sessions).values(values))
+    connection.execute(INSERT_SESSION, values)
 
 
 def insert_refresh_token(connection: Connection, token_hash: bytes, session_id: UUID) -> int:
     """Add a token that lives as long as it may idle, but not longer than its session; return the seconds."""
-    session_end = select(sessions.c.expires_at).where(sessions.c.id == session_id).scalar_subquery()
-    end = func.least(func.now() + IDLE_LIFE, session_end)
-    statement = insert(refresh_tokens).values(hash=token_hash, session_id=session_id, expires_at=end)
-    seconds = func.date_part("epoch", refresh_tokens.c.expires_at - func.now())
-    return int(connection.execute(statement.returning(seconds)).scalar_one())
+    values = {"hash": token_hash, "session_id": session_id, "session": session_id}
+    return int(connection.execute(INSERT_REFRESH_TOKEN, values).scalar_one())
 
 
 def lock_session_of(connection: Connection, token_hash: bytes) -> tuple[Session, bytes] | None:
     """Return the live session of a refresh token, and its secret; nobody else changes it meanwhile."""
-    row = connection.execute(
-        select(sessions)
-        .join(refresh_tokens, refresh_tokens.c.session_id == sessions.c.id)
-        .where(refresh_tokens.c.hash == token_hash, LIVE)
-        .with_for_update(of=sessions)
-    ).first()
+    row = connection.execute(LOCK_SESSION_OF, {"presented": token_hash}).first()
     return (_session(row), row.secret) if row else None
 
 
 def find_session_of(connection: Connection, token_hash: bytes) -> Session | None:
     """Return the live session of a refresh token that may be used, or was a moment ago."""
-    row = connection.execute(
-        select(*KNOWN)
-        .join(refresh_tokens, refresh_tokens.c.session_id == sessions.c.id)
-        .where(refresh_tokens.c.hash == token_hash, LIVE, _is_fresh(), _is_unused() | _was_just_used())
-    ).first()
+    row = connection.execute(FIND_SESSION_OF, {"presented": token_hash}).first()
     return _session(row) if row else None
 
 
 def use_refresh_token(connection: Connection, token_hash: bytes) -> bool:
     """Mark a live token as used; return False if it was, or is over."""
-    statement = (
-        update(refresh_tokens)
-        .where(refresh_tokens.c.hash == token_hash, _is_fresh(), _is_unused())
-        .values(used_at=func.now())
-    )
-    return connection.execute(statement).rowcount == 1
+    return connection.execute(USE_REFRESH_TOKEN, {"presented": token_hash}).rowcount == 1
 
 
 def was_used(connection: Connection, token_hash: bytes) -> bool:
     """Tell whether the token was used up before, however long ago."""
-    query = select(refresh_tokens.c.hash).where(refresh_tokens.c.hash == token_hash, ~_is_unused())
+    query = select(refresh_tokens.c.hash).where(refresh_tokens.c.hash == token_hash, ~IS_UNUSED)
     return connection.execute(query).first() is not None
 
 
 def may_be_repeated(connection: Connection, token_hash: bytes, successor_hash: bytes) -> int | None:
     """Return the seconds that the successor lives if the token was just used, and the successor was not."""
-    just_used = select(refresh_tokens.c.hash).where(refresh_tokens.c.hash == token_hash, _was_just_used())
-    seconds = func.date_part("epoch", refresh_tokens.c.expires_at - func.now())
-    successor = select(seconds).where(
-        refresh_tokens.c.hash == successor_hash, _is_fresh(), _is_unused(), just_used.exists()
+    just_used = select(refresh_tokens.c.hash).where(refresh_tokens.c.hash == token_hash, WAS_JUST_USED)
+    successor = select(SECONDS_LEFT).where(
+        refresh_tokens.c.hash == successor_hash, IS_FRESH, IS_UNUSED, just_used.exists()
     )
     found = connection.execute(successor).scalar()
     return None if found is None else int(found)
@@ -106,17 +127,13 @@ def may_be_repeated(connection: Connection, token_hash: bytes, successor_hash: b
 
 def renew_session(connection: Connection, session_id: UUID, visitor: Visitor, token_seconds: int) -> None:
     """Write down that another access token was had, and from where."""
-    tokens_until = func.now() + timedelta(seconds=token_seconds)
-    connection.execute(
-        update(sessions)
-        .where(sessions.c.id == session_id)
-        .values(
-            last_used_at=func.now(),
-            tokens_until=func.greatest(sessions.c.tokens_until, tokens_until),
-            address=visitor.address,
-            user_agent=visitor.user_agent,
-        )
-    )
+    values = {
+        "session": session_id,
+        "life": timedelta(seconds=token_seconds),
+        "address": visitor.address,
+        "user_agent": visitor.user_agent,
+    }
+    connection.execute(RENEW_SESSION, values)
 
 
 def end_sessions(
@@ -160,28 +177,12 @@ def insert_sign_off(connection: Connection, identifier: str, until: datetime) ->
 
 def read_signed_off(connection: Connection) -> list[str]:
     """Return every id that is signed off, sorted."""
-    query = select(sign_offs.c.id).where(sign_offs.c.until > func.now()).order_by(sign_offs.c.id)
-    return list(connection.execute(query).scalars())
+    return list(connection.execute(READ_SIGNED_OFF).scalars())
 
 
 def is_signed_off(connection: Connection, identifiers: Iterable[str]) -> bool:
     """Tell whether one of the ids is signed off."""
-    query = select(sign_offs.c.id).where(
-        sign_offs.c.id.in_(list(identifiers)), sign_offs.c.until > func.now()
-    )
-    return connection.execute(query.limit(1)).first() is not None
-
-
-def _is_fresh() -> ColumnElement[bool]:
-    return refresh_tokens.c.expires_at > func.now()
-
-
-def _is_unused() -> ColumnElement[bool]:
-    return refresh_tokens.c.used_at.is_(None)
-
-
-def _was_just_used() -> ColumnElement[bool]:
-    return refresh_tokens.c.used_at > func.now() - GRACE
+    return connection.execute(FIND_SIGNED_OFF, {"ids": list(identifiers)}).first() is not None
 
 
 def _session(row: Row[tuple[object, ...]]) -> Session:

@@ -1,38 +1,35 @@
 """Tries that are counted, and places that are known."""
 
 from collections.abc import Iterable
+from functools import cache
 from uuid import UUID
 
-from sqlalchemy import Connection, case, delete, func, select, update
+from sqlalchemy import Connection, Executable, bindparam, case, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from auth.domain import PLACE_LIFE, Allowance
 from auth.tables import known_places, login_attempts
 
+# What is run for every log-in is made once: to make a statement takes longer than to send it.
+FORGET_TRIES = delete(login_attempts).where(login_attempts.c.key == bindparam("key"))
+FIND_PLACE = select(known_places.c.user_id).where(
+    known_places.c.user_id == bindparam("user_id"),
+    known_places.c.place_hash == bindparam("place_hash"),
+    known_places.c.last_seen > func.now() - PLACE_LIFE,
+)
+REMEMBER_PLACE = insert(known_places).on_conflict_do_update(
+    index_elements=[known_places.c.user_id, known_places.c.place_hash], set_={"last_seen": func.now()}
+)
+
 
 def take_try(connection: Connection, key: bytes, allowance: Allowance) -> float:
-    """Count a try and return 0; if it comes too early, count nothing and return the seconds to wait.
-
-    One statement, so that of many at once only so many get through; and the clock of the moment in which the
-    row is had, since of two transactions the one that began first may come second.
-    """
-    table, now = login_attempts.c, func.clock_timestamp()
-    passed = func.greatest(0, func.date_part("epoch", now - table.last_at))
-    level = func.greatest(0, table.level - passed / allowance.forgiven_after.total_seconds()) + 1
-    # Half a try is left for what is forgiven between two tries in a row.
-    wait = case((level < allowance.free - 0.5, 0), else_=func.power(2, level - allowance.free))
-    values = {"level": level, "last_at": now, "free_at": now + func.make_interval(0, 0, 0, 0, 0, 0, wait)}
-    taken = (
-        insert(login_attempts)
-        .values(key=key, level=1, last_at=now, free_at=now)
-        .on_conflict_do_update(index_elements=[table.key], set_=values, where=table.free_at <= now)
-        .returning(table.key)
-    )
-    if connection.execute(taken).first():
+    """Count a try and return 0; if it comes too early, count nothing and return the seconds to wait."""
+    if connection.execute(_make_try(allowance), {"key": key}).first():
         return 0
-    left = func.date_part("epoch", table.free_at - now)
+    left = func.date_part("epoch", login_attempts.c.free_at - func.clock_timestamp())
+    query = select(left).where(login_attempts.c.key == key)
     # A wait that ended between the two statements is over in a moment.
-    return max(0.1, float(connection.execute(select(left).where(table.key == key)).scalar() or 0))
+    return max(0.1, float(connection.execute(query).scalar() or 0))
 
 
 def give_back(connection: Connection, keys: Iterable[bytes]) -> None:
@@ -48,25 +45,36 @@ def give_back(connection: Connection, keys: Iterable[bytes]) -> None:
 
 def forget_tries(connection: Connection, key: bytes) -> None:
     """Forget every try that was counted there."""
-    connection.execute(delete(login_attempts).where(login_attempts.c.key == key))
+    connection.execute(FORGET_TRIES, {"key": key})
 
 
 def is_known_place(connection: Connection, user_id: UUID, place_hash: bytes) -> bool:
     """Tell whether the account was logged in to from there not long ago."""
-    query = select(known_places.c.user_id).where(
-        known_places.c.user_id == user_id,
-        known_places.c.place_hash == place_hash,
-        known_places.c.last_seen > func.now() - PLACE_LIFE,
-    )
-    return connection.execute(query).first() is not None
+    place = {"user_id": user_id, "place_hash": place_hash}
+    return connection.execute(FIND_PLACE, place).first() is not None
 
 
 def remember_place(connection: Connection, user_id: UUID, place_hash: bytes) -> None:
     """Write down that the account was logged in to from there just now."""
-    statement = insert(known_places).values(user_id=user_id, place_hash=place_hash)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=[known_places.c.user_id, known_places.c.place_hash],
-            set_={"last_seen": func.now()},
-        )
+    connection.execute(REMEMBER_PLACE, {"user_id": user_id, "place_hash": place_hash})
+
+
+@cache
+def _make_try(allowance: Allowance) -> Executable:
+    """Return the statement that counts a try; there are few allowances, and each has its own.
+
+    One statement, so that of many at once only so many get through; and the clock of the moment in which the
+    row is had, since of two transactions the one that began first may come second.
+    """
+    table, now = login_attempts.c, func.clock_timestamp()
+    passed = func.greatest(0, func.date_part("epoch", now - table.last_at))
+    level = func.greatest(0, table.level - passed / allowance.forgiven_after.total_seconds()) + 1
+    # Half a try is left for what is forgiven between two tries in a row.
+    wait = case((level < allowance.free - 0.5, 0), else_=func.power(2, level - allowance.free))
+    values = {"level": level, "last_at": now, "free_at": now + func.make_interval(0, 0, 0, 0, 0, 0, wait)}
+    return (
+        insert(login_attempts)
+        .values(level=1, last_at=now, free_at=now)
+        .on_conflict_do_update(index_elements=[table.key], set_=values, where=table.free_at <= now)
+        .returning(table.key)
     )

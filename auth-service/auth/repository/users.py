@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, func, select, text, update
+from sqlalchemy import Connection, Row, bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
@@ -11,29 +11,34 @@ from auth.errors import UsernameTaken
 from auth.tables import users
 from shared.ids import new_id
 
+# What is run for everybody who comes is made once: to make a statement takes longer than to send it.
+FIND_BY_NAME = select(users).where(func.lower(users.c.username) == func.lower(bindparam("username")))
+FIND_USER = select(users).where(users.c.id == bindparam("id"))
+HOLD_USER = FIND_USER.with_for_update(read=True)
+LOCK_USER = FIND_USER.with_for_update(key_share=True)
+INSERT_GUEST = insert(users).returning(users)
+# The index on the name is the only constraint that a new row can break.
+INSERT_USER = insert(users).on_conflict_do_nothing().returning(users)
+
 
 def find_user_by_name(connection: Connection, username: str) -> User | None:
     """Return the user of that name, in whatever case it is written."""
-    return _user(
-        connection.execute(select(users).where(func.lower(users.c.username) == func.lower(username))).first()
-    )
+    return _user(connection.execute(FIND_BY_NAME, {"username": username}).first())
 
 
 def find_user(connection: Connection, user_id: UUID) -> User | None:
     """Return the user of that id."""
-    return _user(connection.execute(select(users).where(users.c.id == user_id)).first())
+    return _user(connection.execute(FIND_USER, {"id": user_id}).first())
 
 
 def hold_user(connection: Connection, user_id: UUID) -> User | None:
     """Return the user; nobody changes the account until the transaction ends."""
-    query = select(users).where(users.c.id == user_id).with_for_update(read=True)
-    return _user(connection.execute(query).first())
+    return _user(connection.execute(HOLD_USER, {"id": user_id}).first())
 
 
 def lock_user(connection: Connection, user_id: UUID) -> User | None:
     """Return the user; nobody else changes or holds the account until the transaction ends."""
-    query = select(users).where(users.c.id == user_id).with_for_update(key_share=True)
-    return _user(connection.execute(query).first())
+    return _user(connection.execute(LOCK_USER, {"id": user_id}).first())
 
 
 def has_admin(connection: Connection) -> bool:
@@ -46,9 +51,8 @@ def insert_user(
     connection: Connection, username: str, role: str, password_hash: str, email: str | None = None
 ) -> User | None:
     """Add a user and return it; None if the name is taken."""
-    statement = insert(users).values(username=username, role=role, password_hash=password_hash, email=email)
-    # The index on the name is the only constraint that a new row can break.
-    return _user(connection.execute(statement.on_conflict_do_nothing().returning(users)).first())
+    values = {"username": username, "role": role, "password_hash": password_hash, "email": email}
+    return _user(connection.execute(INSERT_USER, values).first())
 
 
 def promote_guest(
@@ -71,8 +75,7 @@ def insert_guest(connection: Connection) -> User:
     """Add a guest, with a name that is made of the id, and return it."""
     user_id = new_id()
     values = {"id": user_id, "username": f"{GUEST_PREFIX}{user_id}", "role": "guest"}
-    row = connection.execute(insert(users).values(values).returning(users)).one()
-    return User(**row._mapping)
+    return User(**connection.execute(INSERT_GUEST, values).one()._mapping)
 
 
 def change_password(connection: Connection, user_id: UUID, password_hash: str) -> User:
