@@ -98,10 +98,16 @@ def test_a_refund_whose_answer_was_lost_is_made_once(page, complaints, admin, or
     page.route("**/refund", lose_the_answer, times=1)
     refund(page, "10.00")
     expect(page.get_by_role("alert")).to_contain_text("Doing it once more is harmless")
-    refund(page, "10.00")
-    expect(page.get_by_text("$70.00 are left to refund.")).to_be_visible()
+    with page.expect_response("**/refund") as answer:
+        refund(page, "10.00")
+    assert answer.value.headers["idempotent-replayed"] == "true"
+    expect(page.get_by_text("$10.00 go back.")).to_be_visible()
     expect(page.get_by_role("alert")).to_have_count(0)
     assert read_order(admin, order)["amount_refunded"] == 1000
+    expect(page.get_by_text("$70.00 are left to refund.")).to_be_visible()
+    # What is asked for from now on is something new.
+    refund(page, "10.00")
+    expect(page.get_by_text("$60.00 are left to refund.")).to_be_visible()
 
 
 def test_a_refusal_is_said_in_words_beside_what_the_order_is_now(
