@@ -40,7 +40,7 @@ roll: $(VENV)/runtime ## replace a running service's replicas one at a time: SER
 certificate: $(VENV)/runtime ## a certificate for development, with which the gateway speaks HTTPS
 	@$(VENV)/bin/python -m local.certificate
 
-bench: $(VENV)/tests ## measure a stack of its own: rates, latencies, memory; SECONDS=8 ONLY=identity
+bench: $(VENV)/tests ## measure a stack of its own and write a report with charts: SECONDS=8 ONLY="hot-path calls"
 	@$(VENV)/bin/python -m bench $(ONLY)
 
 test: $(VENV)/tests ## everything this machine can run, on its own ports and state

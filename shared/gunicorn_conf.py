@@ -5,6 +5,7 @@
 SERVICE names the service, PORT where it listens (5000 when it runs alone, as in the tutorial).
 """
 
+import gc
 import logging
 import os
 import select
@@ -98,6 +99,9 @@ logger_class = JsonLogger
 def on_starting(_server: Arbiter) -> None:
     """Import the application before anybody can connect, since whoever does waits until it is there."""
     import_module(wsgi_app.partition(":")[0])
+    # The worker shares what is there now for as long as nobody writes to it, as the garbage collector would.
+    gc.collect()
+    gc.freeze()
 
 
 def post_worker_init(worker: Worker) -> None:
