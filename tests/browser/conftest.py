@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from tests.browser.storefront import Storefront
 from tests.stacks import ROOT, ProcessStack, Shopper
@@ -14,6 +14,8 @@ CHROMIUM = Path("/usr/bin/chromium")
 SCREENSHOTS = ROOT / "tests" / "artifacts"
 # Milliseconds that something may take to be seen: a busy machine is slow, and is not broken.
 expect.set_options(timeout=15_000)
+# Chromium begins anew whatever is on its way when Docker adds a network to the machine, or takes one away.
+NOT_OURS = "ERR_NETWORK_CHANGED"
 
 
 @pytest.fixture(scope="session")
@@ -47,12 +49,17 @@ def page(browser: Browser, processes: ProcessStack, complaints: list[str]) -> It
         base_url=processes.url, viewport={"width": 1200, "height": 900}, locale="en-US"
     )
     page = context.new_page()
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+
+    def note_message(message: ConsoleMessage) -> None:
+        if message.type == "error" and NOT_OURS not in message.text:
+            complaints.append(message.text)
+
+    page.on("console", note_message)
     page.on("pageerror", lambda error: complaints.append(str(error)))
 
     def note_failure(request: Request) -> None:
         # The page itself gives up what nobody waits for any more, such as the answer to an older search.
-        if request.failure != "net::ERR_ABORTED":
+        if request.failure not in {"net::ERR_ABORTED", f"net::{NOT_OURS}"}:
             complaints.append(f"{request.url} failed")
 
     page.on("requestfailed", note_failure)

@@ -25,6 +25,7 @@ BACK_OFFICE = {
 
 def take(page: Page, name: str) -> Path:
     """Save what is in view; return where."""
+    expect(page.locator(".skeleton")).to_have_count(0)
     # What was said in passing is not part of the picture.
     page.evaluate("document.querySelectorAll('.toast').forEach((toast) => toast.remove())")
     page.wait_for_function(
@@ -50,12 +51,12 @@ def take_shop(page: Page) -> None:
     page.keyboard.press("Escape")
     shop.fill_in_address()
     page.get_by_label(ASKED).check()
-    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    page.set_viewport_size({"width": SIZE["width"], "height": 1250})
     take(page, "checkout")
+    page.set_viewport_size(SIZE)
     shop.place_order(ASKED)
     page.get_by_role("button", name="Yes, approve it").click()
     shop.expect_status("Paid")
-    page.evaluate("scrollTo(0, 0)")
     take(page, "order")
 
 

@@ -75,7 +75,9 @@ def test_the_password_is_changed_and_the_old_one_is_no_use(page, shop, take_scre
     page.get_by_label("Password now").fill("something else")
     page.get_by_label("New password").fill(f"{PASSWORD}, a newer one")
     page.get_by_role("button", name="Change the password").click()
-    expect(page.get_by_label("Password now")).to_have_accessible_description("Password now is not the account's password.")
+    expect(page.get_by_label("Password now")).to_have_accessible_description(
+        "Password now is not the account's password."
+    )
     take_screenshot("account")
     page.get_by_label("Password now").fill(PASSWORD)
     page.get_by_role("button", name="Change the password").click()

@@ -14,9 +14,11 @@ export function recall(id) {
   return known.get(id);
 }
 
-/** Fetch a product. Throws Problem. */
-export async function fetchProduct(id, signal) {
-  const product = await call("GET", `/products/${encodeURIComponent(id)}`, { signal });
+/** Fetch a product, as it is this very moment if it is to be `fresh`. Throws Problem. */
+export async function fetchProduct(id, signal, { fresh = false } = {}) {
+  // The gateway keeps what has no query for some seconds.
+  const query = fresh ? { at: Date.now() } : null;
+  const product = await call("GET", `/products/${encodeURIComponent(id)}`, { query, signal });
   remember([product]);
   return product;
 }

@@ -174,14 +174,18 @@ function warn(text, action, run) {
 
 /**
  * Fetch what a cart's lines look like and how many there are, where that is not known or out of date. `asked` is a set
- * of ids that were asked for before. Resolves to whether anything was new.
+ * in which it notes what was asked for, to ask once. Resolves to whether anything was new.
  */
 export async function fetchDetails(items, asked, signal) {
-  const wanted = items.filter(({ product_id: id, problem, quantity }) => {
-    const isStale = problem === "insufficient_stock" && recall(id)?.stock >= quantity;
-    return (!recall(id) || isStale) && problem !== "unavailable" && !asked.has(id);
-  });
-  for (const { product_id: id } of wanted) asked.add(id);
-  const found = await Promise.allSettled(wanted.map(({ product_id: id }) => fetchProduct(id, signal)));
+  const isStale = ({ product_id: id, problem, quantity }) =>
+    problem === "insufficient_stock" && recall(id)?.stock >= quantity;
+  const question = ({ product_id: id, problem }) => `${id} ${problem}`;
+  const wanted = items
+    .filter((item) => (!recall(item.product_id) || isStale(item)) && item.problem !== "unavailable")
+    .filter((item) => !asked.has(question(item)));
+  for (const item of wanted) asked.add(question(item));
+  const found = await Promise.allSettled(
+    wanted.map((item) => fetchProduct(item.product_id, signal, { fresh: isStale(item) })),
+  );
   return found.some(({ status }) => status === "fulfilled") && !signal.aborted;
 }
