@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -67,7 +68,7 @@ PARTS: Mapping[str, Part] = {
     "hot-path": Part("The hot path", running_shop, hot_path, ("hot-path.svg",)),
     "calls": Part("Single calls", running_shop, calls, ("throughput.svg", "latency.svg")),
     "checkout": Part("Checkouts", running_shop, checkout),
-    "identity": Part("Identity", running_shop, identity),
+    "identity": Part("Identity", partial(running_shop, settings=identity.SETTINGS), identity),
     "catalogue": Part("Reading the catalogue", running_catalog, reading),
     "reservations": Part("Reservations", running_catalog, reservations),
     "import": Part("Import and export", running_catalog, imports),

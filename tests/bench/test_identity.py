@@ -110,8 +110,8 @@ def test_verifying_a_token_is_mostly_its_signature() -> None:
 
 def test_the_numbers_are_told_in_sentences() -> None:
     times = {
-        **{"quiet_50": 2.0, "quiet_99": 10.0, "flood_50": 3.0, "flood_99": 15.0},
-        **{"torrent_50": 20.0, "torrent_99": 95.0},
+        **{"quiet_50": 2.0, "quiet_99": 10.0, "somebody_50": 2.5, "somebody_99": 12.0},
+        **{"botnet_50": 3.0, "botnet_99": 15.0, "torrent_50": 20.0, "torrent_99": 95.0},
     }
     lines = render(
         {
@@ -126,14 +126,16 @@ def test_the_numbers_are_told_in_sentences() -> None:
             "others": {
                 "calls": {"GET /cart": times},
                 "errors": 0,
-                "tries": {"quiet": {}, "flood": {"401": 50}, "torrent": {}},
+                "tries": {"quiet": {}, "somebody": {"429": 9}, "botnet": {"401": 50}, "torrent": {}},
             },
         }
     )
     text = "\n".join(lines)
     assert "5.0% of the 3000 µs" in text
     assert "20 log-ins a second with 32 clients (160 x 200, 9 x 503)" in text
-    assert "64 times a second (50 x 401) and without a pause (none)" in text
+    assert "32 clients who try to log in, 64 times a second; 0 were not answered with 200" in text
     assert (
-        "`GET /cart`: quiet 10.0 (2.0); flood 15.0 (3.0), x 1.50; without a pause 95.0 (20.0), x 9.50" in text
-    )
+        "`GET /cart`: quiet 10.0 (2.0); flood of somebody 12.0 (2.5), x 1.20; "
+        "of a botnet 15.0 (3.0), x 1.50; of one without a pause 95.0 (20.0), x 9.50"
+    ) in text
+    assert "flood of somebody 9 x 429; of a botnet 50 x 401; of one without a pause none." in text
