@@ -1,8 +1,8 @@
 """What it costs to know who calls: hashing passwords, verifying tokens, and what is left for the others.
 
-Somebody's flood of log-ins comes from one address and through the gateway. That of a botnet goes past it, each
-from another address: neither the gateway's limits nor the throttling of an address or an account stop it, but
-only the bound on hashes.
+Somebody's flood of log-ins comes from one address and through the gateway. That of a botnet goes past it,
+each from another address: neither the gateway's limits nor the throttling of an address or an account stop
+it, but only the bound on hashes.
 """
 
 import json
