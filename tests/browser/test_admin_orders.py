@@ -101,7 +101,7 @@ def test_a_refund_whose_answer_was_lost_is_made_once(page, complaints, admin, or
     with page.expect_response("**/refund") as answer:
         refund(page, "10.00")
     assert answer.value.headers["idempotent-replayed"] == "true"
-    expect(page.get_by_text("$10.00 go back.")).to_be_visible()
+    expect(page.get_by_text("$10.00 went back.")).to_be_visible()
     expect(page.get_by_role("alert")).to_have_count(0)
     assert read_order(admin, order)["amount_refunded"] == 1000
     expect(page.get_by_text("$70.00 are left to refund.")).to_be_visible()

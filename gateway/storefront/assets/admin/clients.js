@@ -33,9 +33,17 @@ export async function view({ signal }) {
 
   function actions(client) {
     const path = `/auth/clients/${encodeURIComponent(client.id)}`;
-    return h("div", { class: "button-row" },
+    return h(
+      "div",
+      { class: "button-row" },
       h("button", { class: "button button-small", type: "button", onclick: () => renew(client, path) }, "New secret"),
-      h("button", { class: "button button-small", type: "button", onclick: () => remove(client, path) }, icon("trash"), "Remove"));
+      h(
+        "button",
+        { class: "button button-small", type: "button", onclick: () => remove(client, path) },
+        icon("trash"),
+        "Remove",
+      ),
+    );
   }
   async function renew(client, path) {
     const sure = await askToConfirm({
@@ -71,10 +79,18 @@ export async function view({ signal }) {
   }
 
   list.show({});
-  return [pageHead("Programs"), notice, list.node, card("New program", newClientForm((client) => {
-    showSecret(client);
-    list.show({});
-  }))];
+  return [
+    pageHead("Programs"),
+    notice,
+    list.node,
+    card(
+      "New program",
+      newClientForm((client) => {
+        showSecret(client);
+        list.show({});
+      }),
+    ),
+  ];
 }
 
 function newClientForm(onMade) {
@@ -87,7 +103,8 @@ function newClientForm(onMade) {
       null,
       h("legend", null, "What it may do"),
       Object.entries(SCOPES).map(([scope, text]) =>
-        field({ label: h("span", null, h("code", null, scope), ` ${text}`), name: scope, type: "checkbox" })),
+        field({ label: h("span", null, h("code", null, scope), ` ${text}`), name: scope, type: "checkbox" }),
+      ),
     ),
     h("button", { class: "button button-primary", type: "submit" }, icon("plus"), "Make a client"),
   );
@@ -111,7 +128,13 @@ function newClientForm(onMade) {
 }
 
 function showSecret(client) {
-  const secret = field({ label: "Secret", name: "secret", value: client.client_secret, readonly: true, required: true });
+  const secret = field({
+    label: "Secret",
+    name: "secret",
+    value: client.client_secret,
+    readonly: true,
+    required: true,
+  });
   const dialog = openDialog({
     title: `The secret of ${client.name}`,
     content: h(
@@ -120,9 +143,12 @@ function showSecret(client) {
       h("p", null, "It is shown now and never again. Whoever has it can do what the program may do."),
       field({ label: "Client id", name: "client_id", value: client.id, readonly: true, required: true }),
       secret,
-      h("div", { class: "dialog-actions" },
+      h(
+        "div",
+        { class: "dialog-actions" },
         h("button", { class: "button", type: "button", onclick: copy }, "Copy the secret"),
-        h("button", { class: "button button-primary", type: "button", onclick: () => dialog.close() }, "I have it")),
+        h("button", { class: "button button-primary", type: "button", onclick: () => dialog.close() }, "I have it"),
+      ),
     ),
   });
   async function copy() {

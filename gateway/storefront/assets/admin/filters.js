@@ -4,8 +4,8 @@ import { field, readForm } from "../lib/forms.js";
 import { setQuery } from "../lib/router.js";
 
 /**
- * Make a bar of filters. `fields` are those of `field`, each with its `name` in the address; of the type `datetime-local`
- * the address has the moment in UTC.
+ * Make a bar of filters. `fields` are those of `field`, each with its `name` in the address; of the type
+ * `datetime-local` the address has the moment in UTC.
  *
  * `onChange(values)` is called when one of them changes; `fixed` stays in the address, too. Returns `{node, values,
  * set(values)}`.
@@ -16,9 +16,12 @@ export function filterBar(fields, query, onChange, fixed = {}) {
     "form",
     { class: "filter-bar", role: "search", "aria-label": "Filters", onchange: change, onsubmit: submit },
     fields.map((each) => field({ ...each, value: toControl(each, known[each.name]) })),
-    h("div", { class: "filter-actions" },
+    h(
+      "div",
+      { class: "filter-actions" },
       h("button", { class: "button", type: "submit" }, "Show"),
-      h("button", { class: "button button-quiet", type: "button", onclick: () => set({}) }, "Clear filters")),
+      h("button", { class: "button button-quiet", type: "button", onclick: () => set({}) }, "Clear filters"),
+    ),
   );
   let values = read();
 
@@ -45,7 +48,13 @@ export function filterBar(fields, query, onChange, fixed = {}) {
     for (const each of fields) form.elements[each.name].value = toControl(each, wanted[each.name] ?? "");
     apply(wanted);
   }
-  return { node: form, get values() { return values; }, set };
+  return {
+    node: form,
+    get values() {
+      return values;
+    },
+    set,
+  };
 }
 
 function toControl({ type }, value) {

@@ -24,20 +24,37 @@ export function drawHistogram(histogram, { title, onChoose, isSmall = false } = 
   const highest = Math.max(...bars.map((bar) => bar.total), 1);
   const sums = sumLevels(histogram.data);
   const svg = element("svg", {
-    class: "histogram-bars", viewBox: `0 0 ${bars.length * WIDTH} ${HEIGHT}`, preserveAspectRatio: "none",
-    role: "img", "aria-label": `${describeSums(sums)} Highest bar: ${formatNumber(highest)}.`,
+    class: "histogram-bars",
+    viewBox: `0 0 ${bars.length * WIDTH} ${HEIGHT}`,
+    preserveAspectRatio: "none",
+    role: "img",
+    "aria-label": `${describeSums(sums)} Highest bar: ${formatNumber(highest)}.`,
   });
   bars.forEach((bar, number) => svg.append(drawBar(bar, number, highest, onChoose)));
   if (isSmall) return h("div", { class: "histogram histogram-small" }, svg);
-  return h("figure", { class: "histogram" },
-    h("figcaption", {},
+  return h(
+    "figure",
+    { class: "histogram" },
+    h(
+      "figcaption",
+      {},
       h("span", {}, title, describeSums(sums)),
-      h("span", { class: "faint" }, `a bar is ${formatSeconds(histogram.seconds)}, the highest ${formatNumber(highest)}`)),
+      h(
+        "span",
+        { class: "faint" },
+        `a bar is ${formatSeconds(histogram.seconds)}, the highest ${formatNumber(highest)}`,
+      ),
+    ),
     svg,
-    h("div", { class: "histogram-axis", "aria-hidden": "true" },
-      h("span", {}, formatTime(histogram.since)), h("span", {}, formatTime(histogram.until))),
+    h(
+      "div",
+      { class: "histogram-axis", "aria-hidden": "true" },
+      h("span", {}, formatTime(histogram.since)),
+      h("span", {}, formatTime(histogram.until)),
+    ),
     histogram.complete ? null : h("p", { class: "faint" }, "Only the newest 50 000 records are counted."),
-    histogram.data.length ? drawTable(histogram, onChoose) : null);
+    histogram.data.length ? drawTable(histogram, onChoose) : null,
+  );
 }
 
 /** Return `{total, warnings, errors}` of a histogram's bars. */
@@ -98,7 +115,11 @@ function drawTable({ data, seconds }, onChoose) {
     title: "from",
     cell: (bar) =>
       onChoose
-        ? h("button", { type: "button", class: "link", onclick: () => onChoose(bar.time, end(bar)) }, formatTime(bar.time))
+        ? h(
+            "button",
+            { type: "button", class: "link", onclick: () => onChoose(bar.time, end(bar)) },
+            formatTime(bar.time),
+          )
         : formatTime(bar.time),
   };
   const table = makeTable("Log records over time", [when, ...numbers]);
@@ -108,7 +129,11 @@ function drawTable({ data, seconds }, onChoose) {
 }
 
 function formatSeconds(seconds) {
-  const [unit, length] = [["day", 86_400], ["hour", 3600], ["minute", 60]].find(([, size]) => seconds % size === 0) ?? ["second", 1];
+  const [unit, length] = [
+    ["day", 86_400],
+    ["hour", 3600],
+    ["minute", 60],
+  ].find(([, size]) => seconds % size === 0) ?? ["second", 1];
   const number = seconds / length;
   return `${formatNumber(number)} ${unit}${number === 1 ? "" : "s"}`;
 }

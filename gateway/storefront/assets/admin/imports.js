@@ -27,9 +27,16 @@ export async function view({ signal }) {
     pageHead("Import products", { back: { path: "/admin/products", text: "Products" } }),
     card(
       "A file of JSON Lines",
-      h("p", null, "Each line is a product, and sets what is in it. A line is about the product with its ", h("code", null, "id"),
-        ", else the one with its ", h("code", null, "sku"), ", else a new one. All lines are loaded or none. ",
-        "What Export gives can be edited and imported again."),
+      h(
+        "p",
+        null,
+        "Each line is a product, and sets what is in it. A line is about the product with its ",
+        h("code", null, "id"),
+        ", else the one with its ",
+        h("code", null, "sku"),
+        ", else a new one. All lines are loaded or none. ",
+        "What Export gives can be edited and imported again.",
+      ),
       h("pre", { tabindex: "0" }, h("code", null, EXAMPLE)),
       form,
     ),
@@ -42,7 +49,11 @@ async function importFile(file, outcome, signal) {
   const both = AbortSignal.any([signal, giveUp.signal]);
   const bar = h("progress", { "aria-label": "Import", max: 1 });
   const words = h("p", { role: "status" }, `${file.name} is being sent and looked at …`);
-  const stop = h("button", { class: "button", type: "button", onclick: () => giveUp.abort() }, "Stop; nothing is loaded then");
+  const stop = h(
+    "button",
+    { class: "button", type: "button", onclick: () => giveUp.abort() },
+    "Stop; nothing is loaded then",
+  );
   replace(outcome, card("Importing", bar, words, stop));
   try {
     const response = await call("POST", "/products/import", {
@@ -89,7 +100,11 @@ async function* readLines(body) {
 function success({ rows, added, changed }) {
   return card(
     "All rows are loaded",
-    facts([["Rows", formatNumber(rows)], ["Added", formatNumber(added)], ["Changed", formatNumber(changed)]]),
+    facts([
+      ["Rows", formatNumber(rows)],
+      ["Added", formatNumber(added)],
+      ["Changed", formatNumber(changed)],
+    ]),
     h("a", { class: "button", href: linkTo("/admin/products", { sort: "newest" }) }, "To the products"),
   );
 }
@@ -101,7 +116,10 @@ function stopped() {
 function refusal(problem) {
   if (problem.code !== "import_refused") {
     const text = problem.name === "Problem" ? problem.message : "A line of the answer could not be read.";
-    const hint = problem.code === "import_running" ? null : "Nothing was loaded, unless the answer was lost at the very end: importing the file once more is harmless.";
+    const hint =
+      problem.code === "import_running"
+        ? null
+        : "Nothing was loaded, unless the answer was lost at the very end: importing the file once more is harmless.";
     return card("That did not work", h("p", { role: "alert" }, text), hint && h("p", { class: "faint" }, hint));
   }
   const { rows, rejected, errors } = problem.body;

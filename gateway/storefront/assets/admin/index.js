@@ -82,15 +82,17 @@ function gate(rest) {
   const button = (text, onclick) => h("button", { class: "button button-primary", type: "button", onclick }, text);
   const panel = user
     ? emptyPanel(
-      "This is for admins",
-      `You are signed in as ${user.username}, who is no admin. Sign in as one to go on.`,
-      button("Sign in as somebody else", () => session.logOut().then(logIn, (problem) => toast(problem.message, { kind: "bad" }))),
-    )
+        "This is for admins",
+        `You are signed in as ${user.username}, who is no admin. Sign in as one to go on.`,
+        button("Sign in as somebody else", () =>
+          session.logOut().then(logIn, (problem) => toast(problem.message, { kind: "bad" })),
+        ),
+      )
     : emptyPanel(
-      "This is for admins",
-      "Here the people who run the shop work. Sign in as an admin to go on.",
-      button("Sign in as an admin", logIn),
-    );
+        "This is for admins",
+        "Here the people who run the shop work. Sign in as an admin to go on.",
+        button("Sign in as an admin", logIn),
+      );
   return h("div", null, h("h1", { class: "visually-hidden" }, "Back office"), panel);
 }
 

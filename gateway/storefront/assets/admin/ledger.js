@@ -30,9 +30,16 @@ export async function view({ signal }) {
   list.show({});
   return [
     pageHead("Ledger", { back: { path: "/admin/payments", text: "Payments" } }),
-    card("Sums of the entries below", sums, h("p", { class: "faint small" },
-      "A debit is positive and a credit negative. The lines of each entry sum to zero; the database sees to it. Of entries ",
-      "that are not shown yet nothing is counted here.")),
+    card(
+      "Sums of the entries below",
+      sums,
+      h(
+        "p",
+        { class: "faint small" },
+        "A debit is positive and a credit negative. The lines of each entry sum to zero; the database sees to it. Of entries ",
+        "that are not shown yet nothing is counted here.",
+      ),
+    ),
     list.node,
   ];
 }

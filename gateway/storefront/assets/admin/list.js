@@ -6,8 +6,8 @@ import { formatNumber } from "../lib/format.js";
 import { makeTable } from "./table.js";
 
 /**
- * Make a list of what `GET path` answers. `columns` are those of a table; `nouns` is [one, many]; `empty` is [title, hint]
- * for when there is nothing; `adapt(query, signal)` makes of the filters what is asked for.
+ * Make a list of what `GET path` answers. `columns` are those of a table; `nouns` is [one, many]; `empty` is [title,
+ * hint] for when there is nothing; `adapt(query, signal)` makes of the filters what is asked for.
  *
  * Returns `{node, show(query)}`; with `onPage(rows)`, all rows that are shown are passed on whenever there are more.
  */
@@ -43,7 +43,12 @@ export function makeList({ path, caption, columns, nouns, empty, signal, adapt =
     const rows = [...page.data];
     let { next } = page;
     table.show(rows);
-    const more = h("button", { class: "button list-more", type: "button", onclick: showMore }, icon("down"), "Show more");
+    const more = h(
+      "button",
+      { class: "button list-more", type: "button", onclick: showMore },
+      icon("down"),
+      "Show more",
+    );
     tell();
 
     function tell() {

@@ -15,8 +15,18 @@ export async function view({ query, signal }) {
   const state = h("p", { class: "live-state", role: "status" });
   const count = h("p", { class: "live-count faint" });
   const button = h("button", { class: "button button-primary", type: "button", onclick: () => pause(!isPaused) });
-  const rows = h("div", { class: "records", role: "log", "aria-live": "off", "aria-label": "Log records, newest first", tabindex: "0" });
-  const nothing = h("div", null, emptyPanel("Nothing has come in yet", "What happens in the shop from now on stands here at once."));
+  const rows = h("div", {
+    class: "records",
+    role: "log",
+    "aria-live": "off",
+    "aria-label": "Log records, newest first",
+    tabindex: "0",
+  });
+  const nothing = h(
+    "div",
+    null,
+    emptyPanel("Nothing has come in yet", "What happens in the shop from now on stands here at once."),
+  );
   const search = h("a", { class: "button" }, icon("search"), "Search instead");
   let turn = new AbortController();
   let connection = { name: "connecting" };
@@ -87,7 +97,8 @@ export async function view({ query, signal }) {
     replace(count, `${formatNumber(seen)} so far${older}`);
     // What has not changed is not read out again.
     const [tone, text] = describe();
-    if (state.textContent !== text) replace(state, h("span", { class: `dot dot-${tone}`, "aria-hidden": "true" }), text);
+    if (state.textContent !== text)
+      replace(state, h("span", { class: `dot dot-${tone}`, "aria-hidden": "true" }), text);
   }
   function resumeLabel() {
     return heldInAll ? `Go on, with ${formatNumber(heldInAll)} new` : "Go on";
@@ -102,8 +113,13 @@ export async function view({ query, signal }) {
 
   tell();
   begin(filters.values);
-  return [pageHead("Live logs", { back: { path: "/admin/logs", text: "Logs" }, actions: search }), filters.node,
-    h("div", { class: "live-bar" }, button, state, count), nothing, rows];
+  return [
+    pageHead("Live logs", { back: { path: "/admin/logs", text: "Logs" }, actions: search }),
+    filters.node,
+    h("div", { class: "live-bar" }, button, state, count),
+    nothing,
+    rows,
+  ];
 }
 
 function describeWait({ problem, seconds, isGapless }) {

@@ -31,8 +31,8 @@ const ALSO = ["instance"];
 /**
  * Make a bar of filters for records, with the ids that somebody came with as words that can be taken away.
  *
- * `path` is the page's own, `onChange(values)` is called for each change. Returns `{node, values, set(values)}`, the values
- * being all that the logs are asked for.
+ * `path` is the page's own, `onChange(values)` is called for each change. Returns `{node, values, set(values)}`, the
+ * values being all that the logs are asked for.
  */
 export function logFilters({ path, query, isTimed, onChange }) {
   const fixed = Object.fromEntries(
@@ -42,15 +42,35 @@ export function logFilters({ path, query, isTimed, onChange }) {
   const bar = filterBar(withOwnService(fields, query), query, () => onChange(all()), fixed);
   const all = () => ({ ...bar.values, ...fixed });
   const words = h("ul", { class: "filter-chips", "aria-label": "Only records of" });
-  replace(words, Object.entries(fixed).map(([name, value]) => {
-    const { [name]: _left, ...rest } = fixed;
-    const text = `${THREADS[name] ?? name} ${value.length > 20 ? shortId(value) : value}`;
-    return h("li", null, h("a", { class: "filter-chip", href: linkTo(path, rest), title: value },
-      text, icon("close"), h("span", { class: "visually-hidden" }, "take this filter away")));
-  }));
+  replace(
+    words,
+    Object.entries(fixed).map(([name, value]) => {
+      const { [name]: _left, ...rest } = fixed;
+      const text = `${THREADS[name] ?? name} ${value.length > 20 ? shortId(value) : value}`;
+      return h(
+        "li",
+        null,
+        h(
+          "a",
+          { class: "filter-chip", href: linkTo(path, rest), title: value },
+          text,
+          icon("close"),
+          h("span", { class: "visually-hidden" }, "take this filter away"),
+        ),
+      );
+    }),
+  );
   return {
-    node: h("div", { class: "log-filters" }, bar.node, findThread(fixed) ? null : storyForm(), words.childElementCount > 0 && words),
-    get values() { return all(); },
+    node: h(
+      "div",
+      { class: "log-filters" },
+      bar.node,
+      findThread(fixed) ? null : storyForm(),
+      words.childElementCount > 0 && words,
+    ),
+    get values() {
+      return all();
+    },
     set: bar.set,
   };
 }
@@ -61,7 +81,7 @@ export function findThread(filters) {
   return name ? [THREADS[name], filters[name]] : null;
 }
 
-/** Return a form that leads to the story of what somebody has a number of: of an order, or of a call that went wrong. */
+/** Return a form that leads to the story of what somebody has a number of: an order, or a call that went wrong. */
 function storyForm() {
   const form = h(
     "form",
@@ -73,7 +93,13 @@ function storyForm() {
         if (id) navigate("/admin/logs", isId(id) ? { order_id: id.toLowerCase() } : { request_id: id });
       },
     },
-    field({ label: "Number of an order or a request", name: "id", type: "search", maxlength: 128, autocomplete: "off" }),
+    field({
+      label: "Number of an order or a request",
+      name: "id",
+      type: "search",
+      maxlength: 128,
+      autocomplete: "off",
+    }),
     h("button", { class: "button", type: "submit" }, "Tell its story"),
   );
   return form;
@@ -86,5 +112,6 @@ function withOwnService(fields, query) {
   return fields.map((each) =>
     each.name !== "service" || each.options.some(([value]) => value === own)
       ? each
-      : { ...each, options: [...each.options, [own, own]] });
+      : { ...each, options: [...each.options, [own, own]] },
+  );
 }

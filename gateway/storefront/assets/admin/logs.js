@@ -40,18 +40,20 @@ export async function view({ query, signal }) {
     load(
       chart,
       () => call("GET", "/logs/histogram", { query: { ...values, bars: BARS }, signal: both }),
-      (histogram) => drawHistogram(histogram, {
-        // The list goes back as far as there are records; without a beginning the chart does not.
-        title: values.since ? null : "The last hour: ",
-        onChoose: (since, until) => filters.set({ ...values, since, until }),
-      }),
+      (histogram) =>
+        drawHistogram(histogram, {
+          // The list goes back as far as there are records; without a beginning the chart does not.
+          title: values.since ? null : "The last hour: ",
+          onChoose: (since, until) => filters.set({ ...values, since, until }),
+        }),
       { skeleton: skeleton("lines", 2), signal: both },
     );
     showRecords(values, { count, room, signal: both });
   }
   show(filters.values);
 
-  const order = thread?.[0] === "order" && h("a", { class: "button", href: linkTo(`/admin/orders/${thread[1]}`) }, "The order");
+  const order =
+    thread?.[0] === "order" && h("a", { class: "button", href: linkTo(`/admin/orders/${thread[1]}`) }, "The order");
   return [pageHead(title, { actions: [order, live] }), filters.node, chart, count, room];
 }
 
@@ -65,7 +67,12 @@ function showRecords(values, { count, room, signal }) {
     let { next } = page;
     let shown = 0;
     const list = h("div");
-    const more = h("button", { class: "button list-more", type: "button", onclick: showMore }, icon("down"), "Show older ones");
+    const more = h(
+      "button",
+      { class: "button list-more", type: "button", onclick: showMore },
+      icon("down"),
+      "Show older ones",
+    );
     append(page.data);
 
     function append(records) {
@@ -103,22 +110,34 @@ function showStory(values, { count, room, signal }) {
     } while (cursor && records.length < LONGEST_STORY);
     return { records: records.reverse(), isWhole: !cursor };
   }
-  load(room, read, ({ records, isWhole }) => {
-    if (!records.length) {
-      return emptyPanel("Nothing is known of it", "Its records may still be on their way, or too old to be kept.");
-    }
-    const begin = Date.parse(records[0].time);
-    const services = new Set(records.map((record) => record.service));
-    count.textContent =
-      `${formatNumber(records.length)} records of ${formatNumber(services.size)} services, oldest first` +
-      `${isWhole ? "" : "; older ones are left out"}`;
-    return records.map((record) => recordRow(record, { signal, note: `+${describeSpan(Date.parse(record.time) - begin)}` }));
-  }, { skeleton: skeleton("rows", 8), signal });
+  load(
+    room,
+    read,
+    ({ records, isWhole }) => {
+      if (!records.length) {
+        return emptyPanel("Nothing is known of it", "Its records may still be on their way, or too old to be kept.");
+      }
+      const begin = Date.parse(records[0].time);
+      const services = new Set(records.map((record) => record.service));
+      count.textContent =
+        `${formatNumber(records.length)} records of ${formatNumber(services.size)} services, oldest first` +
+        `${isWhole ? "" : "; older ones are left out"}`;
+      return records.map((record) =>
+        recordRow(record, { signal, note: `+${describeSpan(Date.parse(record.time) - begin)}` }),
+      );
+    },
+    { skeleton: skeleton("rows", 8), signal },
+  );
 }
 
 /** Return a length of time, in milliseconds, as people write it. */
 function describeSpan(milliseconds) {
-  const units = [["d", 86_400_000], ["h", 3_600_000], ["min", 60_000], ["s", 1000]];
+  const units = [
+    ["d", 86_400_000],
+    ["h", 3_600_000],
+    ["min", 60_000],
+    ["s", 1000],
+  ];
   const [unit, length] = units.find(([, size]) => milliseconds >= size) ?? ["ms", 1];
   const number = milliseconds / length;
   return `${formatNumber(unit === "ms" ? number : Number(number.toFixed(2)))} ${unit}`;

@@ -23,8 +23,11 @@ export async function view({ signal }) {
       step: 1,
       value: 0,
     }),
-    h("div", { class: "button-row" },
-      h("button", { class: "button button-primary", type: "submit" }, icon("plus"), "Put it on sale")),
+    h(
+      "div",
+      { class: "button-row" },
+      h("button", { class: "button button-primary", type: "submit" }, icon("plus"), "Put it on sale"),
+    ),
   );
   async function submit(event) {
     event.preventDefault();

@@ -2,12 +2,11 @@
 import { call, wait } from "../lib/api.js";
 import { h, icon, replace } from "../lib/dom.js";
 import { askToConfirm, load, skeleton, toast } from "../lib/feedback.js";
-import { formatMoney } from "../lib/format.js";
 import { linkTo, setTitle } from "../lib/router.js";
-import { badge, card, facts, idLink, moment, pageHead, refusalNote } from "./parts.js";
+import { aboutCard, addressCard, itemsCard, paymentCard, timelineCard } from "./order-cards.js";
+import { badge, card, pageHead, refusalNote } from "./parts.js";
 import { refundForm } from "./refund.js";
-import { makeTable } from "./table.js";
-import { describeEvent, describeReason, isId, shortId } from "./words.js";
+import { shortId } from "./words.js";
 
 const ACTIONS = [
   {
@@ -42,8 +41,16 @@ const ACTIONS = [
 const REFUNDABLE = ["paid", "shipped", "delivered"];
 // An order that was just told one of these goes on by itself.
 const MOVING = [
-  "placed", "stock_reserved", "payment_authorized", "stock_committed", "payment_not_needed", "reservation_lapsed",
-  "refused", "cancel_requested", "payment_cancelled", "refund_requested",
+  "placed",
+  "stock_reserved",
+  "payment_authorized",
+  "stock_committed",
+  "payment_not_needed",
+  "reservation_lapsed",
+  "refused",
+  "cancel_requested",
+  "payment_cancelled",
+  "refund_requested",
 ];
 const SOON = 1500;
 const LATER = 5000;
@@ -77,7 +84,7 @@ export async function view({ params, signal }) {
     return h(
       "div",
       { class: "columns" },
-      h("div", null, itemsCard(order), actionsCard(order, act, refund), timelineCard(events)),
+      h("div", null, itemsCard(order), actionsCard(order, act, change), timelineCard(events)),
       h("div", null, aboutCard(order, events), addressCard(order), paymentCard(order, signal)),
     );
   }
@@ -105,17 +112,15 @@ export async function view({ params, signal }) {
 
   async function act(action) {
     if (!(await askToConfirm({ ...action, action: action.label }))) return;
-    await change(() => call("POST", `${path}/${action.name}`), action.done);
+    await change(() => call("POST", `${path}/${action.name}`, { raw: true }), action.done);
   }
-  const refund = (send, done) => change(send, done);
 
-  /** Do something with the order, say what came of it, and show the order as it is then. */
+  /** Do something with the order, by a `send` that resolves to a Response, and show the order as it is then. */
   async function change(send, done) {
     replace(notice);
     try {
-      const order = await send();
-      const isOver = order.status !== "pending";
-      toast(isOver ? done : "It is being worked on, and finishes by itself.", { kind: "good" });
+      const { status } = await send();
+      toast(status === 202 ? "It is being worked on, and finishes by itself." : done, { kind: "good" });
       await refresh();
     } catch (problem) {
       if (signal.aborted) return;
@@ -151,34 +156,7 @@ function refusal(problem) {
   return refusalNote(text);
 }
 
-function itemsCard(order) {
-  const money = (amount) => formatMoney(amount, order.currency);
-  const table = makeTable("Items of the order", [
-    {
-      title: "Item",
-      kind: "main",
-      cell: (item) => [
-        h("a", { href: linkTo(`/admin/products/${item.product_id}`) }, item.title ?? `Product ${item.product_id}`),
-        item.sku && h("small", { class: "faint" }, ` ${item.sku}`),
-      ],
-    },
-    { title: "Quantity", kind: "number", cell: (item) => item.quantity },
-    { title: "Price", kind: "number", cell: (item) => money(item.unit_amount) },
-    { title: "Amount", kind: "number", cell: (item) => money(item.amount) },
-  ]);
-  table.show(order.items);
-  return card(
-    "Items",
-    table.node,
-    h("div", { class: "totals" }, facts([
-      ...order.adjustments.map((each) => [each.title, money(each.amount)]),
-      ["Total", h("strong", null, money(order.amount))],
-      ["Refunded", order.amount_refunded ? money(order.amount_refunded) : null],
-    ])),
-  );
-}
-
-function actionsCard(order, act, refund) {
+function actionsCard(order, act, change) {
   const possible = ACTIONS.filter((action) => action.from.includes(order.status));
   const left = (order.amount ?? 0) - order.amount_refunded;
   const isRefundable = REFUNDABLE.includes(order.status) && left > 0;
@@ -204,78 +182,6 @@ function actionsCard(order, act, refund) {
   return card(
     "What next",
     buttons.length > 0 && h("div", { class: "button-row" }, buttons),
-    isRefundable && refundForm(order, left, refund),
+    isRefundable && refundForm(order, left, change),
   );
-}
-
-function aboutCard(order, events) {
-  const customer = events.find((event) => event.kind === "placed")?.actor;
-  return card("About", facts([
-    ["Number", h("code", null, order.id)],
-    ["Placed", moment(order.created_at)],
-    ["Last change", moment(order.updated_at)],
-    ["Customer", customer && isId(customer) ? idLink(`/admin/users/${customer}`, customer) : customer],
-    ["Email", order.email],
-    ["Cancelled because", order.reason && describeReason(order.reason)],
-  ]));
-}
-
-function addressCard({ shipping_address: address }) {
-  const lines = [
-    address.name, address.line1, address.line2,
-    [address.postal_code, address.city].join(" "), address.region, describeCountry(address.country),
-  ];
-  return card("Address", h("address", null, lines.filter(Boolean).map((line) => h("div", null, line))));
-}
-
-function describeCountry(code) {
-  const names = new Intl.DisplayNames(undefined, { type: "region" });
-  return names.of(code) ?? code;
-}
-
-function paymentCard(order, signal) {
-  const room = h("div");
-  if (order.payment) {
-    const { id } = order.payment;
-    const money = (payment, amount) => formatMoney(amount, payment.currency);
-    load(
-      room,
-      () => call("GET", `/payments/${id}`, { signal }),
-      (payment) => facts([
-        ["Payment", idLink(`/admin/payments/${id}`, id)],
-        ["Status", badge(payment.status)],
-        ["Captured", money(payment, payment.amount_captured)],
-        ["Refunded", payment.amount_refunded ? money(payment, payment.amount_refunded) : null],
-        ["Provider", payment.provider],
-      ]),
-      { skeleton: skeleton("lines", 2), signal },
-    );
-  }
-  return card("Payment", order.payment ? room : h("p", { class: "faint" }, "There is no payment yet."));
-}
-
-function timelineCard(events) {
-  return card("Timeline", h("ol", { class: "order-story" }, events.map((event) =>
-    h(
-      "li",
-      null,
-      h("div", { class: "order-story-what" }, describeEvent(event.kind), event.from !== event.to && event.to
-        ? [" ", badge(event.to)]
-        : null),
-      h(
-        "div",
-        { class: "faint small" },
-        moment(event.time),
-        " by ",
-        isId(event.actor) ? idLink(`/admin/users/${event.actor}`, event.actor) : event.actor,
-        event.detail && ` · ${describeDetail(event)}`,
-      ),
-    ),
-  )));
-}
-
-/** Return what an event's detail says: a reason, or an amount of minor units with its currency. */
-function describeDetail({ detail }) {
-  const amount = /^(\d+) ([A-Z]{3})$/.exec(detail);
-  return amount ? formatMoney(Number(amount[1]), amount[2]) : describeReason(detail);
 }

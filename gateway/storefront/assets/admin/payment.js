@@ -16,10 +16,15 @@ export async function view({ params, signal }) {
   const { id } = params;
   setTitle(`Payment ${shortId(id)}`);
   const room = h("div");
-  load(room, () => call("GET", `/payments/${encodeURIComponent(id)}`, { signal }), (payment) => render(payment, signal), {
-    skeleton: skeleton("rows", 6),
-    signal,
-  });
+  load(
+    room,
+    () => call("GET", `/payments/${encodeURIComponent(id)}`, { signal }),
+    (payment) => render(payment, signal),
+    {
+      skeleton: skeleton("rows", 6),
+      signal,
+    },
+  );
   return [pageHead(`Payment ${shortId(id)}`, { back: { path: "/admin/payments", text: "Payments" } }), room];
 }
 
@@ -28,19 +33,22 @@ function render(payment, signal) {
   const entries = h("div");
   load(entries, () => findEntries(payment, signal), renderEntries, { skeleton: skeleton("rows", 2), signal });
   return [
-    card("About", facts([
-      ["Status", badge(payment.status)],
-      ["Number", h("code", null, payment.id)],
-      ["Order", idLink(`/admin/orders/${payment.order_id}`, payment.order_id)],
-      ["Made", moment(payment.created_at)],
-      ["Amount", money(payment.amount)],
-      ["Captured", money(payment.amount_captured)],
-      ["Refunded", money(payment.amount_refunded)],
-      ["Kept", h("strong", null, money(payment.amount_captured - payment.amount_refunded))],
-      ["Method", h("code", null, payment.payment_method)],
-      ["Provider", payment.provider],
-      ["In the logs", h("a", { href: linkTo("/admin/logs", { order_id: payment.order_id }) }, "The order's story")],
-    ])),
+    card(
+      "About",
+      facts([
+        ["Status", badge(payment.status)],
+        ["Number", h("code", null, payment.id)],
+        ["Order", idLink(`/admin/orders/${payment.order_id}`, payment.order_id)],
+        ["Made", moment(payment.created_at)],
+        ["Amount", money(payment.amount)],
+        ["Captured", money(payment.amount_captured)],
+        ["Refunded", money(payment.amount_refunded)],
+        ["Kept", h("strong", null, money(payment.amount_captured - payment.amount_refunded))],
+        ["Method", h("code", null, payment.payment_method)],
+        ["Provider", payment.provider],
+        ["In the logs", h("a", { href: linkTo("/admin/logs", { order_id: payment.order_id }) }, "The order's story")],
+      ]),
+    ),
     card("In the ledger", entries),
   ];
 }
@@ -66,7 +74,11 @@ function renderEntries({ found, looked, isWhole }) {
   table.show(found);
   return [
     found.length ? table.node : h("p", { class: "faint" }, "No money has moved."),
-    !isWhole && h("p", { class: "faint" },
-      `Only the newest ${formatNumber(looked)} entries of the ledger were looked through; older ones may be missing here.`),
+    !isWhole &&
+      h(
+        "p",
+        { class: "faint" },
+        `Only the newest ${formatNumber(looked)} entries of the ledger were looked through; older ones may be missing here.`,
+      ),
   ];
 }

@@ -75,7 +75,10 @@ export function readProduct(form) {
     category,
     price,
     description: description ?? "",
-    images: (images ?? "").split("\n").map((line) => line.trim()).filter(Boolean),
+    images: (images ?? "")
+      .split("\n")
+      .map((line) => line.trim())
+      .filter(Boolean),
   };
 }
 

@@ -26,10 +26,17 @@ export async function view({ params, signal }) {
     return h(
       "div",
       { class: "columns" },
-      h("div", null, card("What it is", editForm(product, read, (saved) => {
-        setTitle(saved.title);
-        replace(heading, saved.title);
-      }))),
+      h(
+        "div",
+        null,
+        card(
+          "What it is",
+          editForm(product, read, (saved) => {
+            setTitle(saved.title);
+            replace(heading, saved.title);
+          }),
+        ),
+      ),
       h(
         "div",
         null,
@@ -56,8 +63,12 @@ function editForm(product, read, onSaved) {
     { class: "stack", novalidate: true, onsubmit: submit },
     fields,
     conflict,
-    h("div", { class: "button-row" },
-      h("button", { class: "button button-primary", type: "submit" }, icon("check"), "Save"), version),
+    h(
+      "div",
+      { class: "button-row" },
+      h("button", { class: "button button-primary", type: "submit" }, icon("check"), "Save"),
+      version,
+    ),
   );
   show(product);
 
@@ -101,17 +112,20 @@ function editForm(product, read, onSaved) {
   async function decide(mine, changed) {
     try {
       const now = await read();
-      replace(conflict, conflictPanel({
-        seen,
-        now,
-        mine,
-        changed,
-        onOverwrite: () => whileBusy(form, () => save(mine, changed, now.version)),
-        onTake: () => {
-          show(now);
-          form.querySelector("input").focus();
-        },
-      }));
+      replace(
+        conflict,
+        conflictPanel({
+          seen,
+          now,
+          mine,
+          changed,
+          onOverwrite: () => whileBusy(form, () => save(mine, changed, now.version)),
+          onTake: () => {
+            show(now);
+            form.querySelector("input").focus();
+          },
+        }),
+      );
       conflict.focus();
     } catch (problem) {
       if (problem.name !== "Problem") throw problem;

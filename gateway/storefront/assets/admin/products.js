@@ -18,16 +18,27 @@ const SORTS = [
   ["price", "Cheapest first"],
   ["-price", "Dearest first"],
 ];
-const STOCKS = [["", "Any"], ["true", "Can be sold"], ["false", "Sold out"]];
+const STOCKS = [
+  ["", "Any"],
+  ["true", "Can be sold"],
+  ["false", "Sold out"],
+];
 const COLUMNS = [
   {
     title: "Product",
     kind: "main",
-    cell: (product) => h("div", { class: "product-cell" },
-      picture(product),
-      h("div", null,
-        h("a", { href: linkTo(`/admin/products/${product.id}`) }, product.title),
-        h("small", { class: "faint" }, product.sku))),
+    cell: (product) =>
+      h(
+        "div",
+        { class: "product-cell" },
+        picture(product),
+        h(
+          "div",
+          null,
+          h("a", { href: linkTo(`/admin/products/${product.id}`) }, product.title),
+          h("small", { class: "faint" }, product.sku),
+        ),
+      ),
   },
   { title: "Category", cell: (product) => product.category },
   { title: "Price", kind: "number", cell: (product) => formatMoney(product.unit_amount, product.currency) },

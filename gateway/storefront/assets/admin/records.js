@@ -9,7 +9,10 @@ import { makeTable } from "./table.js";
 
 const AROUND = 8;
 const CLOCK = new Intl.DateTimeFormat(undefined, {
-  hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3,
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  fractionalSecondDigits: 3,
 });
 const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 
@@ -19,12 +22,19 @@ export function recordRow(record, { signal, note, isMarked, onOpen } = {}) {
   const body = h("div", { class: "record-body" });
   const row = h(
     "details",
-    { class: `record record-${record.level.toLowerCase()} ${isMarked ? "record-marked" : ""}`, dataset: { id: record.id } },
+    {
+      class: `record record-${record.level.toLowerCase()} ${isMarked ? "record-marked" : ""}`,
+      dataset: { id: record.id },
+    },
     h(
       "summary",
       null,
-      h("time", { datetime: record.time, title: record.time },
-        time.toDateString() === new Date().toDateString() ? null : `${DATE.format(time)} `, CLOCK.format(time)),
+      h(
+        "time",
+        { datetime: record.time, title: record.time },
+        time.toDateString() === new Date().toDateString() ? null : `${DATE.format(time)} `,
+        CLOCK.format(time),
+      ),
       note && h("span", { class: "record-note" }, note),
       h("span", { class: "record-service" }, record.service),
       badge(record.level),
@@ -56,10 +66,15 @@ function describe(record, signal) {
       ["Replica", record.instance],
       ["Request", record.request_id && logs({ request_id: record.request_id }, record.request_id)],
       ["Trace", record.trace_id && logs({ trace_id: record.trace_id }, record.trace_id)],
-      ["Order", record.order_id && [
-        h("a", { href: linkTo(`/admin/orders/${record.order_id}`) }, record.order_id),
-        " (", logs({ order_id: record.order_id }, "its story"), ")",
-      ]],
+      [
+        "Order",
+        record.order_id && [
+          h("a", { href: linkTo(`/admin/orders/${record.order_id}`) }, record.order_id),
+          " (",
+          logs({ order_id: record.order_id }, "its story"),
+          ")",
+        ],
+      ],
     ]),
     entries.length > 0 && attributes.node,
     contextPart(record, signal),
@@ -68,23 +83,41 @@ function describe(record, signal) {
 
 function contextPart(record, signal) {
   const room = h("div", { class: "record-context", "aria-live": "polite" });
-  const show = (of) => load(
-    room,
-    () => call("GET", `/logs/${record.id}/context`, { query: { before: AROUND, after: AROUND, of }, signal }),
-    ({ data }) => [
-      h("p", { class: "faint small" }, of === "shop"
-        ? "What the whole shop wrote before and after it, oldest first:"
-        : `What ${record.instance ?? "this replica"} wrote before and after it, oldest first:`),
-      data.map((each) => recordRow(each, { signal, isMarked: each.id === record.id })),
-    ],
-    { skeleton: skeleton("lines", 4), signal },
-  );
+  const show = (of) =>
+    load(
+      room,
+      () => call("GET", `/logs/${record.id}/context`, { query: { before: AROUND, after: AROUND, of }, signal }),
+      ({ data }) => [
+        h(
+          "p",
+          { class: "faint small" },
+          of === "shop"
+            ? "What the whole shop wrote before and after it, oldest first:"
+            : `What ${record.instance ?? "this replica"} wrote before and after it, oldest first:`,
+        ),
+        data.map((each) => recordRow(each, { signal, isMarked: each.id === record.id })),
+      ],
+      { skeleton: skeleton("lines", 4), signal },
+    );
   return h(
     "div",
     null,
-    h("div", { class: "button-row" },
-      h("button", { class: "button", type: "button", onclick: () => show("instance") }, icon("list"), "Around it, in this replica"),
-      h("button", { class: "button", type: "button", onclick: () => show("shop") }, icon("list"), "Around it, in the whole shop")),
+    h(
+      "div",
+      { class: "button-row" },
+      h(
+        "button",
+        { class: "button", type: "button", onclick: () => show("instance") },
+        icon("list"),
+        "Around it, in this replica",
+      ),
+      h(
+        "button",
+        { class: "button", type: "button", onclick: () => show("shop") },
+        icon("list"),
+        "Around it, in the whole shop",
+      ),
+    ),
     room,
   );
 }

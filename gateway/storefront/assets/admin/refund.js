@@ -6,7 +6,10 @@ import { checkForm, field, readForm, whileBusy } from "../lib/forms.js";
 import { formatMoney, minorUnits } from "../lib/format.js";
 import { dropKey, keepKey } from "../lib/keys.js";
 
-/** Return a form that gives back up to `left`; `change(send, done)` sends it, and shows the order afterwards. */
+/**
+ * Return a form that gives back up to `left`; `change(send, done)` sends it, says `done` when it is, and shows the
+ * order as it is then.
+ */
 export function refundForm(order, left, change) {
   const unit = minorUnits(order.currency);
   const money = (amount) => formatMoney(amount, order.currency);
@@ -57,7 +60,7 @@ export function refundForm(order, left, change) {
       danger: true,
     });
     if (!sure) return;
-    await whileBusy(form, () => change(() => send(order.id, { amount, restock }), `${money(amount)} go back.`));
+    await whileBusy(form, () => change(() => send(order.id, { amount, restock }), `${money(amount)} went back.`));
   }
   return form;
 }
@@ -66,9 +69,9 @@ export function refundForm(order, left, change) {
 async function send(orderId, body) {
   const purpose = `refund-${orderId}-${body.amount}-${body.restock}`;
   try {
-    const order = await call("POST", `/orders/${orderId}/refund`, { body, key: keepKey(purpose) });
+    const response = await call("POST", `/orders/${orderId}/refund`, { body, key: keepKey(purpose), raw: true });
     dropKey(purpose);
-    return order;
+    return response;
   } catch (problem) {
     if (!problem.mayPass && problem.code !== "idempotency_in_progress") dropKey(purpose);
     throw problem;

@@ -34,11 +34,19 @@ export async function view({ signal }) {
   keepLooking();
   return [
     pageHead("Services", { actions: again }),
-    h("p", { class: "faint" }, `This page asks each service ${ASKED} times every ${EVERY / 1000} s, through the gateway. A replica that `,
+    h(
+      "p",
+      { class: "faint" },
+      `This page asks each service ${ASKED} times every ${EVERY / 1000} s, through the gateway. A replica that `,
       "answered is counted; one that had no turn is not. What is said of records is counted in the logs of the last ",
-      `${MINUTES} minutes; figures of requests and their durations are in Prometheus, which the gateway does not show.`),
+      `${MINUTES} minutes; figures of requests and their durations are in Prometheus, which the gateway does not show.`,
+    ),
     state,
-    h("div", { class: "services" }, parts.map((part) => part.node)),
+    h(
+      "div",
+      { class: "services" },
+      parts.map((part) => part.node),
+    ),
   ];
 }
 
@@ -92,7 +100,10 @@ function makePart({ name, path, rate, signal }) {
     return facts([
       ["Health", [badge(isDown ? "down" : "ok"), failed > 0 && !isDown && ` ${failed} of ${ASKED} times no answer`]],
       ["Why", problem && problem.message],
-      ["Replicas", instances.size ? h("span", null, `${instances.size}: `, [...instances.keys()].sort().join(", ")) : "none seen"],
+      [
+        "Replicas",
+        instances.size ? h("span", null, `${instances.size}: `, [...instances.keys()].sort().join(", ")) : "none seen",
+      ],
       ["Version", versions.join(", ") || null],
       ["Answers in", isDown ? null : `${formatNumber(Math.round(median))} ms`],
     ]);
@@ -106,19 +117,25 @@ function makePart({ name, path, rate, signal }) {
         chart,
         facts([
           ...rate(formatNumber(Math.round((total / MINUTES) * 10) / 10)),
-          ["Errors", h("a", { href: linkTo("/admin/logs", { service: name, level: "ERROR", since }) }, formatNumber(errors))],
+          [
+            "Errors",
+            h("a", { href: linkTo("/admin/logs", { service: name, level: "ERROR", since }) }, formatNumber(errors)),
+          ],
         ]),
         drawHistogram(histogram, { isSmall: true }),
       );
     } catch (problem) {
-      if (!signal.aborted) replace(chart, h("p", { class: "faint" }, "The logs do not answer, so nothing is known of its records."));
+      if (!signal.aborted)
+        replace(chart, h("p", { class: "faint" }, "The logs do not answer, so nothing is known of its records."));
     }
   }
   const links = [
     h("a", { href: linkTo("/admin/logs", { service: name }) }, "Its logs"),
     " · ",
     h("a", { href: linkTo("/admin/logs/live", { service: name }) }, "live"),
-    name === "gateway" ? null : [" · ", h("a", { href: `/docs?urls.primaryName=${name.replace("-service", "")}` }, "API")],
+    name === "gateway"
+      ? null
+      : [" · ", h("a", { href: `/docs?urls.primaryName=${name.replace("-service", "")}` }, "API")],
   ];
   return { node: card(name, health, chart, h("p", { class: "small" }, links)), look };
 }

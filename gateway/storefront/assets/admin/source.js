@@ -12,10 +12,11 @@ const PAUSE = 2000;
 export async function view({ signal }) {
   const room = h("div");
   const notice = h("div", { class: "notice-room" });
-  const read = () => call("GET", "/products/sync", { signal }).catch((problem) => {
-    if (problem.code !== "sync_not_found") throw problem;
-    return null;
-  });
+  const read = () =>
+    call("GET", "/products/sync", { signal }).catch((problem) => {
+      if (problem.code !== "sync_not_found") throw problem;
+      return null;
+    });
   const form = h(
     "form",
     { class: "stack", onsubmit: submit },

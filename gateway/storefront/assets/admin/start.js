@@ -56,16 +56,31 @@ export async function view({ signal }) {
 }
 
 async function countOrders(signal) {
-  return Promise.all(OPEN.map(async ([status, words]) => {
-    const { data, next } = await call("GET", "/orders", { query: { status, limit: PAGE }, signal });
-    return { status, words, count: data.length, isMore: Boolean(next) };
-  }));
+  return Promise.all(
+    OPEN.map(async ([status, words]) => {
+      const { data, next } = await call("GET", "/orders", { query: { status, limit: PAGE }, signal });
+      return { status, words, count: data.length, isMore: Boolean(next) };
+    }),
+  );
 }
 
 function renderOrders(counts) {
-  return h("ul", { class: "figures" }, counts.map(({ status, words, count, isMore }) =>
-    h("li", null, h("a", { href: linkTo("/admin/orders", { status }) },
-      h("strong", null, isMore ? `${formatNumber(count)} or more` : formatNumber(count)), ` ${words}`))));
+  return h(
+    "ul",
+    { class: "figures" },
+    counts.map(({ status, words, count, isMore }) =>
+      h(
+        "li",
+        null,
+        h(
+          "a",
+          { href: linkTo("/admin/orders", { status }) },
+          h("strong", null, isMore ? `${formatNumber(count)} or more` : formatNumber(count)),
+          ` ${words}`,
+        ),
+      ),
+    ),
+  );
 }
 
 /** Return the oldest orders of a status. Orders are listed newest first, so of very many only the newest are known. */
@@ -85,14 +100,20 @@ function renderOldest({ orders, isWhole }) {
   if (!orders.length) return h("p", { class: "faint" }, "All that is paid was sent.");
   return [
     listOrders("Paid orders, oldest first", orders),
-    !isWhole && h("p", { class: "faint small" }, `Of the newest ${formatNumber(MOST_PAGES * PAGE)} paid orders; there are older ones.`),
+    !isWhole &&
+      h(
+        "p",
+        { class: "faint small" },
+        `Of the newest ${formatNumber(MOST_PAGES * PAGE)} paid orders; there are older ones.`,
+      ),
   ];
 }
 
 async function findLate(signal) {
   const until = new Date(Date.now() - LATE * 60_000).toISOString();
-  const pages = await Promise.all(UNFINISHED.map((status) =>
-    call("GET", "/orders", { query: { status, until, limit: PAGE }, signal })));
+  const pages = await Promise.all(
+    UNFINISHED.map((status) => call("GET", "/orders", { query: { status, until, limit: PAGE }, signal })),
+  );
   const orders = pages.flatMap((page) => page.data).sort((one, other) => (one.created_at < other.created_at ? -1 : 1));
   return { orders, isWhole: pages.every((page) => !page.next) };
 }
@@ -100,8 +121,12 @@ async function findLate(signal) {
 function renderLate({ orders, isWhole }) {
   if (!orders.length) return h("p", { class: "faint" }, `No order has been unfinished for more than ${LATE} minutes.`);
   return [
-    h("p", null, h("strong", null, `${formatNumber(orders.length)}${isWhole ? "" : " or more"}`),
-      ` unfinished for more than ${LATE} minutes. They go on by themselves once what they wait for answers.`),
+    h(
+      "p",
+      null,
+      h("strong", null, `${formatNumber(orders.length)}${isWhole ? "" : " or more"}`),
+      ` unfinished for more than ${LATE} minutes. They go on by themselves once what they wait for answers.`,
+    ),
     listOrders("Unfinished orders, oldest first", orders.slice(0, SHOWN)),
   ];
 }
@@ -126,11 +151,30 @@ async function countErrors(signal) {
 function renderErrors({ histogram, since }) {
   const { warnings, errors } = sumLevels(histogram.data);
   return [
-    h("ul", { class: "figures" },
-      h("li", null, h("a", { href: linkTo("/admin/logs", { level: "ERROR", since }) },
-        h("strong", { class: errors ? "bad" : null }, formatNumber(errors)), " errors")),
-      h("li", null, h("a", { href: linkTo("/admin/logs", { level: "WARNING", since }) },
-        h("strong", null, formatNumber(warnings)), " warnings"))),
+    h(
+      "ul",
+      { class: "figures" },
+      h(
+        "li",
+        null,
+        h(
+          "a",
+          { href: linkTo("/admin/logs", { level: "ERROR", since }) },
+          h("strong", { class: errors ? "bad" : null }, formatNumber(errors)),
+          " errors",
+        ),
+      ),
+      h(
+        "li",
+        null,
+        h(
+          "a",
+          { href: linkTo("/admin/logs", { level: "WARNING", since }) },
+          h("strong", null, formatNumber(warnings)),
+          " warnings",
+        ),
+      ),
+    ),
     histogram.data.length > 0 && drawHistogram(histogram, { isSmall: true }),
   ];
 }
@@ -155,35 +199,61 @@ async function findLowStock(signal) {
 function renderStock({ soldOut, isMoreOut, low, looked, isWhole }) {
   const rows = [...soldOut, ...low].slice(0, SHOWN);
   const table = makeTable("Products of which few are left", [
-    { title: "Product", kind: "main", cell: (product) => h("a", { href: linkTo(`/admin/products/${product.id}`) }, product.title) },
+    {
+      title: "Product",
+      kind: "main",
+      cell: (product) => h("a", { href: linkTo(`/admin/products/${product.id}`) }, product.title),
+    },
     { title: "Can be sold", kind: "number", cell: (product) => stockMark(product.stock) },
   ]);
   table.show(rows);
   return [
-    h("ul", { class: "figures" },
-      h("li", null, h("a", { href: linkTo("/admin/products", { in_stock: "false" }) },
-        h("strong", { class: soldOut.length ? "bad" : null }, `${formatNumber(soldOut.length)}${isMoreOut ? " or more" : ""}`), " sold out")),
-      h("li", null, h("strong", null, formatNumber(low.length)), ` with ${LOW_STOCK} or fewer`)),
+    h(
+      "ul",
+      { class: "figures" },
+      h(
+        "li",
+        null,
+        h(
+          "a",
+          { href: linkTo("/admin/products", { in_stock: "false" }) },
+          h(
+            "strong",
+            { class: soldOut.length ? "bad" : null },
+            `${formatNumber(soldOut.length)}${isMoreOut ? " or more" : ""}`,
+          ),
+          " sold out",
+        ),
+      ),
+      h("li", null, h("strong", null, formatNumber(low.length)), ` with ${LOW_STOCK} or fewer`),
+    ),
     rows.length > 0 && table.node,
-    !isWhole && h("p", { class: "faint small" }, `Few: of the first ${formatNumber(looked)} products that can be sold.`),
+    !isWhole &&
+      h("p", { class: "faint small" }, `Few: of the first ${formatNumber(looked)} products that can be sold.`),
   ];
 }
 
 async function askServices(signal) {
-  return Promise.all(SERVICES.map(async (service) => {
-    try {
-      await call("GET", `/healthz/${service}`, { signal });
-      return [service, "ok"];
-    } catch (problem) {
-      if (signal.aborted) throw problem;
-      return [service, "down"];
-    }
-  }));
+  return Promise.all(
+    SERVICES.map(async (service) => {
+      try {
+        await call("GET", `/healthz/${service}`, { signal });
+        return [service, "ok"];
+      } catch (problem) {
+        if (signal.aborted) throw problem;
+        return [service, "down"];
+      }
+    }),
+  );
 }
 
 function renderServices(states) {
   return [
-    h("ul", { class: "state-list" }, states.map(([service, state]) => h("li", null, badge(state), ` ${service}`))),
+    h(
+      "ul",
+      { class: "state-list" },
+      states.map(([service, state]) => h("li", null, badge(state), ` ${service}`)),
+    ),
     h("p", { class: "small" }, h("a", { href: linkTo("/admin/services") }, "More about the services")),
   ];
 }

@@ -10,10 +10,15 @@ import { card, facts, refusalNote } from "./parts.js";
 export function stockCard(productId, signal) {
   const path = `/products/${productId}/stock`;
   const room = h("div");
-  load(room, () => call("GET", path, { signal }), (stock) => countForm(path, stock), {
-    skeleton: skeleton("lines", 3),
-    signal,
-  });
+  load(
+    room,
+    () => call("GET", path, { signal }),
+    (stock) => countForm(path, stock),
+    {
+      skeleton: skeleton("lines", 3),
+      signal,
+    },
+  );
   return card("Stock", room);
 }
 
@@ -40,12 +45,15 @@ function countForm(path, stock) {
   show(stock);
 
   function show(now) {
-    replace(numbers, facts([
-      ["On hand", formatNumber(now.on_hand)],
-      ["Held for orders", formatNumber(now.reserved)],
-      ["Can be sold", h("strong", null, formatNumber(now.stock))],
-      ["Missing", now.shortfall ? `${formatNumber(now.shortfall)} more are sold than there are` : null],
-    ]));
+    replace(
+      numbers,
+      facts([
+        ["On hand", formatNumber(now.on_hand)],
+        ["Held for orders", formatNumber(now.reserved)],
+        ["Can be sold", h("strong", null, formatNumber(now.stock))],
+        ["Missing", now.shortfall ? `${formatNumber(now.shortfall)} more are sold than there are` : null],
+      ]),
+    );
   }
   async function submit(event) {
     event.preventDefault();

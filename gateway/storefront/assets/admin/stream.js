@@ -8,9 +8,10 @@ const LONGEST_WAIT = 30_000;
 /**
  * Follow the records that fit `query` until `signal` aborts, however often the connection ends.
  *
- * `onRecords` gets a list of records, `onState` what happens: `{name: "following"}`, `{name: "waiting", problem, seconds,
- * isGapless}` before the next try, or `{name: "refused", problem}`, and that was the last. Between two connections nothing
- * is missed and nothing comes twice, since the last event's id is sent back, unless the first one ended before it had any.
+ * `onRecords` gets a list of records, `onState` what happens: `{name: "following"}`, `{name: "waiting", problem,
+ * seconds, isGapless}` before the next try, or `{name: "refused", problem}`, and that was the last. Between two
+ * connections nothing is missed and nothing comes twice, since the last event's id is sent back, unless the first one
+ * ended before it had any.
  */
 export async function followRecords(query, { signal, onRecords, onState }) {
   let lastId = null;

@@ -21,13 +21,16 @@ export async function view({ params, signal }) {
     replace(heading, nameUser(user));
     replace(mark, badge(user.disabled ? "disabled" : "active"));
     return [
-      card("About", facts([
-        ["Number", h("code", null, user.id)],
-        ["Email", user.email],
-        ["Role", user.role],
-        ["Since", moment(user.created_at)],
-        ["Orders", h("a", { href: linkTo("/admin/orders", { user: user.id }) }, "Orders of this user")],
-      ])),
+      card(
+        "About",
+        facts([
+          ["Number", h("code", null, user.id)],
+          ["Email", user.email],
+          ["Role", user.role],
+          ["Since", moment(user.created_at)],
+          ["Orders", h("a", { href: linkTo("/admin/orders", { user: user.id }) }, "Orders of this user")],
+        ]),
+      ),
       accountCard(user, change),
       sessionsCard(user, path, change, signal),
     ];
@@ -60,7 +63,10 @@ function accountCard(user, change) {
   const path = `/auth/users/${user.id}`;
   const isMe = user.id === session.user?.id;
   const end = isMe ? "This is you: you are signed out at once." : "All of the user's sessions end at once.";
-  const roles = [["customer", "Customer"], ["admin", "Admin"]];
+  const roles = [
+    ["customer", "Customer"],
+    ["admin", "Admin"],
+  ];
   const form = h(
     "form",
     {
@@ -78,7 +84,8 @@ function accountCard(user, change) {
             { title: `Make ${nameUser(user)} ${role}?`, text, action: `Make ${role}` },
             () => call("PATCH", path, { body: { role } }),
             `${nameUser(user)} is ${role} now.`,
-          ));
+          ),
+        );
       },
     },
     field({ label: "Role", name: "role", type: "select", options: roles, value: user.role, required: true }),
@@ -89,24 +96,45 @@ function accountCard(user, change) {
     "Account",
     isGuest ? h("p", { class: "faint" }, "This is a guest, who has to register before getting another role.") : form,
     user.disabled
-      ? h("button", {
-        class: "button",
-        type: "button",
-        onclick: () => change(
-          { title: `Open the account of ${nameUser(user)}?`, text: "The user can log in again.", action: "Open it", danger: false },
-          () => call("PATCH", path, { body: { disabled: false } }),
-          "The account is open.",
+      ? h(
+          "button",
+          {
+            class: "button",
+            type: "button",
+            onclick: () =>
+              change(
+                {
+                  title: `Open the account of ${nameUser(user)}?`,
+                  text: "The user can log in again.",
+                  action: "Open it",
+                  danger: false,
+                },
+                () => call("PATCH", path, { body: { disabled: false } }),
+                "The account is open.",
+              ),
+          },
+          icon("check"),
+          "Open the account",
+        )
+      : h(
+          "button",
+          {
+            class: "button button-danger",
+            type: "button",
+            onclick: () =>
+              change(
+                {
+                  title: `Disable ${nameUser(user)}?`,
+                  text: `Nobody can log in to the account until it is opened again. ${end}`,
+                  action: "Disable",
+                },
+                () => call("PATCH", path, { body: { disabled: true } }),
+                "The account is disabled.",
+              ),
+          },
+          icon("lock"),
+          "Disable the account",
         ),
-      }, icon("check"), "Open the account")
-      : h("button", {
-        class: "button button-danger",
-        type: "button",
-        onclick: () => change(
-          { title: `Disable ${nameUser(user)}?`, text: `Nobody can log in to the account until it is opened again. ${end}`, action: "Disable" },
-          () => call("PATCH", path, { body: { disabled: true } }),
-          "The account is disabled.",
-        ),
-      }, icon("lock"), "Disable the account"),
   );
 }
 
@@ -119,34 +147,59 @@ function sessionsCard(user, path, change, signal) {
     { title: "Last used", cell: (each) => moment(each.last_used_at) },
     {
       title: "End",
-      cell: (each) => h("button", {
-        class: "button button-small",
-        type: "button",
-        "aria-label": `Sign out of ${each.user_agent ?? "this session"}`,
-        onclick: () => change(
-          { title: "Sign the user out there?", text: "Within five seconds nothing can be done there any more.", action: "Sign out" },
-          () => call("DELETE", `${path}/sessions/${each.id}`),
-          "The session has ended.",
+      cell: (each) =>
+        h(
+          "button",
+          {
+            class: "button button-small",
+            type: "button",
+            "aria-label": `Sign out of ${each.user_agent ?? "this session"}`,
+            onclick: () =>
+              change(
+                {
+                  title: "Sign the user out there?",
+                  text: "Within five seconds nothing can be done there any more.",
+                  action: "Sign out",
+                },
+                () => call("DELETE", `${path}/sessions/${each.id}`),
+                "The session has ended.",
+              ),
+          },
+          "Sign out",
         ),
-      }, "Sign out"),
     },
   ];
-  load(room, () => call("GET", `${path}/sessions`, { signal }), ({ data }) => {
-    if (!data.length) return h("p", { class: "faint" }, "The user is logged in nowhere.");
-    const table = makeTable(`Sessions of ${nameUser(user)}`, columns);
-    table.show(data);
-    return [
-      table.node,
-      h("button", {
-        class: "button button-danger",
-        type: "button",
-        onclick: () => change(
-          { title: `Sign ${nameUser(user)} out everywhere?`, text: "All sessions end within five seconds.", action: "Sign out everywhere" },
-          () => call("DELETE", `${path}/sessions`),
-          "All sessions have ended.",
+  load(
+    room,
+    () => call("GET", `${path}/sessions`, { signal }),
+    ({ data }) => {
+      if (!data.length) return h("p", { class: "faint" }, "The user is logged in nowhere.");
+      const table = makeTable(`Sessions of ${nameUser(user)}`, columns);
+      table.show(data);
+      return [
+        table.node,
+        h(
+          "button",
+          {
+            class: "button button-danger",
+            type: "button",
+            onclick: () =>
+              change(
+                {
+                  title: `Sign ${nameUser(user)} out everywhere?`,
+                  text: "All sessions end within five seconds.",
+                  action: "Sign out everywhere",
+                },
+                () => call("DELETE", `${path}/sessions`),
+                "All sessions have ended.",
+              ),
+          },
+          icon("lock"),
+          "Sign out everywhere",
         ),
-      }, icon("lock"), "Sign out everywhere"),
-    ];
-  }, { skeleton: skeleton("rows", 2), signal });
+      ];
+    },
+    { skeleton: skeleton("rows", 2), signal },
+  );
   return card("Sessions", room);
 }

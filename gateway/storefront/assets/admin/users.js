@@ -12,13 +12,22 @@ const FILTERS = [
     name: "role",
     label: "Role",
     type: "select",
-    options: [["", "Any"], ["guest", "Guest"], ["customer", "Customer"], ["admin", "Admin"]],
+    options: [
+      ["", "Any"],
+      ["guest", "Guest"],
+      ["customer", "Customer"],
+      ["admin", "Admin"],
+    ],
   },
   {
     name: "disabled",
     label: "State",
     type: "select",
-    options: [["", "Any"], ["false", "Active"], ["true", "Disabled"]],
+    options: [
+      ["", "Any"],
+      ["false", "Active"],
+      ["true", "Disabled"],
+    ],
   },
 ];
 const COLUMNS = [

@@ -1,7 +1,14 @@
 // What states, events and reasons are called in the back office. A word that is not here is shown as it is.
 
 export const ORDER_STATUSES = [
-  "pending", "awaiting_payment", "confirmed", "paid", "shipped", "delivered", "refunded", "cancelled",
+  "pending",
+  "awaiting_payment",
+  "confirmed",
+  "paid",
+  "shipped",
+  "delivered",
+  "refunded",
+  "cancelled",
 ];
 export const LEVELS = ["TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
 export const SERVICES = ["auth-service", "catalog-service", "orders-service", "payments-service", "logs-service"];

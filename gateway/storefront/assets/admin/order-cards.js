@@ -1,0 +1,131 @@
+// What an order's page shows of it, a card for each theme.
+import { call } from "../lib/api.js";
+import { h } from "../lib/dom.js";
+import { load, skeleton } from "../lib/feedback.js";
+import { formatMoney } from "../lib/format.js";
+import { linkTo } from "../lib/router.js";
+import { describeAddress } from "../lib/words.js";
+import { badge, card, facts, idLink, moment } from "./parts.js";
+import { makeTable } from "./table.js";
+import { describeEvent, describeReason, isId } from "./words.js";
+
+/** Return what was bought, and what it came to. */
+export function itemsCard(order) {
+  const money = (amount) => formatMoney(amount, order.currency);
+  const table = makeTable("Items of the order", [
+    {
+      title: "Item",
+      kind: "main",
+      cell: (item) => [
+        h("a", { href: linkTo(`/admin/products/${item.product_id}`) }, item.title ?? `Product ${item.product_id}`),
+        item.sku && h("small", { class: "faint" }, ` ${item.sku}`),
+      ],
+    },
+    { title: "Quantity", kind: "number", cell: (item) => item.quantity },
+    { title: "Price", kind: "number", cell: (item) => money(item.unit_amount) },
+    { title: "Amount", kind: "number", cell: (item) => money(item.amount) },
+  ]);
+  table.show(order.items);
+  return card(
+    "Items",
+    table.node,
+    h(
+      "div",
+      { class: "totals" },
+      facts([
+        ...order.adjustments.map((each) => [each.title, money(each.amount)]),
+        ["Total", h("strong", null, money(order.amount))],
+        ["Refunded", order.amount_refunded ? money(order.amount_refunded) : null],
+      ]),
+    ),
+  );
+}
+
+/** Return whose order it is, and since when. */
+export function aboutCard(order, events) {
+  const customer = events.find((event) => event.kind === "placed")?.actor;
+  return card(
+    "About",
+    facts([
+      ["Number", h("code", null, order.id)],
+      ["Placed", moment(order.created_at)],
+      ["Last change", moment(order.updated_at)],
+      ["Customer", customer && isId(customer) ? idLink(`/admin/users/${customer}`, customer) : customer],
+      ["Email", order.email],
+      ["Cancelled because", order.reason && describeReason(order.reason)],
+    ]),
+  );
+}
+
+/** Return where the order goes. */
+export function addressCard(order) {
+  const lines = describeAddress(order.shipping_address);
+  return card(
+    "Address",
+    h(
+      "address",
+      null,
+      lines.map((line) => h("div", null, line)),
+    ),
+  );
+}
+
+/** Return how the payment stands, as payments-service says it. */
+export function paymentCard(order, signal) {
+  const room = h("div");
+  if (order.payment) {
+    const { id } = order.payment;
+    const money = (payment, amount) => formatMoney(amount, payment.currency);
+    load(
+      room,
+      () => call("GET", `/payments/${id}`, { signal }),
+      (payment) =>
+        facts([
+          ["Payment", idLink(`/admin/payments/${id}`, id)],
+          ["Status", badge(payment.status)],
+          ["Captured", money(payment, payment.amount_captured)],
+          ["Refunded", payment.amount_refunded ? money(payment, payment.amount_refunded) : null],
+          ["Provider", payment.provider],
+        ]),
+      { skeleton: skeleton("lines", 2), signal },
+    );
+  }
+  return card("Payment", order.payment ? room : h("p", { class: "faint" }, "There is no payment yet."));
+}
+
+/** Return the order's events, oldest first. */
+export function timelineCard(events) {
+  return card(
+    "Timeline",
+    h(
+      "ol",
+      { class: "order-story" },
+      events.map((event) =>
+        h(
+          "li",
+          null,
+          h(
+            "div",
+            { class: "order-story-what" },
+            describeEvent(event.kind),
+            event.from !== event.to && event.to ? [" ", badge(event.to)] : null,
+          ),
+          h(
+            "div",
+            { class: "faint small" },
+            moment(event.time),
+            " by ",
+            isId(event.actor) ? idLink(`/admin/users/${event.actor}`, event.actor) : event.actor,
+            event.detail && ` · ${describeDetail(event)}`,
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+/** Return what an event's detail says: a reason, or an amount of minor units with its currency. */
+function describeDetail({ detail }) {
+  const amount = /^(\d+) ([A-Z]{3})$/.exec(detail);
+  return amount ? formatMoney(Number(amount[1]), amount[2]) : describeReason(detail);
+}
