@@ -131,6 +131,18 @@ def test_what_answers_calls_is_probed_drained_spread_scaled_and_not_all_taken_aw
     assert scaler["minReplicas"] >= 2
 
 
+def test_health_is_asked_for_as_with_compose() -> None:
+    for part, pod, composed in parts_of_both():
+        container = pod["spec"]["containers"][0]
+        if part in SERVICES:
+            # The image's own healthcheck asks for it, too.
+            assert 'request("GET", "/healthz")' in (ROOT / "shared" / "healthcheck.py").read_text()
+            for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+                assert container[probe]["httpGet"] == {"path": "/healthz", "port": "http"}
+        elif "healthcheck" in composed:
+            assert container["readinessProbe"]["exec"]["command"] == composed["healthcheck"]["test"][1:]
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_step_is_no_replica(service: str) -> None:
     job = find("development", "Job", f"{service.removesuffix('-service')}-migration")

@@ -1,0 +1,89 @@
+"""What Swarm is handed: Compose's own description in other words, with nothing of this machine left in it."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.swarm import read_compose, render_stack, split_stack
+from tests.stacks import SERVICES, docker_or_skip
+
+SECRETS = {
+    "postgres": ["superuser-password"],
+    "database": ["superuser-password", *(f"{service}-password" for service in SERVICES)],
+    "auth-service": ["clients.json", "database-password"],
+    **{service: ["client-secret", "database-password"] for service in SERVICES[1:]},
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _docker() -> None:
+    docker_or_skip()
+
+
+def render(**environment: str) -> dict[str, Any]:
+    """Return the stack `shop` as it is rendered with such an environment."""
+    told = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return render_stack(read_compose({**told, **environment}), "shop", SECRETS)
+
+
+def test_nothing_is_mounted_from_this_machine_and_every_object_that_is_used_is_there() -> None:
+    stack = render()
+    for name, service in stack["services"].items():
+        assert {each["type"] for each in service["volumes"]} <= {"volume", "tmpfs"}, name
+        assert {each["source"] for each in service["volumes"] if "source" in each} <= stack["volumes"].keys()
+        configs = [each["source"] for each in service.get("configs", [])]
+        assert len(configs) == len(set(configs)), name
+        for kind in ("secrets", "configs"):
+            assert {each["source"] for each in service.get(kind, [])} <= stack[kind].keys(), name
+        assert service["deploy"]["resources"]["limits"]["memory"], name
+
+
+def test_each_service_is_handed_its_own_secrets_where_compose_has_them() -> None:
+    services = render()["services"]
+    for service in SERVICES:
+        targets = {each["source"]: each["target"] for each in services[service]["secrets"]}
+        assert targets == {f"{service}_{name}": f"/run/secrets/shopfleet/{name}" for name in SECRETS[service]}
+
+
+def test_a_secret_file_is_handed_on_if_it_is_named_and_a_changed_one_is_another(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+
+    def find_keys() -> list[str]:
+        service = render(STRIPE_SECRET_KEY_FILE=str(key))["services"]["payments-service"]
+        return [
+            each["source"]
+            for each in service["secrets"]
+            if each["target"] == service["environment"]["STRIPE_SECRET_KEY_FILE"]
+        ]
+
+    key.write_text("one")
+    [first] = find_keys()
+    key.write_text("another")
+    [second] = find_keys()
+    assert first != second
+    without = render()["services"]["payments-service"]["secrets"]
+    assert not [each for each in without if "stripe" in each["target"]]
+
+
+def test_a_certificate_is_a_secret_and_no_config(tmp_path: Path) -> None:
+    for name in ("cert.pem", "key.pem"):
+        (tmp_path / name).write_text(name)
+    gateway = render(TLS_CERTIFICATES=str(tmp_path))["services"]["gateway"]
+    assert {each["target"] for each in gateway["secrets"]} == {"/run/tls/cert.pem", "/run/tls/key.pem"}
+    assert not [each for each in gateway["configs"] if "tls/" in each["target"]]
+    assert render()["services"]["gateway"]["secrets"] == []
+
+
+def test_every_service_knows_that_its_gateway_is_open_to_everybody() -> None:
+    services = render(BIND="127.0.0.1")["services"]
+    assert {services[service]["environment"]["BIND"] for service in SERVICES} == {"0.0.0.0"}
+
+
+def test_the_database_and_the_steps_come_first_and_what_is_there_is_replaced_one_by_one() -> None:
+    there = {"postgres", "database", "auth-service", "orders-service"}
+    first, new, *rest = [set(part["services"]) for part in split_stack(render(), there)]
+    assert first == {"postgres", "database", *(f"{each.split('-')[0]}-migration" for each in SERVICES)}
+    assert new == {"gateway", "catalog-service", "payments-service", "logs-service"}
+    assert rest == [{"auth-service"}, {"orders-service"}]
