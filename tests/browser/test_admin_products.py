@@ -2,6 +2,7 @@
 
 import json
 import re
+import secrets
 
 import pytest
 from playwright.sync_api import expect
@@ -185,6 +186,17 @@ def test_a_new_product_is_put_on_sale_and_taken_off_again(page, complaints, take
     confirm(page, "Take off sale")
     expect(page).to_have_url(re.compile("#/admin/products$"))
     assert admin.get(f"{path}?as=edited").status_code == 404
+    assert complaints == []
+
+
+def test_a_new_product_that_is_sent_twice_at_once_is_made_once(page, complaints, admin):
+    title = f"Kettle {secrets.token_hex(4)}"
+    open_back_office(page, "products/new")
+    page.get_by_label("Title").fill(title)
+    page.get_by_label("Price").fill("10")
+    page.locator("main form").evaluate("(form) => { form.requestSubmit(); form.requestSubmit(); }")
+    expect(page.get_by_role("heading", name=title, level=1)).to_be_visible()
+    assert len(admin.get("/products", params={"q": title}).json()["data"]) == 1
     assert complaints == []
 
 
