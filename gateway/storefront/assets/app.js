@@ -44,7 +44,9 @@ function showCount() {
 
 function listen() {
   session.addEventListener("change", showAccount);
-  session.addEventListener("expired", () => toast("You were signed out, because you had not been here for a while."));
+  session.addEventListener("expired", () =>
+    toast("You were signed out, because you had not been here for a while."),
+  );
   cart.addEventListener("change", showCount);
   basket.addEventListener("click", openCart);
   // Other tabs fill the cart, too.

@@ -22,11 +22,22 @@ export function toast(text, { kind = "plain", action } = {}) {
     { class: `toast toast-${kind}` },
     icon({ good: "check", bad: "alert", plain: "info" }[kind]),
     h("p", null, text),
-    action && h("button", { class: "button-link", type: "button", onclick: () => (close(), action.run()) }, action.label),
-    h("button", { class: "button-icon", type: "button", "aria-label": "Dismiss", onclick: close }, icon("close")),
+    action &&
+      h(
+        "button",
+        { class: "button-link", type: "button", onclick: () => (close(), action.run()) },
+        action.label,
+      ),
+    h(
+      "button",
+      { class: "button-icon", type: "button", "aria-label": "Dismiss", onclick: close },
+      icon("close"),
+    ),
   );
   while (region.children.length > 2) region.firstChild.remove();
   region.append(note);
+  // What it offers belongs to the page on which it was said.
+  if (action) addEventListener("hashchange", close, { once: true });
   let timer = setTimeout(close, kind === "bad" ? 12_000 : 6000);
   // Whoever reads it or is about to press its button is not hurried.
   const hold = () => clearTimeout(timer);
@@ -60,7 +71,8 @@ export function problemPanel(problem, retry, level = "h2") {
     retry &&
       problem.status !== 404 &&
       h("button", { class: "button", type: "button", onclick: retry }, icon("refresh"), "Try again"),
-    problem.requestId && h("p", { class: "small faint" }, "Number of the request: ", h("code", null, problem.requestId)),
+    problem.requestId &&
+      h("p", { class: "small faint" }, "Number of the request: ", h("code", null, problem.requestId)),
   );
 }
 
@@ -81,8 +93,16 @@ export function skeleton(kind, n = 3) {
 /** Ask in a dialog before something is done that cannot be taken back; resolves to true or false. */
 export function askToConfirm({ title, text, action, danger = false }) {
   return new Promise((resolve) => {
-    const no = h("button", { class: "button button-quiet", value: "", autofocus: danger }, "Keep it as it is");
-    const yes = h("button", { class: `button ${danger ? "button-danger" : "button-primary"}`, value: "yes" }, action);
+    const no = h(
+      "button",
+      { class: "button button-quiet", value: "", autofocus: danger },
+      "Keep it as it is",
+    );
+    const yes = h(
+      "button",
+      { class: `button ${danger ? "button-danger" : "button-primary"}`, value: "yes" },
+      action,
+    );
     const dialog = openDialog({
       title,
       content: [h("p", null, text), h("form", { method: "dialog", class: "dialog-actions" }, no, yes)],

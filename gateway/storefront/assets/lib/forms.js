@@ -14,7 +14,8 @@ export function field({ label, name, type = "text", hint, options, class: classe
   const described = `${id}-error${hint ? ` ${id}-hint` : ""}`;
   const all = { id, name, "aria-describedby": described, ...props };
   const control = makeControl(type, all, options);
-  const optional = props.required || type === "checkbox" || type === "search" ? null : h("small", null, " (optional)");
+  const optional =
+    props.required || type === "checkbox" || type === "search" ? null : h("small", null, " (optional)");
   const text = h("label", { for: id }, label, optional);
   return h(
     "div",
@@ -29,7 +30,11 @@ function makeControl(type, props, options) {
   if (type === "textarea") return h("textarea", { rows: 3, ...props });
   if (type !== "select") return h("input", { type, ...props });
   const choices = options.map((each) => (Array.isArray(each) ? each : [each, each]));
-  return h("select", props, choices.map(([value, text]) => h("option", { value }, text)));
+  return h(
+    "select",
+    props,
+    choices.map(([value, text]) => h("option", { value }, text)),
+  );
 }
 
 /** Return what a form holds, by name: text trimmed and null if empty, numbers as numbers, boxes as booleans. */
@@ -53,7 +58,9 @@ function readControl(control) {
 /** Tell whether the browser finds the form in order; if not, say so beside the fields, and go to the first. */
 export function checkForm(form) {
   clearProblems(form);
-  const faulty = Array.from(form.elements).filter((control) => control.willValidate && !control.validity.valid);
+  const faulty = Array.from(form.elements).filter(
+    (control) => control.willValidate && !control.validity.valid,
+  );
   for (const control of faulty) mark(control, control.validationMessage);
   faulty[0]?.focus();
   return faulty.length === 0;
@@ -75,7 +82,12 @@ export function showProblems(form, problem) {
   }
   if (!first || elsewhere.length) {
     const text = elsewhere.length ? elsewhere.join("; ") : problem.message;
-    const note = h("div", { class: "form-problem", role: "alert", tabindex: "-1" }, icon("alert"), h("p", null, text));
+    const note = h(
+      "div",
+      { class: "form-problem", role: "alert", tabindex: "-1" },
+      icon("alert"),
+      h("p", null, text),
+    );
     form.prepend(note);
     first ??= note;
   }

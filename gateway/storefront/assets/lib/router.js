@@ -64,9 +64,7 @@ export function start(routes, element) {
 }
 
 function compile(pattern) {
-  const source = pattern
-    .replace(/\/\*$/, "(?:/(?<rest>.*))?")
-    .replace(/:(\w+)/g, "(?<$1>[^/]+)");
+  const source = pattern.replace(/\/\*$/, "(?:/(?<rest>.*))?").replace(/:(\w+)/g, "(?<$1>[^/]+)");
   return new RegExp(`^${source}$`);
 }
 

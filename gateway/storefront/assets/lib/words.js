@@ -88,7 +88,10 @@ export function toSentence(word) {
 /** Return what an order holds in a line: `Frying pan × 2, Tea towels`. */
 export function describeItems(items) {
   return items
-    .map(({ title, product_id, quantity }) => `${title ?? `Product ${product_id}`}${quantity > 1 ? ` × ${quantity}` : ""}`)
+    .map(
+      ({ title, product_id, quantity }) =>
+        `${title ?? `Product ${product_id}`}${quantity > 1 ? ` × ${quantity}` : ""}`,
+    )
     .join(", ");
 }
 

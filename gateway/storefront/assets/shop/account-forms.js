@@ -16,7 +16,11 @@ export function accountForms(done) {
       "p",
       { class: "faint" },
       name === "logIn" ? "New here? " : "Here before? ",
-      h("button", { class: "button-link", type: "button", onclick: () => show(other).focus() }, name === "logIn" ? "Register" : "Sign in"),
+      h(
+        "button",
+        { class: "button-link", type: "button", onclick: () => show(other).focus() },
+        name === "logIn" ? "Register" : "Sign in",
+      ),
     );
     element.replaceChildren(forms[name], change);
     return forms[name].querySelector("input");
@@ -30,8 +34,23 @@ function logInForm(done) {
   return accountForm(
     "Sign in",
     [
-      field({ label: "User name", name: "username", required: true, autocomplete: "username", maxlength: 150, autocapitalize: "none", spellcheck: "false" }),
-      field({ label: "Password", name: "password", type: "password", required: true, autocomplete: "current-password", maxlength: 1024 }),
+      field({
+        label: "User name",
+        name: "username",
+        required: true,
+        autocomplete: "username",
+        maxlength: 150,
+        autocapitalize: "none",
+        spellcheck: "false",
+      }),
+      field({
+        label: "Password",
+        name: "password",
+        type: "password",
+        required: true,
+        autocomplete: "current-password",
+        maxlength: 1024,
+      }),
     ],
     ({ username, password }) => session.logIn(username, password),
     () => {
@@ -45,8 +64,26 @@ function registerForm(done) {
   return accountForm(
     "Register",
     [
-      field({ label: "User name", name: "username", required: true, autocomplete: "username", minlength: 3, maxlength: 150, autocapitalize: "none", spellcheck: "false" }),
-      field({ label: "Password", name: "password", type: "password", required: true, autocomplete: "new-password", minlength: 8, maxlength: 1024, hint: "Eight characters or more." }),
+      field({
+        label: "User name",
+        name: "username",
+        required: true,
+        autocomplete: "username",
+        minlength: 3,
+        maxlength: 150,
+        autocapitalize: "none",
+        spellcheck: "false",
+      }),
+      field({
+        label: "Password",
+        name: "password",
+        type: "password",
+        required: true,
+        autocomplete: "new-password",
+        minlength: 8,
+        maxlength: 1024,
+        hint: "Eight characters or more.",
+      }),
       field({ label: "E-mail", name: "email", type: "email", autocomplete: "email", maxlength: 254 }),
     ],
     ({ username, password, email }) => session.register(username, password, email),

@@ -22,7 +22,13 @@ export async function view() {
     h(
       "section",
       { class: "card card-body stack", "aria-label": "Who you are" },
-      h("p", { class: "row" }, icon("user"), h("strong", null, user.username), h("span", { class: "badge" }, user.role)),
+      h(
+        "p",
+        { class: "row" },
+        icon("user"),
+        h("strong", null, user.username),
+        h("span", { class: "badge" }, user.role),
+      ),
       h(
         "div",
         { class: "row" },
@@ -30,7 +36,12 @@ export async function view() {
         h("button", { class: "button button-quiet", type: "button", onclick: signOut }, "Sign out"),
       ),
     ),
-    h("section", { class: "card card-body stack", "aria-label": "Password" }, h("h2", null, "Change the password"), passwordForm(user)),
+    h(
+      "section",
+      { class: "card card-body stack", "aria-label": "Password" },
+      h("h2", null, "Change the password"),
+      passwordForm(user),
+    ),
   );
 }
 
@@ -39,9 +50,33 @@ function passwordForm(user) {
     "Change the password",
     [
       // Password managers want to know whose it is.
-      h("input", { type: "text", name: "username", value: user.username, autocomplete: "username", hidden: true, "aria-label": "User name", readonly: true }),
-      field({ label: "Password now", name: "current_password", type: "password", required: true, autocomplete: "current-password", maxlength: 1024 }),
-      field({ label: "New password", name: "new_password", type: "password", required: true, autocomplete: "new-password", minlength: 8, maxlength: 1024, hint: "Eight characters or more. Every other session of yours ends." }),
+      h("input", {
+        type: "text",
+        name: "username",
+        value: user.username,
+        autocomplete: "username",
+        hidden: true,
+        "aria-label": "User name",
+        readonly: true,
+      }),
+      field({
+        label: "Password now",
+        name: "current_password",
+        type: "password",
+        required: true,
+        autocomplete: "current-password",
+        maxlength: 1024,
+      }),
+      field({
+        label: "New password",
+        name: "new_password",
+        type: "password",
+        required: true,
+        autocomplete: "new-password",
+        minlength: 8,
+        maxlength: 1024,
+        hint: "Eight characters or more. Every other session of yours ends.",
+      }),
     ],
     ({ current_password: current, new_password: chosen }) => session.changePassword(current, chosen),
     () => toast("The password was changed.", { kind: "good" }),

@@ -23,7 +23,12 @@ export async function askBank(paymentId, answered, signal) {
       h(
         "div",
         { class: "stack" },
-        h("p", { class: "row" }, icon("bank"), h("span", null, "Shopfleet asks for a payment with your card.")),
+        h(
+          "p",
+          { class: "row" },
+          icon("bank"),
+          h("span", null, "Shopfleet asks for a payment with your card."),
+        ),
         h("p", { class: "price" }, formatMoney(payment.amount, payment.currency)),
         outcome,
         isOurs
@@ -40,7 +45,11 @@ export async function askBank(paymentId, answered, signal) {
   });
 
   function answerButton(answer, label, kind) {
-    const button = h("button", { class: `button ${kind} button-wide`, type: "button", autofocus: answer === "approved" }, label);
+    const button = h(
+      "button",
+      { class: `button ${kind} button-wide`, type: "button", autofocus: answer === "approved" },
+      label,
+    );
     button.addEventListener("click", () => tell(answer));
     return button;
   }
@@ -50,13 +59,19 @@ export async function askBank(paymentId, answered, signal) {
     dialog.setAttribute("aria-busy", "true");
     const purpose = `confirm-${payment.id}-${answer}`;
     try {
-      await call("POST", `/payments/${payment.id}/confirm`, { body: { outcome: answer }, key: keepKey(purpose), signal });
+      await call("POST", `/payments/${payment.id}/confirm`, {
+        body: { outcome: answer },
+        key: keepKey(purpose),
+        signal,
+      });
       finish(purpose);
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       // The bank's no comes as 402; whatever else was refused, the payment is not waiting any more.
-      if (problem.status === 402 || (problem.status === 409 && problem.code !== "idempotency_in_progress")) finish(purpose);
-      else replace(outcome, h("p", { class: "note note-warn", role: "alert" }, icon("alert"), problem.message));
+      if (problem.status === 402 || (problem.status === 409 && problem.code !== "idempotency_in_progress"))
+        finish(purpose);
+      else
+        replace(outcome, h("p", { class: "note note-warn", role: "alert" }, icon("alert"), problem.message));
     } finally {
       dialog.removeAttribute("aria-busy");
     }

@@ -115,7 +115,11 @@ class Cart extends EventTarget {
       return wish ? withQuantity(item, wish.quantity) : item;
     });
     const isPriced = items.every(({ amount }) => amount !== null);
-    return { ...content, items, amount: isPriced ? items.reduce((sum, { amount }) => sum + amount, 0) : null };
+    return {
+      ...content,
+      items,
+      amount: isPriced ? items.reduce((sum, { amount }) => sum + amount, 0) : null,
+    };
   }
 }
 

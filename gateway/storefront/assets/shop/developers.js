@@ -33,8 +33,20 @@ export async function view({ signal }) {
         h(
           "table",
           { class: "table" },
-          h("thead", null, h("tr", null, ["Service", "What it does", "Health", "OpenAPI"].map((text) => h("th", { scope: "col" }, text)))),
-          h("tbody", null, SERVICES.map(([name, work]) => showService(name, work, signal))),
+          h(
+            "thead",
+            null,
+            h(
+              "tr",
+              null,
+              ["Service", "What it does", "Health", "OpenAPI"].map((text) => h("th", { scope: "col" }, text)),
+            ),
+          ),
+          h(
+            "tbody",
+            null,
+            SERVICES.map(([name, work]) => showService(name, work, signal)),
+          ),
         ),
       ),
     ),

@@ -58,7 +58,11 @@ function emptyCart(dialog) {
   return emptyPanel(
     "Nothing in it yet",
     "What you put into the cart is kept here, also when you come back later.",
-    h("button", { class: "button button-primary", type: "button", onclick: () => dialog.close() }, "Look around"),
+    h(
+      "button",
+      { class: "button button-primary", type: "button", onclick: () => dialog.close() },
+      "Look around",
+    ),
   );
 }
 
@@ -86,7 +90,13 @@ function cartLine(item) {
         }).element,
         h(
           "button",
-          { class: "button-icon", type: "button", id: `cart-remove-${id}`, "aria-label": `Remove ${title}`, onclick: () => remove(id) },
+          {
+            class: "button-icon",
+            type: "button",
+            id: `cart-remove-${id}`,
+            "aria-label": `Remove ${title}`,
+            onclick: () => remove(id),
+          },
           icon("trash"),
         ),
       ),
@@ -111,7 +121,10 @@ async function remove(id) {
     await cart.remove(id);
     announce(`${title} was removed.`);
     toast(`${title} was removed.`, {
-      action: { label: "Undo", run: () => cart.add(id, item.quantity).catch((problem) => toast(problem.message, { kind: "bad" })) },
+      action: {
+        label: "Undo",
+        run: () => cart.add(id, item.quantity).catch((problem) => toast(problem.message, { kind: "bad" })),
+      },
     });
   } catch (problem) {
     toast(problem.message, { kind: "bad" });
@@ -125,10 +138,19 @@ function total(dialog) {
     amount === null &&
       items.some(({ unit_amount: unit }) => unit === null) &&
       h("p", { class: "note note-warn" }, icon("info"), PRICES_AWAY),
-    h("p", { class: "row row-apart total" }, h("span", null, `Total, ${units}`), h("strong", { class: "number" }, formatMoney(amount, currency))),
+    h(
+      "p",
+      { class: "row row-apart total" },
+      h("span", null, `Total, ${units}`),
+      h("strong", { class: "number" }, formatMoney(amount, currency)),
+    ),
     h(
       "a",
-      { class: "button button-primary button-wide", href: linkTo("/checkout"), onclick: () => dialog.close() },
+      {
+        class: "button button-primary button-wide",
+        href: linkTo("/checkout"),
+        onclick: () => dialog.close(),
+      },
       "Check out",
       icon("arrow"),
     ),
@@ -153,7 +175,9 @@ export function problemOf(item) {
   const left = recall(id)?.stock;
   if (item.problem === "unavailable") return warn("Not for sale any more. Remove it to go on.");
   if (item.problem === "price_changed") {
-    return warn("The price has changed since you put it in.", "Accept", () => cart.setQuantity(id, item.quantity));
+    return warn("The price has changed since you put it in.", "Accept", () =>
+      cart.setQuantity(id, item.quantity),
+    );
   }
   if (item.problem === "insufficient_stock") {
     if (left === 0) return warn("Sold out meanwhile. Remove it to go on.");
@@ -168,7 +192,13 @@ function warn(text, action, run) {
     "p",
     { class: "cart-problem small" },
     icon("alert"),
-    h("span", null, text, " ", action && h("button", { class: "button-link", type: "button", onclick: run }, action)),
+    h(
+      "span",
+      null,
+      text,
+      " ",
+      action && h("button", { class: "button-link", type: "button", onclick: run }, action),
+    ),
   );
 }
 

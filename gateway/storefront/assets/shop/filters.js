@@ -14,7 +14,11 @@ export const FILTERS = ["category", "brand", "min_price", "max_price", "in_stock
  * may be repeated and null for what is not wanted any more.
  */
 export function filterPanel(onchange) {
-  const element = h("form", { class: "filters", id: "filters", "aria-label": "Filters" }, skeleton("lines", 10));
+  const element = h(
+    "form",
+    { class: "filters", id: "filters", "aria-label": "Filters" },
+    skeleton("lines", 10),
+  );
   let all = false;
   let last = null;
   element.addEventListener("submit", (event) => event.preventDefault());
@@ -32,7 +36,13 @@ export function filterPanel(onchange) {
       facets.brands.length > FIRST_BRANDS &&
         h(
           "button",
-          { class: "button-link small", type: "button", id: "all-brands", "aria-expanded": String(all), onclick: toggle },
+          {
+            class: "button-link small",
+            type: "button",
+            id: "all-brands",
+            "aria-expanded": String(all),
+            onclick: toggle,
+          },
           all ? "Fewer brands" : `All ${facets.brands.length} brands`,
         ),
       prices(wanted, facets.price, onchange),
@@ -67,10 +77,17 @@ function choices(legend, name, counts, wanted, onchange) {
     null,
     h("legend", null, legend),
     all.map(({ name: value, count }) =>
-      box(name, value, toSentence(value), chosen.includes(value), ({ target }) => {
-        const rest = chosen.filter((each) => each !== value);
-        onchange({ [name]: target.checked ? [...rest, value] : rest });
-      }, count),
+      box(
+        name,
+        value,
+        toSentence(value),
+        chosen.includes(value),
+        ({ target }) => {
+          const rest = chosen.filter((each) => each !== value);
+          onchange({ [name]: target.checked ? [...rest, value] : rest });
+        },
+        count,
+      ),
     ),
   );
 }
@@ -82,7 +99,8 @@ function box(name, value, text, checked, onchange, count) {
     { class: "filter" },
     h("input", { type: "checkbox", id, checked, onchange }),
     h("label", { for: id }, text),
-    count !== undefined && h("span", { class: "small faint number", "aria-hidden": "true" }, formatNumber(count)),
+    count !== undefined &&
+      h("span", { class: "small faint number", "aria-hidden": "true" }, formatNumber(count)),
   );
 }
 
@@ -120,11 +138,15 @@ export function filterChips(wanted, onchange) {
   for (const name of ["category", "brand"]) {
     const chosen = wanted.getAll(name);
     for (const value of chosen) {
-      chips.push(chip(toSentence(value), () => onchange({ [name]: chosen.filter((each) => each !== value) })));
+      chips.push(
+        chip(toSentence(value), () => onchange({ [name]: chosen.filter((each) => each !== value) })),
+      );
     }
   }
-  if (wanted.has("min_price")) chips.push(chip(`From ${wanted.get("min_price")}`, () => onchange({ min_price: null })));
-  if (wanted.has("max_price")) chips.push(chip(`Up to ${wanted.get("max_price")}`, () => onchange({ max_price: null })));
+  if (wanted.has("min_price"))
+    chips.push(chip(`From ${wanted.get("min_price")}`, () => onchange({ min_price: null })));
+  if (wanted.has("max_price"))
+    chips.push(chip(`Up to ${wanted.get("max_price")}`, () => onchange({ max_price: null })));
   if (wanted.has("in_stock")) chips.push(chip("In stock", () => onchange({ in_stock: null })));
   if (!chips.length) return null;
   const clear = () => onchange(Object.fromEntries(FILTERS.map((name) => [name, null])));

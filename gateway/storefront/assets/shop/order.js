@@ -2,14 +2,14 @@
 import { call, Problem, wait } from "../lib/api.js";
 import { h, icon, replace } from "../lib/dom.js";
 import { announce, askToConfirm, load, skeleton, toast } from "../lib/feedback.js";
-import { formatAgo, formatMoney, formatTime } from "../lib/format.js";
+import { formatTime } from "../lib/format.js";
 import { linkTo, setQuery, setTitle } from "../lib/router.js";
-import { describeAddress, describeEvent, describeReason, describeStatus, statusBadge } from "../lib/words.js";
+import { describeAddress, describeStatus, statusBadge } from "../lib/words.js";
 import { askBank } from "./bank.js";
 import { cart } from "./cart.js";
-import { picture, recall } from "./catalog.js";
-import { paymentsAnswer } from "./checkout.js";
 import { fetchDetails } from "./drawer.js";
+import { paymentsAnswer } from "./health.js";
+import { explain, progress, section, showEvent, showItem, showSums } from "./order-parts.js";
 
 export const title = "Your order";
 
@@ -17,12 +17,6 @@ const FINAL = ["delivered", "refunded", "cancelled"];
 // What moves within seconds is looked at often, what waits for a parcel is not.
 const BUSY = ["pending", "awaiting_payment", "confirmed"];
 const CANCELLABLE = ["pending", "awaiting_payment", "confirmed", "paid"];
-const STEPS = [
-  ["Ordered", "box", ["pending", "awaiting_payment", "confirmed", "paid", "shipped", "delivered"]],
-  ["Paid", "card", ["paid", "shipped", "delivered"]],
-  ["Shipped", "truck", ["shipped", "delivered"]],
-  ["Delivered", "home", ["delivered"]],
-];
 // What whoever has just placed an order is told.
 const GREETINGS = {
   pending: "Your order is with us",
@@ -39,10 +33,15 @@ const SLOW = 6000;
 export async function view({ params, query, signal }) {
   const page = h("div");
   const isNew = query.has("placed");
-  load(page, () => fetchStory(params.id, signal), (story) => showOrder(story, isNew, signal), {
-    skeleton: [h("h1", { class: "visually-hidden" }, title), skeleton("product", 5)],
-    signal,
-  });
+  load(
+    page,
+    () => fetchStory(params.id, signal),
+    (story) => showOrder(story, isNew, signal),
+    {
+      skeleton: [h("h1", { class: "visually-hidden" }, title), skeleton("product", 5)],
+      signal,
+    },
+  );
   return page;
 }
 
@@ -72,19 +71,48 @@ function showOrder(story, isNew, signal) {
 
   function show() {
     heading.textContent = (isNew && GREETINGS[order.status]) || `Order of ${placed}`;
-    replace(state, h("p", { class: "row" }, statusBadge(order.status), h("span", { class: "faint small" }, `Number ${order.id}`)), progress(order), explain(order));
+    replace(
+      state,
+      h(
+        "p",
+        { class: "row" },
+        statusBadge(order.status),
+        h("span", { class: "faint small" }, `Number ${order.id}`),
+      ),
+      progress(order),
+      explain(order),
+    );
     replace(actions, actionsOf());
     replace(timeline, events.map(showEvent));
-    replace(items, order.items.map((item) => showItem(item, order.currency)));
+    replace(
+      items,
+      order.items.map((item) => showItem(item, order.currency)),
+    );
     replace(sums, showSums(order));
-    fetchDetails(order.items, asked, signal).then((found) => found && replace(items, order.items.map((item) => showItem(item, order.currency))));
+    fetchDetails(order.items, asked, signal).then(
+      (found) =>
+        found &&
+        replace(
+          items,
+          order.items.map((item) => showItem(item, order.currency)),
+        ),
+    );
   }
 
   function actionsOf() {
     return [
-      order.status === "awaiting_payment" && h("button", { class: "button button-primary", type: "button", onclick: openBank }, icon("bank"), "Go to the bank"),
-      order.status === "cancelled" && cart.count > 0 && h("a", { class: "button button-primary", href: linkTo("/checkout") }, "Back to the checkout"),
-      CANCELLABLE.includes(order.status) && h("button", { class: "button button-danger", type: "button", onclick: cancel }, "Cancel the order"),
+      order.status === "awaiting_payment" &&
+        h(
+          "button",
+          { class: "button button-primary", type: "button", onclick: openBank },
+          icon("bank"),
+          "Go to the bank",
+        ),
+      order.status === "cancelled" &&
+        cart.count > 0 &&
+        h("a", { class: "button button-primary", href: linkTo("/checkout") }, "Back to the checkout"),
+      CANCELLABLE.includes(order.status) &&
+        h("button", { class: "button button-danger", type: "button", onclick: cancel }, "Cancel the order"),
     ];
   }
 
@@ -107,7 +135,9 @@ function showOrder(story, isNew, signal) {
     try {
       await call("POST", `/orders/${order.id}/cancel`, { signal });
       await refresh();
-      toast(order.status === "cancelled" ? "The order was cancelled." : "The order is being cancelled.", { kind: "good" });
+      toast(order.status === "cancelled" ? "The order was cancelled." : "The order is being cancelled.", {
+        kind: "good",
+      });
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       toast(problem.message, { kind: "bad" });
@@ -143,7 +173,8 @@ function showOrder(story, isNew, signal) {
         freshness.textContent = await describeWaiting();
       } catch (problem) {
         if (!(problem instanceof Problem)) throw problem;
-        freshness.textContent = "This may not be the newest; the shop does not answer just now. Looking again …";
+        freshness.textContent =
+          "This may not be the newest; the shop does not answer just now. Looking again …";
         pause = Math.min(pause * 2, LONG_PAUSE);
       }
     }
@@ -189,81 +220,17 @@ function showOrder(story, isNew, signal) {
         section("What you ordered", items, sums),
         section(
           "Where it goes",
-          h("address", null, describeAddress(order.shipping_address).map((line) => h("div", null, line))),
+          h(
+            "address",
+            null,
+            describeAddress(order.shipping_address).map((line) => h("div", null, line)),
+          ),
           order.email && h("p", { class: "small faint" }, order.email),
         ),
       ),
       section("What happened", timeline),
     ),
   );
-}
-
-function section(heading, ...content) {
-  return h("section", { class: "card card-body stack", "aria-label": heading }, h("h2", null, heading), content);
-}
-
-function progress({ status }) {
-  if (["cancelled", "refunded"].includes(status)) return null;
-  const done = STEPS.filter(([, , statuses]) => statuses.includes(status)).length;
-  return h(
-    "ol",
-    { class: "progress", "aria-label": "How far it is" },
-    STEPS.map(([label, drawing], place) =>
-      h(
-        "li",
-        { class: place < done ? "done" : null, "aria-current": place === done - 1 ? "step" : null },
-        icon(drawing),
-        h("span", null, label),
-        h("span", { class: "visually-hidden" }, place < done ? " (done)" : " (to come)"),
-      ),
-    ),
-  );
-}
-
-function explain({ status, reason }) {
-  if (status === "cancelled") return h("p", { class: "note note-bad" }, icon("info"), describeReason(reason) ?? "The order was cancelled.");
-  if (status === "refunded") return h("p", { class: "note" }, icon("info"), "Your money was given back.");
-  if (status === "awaiting_payment") {
-    return h("p", { class: "note note-warn" }, icon("bank"), "Your bank wants to hear from you within ten minutes. Until then the goods are set aside.");
-  }
-  if (status === "pending") return h("p", { class: "note" }, icon("clock"), "We are seeing to your order. This page follows it.");
-  return null;
-}
-
-function showEvent(event) {
-  return h(
-    "li",
-    null,
-    h("span", null, describeEvent(event)),
-    event.kind === "refused" && h("span", { class: "small faint" }, describeReason(event.detail)),
-    h("time", { class: "small faint", datetime: event.time, title: formatTime(event.time) }, formatAgo(event.time)),
-  );
-}
-
-function showItem(item, currency) {
-  const id = item.product_id;
-  return h(
-    "li",
-    { class: "cart-line" },
-    h("div", { class: "cart-picture" }, picture(recall(id), { size: 56 })),
-    h(
-      "div",
-      { class: "stack-tight" },
-      h("a", { class: "cart-title", href: linkTo(`/products/${id}`) }, item.title ?? recall(id)?.title ?? `Product ${id}`),
-      h("span", { class: "small faint" }, `Quantity ${item.quantity}`),
-    ),
-    h("span", { class: "number" }, formatMoney(item.amount, currency)),
-  );
-}
-
-function showSums(order) {
-  const { currency } = order;
-  const row = (label, amount, strong) => h("div", { class: strong ? "total" : null }, h("dt", null, label), h("dd", { class: "number" }, amount));
-  return [
-    order.adjustments.map(({ title: label, amount }) => row(label, formatMoney(amount, currency))),
-    row("Total", formatMoney(order.amount, currency), true),
-    order.amount_refunded > 0 && row("Given back", formatMoney(order.amount_refunded, currency)),
-  ];
 }
 
 function untilSeen(signal) {

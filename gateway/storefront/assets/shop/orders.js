@@ -13,7 +13,12 @@ const PAGE = 20;
 
 export async function view({ signal }) {
   const body = h("div");
-  load(body, () => fetchPage(null, signal), (page) => showOrders(page, signal), { skeleton: skeleton("rows", 5), signal });
+  load(
+    body,
+    () => fetchPage(null, signal),
+    (page) => showOrders(page, signal),
+    { skeleton: skeleton("rows", 5), signal },
+  );
   return h("div", { class: "stack-wide" }, h("h1", null, title), body);
 }
 
@@ -25,14 +30,26 @@ function fetchPage(cursor, signal) {
 
 function showOrders(page, signal) {
   if (!page.data.length) {
-    return emptyPanel("No orders yet", "What you order is listed here.", h("a", { class: "button button-primary", href: linkTo("/") }, "Look around"));
+    return emptyPanel(
+      "No orders yet",
+      "What you order is listed here.",
+      h("a", { class: "button button-primary", href: linkTo("/") }, "Look around"),
+    );
   }
   const list = h("ul", { class: "orders" }, page.data.map(showOrder));
   const rest = h("div", { class: "rest" });
   let { next } = page;
 
   function showRest() {
-    replace(rest, next && h("button", { class: "button", type: "button", onclick: ({ currentTarget }) => fetchMore(currentTarget) }, "Show more"));
+    replace(
+      rest,
+      next &&
+        h(
+          "button",
+          { class: "button", type: "button", onclick: ({ currentTarget }) => fetchMore(currentTarget) },
+          "Show more",
+        ),
+    );
   }
 
   async function fetchMore(button) {

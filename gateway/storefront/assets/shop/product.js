@@ -71,10 +71,22 @@ function showProduct(product) {
         h("a", { href: linkTo("/", { category }) }, toSentence(category)),
       ),
       h("h1", null, name),
-      h("p", { class: "row faint" }, brand && h("span", null, "by ", h("a", { href: linkTo("/", { brand }) }, brand)), stars(rating)),
+      h(
+        "p",
+        { class: "row faint" },
+        brand && h("span", null, "by ", h("a", { href: linkTo("/", { brand }) }, brand)),
+        stars(rating),
+      ),
       h("p", { class: "price" }, formatMoney(product.unit_amount, product.currency)),
-      h("p", { class: `row stock ${stock > 0 ? "stock-there" : "faint"}` }, icon(stock > 0 ? "check" : "clock"), describeStock(stock)),
-      stock > 0 ? buyForm(product) : h("p", { class: "faint" }, "Nothing is left of it just now. Look in again later."),
+      h(
+        "p",
+        { class: `row stock ${stock > 0 ? "stock-there" : "faint"}` },
+        icon(stock > 0 ? "check" : "clock"),
+        describeStock(stock),
+      ),
+      stock > 0
+        ? buyForm(product)
+        : h("p", { class: "faint" }, "Nothing is left of it just now. Look in again later."),
       h("p", { class: "description" }, description),
       h("p", { class: "small faint" }, `Article ${sku}`),
     ),
@@ -83,7 +95,12 @@ function showProduct(product) {
 
 function buyForm(product) {
   const quantity = stepper({ label: product.title, value: 1, most: Math.min(MOST_UNITS, product.stock) });
-  const button = h("button", { class: "button button-primary", type: "submit" }, icon("cart"), "Put into the cart");
+  const button = h(
+    "button",
+    { class: "button button-primary", type: "submit" },
+    icon("cart"),
+    "Put into the cart",
+  );
   const form = h("form", { class: "row buy" }, quantity.element, button);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -102,5 +119,8 @@ async function fetchMore(product, container, signal) {
   const others = (found?.data ?? []).filter(({ id }) => id !== product.id).slice(0, MORE - 1);
   if (signal.aborted || !others.length) return;
   remember(others);
-  container.append(h("h2", null, `More from ${toSentence(product.category)}`), productGrid(others, { level: "h3" }));
+  container.append(
+    h("h2", null, `More from ${toSentence(product.category)}`),
+    productGrid(others, { level: "h3" }),
+  );
 }

@@ -43,7 +43,13 @@ export async function view({ query, signal }) {
   const filters = filterPanel(apply);
   const toggle = h(
     "button",
-    { class: "button button-small filter-toggle", type: "button", "aria-expanded": "false", "aria-controls": "filters", onclick: toggleFilters },
+    {
+      class: "button button-small filter-toggle",
+      type: "button",
+      "aria-expanded": "false",
+      "aria-controls": "filters",
+      onclick: toggleFilters,
+    },
     icon("filter"),
     "Filters",
   );
@@ -60,7 +66,12 @@ export async function view({ query, signal }) {
       "div",
       { class: "toolbar" },
       count,
-      h("div", { class: "row" }, toggle, h("label", { class: "row small sort" }, h("span", null, "Sort by"), sort)),
+      h(
+        "div",
+        { class: "row" },
+        toggle,
+        h("label", { class: "row small sort" }, h("span", null, "Sort by"), sort),
+      ),
     ),
     filters.element,
     h("div", { class: "stack" }, chips, results),
@@ -89,7 +100,13 @@ export async function view({ query, signal }) {
       const query = toParams({ ...toObject(wanted), limit: PAGE, facets: "true" });
       const page = (await call("GET", "/products", { query, signal: mine })) ?? { data: [], next: null };
       mine.throwIfAborted();
-      list = { key: wanted.toString(), products: page.data, next: page.next, facets: page.facets, corrected: page.corrected };
+      list = {
+        key: wanted.toString(),
+        products: page.data,
+        next: page.next,
+        facets: page.facets,
+        corrected: page.corrected,
+      };
       show();
       announce(describeCount());
     } catch (problem) {
@@ -108,7 +125,10 @@ export async function view({ query, signal }) {
     button.setAttribute("aria-disabled", "true");
     try {
       const query = toParams({ ...toObject(wanted), limit: PAGE, cursor: list.next });
-      const page = await call("GET", "/products", { query, signal: AbortSignal.any([signal, fetching.signal]) });
+      const page = await call("GET", "/products", {
+        query,
+        signal: AbortSignal.any([signal, fetching.signal]),
+      });
       remember(page.data);
       list = { ...list, products: [...list.products, ...page.data], next: page.next };
       keep(list);
@@ -139,14 +159,21 @@ export async function view({ query, signal }) {
   function showRest() {
     count.textContent = describeCount();
     const more =
-      list.next && h("button", { class: "button", type: "button", onclick: ({ currentTarget }) => fetchMore(currentTarget) }, "Show more");
+      list.next &&
+      h(
+        "button",
+        { class: "button", type: "button", onclick: ({ currentTarget }) => fetchMore(currentTarget) },
+        "Show more",
+      );
     replace(results.querySelector(".rest"), more);
   }
 
   function nothing() {
     const isFiltered = FILTERS.some((name) => wanted.has(name));
     const clear = () => apply(Object.fromEntries([...FILTERS, "q"].map((name) => [name, null])));
-    const action = [...wanted.keys()].length > 0 && h("button", { class: "button", type: "button", onclick: clear }, "Show everything");
+    const action =
+      [...wanted.keys()].length > 0 &&
+      h("button", { class: "button", type: "button", onclick: clear }, "Show everything");
     if (isFiltered) return emptyPanel("Nothing fits all of these filters", "Take one of them back.", action);
     return emptyPanel("Nothing found", "Try other words, or fewer of them.", action);
   }
@@ -154,7 +181,11 @@ export async function view({ query, signal }) {
   function describeWanted() {
     const words = wanted.get("q");
     const categories = wanted.getAll("category");
-    const name = words ? `Results for “${words}”` : categories.length ? categories.map(toSentence).join(", ") : null;
+    const name = words
+      ? `Results for “${words}”`
+      : categories.length
+        ? categories.map(toSentence).join(", ")
+        : null;
     heading.textContent = name ?? "Good things, made to last";
     setTitle(name ?? title);
     if (words && list?.corrected && list.key === wanted.toString()) {
@@ -162,11 +193,24 @@ export async function view({ query, signal }) {
       replace(
         lead,
         "What fits ",
-        h("button", { class: "button-link", type: "button", onclick: () => (setField(corrected), apply({ q: corrected })) }, corrected),
+        h(
+          "button",
+          {
+            class: "button-link",
+            type: "button",
+            onclick: () => (setField(corrected), apply({ q: corrected })),
+          },
+          corrected,
+        ),
         " is shown, too.",
       );
     } else {
-      replace(lead, name ? "" : "For the kitchen, the desk, the garden and the way out. Look around; you need no account to buy.");
+      replace(
+        lead,
+        name
+          ? ""
+          : "For the kitchen, the desk, the garden and the way out. Look around; you need no account to buy.",
+      );
     }
     // Only a search may have something to say there later.
     lead.hidden = Boolean(name && !words);
@@ -182,7 +226,9 @@ export async function view({ query, signal }) {
     const counts = facets?.categories.filter(({ name }) => !chosen.length || chosen.includes(name)) ?? [];
     const total = counts.reduce((sum, each) => sum + each.count, 0);
     if (!next) return countOf(products.length, "product", "products");
-    return facets?.exact && total >= products.length ? `${products.length} of ${total} products` : `The first ${products.length} products`;
+    return facets?.exact && total >= products.length
+      ? `${products.length} of ${total} products`
+      : `The first ${products.length} products`;
   }
 
   listenToSearch((q) => q !== (wanted.get("q") ?? "") && apply({ q }), wanted.get("q") ?? "", signal);
@@ -207,7 +253,8 @@ const PARAMETERS = ["q", "sort", ...FILTERS];
 
 function readWanted(query) {
   const wanted = new URLSearchParams();
-  for (const name of PARAMETERS) for (const value of query.getAll(name)) if (value) wanted.append(name, value);
+  for (const name of PARAMETERS)
+    for (const value of query.getAll(name)) if (value) wanted.append(name, value);
   return wanted;
 }
 

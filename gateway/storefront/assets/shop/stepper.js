@@ -19,7 +19,11 @@ export function stepper({ label, value, id, onchange, most = MOST_UNITS }) {
 
   function button(name, text, step) {
     const run = () => set(Number.parseInt(input.value, 10) + step);
-    return h("button", { type: "button", id: id && `${id}-${name}`, "aria-label": text, onclick: run }, icon(name));
+    return h(
+      "button",
+      { type: "button", id: id && `${id}-${name}`, "aria-label": text, onclick: run },
+      icon(name),
+    );
   }
 
   function set(wanted) {

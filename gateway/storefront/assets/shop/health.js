@@ -1,0 +1,18 @@
+// Whether what a page needs is there.
+import { call } from "../lib/api.js";
+
+// Milliseconds after which no answer is taken for none.
+const PATIENCE = 3000;
+
+/** Tell whether payments-service answers. */
+export async function paymentsAnswer(signal) {
+  try {
+    await call("GET", "/healthz/payments-service", {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]),
+    });
+    return true;
+  } catch {
+    signal.throwIfAborted();
+    return false;
+  }
+}

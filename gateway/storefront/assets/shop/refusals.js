@@ -1,0 +1,69 @@
+// What it means when an order is refused.
+import { h } from "../lib/dom.js";
+import { linkTo } from "../lib/router.js";
+import { cart } from "./cart.js";
+import { recall, remember } from "./catalog.js";
+import { nameOf } from "./drawer.js";
+
+/**
+ * Return what a refused order means for a shopper, and what can be done about it: `{heading, text, extra}`, the last
+ * being a node or undefined.
+ */
+export function explainRefusal(problem) {
+  const { code, status, body, message } = problem;
+  if (code === "payment_method_unsupported") {
+    return {
+      heading: "The payment provider does not know this card",
+      text: "Choose another one. Nothing was charged.",
+    };
+  }
+  if (status === 402) {
+    return {
+      heading: "The bank declined the payment",
+      text: "Nothing was charged, and your cart is as it was. Choose another card and place the order again.",
+    };
+  }
+  if (code === "out_of_stock" || code === "product_unavailable") {
+    return {
+      heading: code === "out_of_stock" ? "There is not enough left" : "Something is not for sale any more",
+      text: "Nothing was charged. Change your cart, and place the order again.",
+      extra: h("ul", { class: "plain-list" }, (body.lines ?? []).map(stockLine)),
+    };
+  }
+  if (code === "idempotency_key_reused") {
+    return {
+      heading: "An order of yours has arrived already",
+      text: "It was sent a moment ago, with other details, and its answer was lost. Look at it before you place another.",
+      extra: h("a", { href: linkTo("/orders") }, "Your orders"),
+    };
+  }
+  if (problem.mayPass || status >= 500) {
+    return {
+      heading: "There was no answer",
+      text: `${message} Place the order again: it is the same order, and is made only once.`,
+    };
+  }
+  return { heading: "The order was not placed", text: message };
+}
+
+function stockLine({ product_id: id, available = 0 }) {
+  const item = cart.content?.items.find(({ product_id: each }) => each === id) ?? {
+    product_id: id,
+    title: null,
+  };
+  // The catalogue's list may be some seconds old, and this is not.
+  if (recall(id)) remember([{ ...recall(id), stock: available }]);
+  const take = available > 0;
+  const run = () => (take ? cart.setQuantity(id, available) : cart.remove(id).catch(() => {}));
+  const button = h(
+    "button",
+    { class: "button-link", type: "button" },
+    take ? `Take ${available}` : "Remove it",
+  );
+  const line = h("li", null, `${nameOf(item)}: ${take ? `only ${available} left` : "none left"}. `, button);
+  button.addEventListener("click", () => {
+    run();
+    button.replaceWith(take ? "Changed." : "Removed.");
+  });
+  return line;
+}
