@@ -29,9 +29,11 @@ class Follower:
         headers = {**sender.admin, **({"Last-Event-ID": last} if last else {})}
         self.answer = sender.client.get(f"/logs/stream?{query}", headers=headers)
         self._chunks: Iterator[bytes] = self.answer.iter_encoded()
-        if self.answer.status_code == 200:
-            assert next(self._chunks).startswith(b"retry: ")
         self.last = last
+        if self.answer.status_code == 200:
+            first, second, *_ = next(self._chunks).decode().splitlines()
+            self.last = first.removeprefix("id: ")
+            assert second == "retry: 1000"
         self._closed = False
 
     def read(self) -> tuple[str, dict]:
@@ -85,6 +87,13 @@ def test_what_comes_in_is_told_and_what_was_there_is_not(sender, follow):
     assert follower.read_messages(1) == ["of an older time"]
     assert follower.answer.headers["Content-Type"] == "text/event-stream"
     assert follower.answer.headers["X-Accel-Buffering"] == "no"
+
+
+def test_whoever_loses_a_stream_before_its_first_record_misses_nothing(sender, follow):
+    lost = follow()
+    lost.close()
+    sender.export(make_record("meanwhile"))
+    assert follow(last=lost.last).read_messages(1) == ["meanwhile"]
 
 
 def test_a_stream_tells_only_what_fits(sender, follow):
@@ -151,8 +160,8 @@ def test_a_stream_ends_when_its_token_does(app):
     assert text.endswith(
         'event: end\ndata: {"code":"token_invalid","detail":"Authorization token is invalid"}\n\n'
     )
-    assert len(re.findall(r"\n\nid: [0-9]+-0{32}\n\n", text)) == 1
-    assert text.count("id: ") == 2
+    # At the beginning, and at each heartbeat after which the token was still good.
+    assert len(re.findall(r"^id: [0-9]+-0{32}$", text, re.MULTILINE)) == 3
 
 
 def test_a_stream_ends_when_the_service_stops(app):

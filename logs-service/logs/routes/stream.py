@@ -86,7 +86,8 @@ def follow(
     checked_at = time.monotonic()
     try:
         after = after or read_now(database)
-        yield "retry: 1000\n\n"
+        # Whoever loses the stream before its first record goes on from here.
+        yield f"id: {_write_event_id(after)}\nretry: 1000\n\n"
         while not stopping.is_set():
             arrivals, after = find_arrivals(database, search, after)
             for arrival, record in arrivals:
