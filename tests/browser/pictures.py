@@ -28,9 +28,9 @@ def take(page: Page, name: str) -> Path:
     expect(page.locator(".skeleton")).to_have_count(0)
     # What was said in passing is not part of the picture.
     page.evaluate("document.querySelectorAll('.toast').forEach((toast) => toast.remove())")
-    page.wait_for_function(
-        "Array.from(document.images).every((image) => image.complete || image.loading === 'lazy')"
-    )
+    page.evaluate("scrollTo(0, 0)")
+    in_view = "(image) => image.complete || image.getBoundingClientRect().top > innerHeight"
+    page.wait_for_function(f"Array.from(document.images).every({in_view})")
     page.wait_for_load_state("networkidle")
     path = PICTURES / f"{name}.jpg"
     page.screenshot(path=path, type="jpeg", quality=82, animations="disabled")
