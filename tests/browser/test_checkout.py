@@ -129,18 +129,24 @@ def test_goods_that_are_gone_at_the_last_moment_are_named(page, shop, admin, tak
         admin.put(f"/products/{SCARCE}/stock", json={"on_hand": stock})
 
 
-def test_an_order_whose_answer_was_lost_is_not_placed_twice(page, shop, take_screenshot):
-    lost = []
+@pytest.fixture
+def lost(page) -> list[int]:
+    """The statuses of answers that were lost on their way: that of the first order."""
+    statuses: list[int] = []
 
     def lose(route: Route) -> None:
-        if route.request.method != "POST" or lost:
+        if route.request.method != "POST" or statuses:
             route.continue_()
             return
         # The shop has placed the order, and nobody hears of it.
-        lost.append(route.fetch().status)
+        statuses.append(route.fetch().status)
         route.abort("connectionreset")
 
     page.route("**/orders", lose)
+    return statuses
+
+
+def test_an_order_whose_answer_was_lost_is_not_placed_twice(page, shop, lost, take_screenshot):
     shop.buy(PRODUCT)
     expect(page.get_by_role("alert")).to_contain_text("There was no answer", timeout=PATIENCE)
     take_screenshot("checkout-no-answer")
@@ -149,3 +155,14 @@ def test_an_order_whose_answer_was_lost_is_not_placed_twice(page, shop, take_scr
     assert lost == [201]
     shop.open("/orders")
     expect(page.locator(".order-row")).to_have_count(1)
+
+
+def test_nor_is_it_when_something_was_changed_meanwhile(page, shop, lost):
+    shop.buy(PRODUCT)
+    expect(page.get_by_role("alert")).to_contain_text("There was no answer", timeout=PATIENCE)
+    page.get_by_label("City").fill("Shelbyville")
+    shop.place_order()
+    expect(shop.toasts).to_contain_text("Your order has arrived already")
+    expect(shop.heading).to_have_text("Your orders")
+    expect(page.locator(".order-row")).to_have_count(1)
+    assert lost == [201]

@@ -1,7 +1,7 @@
 // From the cart to an order.
 import { call, Problem, wait } from "../lib/api.js";
 import { h, icon, replace } from "../lib/dom.js";
-import { emptyPanel, problemPanel, skeleton } from "../lib/feedback.js";
+import { emptyPanel, problemPanel, skeleton, toast } from "../lib/feedback.js";
 import { formatMoney } from "../lib/format.js";
 import { checkForm, clearProblems, readForm, showProblems, whileBusy } from "../lib/forms.js";
 import { dropKey, keepKey } from "../lib/keys.js";
@@ -161,6 +161,12 @@ function handleProblem(form, outcome, problem) {
   const isOpen = problem.mayPass || problem.status >= 500;
   if (!isOpen) dropKey(PURPOSE);
   if ([402, 409, 422].includes(problem.status)) cart.refresh().catch(() => {});
+  if (problem.code === "idempotency_key_reused") {
+    // It was sent before, with other details, and the answer was lost.
+    toast("Your order has arrived already, as you sent it the first time.");
+    navigate("/orders", null, { replace: true });
+    return;
+  }
   const { heading, text, extra } = explainRefusal(problem);
   const note = h(
     "div",

@@ -1,6 +1,5 @@
 // What it means when an order is refused.
 import { h } from "../lib/dom.js";
-import { linkTo } from "../lib/router.js";
 import { cart } from "./cart.js";
 import { recall, remember } from "./catalog.js";
 import { nameOf } from "./drawer.js";
@@ -28,13 +27,6 @@ export function explainRefusal(problem) {
       heading: code === "out_of_stock" ? "There is not enough left" : "Something is not for sale any more",
       text: "Nothing was charged. Change your cart, and place the order again.",
       extra: h("ul", { class: "plain-list" }, (body.lines ?? []).map(stockLine)),
-    };
-  }
-  if (code === "idempotency_key_reused") {
-    return {
-      heading: "An order of yours has arrived already",
-      text: "It was sent a moment ago, with other details, and its answer was lost. Look at it before you place another.",
-      extra: h("a", { href: linkTo("/orders") }, "Your orders"),
     };
   }
   if (problem.mayPass || status >= 500) {
