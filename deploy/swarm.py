@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,7 @@ def split_stack(rendered: Mapping[str, Any], there: set[str]) -> list[dict[str, 
 def deploy(rendered: Mapping[str, Any], stack: str) -> None:
     """Hand a part of the stack over, and wait until Swarm has done what it says, or has gone back."""
     # Without a registry there is nobody to ask for an image's digest, and each node has the images itself.
+    began = datetime.now(UTC).isoformat()
     registry = ["--with-registry-auth"] if os.environ.get("IMAGES") else ["--resolve-image=never"]
     _docker(
         "stack", "deploy", "--compose-file=-", "--detach=true", *registry, stack, text=json.dumps(rendered)
@@ -211,18 +213,20 @@ def deploy(rendered: Mapping[str, Any], stack: str) -> None:
     # An update is not seen in the first moment, and what has just started may still fall over.
     while settled < SETTLED:
         time.sleep(1)
-        settled = settled + 1 if all(_is_done(name) for name in names) else 0
+        settled = settled + 1 if all(_is_done(name, began) for name in names) else 0
         if time.monotonic() > deadline:
-            late = [each for each in names if not _is_done(each)]
+            late = [each for each in names if not _is_done(each, began)]
             sys.exit(f"Not there after {PATIENCE:.0f} s: {', '.join(late)}.")
     print(f"{', '.join(rendered['services'])}: up.", flush=True)  # noqa: T201
 
 
-def _is_done(name: str) -> bool:
+def _is_done(name: str, began: str) -> bool:
     """Tell whether a service's replicas all run in their present version, or a step has succeeded."""
     service = json.loads(_docker("service", "inspect", name))[0]
-    update = service.get("UpdateStatus", {}).get("State", "")
-    if "rollback" in update or "paused" in update:
+    status = service.get("UpdateStatus", {})
+    update = status.get("State", "")
+    # Where there was nothing to change, the end of the last update still stands there.
+    if ("rollback" in update or "paused" in update) and status["StartedAt"] >= began:
         sys.exit(f"{name} did not come up and is as it was before; docker service ps {name} says why.")
     ids = _docker("service", "ps", "--quiet", name).split()
     tasks = json.loads(_docker("inspect", *ids)) if ids else []

@@ -95,7 +95,7 @@ def test_a_version_that_does_not_come_up_is_taken_back_and_nobody_notices(swarm:
         check=True,
     )
     before = {service: swarm.versions(service) for service in SERVICES}
-    with steady_load(swarm.url) as load:
+    with steady_load(swarm.url, readers=1, buyers=1) as load:
         done = swarm.deploy("broken")
         wait_for(lambda: {service: swarm.versions(service) for service in SERVICES} == before, seconds=60)
         time.sleep(AFTER)
