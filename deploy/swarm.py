@@ -202,8 +202,8 @@ def split_stack(rendered: Mapping[str, Any], there: set[str]) -> list[dict[str, 
 
 def deploy(rendered: Mapping[str, Any], stack: str) -> None:
     """Hand a part of the stack over, and wait until Swarm has done what it says, or has gone back."""
-    # Without a registry there is nobody to ask for an image's digest, and each node has the images itself.
     began = datetime.now(UTC).isoformat()
+    # Without a registry there is nobody to ask for an image's digest, and each node has the images itself.
     registry = ["--with-registry-auth"] if os.environ.get("IMAGES") else ["--resolve-image=never"]
     _docker(
         "stack", "deploy", "--compose-file=-", "--detach=true", *registry, stack, text=json.dumps(rendered)
