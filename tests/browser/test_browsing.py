@@ -51,6 +51,14 @@ def test_modules_of_the_first_view_are_announced_in_its_page(page, shop):
     assert modules == announced | {"app.js"}
 
 
+@pytest.mark.parametrize("path", ["/", "/assets/app.js", "/assets/style.css"])
+def test_a_file_is_asked_for_anew_and_sent_only_if_it_is_another(page, path):
+    first = page.request.get(path)
+    assert first.headers["cache-control"] == "no-cache"
+    again = page.request.get(path, headers={"If-None-Match": first.headers["etag"]})
+    assert again.status == 304
+
+
 def test_searching_begins_while_somebody_types_and_forgives_a_slip(page, shop, complaints, take_screenshot):
     shop.open()
     shop.search.press_sequentially("chooping", delay=20)

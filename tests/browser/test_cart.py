@@ -74,3 +74,15 @@ def test_what_has_changed_in_the_shop_is_said_in_words(page, shop, admin, compla
         admin.patch(f"/products/{BOARD}", json={"version": changed["version"], "price": board["price"]})
         admin.put(f"/products/{CROCK}/stock", json={"on_hand": crock["stock"]})
     assert complaints == []
+
+
+def test_the_cart_fills_a_phone(page, shop, take_screenshot):
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.emulate_media(color_scheme="dark")
+    shop.put_into_cart(BOARD)
+    cart = shop.open_cart()
+    expect(cart.get_by_role("button", name="Remove Walnut")).to_be_in_viewport()
+    box = cart.bounding_box()
+    assert (box["x"], box["width"]) == (0, 360)
+    assert cart.evaluate("(node) => node.scrollWidth") <= 360
+    take_screenshot("phone-dark-cart")

@@ -108,3 +108,13 @@ def test_without_a_connection_the_page_says_so_and_comes_back(page, shop, take_s
     page.context.set_offline(False)
     page.get_by_role("button", name="Try again").click()
     expect(shop.cards).to_have_count(24)
+
+
+def test_a_page_whose_scripts_do_not_come_says_so_by_itself(page, take_screenshot):
+    page.route("**/assets/lib/dom.js", lambda route: route.abort("connectionreset"))
+    page.goto("/")
+    expect(page.get_by_role("heading", name="This takes longer than usual")).to_be_visible()
+    take_screenshot("outage-scripts")
+    page.unroute_all()
+    page.get_by_role("link", name="Load it again").click()
+    expect(page.locator(".product-card")).to_have_count(24)
