@@ -13,7 +13,7 @@ export PORT URL DEMO_USER DEMO_PASSWORD SHOPFLEET_ENV STATE SCALE BIND DEMO_USER
 # Only this project's packages, whatever the shell around it says.
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help run test test-fast lint format demo audit keys create-admin roll certificate bench requirements clean
+.PHONY: help run test test-fast lint format demo audit keys create-admin roll certificate bench screenshots requirements clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -42,6 +42,9 @@ certificate: $(VENV)/runtime ## a certificate for development, with which the ga
 
 bench: $(VENV)/tests ## measure a stack of its own and write a report with charts: SECONDS=8 ONLY="hot-path calls"
 	@$(VENV)/bin/python -m bench $(ONLY)
+
+screenshots: $(VENV)/tests ## take the README's pictures of a running shop: URL=http://localhost:8080
+	@$(VENV)/bin/python -m tests.browser.pictures
 
 test: $(VENV)/tests ## everything this machine can run, on its own ports and state
 	@$(VENV)/bin/python -m pytest tests
