@@ -28,5 +28,5 @@ USER 10001:10001
 EXPOSE 5000
 STOPSIGNAL SIGTERM
 # A service is up in about 3 s, and the first look at it comes after one interval.
-HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=3 CMD ["python", "-m", "shared.healthcheck"]
+HEALTHCHECK --interval=5s --timeout=10s --start-period=60s --retries=3 CMD ["python", "-m", "shared.healthcheck"]
 CMD ["gunicorn", "-c", "python:shared.gunicorn_conf"]

@@ -1,11 +1,15 @@
 """Scaling and replacing under load: nobody who reads or buys notices."""
 
+import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.faults.customers import Customer
 from tests.stacks import SERVICES, ComposeStack, ProcessStack, Shopper, Stack, docker, docker_or_skip
 from tests.steady import Load, steady_load
 from tests.waiting import wait_for
@@ -13,6 +17,8 @@ from tests.waiting import wait_for
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 BEFORE, AFTER = 1.0, 3.0  # Seconds of load around what is done.
+BUYERS = 3  # Each with one call on its way.
+PRODUCT = 30
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +127,53 @@ def test_when_a_replica_is_killed_no_read_fails(fleet_of_containers: ComposeStac
     finally:
         docker("start", victim)
     check(load)
+
+
+def test_when_a_replica_is_killed_only_answers_on_their_way_are_lost_and_the_key_finds_them(
+    fleet_of_containers: ComposeStack,
+) -> None:
+    url, is_over = fleet_of_containers.url, threading.Event()
+    victim, _other = fleet_of_containers.containers("orders-service")
+    with Customer(url) as admin:
+        admin.come_in_as_admin()
+        assert admin.put(f"/products/{PRODUCT}/stock", json={"on_hand": 10_000}).status_code == 200
+
+    def buy(_number: int) -> tuple[int, set[str], set[str]]:
+        """Return how many keys had to be shown again, the orders that were answered, and those there are."""
+        lost, told = 0, set()
+        with Customer(url) as customer:
+            customer.come_in()
+            while not is_over.is_set():
+                before = customer.hiccups
+                answer = customer.order(uuid.uuid4().hex, "pm_card_visa", product=PRODUCT)
+                assert answer.status_code in {201, 202}, answer.text
+                lost += customer.hiccups > before
+                told.add(answer.json()["id"])
+            return lost, told, read_orders(customer)
+
+    try:
+        with ThreadPoolExecutor(BUYERS) as buyers:
+            buying = [buyers.submit(buy, number) for number in range(BUYERS)]
+            time.sleep(BEFORE)
+            docker("kill", victim)
+            time.sleep(AFTER)
+            is_over.set()
+            bought = [each.result() for each in buying]
+    finally:
+        is_over.set()
+        docker("start", victim)
+    assert sum(lost for lost, _told, _found in bought) <= BUYERS
+    for _lost, told, found in bought:
+        assert told == found
+        assert told
+
+
+def read_orders(customer: Customer) -> set[str]:
+    """Return the id of each order of a customer."""
+    found, cursor = set(), ""
+    while True:
+        page = customer.insist("GET", f"/orders?limit=100{cursor}").json()
+        found |= {order["id"] for order in page["data"]}
+        if page["next"] is None:
+            return found
+        cursor = f"&cursor={page['next']}"
