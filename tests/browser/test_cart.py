@@ -78,7 +78,8 @@ def test_what_has_changed_in_the_shop_is_said_in_words(page, shop, admin, compla
 
 def test_the_cart_fills_a_phone(page, shop, take_screenshot):
     page.set_viewport_size({"width": 360, "height": 740})
-    page.emulate_media(color_scheme="dark")
+    # Without motion the cart is in its place as soon as it is there.
+    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
     shop.put_into_cart(BOARD)
     cart = shop.open_cart()
     expect(cart.get_by_role("button", name="Remove Walnut")).to_be_in_viewport()
