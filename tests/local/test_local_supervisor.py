@@ -126,6 +126,8 @@ def test_a_stop_during_the_start_leaves_no_process(make_stack: Callable[..., Any
 def test_programs_get_their_stop_signal_when_the_supervisor_is_killed(make_stack: Callable[..., Any]) -> None:
     stack = make_stack([SLEEPER, {"name": "tidy", "shell": "trap 'kill $!; exit' TERM; sleep 600 & wait"}])
     stack.says("up")
+    # Only who has a child already can end it.
+    wait_for(lambda: len(stack.processes()) == 3)
 
     stack.send(signal.SIGKILL)
 
