@@ -147,10 +147,8 @@ def choose_name(username: str) -> str:
     name = normalize_name(username)
     if len(name) not in NAME_LENGTH:
         raise ValueError(f"must have {NAME_LENGTH[0]} to {NAME_LENGTH[-1]} characters")
-    # Control characters, line and paragraph separators, and what has no meaning in Unicode.
-    if any(
-        unicodedata.category(character) in {"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"} for character in name
-    ):
+    # Control characters, separators but the plain space, and what has no meaning in Unicode.
+    if not name.isprintable():
         raise ValueError("must not contain control or invisible characters")
     if name != name.strip():
         raise ValueError("must not begin or end with a space")

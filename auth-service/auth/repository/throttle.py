@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from functools import cache
 from uuid import UUID
 
-from sqlalchemy import Connection, Executable, bindparam, case, delete, func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, Executable, any_, bindparam, case, delete, func, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, insert
 
 from auth.domain import PLACE_LIFE, Allowance
 from auth.tables import known_places, login_attempts
@@ -17,19 +17,26 @@ FIND_PLACE = select(known_places.c.user_id).where(
     known_places.c.place_hash == bindparam("place_hash"),
     known_places.c.last_seen > func.now() - PLACE_LIFE,
 )
+SECONDS_LEFT = func.date_part("epoch", login_attempts.c.free_at - func.clock_timestamp())
+FIND_WAIT = select(func.greatest(0, func.max(SECONDS_LEFT))).where(
+    login_attempts.c.key == any_(bindparam("keys", type_=ARRAY(BYTEA)))
+)
 REMEMBER_PLACE = insert(known_places).on_conflict_do_update(
     index_elements=[known_places.c.user_id, known_places.c.place_hash], set_={"last_seen": func.now()}
 )
+
+
+def find_wait(connection: Connection, keys: Iterable[bytes]) -> float:
+    """Return the seconds until a try may come that is counted under all of these keys; 0 for now."""
+    return float(connection.execute(FIND_WAIT, {"keys": list(keys)}).scalar_one())
 
 
 def take_try(connection: Connection, key: bytes, allowance: Allowance) -> float:
     """Count a try and return 0; if it comes too early, count nothing and return the seconds to wait."""
     if connection.execute(_make_try(allowance), {"key": key}).first():
         return 0
-    left = func.date_part("epoch", login_attempts.c.free_at - func.clock_timestamp())
-    query = select(left).where(login_attempts.c.key == key)
     # A wait that ended between the two statements is over in a moment.
-    return max(0.1, float(connection.execute(query).scalar() or 0))
+    return max(0.1, find_wait(connection, [key]))
 
 
 def give_back(connection: Connection, keys: Iterable[bytes]) -> None:

@@ -38,10 +38,10 @@ def log_in(
     Raises WrongCredentials for any other pair, in the same time, and TooManyAttempts.
     """
     passwords.require_room()
-    with database.transaction() as connection:
+    with database.autocommit() as connection:
         user = users.find_user_by_name(connection, normalize_name(username))
-        attempt = count_attempt(connection, username, user, visitor)
-    # The hash is checked outside of the transaction: a connection is not held while a processor works.
+    attempt = count_attempt(database, username, user, visitor)
+    # The hash is checked outside of a transaction: a connection is not held while a processor works.
     with judging(database, attempt):
         checked = passwords.check(user.password_hash if user else None, password)
     if not checked.is_right or user is None or user.disabled:
@@ -142,8 +142,7 @@ def change_password(
     user = find_account(database, caller)
     _refuse_weak("new_password", new, user.username, user.email)
     passwords.require_room()
-    with database.transaction() as connection:
-        attempt = count_attempt(connection, user.username, user, visitor)
+    attempt = count_attempt(database, user.username, user, visitor)
     with judging(database, attempt):
         is_right = passwords.matches(user.password_hash, current)
         password_hash = passwords.hash(new) if is_right else ""
@@ -183,7 +182,7 @@ def create_admin(database: Database, passwords: Passwords, username: str, passwo
 
 def find_account(database: Database, caller: Caller) -> User:
     """Return the caller's account; raise NotFound if it is gone."""
-    with database.transaction() as connection:
+    with database.autocommit() as connection:
         user = _find_by_sub(connection, caller.sub)
     if user is None:
         raise NotFound

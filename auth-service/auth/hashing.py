@@ -1,0 +1,89 @@
+"""Hash passwords in a process of its own, which lets everybody else go first.
+
+    python -I hashing.py KIBIBYTES PASSES
+
+A line of JSON comes in for each password, `["hash", password]` or `["check", password, hash or null]`, and a
+line goes out, the hash or `[is_right, fresh_hash or null]`. It ends with whoever asks.
+
+A thread of low priority would not do: while it waits for a processor it may hold the interpreter's lock, and
+with it those whom it should let go first.
+"""
+
+import json
+import os
+import sys
+import unicodedata
+from contextlib import suppress
+from pathlib import Path
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+LEAST = 19  # The lowest priority, as nice(1) counts.
+
+
+class Hasher:
+    """Argon2id with one lane. Passwords are hashed as NFKC, so that it does not matter which keyboard wrote
+    them (NIST SP 800-63B).
+    """
+
+    def __init__(self, memory_kib: int, passes: int) -> None:
+        self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=1)
+        self._nobody = self._hasher.hash("nobody has this password")
+
+    def hash(self, password: str) -> str:
+        """Return the hash to store."""
+        return self._hasher.hash(_normalize(password))
+
+    def check(self, password: str, password_hash: str | None) -> tuple[bool, str | None]:
+        """Tell whether the password is the hash's, and what should replace a hash with other parameters.
+
+        Without a hash it takes as long, and is not.
+        """
+        try:
+            self._hasher.verify(password_hash or self._nobody, _normalize(password))
+        except (VerificationError, InvalidHashError):
+            return False, None
+        if password_hash is None:
+            return False, None
+        outdated = self._hasher.check_needs_rehash(password_hash)
+        return True, self.hash(password) if outdated else None
+
+
+def _normalize(password: str) -> bytes:
+    return unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
+
+
+def step_back() -> None:
+    """Work only while nobody else wants the processor.
+
+    On Linux those who wake up take it from an idle process at once (sched(7), SCHED_IDLE). Where the system
+    shares it out among sessions first, that of this process gets the least (sched(7), autogroup).
+    """
+    with suppress(OSError):
+        os.nice(LEAST)
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        with suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(LEAST))
+
+
+def answer(hasher: Hasher, line: bytes) -> bytes:
+    """Return the answer to a question, each of them a line."""
+    name, *arguments = json.loads(line)
+    found = hasher.hash(*arguments) if name == "hash" else hasher.check(*arguments)
+    return json.dumps(found).encode() + b"\n"
+
+
+def main() -> None:
+    """Answer until nobody asks any more."""
+    step_back()
+    hasher = Hasher(memory_kib=int(sys.argv[1]), passes=int(sys.argv[2]))
+    for line in sys.stdin.buffer:
+        sys.stdout.buffer.write(answer(hasher, line))
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()
