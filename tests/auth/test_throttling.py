@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import text
 
 from auth.app import create_app
-from auth.domain import PER_ACCOUNT
+from auth.domain import PER_ACCOUNT, PER_ADDRESS
 from auth.errors import HashingBusy
 from auth.passwords import Passwords
-from auth.repository.throttle import take_try
+from auth.repository.throttle import find_wait, take_tries
 from tests.auth.conftest import EVE
 
 OWNER, STRANGER = "198.51.100.7", "203.0.113.9"
@@ -173,8 +173,23 @@ def test_a_transaction_that_began_first_may_count_its_try_second(database):
     with database.transaction() as first:
         first.execute(text("SELECT 1"))
         with database.transaction() as second:
-            assert take_try(second, b"key", PER_ACCOUNT) == 0
-        assert take_try(first, b"key", PER_ACCOUNT) == 0
+            assert take_tries(second, [(b"key", PER_ACCOUNT)]) == 0
+        assert take_tries(first, [(b"key", PER_ACCOUNT)]) == 0
+
+
+def test_a_try_that_comes_too_early_for_one_of_two_is_counted_for_neither(database):
+    address, account = (b"address", PER_ADDRESS), (b"account", PER_ACCOUNT)
+    with database.autocommit() as connection:
+        for _ in range(5):
+            assert take_tries(connection, [account]) == 0
+        assert 0 < take_tries(connection, [address, account]) <= 1
+        assert 0 < find_wait(connection, [b"address", b"account"]) <= 1
+        assert find_wait(connection, [b"address"]) == 0
+        levels = {
+            bytes(key): level
+            for key, level in connection.execute(text("SELECT key, level FROM login_attempts"))
+        }
+    assert levels == {b"address": 0, b"account": pytest.approx(5, abs=0.1)}
 
 
 def test_replicas_count_together(make_replica):

@@ -1,11 +1,23 @@
 """Tries that are counted, and places that are known."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from uuid import UUID
 
-from sqlalchemy import Connection, Executable, any_, bindparam, case, delete, func, select, update
-from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, insert
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Executable,
+    any_,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, array, insert
 
 from auth.domain import PLACE_LIFE, Allowance
 from auth.tables import known_places, login_attempts
@@ -31,12 +43,19 @@ def find_wait(connection: Connection, keys: Iterable[bytes]) -> float:
     return float(connection.execute(FIND_WAIT, {"keys": list(keys)}).scalar_one())
 
 
-def take_try(connection: Connection, key: bytes, allowance: Allowance) -> float:
-    """Count a try and return 0; if it comes too early, count nothing and return the seconds to wait."""
-    if connection.execute(_make_try(allowance), {"key": key}).first():
+def take_tries(connection: Connection, counted: Sequence[tuple[bytes, Allowance]]) -> float:
+    """Count a try under each of the keys and return 0; if one comes too early, return the seconds to wait.
+
+    Then none is counted: what was is given back.
+    """
+    statement = _make_tries(tuple(allowance for _, allowance in counted))
+    keys = {f"key_{number}": key for number, (key, _) in enumerate(counted)}
+    taken = set(connection.execute(statement, keys).scalars())
+    if len(taken) == len(counted):
         return 0
+    give_back(connection, [key for key, _ in counted if key in taken])
     # A wait that ended between the two statements is over in a moment.
-    return max(0.1, find_wait(connection, [key]))
+    return max(0.1, find_wait(connection, [key for key, _ in counted]))
 
 
 def give_back(connection: Connection, keys: Iterable[bytes]) -> None:
@@ -67,21 +86,31 @@ def remember_place(connection: Connection, user_id: UUID, place_hash: bytes) -> 
 
 
 @cache
-def _make_try(allowance: Allowance) -> Executable:
-    """Return the statement that counts a try; there are few allowances, and each has its own.
+def _make_tries(allowances: tuple[Allowance, ...]) -> Executable:
+    """Return the statement that counts a try under as many keys; few combinations are asked for.
 
     One statement, so that of many at once only so many get through; and the clock of the moment in which the
     row is had, since of two transactions the one that began first may come second.
     """
     table, now = login_attempts.c, func.clock_timestamp()
+    keys = [bindparam(f"key_{number}", type_=BYTEA) for number in range(len(allowances))]
+
+    def choose(values: Iterable[float]) -> ColumnElement[float]:
+        return case(*((table.key == key, literal(value)) for key, value in zip(keys, values, strict=True)))
+
+    forgiven_after = choose(allowance.forgiven_after.total_seconds() for allowance in allowances)
+    free = choose(allowance.free for allowance in allowances)
     passed = func.greatest(0, func.date_part("epoch", now - table.last_at))
-    level = func.greatest(0, table.level - passed / allowance.forgiven_after.total_seconds()) + 1
+    level = func.greatest(0, table.level - passed / forgiven_after) + 1
     # Half a try is left for what is forgiven between two tries in a row.
-    wait = case((level < allowance.free - 0.5, 0), else_=func.power(2, level - allowance.free))
+    wait = case((level < free - 0.5, 0), else_=func.power(2, level - free))
     values = {"level": level, "last_at": now, "free_at": now + func.make_interval(0, 0, 0, 0, 0, 0, wait)}
     return (
         insert(login_attempts)
-        .values(level=1, last_at=now, free_at=now)
+        # In the order in which they are given, so that no two wait for each other.
+        .from_select(
+            ["key", "level", "last_at", "free_at"], select(func.unnest(array(keys)), literal(1), now, now)
+        )
         .on_conflict_do_update(index_elements=[table.key], set_=values, where=table.free_at <= now)
         .returning(table.key)
     )

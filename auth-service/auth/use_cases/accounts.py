@@ -40,8 +40,8 @@ def log_in(
     passwords.require_room()
     with database.autocommit() as connection:
         user = users.find_user_by_name(connection, normalize_name(username))
-    attempt = count_attempt(database, username, user, visitor)
-    # The hash is checked outside of a transaction: a connection is not held while a processor works.
+        attempt = count_attempt(connection, username, user, visitor)
+    # The hash is checked outside of that block: a connection is not held while a processor works.
     with judging(database, attempt):
         checked = passwords.check(user.password_hash if user else None, password)
     if not checked.is_right or user is None or user.disabled:
@@ -142,7 +142,8 @@ def change_password(
     user = find_account(database, caller)
     _refuse_weak("new_password", new, user.username, user.email)
     passwords.require_room()
-    attempt = count_attempt(database, user.username, user, visitor)
+    with database.autocommit() as connection:
+        attempt = count_attempt(connection, user.username, user, visitor)
     with judging(database, attempt):
         is_right = passwords.matches(user.password_hash, current)
         password_hash = passwords.hash(new) if is_right else ""

@@ -34,24 +34,22 @@ class Attempt:
         throttle.remember_place(connection, user.id, self.place_hash)
 
 
-def count_attempt(database: Database, username: str, user: User | None, visitor: Visitor) -> Attempt:
+def count_attempt(connection: Connection, username: str, user: User | None, visitor: Visitor) -> Attempt:
     """Count a try of the name, whether or not there is such a user; raise TooManyAttempts.
 
     A try that has to wait is not counted anywhere.
     """
     name = normalize_name(username).casefold()
     place = visitor.place_hash
-    with database.autocommit() as connection:
-        if user is not None and throttle.is_known_place(connection, user.id, place):
-            attempt = Attempt(place, _hash("known place", visitor.place, name), ())
-            counted: list[tuple[bytes, Allowance]] = [(attempt.own, PER_KNOWN_PLACE)]
-        else:
-            attempt = Attempt(place, _hash("account", name), (_hash("address", visitor.place),))
-            counted = [(attempt.others[0], PER_ADDRESS), (attempt.own, PER_ACCOUNT)]
-        # Most of a flood ends here, before anything is written.
-        wait = throttle.find_wait(connection, [key for key, _ in counted])
-    if not wait:
-        wait = _take_tries(database, counted)
+    if user is not None and throttle.is_known_place(connection, user.id, place):
+        attempt = Attempt(place, _hash("known place", visitor.place, name), ())
+        counted: list[tuple[bytes, Allowance]] = [(attempt.own, PER_KNOWN_PLACE)]
+    else:
+        attempt = Attempt(place, _hash("account", name), (_hash("address", visitor.place),))
+        counted = [(attempt.others[0], PER_ADDRESS), (attempt.own, PER_ACCOUNT)]
+    # Most of a flood ends at the first of these, before anything is written.
+    wait = throttle.find_wait(connection, [key for key, _ in counted])
+    wait = wait or throttle.take_tries(connection, counted)
     if wait:
         record_refusal("too many attempts", user, visitor)
         raise TooManyAttempts(wait)
@@ -79,17 +77,6 @@ def record_refusal(reason: str, user: User | None, visitor: Visitor) -> None:
         reason=reason,
         address=visitor.address,
     )
-
-
-def _take_tries(database: Database, counted: list[tuple[bytes, Allowance]]) -> float:
-    """Count a try for each key and return 0; if one comes too early, count none and return the wait."""
-    with database.transaction() as connection:
-        for key, allowance in counted:
-            wait = throttle.take_try(connection, key, allowance)
-            if wait:
-                connection.rollback()
-                return wait
-    return 0
 
 
 def _hash(*parts: str) -> bytes:
