@@ -13,15 +13,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from local.errors import CannotStart
-from local.stack import description_in
+from local.stack import description_in, is_running
 
 
 def find_environment(state: Path, service: str) -> dict[str, str]:
     """Return the environment of a running service; raise CannotStart if there is none."""
-    try:
-        description = json.loads(description_in(state).read_text(encoding="utf-8"))
-    except OSError:
-        raise CannotStart(f"No shop runs with its state in {state}; start one with `make run`.") from None
+    if not (is_running(state) and description_in(state).exists()):
+        raise CannotStart(f"No shop runs with its state in {state}; start one with `make run`.")
+    description = json.loads(description_in(state).read_text(encoding="utf-8"))
     replicas = description["services"].get(service, {}).get("replicas", [])
     pids = [replica["pid"] for replica in replicas if replica["pid"]]
     if not pids:

@@ -20,7 +20,7 @@ from local.errors import CannotStart
 from local.postgres import ADDRESS
 from local.settings import ROOT, SERVICES
 from local.sockets import answers
-from local.stack import description_in
+from local.stack import description_in, is_running
 
 READY_SECONDS = 90.0  # Until a new replica must answer.
 
@@ -80,7 +80,7 @@ def roll(environment: Mapping[str, str], service: str, say: Callable[[str], None
     if service not in SERVICES:
         raise CannotStart(f"There is no service {service!r}; there are {', '.join(SERVICES)}.")
     state = Path(environment.get("STATE") or ".local").expanduser().absolute()
-    if description_in(state).exists():
+    if is_running(state) and description_in(state).exists():
         roll_processes(state, service, say)
     else:
         roll_containers(service, say)

@@ -200,6 +200,18 @@ def description_in(state: Path) -> Path:
     return state / "run" / "stack.json"
 
 
+def is_running(state: Path) -> bool:
+    """Tell whether somebody holds the state folder; a description may have outlived its stack."""
+    try:
+        with (state / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 @contextmanager
 def own_state(state: Path) -> Iterator[None]:
     """Make the state folder, for its owner only, and keep every other run out of it."""

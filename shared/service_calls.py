@@ -1,5 +1,6 @@
 """Calls between our services: each carries the request on, and proves which service makes it."""
 
+import logging
 import threading
 import time
 from collections.abc import Mapping
@@ -12,13 +13,17 @@ from shared.access import SERVICE_HEADER
 from shared.errors import ServiceUnreachable
 from shared.http import HttpClient
 
-RENEW_BEFORE = 60.0  # Seconds before its end at which a token is renewed.
+COOL_DOWN = 1.0  # Seconds after which auth is asked again for a token that it did not give.
+MARGIN = 10.0  # Seconds before its end from which a token is not used any more: it has a way to go.
+
+log = logging.getLogger(__name__)
 
 
 class ServiceTokens:
     """A service's own access token, by OAuth 2.0 client credentials (RFC 6749, section 4.4).
 
-    It is fetched when first needed and kept until shortly before it ends.
+    It is fetched when first needed, and anew once half of its life is over; while auth is away it serves for
+    the other half.
     """
 
     def __init__(self, auth_url: str, client_id: str, client_secret: str) -> None:
@@ -26,20 +31,41 @@ class ServiceTokens:
         self._credentials = (client_id, client_secret)
         self._lock = threading.Lock()
         self._token = ""
-        self._good_until = 0.0
+        self._renew_at = self._good_until = 0.0
 
     def current(self) -> str:
         """Return a token that is good for a while yet; raise ServiceUnreachable if none can be had."""
-        with self._lock:
-            if time.monotonic() >= self._good_until:
-                self._renew()
-            return self._token
+        while time.monotonic() >= self._renew_at:
+            # Whoever has a good one does not wait for the next.
+            if self._lock.acquire(blocking=not self._is_good):
+                try:
+                    if time.monotonic() >= self._renew_at:
+                        self._try_to_renew()
+                finally:
+                    self._lock.release()
+            elif self._is_good:
+                break
+        if not self._is_good:
+            raise ServiceUnreachable("This service could not prove itself to auth just now.")
+        return self._token
 
     def forget(self, token: str) -> None:
         """Let the next call fetch another token, unless that has been done since this one was refused."""
         with self._lock:
             if token == self._token:
-                self._good_until = 0.0
+                self._renew_at = self._good_until = 0.0
+
+    @property
+    def _is_good(self) -> bool:
+        return time.monotonic() < self._good_until
+
+    def _try_to_renew(self) -> None:
+        try:
+            self._renew()
+        except ServiceUnreachable as error:
+            # Those who wait behind this one are not to wait for the same, one after the other.
+            self._renew_at = time.monotonic() + COOL_DOWN
+            log.warning("Auth gives this service no token just now: %s", error.detail)
 
     def _renew(self) -> None:
         response = self._http.request(
@@ -49,9 +75,11 @@ class ServiceTokens:
             answer = response.json()
             token, lifetime = answer["access_token"], float(answer["expires_in"])
         except (ValueError, KeyError, TypeError) as error:
-            raise ServiceUnreachable("This service could not prove itself to auth just now.") from error
+            raise ServiceUnreachable("It was given something else.") from error
+        now = time.monotonic()
         self._token = token
-        self._good_until = time.monotonic() + max(lifetime - RENEW_BEFORE, lifetime / 2)
+        self._renew_at = now + lifetime / 2
+        self._good_until = now + max(lifetime - MARGIN, lifetime / 2)
 
 
 class ServiceClient(HttpClient):

@@ -78,8 +78,9 @@ def answer(hasher: Hasher, line: bytes) -> bytes:
 
 def main() -> None:
     """Answer until nobody asks any more."""
-    step_back()
     hasher = Hasher(memory_kib=int(sys.argv[1]), passes=int(sys.argv[2]))
+    # Not before: on a busy machine it would be too late with its first answer, be ended, and begin anew.
+    step_back()
     for line in sys.stdin.buffer:
         sys.stdout.buffer.write(answer(hasher, line))
         sys.stdout.buffer.flush()

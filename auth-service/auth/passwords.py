@@ -21,6 +21,7 @@ PASSES = 2
 AT_ONCE = 1  # Processes that hash; more processors means more replicas, as everywhere.
 WAITING = 8  # Others that may wait, each with one of the 16 threads of the server.
 PATIENCE = 5.0  # Seconds that one of them waits for its turn and its hash.
+UNHURRIED = 60.0  # The same for a command, which nobody's request waits for.
 
 HASHING = Path(__file__).with_name("hashing.py")
 

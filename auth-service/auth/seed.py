@@ -9,7 +9,7 @@ import secrets
 
 from auth.config import Settings, read_demo_users
 from auth.domain import find_weakness
-from auth.passwords import Passwords
+from auth.passwords import UNHURRIED, Passwords
 from auth.repository import users
 from auth.use_cases.sessions import end_sessions_of
 from shared.database import Connection, Database, connect
@@ -20,7 +20,7 @@ FIRST_ADMIN = "admin"
 
 def seed_users(database: Database, settings: Settings, passwords: Passwords | None = None) -> str | None:
     """Add what is missing; return the admin's password if it was made up just now."""
-    passwords = passwords or Passwords()
+    passwords = passwords or Passwords(patience=UNHURRIED)
     with database.transaction() as connection:
         users.lock_users(connection)
         if settings.loads_demo_users:

@@ -12,7 +12,7 @@ import sys
 from auth.commands import open_command
 from auth.config import Settings
 from auth.domain import choose_name
-from auth.passwords import Passwords
+from auth.passwords import UNHURRIED, Passwords
 from auth.use_cases.accounts import create_admin
 from shared.database import Database
 from shared.errors import Problem
@@ -25,7 +25,7 @@ def run(database: Database, name: str, password: str, passwords: Passwords | Non
     An empty password has one made up.
     """
     made_up = "" if password else secrets.token_urlsafe(12)
-    user = create_admin(database, passwords or Passwords(), name, password or made_up)
+    user = create_admin(database, passwords or Passwords(patience=UNHURRIED), name, password or made_up)
     lines = [f"{user.username} is an admin."]
     return [*lines, f"{user.username} password (shown once): {made_up}"] if made_up else lines
 

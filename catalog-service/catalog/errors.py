@@ -179,6 +179,8 @@ class UpstreamFailed(Problem):
         self.status = status if 400 <= status <= 599 and status not in {401, 403} else 502
         self.may_pass = may_pass
         self.retry_after = retry_after
+        if retry_after is not None and self.status in {429, 503}:
+            self.headers = {"Retry-After": str(math.ceil(retry_after))}
 
 
 class PageTooLarge(UpstreamFailed):

@@ -74,7 +74,7 @@ def test_a_success_forgets_the_tries_before_it(client):
 
 
 def test_a_name_is_counted_in_whatever_way_it_is_written(client):
-    for name in ("admin", "ADMIN", "Admin", "\uff41dmin", "admin"):
+    for name in ("admin", "ADMIN", "adm\u0130n", "\uff41dmin", "admin"):
         assert log_in(client, username=name).status_code == 401
     assert log_in(client, username="aDMIN").status_code == 429
 

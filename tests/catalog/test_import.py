@@ -36,9 +36,8 @@ class Importer:
 
     def load(self, rows, **options):
         body = rows if isinstance(rows, bytes) else to_lines(rows)
-        return self.client.post(
-            "/products/import", data=body, headers=self.headers, **{"content_type": LINES, **options}
-        )
+        options = {"headers": self.headers, "content_type": LINES, **options}
+        return self.client.post("/products/import", data=body, **options)
 
     def export(self):
         answer = self.client.get("/products/export", headers=self.headers)
@@ -101,6 +100,17 @@ def test_an_import_adds_what_is_new_and_changes_what_is_there(importer):
     assert importer.show(1)["price"] == 1
     assert importer.show(2)["title"] == "Renamed"
     assert [importer.show(number)["version"] for number in (1, 2, 3)] == [2, 2, 1]
+
+
+def test_a_file_that_breaks_off_at_the_end_of_a_line_is_not_taken_for_a_whole_one(importer, database):
+    before = read_rows(database, "id, version")
+    line = to_lines([{"sku": "KIT-0001", "price": 1}])
+    # A body that breaks off ends for gunicorn like one that is whole.
+    answer = importer.load(
+        line, environ_overrides={"wsgi.input_terminated": True, "CONTENT_LENGTH": str(2 * len(line))}
+    )
+    assert answer.status_code == 400
+    assert read_rows(database, "id, version") == before
 
 
 def test_an_export_is_what_an_import_takes_back(importer):

@@ -193,6 +193,17 @@ def test_what_has_lapsed_can_be_reserved_again_at_its_first_prices(orders, order
     assert orders.commit(order_id).status_code == 200
 
 
+def test_what_has_lapsed_is_held_anew_even_if_the_clock_was_set_back(orders, order_id, database):
+    orders.reserve(order_id, BOARD)
+    held = read_counts(database)
+    make_overdue(database)
+    use_cases.lapse_reservations(database)
+    execute(database, "UPDATE reservations SET expires_at = now() + interval '1 minute'")
+    for _ in range(2):
+        assert orders.reserve(order_id, BOARD).json["state"] == "held"
+        assert read_counts(database) == held
+
+
 def test_what_has_lapsed_and_was_sold_to_another_is_out_of_stock(orders, stock, order_id, database):
     all_of_it = {"product_id": 1, "quantity": stock(1)}
     orders.reserve(order_id, all_of_it)

@@ -90,6 +90,7 @@ def test_with_no_copy_its_error_is_passed_on_with_its_message(upstream, get, the
     assert answer.status_code == ours
     assert answer.json["error"] == "Our shelves are being painted"
     assert answer.json["code"] == "upstream_failed"
+    assert ("Retry-After" in answer.headers) is (ours in {429, 503})
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"products": 3}'])

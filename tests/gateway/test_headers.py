@@ -149,6 +149,8 @@ def test_what_looks_like_a_secret_in_a_path_is_not_recorded(gateway: Gateway) ->
     assert gateway.record("logged-3")["attributes"]["url.path"] == "/nowhere/[redacted]"
     gateway.call("/nowhere/eyJhbGciOiJFUzI1NiJ9.e30.x?y", headers={"X-Request-ID": "logged-4"})
     assert gateway.record("logged-4")["message"] == "GET /nowhere/[redacted] 404"
+    gateway.call("/auth/clients/sfc_0123456789abcdefghij/x", headers={"X-Request-ID": "logged-5"})
+    assert gateway.record("logged-5")["attributes"]["url.path"] == "/auth/clients/[redacted]"
 
 
 def test_health_leaves_a_record_only_when_it_is_bad(gateway: Gateway) -> None:

@@ -94,6 +94,7 @@ def gateway(nginx: str, tmp_path: Path, alive: Upstream, names: NameServer) -> I
         ("GET", "/orders/a%3Fb%25c", "/orders/a%3Fb%25c"),
         ("GET", "/healthz/orders-service", "/healthz"),
         ("GET", "/docs/payments.json", "/openapi.json"),
+        ("GET", "/docs/assets/swagger-ui.css", "/docs/assets/swagger-ui.css"),
         ("POST", "/payments/7/confirm?x=1", "/payments/7/confirm?x=1"),
         ("PATCH", "/products/7", "/products/7"),
     ],

@@ -1,6 +1,7 @@
 """What changes once there is a certificate."""
 
 import http.client
+import json
 import socket
 import ssl
 from pathlib import Path
@@ -40,21 +41,43 @@ def _shake_hands(
     return context.wrap_socket(line, server_hostname=host)
 
 
+def _ask(gateway: Gateway, certificates: Path, path: str) -> tuple[http.client.HTTPResponse, bytes]:
+    context = ssl.create_default_context(cafile=str(certificates / "cert.pem"))
+    line = http.client.HTTPSConnection("127.0.0.1", gateway.port, timeout=PATIENCE, context=context)
+    line.request("GET", path)
+    answer = line.getresponse()
+    body = answer.read()
+    line.close()
+    return answer, body
+
+
+def test_its_own_refusals_have_the_one_shape_of_errors_here_too(gateway: Gateway, certificates: Path) -> None:
+    answer, body = _ask(gateway, certificates, "/nowhere")
+    assert answer.status == 404
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert json.loads(body)["code"] == "not_found"
+
+
+def test_a_service_that_is_away_is_told_as_without_a_certificate(
+    gateway: Gateway, certificates: Path
+) -> None:
+    gateway.upstreams["orders"].stop()
+    answer, body = _ask(gateway, certificates, "/orders")
+    assert answer.status == 502
+    assert answer.headers["Retry-After"] == "1"
+    assert json.loads(body)["code"] == "bad_gateway"
+
+
 def test_it_speaks_https_and_says_so_to_the_service_and_to_browsers(
     gateway: Gateway, certificates: Path
 ) -> None:
-    context = ssl.create_default_context(cafile=str(certificates / "cert.pem"))
-    line = http.client.HTTPSConnection("127.0.0.1", gateway.port, timeout=PATIENCE, context=context)
     for path, status in (("/auth/me", 200), ("/nowhere", 404), ("/", 200)):
-        line.request("GET", path)
-        answer = line.getresponse()
-        body = answer.read()
+        answer, body = _ask(gateway, certificates, path)
         assert answer.status == status
         assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
         assert answer.headers["X-Frame-Options"] == "DENY"
         if path == "/auth/me":
             assert b'"x-forwarded-proto": "https"' in body
-    line.close()
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1", "shop.example"])

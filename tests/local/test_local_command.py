@@ -1,14 +1,17 @@
 """A service's command, run as the service itself runs."""
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
+from unittest.mock import Mock, patch
 
 import pytest
 
 from local.command import find_environment
 from local.errors import CannotStart
+from local.roll import roll
 from tests.stacks import ROOT
 
 
@@ -22,6 +25,14 @@ def service():
     )
     yield process
     process.communicate(b"\n")
+
+
+@pytest.fixture(autouse=True)
+def stack(tmp_path):
+    """Something that holds the state folder, as a running stack does."""
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lock
 
 
 def describe(state, *pids):
@@ -48,6 +59,17 @@ def test_a_command_gets_the_environment_of_the_running_service(tmp_path, service
     assert environment["SERVICE"] == "auth-service"
     assert environment["ODD"] == "a=b\nc"
     assert "STATE" not in environment
+
+
+def test_what_a_stack_that_was_killed_has_left_leads_to_nobody_else_s_process(tmp_path, service, stack):
+    describe(tmp_path, service.pid)
+    stack.close()
+    with pytest.raises(CannotStart, match="No shop runs"):
+        find_environment(tmp_path, "auth-service")
+    docker = Mock(side_effect=FileNotFoundError)
+    with patch("subprocess.run", docker), pytest.raises(CannotStart, match="No shop runs"):
+        roll({"STATE": str(tmp_path)}, "auth-service")
+    assert service.poll() is None
 
 
 def test_it_becomes_the_command_with_its_words_and_its_exit_code(tmp_path, service):

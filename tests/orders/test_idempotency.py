@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from tests.orders.conftest import Buyer
+from tests.orders.conftest import Buyer, run_sql
 from tests.waiting import wait_for
 
 
@@ -39,6 +39,14 @@ def test_the_same_key_with_another_body_is_refused(buyer):
     answer = buyer.order(items=[(2, 1)])
     assert answer.status_code == 422
     assert answer.json["code"] == "idempotency_key_reused"
+
+
+def test_a_key_that_is_a_card_number_is_used_and_not_kept(buyer, database):
+    first, second = (buyer.order(key="4242424242424242") for _ in range(2))
+    assert second.data == first.data
+    kept = run_sql(database, "SELECT idempotency_keys::text FROM idempotency_keys")
+    assert len(kept) == 1
+    assert "4242" not in kept[0][0].replace(str(first.json["id"]), "")
 
 
 def test_keys_belong_to_their_principal(app, auth, buyer):

@@ -2,7 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -225,6 +225,24 @@ def test_a_second_charge_of_a_payment_is_released_and_a_strange_one_reported(
     assert released == [(payment_id, "another")]
     assert "The provider has a charge that is not ours" in caplog.messages
     assert orders.find(order_id).json["status"] == "requires_capture"
+
+
+def test_a_replica_whose_clock_is_fast_leaves_nothing_out(books, provider, database, monkeypatch):
+    class FastClock(datetime):
+        """Five minutes ahead of the database's."""
+
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) + timedelta(minutes=5)
+
+    monkeypatch.setattr("payments.use_cases.sweep.datetime", FastClock)
+    books.write("UPDATE jobs SET next_at = now(), position = now() - interval '10 minutes'")
+    asked = []
+    monkeypatch.setattr(provider, "read_changes", lambda _since, until: asked.append(until) or [])
+    sweep.reconcile(database, provider)
+    (row,) = books.read("SELECT position, now() AS now FROM jobs WHERE name = 'reconcile'")
+    assert asked == [row["position"]]
+    assert row["now"] - row["position"] >= sweep.YOUNGEST
 
 
 def test_a_job_has_one_taker_and_a_failed_round_is_repeated(orders, books, provider, database, monkeypatch):

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 import time
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from shared.errors import ServiceUnreachable
 from shared.http import HttpClient
 from shared.service_calls import ServiceClient, ServiceTokens
 from tests.conftest import send_json
+from tests.waiting import wait_for
 
 
 @pytest.fixture(autouse=True)
@@ -82,16 +84,77 @@ def test_without_a_service_token_there_is_no_call(service):
     assert [path for _method, path, _headers, _body in service.requests] == ["/auth/token"]
 
 
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("shared.service_calls.time", clock)
+    return clock
+
+
+def test_a_token_serves_to_its_end_while_auth_is_away_and_auth_is_not_pestered(fake_server, clock):
+    server = TokenServer(fake_server)
+    tokens = ServiceTokens(fake_server.url, "orders-service", "a secret")
+    tokens.current()
+    server.is_away = True
+    clock.now += 460
+    for _ in range(3):
+        assert tokens.current() == "1"
+    assert server.asked == 2
+    clock.now += 2
+    assert tokens.current() == "1"
+    assert server.asked == 3
+    clock.now = 1891
+    with pytest.raises(ServiceUnreachable):
+        tokens.current()
+    server.is_away = False
+    clock.now += 2
+    assert tokens.current() == "2"
+
+
+def test_nobody_waits_for_auth_while_the_token_is_good(fake_server, clock):
+    server = TokenServer(fake_server)
+    tokens = ServiceTokens(fake_server.url, "orders-service", "a secret")
+    tokens.current()
+    clock.now += 460
+    server.answers.clear()
+    first = threading.Thread(target=tokens.current)
+    first.start()
+    wait_for(lambda: server.asked == 2)
+    assert tokens.current() == "1"
+    server.answers.set()
+    first.join()
+    assert tokens.current() == "2"
+
+
 class TokenServer:
     """A service whose tokens are numbered, and which refuses those that have ended."""
 
     def __init__(self, server) -> None:
         self.server = server
         self.made, self.ended, self.presented = 0, set(), []
+        self.asked, self.is_away, self.answers = 0, False, threading.Event()
+        self.answers.set()
         server.answer = self._answer
 
     def _answer(self, handler, _body) -> None:
         if handler.path == "/auth/token":
+            self.asked += 1
+            self.answers.wait(10)
+            if self.is_away:
+                return send_json(handler, b"{}", status=503)
             self.made += 1
             token = json.dumps({"access_token": str(self.made), "expires_in": 900}).encode()
             return send_json(handler, token)

@@ -98,6 +98,7 @@ def test_what_is_neither_a_card_nor_a_secret_stays(text):
         ("password=hunter2&user=me", f"password={REDACTED}&user=me"),
         ("refresh_token=sfr_abc, next", f"refresh_token={REDACTED}, next"),
         ("got sfr_0123456789abcdefghij", f"got sfr_{REDACTED}"),
+        ("got sfc_0123456789abcdefghij", f"got sfc_{REDACTED}"),
         ("client_secret: abc", f"client_secret: {REDACTED}"),
         ("postgresql://orders:hunter2@db/orders", f"postgresql://orders:{REDACTED}@db/orders"),
     ],

@@ -48,13 +48,14 @@ def log_in(
         record_refusal("wrong credentials" if not checked.is_right else "account disabled", user, visitor)
         raise WrongCredentials
     with database.transaction() as connection:
-        attempt.succeed(connection, user)
         guest = _find_presenter(connection, presented)
         guest_sub = None
         if guest is not None and guest.role == "guest":
             guest_sub = str(guest.id)
             end_sessions_of(connection, guest.id)
         begun = begin_session(connection, user, visitor, token_seconds=issuer.seconds, guest_sub=guest_sub)
+        # The account is held first, as where a password is changed, so that the two wait in line.
+        attempt.succeed(connection, user)
     if checked.fresh_hash:
         with database.transaction() as connection:
             users.renew_hash(connection, user, checked.fresh_hash)

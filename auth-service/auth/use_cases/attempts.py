@@ -39,7 +39,8 @@ def count_attempt(connection: Connection, username: str, user: User | None, visi
 
     A try that has to wait is not counted anywhere.
     """
-    name = normalize_name(username).casefold()
+    # By the name that was found, since the database knows more ways to write it.
+    name = normalize_name(user.username if user else username).casefold()
     place = visitor.place_hash
     if user is not None and throttle.is_known_place(connection, user.id, place):
         attempt = Attempt(place, _hash("known place", visitor.place, name), ())

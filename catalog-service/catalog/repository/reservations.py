@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Text, Uuid, bindparam, func, literal, select, text, update
+from sqlalchemy import Connection, Row, Text, Uuid, bindparam, func, literal, or_, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by, insert
 
 from catalog.domain import HOLD, Line, Reservation, State
@@ -94,10 +94,14 @@ def lock_overdue_reservation(connection: Connection) -> Reservation | None:
 
 
 def renew_reservation(connection: Connection, order_id: UUID) -> None:
-    """Begin the hold's time anew if it has lapsed, or should have by now."""
+    """Begin the hold's time anew if it has lapsed, or should have by now.
+
+    What has lapsed counts as such even if the clock was set back since.
+    """
+    is_over = or_(reservations.c.state == State.LAPSED, reservations.c.expires_at <= func.now())
     connection.execute(
         update(reservations)
-        .where(reservations.c.order_id == order_id, reservations.c.expires_at <= func.now())
+        .where(reservations.c.order_id == order_id, is_over)
         .values(state=State.HELD, expires_at=func.now() + HOLD, updated_at=func.now())
     )
 

@@ -6,10 +6,11 @@ from collections.abc import Generator, Iterator
 from contextlib import closing, suppress
 from functools import partial
 from itertools import chain, islice
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from apiflask import APIBlueprint
 from flask import Response, request
+from werkzeug.wsgi import LimitedStream
 
 from catalog.domain import Product
 from catalog.errors import ImportRefused, ImportRunning
@@ -90,7 +91,11 @@ def import_routes(database: Database, currency: str) -> APIBlueprint:
         if request.mimetype not in LINES or request.content_encoding not in {None, "identity"}:
             raise UnsupportedMediaType
         request.max_content_length = MAX_IMPORT
-        steps = import_products(database, request.stream, currency)
+        body: IO[bytes] = request.stream  # Refuses what is too large.
+        if request.content_length is not None:
+            # The server ends a body that broke off like one that is whole.
+            body = cast(IO[bytes], LimitedStream(body, request.content_length))
+        steps = import_products(database, body, currency)
         # The first step comes when all rows have been found right; whatever is not is refused here.
         next(steps)
         return _stream(_write_progress(steps))

@@ -123,7 +123,9 @@ def _require_copy(copy: SourceCopy, source: Source) -> None:
     """Raise what keeps us from having a copy of this source, if anything does."""
     if not _is_copied(copy, source):
         if copy.error_status is not None:
-            raise UpstreamFailed(copy.error_status, copy.error_detail or "")
+            raise UpstreamFailed(
+                copy.error_status, copy.error_detail or "", retry_after=max(1.0, copy.next_in_seconds)
+            )
         raise CatalogueLoading
 
 

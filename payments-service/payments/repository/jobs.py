@@ -1,6 +1,7 @@
 """Regular work, and the provider's events that were heard."""
 
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, func, update
 from sqlalchemy.dialects.postgresql import insert
@@ -8,14 +9,22 @@ from sqlalchemy.dialects.postgresql import insert
 from payments.tables import jobs, provider_events
 
 
-def claim_job(connection: Connection, name: str, *, every: timedelta) -> datetime | None:
-    """Take a job whose time has come, and return how far it has come; None if it is not its time."""
-    return connection.execute(
+class Claim(NamedTuple):
+    """How far a job has come, and the time: the database's, since the clocks of replicas differ."""
+
+    position: datetime
+    now: datetime
+
+
+def claim_job(connection: Connection, name: str, *, every: timedelta) -> Claim | None:
+    """Take a job whose time has come; return None if it is not its time."""
+    row = connection.execute(
         update(jobs)
         .where(jobs.c.name == name, jobs.c.next_at <= func.now())
         .values(next_at=func.now() + every)
-        .returning(jobs.c.position)
-    ).scalar()
+        .returning(jobs.c.position, func.now())
+    ).first()
+    return Claim(*row) if row else None
 
 
 def move_job(connection: Connection, name: str, position: datetime) -> None:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from payments.clients import Provider
@@ -60,10 +60,11 @@ def look_after_payments(database: Database, provider: Provider, wake: Callable[[
 def reconcile(database: Database, provider: Provider) -> None:
     """Compare the provider's book with ours for the time since the last round, and look at what differs."""
     with database.autocommit() as connection:
-        position = jobs.claim_job(connection, "reconcile", every=RECONCILE_EVERY)
-    if position is None:
+        claim = jobs.claim_job(connection, "reconcile", every=RECONCILE_EVERY)
+    if claim is None:
         return
-    until = min(datetime.now(UTC) - YOUNGEST, position + LONGEST)
+    position, settled = claim.position, claim.now - YOUNGEST
+    until = min(settled, position + LONGEST)
     if until <= position:
         return
     theirs: dict[tuple[UUID, str], Change] = {}
@@ -80,7 +81,7 @@ def reconcile(database: Database, provider: Provider) -> None:
     different = {
         payment_id
         for (payment_id, _reference), change in theirs.items()
-        if _differs(provider, change, ours.get(payment_id))
+        if _differs(provider, change, ours.get(payment_id), settled)
     }
     with database.transaction() as connection:
         payments.ask_for_look(connection, ids=different | (charged - named))
@@ -95,15 +96,15 @@ def forget(database: Database) -> None:
             jobs.forget_events(connection, EVENTS_LAST)
 
 
-def _differs(provider: Provider, change: Change, payment: Payment | None) -> bool:
-    """Tell whether a charge may say something that its payment does not know yet."""
+def _differs(provider: Provider, change: Change, payment: Payment | None, settled: datetime) -> bool:
+    """Tell whether a charge may say something that its payment, untouched since `settled`, does not know."""
     if payment is None:
         _report("The provider has a charge of a payment that is not there", change)
         return False
     if change.reference != (payment.provider_reference or str(payment.id)):
         _release_stray(provider, change, payment)
         return False
-    if payment.updated_at > datetime.now(UTC) - YOUNGEST:
+    if payment.updated_at > settled:
         return False
     try:
         is_behind = payment.follow(change.charge) != payment
