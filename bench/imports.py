@@ -3,19 +3,19 @@
 import json
 import os
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from http.client import HTTPResponse
 from typing import IO, Any
 
-import psutil
-
 from bench.catalog import Catalog
+from bench.looking import looking
+from bench.memory import measure_memory
 from bench.report import table_of
 
 ROWS = 1_000_000
+LOOK_EVERY = 0.1  # Seconds.
 SHARE = 0.1  # Of the rows change in the second import.
 WORDS = ["oak", "linen", "copper", "river", "winter", "plain", "round", "harbour", "amber", "moss", "slate"]
 
@@ -62,7 +62,8 @@ def load(catalog: Catalog, body: IO[bytes]) -> dict[str, Any]:
     headers = {**catalog.headers, "Content-Type": "application/x-ndjson"}
     size = os.fstat(body.fileno()).st_size
     headers["Content-Length"] = str(size)
-    with Watch(catalog.pid) as memory, closing(catalog.connect()) as connection:
+    memory = Peak(catalog.pid)
+    with looking(memory.look, LOOK_EVERY), closing(catalog.connect()) as connection:
         began = time.perf_counter()
         connection.request("POST", "/products/import", body, headers)
         sent = time.perf_counter() - began
@@ -79,7 +80,8 @@ def load(catalog: Catalog, body: IO[bytes]) -> dict[str, Any]:
 
 def export(catalog: Catalog) -> dict[str, Any]:
     """Export all there is; return seconds, rows a second and the memory of the process."""
-    with Watch(catalog.pid) as memory, closing(catalog.connect()) as connection:
+    memory = Peak(catalog.pid)
+    with looking(memory.look, LOOK_EVERY), closing(catalog.connect()) as connection:
         began, size, rows = time.perf_counter(), 0, 0
         connection.request("GET", "/products/export", headers=catalog.headers)
         answer = connection.getresponse()
@@ -100,37 +102,22 @@ def read_last_line(answer: HTTPResponse) -> dict[str, Any]:
     return last
 
 
-class Watch:
-    """Watch a process and its children; `before` and `peak` are their resident memory in MiB."""
+class Peak:
+    """The memory of a process and its children, in MiB: `before`, and the `most` that was seen since."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self.before = self.peak = self._measure()
+        self.before = self.most = measure_memory(pid).pss_mib
 
-    def __enter__(self) -> "Watch":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._stop.wait(0.1):
-            self.peak = max(self.peak, self._measure())
-
-    def _measure(self) -> float:
-        leader = psutil.Process(self._pid)
-        family = [leader, *leader.children(recursive=True)]
-        return round(sum(each.memory_info().rss for each in family) / 2**20, 1)
+    def look(self) -> None:
+        """Measure once more."""
+        self.most = max(self.most, measure_memory(self._pid).pss_mib)
 
 
-def _sum_up(rows: int, seconds: float, memory: Watch) -> dict[str, Any]:
+def _sum_up(rows: int, seconds: float, memory: Peak) -> dict[str, Any]:
     return {
         "seconds": round(seconds, 1),
         "rate": round(rows / seconds),
         "memory_before": memory.before,
-        "memory_peak": memory.peak,
+        "memory_peak": memory.most,
     }

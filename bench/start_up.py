@@ -1,7 +1,6 @@
 """How long the shop takes from `make run` to its first answer, once `.venv` is there; and each service."""
 
 import json
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import psutil
 
+from bench.looking import looking
 from bench.report import table
 from bench.shop import running_shop, say
 from local.sockets import answers
@@ -25,9 +25,10 @@ def measure(folder: Path, _seconds: float) -> dict[str, Any]:
 def _measure(folder: Path, title: str) -> dict[str, Any]:
     say(f"{title} …")
     began = time.monotonic()
-    with Watch(folder / "state") as watch, running_shop(folder):
+    services = Services(folder / "state")
+    with looking(services.look, LOOK_EVERY), running_shop(folder):
         seconds = time.monotonic() - began
-    return {"title": title, "seconds": round(seconds, 2), "services": watch.seconds}
+    return {"title": title, "seconds": round(seconds, 2), "services": services.seconds}
 
 
 def render(results: Mapping[str, Any]) -> list[str]:
@@ -56,29 +57,19 @@ def render(results: Mapping[str, Any]) -> list[str]:
     ]
 
 
-class Watch:
-    """Watch a shop that starts with this state; `seconds` has those that each service took to answer."""
+class Services:
+    """The services of a shop that starts with this state, and the `seconds` that each took to answer."""
 
     def __init__(self, state: Path) -> None:
         self.seconds: dict[str, float] = {}
         self._state = state
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> "Watch":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._stop.wait(LOOK_EVERY):
-            for name, service in self._read_services().items():
-                replica = service["replicas"][0]
-                if name not in self.seconds and replica["pid"]:
-                    self._look(name, replica)
+    def look(self) -> None:
+        """Note which of them answer by now."""
+        for name, service in self._read_services().items():
+            replica = service["replicas"][0]
+            if name not in self.seconds and replica["pid"]:
+                self._look(name, replica)
 
     def _look(self, name: str, replica: Mapping[str, Any]) -> None:
         try:

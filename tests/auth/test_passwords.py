@@ -91,7 +91,7 @@ def test_hashing_lets_everybody_else_go_first(children):
 
 
 def test_a_process_that_was_killed_is_replaced_in_the_midst_of_a_question(children):
-    passwords = Passwords(passes=60)
+    passwords = Passwords(passes=60, patience=60)
     outcomes = []
     asking = threading.Thread(target=lambda: outcomes.append(passwords.matches(passwords.hash("x"), "x")))
     asking.start()

@@ -218,6 +218,7 @@ def test_a_refund_that_payments_refuses_for_good_is_told_and_ends(admin, paid, p
     )
     answer = refund(admin, paid, amount=500)
     assert (answer.status_code, answer.json["code"]) == (409, "refund_exceeds_payment")
+    assert answer.json["request_id"] == answer.headers["X-Request-ID"]
     assert refund(admin, paid, amount=500).data == answer.data
     assert run_sql(database, "SELECT status, error FROM refunds") == [("failed", "refund_exceeds_payment")]
     payments.refuse.clear()

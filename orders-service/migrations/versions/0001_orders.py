@@ -28,7 +28,7 @@ CREATE TABLE orders (
     attempts         int NOT NULL DEFAULT 0,
     next_attempt_at  timestamptz NOT NULL DEFAULT now(),
     deadline         timestamptz NOT NULL,
-    -- The request that placed the order, so that work resumed later is found under its ids.
+    -- The request that its work is for, which placed it or asked for a refund: what is resumed has its ids.
     request_id       text NOT NULL,
     traceparent      text NOT NULL,
     created_at       timestamptz NOT NULL DEFAULT now(),

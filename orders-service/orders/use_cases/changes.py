@@ -12,7 +12,7 @@ from orders.repository import keys, orders, progress, refunds
 from orders.use_cases.orders import PATIENCE, require_order
 from orders.use_cases.replies import GLANCE, Reply, answer_again, answer_first
 from shared import context
-from shared.context import Caller
+from shared.context import Caller, Context
 from shared.database import Connection, Database
 from shared.ids import new_id
 
@@ -82,6 +82,7 @@ def refund_order(
     """
     give_up = time.monotonic() + LONGEST
     lease = new_id()
+    work = context.current() or Context()
     with database.transaction() as connection:
         is_new = keys.insert_key(connection, call, order_id)
         if is_new:
@@ -98,6 +99,9 @@ def refund_order(
                 lease_token=lease,
                 next_step=Step.REFUND,
                 attempts=0,
+                # Whoever finishes it does so for this call, and not for the one that placed the order.
+                request_id=work.request_id,
+                traceparent=work.trace.traceparent,
             )
     if not is_new:
         return answer_again(database, call)
