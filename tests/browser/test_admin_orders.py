@@ -1,10 +1,10 @@
 """What an admin does with orders, and the money they brought."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.back_office import (
     add_product,
@@ -88,14 +88,20 @@ def test_a_part_is_refunded_and_then_all_that_is_left_with_the_goods(
     assert complaints == []
 
 
-def test_a_refund_whose_answer_was_lost_is_made_once(page, complaints, admin, order):
+def lose(route: Route) -> None:
+    route.fetch()
+    route.abort()
+
+
+def turn_into_a_fault(route: Route) -> None:
+    route.fetch()
+    route.fulfill(status=500, json={"status": 500, "code": "internal_error", "detail": "…"})
+
+
+@pytest.mark.parametrize("spoil", [lose, turn_into_a_fault])
+def test_a_refund_whose_answer_was_lost_is_made_once(page, admin, order, spoil: Callable[[Route], None]):
     open_back_office(page, f"orders/{order}")
-
-    def lose_the_answer(route):
-        route.fetch()
-        route.abort()
-
-    page.route("**/refund", lose_the_answer, times=1)
+    page.route("**/refund", spoil, times=1)
     refund(page, "10.00")
     expect(page.get_by_role("alert")).to_contain_text("Doing it once more is harmless")
     with page.expect_response("**/refund") as answer:

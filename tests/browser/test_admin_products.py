@@ -200,6 +200,20 @@ def test_a_new_product_that_is_sent_twice_at_once_is_made_once(page, complaints,
     assert complaints == []
 
 
+def test_a_change_that_is_sent_twice_at_once_is_saved_and_no_conflict_with_itself(page, complaints, admin):
+    product = add_product(admin)
+    open_back_office(page, f"products/{product['id']}")
+    page.get_by_label("Price in USD").fill("55")
+    form = page.locator("form").filter(has=page.get_by_label("Price in USD"))
+    form.evaluate("(form) => { form.requestSubmit(); form.requestSubmit(); }")
+    expect(page.get_by_text("The product is saved.")).to_be_visible()
+    expect(page.get_by_text("Version 2, changed")).to_be_visible()
+    # A second save would have come with a version that is not the newest any more.
+    page.wait_for_load_state("networkidle")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    assert complaints == []
+
+
 def test_a_product_of_the_source_is_edited_and_follows_it_again(page, complaints, admin):
     before = admin.get("/products/119?as=edited").json()
     open_back_office(page, "products/119")

@@ -39,6 +39,22 @@ def test_health_replicas_and_versions_of_all_services_are_shown(page, complaints
     assert complaints == []
 
 
+def test_while_nobody_can_be_signed_in_the_services_are_not_said_to_be_down(page, complaints):
+    open_back_office(page)
+    page.route("**/auth/refresh", lambda route: route.fulfill(status=503, json={"code": "unavailable"}))
+    page.evaluate(
+        """() => {
+            const note = JSON.parse(localStorage.getItem("shopfleet.session"));
+            localStorage.setItem("shopfleet.session", JSON.stringify({...note, expires_at: Date.now()}));
+        }"""
+    )
+    page.goto("/#/admin/services")
+    expect(page.get_by_text("6 of 6 answer.")).to_be_visible(timeout=PATIENCE)
+    page.get_by_role("link", name="Overview").click()
+    expect(page.get_by_role("region", name="Services").get_by_text("Healthy")).to_have_count(5)
+    assert leave_out(complaints, 503) == []
+
+
 def test_the_overview_says_what_needs_attention_and_leads_there(
     page, complaints, take_screenshot, admin, guest
 ):

@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Route, expect
 
+from tests.browser.back_office import add_product, open_back_office
 from tests.browser.storefront import measure_layout_shift
 
 pytestmark = pytest.mark.slow
@@ -59,6 +60,25 @@ def test_a_file_is_asked_for_anew_and_sent_only_if_it_is_another(page, path):
     assert first.headers["cache-control"] == "no-cache"
     again = page.request.get(path, headers={"If-None-Match": first.headers["etag"]})
     assert again.status == 304
+
+
+@pytest.mark.parametrize("address", ["http://", "//", "https://elsewhere.example/kettle.jpg"])
+def test_a_picture_that_is_not_the_shops_own_has_a_stand_in(page, shop, complaints, admin, address):
+    product = add_product(admin, images=[address])
+    shop.open(f"/?q={product['title']}")
+    expect(shop.cards.filter(has_text=product["title"]).locator(".picture-missing")).to_be_visible()
+    open_back_office(page, f"products?q={product['title']}")
+    row = page.get_by_role("row", name=product["title"])
+    expect(row.locator(".picture-missing")).to_be_visible()
+    assert complaints == []
+
+
+def test_an_address_that_cannot_be_read_is_no_page(page, shop, complaints):
+    shop.open("/products/50%")
+    expect(shop.heading).to_have_text("There is no such page")
+    page.get_by_role("link", name="Go to the shop").click()
+    expect(shop.cards).to_have_count(24)
+    assert complaints == []
 
 
 def test_searching_begins_while_somebody_types_and_forgives_a_slip(page, shop, complaints, take_screenshot):

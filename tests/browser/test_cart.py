@@ -3,6 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.storefront import Storefront
+
 pytestmark = pytest.mark.slow
 
 BOARD = 1  # The walnut chopping board, $64.90.
@@ -51,6 +53,18 @@ def test_the_cart_of_one_tab_is_that_of_the_other(page, shop):
     other = page.context.new_page()
     other.goto("/")
     expect(other.get_by_role("button", name="Cart, 1 item")).to_be_visible()
+
+
+def test_what_two_windows_put_into_the_cart_adds_up(page, shop):
+    shop.put_into_cart(BOARD)
+    other = Storefront(page.context.new_page())
+    other.open(f"/products/{BOARD}")
+    other.expect_cart(1)
+    shop.put_into_cart(BOARD)
+    shop.expect_cart(2)
+    # What this window has seen of the cart is old by now.
+    other.page.get_by_role("button", name="Put into the cart", exact=True).click()
+    other.expect_cart(3)
 
 
 def test_what_has_changed_in_the_shop_is_said_in_words(page, shop, admin, complaints, take_screenshot):

@@ -1,13 +1,17 @@
 """From the cart to an order, and everything that can come between."""
 
-import pytest
-from playwright.sync_api import Route, expect
+import re
 
-from tests.browser.storefront import ASKED, DECLINED, PATIENCE
+import pytest
+from playwright.sync_api import Request, Route, expect
+
+from tests.browser.back_office import add_product
+from tests.browser.storefront import ASKED, DECLINED, PATIENCE, Storefront
 
 pytestmark = pytest.mark.slow
 
 PRODUCT = 20
+OTHER = 24
 SCARCE = 6  # The rolling pin.
 
 
@@ -129,6 +133,83 @@ def test_goods_that_are_gone_at_the_last_moment_are_named(page, shop, admin, tak
         admin.put(f"/products/{SCARCE}/stock", json={"on_hand": stock})
 
 
+def test_an_order_is_not_placed_with_a_quantity_that_was_refused(page, shop, take_screenshot):
+    ordered: list[str] = []
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.on("request", lambda request: ordered.append(request.url) if is_order(request) else None)
+    shop.put_into_cart(PRODUCT)
+    shop.fill_in_address()
+    page.route("**/cart/items/*", hold)
+    cart = shop.open_cart()
+    with page.expect_request("**/cart/items/*"):
+        cart.get_by_role("button", name=re.compile("^One .* more$")).click()
+        page.keyboard.press("Escape")
+        shop.expect_cart(2)
+        shop.place_order()
+    held[0].fulfill(status=503, json={"status": 503, "code": "unavailable", "detail": "…"})
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("The order was not placed")
+    expect(alert).to_be_focused()
+    take_screenshot("checkout-quantity-refused")
+    shop.expect_cart(1)
+    assert ordered == []
+    page.unroute_all()
+    shop.place_order()
+    shop.expect_status("Paid")
+    expect(page.get_by_role("region", name="What you ordered")).to_contain_text("Quantity 1")
+
+
+def is_order(request: Request) -> bool:
+    return request.method == "POST" and request.url.endswith("/orders")
+
+
+def test_what_is_not_for_sale_any_more_is_removed_and_a_failure_is_said(page, shop, admin):
+    product = add_product(admin)
+    shop.put_into_cart(product["id"])
+    assert admin.delete(f"/products/{product['id']}").status_code == 204
+    shop.open("/checkout")
+    remove = page.get_by_role("complementary").get_by_role("button", name="Remove")
+    page.route("**/cart/items/*", lambda route: route.fulfill(status=503, json={"code": "unavailable"}))
+    remove.click()
+    expect(shop.toasts).to_contain_text("was not removed. This part of the shop does not answer just now.")
+    page.unroute_all()
+    remove.click()
+    expect(page.get_by_role("heading", name="Your cart is empty")).to_be_visible()
+    expect(shop.toasts.get_by_role("button", name="Undo")).to_be_visible()
+
+
+def test_what_was_put_in_elsewhere_is_shown_before_it_is_ordered(page, shop):
+    shop.put_into_cart(PRODUCT)
+    shop.fill_in_address()
+    page.evaluate(
+        """(id) => fetch(`/cart/items/${id}`, {method: "PUT", headers: {"Content-Type": "application/json"},
+                                              body: '{"quantity": 1}'})""",
+        OTHER,
+    )
+    shop.place_order()
+    expect(page.get_by_role("alert")).to_contain_text("Your cart has changed")
+    shop.expect_cart(2)
+    shop.place_order()
+    shop.expect_status("Paid")
+
+
+def test_what_was_ordered_in_another_window_is_not_ordered_again(page, shop):
+    shop.put_into_cart(PRODUCT)
+    shop.fill_in_address()
+    other = Storefront(page.context.new_page())
+    other.fill_in_address()
+    other.place_order()
+    other.expect_status("Paid")
+    shop.place_order()
+    expect(page.get_by_role("heading", name="Your cart is empty")).to_be_visible()
+    shop.open("/orders")
+    expect(page.locator(".order-row")).to_have_count(1)
+
+
 @pytest.fixture
 def lost(page) -> list[int]:
     """The statuses of answers that were lost on their way: that of the first order."""
@@ -165,4 +246,20 @@ def test_nor_is_it_when_something_was_changed_meanwhile(page, shop, lost):
     expect(shop.toasts).to_contain_text("Your order has arrived already")
     expect(shop.heading).to_have_text("Your orders")
     expect(page.locator(".order-row")).to_have_count(1)
+    assert lost == [201]
+
+
+def test_a_cart_that_was_filled_anew_is_not_taken_for_the_order_whose_answer_was_lost(page, shop, lost):
+    shop.buy(PRODUCT)
+    expect(page.get_by_role("alert")).to_contain_text("There was no answer", timeout=PATIENCE)
+    shop.put_into_cart(OTHER)
+    shop.fill_in_address()
+    shop.place_order()
+    expect(shop.toasts).to_contain_text("Your order has arrived already")
+    shop.expect_cart(1)
+    shop.fill_in_address()
+    shop.place_order()
+    shop.expect_status("Paid")
+    shop.open("/orders")
+    expect(page.locator(".order-row")).to_have_count(2)
     assert lost == [201]

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.storefront import PATIENCE
+from tests.browser.storefront import ASKED, PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -33,6 +33,28 @@ def test_an_order_is_followed_until_it_has_arrived(page, shop, admin, complaints
         "The parcel has arrived"
     )
     take_screenshot("order-delivered")
+    assert complaints == []
+
+
+def test_an_order_is_followed_on_when_the_bank_asks_nothing_any_more(page, shop, complaints):
+    shop.buy(PRODUCT, ASKED)
+    bank = page.get_by_role("dialog", name="Simulated bank")
+    expect(bank).to_be_visible(timeout=PATIENCE)
+    page.keyboard.press("Escape")
+    expect(bank).to_be_hidden()
+    # As if it had been answered on another device, and the order did not know yet.
+    page.route(
+        "**/payments/*", lambda route: route.fulfill(json={**route.fetch().json(), "status": "processing"})
+    )
+    with page.expect_response("**/payments/*"):
+        page.get_by_role("button", name="Go to the bank").click()
+    payment = page.request.get(f"/orders/{shop.order_id}").json()["payment"]["id"]
+    told = page.request.post(
+        f"/payments/{payment}/confirm", data={"outcome": "approved"}, headers={"Idempotency-Key": payment}
+    )
+    assert told.ok, told.text()
+    shop.expect_status("Paid")
+    expect(bank).to_be_hidden()
     assert complaints == []
 
 

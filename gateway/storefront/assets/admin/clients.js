@@ -110,7 +110,7 @@ function newClientForm(onMade) {
   );
   async function submit(event) {
     event.preventDefault();
-    if (form.hasAttribute("aria-busy") || !checkForm(form)) return;
+    if (!checkForm(form)) return;
     const scopes = Object.keys(SCOPES).filter((scope) => form.elements[scope].checked);
     const body = { name: form.elements.name.value.trim(), scopes };
     await whileBusy(form, async () => {

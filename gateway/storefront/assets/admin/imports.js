@@ -19,7 +19,7 @@ export async function view({ signal }) {
   );
   async function submit(event) {
     event.preventDefault();
-    if (form.hasAttribute("aria-busy") || !checkForm(form)) return;
+    if (!checkForm(form)) return;
     const [file] = form.elements.file.files;
     await whileBusy(form, () => importFile(file, outcome, signal));
   }

@@ -31,7 +31,7 @@ export async function view({ signal }) {
   );
   async function submit(event) {
     event.preventDefault();
-    if (form.hasAttribute("aria-busy") || !checkForm(form)) return;
+    if (!checkForm(form)) return;
     const { sku, category, ...product } = readProduct(form);
     // What is left out gets the shop's own answer.
     const body = { ...product, ...(sku && { sku }), ...(category && { category }), on_hand: readForm(form).on_hand };

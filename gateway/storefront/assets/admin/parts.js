@@ -16,8 +16,8 @@ export function moment(iso) {
 }
 
 /** Return a link to what an id stands for, by the end of the id. */
-export function idLink(path, id, query) {
-  return h("a", { class: "id", href: linkTo(path, query), title: id }, shortId(id));
+export function idLink(path, id) {
+  return h("a", { class: "id", href: linkTo(path), title: id }, shortId(id));
 }
 
 /** Return a page's head: the way back, the heading, and what can be done from here. */
@@ -25,7 +25,7 @@ export function pageHead(title, { back, mark, actions } = {}) {
   return h(
     "header",
     { class: "page-head" },
-    back && h("p", { class: "page-back" }, h("a", { href: linkTo(back.path, back.query) }, `← ${back.text}`)),
+    back && h("p", { class: "page-back" }, h("a", { href: linkTo(back.path) }, `← ${back.text}`)),
     h("div", { class: "page-title" }, h("h1", { tabindex: "-1" }, title), mark),
     actions && h("div", { class: "page-actions" }, actions),
   );

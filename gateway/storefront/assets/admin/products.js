@@ -5,6 +5,7 @@ import { toast } from "../lib/feedback.js";
 import { formatMoney, formatNumber } from "../lib/format.js";
 import { linkTo } from "../lib/router.js";
 import { session } from "../lib/session.js";
+import { picture } from "../shop/catalog.js";
 import { filterBar } from "./filters.js";
 import { makeList } from "./list.js";
 import { moment, pageHead } from "./parts.js";
@@ -31,7 +32,7 @@ const COLUMNS = [
       h(
         "div",
         { class: "product-cell" },
-        picture(product),
+        picture(product, { size: 44 }),
         h(
           "div",
           null,
@@ -73,13 +74,6 @@ export async function view({ query, signal }) {
 export function stockMark(stock) {
   if (stock > LOW_STOCK) return formatNumber(stock);
   return h("span", { class: `badge badge-${stock > 0 ? "warn" : "bad"}` }, stock > 0 ? `${stock} left` : "Sold out");
-}
-
-function picture(product) {
-  const [source] = product.images;
-  return source
-    ? h("img", { src: source, alt: "", width: 44, height: 44, loading: "lazy" })
-    : h("span", { class: "no-picture" }, icon("box"));
 }
 
 function actions() {

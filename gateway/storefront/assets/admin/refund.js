@@ -73,7 +73,7 @@ async function send(orderId, body) {
     dropKey(purpose);
     return response;
   } catch (problem) {
-    if (!problem.mayPass && problem.code !== "idempotency_in_progress") dropKey(purpose);
+    if (!problem.isOpen && problem.code !== "idempotency_in_progress") dropKey(purpose);
     throw problem;
   }
 }

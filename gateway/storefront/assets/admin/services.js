@@ -2,6 +2,7 @@
 import { call, wait } from "../lib/api.js";
 import { h, icon, replace } from "../lib/dom.js";
 import { formatNumber } from "../lib/format.js";
+import { send } from "../lib/http.js";
 import { linkTo } from "../lib/router.js";
 import { drawHistogram, sumLevels } from "./histogram.js";
 import { badge, card, facts, pageHead } from "./parts.js";
@@ -78,7 +79,7 @@ function makePart({ name, path, rate, signal }) {
     for (let n = 0; n < ASKED; n += 1) {
       const begun = performance.now();
       try {
-        const { instance, version } = await call("GET", path, { signal });
+        const { instance, version } = await send("GET", path, { signal });
         instances.set(instance, { version, at: Date.now() });
         times.push(performance.now() - begun);
       } catch (error) {

@@ -3,6 +3,7 @@ import { call } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { load, skeleton } from "../lib/feedback.js";
 import { formatAgo, formatMoney, formatNumber } from "../lib/format.js";
+import { send } from "../lib/http.js";
 import { linkTo } from "../lib/router.js";
 import { drawHistogram, sumLevels } from "./histogram.js";
 import { badge, card, idLink, pageHead } from "./parts.js";
@@ -237,7 +238,7 @@ async function askServices(signal) {
   return Promise.all(
     SERVICES.map(async (service) => {
       try {
-        await call("GET", `/healthz/${service}`, { signal });
+        await send("GET", `/healthz/${service}`, { signal });
         return [service, "ok"];
       } catch (problem) {
         if (signal.aborted) throw problem;

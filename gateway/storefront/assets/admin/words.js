@@ -80,7 +80,7 @@ const REASONS = {
   cancelled_by_admin: "an admin cancelled it",
 };
 
-/** Return a status"s word and tone. */
+/** Return a status's word and tone. */
 export function describeStatus(status) {
   return STATUSES[status] ?? [status, "plain"];
 }

@@ -12,8 +12,8 @@ const LONG = 4000;
 /**
  * Call the shop: `call("GET", "/products", {query: {q: "lamp"}, signal})`.
  *
- * Options: `body` (sent as JSON; a string or Blob as it is), `form` (an object, sent as a web form), `query`, `headers`,
- * `key` (Idempotency-Key), `signal`, `raw` (return the Response). Throws Problem.
+ * Options: `body` (sent as JSON; a string or Blob as it is), `query`, `headers`, `key` (Idempotency-Key), `signal`, `raw`
+ * (return the Response). Throws Problem.
  */
 export async function call(method, path, options = {}) {
   await session.ensure();

@@ -100,8 +100,10 @@ export function clearProblems(form) {
   for (const control of form.querySelectorAll("[aria-invalid]")) unmark(control);
 }
 
-/** Keep the form's buttons from being pressed twice while `work` is done; resolves to what it resolves to. */
+/** Keep the form from being sent twice while `work` is done; resolves to what it resolves to. */
 export async function whileBusy(form, work) {
+  // Enter sends a form whatever its buttons say.
+  if (form.hasAttribute("aria-busy")) return undefined;
   const buttons = Array.from(form.querySelectorAll("button[type=submit], button:not([type])"));
   form.setAttribute("aria-busy", "true");
   // `disabled` would take the focus away.

@@ -16,7 +16,6 @@ export class Problem extends Error {
     this.name = "Problem";
     this.status = status;
     this.code = body.code ?? "unknown";
-    this.detail = body.detail ?? null;
     this.errors = body.errors ?? [];
     this.requestId = body.request_id ?? requestId;
     this.retryAfter = retryAfter;
@@ -26,6 +25,11 @@ export class Problem extends Error {
   /** Whether the same call may succeed in a moment. */
   get mayPass() {
     return this.status === 0 || [429, 502, 503, 504].includes(this.status);
+  }
+
+  /** Whether it is not known what has come of the call: it may have been done, and the same key asks again. */
+  get isOpen() {
+    return this.mayPass || this.status >= 500;
   }
 }
 
@@ -39,15 +43,13 @@ function describe(status, body, retryAfter) {
 /**
  * Send a request and return what came back: JSON, null for an empty answer, or with `raw` the Response itself.
  *
- * `body` is sent as JSON, unless it is a string, a Blob or the like, whose type stands in `headers`; `form` is an
- * object sent as a web form; `key` becomes the Idempotency-Key. Throws Problem, or AbortError once `signal` aborts.
+ * `body` is sent as JSON, unless it is a string, a Blob or the like, whose type stands in `headers`; `key` becomes the
+ * Idempotency-Key. Throws Problem, or AbortError once `signal` aborts.
  */
-export async function send(method, path, { body, query, headers = {}, key, signal, form, raw } = {}) {
+export async function send(method, path, { body, query, headers = {}, key, signal, raw } = {}) {
   const all = new Headers({ Accept: "application/json", ...headers });
   let content = body;
-  if (form) {
-    content = new URLSearchParams(form);
-  } else if (body !== undefined && (body === null || [Object, Array].includes(body.constructor))) {
+  if (body !== undefined && (body === null || [Object, Array].includes(body.constructor))) {
     content = JSON.stringify(body);
     all.set("Content-Type", "application/json");
   }

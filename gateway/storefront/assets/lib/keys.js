@@ -1,8 +1,13 @@
 // Idempotency keys: made once for a form, and kept until an answer says that it is over, also over a reload.
 
+const nameOf = (purpose) => `shopfleet.key.${purpose}`;
+
+/** Whether something was sent with a key, and it is not known what has come of it. */
+export const hasKey = (purpose) => sessionStorage.getItem(nameOf(purpose)) !== null;
+
 /** Return the key of what is being done, such as `checkout` or `refund-ORDER`; the same one until it is dropped. */
 export function keepKey(purpose) {
-  const name = `shopfleet.key.${purpose}`;
+  const name = nameOf(purpose);
   let key = sessionStorage.getItem(name);
   if (!key) {
     key = makeKey();
@@ -13,7 +18,7 @@ export function keepKey(purpose) {
 
 /** Say that it is over, so that the next one is something new. */
 export function dropKey(purpose) {
-  sessionStorage.removeItem(`shopfleet.key.${purpose}`);
+  sessionStorage.removeItem(nameOf(purpose));
 }
 
 function makeKey() {

@@ -127,6 +127,12 @@ function settle(first, returns) {
 }
 
 function findRoute(path) {
+  try {
+    decodeURIComponent(path);
+  } catch {
+    // A broken escape, as in `/products/50%`, is in no address of ours.
+    return [null, null];
+  }
   for (const [pattern, load] of table) {
     const match = pattern.exec(path);
     if (match) return [match, load];

@@ -33,25 +33,7 @@ export function accountForms(done) {
 function logInForm(done) {
   return accountForm(
     "Sign in",
-    [
-      field({
-        label: "User name",
-        name: "username",
-        required: true,
-        autocomplete: "username",
-        maxlength: 150,
-        autocapitalize: "none",
-        spellcheck: "false",
-      }),
-      field({
-        label: "Password",
-        name: "password",
-        type: "password",
-        required: true,
-        autocomplete: "current-password",
-        maxlength: 1024,
-      }),
-    ],
+    [nameField(), passwordField()],
     ({ username, password }) => session.logIn(username, password),
     () => {
       toast(`Welcome back, ${session.user.username}.`, { kind: "good" });
@@ -64,26 +46,8 @@ function registerForm(done) {
   return accountForm(
     "Register",
     [
-      field({
-        label: "User name",
-        name: "username",
-        required: true,
-        autocomplete: "username",
-        minlength: 3,
-        maxlength: 150,
-        autocapitalize: "none",
-        spellcheck: "false",
-      }),
-      field({
-        label: "Password",
-        name: "password",
-        type: "password",
-        required: true,
-        autocomplete: "new-password",
-        minlength: 8,
-        maxlength: 1024,
-        hint: "Eight characters or more.",
-      }),
+      nameField({ minlength: 3 }),
+      newPasswordField(),
       field({ label: "E-mail", name: "email", type: "email", autocomplete: "email", maxlength: 254 }),
     ],
     ({ username, password, email }) => session.register(username, password, email),
@@ -92,6 +56,42 @@ function registerForm(done) {
       done();
     },
   );
+}
+
+function nameField(props) {
+  return field({
+    label: "User name",
+    name: "username",
+    required: true,
+    autocomplete: "username",
+    maxlength: 150,
+    autocapitalize: "none",
+    spellcheck: "false",
+    ...props,
+  });
+}
+
+/** Return the field of a password that somebody has. */
+export function passwordField(props) {
+  return field({
+    label: "Password",
+    name: "password",
+    type: "password",
+    required: true,
+    autocomplete: "current-password",
+    maxlength: 1024,
+    ...props,
+  });
+}
+
+/** Return the field of a password that somebody chooses. */
+export function newPasswordField(props) {
+  return passwordField({
+    autocomplete: "new-password",
+    minlength: 8,
+    hint: "Eight characters or more.",
+    ...props,
+  });
 }
 
 /** Return a form that does something with an account; `work` gets its values, `done` is called if it succeeds. */

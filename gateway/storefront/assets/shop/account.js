@@ -2,10 +2,9 @@
 import { Problem } from "../lib/api.js";
 import { h, icon } from "../lib/dom.js";
 import { toast } from "../lib/feedback.js";
-import { field } from "../lib/forms.js";
 import { linkTo, navigate } from "../lib/router.js";
 import { session } from "../lib/session.js";
-import { accountForm } from "./account-forms.js";
+import { accountForm, newPasswordField, passwordField } from "./account-forms.js";
 
 export const title = "Your account";
 
@@ -59,22 +58,10 @@ function passwordForm(user) {
         "aria-label": "User name",
         readonly: true,
       }),
-      field({
-        label: "Password now",
-        name: "current_password",
-        type: "password",
-        required: true,
-        autocomplete: "current-password",
-        maxlength: 1024,
-      }),
-      field({
+      passwordField({ label: "Password now", name: "current_password" }),
+      newPasswordField({
         label: "New password",
         name: "new_password",
-        type: "password",
-        required: true,
-        autocomplete: "new-password",
-        minlength: 8,
-        maxlength: 1024,
         hint: "Eight characters or more. Every other session of yours ends.",
       }),
     ],

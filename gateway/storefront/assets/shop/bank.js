@@ -8,12 +8,15 @@ import { dropKey, keepKey } from "../lib/keys.js";
 /**
  * Let the customer answer the bank; `answered` is called once the bank knows.
  *
- * Returns the dialog. Throws Problem if the payment cannot be read.
+ * Returns the dialog, or null if the bank asks nothing any more. Throws Problem if the payment cannot be read.
  */
 export async function askBank(paymentId, answered, signal) {
   const payment = await call("GET", `/payments/${paymentId}`, { signal });
   signal.throwIfAborted();
-  if (payment.status !== "requires_action") return answered(null);
+  if (payment.status !== "requires_action") {
+    await answered();
+    return null;
+  }
   const outcome = h("div");
   const isOurs = payment.next_action?.type === "confirm";
   const dialog = openDialog({

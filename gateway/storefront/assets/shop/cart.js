@@ -12,7 +12,8 @@ class Cart extends EventTarget {
   content = null;
 
   #line = Promise.resolve();
-  // Quantities that the page shows already, by product: `{quantity, timer, isSent}`, until the shop has answered.
+  // Quantities that the page shows already, by product, until the shop has answered: `{quantity, timer, told}`, the last
+  // being a promise once the shop is being told.
   #wishes = new Map();
 
   constructor() {
@@ -36,7 +37,8 @@ class Cart extends EventTarget {
   /** Put in so many more of a product. Throws Problem. */
   add(productId, quantity) {
     return this.#inLine(async () => {
-      if (!this.content) this.#show(await call("GET", "/cart"));
+      // Another window may have put some in meanwhile.
+      this.#show(await call("GET", "/cart"));
       const wanted = Math.min(MOST_UNITS, this.#quantityOf(productId) + quantity);
       this.#forget(productId);
       await this.#put(productId, wanted);
@@ -46,8 +48,8 @@ class Cart extends EventTarget {
   /** Have so many of a product; the page shows it at once, the shop is told a moment later. */
   setQuantity(productId, quantity) {
     this.#forget(productId);
-    const timer = setTimeout(() => this.#tell(productId), PAUSE);
-    this.#wishes.set(productId, { quantity, timer, isSent: false });
+    const timer = setTimeout(() => this.#tell(productId).catch(() => {}), PAUSE);
+    this.#wishes.set(productId, { quantity, timer, told: null });
     this.#show(this.content);
   }
 
@@ -57,23 +59,29 @@ class Cart extends EventTarget {
     return this.#inLine(async () => this.#show(await call("DELETE", `/cart/items/${productId}`)));
   }
 
-  /** Wait until the shop knows everything that the page shows. */
+  /** Wait until the shop knows everything that the page shows, and return that. Throws Problem. */
   async settle() {
     await Promise.all([...this.#wishes.keys()].map((productId) => this.#tell(productId)));
     await this.#line;
+    if (!this.content) await this.refresh();
+    return this.content;
   }
 
   async #tell(productId) {
     const wish = this.#wishes.get(productId);
-    if (!wish || wish.isSent) return;
+    if (!wish) return;
     clearTimeout(wish.timer);
-    wish.isSent = true;
+    await (wish.told ??= this.#send(productId, wish));
+  }
+
+  async #send(productId, wish) {
     try {
       await this.#inLine(() => this.#put(productId, wish.quantity, wish));
     } catch (problem) {
       this.#fulfil(productId, wish);
       toast(problem.message, { kind: "bad" });
       await this.refresh().catch(() => {});
+      throw problem;
     }
   }
 

@@ -30,7 +30,7 @@ export async function fetchProduct(id, signal, { fresh = false } = {}) {
  */
 export function picture(product, { size = 400, eager = false, alt = "" } = {}) {
   const source = product?.images?.[0];
-  if (!source || new URL(source, location.href).origin !== location.origin) return placeholder();
+  if (!source || !isOurs(source)) return placeholder();
   const image = h("img", {
     alt,
     width: size,
@@ -42,6 +42,11 @@ export function picture(product, { size = 400, eager = false, alt = "" } = {}) {
   });
   image.addEventListener("error", () => image.replaceWith(placeholder()), { once: true });
   return image;
+}
+
+function isOurs(address) {
+  // Whoever keeps the catalogue may have written anything, such as `http://`.
+  return URL.canParse(address, location.href) && new URL(address, location.href).origin === location.origin;
 }
 
 function placeholder() {

@@ -38,7 +38,7 @@ export function checkoutForm(submit, signal) {
     "form",
     { class: "card card-body stack-wide", novalidate: true },
     outcome,
-    signIn(),
+    signIn(signal),
     h(
       "fieldset",
       null,
@@ -120,7 +120,7 @@ export function checkoutForm(submit, signal) {
   return form;
 }
 
-function signIn() {
+function signIn(signal) {
   if (session.user) return null;
   const open = () => {
     const dialog = openDialog({ title: "Sign in or register", content: accountForms(() => dialog.close()) });
@@ -132,7 +132,7 @@ function signIn() {
     h("button", { class: "button-link", type: "button", onclick: open }, "Sign in or register"),
     " to find your orders again on other devices.",
   );
-  session.addEventListener("change", () => hint.remove(), { once: true });
+  session.addEventListener("change", () => hint.remove(), { once: true, signal });
   return hint;
 }
 

@@ -4,13 +4,13 @@ import { h, icon, replace } from "../lib/dom.js";
 import { emptyPanel, problemPanel, skeleton, toast } from "../lib/feedback.js";
 import { formatMoney } from "../lib/format.js";
 import { checkForm, clearProblems, readForm, showProblems, whileBusy } from "../lib/forms.js";
-import { dropKey, keepKey } from "../lib/keys.js";
+import { dropKey, hasKey, keepKey } from "../lib/keys.js";
 import { linkTo, navigate } from "../lib/router.js";
 import { countOf } from "../lib/words.js";
 import { cart } from "./cart.js";
 import { picture, recall } from "./catalog.js";
 import { checkoutForm } from "./checkout-form.js";
-import { fetchDetails, nameOf, PRICES_AWAY, problemOf } from "./drawer.js";
+import { fetchDetails, nameOf, PRICES_AWAY, problemOf, removeItem } from "./drawer.js";
 import { explainRefusal } from "./refusals.js";
 
 export const title = "Checkout";
@@ -113,7 +113,7 @@ function removeButton(item) {
     { class: "small" },
     h(
       "button",
-      { class: "button-link", type: "button", onclick: () => cart.remove(item.product_id).catch(() => {}) },
+      { class: "button-link", type: "button", onclick: () => removeItem(item) },
       "Remove",
       h("span", { class: "visually-hidden" }, ` ${nameOf(item)}`),
     ),
@@ -125,9 +125,10 @@ async function submit(form, outcome, signal) {
   if (!checkForm(form)) return;
   await whileBusy(form, async () => {
     const { payment_method, email, ...shipping_address } = readForm(form);
+    const items = await settleCart(outcome, signal);
+    if (!items) return;
     try {
-      await cart.settle();
-      const order = await placeOrder({ payment_method, shipping_address, email }, signal);
+      const order = await placeOrder({ items, payment_method, shipping_address, email }, signal);
       dropKey(PURPOSE);
       await cart.refresh().catch(() => {});
       if (!signal.aborted) navigate(`/orders/${order.id}`, { placed: "yes" }, { replace: true });
@@ -137,6 +138,36 @@ async function submit(form, outcome, signal) {
       handleProblem(form, outcome, problem);
     }
   });
+}
+
+// What is ordered is what is shown, and so another cart is never taken for an order that was sent before. Resolves to
+// null, and says so, if the shop has something else in the cart or does not take what is shown.
+async function settleCart(outcome, signal) {
+  try {
+    const shown = linesOf(await cart.settle());
+    // An order that was sent is asked for again as it was, and its cart may be empty by now.
+    if (hasKey(PURPOSE)) return shown;
+    await cart.refresh();
+    const lines = linesOf(cart.content);
+    if (JSON.stringify(lines) === JSON.stringify(shown)) return lines;
+    if (lines.length && !signal.aborted)
+      say(outcome, "warn", {
+        heading: "Your cart has changed",
+        text: "It was changed in another window. Look at it once more, then place the order.",
+      });
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    if (!signal.aborted)
+      say(outcome, "warn", {
+        heading: "The order was not placed",
+        text: `Your cart may be another than you wanted, so look at it again first. ${problem.message}`,
+      });
+  }
+  return null;
+}
+
+function linesOf({ items }) {
+  return items.map(({ product_id, quantity }) => ({ product_id, quantity }));
 }
 
 // The key is kept until an answer says what has become of the order, so that pressing the button again is harmless.
@@ -158,8 +189,7 @@ function handleProblem(form, outcome, problem) {
     showProblems(form, problem);
     return;
   }
-  const isOpen = problem.mayPass || problem.status >= 500;
-  if (!isOpen) dropKey(PURPOSE);
+  if (!problem.isOpen) dropKey(PURPOSE);
   if ([402, 409, 422].includes(problem.status)) cart.refresh().catch(() => {});
   if (problem.code === "idempotency_key_reused") {
     // It was sent before, with other details, and the answer was lost.
@@ -167,10 +197,13 @@ function handleProblem(form, outcome, problem) {
     navigate("/orders", null, { replace: true });
     return;
   }
-  const { heading, text, extra } = explainRefusal(problem);
+  say(outcome, problem.isOpen ? "warn" : "bad", explainRefusal(problem));
+}
+
+function say(outcome, kind, { heading, text, extra }) {
   const note = h(
     "div",
-    { class: `note ${isOpen ? "note-warn" : "note-bad"}`, role: "alert", tabindex: "-1" },
+    { class: `note note-${kind}`, role: "alert", tabindex: "-1" },
     icon("alert"),
     h("div", { class: "stack-tight" }, h("strong", null, heading), h("p", null, text), extra),
   );

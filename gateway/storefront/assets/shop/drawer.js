@@ -95,7 +95,7 @@ function cartLine(item) {
             type: "button",
             id: `cart-remove-${id}`,
             "aria-label": `Remove ${title}`,
-            onclick: () => remove(id),
+            onclick: () => removeItem(findItem(id)),
           },
           icon("trash"),
         ),
@@ -114,8 +114,14 @@ function updateLine(item) {
   replace(document.getElementById(`cart-problem-${id}`), problemOf(item));
 }
 
-async function remove(id) {
-  const item = cart.content.items.find(({ product_id: each }) => each === id);
+// A line is drawn once, and its quantity goes on changing.
+function findItem(id) {
+  return cart.content.items.find(({ product_id: each }) => each === id);
+}
+
+/** Take a line out of the cart, and say so, with a way back. Resolves to whether it worked. */
+export async function removeItem(item) {
+  const { product_id: id, quantity } = item;
   const title = nameOf(item);
   try {
     await cart.remove(id);
@@ -123,11 +129,13 @@ async function remove(id) {
     toast(`${title} was removed.`, {
       action: {
         label: "Undo",
-        run: () => cart.add(id, item.quantity).catch((problem) => toast(problem.message, { kind: "bad" })),
+        run: () => cart.add(id, quantity).catch((problem) => toast(problem.message, { kind: "bad" })),
       },
     });
+    return true;
   } catch (problem) {
-    toast(problem.message, { kind: "bad" });
+    toast(`${title} was not removed. ${problem.message}`, { kind: "bad" });
+    return false;
   }
 }
 

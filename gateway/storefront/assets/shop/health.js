@@ -1,5 +1,5 @@
 // Whether what a page needs is there.
-import { call } from "../lib/api.js";
+import { send } from "../lib/http.js";
 
 // Milliseconds after which no answer is taken for none.
 const PATIENCE = 3000;
@@ -7,7 +7,7 @@ const PATIENCE = 3000;
 /** Tell whether payments-service answers. */
 export async function paymentsAnswer(signal) {
   try {
-    await call("GET", "/healthz/payments-service", {
+    await send("GET", "/healthz/payments-service", {
       signal: AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]),
     });
     return true;

@@ -118,7 +118,7 @@ function showOrder(story, isNew, signal) {
 
   async function openBank() {
     try {
-      bank = await askBank(order.payment.id, refresh, signal);
+      bank = await askBank(order.payment.id, () => refresh().catch(() => {}), signal);
     } catch (problem) {
       if (problem instanceof Problem) toast(problem.message, { kind: "bad" });
     }

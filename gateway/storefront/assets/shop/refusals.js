@@ -2,7 +2,7 @@
 import { h } from "../lib/dom.js";
 import { cart } from "./cart.js";
 import { recall, remember } from "./catalog.js";
-import { nameOf } from "./drawer.js";
+import { nameOf, removeItem } from "./drawer.js";
 
 /**
  * Return what a refused order means for a shopper, and what can be done about it: `{heading, text, extra}`, the last
@@ -29,7 +29,7 @@ export function explainRefusal(problem) {
       extra: h("ul", { class: "plain-list" }, (body.lines ?? []).map(stockLine)),
     };
   }
-  if (problem.mayPass || status >= 500) {
+  if (problem.isOpen) {
     return {
       heading: "There was no answer",
       text: `${message} Place the order again: it is the same order, and is made only once.`,
@@ -42,19 +42,20 @@ function stockLine({ product_id: id, available = 0 }) {
   const item = cart.content?.items.find(({ product_id: each }) => each === id) ?? {
     product_id: id,
     title: null,
+    quantity: 1,
   };
   // The catalogue's list may be some seconds old, and this is not.
   if (recall(id)) remember([{ ...recall(id), stock: available }]);
   const take = available > 0;
-  const run = () => (take ? cart.setQuantity(id, available) : cart.remove(id).catch(() => {}));
   const button = h(
     "button",
     { class: "button-link", type: "button" },
     take ? `Take ${available}` : "Remove it",
   );
   const line = h("li", null, `${nameOf(item)}: ${take ? `only ${available} left` : "none left"}. `, button);
-  button.addEventListener("click", () => {
-    run();
+  button.addEventListener("click", async () => {
+    if (take) cart.setQuantity(id, available);
+    else if (!(await removeItem(item))) return;
     button.replaceWith(take ? "Changed." : "Removed.");
   });
   return line;
