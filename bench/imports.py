@@ -35,7 +35,7 @@ def measure(catalog: Catalog, _seconds: float) -> dict[str, Any]:
 
 def render(results: Mapping[str, Any]) -> list[str]:
     """Return the table."""
-    title = "A whole catalogue in and out of one process of catalog-service; memory in MiB:"
+    title = "A whole catalogue in and out of one process of catalog-service; memory (PSS) in MiB:"
     return [title, "", *table_of(results["rows"])]
 
 
@@ -103,7 +103,7 @@ def read_last_line(answer: HTTPResponse) -> dict[str, Any]:
 
 
 class Peak:
-    """The memory of a process and its children, in MiB: `before`, and the `most` that was seen since."""
+    """The memory (PSS) of a process and its children, in MiB: `before`, and the `most` seen since."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid

@@ -107,7 +107,8 @@ def _make_tries(allowances: tuple[Allowance, ...]) -> Executable:
     values = {"level": level, "last_at": now, "free_at": now + func.make_interval(0, 0, 0, 0, 0, 0, wait)}
     return (
         insert(login_attempts)
-        # In the order in which they are given, so that no two wait for each other.
+        # In the order in which they are given, so that no two wait for each other. A SELECT, since SQLAlchemy
+        # would compile an INSERT of several VALUES anew each time.
         .from_select(
             ["key", "level", "last_at", "free_at"], select(func.unnest(array(keys)), literal(1), now, now)
         )
