@@ -1,6 +1,6 @@
 """Complete the OpenAPI document with what APIFlask does not know: who may call, and every error.
 
-@routes.doc(responses=document_errors(OrderNotFound, OutOfStock(lines=[…])), extensions=KEYED)
+@routes.doc(responses=document_errors(OrderNotFound, OutOfStock(lines=[…])))
 """
 
 import re
@@ -33,21 +33,6 @@ INTERNAL = {
 INTERNAL_BLUEPRINTS = {"health", "verdict"}
 PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
 REQUEST_ID = "2f7a9c41d0b84e6c8a35e1f09b7d6c52"  # In examples.
-
-# The extension of an operation that may be repeated safely.
-KEYED = {
-    "parameters": [
-        {
-            "in": "header",
-            "name": "Idempotency-Key",
-            "required": True,
-            "description": "Stands for this one call: a retry sends the same key and gets the same answer, "
-            "with `Idempotent-Replayed: true`. A key is kept for 24 hours at least.",
-            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-            "example": "8e03978e-40d5-43e8-bc93-6894a57f9324",
-        }
-    ]
-}
 
 
 class FieldProblem(BaseModel):

@@ -266,25 +266,6 @@ class Offer:
     stock: int
 
 
-@dataclass(frozen=True)
-class KeyedCall:
-    """A call that is made once however often it is sent; the fingerprint is the SHA-256 of its body."""
-
-    principal: str
-    route: str
-    key: str
-    fingerprint: str
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The bytes that a caller was given, to be given again."""
-
-    status: int
-    content_type: str
-    body: bytes
-
-
 def sum_lines(lines: Iterable[tuple[int, int]]) -> tuple[Line, ...]:
     """Return a line for each product, in the order of their ids, with its quantities added up."""
     quantities: Counter[int] = Counter()

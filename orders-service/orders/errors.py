@@ -3,9 +3,6 @@
 Problem
 ├── OrderNotFound           404  order_not_found            (NotFound)
 ├── ProductNotFound         404  product_not_found          (NotFound)
-├── IdempotencyKeyMissing   400  idempotency_key_missing
-├── IdempotencyKeyReused    422  idempotency_key_reused
-├── IdempotencyInProgress   409  idempotency_in_progress
 ├── CartEmpty               409  cart_empty
 ├── CartFull                409  cart_full
 ├── OrderNotCancellable     409  order_not_cancellable
@@ -37,31 +34,6 @@ class ProductNotFound(NotFound):
 
     code = "product_not_found"
     detail = "There is no such product."
-
-
-class IdempotencyKeyMissing(Problem):
-    """A call that moves money must say which call it is."""
-
-    status = 400
-    code = "idempotency_key_missing"
-    detail = "Send an Idempotency-Key header of 1 to 255 characters; a retry sends the same one."
-
-
-class IdempotencyKeyReused(Problem):
-    """The key was used for another body."""
-
-    status = 422
-    code = "idempotency_key_reused"
-    detail = "This Idempotency-Key was used with another body."
-
-
-class IdempotencyInProgress(Problem):
-    """The first call with this key has not been answered yet."""
-
-    status = 409
-    code = "idempotency_in_progress"
-    detail = "A call with this Idempotency-Key is being worked on; try again in a moment."
-    headers = {"Retry-After": "1"}
 
 
 class CartEmpty(Problem):

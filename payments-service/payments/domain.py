@@ -268,15 +268,6 @@ class ClosedOrder:
     order_id: UUID
 
 
-@dataclass(frozen=True)
-class Answer:
-    """The bytes that a caller was given, to be given again."""
-
-    status: int
-    content_type: str
-    body: bytes
-
-
 class Account(StrEnum):
     """Where money is: what the provider owes us, and what we sold."""
 

@@ -1,7 +1,6 @@
 """payments-service's refusals.
 
 Problem
-├── IdempotencyKeyMissing       400  idempotency_key_missing
 ├── BadNotice                   400  bad_notice
 ├── CardDeclined                402  card_declined
 ├── PaymentNotFound             404  payment_not_found           (NotFound)
@@ -12,8 +11,6 @@ Problem
 ├── RefundConflict              409  refund_conflict
 ├── RefundExceedsPayment        409  refund_exceeds_payment
 ├── RefundFailed                409  refund_failed
-├── IdempotencyInProgress       409  idempotency_in_progress
-├── IdempotencyKeyReused        422  idempotency_key_reused
 ├── PaymentMethodUnsupported    422  payment_method_unsupported
 ├── ProviderMismatch            502  provider_mismatch
 └── ProviderUnavailable         503  provider_unavailable        (Unavailable)
@@ -22,14 +19,6 @@ Problem
 from uuid import UUID
 
 from shared.errors import NotFound, Problem, Unavailable
-
-
-class IdempotencyKeyMissing(Problem):
-    """A call that moves money must say which call it is."""
-
-    status = 400
-    code = "idempotency_key_missing"
-    detail = "Send an Idempotency-Key header of 1 to 255 characters; a retry sends the same one."
 
 
 class BadNotice(Problem):
@@ -124,23 +113,6 @@ class RefundFailed(Problem):
     def __init__(self, decline_code: str | None) -> None:
         super().__init__(decline_code=decline_code)
         self.decline_code = decline_code
-
-
-class IdempotencyInProgress(Problem):
-    """The first call with this key has not been answered yet."""
-
-    status = 409
-    code = "idempotency_in_progress"
-    detail = "A call with this Idempotency-Key is being worked on; try again in a moment."
-    headers = {"Retry-After": "1"}
-
-
-class IdempotencyKeyReused(Problem):
-    """The key was used for another body."""
-
-    status = 422
-    code = "idempotency_key_reused"
-    detail = "This Idempotency-Key was used with another body."
 
 
 # The decline code of a payment whose method turned out to be of no use once the provider was asked.

@@ -30,7 +30,16 @@ def open_back_office(page: Page, path: str = "") -> None:
     page.goto("/#/admin" + (f"/{path}" if path else ""))
     expect(page.get_by_text("This is for admins")).to_be_visible()
     log_in(page, "admin", "admin")
+    wait_for_content(page)
+
+
+def wait_for_content(page: Page) -> None:
+    """Wait until a page of the back office is there, and with it the answers to all that it asked.
+
+    A page is busy from the moment it is shown, and one whose code is still on its way is not yet busy.
+    """
     expect(page.get_by_role("navigation", name="Back office")).to_be_visible()
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
 
 
 def confirm(page: Page, action: str) -> None:

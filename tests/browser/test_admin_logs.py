@@ -8,7 +8,13 @@ from contextlib import ExitStack
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.back_office import add_product, leave_out, open_back_office, place_order
+from tests.browser.back_office import (
+    add_product,
+    leave_out,
+    open_back_office,
+    place_order,
+    wait_for_content,
+)
 from tests.stacks import ProcessStack, Shopper
 from tests.waiting import wait_for
 
@@ -171,7 +177,7 @@ def test_the_number_that_a_customer_was_shown_leads_to_what_went_wrong(page, com
 
     def is_told() -> bool:
         page.reload()
-        expect(page.locator("[aria-busy=true]")).to_have_count(0)
+        wait_for_content(page)
         return records(page, "GET /orders/no-such-order 404").count() == 1
 
     wait_for(is_told)
@@ -192,7 +198,7 @@ def test_a_record_opens_in_place_with_what_stood_around_it(page, complaints, tak
 
     def is_told() -> bool:
         page.reload()
-        expect(page.locator("[aria-busy=true]")).to_have_count(0)
+        wait_for_content(page)
         return records(page, "Order payment_captured: paid").count() == 1
 
     wait_for(is_told)

@@ -7,8 +7,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from orders.domain import Answer, KeyedCall
 from orders.tables import idempotency_keys as keys
+from shared.idempotency import Answer, KeyedCall
 
 INSERT_KEY = insert(keys).on_conflict_do_nothing().returning(keys.c.order_id)
 STORE_ANSWER = update(keys).where(keys.c.order_id == bindparam("order"), keys.c.status.is_(None))

@@ -7,9 +7,6 @@ from flask import Response
 
 from orders.checkout import Checkout
 from orders.errors import (
-    IdempotencyInProgress,
-    IdempotencyKeyMissing,
-    IdempotencyKeyReused,
     OrderNotDeliverable,
     OrderNotFound,
     OrderNotRefundable,
@@ -18,14 +15,21 @@ from orders.errors import (
     RefundInProgress,
     RestockNeedsFullRefund,
 )
-from orders.routes.keyed import read_call, to_response
 from orders.routes.orders import UNFINISHED
 from orders.schemas.orders import OrderOut, RefundIn
 from orders.use_cases import changes
 from shared.background import Background
 from shared.context import require_caller
 from shared.database import Database
-from shared.openapi import KEYED, document_errors
+from shared.idempotency import (
+    KEYED,
+    IdempotencyInProgress,
+    IdempotencyKeyMissing,
+    IdempotencyKeyReused,
+    read_call,
+    to_response,
+)
+from shared.openapi import document_errors
 
 
 def fulfilment_routes(database: Database, checkout: Checkout) -> APIBlueprint:
@@ -78,7 +82,7 @@ def fulfilment_routes(database: Database, checkout: Checkout) -> APIBlueprint:
             json_data.amount,
             restock=json_data.restock,
         )
-        return to_response(reply)
+        return to_response(reply.answer, is_replayed=reply.is_replayed)
 
     return routes
 

@@ -9,14 +9,10 @@ from orders.checkout import Checkout
 from orders.domain import Status
 from orders.errors import (
     CartEmpty,
-    IdempotencyInProgress,
-    IdempotencyKeyMissing,
-    IdempotencyKeyReused,
     OrderNotCancellable,
     OrderNotFound,
     RefundInProgress,
 )
-from orders.routes.keyed import read_call, to_response
 from orders.schemas.orders import (
     CHECKOUT_REFUSALS,
     EventOut,
@@ -29,7 +25,15 @@ from orders.schemas.orders import (
 from orders.use_cases import changes, orders
 from shared.context import require_caller
 from shared.database import Database
-from shared.openapi import KEYED, document_errors, refer
+from shared.idempotency import (
+    KEYED,
+    IdempotencyInProgress,
+    IdempotencyKeyMissing,
+    IdempotencyKeyReused,
+    read_call,
+    to_response,
+)
+from shared.openapi import document_errors, refer
 from shared.pages import decode_id, encode_id
 
 UNFINISHED = refer(OrderOut, "It is still being worked on, and finishes by itself.")
@@ -62,7 +66,7 @@ def order_routes(database: Database, checkout: Checkout) -> APIBlueprint:
         """
         call = read_call("POST /orders")
         reply = orders.place_order(database, checkout, require_caller(), call, json_data)
-        response = to_response(reply)
+        response = to_response(reply.answer, is_replayed=reply.is_replayed)
         response.headers["Location"] = f"/orders/{reply.order_id}"
         return response
 

@@ -8,10 +8,11 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from orders.domain import LARGEST_ID, MOST_LINES, Answer, Event, Order, Refusal, Status
+from orders.domain import LARGEST_ID, MOST_LINES, Event, Order, Refusal, Status
 from orders.errors import CheckoutRefused
 from orders.schemas.carts import QuantityIn
 from shared import errors
+from shared.idempotency import Answer
 from shared.pages import PageQuery
 from shared.schemas import Text, example, example_of
 

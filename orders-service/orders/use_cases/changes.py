@@ -6,7 +6,7 @@ from dataclasses import asdict
 from uuid import UUID
 
 from orders.checkout import Checkout
-from orders.domain import KeyedCall, Order, Refund, Refusal, Status, Step
+from orders.domain import Order, Refund, Refusal, Status, Step
 from orders.errors import LeaseLost, OrderNotFound
 from orders.repository import keys, orders, progress, refunds
 from orders.use_cases.orders import PATIENCE, require_order
@@ -14,6 +14,7 @@ from orders.use_cases.replies import GLANCE, Reply, answer_again, answer_first
 from shared import context
 from shared.context import Caller, Context
 from shared.database import Connection, Database
+from shared.idempotency import KeyedCall
 from shared.ids import new_id
 
 log = logging.getLogger(__name__)

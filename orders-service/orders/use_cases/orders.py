@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from orders.checkout import Checkout
-from orders.domain import PENDING_FOR, Event, KeyedCall, Line, Order, Status, Step, sum_lines
+from orders.domain import PENDING_FOR, Event, Line, Order, Status, Step, sum_lines
 from orders.errors import CartEmpty, LeaseLost, OrderNotFound
 from orders.repository import keys, orders
 from orders.schemas.orders import OrderIn, OrderQuery, render_placed
@@ -14,6 +14,7 @@ from orders.use_cases.replies import Reply, answer_again, answer_first
 from shared import context
 from shared.context import Caller, Context
 from shared.database import Connection, Database
+from shared.idempotency import KeyedCall
 from shared.ids import new_id
 
 log = logging.getLogger(__name__)

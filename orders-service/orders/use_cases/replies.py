@@ -4,11 +4,11 @@ import time
 from dataclasses import dataclass
 from uuid import UUID
 
-from orders.domain import Answer, KeyedCall
-from orders.errors import IdempotencyInProgress, IdempotencyKeyReused, OrderNotFound
+from orders.errors import OrderNotFound
 from orders.repository import keys, orders
 from orders.schemas.orders import render_order
 from shared.database import Connection, Database
+from shared.idempotency import Answer, IdempotencyInProgress, IdempotencyKeyReused, KeyedCall
 
 GLANCE = 0.05  # Seconds between two looks at what another thread is at.
 

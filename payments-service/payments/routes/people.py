@@ -4,14 +4,11 @@ from collections.abc import Callable
 from uuid import UUID
 
 from apiflask import APIBlueprint
-from flask import Response, request
+from flask import Response
 
 from payments.clients import Provider
 from payments.errors import (
     CardDeclined,
-    IdempotencyInProgress,
-    IdempotencyKeyMissing,
-    IdempotencyKeyReused,
     PaymentClosed,
     PaymentNotFound,
     ProviderUnavailable,
@@ -26,13 +23,18 @@ from payments.schemas import (
     PaymentPage,
 )
 from payments.use_cases import customers
-from payments.use_cases.customers import Key
 from shared.context import bind, require_caller
 from shared.database import Database
-from shared.openapi import KEYED, document_errors
+from shared.idempotency import (
+    KEYED,
+    IdempotencyInProgress,
+    IdempotencyKeyMissing,
+    IdempotencyKeyReused,
+    read_call,
+    to_response,
+)
+from shared.openapi import document_errors
 from shared.pages import PageQuery, decode_id, encode_id
-
-LONGEST_KEY = 255
 
 
 def payment_routes(database: Database, provider: Provider, wake: Callable[[UUID], None]) -> APIBlueprint:
@@ -77,14 +79,9 @@ def payment_routes(database: Database, provider: Provider, wake: Callable[[UUID]
     def confirm_payment(payment_id: UUID, json_data: ConfirmRequest) -> Response:
         """Go on with one's payment after the bank was answered."""
         bind({"payment.id": str(payment_id)})
-        confirmed = customers.confirm_payment(
-            database, provider, wake, payment_id, json_data.outcome, _read_key(payment_id)
-        )
-        answer = confirmed.answer
-        response = Response(answer.body, answer.status, content_type=answer.content_type)
-        if confirmed.is_replayed:
-            response.headers["Idempotent-Replayed"] = "true"
-        return response
+        call = read_call(f"POST /payments/{payment_id}/confirm")
+        confirmed = customers.confirm_payment(database, provider, wake, payment_id, json_data.outcome, call)
+        return to_response(confirmed.answer, is_replayed=confirmed.is_replayed)
 
     return routes
 
@@ -110,11 +107,3 @@ def _whose() -> str | None:
     """Return whose payments the caller may see; None stands for everybody's."""
     caller = require_caller()
     return None if caller.role == "admin" else caller.sub
-
-
-def _read_key(payment_id: UUID) -> Key:
-    key = request.headers.get("Idempotency-Key", "")
-    if not 1 <= len(key) <= LONGEST_KEY:
-        raise IdempotencyKeyMissing
-    route = f"POST /payments/{payment_id}/confirm"
-    return Key.of(require_caller().sub, route, key, request.get_data())

@@ -1,6 +1,5 @@
 """What people do with their payments, and what an admin sees of everybody's."""
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,18 +9,18 @@ from payments.clients import Provider
 from payments.domain import (
     REQUIRES_ACTION,
     REQUIRES_PAYMENT_METHOD,
-    Answer,
     LedgerEntry,
     Outcome,
     Payment,
 )
-from payments.errors import CardDeclined, IdempotencyInProgress, IdempotencyKeyReused, PaymentNotFound
+from payments.errors import CardDeclined, PaymentNotFound
 from payments.repository import keys, ledger, payments
 from payments.schemas import PaymentOut
 from payments.use_cases.records import record_charge, require_provider
 from shared import context
 from shared.database import Connection, Database
 from shared.errors import CONTENT_TYPE, Problem, Unavailable, describe
+from shared.idempotency import Answer, IdempotencyInProgress, IdempotencyKeyReused, KeyedCall
 
 
 def find_payment(database: Database, payment_id: UUID, *, customer: str | None) -> Payment:
@@ -52,26 +51,6 @@ def list_ledger(
 
 
 @dataclass(frozen=True)
-class Key:
-    """Whose Idempotency-Key it is, for what, and the hash of the body that came with it."""
-
-    principal: str
-    route: str
-    name: str
-    fingerprint: str
-
-    @classmethod
-    def of(cls, principal: str, route: str, key: str, body: bytes) -> "Key":
-        """Return the key, of which only a hash is kept."""
-        return cls(principal, route, _hash(key.encode()), _hash(body))
-
-    @property
-    def place(self) -> tuple[str, str, str]:
-        """Return where it is found."""
-        return self.principal, self.route, self.name
-
-
-@dataclass(frozen=True)
 class Confirmed:
     """The answer to a customer who answered the bank, and whether it was given before."""
 
@@ -85,7 +64,7 @@ def confirm_payment(
     wake: Callable[[UUID], None],
     payment_id: UUID,
     outcome: Outcome,
-    key: Key,
+    call: KeyedCall,
 ) -> Confirmed:
     """Go on with a payment that waits for its customer; the same key again gives the same answer.
 
@@ -93,10 +72,10 @@ def confirm_payment(
     IdempotencyKeyReused, IdempotencyInProgress and ProviderUnavailable. None of them is kept.
     """
     with database.transaction() as connection:
-        is_new = keys.claim_key(connection, *key.place, key.fingerprint)
+        is_new = keys.claim_key(connection, call)
         if is_new is None:
-            return Confirmed(_find_answer(connection, key), is_replayed=True)
-        payment = payments.find_payment(connection, payment_id, customer=key.principal)
+            return Confirmed(_find_answer(connection, call), is_replayed=True)
+        payment = payments.find_payment(connection, payment_id, customer=call.principal)
         if payment is None:
             raise PaymentNotFound
         if is_new:
@@ -108,20 +87,20 @@ def confirm_payment(
         charge = provider.confirm(payment, outcome) if payment.status is REQUIRES_ACTION else None
     except Unavailable:
         with database.autocommit() as connection:
-            keys.give_key_back(connection, *key.place)
+            keys.give_key_back(connection, call)
         raise
     with database.transaction() as connection:
         after = record_charge(connection, payment, charge) if charge else payment
         answer = _render(after)
-        keys.store_answer(connection, *key.place, answer)
+        keys.store_answer(connection, call, answer)
     if after.status is not payment.status:
         wake(after.order_id)
     return Confirmed(answer)
 
 
-def _find_answer(connection: Connection, key: Key) -> Answer:
-    known = keys.find_key(connection, *key.place)
-    if known is not None and known.fingerprint != key.fingerprint:
+def _find_answer(connection: Connection, call: KeyedCall) -> Answer:
+    known = keys.find_key(connection, call)
+    if known is not None and known.fingerprint != call.fingerprint:
         raise IdempotencyKeyReused
     if known is None or known.status is None:
         raise IdempotencyInProgress
@@ -140,7 +119,3 @@ def _render_problem(problem: Problem) -> Answer:
         problem.status, problem.code, problem.detail, work.request_id if work else None, problem.extra
     )
     return Answer(problem.status, CONTENT_TYPE, json.dumps(body).encode())
-
-
-def _hash(text: bytes) -> str:
-    return hashlib.sha256(text).hexdigest()
