@@ -428,6 +428,9 @@ def test_the_whole_bench_runs_and_leaves_nothing_behind(tmp_path: Path, monkeypa
     monkeypatch.setenv("ROWS", "2000")
     monkeypatch.setenv("LOG_RECORDS", "20000")
     monkeypatch.setattr("bench.reading.SIZES", (100, 1000))
+    monkeypatch.setattr("bench.reading.CLIENTS", (1,))
+    monkeypatch.setattr("bench.hot_path.ROUNDS", 1)
+    monkeypatch.setattr("bench.identity.ROUNDS", 1)
     monkeypatch.setattr("bench.__main__.RESULTS", tmp_path / "results")
     monkeypatch.setattr("bench.checkout.PAST_ORDERS", 1000)
     assert main() == 0
