@@ -5,16 +5,12 @@ each from another address: neither the gateway's limits nor the throttling of an
 it, but only the bound on hashes.
 """
 
-import json
 import statistics
-import subprocess
-import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 import psutil
@@ -23,11 +19,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.utils import base64url_decode, raw_to_der_signature
 
-from bench.callers import Errand, Orders
+from bench.callers import Errand
+from bench.calling import Calling, calling
 from bench.memory import measure_memory
 from bench.shop import CannotMeasure, Shop
 from bench.statistics import quantile
-from local.settings import ROOT
 from shared.testing import ISSUER, FakeAuth
 from shared.tokens import Auth, TokenVerifier
 
@@ -35,6 +31,7 @@ CLIENTS = 32  # They log in, all at once.
 TRIES = 64.0  # A second, in a flood: more than a core can hash.
 ROUNDS = 3  # All of them in turn, so that what else the machine does falls on each.
 PACE = 0.1  # Seconds between two calls of one of the others.
+VISITORS = 4  # They log in beside a busy shop, each once a second.
 RISE = 1.0  # Seconds that a flood has to begin: processes that start and connections that open are none.
 # Of the gateway's limits only the one on log-ins counts. It believes what a flood says of its address.
 SETTINGS = {
@@ -72,6 +69,7 @@ def measure(shop: Shop, seconds: float) -> dict[str, Any]:
         "verification": verification,
         "products": measure_share(shop, seconds, verification["verify"]),
         "logins": measure_logins(shop, seconds),
+        "visitors": measure_visitors(shop, seconds),
         "others": measure_others(shop, seconds),
     }
 
@@ -94,7 +92,7 @@ def measure_share(shop: Shop, seconds: float, verify: float) -> dict[str, float]
     """Return the processor time of catalog-service for a page of products, and verifying's share of it."""
     errand = Errand("products", "GET", "/products?limit=30", shop.enter())
     before, cpu = _count_requests(shop), _cpu_seconds(shop, "catalog-service")
-    with _calling(shop.url, [errand] * 8, 0.0, seconds):
+    with calling(shop.url, [errand] * 8, 0.0, seconds):
         pass
     requests_made = _count_requests(shop) - before
     if not requests_made:
@@ -108,17 +106,35 @@ def measure_logins(shop: Shop, seconds: float) -> dict[str, Any]:
     url = shop.address_of("auth-service")
     at_rest = _pss(shop)
     peaks = [at_rest]
-    with _calling(url, [_log_in(url, number) for number in range(CLIENTS)], 0.0, seconds) as calling:
-        while calling.is_alive():
+    with calling(url, [_log_in(url, number) for number in range(CLIENTS)], 0.0, seconds) as callers:
+        while callers.is_alive():
             peaks.append(_pss(shop))
             time.sleep(0.2)
-    statuses = Counter(calling.results["log in"]["statuses"])
+    statuses = Counter(callers.results["log in"]["statuses"])
     return {
         "a_second": round(statuses["200"] / seconds, 1),
         "statuses": dict(statuses),
         "at_rest_mib": at_rest,
         "peak_mib": max(peaks),
     }
+
+
+def measure_visitors(shop: Shop, seconds: float) -> dict[str, Any]:
+    """Return how long a log-in takes beside clients without a pause, who use all that the machine has."""
+    url = shop.address_of("auth-service")
+    names = list(OTHERS)
+    busy = [
+        Errand(name, "GET", name.removeprefix("GET "), shop.enter())
+        for name in (names[number % len(names)] for number in range(CLIENTS))
+    ]
+    visitors = [_log_in(url, CLIENTS + number) for number in range(VISITORS)]
+    with calling(shop.url, busy, 0.0, seconds + 2 * RISE):
+        time.sleep(RISE)
+        with calling(url, visitors, 1.0, seconds) as callers:
+            pass
+    logins = callers.results["log in"]
+    times = logins["milliseconds"]
+    return {"statuses": logins["statuses"], "p50": quantile(times, 0.5), "longest": max(times)}
 
 
 def measure_others(shop: Shop, seconds: float) -> dict[str, Any]:
@@ -135,12 +151,12 @@ def measure_others(shop: Shop, seconds: float) -> dict[str, Any]:
         for when, flood in FLOODS.items():
             with _flooding(shop, flood, seconds + 2 * RISE) as flooding:
                 time.sleep(RISE)
-                with _calling(shop.url, errands, PACE, seconds) as calling:
+                with calling(shop.url, errands, PACE, seconds) as callers:
                     pass
             for name in OTHERS:
-                times[name][when] += calling.results[name]["milliseconds"]
-                errors += sum(calling.results[name]["statuses"].values())
-                errors -= calling.results[name]["statuses"].get("200", 0)
+                times[name][when] += callers.results[name]["milliseconds"]
+                errors += sum(callers.results[name]["statuses"].values())
+                errors -= callers.results[name]["statuses"].get("200", 0)
             tries[when].update(flooding.results.get("flood", {}).get("statuses", {}))
     calls = {
         name: {
@@ -156,7 +172,7 @@ def measure_others(shop: Shop, seconds: float) -> dict[str, Any]:
 def render(results: Mapping[str, Any]) -> list[str]:
     """Return the numbers as Markdown."""
     verification, products = results["verification"], results["products"]
-    logins, others = results["logins"], results["others"]
+    logins, visitors, others = results["logins"], results["visitors"], results["others"]
     return [
         f"- Verifying a token takes {verification['verify']:g} µs, of which the signature "
         f"{verification['signature']:g} µs; that is {products['share']:.1%} of the {products['cpu']:g} µs of "
@@ -164,6 +180,9 @@ def render(results: Mapping[str, Any]) -> list[str]:
         f"- {logins['a_second']:g} log-ins a second with {CLIENTS} clients ({_write(logins['statuses'])}); "
         f"auth-service takes {logins['at_rest_mib']:g} MiB at rest and up to "
         f"{logins['peak_mib']:g} MiB then.",
+        f"- Beside {CLIENTS} clients who ask for other things without a pause, a log-in takes "
+        f"{visitors['p50']:.0f} ms (p50), and {visitors['longest']:.0f} at most "
+        f"({_write(visitors['statuses'])}).",
         f"- Other calls beside {CLIENTS} clients who try to log in, {TRIES:g} times a second; "
         f"{others['errors']} were not answered with 200. p99 in ms, in brackets p50:",
         *[
@@ -181,44 +200,6 @@ def render(results: Mapping[str, Any]) -> list[str]:
     ]
 
 
-class _Calling:
-    """Callers at work in a process of their own; `results` are there at the end."""
-
-    def __init__(self, orders: Orders) -> None:
-        self.results: dict[str, Any] = {}
-        self._orders = orders
-        self._thread = threading.Thread(target=self._run)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def is_alive(self) -> bool:
-        return self._thread.is_alive()
-
-    def finish(self) -> None:
-        self._thread.join()
-        if self._orders.errands and not self.results:
-            raise CannotMeasure("The callers failed; their complaint is above.")
-
-    def _run(self) -> None:
-        if not self._orders.errands:
-            return
-        command = [sys.executable, "-m", "bench.callers", json.dumps(asdict(self._orders))]
-        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
-        self.results = json.loads(done.stdout) if done.returncode == 0 else {}
-
-
-@contextmanager
-def _calling(url: str, errands: list[Errand], pace: float, seconds: float) -> Iterator[_Calling]:
-    """Let callers work beside a block, and wait for them at its end."""
-    calling = _Calling(Orders(url, tuple(errands), pace, seconds))
-    calling.start()
-    try:
-        yield calling
-    finally:
-        calling.finish()
-
-
 def _log_in(url: str, number: int) -> Errand:
     """Make an account; return the errand that logs in to it, from an address of its own."""
     credentials = {"username": f"bench-{number}-{time.time_ns()}", "password": PASSWORD}
@@ -227,10 +208,10 @@ def _log_in(url: str, number: int) -> Errand:
     return Errand("log in", "POST", "/auth", headers, credentials)
 
 
-def _flooding(shop: Shop, flood: Flood | None, seconds: float) -> AbstractContextManager[_Calling]:
+def _flooding(shop: Shop, flood: Flood | None, seconds: float) -> AbstractContextManager[Calling]:
     """Let everybody of a flood try to log in, each time with another name, beside a block."""
     if flood is None:
-        return _calling(shop.url, [], 0.0, seconds)
+        return calling(shop.url, [], 0.0, seconds)
     errands = [
         Errand(
             "flood",
@@ -242,7 +223,7 @@ def _flooding(shop: Shop, flood: Flood | None, seconds: float) -> AbstractContex
         for number in range(CLIENTS)
     ]
     url = shop.url if flood.through_gateway else shop.address_of("auth-service")
-    return _calling(url, errands, flood.pace, seconds)
+    return calling(url, errands, flood.pace, seconds)
 
 
 def _count_requests(shop: Shop) -> int:

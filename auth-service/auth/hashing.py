@@ -1,4 +1,4 @@
-"""Hash passwords in a process of its own, which lets everybody else go first.
+"""Hash passwords in a process of its own, which lets others have most of the processor.
 
     python -I hashing.py KIBIBYTES PASSES
 
@@ -6,7 +6,7 @@ A line of JSON comes in for each password, `["hash", password]` or `["check", pa
 line goes out, the hash or `[is_right, fresh_hash or null]`. It ends with whoever asks.
 
 A thread of low priority would not do: while it waits for a processor it may hold the interpreter's lock, and
-with it those whom it should let go first.
+with it those whom it should leave more room.
 """
 
 import json
@@ -19,7 +19,7 @@ from pathlib import Path
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-LEAST = 19  # The lowest priority, as nice(1) counts.
+STEP = 5  # As nice(1) counts: a third of what each of the others gets.
 
 
 class Hasher:
@@ -55,18 +55,15 @@ def _normalize(password: str) -> bytes:
 
 
 def step_back() -> None:
-    """Work only while nobody else wants the processor.
+    """Let others have most of the processor where there is not enough for all.
 
-    On Linux those who wake up take it from an idle process at once (sched(7), SCHED_IDLE). Where the system
-    shares it out among sessions first, that of this process gets the least (sched(7), autogroup).
+    Not all of it: a shop that is busy for long has to let people in as well. Where Linux shares the
+    processor out among sessions first, the step is that of this process's session (sched(7), autogroup).
     """
     with suppress(OSError):
-        os.nice(LEAST)
-    if sys.platform == "linux":
-        with suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-        with suppress(OSError):
-            Path("/proc/self/autogroup").write_text(str(LEAST))
+        os.nice(STEP)
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(STEP))
 
 
 def answer(hasher: Hasher, line: bytes) -> bytes:

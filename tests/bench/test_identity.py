@@ -123,6 +123,7 @@ def test_the_numbers_are_told_in_sentences() -> None:
                 "at_rest_mib": 70.0,
                 "peak_mib": 95.0,
             },
+            "visitors": {"statuses": {"200": 32}, "p50": 80.4, "longest": 349.6},
             "others": {
                 "calls": {"GET /cart": times},
                 "errors": 0,
@@ -133,6 +134,7 @@ def test_the_numbers_are_told_in_sentences() -> None:
     text = "\n".join(lines)
     assert "5.0% of the 3000 µs" in text
     assert "20 log-ins a second with 32 clients (160 x 200, 9 x 503)" in text
+    assert "without a pause, a log-in takes 80 ms (p50), and 350 at most (32 x 200)" in text
     assert "32 clients who try to log in, 64 times a second; 0 were not answered with 200" in text
     assert (
         "`GET /cart`: quiet 10.0 (2.0); flood of somebody 12.0 (2.5), x 1.20; "
