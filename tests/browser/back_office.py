@@ -30,7 +30,7 @@ def open_back_office(page: Page, path: str = "") -> None:
     page.goto("/#/admin" + (f"/{path}" if path else ""))
     expect(page.get_by_text("This is for admins")).to_be_visible()
     log_in(page, "admin", "admin")
-    wait_for_content(page)
+    expect(page.get_by_role("navigation", name="Back office")).to_be_visible()
 
 
 def wait_for_content(page: Page) -> None:

@@ -16,6 +16,7 @@ def open_operation(page: Page, document: str, tag: str, operation: str) -> Locat
     page.goto(f"/docs?urls.primaryName={document}#/{tag}/{operation}")
     found = page.locator(f"#operations-{tag}-{operation}")
     expect(found.get_by_role("heading", name="Responses")).to_be_visible(timeout=DRAWN)
+    expect(found.locator("tr.response").last).to_be_visible(timeout=DRAWN)
     return found
 
 
@@ -58,7 +59,8 @@ def test_a_link_leads_to_an_operation_and_shows_its_errors_and_its_key(page, com
     expect(operation.locator("div.parameter__name")).to_have_text("Idempotency-Key *")
     expect(operation.get_by_text("May be called by: admin, customer, guest.")).to_be_visible()
     refused = operation.locator('tr.response[data-code="409"]')
-    expect(refused.locator("option")).to_contain_text(["There is not enough stock; see lines."])
+    no_stock = ["There is not enough stock; see lines."]
+    expect(refused.locator("option")).to_contain_text(no_stock, timeout=DRAWN)
     expect(refused).to_contain_text("out_of_stock")
     take_screenshot("docs-place-order")
     other = open_operation(page, "orders", "Orders", "cancelOrder")
