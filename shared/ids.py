@@ -2,6 +2,7 @@
 
 import os
 import time
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 _VERSION = 0x7000
@@ -15,3 +16,13 @@ def new_id() -> UUID:
     high = (milliseconds << 16) | _VERSION | (random >> 68)
     low = _VARIANT | (random & 0x3FFFFFFFFFFFFFFF)
     return UUID(int=(high << 64) | low)
+
+
+def first_id(moment: datetime, skew: timedelta = timedelta()) -> UUID:
+    """Return the least id that can have been made so long after a moment; UTC where it does not say.
+
+    Before 1970 that is the least of all. The skew comes apart, since a date may be the first or the last one.
+    """
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    milliseconds = int((aware.timestamp() + skew.total_seconds()) * 1000)
+    return UUID(int=min(max(milliseconds, 0), 2**48 - 1) << 80)

@@ -1,7 +1,7 @@
 """Orders with their lines and events: written when they are placed, found, and listed."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from orders.domain import Event, Line, Order, Refusal, Status, Step
 from orders.tables import order_events, order_lines, orders
+from shared.ids import first_id
 
 LEASE = timedelta(seconds=10)
 # Replicas need not agree on the time to the minute.
@@ -90,9 +91,9 @@ def read_page(
     if status is not None:
         query = query.where(orders.c.status == status)
     if since is not None:
-        query = query.where(orders.c.created_at >= since, orders.c.id >= _first_id(since, -SKEW))
+        query = query.where(orders.c.created_at >= since, orders.c.id >= first_id(since, -SKEW))
     if until is not None:
-        query = query.where(orders.c.created_at < until, orders.c.id < _first_id(until, SKEW))
+        query = query.where(orders.c.created_at < until, orders.c.id < first_id(until, SKEW))
     if before is not None:
         query = query.where(orders.c.id < before)
     return with_lines(connection, connection.execute(query).all())
@@ -135,10 +136,3 @@ def to_order(row: Row[Any], lines: tuple[Line, ...]) -> Order:
 def _find_one(connection: Connection, statement: Executable, order_id: UUID) -> Order | None:
     row = connection.execute(statement, {"id": order_id}).first()
     return with_lines(connection, [row])[0] if row else None
-
-
-def _first_id(moment: datetime, skew: timedelta) -> UUID:
-    """Return the least UUIDv7 of that moment (RFC 9562)."""
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    milliseconds = int((aware.timestamp() + skew.total_seconds()) * 1000)
-    return UUID(int=min(max(milliseconds, 0), 2**48 - 1) << 80)

@@ -18,9 +18,9 @@ from payments.domain import (
     Payment,
     Refund,
 )
-from payments.repository import first_id
 from payments.tables import simulated_charges as charges
 from payments.tables import simulated_faults, simulated_refunds
+from shared.ids import first_id
 
 # What every checkout sends is built once: building a statement takes longer than sending it.
 BY_KEY = select(charges).where(charges.c.key == bindparam("charge_key"))

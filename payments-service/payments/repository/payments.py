@@ -19,8 +19,8 @@ from payments.domain import (
     PaymentStatus,
     Terms,
 )
-from payments.repository import first_id
 from payments.tables import MOMENT, payments
+from shared.ids import first_id
 
 IS_PAYMENT = payments.c.customer.is_not(None)
 
