@@ -57,6 +57,10 @@ class IdempotencyKeyReused(Problem):
     detail = f"This {HEADER} was used with another body."
 
 
+# What such an operation may answer for its key's sake.
+KEY_ERRORS = (IdempotencyKeyMissing, IdempotencyInProgress, IdempotencyKeyReused)
+
+
 @dataclass(frozen=True)
 class KeyedCall:
     """Who calls which route, with the SHA-256 of the key and, as the fingerprint, of the body."""

@@ -21,14 +21,7 @@ from orders.use_cases import changes
 from shared.background import Background
 from shared.context import require_caller
 from shared.database import Database
-from shared.idempotency import (
-    KEYED,
-    IdempotencyInProgress,
-    IdempotencyKeyMissing,
-    IdempotencyKeyReused,
-    read_call,
-    to_response,
-)
+from shared.idempotency import KEY_ERRORS, KEYED, read_call, to_response
 from shared.openapi import document_errors
 
 
@@ -62,9 +55,7 @@ def fulfilment_routes(database: Database, checkout: Checkout) -> APIBlueprint:
                 RefundInProgress,
                 RefundExceedsOrder(refundable=12980),
                 RestockNeedsFullRefund(refundable=12980),
-                IdempotencyKeyMissing,
-                IdempotencyInProgress,
-                IdempotencyKeyReused,
+                *KEY_ERRORS,
             ),
         },
         extensions=KEYED,

@@ -25,14 +25,7 @@ from orders.schemas.orders import (
 from orders.use_cases import changes, orders
 from shared.context import require_caller
 from shared.database import Database
-from shared.idempotency import (
-    KEYED,
-    IdempotencyInProgress,
-    IdempotencyKeyMissing,
-    IdempotencyKeyReused,
-    read_call,
-    to_response,
-)
+from shared.idempotency import KEY_ERRORS, KEYED, read_call, to_response
 from shared.openapi import document_errors, refer
 from shared.pages import decode_id, encode_id
 
@@ -52,9 +45,7 @@ def order_routes(database: Database, checkout: Checkout) -> APIBlueprint:
             **document_errors(
                 *CHECKOUT_REFUSALS,
                 CartEmpty,
-                IdempotencyKeyMissing,
-                IdempotencyInProgress,
-                IdempotencyKeyReused,
+                *KEY_ERRORS,
             ),
         },
         extensions=KEYED,

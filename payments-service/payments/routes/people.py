@@ -25,14 +25,7 @@ from payments.schemas import (
 from payments.use_cases import customers
 from shared.context import bind, require_caller
 from shared.database import Database
-from shared.idempotency import (
-    KEYED,
-    IdempotencyInProgress,
-    IdempotencyKeyMissing,
-    IdempotencyKeyReused,
-    read_call,
-    to_response,
-)
+from shared.idempotency import KEY_ERRORS, KEYED, read_call, to_response
 from shared.openapi import document_errors
 from shared.pages import PageQuery, decode_id, encode_id
 
@@ -69,9 +62,7 @@ def payment_routes(database: Database, provider: Provider, wake: Callable[[UUID]
             PaymentNotFound,
             PaymentClosed,
             UnexpectedPaymentState("succeeded", "requires_capture"),
-            IdempotencyKeyMissing,
-            IdempotencyInProgress,
-            IdempotencyKeyReused,
+            *KEY_ERRORS,
             ProviderUnavailable,
         ),
         extensions=KEYED,
