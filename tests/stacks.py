@@ -170,7 +170,7 @@ class ProcessStack:
             else:
                 leader, *_rest = self._processes_of(replica)
                 # On SIGTERM PostgreSQL would wait for its clients to leave, and meanwhile take no other.
-                end = postgres.STOP_SIGNAL if replica == "postgres" else signal.SIGTERM
+                end = postgres.STOP_SIGNAL if replica.startswith("postgres") else signal.SIGTERM
                 leader.send_signal(signal.SIGKILL if how == "kill" else end)
 
     def heal(self, replica: str) -> None:

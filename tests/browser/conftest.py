@@ -87,6 +87,8 @@ def take_screenshot(page: Page) -> Callable[[str], None]:
 
     def take(name: str) -> None:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True, animations="disabled")
+        page.screenshot(
+            path=SCREENSHOTS / f"{name}.png", full_page=True, animations="disabled", timeout=60_000
+        )
 
     return take

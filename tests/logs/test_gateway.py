@@ -220,6 +220,13 @@ def test_a_secret_in_a_path_is_not_stored(folder, collect, sender):
     assert "1111-1111" not in str(sender.find())
 
 
+def test_a_status_is_no_part_of_a_cards_number_and_one_in_the_path_is_not_stored(folder, collect):
+    # With the status it would pass for a card's number: 1770499999404.
+    lines = [write_line(path, 404) for path in ("/products/1770499999", "/products/4242424242424242")]
+    (folder / "a.log").write_text("".join(lines))
+    assert collect() == ["GET /products/1770499999 404", "GET /products/[REDACTED] 404"]
+
+
 def test_no_folder_is_no_trouble(app, tmp_path):
     collect_records(app.database, tmp_path / "nowhere", days_kept=14, note=print)
 
