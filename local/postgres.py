@@ -88,7 +88,8 @@ def running(folder: Path, *, durable: bool = False) -> Iterator[Server]:
             stop_signal=STOP_SIGNAL,
         )
         try:
-            wait_until(lambda: is_ready(data, process.pid) or has_ended(process.pid), START_SECONDS)
+            # After a crash it syncs every file first, and others may keep the disk busy.
+            wait_until(lambda: is_ready(data, process.pid) or has_ended(process.pid), 3 * START_SECONDS)
             if not is_ready(data, process.pid):
                 raise CannotStart(f"PostgreSQL did not start:\n{log_file.read_text(errors='replace')}")
             yield Server(port, password_file.read_text(encoding="utf-8").strip(), process.pid)
