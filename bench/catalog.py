@@ -7,10 +7,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -115,7 +116,7 @@ def running_catalog(folder: Path) -> Iterator[Catalog]:
                 stop_signal=signal.SIGTERM,
             )
         try:
-            is_up: Callable[[], bool] = lambda: answers("127.0.0.1", port, "/healthz")  # noqa: E731
+            is_up = partial(answers, "127.0.0.1", port, "/healthz")
             wait_until(lambda: is_up() or has_ended(process.pid), START_SECONDS)
             if not is_up():
                 raise CannotMeasure(f"The service did not start:\n{output.read_text(errors='replace')}")

@@ -77,7 +77,7 @@ def main() -> None:
             lines = run(database, settings, words)
     except Problem as problem:
         sys.exit(problem.detail)
-    print("\n".join(lines), flush=True)  # noqa: T201
+    print("\n".join(lines), flush=True)  # noqa: T201  # A command speaks this way.
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def main() -> None:
     settings = read_settings(Settings)
     password = seed_users(connect(settings), settings)
     if password:
-        print(f"admin password (shown once): {password}", flush=True)  # noqa: T201
+        print(f"admin password (shown once): {password}", flush=True)  # noqa: T201  # A command speaks this way.
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def main() -> None:
     except Problem as problem:
         sentences = [entry["detail"] for entry in problem.extra.get("errors", [])]
         sys.exit(f"The password {sentences[0]}." if sentences else problem.detail)
-    print("\n".join(lines), flush=True)  # noqa: T201
+    print("\n".join(lines), flush=True)  # noqa: T201  # A command speaks this way.
 
 
 if __name__ == "__main__":
