@@ -61,6 +61,8 @@ export async function view({ params, signal }) {
   const mark = h("span");
   const notice = h("div", { class: "notice-room", tabindex: "-1" });
   const room = h("div");
+  const [items, next, timeline, about] = [h("div"), h("div"), h("div"), h("div")];
+  const columns = h("div", { class: "columns" }, h("div", null, items, next, timeline), about);
   const path = `/orders/${encodeURIComponent(id)}`;
 
   const read = async () => {
@@ -72,21 +74,24 @@ export async function view({ params, signal }) {
   };
   const refresh = async () => {
     try {
-      replace(room, render(await read()));
+      show(await read());
     } catch (problem) {
       if (!signal.aborted) toast(problem.message, { kind: "bad", action: { label: "Try again", run: refresh } });
     }
   };
 
-  function render({ order, events }) {
+  let offered = "";
+  function show({ order, events }) {
     replace(mark, badge(order.status));
+    replace(items, itemsCard(order));
+    // What is being typed there stays, unless something else can be done now.
+    const possible = [order.status, order.amount, order.amount_refunded].join();
+    if (possible !== offered) replace(next, actionsCard(order, act, change));
+    offered = possible;
+    replace(timeline, timelineCard(events));
+    replace(about, aboutCard(order, events), addressCard(order), paymentCard(order, signal));
     watch(order, events);
-    return h(
-      "div",
-      { class: "columns" },
-      h("div", null, itemsCard(order), actionsCard(order, act, change), timelineCard(events)),
-      h("div", null, aboutCard(order, events), addressCard(order), paymentCard(order, signal)),
-    );
+    return columns;
   }
 
   let looks = 0;
@@ -103,7 +108,7 @@ export async function view({ params, signal }) {
       if (look !== looks) return;
       // Whoever is about to press something keeps the focus, unless there is something to see.
       if (now.events.length === events.length && now.order.updated_at === order.updated_at) watch(order, events);
-      else replace(room, render(now));
+      else show(now);
     } catch {
       // The page was left, or the order could not be read just now: then what is shown stays for a while.
       if (!signal.aborted && look === looks) watch(order, events);
@@ -120,8 +125,10 @@ export async function view({ params, signal }) {
     replace(notice);
     try {
       const { status } = await send();
-      toast(status === 202 ? "It is being worked on, and finishes by itself." : done, { kind: "good" });
+      // What was typed is done.
+      offered = "";
       await refresh();
+      toast(status === 202 ? "It is being worked on, and finishes by itself." : done, { kind: "good" });
     } catch (problem) {
       if (signal.aborted) return;
       if (problem.name !== "Problem") throw problem;
@@ -144,7 +151,7 @@ export async function view({ params, signal }) {
       "Its story in the logs",
     ),
   });
-  load(room, read, render, { skeleton: skeleton("rows", 8), signal });
+  load(room, read, show, { skeleton: skeleton("rows", 8), signal });
   return [head, notice, room];
 }
 
