@@ -15,6 +15,8 @@ from pydantic import (
     SecretStr,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
+    field_validator,
 )
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -48,7 +50,7 @@ class ServiceSettings(BaseModel):
     service: str = Field(pattern=r"^[a-z]+-service$")
     instance: str = Field(default_factory=socket.gethostname, min_length=1)
     shopfleet_env: Literal["development", "production"] = "development"
-    public_url: Url = "http://localhost:8080"
+    public_url: Url = Field(default="http://localhost:8080", validate_default=True)
     database_url: DatabaseUrl
     database_password: SecretStr | None = None
     # Off behind a PgBouncer before 1.22, where the next transaction may meet a server that has none of them.
@@ -62,6 +64,17 @@ class ServiceSettings(BaseModel):
     spool_mib: int = Field(default=128, ge=1, le=512)
     # Where traces go (OTLP/HTTP); without it there are none.
     otel_exporter_otlp_endpoint: Url | None = None
+
+    @field_validator("public_url")
+    @classmethod
+    def _require_https_in_production(cls, url: str, info: ValidationInfo) -> str:
+        """Refuse an address at which no browser keeps the cookies, and no client knows who answers.
+
+        It is the issuer, too, which RFC 8414, section 2, has begin with https.
+        """
+        if info.data.get("shopfleet_env") == "production" and not url.startswith("https://"):
+            raise ValueError("in production it must begin with https://, or browsers keep no cookie")
+        return url
 
     @property
     def production(self) -> bool:

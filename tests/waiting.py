@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_for(condition: Callable[[], T], *, seconds: float = 20.0) -> T:
+def wait_for(condition: Callable[[], T], *, seconds: float = 60.0) -> T:
     """Return the condition's first true value; fail the test if there is none in time."""
     deadline = time.monotonic() + seconds
     while True:

@@ -20,6 +20,7 @@ from shared.setup_secrets import hash_secret
 
 ADMIN = {"username": "admin", "password": "admin"}
 EVE = {"username": "eve", "password": "correct horse battery"}
+PRODUCTION = {"shopfleet_env": "production", "public_url": "https://shop.example"}
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from auth import users as command
 from auth.config import Settings
 from auth.errors import UsernameTaken, WeakPassword
 from auth.seed import seed_users
-from tests.auth.conftest import ADMIN, claims_of
+from tests.auth.conftest import ADMIN, PRODUCTION, claims_of
 
 GOOD = "a good long password"
 
@@ -106,7 +106,7 @@ def test_whoever_was_in_with_the_published_password_is_out_when_the_shop_is_publ
     settings, database, passwords, client
 ):
     token = log_in(client, **ADMIN).json["access_token"]
-    exposed = Settings(**{**settings.model_dump(), "shopfleet_env": "production"})
+    exposed = Settings(**{**settings.model_dump(), **PRODUCTION})
     assert seed_users(database, exposed, passwords)
     answer = client.get("/auth/me", headers={"Authorization": f"Bearer {token}"})
     assert answer.json["code"] == "token_invalid"
@@ -116,9 +116,9 @@ def test_whoever_was_in_with_the_published_password_is_out_when_the_shop_is_publ
 def test_production_loads_no_demo_users_and_marks_every_cookie_secure(
     settings, database, passwords, make_replica
 ):
-    production = Settings(**{**settings.model_dump(), "shopfleet_env": "production"})
+    production = Settings(**{**settings.model_dump(), **PRODUCTION})
     assert not production.loads_demo_users
-    client = make_replica(shopfleet_env="production").test_client()
+    client = make_replica(**PRODUCTION).test_client()
     cookies = client.post("/auth/guest").headers.getlist("Set-Cookie")
     assert len(cookies) == 2
     assert all("Secure" in cookie for cookie in cookies)

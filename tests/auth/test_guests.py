@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from auth.app import create_app
 from auth.config import Settings
 from shared.database import connect
+from tests.auth.conftest import PRODUCTION
 
 
 def test_a_guest_gets_what_a_log_in_gets(client):
@@ -70,7 +71,7 @@ def test_only_a_guest_may_be_without_a_password(app, settings):
 
 
 def test_a_guests_cookie_is_bound_to_the_host_in_production(settings, app):
-    production = Settings(**{**settings.model_dump(), "shopfleet_env": "production"})
+    production = Settings(**{**settings.model_dump(), **PRODUCTION})
     with closing(create_app(production)) as strict:
         cookie = strict.test_client().post("/auth/guest").headers["Set-Cookie"]
     assert cookie.startswith("__Host-token=")

@@ -7,6 +7,7 @@ import jwt
 from auth.app import create_app
 from auth.config import Settings
 from auth.passwords import Passwords
+from tests.auth.conftest import PRODUCTION
 
 ADMIN = {"username": "admin", "password": "admin"}
 
@@ -104,7 +105,7 @@ def test_a_second_replica_and_the_next_start_use_the_same_key(app, settings):
 
 
 def test_the_cookie_is_bound_to_the_host_in_production(settings, app):
-    production = Settings(**{**settings.model_dump(), "shopfleet_env": "production"})
+    production = Settings(**{**settings.model_dump(), **PRODUCTION})
     with closing(create_app(production)) as strict:
         cookie = strict.test_client().post("/auth", json=ADMIN).headers["Set-Cookie"]
     assert cookie.startswith("__Host-token=")

@@ -9,6 +9,7 @@ from auth.passwords import Passwords
 from auth.repository import users
 from auth.seed import seed_users
 from shared.database import connect
+from tests.auth.conftest import PRODUCTION
 
 
 @pytest.fixture
@@ -34,9 +35,7 @@ def test_in_development_the_tutorials_admin_is_there_and_stays_as_it_is(database
     assert first.role == "admin"
 
 
-@pytest.mark.parametrize(
-    "changes", [{"bind": "0.0.0.0"}, {"shopfleet_env": "production"}, {"demo_users": "no"}]
-)
+@pytest.mark.parametrize("changes", [{"bind": "0.0.0.0"}, PRODUCTION, {"demo_users": "no"}])
 def test_elsewhere_the_admins_password_is_made_up_and_told_once(database, settings, changes):
     exposed = with_changes(settings, **changes)
     password = seed_users(database, exposed)
@@ -45,9 +44,7 @@ def test_elsewhere_the_admins_password_is_made_up_and_told_once(database, settin
     assert seed_users(database, exposed) is None
 
 
-@pytest.mark.parametrize(
-    "changes", [{"bind": "0.0.0.0"}, {"shopfleet_env": "production"}, {"demo_users": "no"}]
-)
+@pytest.mark.parametrize("changes", [{"bind": "0.0.0.0"}, PRODUCTION, {"demo_users": "no"}])
 def test_a_shop_that_was_a_demo_is_published_without_the_password_everybody_knows(
     database, settings, changes
 ):

@@ -7,7 +7,7 @@ import pytest
 from auth.issuer import TokenIssuer
 from auth.signing_keys import SigningKeys
 from auth.use_cases.sessions import derive_successor
-from tests.auth.conftest import ADMIN, bearer, claims_of
+from tests.auth.conftest import ADMIN, PRODUCTION, bearer, claims_of
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_a_log_in_gives_both_tokens_as_cookies_too(client):
 
 
 def test_the_refresh_cookie_is_secure_in_production(make_replica):
-    answer = make_replica(shopfleet_env="production").test_client().post("/auth", json=ADMIN)
+    answer = make_replica(**PRODUCTION).test_client().post("/auth", json=ADMIN)
     assert cookies_of(answer)["refresh"]["secure"]
     assert cookies_of(answer)["__Host-token"]["path"] == "/"
 

@@ -13,7 +13,7 @@ from tests.stacks import ROOT, ProcessStack, Shopper
 CHROMIUM = Path("/usr/bin/chromium")
 SCREENSHOTS = ROOT / "tests" / "artifacts"
 # Milliseconds that something may take to be seen: a busy machine is slow, and is not broken.
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=30_000)
 # Chromium begins anew whatever is on its way when Docker adds a network to the machine, or takes one away.
 NOT_OURS = "ERR_NETWORK_CHANGED"
 

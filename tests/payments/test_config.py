@@ -31,7 +31,7 @@ def test_production_does_not_assume_the_simulated_provider(settings, auth, capsy
 
 
 def test_production_takes_the_simulated_provider_when_it_is_asked_for_by_name(database):
-    named = read(SHOPFLEET_ENV="production", PAYMENT_PROVIDER="simulated")
+    named = read(SHOPFLEET_ENV="production", PUBLIC_URL="https://shop.example", PAYMENT_PROVIDER="simulated")
     assert isinstance(create_provider(named, database, Background()), SimulatedProvider)
 
 

@@ -65,6 +65,14 @@ def test_what_is_malformed_is_named_without_its_value(capsys, model, name, value
     assert value not in said or name == "CATALOG_SYNC_SECONDS"
 
 
+@pytest.mark.parametrize("address", [{}, {"PUBLIC_URL": "http://shop.example"}])
+def test_production_is_not_without_https(capsys, address):
+    said = refuse(capsys, CallerSettings, {**GOOD, **address, "SHOPFLEET_ENV": "production"})
+    assert "PUBLIC_URL is malformed: in production it must begin with https://" in said
+    secure = {**GOOD, "SHOPFLEET_ENV": "production", "PUBLIC_URL": "https://shop.example"}
+    assert read_settings(CallerSettings, secure).production
+
+
 def test_everything_wrong_is_said_at_once(capsys):
     said = refuse(capsys, CallerSettings, {})
     assert said.count("is missing") == 4
