@@ -133,7 +133,8 @@ class SigningKeys:
             if not stored:
                 repository.insert_first_signing_key(connection, *generate_key())
                 stored = repository.read_signing_keys(connection)
-            read_at, database_time = time.monotonic(), repository.read_clock(connection)
+            # In this order, so that no key signs before its moment, however long the answer takes.
+            database_time, read_at = repository.read_clock(connection), time.monotonic()
         # A key that was loaded before is not loaded again.
         known = self._copy.keys if self._copy else {}
         keys = {key.kid: known.get(key.kid) or _load(key) for key in stored}

@@ -109,6 +109,20 @@ def test_a_replica_changes_over_by_itself_at_the_moment_that_was_set(database, f
     assert timedelta(0) <= late < timedelta(seconds=0.5)
 
 
+def test_no_key_signs_early_where_the_database_is_long_in_answering(database, first, monkeypatch):
+    rotate(database)
+    read_clock, clock = signing_keys.repository.read_clock, time.monotonic()
+
+    def read_late(connection):
+        nonlocal clock
+        clock += PUBLISHED_FOR + 1
+        return read_clock(connection)
+
+    monkeypatch.setattr(signing_keys.repository, "read_clock", read_late)
+    monkeypatch.setattr(signing_keys.time, "monotonic", lambda: clock)
+    assert SigningKeys(database).signing_key().kid == first
+
+
 def test_the_old_key_verifies_until_its_last_token_has_died_and_is_then_removed(database, first, client):
     second = rotate(database)
     let_pass(database, PUBLISHED_FOR)

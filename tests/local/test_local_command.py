@@ -19,10 +19,13 @@ from tests.stacks import ROOT
 def service():
     """A process that stands for a running service."""
     process = subprocess.Popen(
-        [sys.executable, "-c", "input()"],
+        [sys.executable, "-c", "print(flush=True); input()"],
         stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "SERVICE": "auth-service", "ODD": "a=b\nc"},
     )
+    # Before that it may not have its environment yet.
+    process.stdout.readline()
     yield process
     process.communicate(b"\n")
 
