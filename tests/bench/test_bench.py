@@ -429,6 +429,10 @@ def test_the_whole_bench_runs_and_leaves_nothing_behind(tmp_path: Path, monkeypa
     monkeypatch.setenv("LOG_RECORDS", "20000")
     monkeypatch.setattr("bench.reading.SIZES", (100, 1000))
     monkeypatch.setattr("bench.reading.CLIENTS", (1,))
+    monkeypatch.setattr("bench.reservations.CLIENTS", (1,))
+    monkeypatch.setattr("bench.hot_path.CLIENTS", (1, 8))
+    monkeypatch.setattr("bench.calls.CLIENTS", (1, 8))
+    monkeypatch.setattr("bench.checkout.CLIENTS", (1, 8))
     monkeypatch.setattr("bench.hot_path.ROUNDS", 1)
     monkeypatch.setattr("bench.identity.ROUNDS", 1)
     monkeypatch.setattr("bench.__main__.RESULTS", tmp_path / "results")
@@ -454,9 +458,9 @@ def test_the_whole_bench_runs_and_leaves_nothing_behind(tmp_path: Path, monkeypa
     assert [row["rows"] for row in parts["import"]["rows"]] == [2000] * 3
     loads = parts["calls"]["loads"]
     assert [(load["scenario"], load["clients"]) for load in loads] == [
-        (scenario.name, clients) for scenario in CALLS for clients in (1, 8, 32)
+        (scenario.name, clients) for scenario in CALLS for clients in (1, 8)
     ]
-    # Of 32 clients on a busy machine perhaps none gets its answer within the second.
+    # Of many clients on a busy machine perhaps none gets its answer within the second.
     assert all(load["good"] for load in loads if load["clients"] == 1)
     loads += parts["checkout"]["loads"]
     assert [load["errors"] for load in loads] == [0] * len(loads)
