@@ -57,6 +57,7 @@ def run(plan: Plan) -> dict[str, Any]:
     scenario = next(each for each in SCENARIOS if each.name == plan.scenario)
     records, shop = Records(scenario), Shop(scenario)
     environment = Environment(user_classes=[make_user_class(shop)], host=plan.url)
+    # Neither have locust's events.
     environment.events.request.add_listener(records.add)  # type: ignore[no-untyped-call]
     runner = environment.create_local_runner()
     runner.start(plan.clients, spawn_rate=plan.clients)

@@ -217,7 +217,7 @@ def deploy(rendered: Mapping[str, Any], stack: str) -> None:
         if time.monotonic() > deadline:
             late = [each for each in names if not _is_done(each, began)]
             sys.exit(f"Not there after {PATIENCE:.0f} s: {', '.join(late)}.")
-    print(f"{', '.join(rendered['services'])}: up.", flush=True)  # noqa: T201
+    print(f"{', '.join(rendered['services'])}: up.", flush=True)  # noqa: T201  # A command speaks this way.
 
 
 def _is_done(name: str, began: str) -> bool:

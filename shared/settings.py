@@ -129,5 +129,5 @@ def _explain(location: tuple[int | str, ...], kind: str, message: str) -> str:
 def stop_start(*sentences: str) -> NoReturn:
     """End the process with sentences on standard error and a code that gunicorn does not loop on."""
     for sentence in sentences:
-        print(f"Cannot start: {sentence}", file=sys.stderr, flush=True)  # noqa: T201
+        print(f"Cannot start: {sentence}", file=sys.stderr, flush=True)  # noqa: T201  # Nothing logs yet.
     sys.exit(GUNICORN_BOOT_ERROR)

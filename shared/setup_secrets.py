@@ -8,7 +8,6 @@ named is the authority: it gets the hashes of the others' credentials, never the
 
 import hashlib
 import json
-import os
 import secrets
 import sys
 from pathlib import Path
@@ -49,7 +48,7 @@ def _write(file: Path, contents: str) -> None:
     fresh = file.with_name(f".{file.name}.new")
     fresh.write_text(contents + "\n", encoding="utf-8")
     fresh.chmod(FILE_MODE)
-    os.replace(fresh, file)  # noqa: PTH105
+    fresh.replace(file)
 
 
 def main() -> None:

@@ -73,6 +73,7 @@ class UpstreamClient(HttpClient):
             try:
                 return self._fetch(limit, skip, headers)
             except UpstreamFailed as error:
+                # Spread out, so that not all come back at once; nobody gains by guessing it.
                 wait = error.retry_after or random.uniform(0, FIRST_WAIT * 2 ** (attempt - 1))  # noqa: S311
                 if attempt == attempts or not error.may_pass or wait > LONGEST_WAIT:
                     raise
