@@ -1,13 +1,17 @@
 # Every command of the project. `make help` lists them.
 PYTHON ?= python3
 VENV ?= .venv
+WORKERS ?= 4
 SERVICES := auth-service catalog-service orders-service payments-service logs-service
+TEST = $(VENV)/bin/python -m pytest tests --numprocesses=$(WORKERS) --dist=loadgroup --no-loadscope-reorder
 empty :=
 space := $(empty) $(empty)
 # Only this project's packages, whatever the shell around it says.
 unexport PYTHONPATH PYTHONHOME
+# Compiled once, and not again by every process that starts.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test test-fast lint format demo audit keys create-admin roll certificate bench screenshots requirements clean
+.PHONY: help run test test-fast test-all lint format demo audit keys create-admin roll certificate bench screenshots requirements clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -40,11 +44,14 @@ bench: $(VENV)/tests ## measure a stack of its own and write a report with chart
 screenshots: $(VENV)/tests ## take the README's pictures of a running shop: URL=http://localhost:8080
 	@$(VENV)/bin/python -m tests.browser.pictures
 
-test: $(VENV)/tests ## everything this machine can run, on its own ports and state
-	@$(VENV)/bin/python -m pytest tests
+test: $(VENV)/tests ## what proves a change, in ten minutes, on its own ports and state: WORKERS=4
+	@$(TEST) -m "not long"
 
-test-fast: $(VENV)/tests ## what needs no running stack
-	@$(VENV)/bin/python -m pytest tests -m "not slow"
+test-fast: $(VENV)/tests ## what needs no running shop, in two minutes
+	@$(TEST) -m "not shop and not long"
+
+test-all: $(VENV)/tests ## everything that this machine can run, in three quarters of an hour
+	@$(TEST)
 
 lint: $(VENV)/tests ## style, types, layers
 	@$(VENV)/bin/ruff format --check . && $(VENV)/bin/ruff check . && $(VENV)/bin/python -m mypy && PYTHONPATH=.:$(subst $(space),:,$(SERVICES)) $(VENV)/bin/lint-imports --no-logo

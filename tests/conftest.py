@@ -1,67 +1,32 @@
 """What the tiers of tests stand on.
 
-PostgreSQL 18 with a fresh, migrated database for each test, a fake server, and two running stacks: processes
-always, Compose wherever an engine answers.
+PostgreSQL 18 with a migrated and empty database for each test, a fake server, and two running stacks: one of
+processes, and one of containers where an engine answers.
 """
 
+import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import count
+from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
-from psycopg import sql
 
-from local.postgres import Server, running
-from shared.database import connect
-from shared.migrate import upgrade
-from shared.service import migrations_of
-from shared.settings import ServiceSettings
 from shared.testing import FakeAuth
-from tests.stacks import ComposeStack, ProcessStack, Shopper, Stack, docker_or_skip
+from tests.stacks import (
+    ComposeStack,
+    ProcessStack,
+    Shopper,
+    Stack,
+    docker_or_skip,
+    share_stack,
+    stop_shared_stack,
+)
 
-MakeDatabase = Callable[[str], str]
+pytest_plugins = ["tests.tiers", "tests.databases"]
 
-
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A PostgreSQL server for the whole run."""
-    with running(tmp_path_factory.mktemp("postgres")) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def make_empty_database(postgres: Server) -> Callable[..., str]:
-    """Make databases, each a copy of another; return the URL."""
-    numbers = count(1)
-
-    def make(template: str = "template0") -> str:
-        name = f"test_{next(numbers)}"
-        with psycopg.connect(postgres.url(), autocommit=True) as server:
-            statement = "CREATE DATABASE {} TEMPLATE {}"
-            server.execute(sql.SQL(statement).format(sql.Identifier(name), sql.Identifier(template)))
-        return postgres.url(database=name)
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def make_database(make_empty_database: Callable[..., str]) -> MakeDatabase:
-    """Make databases with a service's schema: migrated once, and then copied."""
-    templates: dict[str, str] = {}
-
-    def make(service: str) -> str:
-        if service not in templates:
-            url = make_empty_database()
-            with closing(connect(ServiceSettings(service=service, database_url=url))) as database:
-                upgrade(database, migrations_of(service))
-            templates[service] = url.rpartition("/")[2]
-        return make_empty_database(templates[service])
-
-    return make
+SHARED = Path("a state", "local")
 
 
 @pytest.fixture
@@ -125,12 +90,23 @@ def fake_server() -> Iterator[FakeServer]:
 
 
 @pytest.fixture(scope="session")
-def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessStack]:
-    """The process stack, with two replicas of the catalogue, in a path with a space."""
-    stack = ProcessStack(tmp_path_factory.mktemp("a state") / "local", SCALE="catalog-service=2")
-    stack.start()
-    yield stack
-    stack.stop()
+def processes(tmp_path_factory: pytest.TempPathFactory) -> ProcessStack:
+    """The process stack of all workers, with two replicas of the catalogue, in a path with a space.
+
+    Tests that use it leave every part alone, and have users, products and keys of their own. The process that
+    began the run stops it.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    return share_stack(folder / SHARED)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the stack that the workers have shared."""
+    factory: pytest.TempPathFactory | None = getattr(config, "_tmp_path_factory", None)
+    if not hasattr(config, "workerinput") and factory and factory._basetemp:
+        stop_shared_stack(factory._basetemp / SHARED)
 
 
 @pytest.fixture(scope="session")
@@ -145,7 +121,10 @@ def compose() -> Iterator[ComposeStack]:
         stack.stop()
 
 
-@pytest.fixture(params=["processes", "compose"])
+COMPOSE = pytest.param("compose", marks=[pytest.mark.long, pytest.mark.xdist_group("compose")])
+
+
+@pytest.fixture(params=["processes", COMPOSE])
 def stack(request: pytest.FixtureRequest) -> Stack:
     """Each of the two in turn."""
     return request.getfixturevalue(request.param)

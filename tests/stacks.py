@@ -1,5 +1,6 @@
 """The two stacks behind one interface, so that every scenario runs on both."""
 
+import fcntl
 import json
 import os
 import secrets
@@ -20,6 +21,7 @@ from local import postgres
 from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[1]
+START_SECONDS, STOP_SECONDS = 270, 180  # Plenty: a busy machine is slow, and is not broken.
 SERVICES = ["auth-service", "catalog-service", "orders-service", "payments-service", "logs-service"]
 
 
@@ -97,8 +99,9 @@ class ProcessStack:
     def start(self) -> None:
         """Start it as its makefile does, and wait until it is ready."""
         told = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        self.process: subprocess.Popen[bytes] | psutil.Process
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = process = subprocess.Popen(
                 [sys.executable, "-m", self._module],
                 cwd=ROOT,
                 env={**told, "PORT": str(self.port), "STATE": str(self.state), **self._environment},
@@ -106,7 +109,7 @@ class ProcessStack:
                 stdout=log,
                 stderr=log,
             )
-        wait_for(lambda: self._is_ready() or self.process.poll() is not None, seconds=90)
+        wait_for(lambda: self._is_ready() or process.poll() is not None, seconds=START_SECONDS)
         assert self._is_ready(), f"The stack did not start:\n{self.output()}"
 
     def _is_ready(self) -> bool:
@@ -127,7 +130,12 @@ class ProcessStack:
     def stop(self, how: int = signal.SIGTERM) -> int:
         """Ask it to stop; return its exit code."""
         self.process.send_signal(how)
-        return self.process.wait(timeout=60)
+        return self.process.wait(timeout=STOP_SECONDS)
+
+    def attach(self, port: int, pid: int) -> None:
+        """Be the stack that another worker has started."""
+        self.port, self.url = port, f"http://127.0.0.1:{port}"
+        self.process = psutil.Process(pid)
 
     def restart(self) -> None:
         """Stop it and start it again."""
@@ -222,6 +230,33 @@ class ProcessStack:
             raise psutil.NoSuchProcess(0, part)
         leader = psutil.Process(pid)
         return [leader, *leader.children(recursive=True)]
+
+
+def share_stack(state: Path) -> ProcessStack:
+    """Return the stack with this state, which the first that asks for it starts."""
+    state.parent.mkdir(parents=True, exist_ok=True)
+    with state.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # Callers come from one address, and more at once than an address may.
+        stack = ProcessStack(state, SCALE="catalog-service=2", RATE_LIMITS="off")
+        started = state.with_suffix(".json")
+        if started.exists():
+            stack.attach(**json.loads(started.read_text()))
+        else:
+            stack.start()
+            started.write_text(json.dumps({"port": stack.port, "pid": stack.process.pid}))
+    return stack
+
+
+def stop_shared_stack(state: Path) -> None:
+    """Stop the shared stack, if any test has asked for it."""
+    started = state.with_suffix(".json")
+    if started.exists():
+        with suppress(psutil.NoSuchProcess):
+            supervisor = psutil.Process(json.loads(started.read_text())["pid"])
+            supervisor.terminate()
+            supervisor.wait(timeout=STOP_SECONDS)
+        started.unlink()
 
 
 class ComposeStack:

@@ -30,11 +30,11 @@ def passwords() -> Passwords:
 
 
 @pytest.fixture
-def settings(make_database) -> Settings:
+def settings(reuse_database) -> Settings:
     """Settings of a development stack with one service client."""
     return Settings(
         service="auth-service",
-        database_url=make_database("auth-service"),
+        database_url=reuse_database("auth-service"),
         service_clients=f'{{"orders-service": "{hash_secret("orders secret")}"}}',
     )
 

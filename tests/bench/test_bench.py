@@ -421,7 +421,7 @@ def test_what_bounds_a_load_is_told_by_who_was_busy(load: float, cores: dict[str
     assert name_bound(cores, load, count=2) == bound
 
 
-@pytest.mark.slow
+@pytest.mark.shop
 @pytest.mark.timeout(1800)
 def test_the_whole_bench_runs_and_leaves_nothing_behind(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("SECONDS", "1")

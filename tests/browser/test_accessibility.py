@@ -5,7 +5,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.storefront import ADDRESS, ASKED, DECLINED, PATIENCE, find_barriers
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.shop
 
 PRODUCT = 24
 

@@ -5,7 +5,7 @@ import secrets
 import pytest
 from playwright.sync_api import expect
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.shop
 
 PRODUCT = 22
 PASSWORD = "a long enough secret"

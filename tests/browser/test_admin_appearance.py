@@ -9,7 +9,7 @@ from tests.browser.back_office import open_back_office, place_order
 from tests.browser.storefront import find_barriers
 from tests.stacks import ProcessStack, Shopper
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.shop
 
 PAGES = [
     "",

@@ -18,7 +18,7 @@ from tests.browser.back_office import (
 from tests.stacks import ProcessStack, Shopper
 from tests.waiting import wait_for
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.shop
 
 # A record is shown within seconds, and on a busy machine within some more.
 PATIENCE = 30_000

@@ -17,7 +17,7 @@ from tests.browser.back_office import (
 from tests.stacks import ProcessStack, Shopper
 from tests.waiting import wait_for
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.shop
 
 
 @pytest.fixture

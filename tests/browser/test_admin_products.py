@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from tests.browser.back_office import add_product, confirm, leave_out, open_back_office, place_order
 from tests.stacks import Shopper
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.shop
 
 
 def write_lines(folder, *rows):

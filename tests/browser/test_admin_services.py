@@ -10,7 +10,7 @@ from tests.browser.back_office import add_product, leave_out, open_back_office, 
 from tests.browser.storefront import paused
 from tests.stacks import ProcessStack, Shopper
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.shop
 
 # The gateway waits 15 s for a service that has stopped where it is.
 PATIENCE = 60_000

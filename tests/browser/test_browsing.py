@@ -8,7 +8,7 @@ from playwright.sync_api import Route, expect
 from tests.browser.back_office import add_product, open_back_office
 from tests.browser.storefront import measure_layout_shift
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.shop
 
 # Kilobytes that the first view may take, with all that it shows.
 FIRST_VIEW = 100

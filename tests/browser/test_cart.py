@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from tests.browser.storefront import Storefront
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.shop
 
 BOARD = 1  # The walnut chopping board, $64.90.
 CROCK = 5  # The stoneware bread crock, $54.00.

@@ -8,7 +8,7 @@ from playwright.sync_api import Request, Route, expect
 from tests.browser.back_office import add_product
 from tests.browser.storefront import ASKED, DECLINED, PATIENCE, Storefront
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.shop
 
 PRODUCT = 20
 OTHER = 24

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.shop, pytest.mark.timeout(300)]
 
 # Milliseconds in which a busy machine has drawn an operation with all its examples.
 DRAWN = 60_000

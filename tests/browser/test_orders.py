@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from tests.browser.storefront import ASKED, PATIENCE
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.shop
 
 PRODUCT = 21
 ADDRESS = {

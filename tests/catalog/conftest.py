@@ -30,9 +30,9 @@ def upstream(fake_server: FakeServer) -> FakeUpstream:
 
 
 @pytest.fixture
-def database_url(make_database) -> str:
+def database_url(reuse_database) -> str:
     """A migrated database of catalog-service."""
-    return make_database("catalog-service")
+    return reuse_database("catalog-service")
 
 
 @pytest.fixture

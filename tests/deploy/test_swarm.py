@@ -13,7 +13,7 @@ from tests.stacks import SERVICES, Shopper, docker
 from tests.steady import steady_load
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.shop, pytest.mark.timeout(1200)]
 
 BEFORE, AFTER = 1.0, 3.0  # Seconds of load around what is done.
 BROKEN = 'FROM {image}\nCMD ["python", "-c", "raise SystemExit(1)"]\n'

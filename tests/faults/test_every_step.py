@@ -18,7 +18,7 @@ from tests.faults.customers import FINAL_WITHIN, Customer
 from tests.faults.points import FOLDER, Points
 from tests.stacks import ProcessStack
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.shop, pytest.mark.timeout(1800)]
 
 ATTEMPTS = 3  # To come to a point; whether an order passes one may depend on who is faster.
 Journey = Callable[[Customer, Customer], str]

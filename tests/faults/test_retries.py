@@ -12,7 +12,7 @@ from tests.faults.customers import Customer, order_of, read_code
 from tests.stacks import Stack
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.shop, pytest.mark.timeout(900)]
 
 AT_ONCE = 20
 PRODUCT = 30

@@ -16,7 +16,7 @@ from tests.faults.customers import FINAL_WITHIN, Customer
 from tests.faults.storm import let_it_rage
 from tests.stacks import ComposeStack, ProcessStack, Stack, docker_or_skip
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.shop, pytest.mark.timeout(1800)]
 
 SECONDS = float(os.environ.get("STORM_SECONDS") or 60)
 REPLICAS = {"orders-service": 2, "payments-service": 2, "catalog-service": 2}

@@ -5,7 +5,7 @@ import pytest
 from tests.stacks import SERVICES, Shopper, Stack
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.shop, pytest.mark.timeout(900)]
 
 
 def is_whole(stack: Stack) -> bool:

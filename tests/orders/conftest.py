@@ -193,12 +193,12 @@ def payments() -> FakePayments:
 
 
 @pytest.fixture
-def settings(make_database) -> Settings:
+def settings(reuse_database) -> Settings:
     """Settings with a database of the test's own."""
     nowhere = "http://127.0.0.1:9"
     return Settings(
         service="orders-service",
-        database_url=make_database("orders-service"),
+        database_url=reuse_database("orders-service"),
         auth_url=nowhere,
         catalog_url=nowhere,
         payments_url=nowhere,

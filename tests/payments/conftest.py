@@ -157,9 +157,9 @@ class Books:
 
 
 @pytest.fixture
-def database_url(make_database) -> str:
+def database_url(reuse_database) -> str:
     """A migrated database of payments-service."""
-    return make_database("payments-service")
+    return reuse_database("payments-service")
 
 
 @pytest.fixture

@@ -76,10 +76,10 @@ def odd_routes() -> APIBlueprint:
 
 
 @pytest.fixture
-def app(make_database, auth: FakeAuth) -> Iterator[ServiceFlask]:
+def app(reuse_database, auth: FakeAuth) -> Iterator[ServiceFlask]:
     """The small service, with a route for each kind of access."""
     settings = ServiceSettings(
-        service="orders-service", instance="orders-1", database_url=make_database("orders-service")
+        service="orders-service", instance="orders-1", database_url=reuse_database("orders-service")
     )
     app = build_app(settings, title="Test", database=connect(settings), auth=auth)
     mount(app, list_routes("open", path="/open"), access=PUBLIC)

@@ -553,7 +553,7 @@ def test_closing_a_service_ships_what_is_left(small_service, logs, monkeypatch):
     assert "GET /open 200" in logs.messages
 
 
-@pytest.mark.slow
+@pytest.mark.shop
 @pytest.mark.timeout(300)
 def test_a_thousand_records_a_second_outlive_a_minute_without_logs_service(ship, logs, settings, registry):
     logs.status = 503

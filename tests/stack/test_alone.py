@@ -13,7 +13,7 @@ from shared.setup_secrets import hash_secret
 from tests.stacks import ROOT, SERVICES, Shopper, docker, find_free_port
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.shop, pytest.mark.timeout(900)]
 
 ADMIN = {"username": "admin", "password": "admin"}
 # What auth is told of the others' credentials.

@@ -12,7 +12,7 @@ from tests.stack.test_purchase import place
 from tests.stacks import Shopper, Stack
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.shop, pytest.mark.timeout(900)]
 
 LINES = {"Content-Type": "application/x-ndjson"}
 # Some megabytes, where other bodies have one at most.

@@ -8,7 +8,7 @@ import pytest
 from tests.stacks import SERVICES, Shopper, docker, read_instances
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.shop, pytest.mark.timeout(900)]
 
 
 def test_coming_up_a_second_time_changes_nothing_and_succeeds(compose):

@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
 
 from tests.stacks import SERVICES, ProcessStack, Shopper
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.shop, pytest.mark.timeout(900)]
 
 CHECKS = [
     status_code_conformance,

@@ -9,7 +9,7 @@ import pytest
 from tests.stacks import Shopper, Stack
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.shop, pytest.mark.timeout(900)]
 
 KEPT = {"HIT", "STALE", "UPDATING"}
 OLD = 2.5  # Seconds after which nothing old is shown: two in the cache, and a moment for the call.

@@ -13,7 +13,7 @@ import pytest
 from tests.stacks import SERVICES, ProcessStack, Shopper, Stack
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.shop, pytest.mark.timeout(900)]
 
 # A door of each service that asks for a token.
 DOORS = {

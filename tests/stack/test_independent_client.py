@@ -12,7 +12,7 @@ from tests.independent import discover, walk
 from tests.stacks import ROOT, Shopper
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.shop, pytest.mark.timeout(900)]
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from tests.stack.test_purchase import place, wait_until_paid
 from tests.stacks import Shopper, Stack
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.shop, pytest.mark.timeout(900)]
 
 MANY = 10_000
 PROTOBUF = "application/x-protobuf"

@@ -13,7 +13,7 @@ from tests.catalog.upstreams import FakeUpstream
 from tests.stacks import ROOT, ProcessStack, Shopper, find_free_port, find_processes, read_instances
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.shop, pytest.mark.timeout(300)]
 
 
 def run_to_its_end(**environment: str) -> subprocess.CompletedProcess[str]:

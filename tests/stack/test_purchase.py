@@ -11,7 +11,7 @@ import pytest
 from tests.stacks import ROOT, Shopper, Stack
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.shop, pytest.mark.timeout(900)]
 
 ADDRESS = {
     "name": "Ada Buyer",

@@ -14,7 +14,7 @@ from tests.stacks import SERVICES, ComposeStack, ProcessStack, Shopper, Stack, d
 from tests.steady import Load, steady_load
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.shop, pytest.mark.timeout(1800)]
 
 BEFORE, AFTER = 1.0, 3.0  # Seconds of load around what is done.
 BUYERS = 3  # Each with one call on its way.

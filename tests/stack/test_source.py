@@ -18,7 +18,7 @@ from tests.stack.test_purchase import place
 from tests.stacks import ProcessStack, Shopper
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.shop, pytest.mark.timeout(400)]
 
 OUTAGE = 60.0  # Seconds.
 PRODUCTS = 130

@@ -9,7 +9,7 @@ from openapi_spec_validator import validate
 
 from tests.stacks import ROOT, SERVICES
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.shop, pytest.mark.timeout(900)]
 
 
 def test_admin_logs_in_and_lists_products_with_the_cookie(shopper):
