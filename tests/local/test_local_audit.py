@@ -6,13 +6,14 @@ Every test of a breach expects all the rules that break, and no other.
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg.rows import namedtuple_row
 
 from local import audit
 from local.audit import CannotLook, find_databases
@@ -60,11 +61,17 @@ class Shop:
     """The five databases, and what the services would write into them."""
 
     def __init__(self, urls: dict[str, str]) -> None:
-        self.urls = dict(urls)
-        self.undo: list[tuple[str, str]] = []
-        self.connections = {name: psycopg.connect(url, autocommit=True) for name, url in urls.items()}
+        self.urls = urls
+        self.connections = {
+            name: psycopg.connect(url, autocommit=True, row_factory=namedtuple_row)
+            for name, url in urls.items()
+        }
         for connection in self.connections.values():
             connection.execute("SET session_replication_role = replica")  # No trigger runs.
+        self.open()
+
+    def open(self) -> None:
+        """Write a shop with one order that was paid, one that was cancelled, and three in progress."""
         self.user = self.run(
             "auth", "INSERT INTO users (username, role) VALUES ('guest', 'guest') RETURNING id"
         )
@@ -79,6 +86,30 @@ class Shop:
             price=PRICE,
             stock=STOCK,
         )
+        self.sell()
+        self.cancel()
+        pending = self.order("pending", next_step="authorize")
+        self.hold(pending, "held")
+        confirmed = self.order("confirmed", next_step="capture")
+        self.hold(confirmed, "committed")
+        self.payment(confirmed, "requires_capture")
+        self.order("pending", next_step="reserve")
+
+    @contextmanager
+    def transactions(self) -> Iterator[None]:
+        """Write only for this object's own connections to see, and take all of it back in the end."""
+        user = self.user
+        for connection in self.connections.values():
+            connection.execute("BEGIN")
+        yield
+        for connection in self.connections.values():
+            connection.execute("ROLLBACK")
+        self.user = user
+
+    @contextmanager
+    def read(self, database: str) -> Iterator[psycopg.Connection[Any]]:
+        """Let the audit see what was written and not committed."""
+        yield self.connections[database]
 
     def run(self, database: str, statement: str, **values: Any) -> Any:
         """Run a statement; return the first value of its answer, if it has one."""
@@ -90,21 +121,21 @@ class Shop:
         """Drop a table's checks and uniqueness, so that it takes what the service could never write."""
         dropped = self.connections[database].execute(
             """
-            SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
+            SELECT conname FROM pg_constraint
             WHERE conrelid = %s::regclass AND contype IN ('c', 'u')
             """,
             [table],
         )
-        for name, definition in dropped.fetchall():
+        for (name,) in dropped.fetchall():
             self.run(database, f"ALTER TABLE {table} DROP CONSTRAINT {name}")
-            self.undo.append((database, f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}"))
 
-    def close(self) -> None:
-        """Leave the databases as they were made."""
+    def empty(self) -> None:
+        """Remove what was written."""
         for database, tables in TABLES.items():
             self.run(database, f"TRUNCATE {tables}")
-        for database, statement in self.undo:
-            self.run(database, statement)
+
+    def close(self) -> None:
+        """Give the connections back."""
         for connection in self.connections.values():
             connection.close()
 
@@ -311,48 +342,50 @@ class Shop:
             message=message,
         )
 
+    def look_over(self) -> tuple[list[audit.Finding], int]:
+        """Audit what was written, as far as nothing depends on the audit's own connections."""
+        return audit.look_over(self.read)
+
     def broken(self) -> set[str]:
         """Return the rules that the audit finds broken."""
-        return {finding.rule for finding in audit.audit(self.urls)[0] if finding.broken}
-
-    def count(self, rule: str) -> int:
-        """Return how much a rule was checked for."""
-        return next(finding.checked for finding in audit.audit(self.urls)[0] if finding.rule == rule)
+        return {finding.rule for finding in self.look_over()[0] if finding.broken}
 
 
 @pytest.fixture(scope="module")
-def urls(make_database: Callable[[str], str]) -> dict[str, str]:
-    """The databases, five for all tests: five for each would take longer than all the rest."""
-    return {name: make_database(f"{name}-service") for name in audit.DATABASES}
+def standing_shop(make_database: Callable[[str], str]) -> Iterator[Shop]:
+    """A shop for all tests, with its five databases."""
+    shop = Shop({name: make_database(f"{name}-service") for name in audit.DATABASES})
+    yield shop
+    shop.close()
 
 
 @pytest.fixture
-def shop(urls: dict[str, str]) -> Iterator[Shop]:
-    """A shop with one order that was paid, one that was cancelled, and some that are under way."""
-    shop = Shop(urls)
-    shop.sell()
-    shop.cancel()
-    pending = shop.order("pending", next_step="authorize")
-    shop.hold(pending, "held")
-    confirmed = shop.order("confirmed", next_step="capture")
-    shop.hold(confirmed, "committed")
-    shop.payment(confirmed, "requires_capture")
-    shop.order("pending", next_step="reserve")
-    yield shop
-    shop.close()
+def shop(standing_shop: Shop) -> Iterator[Shop]:
+    """The shop in transactions: what a test writes is seen by no other connection, and taken back."""
+    with standing_shop.transactions():
+        yield standing_shop
+
+
+@pytest.fixture
+def committed_shop(standing_shop: Shop) -> Iterator[Shop]:
+    """The shop for tests in which other connections must see what is written."""
+    yield standing_shop
+    standing_shop.empty()
+    standing_shop.open()
 
 
 def test_a_shop_in_which_all_adds_up_breaks_no_rule(shop: Shop) -> None:
     findings, moving = audit.audit(shop.urls)
     assert [finding for finding in findings if finding.broken] == []
     assert moving == 3
+    assert shop.look_over() == (findings, moving)
 
 
 def test_every_rule_has_something_to_look_at(shop: Shop) -> None:
     shop.log("Order placed")
     shop.refund(shop.sell(), 1)
     shop.run("payments", "UPDATE payments SET look_at = now() WHERE status = 'requires_capture'")
-    findings, _ = audit.audit(shop.urls)
+    findings, _ = shop.look_over()
     assert [finding.rule for finding in findings if not finding.checked] == []
 
 
@@ -444,7 +477,7 @@ REFUND_BREACHES = [
 
 
 @pytest.mark.parametrize(("database", "change", "rules"), REFUND_BREACHES)
-def test_a_refund_of_which_the_books_tell_different_things(
+def test_a_refund_that_differs_between_the_books(
     shop: Shop, database: str, change: str, rules: set[str]
 ) -> None:
     shop.refund(shop.sell(), 1)
@@ -473,7 +506,7 @@ def test_a_cancelled_order_that_does_not_know_what_was_refunded(shop: Shop) -> N
     assert shop.broken() == {CANCELLED}
 
 
-def test_a_payment_that_the_sweep_has_forgotten(shop: Shop) -> None:
+def test_a_payment_that_the_sweep_missed(shop: Shop) -> None:
     shop.run("payments", "UPDATE payments SET look_at = now() - interval '3 minutes'")
     assert shop.broken() == {OVERDUE}
 
@@ -539,7 +572,7 @@ def test_units_that_are_short_and_for_sale_all_the_same(shop: Shop) -> None:
     assert shop.broken() == {SOLD}
 
 
-def test_a_hold_that_nobody_lapsed(shop: Shop) -> None:
+def test_a_hold_that_outlived_its_time(shop: Shop) -> None:
     shop.run(
         "catalog", "UPDATE reservations SET expires_at = now() - interval '61 seconds' WHERE state = 'held'"
     )
@@ -601,13 +634,13 @@ def test_an_order_that_is_about_to_be_undone_is_left_alone(shop: Shop) -> None:
     assert shop.broken() == set()
 
 
-def test_an_order_of_nobody(shop: Shop) -> None:
+def test_an_order_of_an_unknown_user(shop: Shop) -> None:
     shop.user = new_id()
     shop.sell()
     assert shop.broken() == {CUSTOMER}
 
 
-def test_an_order_of_a_guest_who_is_forgotten(shop: Shop) -> None:
+def test_an_old_order_of_a_deleted_guest_is_no_breach(shop: Shop) -> None:
     shop.user = new_id()
     shop.sell()
     shop.run("orders", "UPDATE orders SET created_at = created_at - interval '61 days'")
@@ -746,7 +779,7 @@ def test_an_order_that_was_closed_before_it_had_a_payment_is_no_breach(shop: Sho
     assert shop.broken() == set()
 
 
-def test_a_charge_that_we_do_not_know(shop: Shop) -> None:
+def test_a_charge_without_a_payment(shop: Shop) -> None:
     shop.run(
         "payments",
         """
@@ -768,7 +801,7 @@ def test_a_charge_that_we_do_not_know(shop: Shop) -> None:
         "decline_code = 'x'",
     ],
 )
-def test_a_provider_who_has_it_otherwise(shop: Shop, change: str) -> None:
+def test_a_provider_with_other_numbers(shop: Shop, change: str) -> None:
     shop.allow("payments", "simulated_charges")
     shop.run("payments", f"UPDATE simulated_charges SET {change} WHERE amount_captured > 0")
     assert shop.broken() == {CHARGE_SAME}
@@ -809,7 +842,7 @@ def test_a_secret_in_a_log_record(shop: Shop, message: str) -> None:
 
 
 @pytest.fixture
-def held_up(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
+def held_up(committed_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
     """An audit that has read the orders once, and has begun with the catalogue; call it to let it go on."""
     answers: list[Any] = []
     has_begun, may_go_on = threading.Event(), threading.Event()
@@ -823,7 +856,7 @@ def held_up(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
         return findings
 
     monkeypatch.setattr(audit, "_check_rules", check_and_wait)
-    thread = threading.Thread(target=lambda: answers.append(audit.audit(shop.urls)), daemon=True)
+    thread = threading.Thread(target=lambda: answers.append(audit.audit(committed_shop.urls)), daemon=True)
     thread.start()
     assert has_begun.wait(20)
 
@@ -836,26 +869,28 @@ def held_up(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
 
 
 def test_an_order_that_is_placed_while_the_audit_looks_is_left_out(
-    shop: Shop, held_up: Callable[[], Any]
+    committed_shop: Shop, held_up: Callable[[], Any]
 ) -> None:
-    shop.sell()
+    committed_shop.sell()
     findings, moving = held_up()
     assert [finding for finding in findings if finding.broken] == []
     assert moving == 3 + 1
 
 
 def test_an_order_that_changes_while_the_audit_looks_is_left_out(
-    shop: Shop, held_up: Callable[[], Any]
+    committed_shop: Shop, held_up: Callable[[], Any]
 ) -> None:
-    order = shop.run("orders", "SELECT id FROM orders WHERE status = 'paid'")
-    payment = shop.run("payments", "SELECT id FROM payments WHERE status = 'succeeded'")
-    shop.run("catalog", "UPDATE products SET on_hand = on_hand + 2 WHERE id = 1")
-    shop.run("catalog", "UPDATE reservations SET state = 'released' WHERE order_id = %(id)s", id=order)
+    order = committed_shop.run("orders", "SELECT id FROM orders WHERE status = 'paid'")
+    payment = committed_shop.run("payments", "SELECT id FROM payments WHERE status = 'succeeded'")
+    committed_shop.run("catalog", "UPDATE products SET on_hand = on_hand + 2 WHERE id = 1")
+    committed_shop.run(
+        "catalog", "UPDATE reservations SET state = 'released' WHERE order_id = %(id)s", id=order
+    )
     given_back = "amount_refunded = amount_captured WHERE amount_captured > 0"
-    shop.run("payments", f"UPDATE payments SET status = 'canceled', {given_back}")
-    shop.run("payments", f"UPDATE simulated_charges SET released = true, {given_back}")
-    shop.book(payment, "cancel", -2 * PRICE, 2 * PRICE)
-    shop.run(
+    committed_shop.run("payments", f"UPDATE payments SET status = 'canceled', {given_back}")
+    committed_shop.run("payments", f"UPDATE simulated_charges SET released = true, {given_back}")
+    committed_shop.book(payment, "cancel", -2 * PRICE, 2 * PRICE)
+    committed_shop.run(
         "orders",
         "UPDATE orders SET status = 'cancelled', updated_at = clock_timestamp() WHERE id = %(id)s",
         id=order,
@@ -868,12 +903,12 @@ def test_an_order_that_changes_while_the_audit_looks_is_left_out(
 def test_a_breach_is_named_and_counted(shop: Shop) -> None:
     for _ in range(7):
         shop.hold(shop.order("paid"), "committed")
-    finding = next(finding for finding in audit.audit(shop.urls)[0] if finding.rule == PAID)
+    finding = next(finding for finding in shop.look_over()[0] if finding.rule == PAID)
     assert (finding.checked, finding.broken, len(finding.examples)) == (8, 7, audit.SHOWN)
 
 
-def as_environment(shop: Shop) -> dict[str, str]:
-    return {f"AUDIT_URL_{name.upper()}": url for name, url in shop.urls.items()}
+def as_environment(urls: dict[str, str]) -> dict[str, str]:
+    return {f"AUDIT_URL_{name.upper()}": url for name, url in urls.items()}
 
 
 def run_main(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> int:
@@ -884,39 +919,40 @@ def run_main(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> in
     return audit.main()
 
 
-def test_each_rule_has_a_line_and_the_exit_code_is_0(shop: Shop, monkeypatch, capsys) -> None:
-    assert run_main(monkeypatch, as_environment(shop)) == 0
+def test_each_rule_has_a_line_and_the_exit_code_is_0(standing_shop: Shop, monkeypatch, capsys) -> None:
+    assert run_main(monkeypatch, as_environment(standing_shop.urls)) == 0
     lines = capsys.readouterr().out.splitlines()
     assert f"ok      {PAID} (1)" in lines
     assert lines[-1] == "25 rules, 0 broken; 3 orders are in progress."
 
 
-def test_a_breach_has_its_numbers_and_the_exit_code_is_1(shop: Shop, monkeypatch, capsys) -> None:
-    shop.run("catalog", "UPDATE products SET reserved = 3 WHERE id = 1")
-    assert run_main(monkeypatch, as_environment(shop)) == 1
+def test_a_breach_has_its_numbers_and_the_exit_code_is_1(committed_shop: Shop, monkeypatch, capsys) -> None:
+    committed_shop.run("catalog", "UPDATE products SET reserved = 3 WHERE id = 1")
+    assert run_main(monkeypatch, as_environment(committed_shop.urls)) == 1
     lines = capsys.readouterr().out.splitlines()
     assert f"BREACH  {RESERVED} (1 of 2)" in lines
     assert "          product 1: 3 reserved, 2 held" in lines
     assert lines[-1] == "25 rules, 1 broken; 3 orders are in progress."
 
 
-def test_a_shop_that_does_not_run_cannot_be_looked_at(tmp_path: Path, monkeypatch, capsys) -> None:
+def test_a_shop_that_is_not_running_cannot_be_audited(tmp_path: Path, monkeypatch, capsys) -> None:
     assert run_main(monkeypatch, {"STATE": str(tmp_path)}) == 2
     assert "No shop runs" in capsys.readouterr().out
 
 
-def test_a_database_that_does_not_answer_is_no_breach(shop: Shop, monkeypatch, capsys) -> None:
-    shop.urls["payments"] = shop.urls["payments"].rpartition("/")[0] + "/gone"
-    assert run_main(monkeypatch, as_environment(shop)) == 2
-    said = capsys.readouterr().out
-    assert said.startswith("Cannot look: The database of payments could not be read: ")
-    password = shop.urls["payments"].split("@")[0].rpartition(":")[2]
-    assert password not in said
+def test_a_database_that_does_not_answer_is_no_breach(standing_shop: Shop, monkeypatch, capsys) -> None:
+    url = standing_shop.urls["payments"]
+    gone = {"payments": url.rpartition("/")[0] + "/gone"}
+    assert run_main(monkeypatch, as_environment(standing_shop.urls | gone)) == 2
+    printed = capsys.readouterr().out
+    assert printed.startswith("Cannot look: The database of payments could not be read: ")
+    password = url.split("@")[0].rpartition(":")[2]
+    assert password not in printed
 
 
-def test_a_table_that_is_not_there_is_no_breach(shop: Shop, monkeypatch) -> None:
-    shop.urls["catalog"] = shop.urls["auth"]
-    assert run_main(monkeypatch, as_environment(shop)) == 2
+def test_a_missing_table_is_no_breach(standing_shop: Shop, monkeypatch) -> None:
+    wrong = {"catalog": standing_shop.urls["auth"]}
+    assert run_main(monkeypatch, as_environment(standing_shop.urls | wrong)) == 2
 
 
 def test_one_address_alone_is_refused_with_the_names_of_the_others() -> None:
@@ -937,16 +973,16 @@ def test_a_running_stack_is_found_by_its_state(tmp_path: Path, postgres: Server)
     assert urls == {name: postgres.url(database=name) for name in audit.DATABASES}
 
 
-def test_the_audit_cannot_write(shop: Shop) -> None:
-    with audit._reading(shop.urls, "catalog") as connection, suppress(CannotLook):
+def test_the_audit_cannot_write(standing_shop: Shop) -> None:
+    with audit._reading(standing_shop.urls, "catalog") as connection, suppress(CannotLook):
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
             connection.execute("UPDATE products SET on_hand = 0")
         connection.rollback()
 
 
-def test_a_database_is_read_as_it_was_at_one_moment(shop: Shop) -> None:
-    with audit._reading(shop.urls, "catalog") as connection:
+def test_a_database_is_read_as_it_was_at_one_moment(committed_shop: Shop) -> None:
+    with audit._reading(committed_shop.urls, "catalog") as connection:
         count = "SELECT count(*) FROM reservations"
         before = connection.execute(count).fetchall()
-        shop.hold(shop.order("pending", next_step="authorize"), "held")
+        committed_shop.hold(committed_shop.order("pending", next_step="authorize"), "held")
         assert connection.execute(count).fetchall() == before
