@@ -50,6 +50,9 @@ class Times:
             write(f"{sum(totals[tier]):7.0f} s of work in {len(totals[tier])} tests of the tier {tier}")
             budget = BUDGETS[tier]
         if totals:
+            left_out = {"fast": "shop or long", "shop": "long", "long": ""}[tier]
+            if left_out:
+                write(f"left out: tests marked {left_out}; `make test-all` runs every test")
             write(f"{took:7.0f} s from beginning to end; the budget on two cores is {budget} s")
 
 
@@ -72,16 +75,20 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGHUP, lambda *_: None)
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put what takes longest first, so that no worker begins with it when the others are done."""
     sizes = Counter(_unit_of(item) for item in items)
-    ranks = {"long": 0, "shop": 1, "fast": 2}
-    first: dict[str, int] = {}
+    ranks: dict[str, int] = {}
     for item in items:
-        unit, rank = _unit_of(item), ranks[tier_of(item.keywords)]
-        first[unit] = min(first.get(unit, rank), rank)
-    items.sort(key=lambda item: (first[_unit_of(item)], -sizes[_unit_of(item)], _unit_of(item)))
+        unit, rank = _unit_of(item), ["long", "shop", "fast"].index(tier_of(item.keywords))
+        ranks[unit] = min(ranks.get(unit, rank), rank)
+
+    def rank(item: pytest.Item) -> tuple[int, bool, int, str]:
+        unit = _unit_of(item)
+        return ranks[unit], unit.endswith(".py"), -sizes[unit], unit
+
+    items.sort(key=rank)
 
 
 def _unit_of(item: pytest.Item) -> str:
