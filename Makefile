@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= 4
 SERVICES := auth-service catalog-service orders-service payments-service logs-service
-TEST = $(VENV)/bin/python -m pytest tests --numprocesses=$(WORKERS) --dist=loadgroup --no-loadscope-reorder
+# Whole files and groups go to a worker, the longest first.
+TEST = $(VENV)/bin/python -m pytest tests --quiet --numprocesses=$(WORKERS) --dist=loadgroup --no-loadscope-reorder
 empty :=
 space := $(empty) $(empty)
 # Only this project's packages, whatever the shell around it says.
