@@ -4,6 +4,7 @@ There is one before and after each call to another service and each commit. None
 a process that is started by `tests.faults.launch` has the two functions wrapped through which all of them go.
 A point's name is made of what is there, such as `orders-service: before commit of place_order 1`; the number
 counts how often the order's work came by. A test learns the names from an order that nothing happens to.
+Several points are one state of the world, if nothing is committed between them.
 """
 
 import os
@@ -12,12 +13,12 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import event, text
 
@@ -26,12 +27,41 @@ from shared.app import ServiceFlask
 from shared.database import Connection, Database
 from shared.service import package_of
 from shared.service_calls import ServiceClient
-from tests.waiting import wait_for
 
 FOLDER = "FAULT_POINTS"  # The variable that names the folder by which a test and the processes talk.
 LONGEST_STOP = 30.0  # Seconds after which a forgotten process goes on.
 WRITES = re.compile(r"\b(INSERT INTO|UPDATE \w+ SET|DELETE FROM)\b")
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
+NOBODY = "-"  # Stands in the trace where a thread does not know for which request it works.
+
+
+class Point(NamedTuple):
+    """A point that the work of a request has passed."""
+
+    name: str
+    is_claim: bool = False  # The process did not know yet for which request it works.
+
+    @property
+    def service(self) -> str:
+        """The service whose process it is."""
+        return self.name.partition(":")[0]
+
+    @property
+    def is_commit(self) -> bool:
+        """Tell whether something was committed just before this point."""
+        return ": after commit of " in self.name
+
+
+class State(NamedTuple):
+    """The points of a service between two commits of any service: to kill it at each of them is the same."""
+
+    points: tuple[Point, ...]
+    next_commit: str  # By which declined and bought differ, whose points before it have the same names.
+
+    @property
+    def latest(self) -> str:
+        """The last point: the process has done most, and may have a transaction open."""
+        return [point.name for point in self.points if not point.is_claim][-1]
 
 
 class Points:
@@ -42,34 +72,52 @@ class Points:
         folder.mkdir()
         (folder / "trace").touch()
 
-    def read_names(self, request_id: str) -> list[str]:
-        """Return the points that the work of a request has passed, each once, in their order.
+    def read_trace(self, request_id: str) -> list[Point]:
+        """Return the points that the work of a request has passed, in their order.
 
-        What a process does before it knows for whom, such as choosing an order to go on with, counts as well.
+        What a thread does just before it knows for whom, such as claiming an order, belongs to the request.
         """
-        names = {}
-        for line in (self.folder / "trace").read_text().splitlines():
-            whose, _, name = line.partition(" ")
-            if whose == request_id or (whose == "-" and names):
-                names[name] = None
-        return list(names)
+        passed: dict[int, Point] = {}
+        claims: dict[str, list[tuple[int, str]]] = {}
+        for number, line in enumerate((self.folder / "trace").read_text().splitlines()):
+            thread, whose, name = line.split(" ", 2)
+            if whose == NOBODY:
+                claims.setdefault(thread, []).append((number, name))
+                continue
+            claimed = claims.pop(thread, [])
+            if whose == request_id:
+                passed |= {earlier: Point(claim, is_claim=True) for earlier, claim in claimed}
+                passed[number] = Point(name)
+        return [point for _number, point in sorted(passed.items())]
 
     def arm(self, request_id: str, name: str) -> None:
         """Stop the next process that comes to this point in the work of this request."""
-        _write(self.folder / "armed", f"{request_id}\n{name}")
+        _write(self.folder / f"armed-{request_id}", name)
 
-    def wait_until_reached(
-        self, request_id: str, *, unless: Callable[[], bool], seconds: float = 60.0
-    ) -> int | None:
-        """Return the id of the process that has stopped, or None if something else came first."""
-        reached = self.folder / f"reached-{request_id}"
-        wait_for(lambda: reached.exists() or unless(), seconds=seconds)
-        return int(reached.read_text()) if reached.exists() else None
+    def find_stopped(self, request_id: str) -> int | None:
+        """Return the id of the process that has stopped for this request."""
+        with suppress(FileNotFoundError):
+            return int((self.folder / f"reached-{request_id}").read_text())
+        return None
 
     def go_on(self, request_id: str) -> None:
         """Let the process go on, if it still lives."""
-        (self.folder / "armed").unlink(missing_ok=True)
+        (self.folder / f"armed-{request_id}").unlink(missing_ok=True)
         (self.folder / f"go-{request_id}").touch()
+
+
+def find_states(trace: list[Point], service: str) -> list[State]:
+    """Return the states that the world was in while a service worked, told apart by commits."""
+    states: list[State] = []
+    points: list[Point] = []
+    for point in [*trace, Point("the end: after commit of nothing")]:
+        if point.is_commit:
+            if any(not each.is_claim for each in points):
+                states.append(State(tuple(points), point.name))
+            points = []
+        if point.service == service:
+            points.append(point)
+    return states
 
 
 class Stopper:
@@ -84,22 +132,22 @@ class Stopper:
     def reach(self, what: str) -> None:
         """Write down that the work at hand came by, and stop if a test asked for it."""
         work = context.current()
-        request_id = work.request_id if work else "-"
+        request_id = work.request_id if work else NOBODY
         name = f"{self._service}: {what}"
         if work:
             with self._lock:
                 self._counted[request_id, name] += 1
                 name += f" {self._counted[request_id, name]}"
         with (self._folder / "trace").open("a") as trace:
-            trace.write(f"{request_id} {name}\n")
-        with suppress(FileNotFoundError):
-            wanted, _, armed = (self._folder / "armed").read_text().partition("\n")
-            if armed == name and request_id in {wanted, "-"}:
-                self._stop(wanted)
+            trace.write(f"{threading.get_native_id()} {request_id} {name}\n")
+        for armed in self._folder.glob("armed-*") if work is None else [self._folder / f"armed-{request_id}"]:
+            # Of several threads that come by at once, one takes the file away.
+            with suppress(FileNotFoundError):
+                if armed.read_text() == name:
+                    self._stop(armed.rename(self._folder / armed.name.replace("armed", "claimed")))
 
-    def _stop(self, request_id: str) -> None:
-        # Of several that come by at once one finds the file.
-        (self._folder / "armed").rename(self._folder / "claimed")
+    def _stop(self, claimed: Path) -> None:
+        request_id = claimed.name.removeprefix("claimed-")
         _write(self._folder / f"reached-{request_id}", str(os.getpid()))
         deadline = time.monotonic() + LONGEST_STOP
         while not (self._folder / f"go-{request_id}").exists() and time.monotonic() < deadline:
@@ -157,7 +205,7 @@ def _name_caller(frame: FrameType | None) -> str:
 
 
 def _write(file: Path, words: str) -> None:
-    fresh = file.with_suffix(".new")
+    fresh = file.with_name(f"new-{file.name}")
     fresh.write_text(words)
     fresh.rename(file)
 
@@ -166,5 +214,9 @@ def create_app() -> ServiceFlask:
     """Return the service that SERVICE names, with fault points; gunicorn calls this."""
     service = os.environ["SERVICE"]
     install(Stopper(Path(os.environ[FOLDER]), service))
-    app: ServiceFlask = import_module(f"{package_of(service)}.app").create_app()
+    module: Any = import_module(f"{package_of(service)}.app")
+    if service == "orders-service":
+        # As many orders stop at once here as the service has threads to finish orders that it has answered.
+        module.RESUMERS = module.FINISHERS
+    app: ServiceFlask = module.create_app()
     return app

@@ -1,69 +1,60 @@
-"""Whatever dies at whatever step of a checkout: the order gets where it was going, and the books are right.
+"""At every step of a checkout something is killed: the order still reaches its end, and the books are right.
 
-The steps are not listed here. An order to which nothing happens shows all the points that its work passes;
-then an order is placed for each point, and something is killed just when it is there.
+The steps are not listed here. An order to which nothing happens shows all the points that its work passes.
+Then an order is placed for each point, and something is killed while it is there. `make test` kills once for
+each state of the world between two commits, `make test-all` at every point.
 """
 
 import os
+import re
 import signal
+import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from itertools import cycle
+from typing import Any, NamedTuple
 
 import pytest
 
 from local import audit
 from tests.faults.customers import FINAL_WITHIN, Customer
-from tests.faults.points import FOLDER, Points
+from tests.faults.points import Point, Points, State, find_states
 from tests.stacks import ProcessStack
+from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.shop, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.shop, pytest.mark.timeout(1800), pytest.mark.xdist_group("faults")]
 
-ATTEMPTS = 3  # To come to a point; whether an order passes one may depend on who is faster.
-Journey = Callable[[Customer, Customer], str]
-
-
-@pytest.fixture(scope="module")
-def points(tmp_path_factory: pytest.TempPathFactory) -> Points:
-    """The fault points of the stack."""
-    return Points(tmp_path_factory.mktemp("points") / "points")
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory, points: Points) -> Iterator[ProcessStack]:
-    """A stack with fault points."""
-    stack = ProcessStack(
-        tmp_path_factory.mktemp("faults") / "state",
-        module="tests.faults.launch",
-        **{FOLDER: str(points.folder)},
-    )
-    stack.start()
-    yield stack
-    stack.stop()
+PARTS = ("orders-service", "payments-service", "catalog-service")
+ATTEMPTS = 3  # To come to a point; whether an order passes one may depend on which thread is faster.
+AT_ONCE = 4  # Orders that one kill strikes, each at a point of its own; a service has threads for so many.
+# Orders at once are for different products, because a stopped one may lock its own. There are many of each.
+PRODUCTS = range(17, 28)
+Journey = Callable[[Customer, Customer, int], str]
 
 
-def buy(customer: Customer, _admin: Customer) -> str:
+def buy(customer: Customer, _admin: Customer, product: int) -> str:
     """Buy something."""
-    answer = customer.order(uuid.uuid4().hex, "pm_card_visa")
+    answer = customer.order(uuid.uuid4().hex, "pm_card_visa", product=product)
     assert answer.status_code in {201, 202}, answer.text
     order: str = answer.json()["id"]
     expect(customer, order, "paid")
     return order
 
 
-def be_declined(customer: Customer, _admin: Customer) -> str:
+def be_declined(customer: Customer, _admin: Customer, product: int) -> str:
     """Try to buy something with a card that the bank declines."""
-    answer = customer.order(uuid.uuid4().hex, "pm_card_chargeDeclined")
+    answer = customer.order(uuid.uuid4().hex, "pm_card_chargeDeclined", product=product)
     assert answer.status_code in {202, 402}, answer.text
     order: str = answer.json()["id" if answer.status_code == 202 else "order_id"]
     assert expect(customer, order, "cancelled")["reason"] == "payment_declined"
     return order
 
 
-def be_asked_by_the_bank(customer: Customer, _admin: Customer) -> str:
+def be_asked_by_the_bank(customer: Customer, _admin: Customer, product: int) -> str:
     """Buy something with a card whose bank asks the customer, who approves."""
-    answer = customer.order(uuid.uuid4().hex, "pm_card_authenticationRequired")
+    answer = customer.order(uuid.uuid4().hex, "pm_card_authenticationRequired", product=product)
     assert answer.status_code in {201, 202}, answer.text
     order: str = answer.json()["id"]
     payment = expect(customer, order, "awaiting_payment")["payment"]["id"]
@@ -73,9 +64,9 @@ def be_asked_by_the_bank(customer: Customer, _admin: Customer) -> str:
     return order
 
 
-def cancel(customer: Customer, admin: Customer) -> str:
+def cancel(customer: Customer, admin: Customer, product: int) -> str:
     """Buy something, and think better of it."""
-    order = buy(customer, admin)
+    order = buy(customer, admin, product)
     answer = customer.insist("POST", f"/orders/{order}/cancel")
     assert answer.status_code in {200, 202}, answer.text
     cancelled = expect(customer, order, "cancelled")
@@ -84,9 +75,9 @@ def cancel(customer: Customer, admin: Customer) -> str:
     return order
 
 
-def have_refunded(customer: Customer, admin: Customer) -> str:
+def have_refunded(customer: Customer, admin: Customer, product: int) -> str:
     """Buy something, and get the money back in two parts, and the units into stock with the second."""
-    order = buy(customer, admin)
+    order = buy(customer, admin, product)
     for part in ({"amount": 1}, {"restock": True}):
         answer = admin.refund(uuid.uuid4().hex, order, **part)
         assert answer.status_code in {200, 201, 202}, answer.text
@@ -109,22 +100,44 @@ JOURNEYS: dict[str, Journey] = {
 }
 
 
+class Stop(NamedTuple):
+    """Where a journey stops, and something is killed."""
+
+    journey: str
+    point: Point
+
+    def __str__(self) -> str:
+        """Return what a report says of it."""
+        return f"{self.journey}, {self.point.name}"
+
+
+class Walk(NamedTuple):
+    """A journey that has begun."""
+
+    stop: Stop
+    request_id: str
+    order: Future[str]
+
+
 class Trouble:
-    """A shop, in which something is killed while somebody is at a point."""
+    """A shop, in which something is killed while orders are at points."""
 
     def __init__(self, shop: ProcessStack, points: Points) -> None:
         self.shop = shop
         self.points = points
+        self._products = cycle(PRODUCTS)
+        with Customer(shop.url) as admin:
+            self._admin = admin.come_in_as_admin().headers["Authorization"]
 
-    def walk(self, journey: Journey, request_id: str) -> str:
+    def walk(self, journey: str, request_id: str) -> str:
         """Make the journey, under this request id."""
         with Customer(self.shop.url, request_id) as customer, Customer(self.shop.url, request_id) as admin:
             customer.come_in()
-            admin.come_in_as_admin()
-            return journey(customer, admin)
+            admin.headers["Authorization"] = self._admin
+            return JOURNEYS[journey](customer, admin, next(self._products))
 
-    def find_points(self, journey: Journey, service: str) -> list[str]:
-        """Return the points of a service that a journey passes to which nothing happens.
+    def read_trace(self, journey: str) -> list[Point]:
+        """Return the points that a journey passes to which nothing happens.
 
         Those that not each journey passes, such as the fifth look for an answer, are left out.
         """
@@ -132,67 +145,122 @@ class Trouble:
         for _ in range(2):
             request_id = uuid.uuid4().hex
             self.walk(journey, request_id)
-            walks.append(self.points.read_names(request_id))
-        return [name for name in walks[0] if name in walks[1] and name.startswith(service)]
+            walks.append(self.points.read_trace(request_id))
+        return [point for point in walks[0] if point in walks[1]]
 
-    def kill_at_each(self, journey: Journey, names: list[str], kill: Callable[[int], None]) -> list[str]:
-        """Make the journey once for each point and kill something there; return what went wrong.
+    def find_points(self, journey: str, service: str) -> list[Point]:
+        """Return the points of a service that a journey passes, each once."""
+        passed = [point for point in self.read_trace(journey) if point.service == service]
+        return list(dict.fromkeys(passed))
 
-        Where an order's work was cut off it is gone on with by itself, while the next is on its way.
+    def kill_at_each(self, stops: list[Stop], kill: Callable[[set[int]], None]) -> list[str]:
+        """Make the journey of each stop and kill something there; return what went wrong.
+
+        An order whose work was cut off goes on by itself, while the next ones are on their way.
         """
-        wrong: list[str] = []
-        with ThreadPoolExecutor(ATTEMPTS * len(names)) as pool:
-            walks: list[tuple[str, Future[str]]] = []
+        walks: list[Walk] = []
+        with ThreadPoolExecutor(ATTEMPTS * len(stops)) as pool:
+            missed = stops
+            for _ in range(ATTEMPTS):
+                tried, missed = missed, []
+                for together in divide(tried):
+                    begun = [self._begin(pool, stop) for stop in together]
+                    missed += self._kill_when_stopped(begun, kill)
+                    walks += begun
+        return [f"{stop}: was never reached" for stop in missed] + [
+            f"{walk.stop}: {walk.order.exception()!r}" for walk in walks if walk.order.exception()
+        ]
 
-            def kill_at(name: str) -> bool:
-                request_id = uuid.uuid4().hex
-                self.points.arm(request_id, name)
-                walk = pool.submit(self.walk, journey, request_id)
-                walks.append((name, walk))
-                pid = self.points.wait_until_reached(request_id, unless=walk.done)
-                if pid:
-                    kill(pid)
-                self.points.go_on(request_id)
-                return pid is not None
+    def _begin(self, pool: ThreadPoolExecutor, stop: Stop) -> Walk:
+        request_id = uuid.uuid4().hex
+        self.points.arm(request_id, stop.point.name)
+        return Walk(stop, request_id, pool.submit(self.walk, stop.journey, request_id))
 
-            for name in names:
-                if not any(kill_at(name) for _ in range(ATTEMPTS)):
-                    wrong.append(f"{name}: was never reached")
-        return wrong + [f"{name}: {walk.exception()!r}" for name, walk in walks if walk.exception()]
+    def _kill_when_stopped(self, walks: list[Walk], kill: Callable[[set[int]], None]) -> list[Stop]:
+        """Kill once all have stopped; return the stops of those that have come to their end without."""
+        find = self.points.find_stopped
+        wait_for(lambda: all(find(walk.request_id) or walk.order.done() for walk in walks))
+        stopped = {walk: pid for walk in walks if (pid := find(walk.request_id))}
+        if stopped:
+            kill(set(stopped.values()))
+        for walk in walks:
+            self.points.go_on(walk.request_id)
+        return [walk.stop for walk in walks if walk not in stopped]
 
     def audit(self) -> list[str]:
-        """Return what is wrong with the books, or still under way."""
-        findings, moving = audit.audit(audit.find_databases({"STATE": str(self.shop.state)}))
-        broken = [f"{finding.rule}: {finding.examples}" for finding in findings if finding.broken]
-        return broken + ([f"{moving} orders are in progress"] if moving else [])
+        """Return what is wrong with the books, once nothing is in progress."""
+        urls = audit.find_databases({"STATE": str(self.shop.state)})
+        findings = wait_for(lambda: None if (found := audit.audit(urls))[1] else found[0])
+        return [f"{finding.rule}: {finding.examples}" for finding in findings if finding.broken]
 
 
-@pytest.fixture
+def divide(stops: list[Stop]) -> list[list[Stop]]:
+    """Return groups of stops that one kill can strike; a claim is alone, since it could be any order's."""
+    groups = []
+    for service in PARTS:
+        ours = [stop for stop in stops if stop.point.service == service and not stop.point.is_claim]
+        groups += [ours[first : first + AT_ONCE] for first in range(0, len(ours), AT_ONCE)]
+    return groups + [[stop] for stop in stops if stop.point.is_claim]
+
+
+def find_new_states(trace: list[Point], service: str, bought: list[Point]) -> list[State]:
+    """Return the states of a journey that nobody who only buys comes by, however often or late."""
+    known = {_name(state) for state in find_states(bought, service)} if trace is not bought else set()
+    return [state for state in find_states(trace, service) if _name(state) not in known]
+
+
+def _name(state: State) -> str:
+    return re.sub(r" \d+\b", "", str(state))
+
+
+def kill_replicas(pids: set[int]) -> None:
+    """End processes, each with all of its replica."""
+    for group in {os.getpgid(pid) for pid in pids}:
+        os.killpg(group, signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
 def trouble(shop: ProcessStack, points: Points) -> Trouble:
     """The shop and its points."""
     return Trouble(shop, points)
 
 
-def kill_group(pid: int) -> None:
-    """End a process and all of its replica."""
-    os.killpg(os.getpgid(pid), signal.SIGKILL)
-
-
-@pytest.mark.parametrize("service", ["orders-service", "payments-service", "catalog-service"])
-@pytest.mark.parametrize("journey", JOURNEYS)
-def test_a_service_is_killed_at_each_of_its_points(trouble: Trouble, journey: str, service: str) -> None:
-    names = trouble.find_points(JOURNEYS[journey], service)
-    if JOURNEYS[journey] in {cancel, have_refunded}:
-        # They begin with what is bought, whose points have been seen to.
-        bought = trouble.find_points(buy, service)
-        names = [name for name in names if name not in bought]
-    assert names
-    assert trouble.kill_at_each(JOURNEYS[journey], names, kill_group) == []
+def test_a_service_is_killed_once_in_each_state_of_a_checkout(
+    trouble: Trouble, capsys: pytest.CaptureFixture[str]
+) -> None:
+    traces = {journey: trouble.read_trace(journey) for journey in JOURNEYS}
+    stops = [
+        Stop(journey, Point(state.latest))
+        for journey, trace in traces.items()
+        for service in PARTS
+        for state in find_new_states(trace, service, traces["bought"])
+    ]
+    counted = Counter((stop.journey, stop.point.service) for stop in stops)
+    with capsys.disabled():
+        sys.stdout.write(f"\n{len(stops)} states of a checkout in which a service is killed:\n")
+        sys.stdout.writelines(f"  {number:3} {' '.join(where)}\n" for where, number in counted.items())
+    assert {service for _journey, service in counted} == set(PARTS)
+    assert trouble.kill_at_each(stops, kill_replicas) == []
     assert trouble.audit() == []
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("service", PARTS)
+@pytest.mark.parametrize("journey", JOURNEYS)
+def test_a_service_is_killed_at_each_of_its_points(trouble: Trouble, journey: str, service: str) -> None:
+    points = trouble.find_points(journey, service)
+    if journey in {"cancelled", "refunded"}:
+        # They begin with what is bought, whose points are those of that journey.
+        bought = trouble.find_points("bought", service)
+        points = [point for point in points if point not in bought]
+    assert points
+    assert trouble.kill_at_each([Stop(journey, point) for point in points], kill_replicas) == []
+    assert trouble.audit() == []
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("victim", ["payments-service", "catalog-service", "gateway", "postgres"])
 def test_another_part_is_killed_at_each_point_of_orders(trouble: Trouble, victim: str) -> None:
-    names = trouble.find_points(buy, "orders-service")
-    assert trouble.kill_at_each(buy, names, lambda _pid: trouble.shop.kill(victim)) == []
+    stops = [Stop("bought", point) for point in trouble.find_points("bought", "orders-service")]
+    assert trouble.kill_at_each(stops, lambda _pids: trouble.shop.kill(victim)) == []
     assert trouble.audit() == []
