@@ -36,14 +36,17 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
-def calibrate(folder: Path) -> dict[str, float]:
-    """Return how often a second one core of this machine does some fixed work, and its disk a small write."""
+def calibrate(folder: Path, *, seconds: float = 0.3) -> dict[str, float]:
+    """Return how often a second one core of this machine does some fixed work, and its disk a small write.
+
+    A round of each takes so many seconds.
+    """
     block = bytes(2**20)
     return {
-        "python_loops": _measure(_loop),
-        "sha256_mib": _measure(lambda: hashlib.sha256(block).digest()),
-        "argon2": _measure(_hash_password),
-        "disk_syncs": _measure_disk(folder),
+        "python_loops": _measure(_loop, seconds),
+        "sha256_mib": _measure(lambda: hashlib.sha256(block).digest(), seconds),
+        "argon2": _measure(_hash_password, seconds),
+        "disk_syncs": _measure_disk(folder, seconds),
     }
 
 
@@ -69,7 +72,7 @@ def _hash_password() -> bytes:
     )
 
 
-def _measure_disk(folder: Path) -> float:
+def _measure_disk(folder: Path, seconds: float) -> float:
     file = folder / "calibration"
     with file.open("wb", buffering=0) as stream:
 
@@ -77,12 +80,12 @@ def _measure_disk(folder: Path) -> float:
             stream.write(bytes(BLOCK))
             os.fdatasync(stream.fileno())
 
-        rate = _measure(write)
+        rate = _measure(write, seconds)
     file.unlink()
     return rate
 
 
-def _measure(work: Callable[[], object], *, seconds: float = 0.3, rounds: int = 3) -> float:
+def _measure(work: Callable[[], object], seconds: float, *, rounds: int = 3) -> float:
     """Return the best of some rounds: what disturbs a round only makes it slower."""
     best = 0.0
     work()

@@ -72,12 +72,18 @@ class Supervisor:
     """A context: inside it programs run, and whatever way it is left, none does any more."""
 
     def __init__(
-        self, state: Path, say: Callable[[str], None], changed: Callable[[], None] = do_nothing
+        self,
+        state: Path,
+        say: Callable[[str], None],
+        changed: Callable[[], None] = do_nothing,
+        *,
+        first_delay: float = FIRST_DELAY,
     ) -> None:
         self.logs = Logs(state / "log")
         self._groups = GroupRecords(state / "run")
         self._say = say
         self.changed = changed
+        self._first_delay = first_delay
         self._signals = StopSignals()
         self._layers: list[list[Child]] = []
         self._rotated_at = time.monotonic()
@@ -199,7 +205,7 @@ class Supervisor:
             child.exit_code = code
             return
         child.deaths = 0 if time.monotonic() - child.started_at > LONG_LIFE else child.deaths
-        delay = min(FIRST_DELAY * 2**child.deaths, LONGEST_DELAY)
+        delay = min(self._first_delay * 2**child.deaths, LONGEST_DELAY)
         child.deaths += 1
         child.ready = False
         child.start_at = time.monotonic() + delay

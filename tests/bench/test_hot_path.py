@@ -25,7 +25,7 @@ def test_a_flood_sends_what_it_is_told_from_every_client_and_counts_the_answers(
     fake_server: FakeServer,
 ) -> None:
     fake_server.answer = lambda handler, _body: send_json(handler, b"{}" * 100_000)
-    flood = Flood(port_of(fake_server), "/page?a=1", {"Cookie": "token=t"}, clients=5, seconds=1.0)
+    flood = Flood(port_of(fake_server), "/page?a=1", {"Cookie": "token=t"}, clients=5, seconds=0.5)
     found = run_flood(flood)
     asked = len(fake_server.requests)
     # Each client may have asked once more than it was answered.
@@ -35,8 +35,8 @@ def test_a_flood_sends_what_it_is_told_from_every_client_and_counts_the_answers(
         ("GET", "/page?a=1", "token=t")
     }
     assert 0 < found["p50"] <= found["p99"]
-    # Each process lasts a second at least, and the longest one as long as is told.
-    assert found["good"] / found["seconds"] - 0.1 <= found["rate"] <= found["good"] + 0.1
+    # Each process lasts as long as is told at least, and the longest one as long as is found.
+    assert found["good"] / found["seconds"] - 0.1 <= found["rate"] <= found["good"] / flood.seconds + 0.1
     assert found["load_cpu"] > 0
 
 
@@ -46,13 +46,13 @@ def test_the_time_of_an_answer_is_that_until_its_last_byte(fake_server: FakeServ
         handler.send_header("Content-Length", "9")
         handler.end_headers()
         for piece in (b"abc", b"def", b"ghi"):
-            time.sleep(0.05)
+            time.sleep(0.02)
             handler.wfile.write(piece)
 
     fake_server.answer = answer_in_pieces
-    found = run_flood(Flood(port_of(fake_server), "/", clients=1, seconds=1.0))
+    found = run_flood(Flood(port_of(fake_server), "/", clients=1, seconds=0.5))
     assert found["errors"] == 0
-    assert found["p50"] >= 150
+    assert found["p50"] >= 60
 
 
 def test_a_flood_tells_other_answers_and_lost_ones_from_good_ones(fake_server: FakeServer) -> None:
@@ -68,7 +68,7 @@ def test_a_flood_tells_other_answers_and_lost_ones_from_good_ones(fake_server: F
                 handler.close_connection = True  # Without a word.
 
     fake_server.answer = answer
-    found = run_flood(Flood(port_of(fake_server), "/", clients=1, seconds=1.0))
+    found = run_flood(Flood(port_of(fake_server), "/", clients=1, seconds=0.5))
     assert found["good"] > 0
     assert abs(found["errors"] - 2 * found["good"]) <= 2
 
@@ -80,14 +80,14 @@ def test_a_flood_comes_back_where_connections_are_closed_after_each_answer(fake_
         send_json(handler, b"{}")
 
     fake_server.answer = answer
-    found = run_flood(Flood(port_of(fake_server), "/", clients=2, seconds=1.0))
+    found = run_flood(Flood(port_of(fake_server), "/", clients=2, seconds=0.5))
     assert found["good"] > 2
     assert found["errors"] == 0
 
 
-def test_a_flood_on_nobody_says_so() -> None:
+def test_a_flood_on_a_closed_port_says_so() -> None:
     with pytest.raises(CannotMeasure, match="/nobody"):
-        run_flood(Flood(9, "/nobody", seconds=1.0))
+        run_flood(Flood(9, "/nobody", seconds=0.5))
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_the_tutorial_runs_as_its_own_server_and_is_asked_as_everybody_else(
     upstream: FakeServer, tmp_path
 ) -> None:
     with running_tutorial(tmp_path, upstream.url) as tutorial:
-        found = run_flood(Flood(tutorial.port, tutorial.path, tutorial.headers(), clients=2, seconds=1.0))
+        found = run_flood(Flood(tutorial.port, tutorial.path, tutorial.headers(), clients=2, seconds=0.5))
         assert found["good"] > 0
         assert found["errors"] == 0
         assert tutorial.measure_cpu()["tutorial"] > 0

@@ -87,8 +87,8 @@ def make_stack(tmp_path: Path) -> Iterator[MakeStack]:
     """Start dummy stacks, all on the same state: `make_stack([{"name": "a", "shell": "sleep 60"}], …)`."""
     stacks: list[DummyStack] = []
 
-    def make(*layers: list[dict[str, Any]], jobs: list[dict[str, Any]] | None = None) -> DummyStack:
-        stacks.append(DummyStack(tmp_path, {"layers": layers, "jobs": jobs or []}))
+    def make(*layers: list[dict[str, Any]], **more: Any) -> DummyStack:
+        stacks.append(DummyStack(tmp_path, {"layers": layers, **more}))
         return stacks[-1]
 
     yield make

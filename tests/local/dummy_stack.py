@@ -1,8 +1,8 @@
 """Run a supervisor over dummy programs: `dummy_stack.py STATE PLAN`, where PLAN is JSON.
 
-PLAN is {"layers": [[program, …], …], "jobs": [program, …]}; a program is {"name", "shell" or "python"} and
-perhaps "stop_seconds"; "ready": a file that exists once it is ready; "socket": true for a listening socket,
-whose number is $FD and whose port is printed.
+PLAN is {"layers": [[program, …], …], "jobs": [program, …]} and perhaps "first_delay".
+A program is {"name", "shell" or "python"} and perhaps "stop_seconds"; "ready": a file that exists once it is
+ready; "socket": true for a listening socket, whose number is $FD and whose port is printed.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 
 from local.errors import CannotStart, StopRequested
 from local.sockets import listen, port_of
-from local.supervisor import Program, Supervisor
+from local.supervisor import FIRST_DELAY, Program, Supervisor
 
 sockets: list[socket.socket] = []
 
@@ -42,7 +42,7 @@ def describe(plan: dict[str, Any]) -> Program:
 
 def main() -> int:
     state, plan = Path(sys.argv[1]), json.loads(sys.argv[2])
-    with Supervisor(state, say) as supervisor:
+    with Supervisor(state, say, first_delay=plan.get("first_delay", FIRST_DELAY)) as supervisor:
         try:
             supervisor.run(*(describe(job) for job in plan.get("jobs", [])))
             for layer in plan["layers"]:

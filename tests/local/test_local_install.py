@@ -3,7 +3,11 @@
 import subprocess
 import sys
 
+import pytest
 
+
+# Not fast, although it needs no shop.
+@pytest.mark.shop
 def test_the_installed_packages_have_what_they_need() -> None:
     """Nothing is resolved at installing (`--no-deps`), so a lock that forgets a package shows up here."""
     done = subprocess.run(

@@ -22,8 +22,13 @@ def processes_of(folder: Path) -> list[int]:
     return [each.pid for each in living_processes() if works_in(each.pid, folder / "data")]
 
 
-def test_the_server_speaks_scram_and_sorts_as_in_docker(tmp_path: Path) -> None:
-    with postgres.running(tmp_path / "with a space") as server, psycopg.connect(server.url()) as connection:
+def test_a_new_server_speaks_scram_sorts_as_in_docker_and_never_runs_as_root(tmp_path: Path) -> None:
+    folder = tmp_path / "with a space"
+    # What a start left that was killed while it made the data.
+    (folder / "data.new" / "base").mkdir(parents=True)
+    # As root, the server runs as nobody, below a folder that only root may enter.
+    tmp_path.chmod(0o700)
+    with postgres.running(folder) as server, psycopg.connect(server.url()) as connection:
         row = connection.execute(
             "SELECT datlocprovider, datlocale, pg_encoding_to_char(encoding) FROM pg_database"
             " WHERE datname = 'template1'"
@@ -31,23 +36,30 @@ def test_the_server_speaks_scram_and_sorts_as_in_docker(tmp_path: Path) -> None:
         assert row == ("b", "C.UTF-8", "UTF8")
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
             psycopg.connect(server.url(password="wrong"))
+        assert Path(f"/proc/{server.pid}").stat().st_uid != 0
 
-    assert processes_of(tmp_path / "with a space") == []
+    assert processes_of(folder) == []
+    assert not (folder / "data.new").exists()
+    assert tmp_path.stat().st_mode & 0o777 == 0o700
 
 
-# It waits for the disk, which others may keep busy.
+# It waits for the disk, which other programs may keep busy.
 @pytest.mark.timeout(400)
 def test_data_survives_kill_9_of_everything_even_if_the_pid_file_names_a_stranger(tmp_path: Path) -> None:
     with postgres.running(tmp_path, durable=True) as server:
         with psycopg.connect(server.url(), autocommit=True) as connection:
             connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
         for pid in processes_of(tmp_path):
-            # Whoever is left alone by its server may have gone by itself.
+            # A backend may end by itself when its server is gone.
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: processes_of(tmp_path) == [])
+        # No other program gets the server's port while it is away.
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", server.port))
         pid_file = tmp_path / "data" / "postmaster.pid"
         left = pid_file.read_text()
-    # The stranger has the server's user id: another one's process PostgreSQL would not mind.
+    # The stranger has the server's user id: PostgreSQL ignores processes of other users.
     with subprocess.Popen(unprivileged(["sleep", "600"], signal.SIGTERM)) as stranger:
         pid_file.write_text(left.replace(str(server.pid), str(stranger.pid), 1))
         try:
@@ -84,39 +96,12 @@ def test_a_busy_backend_that_outlived_its_server_is_ended(tmp_path: Path) -> Non
         psycopg.connect(server.url()).close()
 
 
-def test_half_a_data_folder_is_made_anew(tmp_path: Path) -> None:
-    (tmp_path / "data.new" / "base").mkdir(parents=True)
-
-    with postgres.running(tmp_path) as server:
-        psycopg.connect(server.url()).close()
-
-    assert not (tmp_path / "data.new").exists()
-
-
 def test_the_data_of_another_version_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "PG_VERSION").write_text("16\n")
 
     with pytest.raises(CannotStart, match="PostgreSQL 16's"), postgres.running(tmp_path):
         pass
-
-
-def test_nobody_gets_the_server_s_port_while_it_is_away(tmp_path: Path) -> None:
-    with postgres.running(tmp_path) as server:
-        os.kill(server.pid, signal.SIGKILL)
-        wait_for(lambda: processes_of(tmp_path) == [])
-        with socket.socket() as other, pytest.raises(OSError, match="in use"):
-            other.bind(("127.0.0.1", server.port))
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root is replaced by nobody")
-def test_root_runs_it_as_nobody_below_a_folder_only_root_may_enter(tmp_path: Path) -> None:
-    tmp_path.chmod(0o700)
-
-    with postgres.running(tmp_path) as server:
-        assert Path(f"/proc/{server.pid}").stat().st_uid != 0
-
-    assert tmp_path.stat().st_mode & 0o777 == 0o700
 
 
 def test_the_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def lives(pid: int) -> bool:
     return any(each.pid == pid for each in living_processes())
 
 
-def test_a_killed_program_is_started_again_and_said(make_stack: Callable[..., Any]) -> None:
+def test_a_killed_program_is_started_again_and_reported(make_stack: Callable[..., Any]) -> None:
     stack = make_stack([SLEEPER])
     stack.says("up")
     first = stack.pid("sleeper")
@@ -62,7 +62,9 @@ def test_a_connection_waits_while_its_program_is_away(make_stack: Callable[..., 
     assert ask() != first
 
 
-def test_what_a_killed_leader_leaves_is_killed_before_it_starts_again(make_stack: Callable[..., Any]) -> None:
+def test_the_children_of_a_killed_leader_are_killed_before_it_starts_again(
+    make_stack: Callable[..., Any],
+) -> None:
     stack = make_stack([FAMILY])
     stack.says("up")
     leader = stack.pid("family")
@@ -80,7 +82,7 @@ def test_programs_stop_in_the_reverse_of_the_order_they_started_in(
     trace = tmp_path / "trace"
 
     def traced(name: str) -> dict[str, str]:
-        # A stop takes a moment, so that one that did not wait for the layer above would be seen.
+        # A stop takes a moment, so that the test sees a layer that does not wait for the one above.
         bye = f"echo {name} stopping >> '{trace}'; sleep 0.2; echo {name} stopped >> '{trace}'; exit"
         return {"name": name, "shell": f"trap \"{bye}\" TERM; echo {name} >> '{trace}'; sleep 600 & wait"}
 
@@ -126,7 +128,7 @@ def test_a_stop_during_the_start_leaves_no_process(make_stack: Callable[..., Any
 def test_programs_get_their_stop_signal_when_the_supervisor_is_killed(make_stack: Callable[..., Any]) -> None:
     stack = make_stack([SLEEPER, {"name": "tidy", "shell": "trap 'kill $!; exit' TERM; sleep 600 & wait"}])
     stack.says("up")
-    # Only who has a child already can end it.
+    # The shell can end its child only once it has one.
     wait_for(lambda: len(stack.processes()) == 3)
 
     stack.send(signal.SIGKILL)
@@ -134,7 +136,7 @@ def test_programs_get_their_stop_signal_when_the_supervisor_is_killed(make_stack
     wait_for(lambda: stack.processes() == [])
 
 
-def test_the_next_start_ends_what_a_killed_run_left(make_stack: Callable[..., Any]) -> None:
+def test_the_next_start_ends_the_processes_of_a_killed_run(make_stack: Callable[..., Any]) -> None:
     stack = make_stack([FAMILY])
     stack.says("up")
     leader = stack.pid("family")
@@ -191,15 +193,16 @@ def test_a_program_that_keeps_dying_waits_longer_each_time(
     make_stack: Callable[..., Any], tmp_path: Path
 ) -> None:
     flag = tmp_path / "broken"
-    stack = make_stack([{"name": "moody", "shell": f"test -e '{flag}' && exit 7; exec sleep 600"}])
+    moody = {"name": "moody", "shell": f"test -e '{flag}' && exit 7; exec sleep 600"}
+    stack = make_stack([moody], first_delay=0.1)
     stack.says("up")
 
     flag.touch()
     os.kill(stack.pid("moody"), signal.SIGKILL)
 
-    stack.says("starts again in 1.6 s")
+    stack.says("starts again in 0.8 s")
     ends = [line for line in stack.said if "moody ended" in line]
-    assert [re.findall(r"in ([\d.]+) s", line)[0] for line in ends] == ["0.2", "0.4", "0.8", "1.6"]
+    assert [re.findall(r"in ([\d.]+) s", line)[0] for line in ends] == ["0.1", "0.2", "0.4", "0.8"]
     assert all("exit code 7" in line and "moody.log" in line for line in ends[1:])
 
 
@@ -207,7 +210,7 @@ def test_a_start_is_given_up_when_a_program_keeps_ending(
     make_stack: Callable[..., Any], tmp_path: Path
 ) -> None:
     broken = {"name": "broken", "shell": "echo no such thing; exit 1", "ready": str(tmp_path / "never")}
-    stack = make_stack([SLEEPER], [broken])
+    stack = make_stack([SLEEPER], [broken], first_delay=0.02)
 
     assert stack.exit_code() == 1
     assert "broken.log" in stack.says("cannot start: broken keeps ending right after its start")
@@ -298,7 +301,7 @@ def test_a_large_log_is_put_aside_and_its_program_goes_on_writing(
     assert logs.last_lines("service") == "now"
 
 
-def test_the_gateway_s_oldest_records_go_when_nobody_reads_them(
+def test_the_gateway_s_oldest_records_are_removed_when_no_service_reads_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logs_module, "MOST_RECORD_BYTES", 10)
