@@ -1,14 +1,14 @@
 """payments-service on a real database, with auth in memory and a provider that a test can interrupt."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
 import psycopg
 import pytest
-from psycopg.rows import dict_row
+from psycopg.rows import DictRow
 from werkzeug.test import TestResponse
 
 from payments.app import create_app
@@ -20,7 +20,10 @@ from payments.domain import Change, Charge, Outcome, Payment, Refund
 from shared.app import ServiceFlask
 from shared.database import Database, connect
 from shared.ids import new_id
+from shared.log import configure_logging
 from shared.testing import FakeAuth
+from tests.databases import MakeDatabase
+from tests.standing import Standing
 
 T = TypeVar("T")
 
@@ -34,9 +37,12 @@ class InterruptedProvider:
 
     def __init__(self, provider: Provider) -> None:
         self.provider = provider
-        self.name = provider.name
         self.calls: list[str] = []
         self.steps: dict[str, Callable[[], object]] = {}
+
+    @property
+    def name(self) -> str:
+        return self.provider.name
 
     def interrupt(self, when: str, step: Callable[[], object]) -> None:
         """Take a step once at the next `before authorize`, `after capture` and so on."""
@@ -122,20 +128,18 @@ class SleepyOrders(OrdersClient):
 
 
 class Books:
-    """What stands in the database, read past the service."""
+    """What stands in the database, read past the service. Threads may share it."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, connection: psycopg.Connection[DictRow]) -> None:
+        self.connection = connection
 
     def read(self, query: str, *values: Any) -> list[dict[str, Any]]:
         """Return the rows of a query."""
-        with psycopg.connect(self.url, row_factory=dict_row) as connection:
-            return connection.execute(query, values).fetchall()
+        return self.connection.execute(query, values).fetchall()
 
     def write(self, statement: str, *values: Any) -> None:
         """Change something."""
-        with psycopg.connect(self.url) as connection:
-            connection.execute(statement, values)
+        self.connection.execute(statement, values)
 
     def payment(self) -> dict[str, Any]:
         """Return the only payment."""
@@ -156,74 +160,128 @@ class Books:
         return {row["account"]: row["sum"] for row in rows}
 
 
-@pytest.fixture
-def database_url(reuse_database) -> str:
-    """A migrated database of payments-service."""
-    return reuse_database("payments-service")
+class StandingApps:
+    """Applications without background threads, which all tests of a worker share by their settings.
+
+    They have one auth, one provider and one orders-service, which `begin` brings back to how they were.
+    """
+
+    def __init__(self, standing: Standing) -> None:
+        self.standing = standing
+        self.settings = Settings(
+            service="payments-service",
+            database_url=standing.url,
+            auth_url="http://127.0.0.1:9",
+            client_secret="secret",
+        )
+        self.database = connect(self.settings)
+        self.auth = FakeAuth()
+        self.provider = InterruptedProvider(SimulatedProvider(self.database))
+        self.orders = SleepyOrders()
+        self._apps: dict[str, ServiceFlask] = {}
+
+    def begin(self) -> None:
+        """Forget what the test before did."""
+        self.standing.restore()
+        self.provider.provider = SimulatedProvider(self.database)
+        self.provider.calls.clear()
+        self.provider.steps.clear()
+        self.orders.woken.clear()
+
+    def get(self, **changes: Any) -> ServiceFlask:
+        """Return the application of these settings."""
+        name = repr(sorted(changes.items()))
+        if name not in self._apps:
+            self._apps[name] = self.make(self.provider, **changes)
+            self._apps[name].background.stop()
+        # The application that was made last has the log to itself.
+        configure_logging(self.settings)
+        return self._apps[name]
+
+    def make(self, provider: Provider | None = None, **changes: Any) -> ServiceFlask:
+        """Make an application that nothing else uses; without a provider it makes its own."""
+        told = Settings(**{**self.settings.model_dump(), **changes})
+        return create_app(told, self.auth, provider, self.orders)
+
+    def close(self) -> None:
+        """Close them all."""
+        for app in self._apps.values():
+            app.close()
+        self.database.close()
+
+
+@pytest.fixture(scope="session")
+def all_apps(make_database: MakeDatabase) -> Iterator[StandingApps]:
+    """The applications of this worker."""
+    with (
+        closing(Standing(make_database("payments-service"))) as standing,
+        closing(StandingApps(standing)) as apps,
+    ):
+        yield apps
 
 
 @pytest.fixture
-def books(database_url: str) -> Books:
+def apps(all_apps: StandingApps) -> StandingApps:
+    """The same, with nothing of the test before."""
+    all_apps.begin()
+    return all_apps
+
+
+@pytest.fixture
+def auth(apps: StandingApps) -> FakeAuth:
+    """An auth-service in memory."""
+    return apps.auth
+
+
+@pytest.fixture
+def books(apps: StandingApps) -> Books:
     """The provider's book and our ledger."""
-    return Books(database_url)
+    return Books(apps.standing.connection)
 
 
 @pytest.fixture
-def settings(database_url: str) -> Settings:
+def settings(apps: StandingApps) -> Settings:
     """Settings for a test."""
-    return Settings(
-        service="payments-service",
-        database_url=database_url,
-        auth_url="http://127.0.0.1:9",
-        client_secret="secret",
-    )
+    return apps.settings
 
 
 @pytest.fixture
-def provider(settings: Settings) -> Iterator[InterruptedProvider]:
+def provider(apps: StandingApps) -> InterruptedProvider:
     """A provider that a test can interrupt."""
-    database = connect(settings)
-    yield InterruptedProvider(SimulatedProvider(database))
-    database.close()
+    return apps.provider
 
 
 @pytest.fixture
-def sleepy_orders() -> SleepyOrders:
+def sleepy_orders(apps: StandingApps) -> SleepyOrders:
     """Whom payments-service wakes."""
-    return SleepyOrders()
+    return apps.orders
 
 
 @pytest.fixture
-def start_payments(
-    settings: Settings, auth: FakeAuth, provider: InterruptedProvider, sleepy_orders: SleepyOrders
-) -> Iterator[StartPayments]:
-    """Start payments-service; all started are closed at the end, and the provider after them."""
+def start_payments(apps: StandingApps) -> Iterator[StartPayments]:
+    """Start a payments-service for one test. Most tests sweep themselves, when they want to."""
     with ExitStack() as started:
 
         def start(provider: Provider | None = None, *, sweeps: bool = False, **changes: Any) -> ServiceFlask:
-            told = Settings(**{**settings.model_dump(), **changes})
-            app = create_app(told, auth, provider, sleepy_orders)
-            if not sweeps:
-                # Most tests sweep themselves, when they want to.
-                app.background.stop()
+            app = apps.make(provider, **changes)
             started.callback(app.close)
+            if not sweeps:
+                app.background.stop()
             return app
 
         yield start
 
 
 @pytest.fixture
-def orders(start_payments: StartPayments, provider: InterruptedProvider, auth: FakeAuth) -> Orders:
+def orders(apps: StandingApps) -> Orders:
     """orders-service, calling a payments-service with a provider that a test can interrupt."""
-    return Orders(start_payments(provider), auth)
+    return Orders(apps.get(), apps.auth)
 
 
 @pytest.fixture
-def database(settings: Settings) -> Iterator[Database]:
+def database(apps: StandingApps) -> Database:
     """The service's database, for what no request does."""
-    database = connect(settings)
-    yield database
-    database.close()
+    return apps.database
 
 
 @pytest.fixture

@@ -55,19 +55,14 @@ class StripeServer:
     """The server, its objects, and the faults that it shows next."""
 
     def __init__(self) -> None:
-        self.intents: dict[str, dict[str, Any]] = {}
-        self.refunds: list[dict[str, Any]] = []
-        self.events: list[dict[str, Any]] = []
-        self.answers: dict[str, tuple[str, int, dict[str, Any]]] = {}
-        self.faults: dict[str, list[str]] = {}
-        self.calls: list[str] = []
-        self.hooks: dict[str, Any] = {}
         self.lock = threading.RLock()
         self.released = threading.Event()
+        self.forget()
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # A body would wait 40 ms until its headers are acknowledged.
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
@@ -87,8 +82,20 @@ class StripeServer:
             target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
         ).start()
 
+    def forget(self) -> None:
+        """Begin anew, with nothing of before; calls that still wait for an answer are dropped."""
+        self.released.set()
+        self.released = threading.Event()
+        self.intents: dict[str, dict[str, Any]] = {}
+        self.refunds: list[dict[str, Any]] = []
+        self.events: list[dict[str, Any]] = []
+        self.answers: dict[str, tuple[str, int, dict[str, Any]]] = {}
+        self.faults: dict[str, list[str]] = {}
+        self.calls: list[str] = []
+        self.hooks: dict[str, Any] = {}
+
     def close(self) -> None:
-        """Let nobody wait any longer."""
+        """Drop the calls that still wait, and stop."""
         self.released.set()
         self.server.shutdown()
         self.server.server_close()

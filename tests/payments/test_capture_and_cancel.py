@@ -50,11 +50,11 @@ def test_ten_captures_at_once_book_once(orders, books, order_id):
 
 
 def test_answers_that_are_recorded_at_the_same_moment_are_recorded_one_after_the_other(
-    orders, books, order_id
+    orders, settings, books, order_id
 ):
     orders.authorize(order_id)
     waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    with ThreadPoolExecutor(3) as pool, psycopg.connect(books.url) as connection:
+    with ThreadPoolExecutor(3) as pool, psycopg.connect(settings.database_url) as connection:
         connection.execute("SELECT FROM payments FOR UPDATE")
         answers = [pool.submit(orders.capture, order_id) for _ in range(3)]
         wait_for(lambda: len(books.read(waiting)) == 3)

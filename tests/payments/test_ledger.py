@@ -1,6 +1,5 @@
 """The ledger: the database itself keeps it in balance, and lets nobody change what was booked."""
 
-import psycopg
 import pytest
 from psycopg import errors
 
@@ -14,17 +13,16 @@ def payment_id(orders, order_id):
 
 
 @pytest.fixture
-def connection(database_url):
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        yield connection
+def connection(apps):
+    return apps.standing.connection
 
 
 def book(connection, payment_id, *lines, movement="capture"):
     with connection.transaction():
-        (entry_id,) = connection.execute(
+        entry_id = connection.execute(
             "INSERT INTO ledger_entries (payment_id, movement, currency) VALUES (%s, %s, 'USD') RETURNING id",
             [payment_id, movement],
-        ).fetchone()
+        ).fetchone()["id"]
         add_lines(connection, entry_id, *lines)
     return entry_id
 

@@ -12,7 +12,7 @@ from werkzeug.serving import make_server
 from local.sockets import listen, port_of
 from payments.clients.stripe import StripeProvider
 from payments.errors import ProviderUnavailable
-from tests.payments.conftest import InterruptedProvider, Orders
+from tests.payments.conftest import Orders
 from tests.waiting import wait_for
 
 SECRET_KEY = "sk_test_12345"
@@ -70,8 +70,9 @@ def card(ask):
 
 
 @pytest.fixture
-def provider(localstripe):
-    return InterruptedProvider(StripeProvider(SECRET_KEY, localstripe))
+def provider(apps, localstripe):
+    apps.provider.provider = StripeProvider(SECRET_KEY, localstripe)
+    return apps.provider
 
 
 @pytest.fixture

@@ -111,7 +111,10 @@ def test_a_capture_that_is_refused_for_good_says_so_each_time_and_can_be_undone(
 
 
 @pytest.mark.parametrize("method", sorted(EVENTS))
-def test_events_that_come_early_twice_or_out_of_order_change_nothing(start_payments, auth, books, method):
+def test_events_that_come_early_twice_or_out_of_order_change_nothing(
+    start_payments, auth, books, monkeypatch, method
+):
+    monkeypatch.setattr(simulated, "HEAD_START", dict.fromkeys(simulated.HEAD_START, 0.1))
     orders = Orders(start_payments(sweeps=True), auth)
     order_id = "01a204a4-a1ea-7fbf-a31f-bad5a2b507ea"
     assert orders.authorize(order_id, payment_method=method).json["status"] == "requires_capture"
@@ -125,7 +128,7 @@ def test_events_that_come_early_twice_or_out_of_order_change_nothing(start_payme
 
 
 def test_an_event_before_its_answer_lets_the_sweep_record_it_first(
-    start_payments, auth, books, database, sleepy_orders, monkeypatch
+    start_payments, auth, books, database, sleepy_orders, naps
 ):
     order_id = "01a204a4-a1ea-7fbf-a31f-bad5a2b507ea"
     seen = []
@@ -140,6 +143,7 @@ def test_an_event_before_its_answer_lets_the_sweep_record_it_first(
     answer = orders.authorize(order_id, payment_method="pm_fault_webhookBeforeAnswer")
     assert answer.json["status"] == "requires_capture"
     assert seen[-1] == "requires_capture"
+    assert set(naps) == {0.5}
     assert_books_agree(books)
 
 

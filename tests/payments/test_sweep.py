@@ -2,11 +2,13 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
 
+from payments.app import create_app
 from payments.clients.orders import OrdersClient
 from payments.domain import REQUIRES_CAPTURE, Change, Charge
 from payments.errors import ProviderUnavailable
@@ -49,11 +51,12 @@ def make_older(books):
     """Move the only payment and its charge five minutes into the past, which their ids tell."""
     row = books.payment()
     older = UUID(int=row["id"].int - (5 * 60 * 1000 << 80))
-    # Without the foreign keys, for this once.
-    books.write(
-        f"SET session_replication_role = replica; UPDATE payments SET id = '{older}';"
-        f" UPDATE simulated_charges SET key = '{older}'"
-    )
+    with books.connection.transaction():
+        books.write(
+            "SET LOCAL session_replication_role = replica"
+        )  # Without the foreign keys, for this once.
+        books.write("UPDATE payments SET id = %s", older)
+        books.write("UPDATE simulated_charges SET key = %s", str(older))
 
 
 @pytest.mark.parametrize("when", ["before authorize", "after authorize"])
@@ -319,10 +322,6 @@ def test_orders_that_is_away_keeps_nobody_waiting(fake_server, client):
 
 
 def test_a_service_without_the_address_of_orders_wakes_nobody(settings, auth, order_id):
-    from payments.app import create_app  # noqa: PLC0415  # Without the fake that the other tests start with.
-
-    app = create_app(settings, auth)
-    try:
+    # Without the fake that the other tests start with.
+    with closing(create_app(settings, auth)) as app:
         assert Orders(app, auth).authorize(order_id).status_code == 200
-    finally:
-        app.close()
