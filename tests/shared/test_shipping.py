@@ -359,14 +359,17 @@ def test_what_is_left_is_shipped_at_the_end(ship, logs, monkeypatch):
     assert shipper not in logging.getLogger().handlers
 
 
-def test_the_end_waits_two_seconds_and_leaves_what_is_left_to_the_next_process(ship, logs, settings, caplog):
+def test_the_end_waits_a_moment_and_leaves_what_is_left_to_the_next_process(
+    ship, logs, settings, caplog, monkeypatch
+):
+    monkeypatch.setattr(shipping, "FLUSH", 0.3)
     logs.status = 503
     shipper = ship()
     log.info("later")
     wait_for(lambda: logs.requests)
     began = time.monotonic()
     shipper.stop()
-    assert 1.5 < time.monotonic() - began < 3.5
+    assert 0.25 < time.monotonic() - began < 1.8
     assert "log records wait on disk for the next process" in caplog.text
     logs.status = 200
     heir = Shipper(settings, LogsServiceSink(logs.url, lambda: "a-token"), CollectorRegistry())
@@ -459,11 +462,11 @@ def test_what_a_killed_process_logged_arrives_and_each_record_has_one_id(ship, l
     code = SENDER.format(spool=str(settings.spool), url=logs.url)
     command = [sys.executable, "-c", code]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as sender:
-        lines = [sender.stdout.readline() for _ in range(1200)]
+        lines = [sender.stdout.readline() for _ in range(shipping.BATCH + 100)]
         wait_for(lambda: logs.stored)
-        # From here on everything is stored without the sender's knowing.
+        # From here on everything is stored, and the sender does not learn of it.
         logs.drop_answers = True
-        lines += [sender.stdout.readline() for _ in range(1200)]
+        lines += [sender.stdout.readline() for _ in range(shipping.BATCH + 100)]
         sender.kill()
         lines += sender.stdout.readlines()
     logs.drop_answers = False
@@ -553,7 +556,7 @@ def test_closing_a_service_ships_what_is_left(small_service, logs, monkeypatch):
     assert "GET /open 200" in logs.messages
 
 
-@pytest.mark.shop
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_thousand_records_a_second_outlive_a_minute_without_logs_service(ship, logs, settings, registry):
     logs.status = 503
