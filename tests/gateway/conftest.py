@@ -37,16 +37,22 @@ def gateway(
         yield gateway
 
 
-@pytest.fixture
-def start(nginx: str, upstreams: dict[str, Upstream], tmp_path: Path) -> Iterator[Start]:
-    """Start gateways of one's own, with settings."""
+@pytest.fixture(scope="module")
+def start(
+    nginx: str, upstreams: dict[str, Upstream], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Start]:
+    """Start gateways with settings. The tests of a module that want the same settings share a gateway."""
     servers = {name: upstream.address for name, upstream in upstreams.items()}
+    started: dict[frozenset[tuple[str, str]], Gateway] = {}
     with ExitStack() as running:
 
         def start_one(**told: str) -> Gateway:
-            folder = tmp_path / f"gateway {len(list(tmp_path.iterdir()))}"
-            gateway = running.enter_context(run_gateway(nginx, folder, servers, **told))
-            gateway.upstreams = upstreams
-            return gateway
+            settings = frozenset(told.items())
+            if settings not in started:
+                folder = tmp_path_factory.mktemp("a gateway")
+                gateway = running.enter_context(run_gateway(nginx, folder, servers, **told))
+                gateway.upstreams = upstreams
+                started[settings] = gateway
+            return started[settings]
 
         yield start_one

@@ -2,10 +2,12 @@
 
 import http.client
 import json
+import shutil
 import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -41,20 +43,26 @@ class Upstream:
     `script`, where it returns something, has the answer instead: a status, headers, and a body.
     """
 
-    def __init__(self, service: str, *, drops: bool = False) -> None:
+    def __init__(
+        self, service: str, *, drops: bool = False, address: str = "127.0.0.1", port: int = 0
+    ) -> None:
         self.service = service
         self.drops = drops
         self.script: Callable[[Seen], tuple[int, dict[str, str], str] | None] = lambda _seen: None
         self.seen: list[Seen] = []
         self.release = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = ThreadingHTTPServer((address, port), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
     @property
+    def port(self) -> int:
+        return self._server.server_port
+
+    @property
     def address(self) -> str:
-        return f"127.0.0.1:{self._server.server_port}"
+        return f"{self._server.server_address[0]}:{self.port}"
 
     def stop(self) -> None:
         """Close the port, so that the next connection to it is refused."""
@@ -150,9 +158,12 @@ class Gateway:
         method: str = "GET",
         headers: Mapping[str, str] | None = None,
         body: str | None = None,
+        client: str = "127.0.0.1",
     ) -> Answer:
-        """Send one request on a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        """Send one request on a connection of its own, from the client's address."""
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", self.port, timeout=PATIENCE, source_address=(client, 0)
+        )
         try:
             connection.request(method, path, body=body, headers=dict(headers or {}))
             return _read(connection.getresponse())
@@ -202,8 +213,9 @@ def run_services() -> Iterator[dict[str, Upstream]]:
     try:
         yield upstreams
     finally:
-        for upstream in upstreams.values():
-            upstream.stop()
+        # Each waits for its thread, so all of them at once.
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(Upstream.stop, upstreams.values()))
 
 
 @contextmanager
@@ -259,8 +271,18 @@ def write_settings(
     return subprocess.run(job.command, env=job.environment, capture_output=True, text=True, check=False)
 
 
+def shorten(home: Path, times: Mapping[str, str]) -> Path:
+    """Copy the configuration to `home`, where each directive with its time has another time."""
+    shutil.copytree(GATEWAY, home)
+    for line, time in times.items():
+        files = [*home.glob("templates/*"), *home.glob("snippets/*")]
+        [file] = [file for file in files if f"{line};" in file.read_text()]
+        file.write_text(file.read_text().replace(f"{line};", f"{line.partition(' ')[0]} {time};"))
+    return home
+
+
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a port without a listener."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

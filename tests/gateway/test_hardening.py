@@ -1,6 +1,5 @@
 """Requests that mean one thing to a gateway and another to a service, and clients that never end."""
 
-import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -9,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.harness import GATEWAY, PATIENCE, Gateway, Seen, Upstream, run_gateway
+from tests.gateway.harness import PATIENCE, Gateway, Seen, Upstream, run_gateway, shorten
 from tests.waiting import wait_for
+
+pytestmark = pytest.mark.shop
 
 END = "Connection: close\r\n\r\n"
 GET = "GET /auth/me HTTP/1.1\r\nHost: a\r\n"
@@ -77,14 +78,14 @@ def _reached(gateway: Gateway, text: str) -> tuple[int, list[Seen]]:
 
 
 @pytest.mark.parametrize(("text", "status"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
-def test_what_could_be_read_in_two_ways_is_refused_and_reaches_nobody(
+def test_a_request_that_could_be_read_in_two_ways_is_refused_and_reaches_no_service(
     gateway: Gateway, text: str, status: int
 ) -> None:
     assert _reached(gateway, text) == (status, [])
 
 
 @pytest.mark.parametrize("text", [row[1] for row in PASSED], ids=[row[0] for row in PASSED])
-def test_what_is_odd_and_has_one_meaning_arrives_in_its_plain_form(gateway: Gateway, text: str) -> None:
+def test_an_odd_request_with_one_meaning_arrives_in_its_plain_form(gateway: Gateway, text: str) -> None:
     status, [seen] = _reached(gateway, text)
     assert (status, seen.path.startswith("/auth")) == (200, True)
     odd = {"upgrade", "connection", "transfer-encoding", "trailer", "x-service-authorization"}
@@ -107,33 +108,37 @@ def test_a_request_hidden_behind_another_is_a_request_of_its_own(gateway: Gatewa
     assert len(gateway.upstreams["auth"].seen) == count + 1
 
 
-@pytest.fixture
-def hurried(nginx: str, upstreams: dict[str, Upstream], tmp_path: Path) -> Iterator[Gateway]:
-    """Return a gateway whose own patience is one second, and that takes two calls at once from an address."""
-    home = tmp_path / "home"
-    shutil.copytree(GATEWAY, home)
-    limits = home / "snippets/limits.conf"
-    text = limits.read_text()
-    for wait in ("client_header_timeout 10s", "client_body_timeout 15s"):
-        assert wait in text
-        text = text.replace(wait, wait.rpartition(" ")[0] + " 1s")
-    limits.write_text(text)
+@pytest.fixture(scope="module")
+def hurried(
+    nginx: str, upstreams: dict[str, Upstream], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
+    """Return a gateway that waits one second for a client, and takes two calls at once from an address."""
+    folder: Path = tmp_path_factory.mktemp("hurried")
+    home = shorten(folder / "home", {"client_header_timeout 10s": "1s", "client_body_timeout 15s": "1s"})
     servers = {name: upstream.address for name, upstream in upstreams.items()}
-    with run_gateway(nginx, tmp_path / "gateway", servers, home, CONNECTION_LIMIT="2") as gateway:
+    with run_gateway(nginx, folder / "gateway", servers, home, CONNECTION_LIMIT="2") as gateway:
         yield gateway
 
 
-@pytest.mark.parametrize("beginning", ["", "GET /auth/me HT", GET, f"{POST}Content-Length: 100\r\n\r\n{{"])
-def test_a_client_that_never_comes_to_the_end_is_let_go(hurried: Gateway, beginning: str) -> None:
+def test_a_client_that_never_comes_to_the_end_is_let_go(hurried: Gateway) -> None:
     began = time.monotonic()
-    with socket.create_connection(("127.0.0.1", hurried.port), timeout=PATIENCE) as slow:
-        slow.sendall(beginning.encode())
-        # Nothing, or a 408 without a word that a caller could use; then the end.
-        assert slow.recv(65536)[:13] in {b"", b"HTTP/1.1 408 "} or slow.recv(1) == b""
+    beginnings = ["", "GET /auth/me HT", GET, f"{POST}Content-Length: 100\r\n\r\n{{"]
+    held = []
+    with ExitStack() as connections:
+        lines = []
+        for beginning in beginnings:
+            line = socket.create_connection(("127.0.0.1", hurried.port), timeout=PATIENCE)
+            lines.append(connections.enter_context(line))
+            line.sendall(beginning.encode())
+        for beginning, line in zip(beginnings, lines, strict=True):
+            # Nothing, or a 408 without a word that a client could use; then the end.
+            if line.recv(65536)[:13] not in {b"", b"HTTP/1.1 408 "} and line.recv(1) != b"":
+                held.append(beginning)
+    assert held == []
     assert time.monotonic() - began < PATIENCE
 
 
-def test_a_header_a_second_does_not_hold_the_door(hurried: Gateway) -> None:
+def test_a_client_that_sends_its_headers_slowly_is_let_go(hurried: Gateway) -> None:
     with socket.create_connection(("127.0.0.1", hurried.port), timeout=PATIENCE) as slow:
         slow.sendall(GET.encode())
 

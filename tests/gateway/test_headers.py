@@ -7,6 +7,8 @@ import pytest
 
 from tests.gateway.harness import Gateway
 
+pytestmark = pytest.mark.shop
+
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 CLAIMED = {
     "X-Forwarded-For": "6.6.6.6",

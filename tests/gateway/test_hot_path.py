@@ -13,6 +13,8 @@ from catalog.schemas.products import ProductQuery
 from tests.gateway.harness import GATEWAY, Answer, Gateway, Seen, Upstream, run_gateway, run_services
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.shop
+
 GOOD = {"Authorization": "Bearer good"}
 TAG = 'W/"first"'
 
@@ -53,7 +55,7 @@ class Shelf:
         return None
 
     def asked(self, path: str = "/products", service: str = "catalog") -> int:
-        """Return how often a service was asked for a path, whatever the arguments."""
+        """Return how often a service was asked for a path, with any arguments."""
         return sum(seen.path.partition("?")[0] == path for seen in self.upstreams[service].seen)
 
     def get(self, path: str = "/products", **headers: str) -> Answer:
@@ -70,7 +72,7 @@ def shelf(nginx: str, tmp_path: Path) -> Iterator[Shelf]:
             yield Shelf(gateway, upstreams)
 
 
-def test_what_was_asked_before_is_answered_by_the_gateway_alone(shelf: Shelf) -> None:
+def test_a_repeated_question_is_answered_by_the_gateway_alone(shelf: Shelf) -> None:
     first = shelf.get("/products?limit=30")
     for _ in range(5):
         again = shelf.get("/products?limit=30")
@@ -95,7 +97,7 @@ def test_head_is_answered_from_what_get_brought_and_the_other_way_round(shelf: S
     assert shelf.asked() == 1
 
 
-def test_who_has_it_already_gets_a_304_from_the_cache_compressed_or_not(shelf: Shelf) -> None:
+def test_a_client_that_has_the_answer_gets_a_304_from_the_cache_compressed_or_not(shelf: Shelf) -> None:
     shelf.text = "x" * 5000
     shelf.get()
     for encoding in ("identity", "gzip"):
@@ -106,13 +108,11 @@ def test_who_has_it_already_gets_a_304_from_the_cache_compressed_or_not(shelf: S
     assert shelf.asked() == 1
 
 
-@pytest.mark.parametrize(
-    "other",
-    ["?sort=price&limit=5&q=a", "?q=a&sort=price&limit=5", "?limit=5&q=a&sort=price"],
-)
-def test_the_order_of_the_arguments_makes_no_other_question(shelf: Shelf, other: str) -> None:
+def test_the_order_of_the_arguments_makes_no_other_question(shelf: Shelf) -> None:
     shelf.get("/products?limit=5&sort=price&q=a")
-    assert shelf.get(f"/products{other}").headers["x-cache"] == "HIT"
+    others = ["sort=price&limit=5&q=a", "q=a&sort=price&limit=5", "limit=5&q=a&sort=price"]
+    found = {other: shelf.get(f"/products?{other}").headers["x-cache"] for other in others}
+    assert found == dict.fromkeys(others, "HIT")
 
 
 ODD_QUESTIONS = [
@@ -123,7 +123,7 @@ ODD_QUESTIONS = [
 ]
 
 
-def test_an_odd_question_is_the_service_s_to_answer_and_not_kept(shelf: Shelf, tmp_path: Path) -> None:
+def test_the_service_answers_an_odd_question_and_the_answer_is_not_kept(shelf: Shelf, tmp_path: Path) -> None:
     shelf.get("/products?limit=5")
     shelf.get("/products")
     before = shelf.asked()
@@ -141,25 +141,18 @@ def test_the_gateway_knows_every_argument_that_the_catalogue_knows() -> None:
     assert set(re.findall(r"([a-z_]+)=\$arg_\1", text)) == set(ProductQuery.model_fields)
 
 
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("limit=5", "limit=6"),
-        ("q=limit%3D5", "limit=5"),
-        ("q=a%26sort=price", "q=a&sort=price"),
-        ("category=a", "brand=a"),
-        ("min_price=1", "max_price=1"),
-        ("q=A", "q=a"),
-        ("in_stock=true", "facets=true"),
-        ("cursor=a", "cursor=A"),
-    ],
-)
-def test_different_questions_are_kept_apart(shelf: Shelf, one: str, other: str) -> None:
-    shelf.get(f"/products?{one}")
-    assert shelf.get(f"/products?{other}").headers["x-cache"] == "MISS"
+def test_different_questions_are_kept_apart(shelf: Shelf) -> None:
+    questions = [
+        *["limit=5", "limit=6", "q=limit%3D5", "q=a%26sort=price", "q=a&sort=price", "q=A", "q=a"],
+        *["category=a", "brand=a", "min_price=1", "max_price=1", "in_stock=true", "facets=true"],
+        *["cursor=a", "cursor=A", "cursor=limit%3D5"],
+    ]
+    for expected in ("MISS", "HIT"):
+        found = {question: shelf.get(f"/products?{question}").headers["x-cache"] for question in questions}
+        assert found == dict.fromkeys(questions, expected)
 
 
-def test_nothing_else_below_products_is_kept_whatever_the_service_says(shelf: Shelf) -> None:
+def test_nothing_else_below_products_is_kept_even_if_the_service_says_so(shelf: Shelf) -> None:
     paths = [
         "/products/sync",
         "/products/7/stock",
@@ -174,7 +167,7 @@ def test_nothing_else_below_products_is_kept_whatever_the_service_says(shelf: Sh
     assert shelf.asked("/verdict") == 0
 
 
-def test_what_changes_something_goes_to_the_service_with_its_body(shelf: Shelf) -> None:
+def test_a_change_goes_to_the_service_with_its_body(shelf: Shelf) -> None:
     for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
         for path in ("/products", "/products/7"):
             answer = shelf.gateway.call(path, method, GOOD, "a body").json
@@ -182,51 +175,52 @@ def test_what_changes_something_goes_to_the_service_with_its_body(shelf: Shelf) 
     assert shelf.asked("/verdict") == 0
 
 
-def test_a_reader_with_a_body_goes_to_the_service(shelf: Shelf) -> None:
+def test_a_read_with_a_body_goes_to_the_service(shelf: Shelf) -> None:
     for _ in range(2):
         shelf.gateway.call("/products", "GET", GOOD, "a body")
     assert (shelf.asked(), shelf.asked("/verdict")) == (2, 0)
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"Accept": "*/*"},
-        {"Cookie": "theme=dark"},
-        {"Authorization": "Bearer bad"},
-        {"Cookie": "token=bad"},
-        {"Authorization": "Bearer bad", "Cookie": "token=good"},
-        {"Cookie": "token=bad; token=bad2"},
-        {"Cookie": "csrftoken=good"},
-        {"Cookie": "my__Host-token=good"},
-        {"Authorization": "Basic " + "x" * 5000},
-    ],
-)
-def test_whoever_may_not_gets_the_service_s_own_refusal_each_time(
-    shelf: Shelf, headers: dict[str, str]
-) -> None:
+REFUSED = [
+    {"Accept": "*/*"},
+    {"Cookie": "theme=dark"},
+    {"Authorization": "Bearer bad"},
+    {"Cookie": "token=bad"},
+    {"Authorization": "Bearer bad", "Cookie": "token=good"},
+    {"Cookie": "token=bad; token=bad2"},
+    {"Cookie": "csrftoken=good"},
+    {"Cookie": "my__Host-token=good"},
+    {"Authorization": "Basic " + "x" * 5000},
+]
+
+
+def test_a_client_without_a_good_token_gets_the_service_s_own_refusal_each_time(shelf: Shelf) -> None:
     shelf.get()
     shelf.get(Cookie="token=good")
-    for _ in range(2):
+    wrong = []
+    for headers in REFUSED * 2:
         answer = shelf.get(**headers)
-        assert (answer.status, answer.json) == (401, {"code": "token_invalid"})
-        assert "x-cache" not in answer.headers or answer.headers["x-cache"] == "BYPASS"
-    assert shelf.asked() == 1 + 2
+        told = (answer.status, answer.json, answer.headers.get("x-cache", "BYPASS"))
+        if told != (401, {"code": "token_invalid"}, "BYPASS"):
+            wrong.append((headers, told))
+    assert wrong == []
+    assert shelf.asked() == 1 + 2 * len(REFUSED)
 
 
-@pytest.mark.parametrize(
-    "cookie",
-    ["token=good", "__Host-token=good", "a=1; token=good", "token=good; z=2", "csrftoken=x; token=good;"],
-)
-def test_a_cookie_is_as_good_as_the_header(shelf: Shelf, cookie: str) -> None:
-    shelf.good |= {cookie}
+def test_a_cookie_is_as_good_as_the_header(shelf: Shelf) -> None:
+    cookies = [
+        *["token=good1", "__Host-token=good2", "a=1; token=good3", "token=good4; z=2"],
+        "csrftoken=x; token=good5;",
+    ]
+    shelf.good |= set(cookies)
     shelf.get()
-    assert shelf.get(Cookie=cookie).headers["x-cache"] == "HIT"
-    assert shelf.get(Cookie=cookie).headers["x-cache"] == "HIT"
-    assert shelf.asked("/verdict") == 2
+    for _ in range(2):
+        found = {cookie: shelf.get(Cookie=cookie).headers["x-cache"] for cookie in cookies}
+        assert found == dict.fromkeys(cookies, "HIT")
+    assert shelf.asked("/verdict") == 1 + len(cookies)
 
 
-def test_who_sends_the_cookie_twice_is_left_to_the_service(shelf: Shelf) -> None:
+def test_a_client_that_sends_the_cookie_twice_is_left_to_the_service(shelf: Shelf) -> None:
     shelf.get(Cookie="token=good")
     for cookie in ("token=good; token=bad", "token=bad; a=b; token=good", "__Host-token=good; token=bad"):
         assert shelf.get(Cookie=cookie).headers["x-cache"] == "BYPASS"
@@ -247,7 +241,7 @@ def test_a_token_that_was_refused_is_let_in_as_soon_as_it_is_good(shelf: Shelf) 
     assert shelf.get(Authorization="Bearer new").status == 200
 
 
-def test_a_verdict_too_is_fetched_anew_behind_the_reader_s_back(shelf: Shelf) -> None:
+def test_a_verdict_too_is_fetched_anew_in_the_background(shelf: Shelf) -> None:
     shelf.verdict_keeps = {"X-Accel-Expires": "@1", "Cache-Control": "stale-while-revalidate=9999999999"}
     shelf.get()
     answer = shelf.get()
@@ -261,7 +255,7 @@ def test_a_token_that_has_ended_is_refused_once_its_verdict_is_too_old(shelf: Sh
     shelf.verdict_keeps = {"X-Accel-Expires": "1"}
     assert shelf.get().status == 200
     shelf.good.clear()
-    wait_for(lambda: shelf.get().status == 401, seconds=3)
+    wait_for(lambda: shelf.get().status == 401, seconds=20)
     assert [shelf.get().status for _ in range(3)] == [401] * 3
 
 
@@ -295,7 +289,7 @@ def test_an_empty_catalogue_is_kept_too(shelf: Shelf) -> None:
     assert (shelf.get().status, shelf.asked()) == (204, 1)
 
 
-def test_many_who_ask_at_once_for_what_is_not_there_cost_the_service_one_call(shelf: Shelf) -> None:
+def test_many_clients_that_ask_the_same_at_once_cost_the_service_one_call(shelf: Shelf) -> None:
     together = threading.Barrier(12)
 
     def ask(_number: int) -> int:
@@ -307,7 +301,7 @@ def test_many_who_ask_at_once_for_what_is_not_there_cost_the_service_one_call(sh
     assert (shelf.asked(), shelf.asked("/verdict")) == (1, 1)
 
 
-def test_what_has_just_become_old_is_shown_once_more_while_it_is_fetched_anew(shelf: Shelf) -> None:
+def test_an_answer_that_has_just_expired_is_served_once_more_while_it_is_fetched_anew(shelf: Shelf) -> None:
     shelf.keeps = {
         "X-Accel-Expires": "@1",
         "Cache-Control": "private, no-cache, stale-while-revalidate=9999999999",
@@ -320,7 +314,7 @@ def test_what_has_just_become_old_is_shown_once_more_while_it_is_fetched_anew(sh
     wait_for(lambda: shelf.get().body == b"two")
 
 
-def test_what_is_older_than_that_is_not_shown(shelf: Shelf) -> None:
+def test_an_older_answer_is_not_served(shelf: Shelf) -> None:
     shelf.keeps = {"X-Accel-Expires": "@1", "Cache-Control": "private, no-cache, stale-while-revalidate=1"}
     shelf.get()
     shelf.text = "two"
@@ -328,7 +322,7 @@ def test_what_is_older_than_that_is_not_shown(shelf: Shelf) -> None:
     assert (answer.body, answer.headers["x-cache"]) == (b"two", "EXPIRED")
 
 
-def test_the_last_pages_are_shown_while_the_catalogue_is_away_and_auth_knows_the_token(shelf: Shelf) -> None:
+def test_the_last_pages_are_served_while_the_catalogue_is_away_and_auth_knows_the_token(shelf: Shelf) -> None:
     shelf.keeps = {"X-Accel-Expires": "@1", "Cache-Control": "private, no-cache"}
     shelf.verdict_keeps = {}
     assert shelf.get().status == 200
@@ -341,7 +335,7 @@ def test_the_last_pages_are_shown_while_the_catalogue_is_away_and_auth_knows_the
     assert shelf.asked("/verdict", "auth") >= 2
 
 
-def test_the_last_pages_are_shown_while_the_catalogue_fails(shelf: Shelf) -> None:
+def test_the_last_pages_are_served_while_the_catalogue_fails(shelf: Shelf) -> None:
     shelf.keeps = {"X-Accel-Expires": "@1"}
     shelf.get()
     shelf.status = 503
@@ -357,13 +351,13 @@ def test_the_cache_can_be_turned_off(nginx: str, tmp_path: Path) -> None:
             assert (shelf.asked(), shelf.asked("/verdict")) == (2, 0)
 
 
-def test_nobody_outside_reaches_a_verdict(shelf: Shelf) -> None:
+def test_a_client_cannot_reach_a_verdict(shelf: Shelf) -> None:
     for path in ("/verdict", "/no-verdict", "//verdict", "/products/../verdict", "/products/%2e%2e/verdict"):
         assert shelf.get(path).status == 404
     assert shelf.asked("/verdict") == 0
 
 
-def test_what_is_kept_can_be_read_by_the_gateway_alone(shelf: Shelf, tmp_path: Path) -> None:
+def test_only_the_gateway_can_read_what_it_keeps(shelf: Shelf, tmp_path: Path) -> None:
     shelf.get()
     state = tmp_path / "a gateway/state"
     for folder in ("products", "verdicts"):

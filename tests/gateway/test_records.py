@@ -10,6 +10,8 @@ from local.processes import wait_until
 from tests.gateway.conftest import Start
 from tests.gateway.harness import ORDER_ID, PATIENCE, SERVICES, Gateway, free_port, run_gateway
 
+pytestmark = pytest.mark.shop
+
 CALLERS = [f"kept-429-{number}" for number in range(30)]  # More than come at once.
 
 
@@ -60,7 +62,7 @@ def test_refusals_of_the_gateway_itself_are_written_too(gateway: Gateway) -> Non
         assert record["attributes"]["http.response.status_code"] == status
 
 
-def test_so_is_whoever_is_told_to_wait(start: Start) -> None:
+def test_so_is_a_client_that_has_to_wait(start: Start) -> None:
     gateway = start(RATE_LIMIT_ANONYMOUS="1")
     answers = {name: gateway.call("/images/a.svg", headers={"X-Request-ID": name}) for name in CALLERS}
     refused = [name for name, answer in answers.items() if answer.status == 429]
@@ -70,8 +72,8 @@ def test_so_is_whoever_is_told_to_wait(start: Start) -> None:
 
 
 def test_so_is_a_call_that_reached_no_replica(nginx: str, tmp_path: Path) -> None:
-    nobody = dict.fromkeys(SERVICES, f"127.0.0.1:{free_port()}")
-    with run_gateway(nginx, tmp_path / "gateway", nobody) as gateway:
+    away = dict.fromkeys(SERVICES, f"127.0.0.1:{free_port()}")
+    with run_gateway(nginx, tmp_path / "gateway", away) as gateway:
         gateway.call("/orders/7", headers={"X-Request-ID": "kept-502"})
         record = read_record(gateway, "kept-502")
     assert record["attributes"]["http.response.status_code"] == 502

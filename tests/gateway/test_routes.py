@@ -7,6 +7,8 @@ import pytest
 
 from tests.gateway.harness import SERVICES, Answer, Gateway
 
+pytestmark = pytest.mark.shop
+
 ROUTES = [
     ("/auth", "auth", "/auth"),
     *[

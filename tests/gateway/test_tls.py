@@ -10,7 +10,9 @@ import pytest
 
 from local.certificate import main, make_certificate
 from tests.gateway.conftest import Start
-from tests.gateway.harness import GATEWAY, PATIENCE, Gateway, write_settings
+from tests.gateway.harness import GATEWAY, PATIENCE, SERVICES, Gateway, free_port, run_gateway, write_settings
+
+pytestmark = pytest.mark.shop
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +23,8 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def gateway(start: Start, certificates: Path) -> Gateway:
+@pytest.fixture(scope="module")
+def secure(start: Start, certificates: Path) -> Gateway:
     """Return a gateway with it."""
     return start(TLS_CERTIFICATES=str(certificates))
 
@@ -51,10 +53,16 @@ def _ask(gateway: Gateway, certificates: Path, path: str) -> tuple[http.client.H
     return answer, body
 
 
-def test_its_own_refusals_are_those_of_a_gateway_without_one(gateway: Gateway, certificates: Path) -> None:
-    gateway.upstreams["orders"].stop()
+def test_its_own_refusals_are_those_of_a_gateway_without_one(
+    nginx: str, tmp_path: Path, certificates: Path
+) -> None:
+    away = dict.fromkeys(SERVICES, f"127.0.0.1:{free_port()}")
+    answers = {}
+    with run_gateway(nginx, tmp_path / "gateway", away, TLS_CERTIFICATES=str(certificates)) as gateway:
+        for path in ("/nowhere", "/orders"):
+            answers[path] = _ask(gateway, certificates, path)
     for path, status, code in (("/nowhere", 404, "not_found"), ("/orders", 502, "bad_gateway")):
-        answer, body = _ask(gateway, certificates, path)
+        answer, body = answers[path]
         assert answer.status == status
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert json.loads(body)["code"] == code
@@ -62,10 +70,10 @@ def test_its_own_refusals_are_those_of_a_gateway_without_one(gateway: Gateway, c
 
 
 def test_it_speaks_https_and_says_so_to_the_service_and_to_browsers(
-    gateway: Gateway, certificates: Path
+    secure: Gateway, certificates: Path
 ) -> None:
     for path, status in (("/auth/me", 200), ("/nowhere", 404), ("/", 200)):
-        answer, body = _ask(gateway, certificates, path)
+        answer, body = _ask(secure, certificates, path)
         assert answer.status == status
         assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
         assert answer.headers["X-Frame-Options"] == "DENY"
@@ -75,14 +83,14 @@ def test_it_speaks_https_and_says_so_to_the_service_and_to_browsers(
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1", "shop.example"])
 def test_the_certificate_stands_for_this_machine_and_the_shop_s_own_name(
-    gateway: Gateway, certificates: Path, host: str
+    secure: Gateway, certificates: Path, host: str
 ) -> None:
-    _shake_hands(gateway, certificates, host=host).close()
+    _shake_hands(secure, certificates, host=host).close()
 
 
-def test_it_speaks_http_2_to_those_who_can_and_1_1_to_others(gateway: Gateway, certificates: Path) -> None:
+def test_it_speaks_http_2_to_those_who_can_and_1_1_to_others(secure: Gateway, certificates: Path) -> None:
     for offered, chosen in ((("h2", "http/1.1"), "h2"), (("http/1.1",), "http/1.1"), ((), None)):
-        with _shake_hands(gateway, certificates, *offered) as line:
+        with _shake_hands(secure, certificates, *offered) as line:
             assert line.selected_alpn_protocol() == chosen
             if chosen == "h2":
                 # RFC 9113, section 3.4: the preface, then an empty SETTINGS frame; the answer is one, too.
@@ -90,8 +98,8 @@ def test_it_speaks_http_2_to_those_who_can_and_1_1_to_others(gateway: Gateway, c
                 assert line.recv(9)[3] == 4
 
 
-def test_tls_1_2_is_taken_and_nothing_older(gateway: Gateway, certificates: Path) -> None:
-    with _shake_hands(gateway, certificates, newest=ssl.TLSVersion.TLSv1_2) as line:
+def test_tls_1_2_is_taken_and_nothing_older(secure: Gateway, certificates: Path) -> None:
+    with _shake_hands(secure, certificates, newest=ssl.TLSVersion.TLSv1_2) as line:
         assert line.version() == "TLSv1.2"
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -99,23 +107,23 @@ def test_tls_1_2_is_taken_and_nothing_older(gateway: Gateway, certificates: Path
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
     with (
-        socket.create_connection(("127.0.0.1", gateway.port), timeout=PATIENCE) as line,
+        socket.create_connection(("127.0.0.1", secure.port), timeout=PATIENCE) as line,
         pytest.raises(ssl.SSLError),
     ):
         context.wrap_socket(line)
 
 
-def test_whoever_comes_without_tls_is_sent_to_where_there_is_some(gateway: Gateway) -> None:
-    count = len(gateway.upstreams["orders"].seen)
+def test_a_call_without_tls_is_sent_to_the_address_with_tls(secure: Gateway) -> None:
+    count = len(secure.upstreams["orders"].seen)
     for method in ("GET", "POST"):
-        answer = gateway.call("/orders?limit=2", method, {"Host": f"shop.example:{gateway.port}"})
+        answer = secure.call("/orders?limit=2", method, {"Host": f"shop.example:{secure.port}"})
         assert answer.status == 308
-        assert answer.headers["location"] == f"https://shop.example:{gateway.port}/orders?limit=2"
-    assert len(gateway.upstreams["orders"].seen) == count
+        assert answer.headers["location"] == f"https://shop.example:{secure.port}/orders?limit=2"
+    assert len(secure.upstreams["orders"].seen) == count
 
 
-def test_without_a_certificate_it_speaks_http_and_promises_nothing(start: Start) -> None:
-    answer = start().call("/")
+def test_without_a_certificate_it_speaks_http_and_promises_nothing(gateway: Gateway) -> None:
+    answer = gateway.call("/")
     assert answer.status == 200
     assert "strict-transport-security" not in answer.headers
 
