@@ -1,12 +1,12 @@
-"""People buy while one thing after the other is killed, paused, restarted or cut off: nothing comes of it.
+"""Customers buy while one part after the other is killed, paused, restarted or cut off: no harm comes of it.
 
 The seed is printed. STORM_SEED=… replays its strikes and choices, STORM_SECONDS=… makes it longer.
 """
 
 import os
 import secrets
+import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,10 +15,12 @@ import pytest
 from tests.faults.customers import FINAL_WITHIN, Customer
 from tests.faults.storm import let_it_rage
 from tests.stacks import ComposeStack, ProcessStack, Stack, docker_or_skip
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.shop, pytest.mark.timeout(1800)]
 
-SECONDS = float(os.environ.get("STORM_SECONDS") or 60)
+SHORT, LONG = 10.0, 60.0  # Seconds of a storm, in `make test` and in `make test-all`.
+STORM = pytest.mark.xdist_group("storm")
 REPLICAS = {"orders-service": 2, "payments-service": 2, "catalog-service": 2}
 
 
@@ -47,33 +49,53 @@ def stormy_compose() -> Iterator[ComposeStack]:
         stack.stop()
 
 
-def be_quiet(stack: Stack) -> str:
-    """Wait until the audit finds nothing broken and nothing under way; return what it says at last."""
-    deadline = time.monotonic() + FINAL_WITHIN
-    while True:
+def read_seconds(request: pytest.FixtureRequest) -> float:
+    """Return how long the storm of a test lasts."""
+    usual = LONG if request.node.get_closest_marker("long") else SHORT
+    return float(os.environ.get("STORM_SECONDS") or usual)
+
+
+def wait_until_quiet(stack: Stack) -> None:
+    """Wait until the audit finds nothing broken and nothing in progress; fail with what it says otherwise."""
+
+    def is_quiet() -> bool:
+        nonlocal done
         done = stack.audit()
-        if done.returncode == 0 and "in progress" not in done.stdout:
-            return ""
-        if time.monotonic() > deadline:
-            return done.stdout + done.stderr
-        time.sleep(1)
+        return done.returncode == 0 and "in progress" not in done.stdout
+
+    done: subprocess.CompletedProcess[str] | None = None
+    try:
+        wait_for(is_quiet, seconds=FINAL_WITHIN)
+    except AssertionError:
+        assert done is not None
+        pytest.fail(done.stdout + done.stderr)
 
 
-@pytest.mark.parametrize("stormy", ["stormy_processes", "stormy_compose"])
+@pytest.mark.parametrize(
+    "stormy",
+    [
+        pytest.param("stormy_processes", marks=STORM, id="processes"),
+        pytest.param("stormy_processes", marks=[STORM, pytest.mark.long], id="processes, long"),
+        pytest.param(
+            "stormy_compose", marks=[pytest.mark.xdist_group("compose"), pytest.mark.long], id="compose, long"
+        ),
+    ],
+)
 def test_in_a_storm_nothing_is_lost_and_every_answer_is_true(
     stormy: str, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seed = os.environ.get("STORM_SEED") or secrets.token_hex(4)
+    seconds = read_seconds(request)
     stack: Stack = request.getfixturevalue(stormy)
-    witness, storm = let_it_rage(stack, seed, SECONDS)
+    witness, storm = let_it_rage(stack, seed, seconds)
     with capsys.disabled():
         sys.stdout.write(
             f"\nSTORM_SEED={seed}: {len(storm.struck)} strikes ({', '.join(storm.struck)})"
             f"\n{dict(sorted(witness.counted.items()))}\n"
         )
-    assert be_quiet(stack) == ""
+    wait_until_quiet(stack)
     assert witness.troubles == []
-    assert len(witness.claims) > SECONDS / 2, "Next to nobody could buy anything."
+    assert len(witness.claims) > seconds / 2, "Hardly any customer could buy anything."
     with Customer(stack.url) as admin:
         admin.come_in_as_admin()
         orders = {
