@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 
 import jwt
 import pytest
@@ -14,9 +15,13 @@ from auth.app import create_app
 from auth.config import Settings
 from auth.passwords import Passwords
 from auth.seed import seed_users
+from auth.signing_keys import SigningKeys
 from shared.app import ServiceFlask
 from shared.database import Database, connect
+from shared.log import configure_logging
 from shared.setup_secrets import hash_secret
+from tests.databases import MakeDatabase
+from tests.standing import Standing
 
 ADMIN = {"username": "admin", "password": "admin"}
 EVE = {"username": "eve", "password": "correct horse battery"}
@@ -29,28 +34,63 @@ def passwords() -> Passwords:
     return Passwords(memory_kib=8, passes=1, at_once=4, waiting=100, patience=60)
 
 
-@pytest.fixture
-def settings(reuse_database) -> Settings:
-    """Settings of a development stack with one service client."""
+def make_settings(database_url: str) -> Settings:
+    """Return the settings of a development stack with one service client."""
     return Settings(
         service="auth-service",
-        database_url=reuse_database("auth-service"),
+        database_url=database_url,
         service_clients=f'{{"orders-service": "{hash_secret("orders secret")}"}}',
     )
 
 
+@dataclass(frozen=True)
+class StandingApp:
+    """An application without background threads that all tests of a worker share, and its database."""
+
+    standing: Standing
+    database: Database
+    app: ServiceFlask
+
+
+@pytest.fixture(scope="session")
+def standing_app(make_database: MakeDatabase, passwords: Passwords) -> Iterator[StandingApp]:
+    """auth-service with the demo users."""
+    settings = make_settings(make_database("auth-service"))
+    with closing(connect(settings)) as database, closing(create_app(settings, passwords)) as app:
+        app.background.stop()
+        seed_users(database, settings, passwords)
+        # The application keeps a copy of the signing key, which has to last as long.
+        SigningKeys(database).signing_key()
+        with closing(Standing(settings.database_url)) as standing:
+            yield StandingApp(standing, database, app)
+
+
+@pytest.fixture(scope="session")
+def standing_start(make_database: MakeDatabase) -> Iterator[tuple[Standing, Database]]:
+    """A database with neither users nor keys, as the first start finds it."""
+    settings = make_settings(make_database("auth-service"))
+    with closing(connect(settings)) as database, closing(Standing(settings.database_url)) as standing:
+        yield standing, database
+
+
 @pytest.fixture
-def database(settings: Settings) -> Iterator[Database]:
+def settings(standing_app: StandingApp) -> Settings:
+    """Settings of the application, whose database has nothing of the test before."""
+    standing_app.standing.restore()
+    return make_settings(standing_app.standing.url)
+
+
+@pytest.fixture
+def database(standing_app: StandingApp, settings: Settings) -> Database:
     """The database, beside the application."""
-    with closing(connect(settings)) as database:
-        yield database
+    return standing_app.database
 
 
 @pytest.fixture
 def make_replica(
     settings: Settings, database: Database, passwords: Passwords
 ) -> Iterator[Callable[..., ServiceFlask]]:
-    """Make applications on one database with the demo users; settings may be changed for one of them."""
+    """Make applications for one test on its database, with the demo users; settings may be changed."""
     with ExitStack() as replicas:
         seed_users(database, settings, passwords)
 
@@ -63,9 +103,10 @@ def make_replica(
 
 
 @pytest.fixture
-def app(make_replica: Callable[..., ServiceFlask]) -> ServiceFlask:
+def app(standing_app: StandingApp, settings: Settings) -> ServiceFlask:
     """auth-service with the demo users."""
-    return make_replica()
+    configure_logging(settings)  # The application that was made last has the log to itself.
+    return standing_app.app
 
 
 @pytest.fixture

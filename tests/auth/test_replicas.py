@@ -19,8 +19,8 @@ AT_ONCE = 20
 
 
 @pytest.fixture
-def replicas(make_replica):
-    return [make_replica(), make_replica()]
+def replicas(app, make_replica):
+    return [app, make_replica()]
 
 
 def run_at_once(work):

@@ -3,13 +3,34 @@
 import io
 import json
 import logging
+from contextlib import closing
 
 import pytest
 
+from shared.database import connect
 from shared.log import JsonFormatter
-from tests.auth.conftest import ADMIN, bearer
+from tests.auth.conftest import ADMIN, bearer, make_settings
 
 PASSWORDS = ["Sesame-open-4711", "Sesame-shut-0815", "Sesame-wrong-1234"]
+
+
+@pytest.fixture
+def settings(reuse_database):
+    """Settings of a database whose schema may change."""
+    return make_settings(reuse_database("auth-service"))
+
+
+@pytest.fixture
+def database(settings):
+    """That database."""
+    with closing(connect(settings)) as database:
+        yield database
+
+
+@pytest.fixture
+def app(make_replica):
+    """The service on it."""
+    return make_replica()
 
 
 @pytest.fixture

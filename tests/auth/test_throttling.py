@@ -1,6 +1,5 @@
 """Whoever tries passwords is slowed down, and the owner is not locked out."""
 
-import statistics
 import threading
 import time
 from contextlib import closing
@@ -243,10 +242,10 @@ def test_an_unknown_user_takes_as_long_as_a_known_one(settings, make_replica):
             assert answer.status_code == 401
             return time.perf_counter() - began
 
-        for number in range(15):
+        for number in range(10):
             known = {**EVE, "username": f"known{number}"}
             assert client.post("/auth/register", json=known).status_code == 201
-        # In turn, so that what else the machine does falls on both.
-        pairs = [(measure("nobody", number), measure("known", number)) for number in range(15)]
-        nobody, known = (statistics.median(times) for times in zip(*pairs, strict=True))
+        # In turn, so that what else the machine does falls on both; the fastest were disturbed least.
+        pairs = [(measure("nobody", number), measure("known", number)) for number in range(10)]
+        nobody, known = (min(times) for times in zip(*pairs, strict=True))
         assert nobody == pytest.approx(known, rel=0.5)
