@@ -1,4 +1,4 @@
-"""All five services in one process, somebody of every kind, and one of each thing that somebody may own."""
+"""All five services in one process, a caller of every kind, and one of each thing that a customer may own."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -44,12 +44,16 @@ def write_parameter(found: re.Match[str]) -> str:
 
 @dataclass
 class House:
-    """The five services; `subs` has the subject of each person, `things` an id for each name in a path."""
+    """The five services; `subs` has the subject of each person, `things` an id for each name in a path.
+
+    `broken` has the tokens that no service takes, by the service and the caller.
+    """
 
     apps: dict[str, ServiceFlask]
     auths: dict[str, FakeAuth]
     subs: dict[str, str] = field(default_factory=dict)
     things: dict[str, str] = field(default_factory=dict)
+    broken: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
 
     def client(self, service: str) -> FlaskClient:
         """Return a client without cookies."""
@@ -65,7 +69,7 @@ class House:
         return {"sub": client_id, "role": "service", "client_id": client_id, "scope": scope}
 
     def token(self, service: str, who: str) -> str:
-        """Return a good token of somebody, as this service takes it."""
+        """Return a caller's good token, as this service takes it."""
         return self.auths[service].token(**self.claims_of(who))
 
     def sign_off(self, service: str, token: str, claim: str) -> str:
@@ -74,7 +78,7 @@ class House:
         if service == "auth":
             with self.apps["auth"].database.transaction() as connection:
                 for ended in self.auths["auth"].sign_offs.ids:
-                    insert_sign_off(connection, ended, datetime.now(UTC) + timedelta(minutes=5))
+                    insert_sign_off(connection, ended, datetime.now(UTC) + timedelta(hours=1))
         return token
 
     def find_operations(self, service: str) -> set[str]:
@@ -111,7 +115,7 @@ class House:
         return answer.status_code
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def house(make_database: Callable[[str], str]) -> Iterator[House]:
     """Everything is set up once: a call that is let in is made so that it can be made again."""
     with ExitStack() as opened:
