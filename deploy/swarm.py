@@ -43,7 +43,7 @@ Objects = dict[str, dict[str, Any]]
 def read_compose(environment: Mapping[str, str]) -> dict[str, Any]:
     """Return both files as Compose understands them."""
     options = [word for file in FILES for word in ("--file", file)]
-    # Swarm publishes on every address, whatever BIND says, and the services have to know.
+    # Swarm publishes on every address, also where BIND names one, and the services have to know.
     told = {**environment, "BIND": "0.0.0.0"}  # noqa: S104
     rendered: dict[str, Any] = json.loads(_docker("compose", *options, "config", "--format=json", env=told))
     return rendered
@@ -203,7 +203,7 @@ def split_stack(rendered: Mapping[str, Any], there: set[str]) -> list[dict[str, 
 def deploy(rendered: Mapping[str, Any], stack: str) -> None:
     """Hand a part of the stack over, and wait until Swarm has done what it says, or has gone back."""
     began = datetime.now(UTC).isoformat()
-    # Without a registry there is nobody to ask for an image's digest, and each node has the images itself.
+    # Without a registry nothing can be asked for an image's digest, and each node has the images itself.
     registry = ["--with-registry-auth"] if os.environ.get("IMAGES") else ["--resolve-image=never"]
     _docker(
         "stack", "deploy", "--compose-file=-", "--detach=true", *registry, stack, text=json.dumps(rendered)

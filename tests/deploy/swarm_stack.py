@@ -14,6 +14,7 @@ from tests.waiting import wait_for
 
 OVERLAY = ("--file", "docker-compose.yml", "--file", "deploy/swarm.yml")
 BRIDGE = "docker_gwbridge"  # The engine's own network for a Swarm's containers, which it leaves behind.
+BY_HAND = "`SWARM=yes .venv/bin/python -m pytest tests/deploy/test_swarm.py` runs them all the same"
 
 
 class SwarmStack:
@@ -32,7 +33,7 @@ class SwarmStack:
         return {**os.environ, **told, "VERSION": self.tag(version), "GATEWAY_VERSION": self.tag("1")}
 
     def tag(self, version: str) -> str:
-        """Return the tag of a version's images, which nobody else has."""
+        """Return the tag of a version's images, which belongs to this stack alone."""
         return f"{self.name}-{version}"
 
     def build(self, version: str) -> None:
@@ -83,7 +84,7 @@ class SwarmStack:
         return docker("volume", "ls", "--quiet", "--filter", self._of_stack).split()
 
     def wipe(self) -> None:
-        """Remove whatever there is of the stack, in whatever state it is."""
+        """Remove all there is of the stack, in any state."""
         subprocess.run(["docker", "stack", "rm", self.name], capture_output=True, check=False)
         wait_for(lambda: not self.running(), seconds=90)
 
@@ -104,12 +105,37 @@ class SwarmStack:
                 subprocess.run(["docker", *words, *names], capture_output=True, check=False)
 
 
+def find_obstacle(state: str, running: list[str], *, forced: bool) -> str | None:
+    """Say why an engine has to be left alone, by the state of its node and the containers that run on it."""
+    if state != "inactive":
+        return (
+            f"this engine belongs to a Swarm already (its node is {state}), so the tests of a deployment on "
+            "Swarm are left out: they would have to leave it"
+        )
+    if running and not forced:
+        return (
+            f"containers run on this engine ({', '.join(sorted(running))}), so the tests of a deployment on "
+            "Swarm are left out: an engine that begins or leaves a Swarm can lose the names by which "
+            f"containers find each other; {BY_HAND}"
+        )
+    return None
+
+
+def free_engine_or_skip() -> None:
+    """Leave a test out that makes the engine a Swarm, unless it harms nothing or SWARM=yes demands it."""
+    docker_or_skip()
+    forced = os.environ.get("SWARM") == "yes"
+    state = docker("info", "--format={{.Swarm.LocalNodeState}}")
+    obstacle = find_obstacle(state, docker("ps", "--format={{.Names}}").split(), forced=forced)
+    assert not (obstacle and forced), f"SWARM=yes is set, and {obstacle}."
+    if obstacle:
+        pytest.skip(obstacle)
+
+
 @contextmanager
 def swarm_of_one() -> Iterator[SwarmStack]:
     """Make this machine a Swarm for as long as the block runs, and leave it as it was."""
-    docker_or_skip()
-    if docker("info", "--format={{.Swarm.LocalNodeState}}") != "inactive":
-        pytest.skip("this machine is a node of a Swarm already, which is left alone")
+    free_engine_or_skip()
     had_bridge = BRIDGE in docker("network", "ls", "--format={{.Name}}").split()
     stack = SwarmStack()
     # A machine that is busy with tests is no node that has failed.

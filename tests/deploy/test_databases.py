@@ -15,7 +15,7 @@ from tests.deploy.launch import APART
 from tests.faults import test_storm as storms
 from tests.stacks import ROOT, ProcessStack
 
-pytestmark = [pytest.mark.shop, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 
 class SpreadStack(ProcessStack):

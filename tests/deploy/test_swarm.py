@@ -1,4 +1,10 @@
-"""The shop on a Swarm for real: deployed, bought in, brought up to date under load, and removed again."""
+"""The shop on a real Swarm: deploy it, buy in it, upgrade it under load, and remove it again.
+
+An engine that begins or leaves a Swarm can lose the names by which running containers find each other. So
+these tests run only where the engine belongs to no Swarm and no container runs. `SWARM=yes` runs them beside
+other containers, too, and fails where the engine belongs to a Swarm already. A run of all tests begins with
+them, in the group `compose` (see conftest.py), before any other container of the run starts.
+"""
 
 import subprocess
 import time
@@ -13,7 +19,7 @@ from tests.stacks import SERVICES, Shopper, docker
 from tests.steady import steady_load
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.shop, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1200), pytest.mark.xdist_group("compose")]
 
 BEFORE, AFTER = 1.0, 3.0  # Seconds of load around what is done.
 BROKEN = 'FROM {image}\nCMD ["python", "-c", "raise SystemExit(1)"]\n'
@@ -82,7 +88,7 @@ def test_a_new_version_of_every_service_loses_no_request(swarm: SwarmStack) -> N
     }
 
 
-def test_a_version_that_does_not_come_up_is_taken_back_and_nobody_notices(swarm: SwarmStack) -> None:
+def test_a_version_that_does_not_come_up_is_taken_back_without_a_failed_request(swarm: SwarmStack) -> None:
     for service in SERVICES:
         docker("tag", f"shopfleet/{service}:{swarm.tag('1')}", f"shopfleet/{service}:{swarm.tag('broken')}")
     # The first that is replaced; no other is touched after it.

@@ -1,4 +1,4 @@
-"""What Swarm is handed: Compose's own description in other words, with nothing of this machine left in it."""
+"""What Swarm gets: Compose's own description in other words, without anything of this machine."""
 
 import os
 from pathlib import Path
@@ -8,6 +8,8 @@ import pytest
 
 from deploy.swarm import read_compose, render_stack, split_stack
 from tests.stacks import SERVICES, docker_or_skip
+
+pytestmark = pytest.mark.shop
 
 SECRETS = {
     "postgres": ["superuser-password"],
@@ -40,14 +42,14 @@ def test_nothing_is_mounted_from_this_machine_and_every_object_that_is_used_is_t
         assert service["deploy"]["resources"]["limits"]["memory"], name
 
 
-def test_each_service_is_handed_its_own_secrets_where_compose_has_them() -> None:
+def test_each_service_gets_its_own_secrets_where_compose_has_them() -> None:
     services = render()["services"]
     for service in SERVICES:
         targets = {each["source"]: each["target"] for each in services[service]["secrets"]}
         assert targets == {f"{service}_{name}": f"/run/secrets/shopfleet/{name}" for name in SECRETS[service]}
 
 
-def test_a_secret_file_is_handed_on_if_it_is_named_and_a_changed_one_is_another(tmp_path: Path) -> None:
+def test_a_named_secret_file_becomes_a_secret_and_a_changed_one_becomes_another(tmp_path: Path) -> None:
     key = tmp_path / "key"
 
     def find_keys() -> list[str]:
@@ -76,7 +78,7 @@ def test_a_certificate_is_a_secret_and_no_config(tmp_path: Path) -> None:
     assert render()["services"]["gateway"]["secrets"] == []
 
 
-def test_every_service_knows_that_its_gateway_is_open_to_everybody() -> None:
+def test_every_service_knows_that_its_gateway_listens_on_every_address() -> None:
     services = render(BIND="127.0.0.1")["services"]
     assert {services[service]["environment"]["BIND"] for service in SERVICES} == {"0.0.0.0"}
 
