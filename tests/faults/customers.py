@@ -1,4 +1,4 @@
-"""People who do not give up: they repeat a call, under the same key, until the shop has answered it."""
+"""Customers who do not give up: they repeat a call, under the same key, until the shop has answered it."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ ADDRESS = {
 }
 PATIENCE = 90.0  # Seconds of trying until the shop is taken to be broken.
 PAUSE = 0.2
-# What is refused for now only: somebody works on this call, or on another that it has to wait for.
+# What is refused for now only: the shop works on this call, or on another that has to end first.
 IN_PROGRESS = frozenset({"idempotency_in_progress", "refund_in_progress"})
 # The deadline of a pending order in seconds, and half a minute. Most take some ten, until a dead process's
 # lease has ended; but while an order waits for that, other things die.
@@ -52,7 +52,7 @@ class Customer(Shopper):
             answer = self.request(method, path, **options)
         except requests.RequestException as error:
             return None, repr(error)
-        # An error of ours that nobody expected is answered with 500, and must never be.
+        # The shop answers 500 to an error that its code does not foresee. There must be none.
         assert answer.status_code != 500, f"{method} {path}: {answer.text}"
         again = answer.status_code >= 500 or answer.status_code == 429 or read_code(answer) in IN_PROGRESS
         return (None if again else answer), f"{answer.status_code} {answer.text[:300]}"

@@ -10,7 +10,7 @@ from local.services import Replica, Service
 from local.supervisor import Program
 from tests.faults.points import FOLDER
 
-LONGEST_DELAY = 0.4  # Seconds; dozens of deaths in a row are what is expected here.
+LONGEST_DELAY = 0.4  # Seconds until a part that died starts again; here dozens die in a row.
 
 
 class StoppingService(Service):

@@ -1,4 +1,4 @@
-"""Fault points: places at which a service stops until the test lets it go on, or kills something first.
+"""Fault points: places at which a service stops until the test lets it go on or kills a part.
 
 There is one before and after each call to another service and each commit. None is in the services' own code:
 a process that is started by `tests.faults.launch` has the two functions wrapped through which all of them go.
@@ -170,7 +170,7 @@ def install(stopper: Stopper) -> None:
         name = _name_caller(sys._getframe())
         with transaction(self) as connection:
             yield connection
-            # Whoever has only read has nothing to commit, and nothing to lose.
+            # A transaction that has only read has nothing to commit, and nothing to lose.
             writes = connection.execute(text("SELECT pg_current_xact_id_if_assigned() IS NOT NULL")).scalar()
             if writes:
                 stopper.reach(f"before commit of {name}")
@@ -201,7 +201,7 @@ def _name_caller(frame: FrameType | None) -> str:
     """Return the function whose transaction it is: the first one outside of here and of contextlib."""
     while frame and frame.f_code.co_filename.endswith(("points.py", "contextlib.py")):
         frame = frame.f_back
-    return frame.f_code.co_name if frame else "nobody"
+    return frame.f_code.co_name if frame else "no function"
 
 
 def _write(file: Path, words: str) -> None:

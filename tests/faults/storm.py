@@ -1,4 +1,4 @@
-"""A storm: people buy, and something is struck every two seconds. What they were told is kept."""
+"""A storm: customers buy, and a part is struck every two seconds. The shop keeps to what it told them."""
 
 import random
 import time
@@ -39,7 +39,7 @@ ALIVE = frozenset({"confirmed", "paid", "shipped", "delivered", "refunded"})
 
 @dataclass(frozen=True)
 class Claim:
-    """What somebody was told about an order, and whether an order as it stands at the end agrees with it."""
+    """What a customer was told about an order, and whether the order at the end agrees with it."""
 
     order_id: str
     told: str
@@ -47,7 +47,7 @@ class Claim:
 
 
 class Witness:
-    """What everybody was told."""
+    """What all customers were told."""
 
     def __init__(self) -> None:
         self.claims: list[Claim] = []
@@ -62,13 +62,13 @@ class Witness:
             self.claims.append(Claim(order_id, told, is_true))
 
     def complain(self, trouble: str) -> None:
-        """Keep what must not happen, whatever is struck."""
+        """Keep what must not happen, whichever part is struck."""
         with self._lock:
             self.troubles.append(trouble)
 
 
 class Buyer:
-    """Somebody who comes in as a new guest each time, buys, and has second thoughts."""
+    """A customer who comes in as a new guest each time, buys, and may change their mind."""
 
     def __init__(self, stack: Stack, witness: Witness, seed: str) -> None:
         self._stack = stack
@@ -107,7 +107,7 @@ class Buyer:
         self._check_only_order(customer, order_id)
 
     def _place(self, customer: Customer, body: dict[str, Any]) -> str | None:
-        """Place an order in one of the ways in which people do; return its id if there is one."""
+        """Place an order in one of the ways of customers; return its id if there is one."""
         headers = {"Idempotency-Key": uuid.uuid4().hex}
 
         def ask(client: Customer = customer) -> requests.Response:
@@ -232,7 +232,7 @@ class Buyer:
         """Look whether one key has made one order, and that one only."""
         mine = [order["id"] for order in customer.insist("GET", "/orders").json()["data"]]
         if mine != [order_id]:
-            self._witness.complain(f"Somebody ordered {order_id} and has {mine}")
+            self._witness.complain(f"A customer ordered {order_id} and has {mine}")
 
 
 class Storm:
@@ -271,7 +271,7 @@ class Storm:
 
 
 def let_it_rage(stack: Stack, seed: str, seconds: float) -> tuple[Witness, Storm]:
-    """Let people buy in a storm; return what they were told, and what was struck."""
+    """Let customers buy in a storm; return what they were told, and what was struck."""
     witness, storm, is_over = Witness(), Storm(stack, seed), Event()
     with ThreadPoolExecutor(CLIENTS) as pool:
         for number in range(CLIENTS):

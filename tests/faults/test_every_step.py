@@ -119,6 +119,10 @@ class Walk(NamedTuple):
     order: Future[str]
 
 
+class Stuck(Exception):
+    """Say which orders neither stopped nor ended, or that what was killed did not come back."""
+
+
 class Trouble:
     """A shop, in which something is killed while orders are at points."""
 
@@ -159,15 +163,21 @@ class Trouble:
         An order whose work was cut off goes on by itself, while the next ones are on their way.
         """
         walks: list[Walk] = []
+        wrong: list[str] = []
         with ThreadPoolExecutor(ATTEMPTS * len(stops)) as pool:
             missed = stops
-            for _ in range(ATTEMPTS):
-                tried, missed = missed, []
-                for together in divide(tried):
-                    begun = [self._begin(pool, stop) for stop in together]
-                    missed += self._kill_when_stopped(begun, kill)
-                    walks += begun
-        return [f"{stop}: was never reached" for stop in missed] + [
+            try:
+                for _ in range(ATTEMPTS):
+                    tried, missed = missed, []
+                    for together in divide(tried):
+                        begun = [self._begin(pool, stop) for stop in together]
+                        walks += begun
+                        missed += self._kill_when_stopped(begun, kill)
+            except Stuck as stuck:
+                # The shop is broken, and each further kill would wait as long.
+                wrong.append(str(stuck))
+        wrong += [f"{stop}: was never reached" for stop in missed]
+        return wrong + [
             f"{walk.stop}: {walk.order.exception()!r}" for walk in walks if walk.order.exception()
         ]
 
@@ -179,12 +189,16 @@ class Trouble:
     def _kill_when_stopped(self, walks: list[Walk], kill: Callable[[set[int]], None]) -> list[Stop]:
         """Kill once all have stopped; return the stops of those that have come to their end without."""
         find = self.points.find_stopped
-        wait_for(lambda: all(find(walk.request_id) or walk.order.done() for walk in walks))
-        stopped = {walk: pid for walk in walks if (pid := find(walk.request_id))}
-        if stopped:
-            kill(set(stopped.values()))
-        for walk in walks:
-            self.points.go_on(walk.request_id)
+        try:
+            wait_for(lambda: all(find(walk.request_id) or walk.order.done() for walk in walks))
+            stopped = {walk: pid for walk in walks if (pid := find(walk.request_id))}
+            if stopped:
+                kill(set(stopped.values()))
+        except AssertionError as error:
+            raise Stuck(f"{[str(walk.stop) for walk in walks]}: {error}") from error
+        finally:
+            for walk in walks:
+                self.points.go_on(walk.request_id)
         return [walk.stop for walk in walks if walk not in stopped]
 
     def audit(self) -> list[str]:
@@ -204,7 +218,7 @@ def divide(stops: list[Stop]) -> list[list[Stop]]:
 
 
 def find_new_states(trace: list[Point], service: str, bought: list[Point]) -> list[State]:
-    """Return the states of a journey that nobody who only buys comes by, however often or late."""
+    """Return the states of a journey that buying does not pass; the numbers of points do not count."""
     known = {_name(state) for state in find_states(bought, service)} if trace is not bought else set()
     return [state for state in find_states(trace, service) if _name(state) not in known]
 
