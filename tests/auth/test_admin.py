@@ -55,29 +55,29 @@ def test_users_are_listed_in_pages(client, admin):
     assert len(seen) == len(set(seen)) == 7
 
 
-@pytest.mark.parametrize(
-    ("query", "names"),
-    [
-        ("q=BO", ["bob"]),
-        ("q=example.org", ["bob"]),
-        ("q=%25", []),
-        ("q=_", []),
-        ("q=%5C", []),
-        ("q=nobody", []),
-        ("role=admin", ["admin"]),
-        ("role=customer", ["bob", "eve"]),
-        ("role=guest", []),
-        ("disabled=true", ["eve"]),
-        ("disabled=false&role=customer", ["bob"]),
-        ("role=customer&q=e", ["bob", "eve"]),
-    ],
-)
-def test_users_are_searched_and_filtered(client, admin, join, query, names):
+def test_users_are_searched_and_filtered(client, admin, join):
     eve, _ = join()
     join(BOB)
     client.patch(f"/auth/users/{eve}", json={"disabled": True}, headers=admin)
-    found = client.get(f"/auth/users?{query}", headers=admin).json["data"]
-    assert [user["username"] for user in found] == names
+    expected = {
+        "q=BO": ["bob"],
+        "q=example.org": ["bob"],
+        "q=%25": [],
+        "q=_": [],
+        "q=%5C": [],
+        "q=nobody": [],
+        "role=admin": ["admin"],
+        "role=customer": ["bob", "eve"],
+        "role=guest": [],
+        "disabled=true": ["eve"],
+        "disabled=false&role=customer": ["bob"],
+        "role=customer&q=e": ["bob", "eve"],
+    }
+    found = {
+        query: [user["username"] for user in client.get(f"/auth/users?{query}", headers=admin).json["data"]]
+        for query in expected
+    }
+    assert found == expected
 
 
 def test_a_user_is_found_by_id(client, admin, join):
@@ -85,14 +85,15 @@ def test_a_user_is_found_by_id(client, admin, join):
     assert [user["id"] for user in client.get(f"/auth/users?q={eve}", headers=admin).json["data"]] == [eve]
 
 
-@pytest.mark.parametrize(
-    "query",
-    ["role=service", "disabled=perhaps", "q=", "q=a%00b", "limit=0", "limit=101", "cursor=x", "sort=name"],
-)
-def test_a_question_that_does_not_fit_is_refused(client, admin, query):
-    answer = client.get(f"/auth/users?{query}", headers=admin)
-    assert answer.status_code == 422
-    assert answer.json["code"] == "validation_failed"
+def test_a_query_that_fails_validation_is_refused(client, admin):
+    queries = [
+        *("role=service", "disabled=perhaps", "q=", "q=a%00b"),
+        *("limit=0", "limit=101", "cursor=x", "sort=name"),
+    ]
+    answers = {query: client.get(f"/auth/users?{query}", headers=admin) for query in queries}
+    assert {
+        query: (answer.status_code, answer.json.get("code")) for query, answer in answers.items()
+    } == dict.fromkeys(queries, (422, "validation_failed"))
 
 
 def test_another_role_takes_effect_at_once_and_ends_the_sessions(client, admin, join):
@@ -129,13 +130,18 @@ def test_what_changes_nothing_ends_nothing(client, admin, join, caplog):
     assert not [record for record in caplog.records if "role_changed" in str(vars(record))]
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{}, {"role": "guest"}, {"role": "service"}, {"disabled": "true"}, {"username": "x"}, {"role": None}, []],
-)
-def test_a_change_that_does_not_fit_is_refused(client, admin, join, change):
+def test_a_change_that_fails_validation_is_refused(client, admin, join):
     eve, _ = join()
-    assert client.patch(f"/auth/users/{eve}", json=change, headers=admin).status_code == 422
+    changes = [
+        *({}, {"role": "guest"}, {"role": "service"}, {"disabled": "true"}),
+        *({"username": "x"}, {"role": None}, []),
+    ]
+    taken = [
+        change
+        for change in changes
+        if client.patch(f"/auth/users/{eve}", json=change, headers=admin).status_code != 422
+    ]
+    assert taken == []
 
 
 @pytest.mark.parametrize("role", ["customer", "admin"])

@@ -51,21 +51,21 @@ def test_bytes_that_are_no_json_get_an_answer_in_order(app, path):
     check()
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
+def test_json_that_no_text_can_hold_gets_an_answer_in_order(client):
+    bodies = [
         b'{"username": "\\ud800", "password": "x"}',
         b'{"username": "x", "password": "\\udfff\\ud800"}',
         b'{"username": NaN}',
         b"[" * 100_000,
         b'{"refresh_token": "\\ud800"}',
-    ],
-)
-@pytest.mark.parametrize("path", ["/auth", "/auth/register", "/auth/refresh"])
-def test_json_that_no_text_can_hold_gets_an_answer_in_order(client, path, body):
-    answer = client.post(path, data=body, content_type="application/json")
-    assert answer.status_code in {400, 401, 422}
-    assert is_in_order(answer)
+    ]
+    wrong = {}
+    for path in ("/auth", "/auth/register", "/auth/refresh"):
+        for body in bodies:
+            answer = client.post(path, data=body, content_type="application/json")
+            if answer.status_code not in {400, 401, 422} or not is_in_order(answer):
+                wrong[path, body[:50]] = answer.text
+    assert wrong == {}
 
 
 def test_any_header_gets_an_answer_in_order(app):

@@ -54,10 +54,14 @@ def test_an_end_in_one_replica_is_known_to_the_other_at_once(make_replica):
     assert ask(other, token).json == NOTHING
 
 
-@pytest.mark.parametrize("token", ["x", "sfr_", "sfr_" + "a" * 43, "a.b.c", "ü", "a\0b", "x" * 10_000])
-@pytest.mark.parametrize("hint", ["access_token", "refresh_token", "anything"])
-def test_of_an_unknown_token_nothing_is_told(client, token, hint):
-    assert ask(client, token, token_type_hint=hint).json == NOTHING
+def test_nothing_is_told_of_an_unknown_token(client):
+    told = {
+        (token, hint): answer
+        for token in ["x", "sfr_", "sfr_" + "a" * 43, "a.b.c", "ü", "a\0b", "x" * 10_000]
+        for hint in ["access_token", "refresh_token", "anything"]
+        if (answer := ask(client, token, token_type_hint=hint).json) != NOTHING
+    }
+    assert told == {}
 
 
 def test_a_token_that_somebody_else_signed_is_not_good(client):
