@@ -1,11 +1,14 @@
-"""What the tests of the back office have in common: coming in as an admin, and something to look at."""
+"""What the tests of the back office share: an admin's session, and products and orders to look at."""
 
+import base64
+import json
 import secrets
 from collections.abc import Sequence
 from typing import Any
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.storefront import open_blank
 from tests.stacks import Shopper
 from tests.waiting import wait_for
 
@@ -21,15 +24,33 @@ ADDRESS = {
 
 
 def log_in(page: Page, username: str, password: str) -> None:
-    """Log in as the shop's own page does, so that page and cookies agree on who is there."""
+    """Log in as the page at hand does, which shows at once what the user may see."""
     page.evaluate(LOG_IN, [username, password])
 
 
+def enter(page: Page, username: str = "admin", password: str = "admin") -> None:
+    """Give the page a user's session by the API, with the note of it that the shop's own page would keep."""
+    open_blank(page)
+    answer = page.request.post("/auth", data={"username": username, "password": password})
+    assert answer.status == 200, answer.text()
+    body = answer.json()
+    payload = body["access_token"].split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    now = page.evaluate("Date.now()")
+    note = {
+        "id": claims["sub"],
+        "username": username,
+        "role": claims["role"],
+        "expires_at": now + body["expires_in"] * 1000,
+        "noted_at": now,
+    }
+    page.evaluate("(note) => localStorage.setItem('shopfleet.session', note)", json.dumps(note))
+
+
 def open_back_office(page: Page, path: str = "") -> None:
-    """Come to a page of the back office, `orders?status=paid`, and in as the demo admin."""
+    """Open a page of the back office, `orders?status=paid`, as the demo admin."""
+    enter(page)
     page.goto("/#/admin" + (f"/{path}" if path else ""))
-    expect(page.get_by_text("This is for admins")).to_be_visible()
-    log_in(page, "admin", "admin")
     expect(page.get_by_role("navigation", name="Back office")).to_be_visible()
 
 
@@ -42,8 +63,17 @@ def wait_for_content(page: Page) -> None:
     expect(page.locator("[aria-busy=true]")).to_have_count(0)
 
 
+def open_user(page: Page, name: str) -> None:
+    """Find a user by name, as an admin does."""
+    open_back_office(page, "users")
+    page.get_by_label("Name, email or id").fill(name)
+    page.get_by_role("button", name="Show", exact=True).click()
+    page.get_by_role("table").get_by_role("link", name=name, exact=True).click()
+    expect(page.get_by_role("heading", name=name, level=1)).to_be_visible()
+
+
 def confirm(page: Page, action: str) -> None:
-    """Say yes in the dialog that asks."""
+    """Press the dialog's button for the action; wait until the dialog is gone."""
     page.get_by_role("dialog").get_by_role("button", name=action, exact=True).click()
     expect(page.get_by_role("dialog")).to_have_count(0)
 
@@ -81,7 +111,7 @@ def read_order(shopper: Shopper, order_id: str) -> dict[str, Any]:
 
 
 def add_product(admin: Shopper, **fields: Any) -> dict[str, Any]:
-    """Put a product of one's own on sale, so that no other test changes it."""
+    """Put a product on sale that no other test changes."""
     body = {"title": f"Test kettle {secrets.token_hex(4)}", "price": 40, "on_hand": 10, **fields}
     answer = admin.post("/products", json=body)
     assert answer.status_code == 201, answer.text
@@ -90,7 +120,7 @@ def add_product(admin: Shopper, **fields: Any) -> dict[str, Any]:
 
 
 def register(shopper: Shopper) -> str:
-    """Become a customer with the password `correct horse battery`; return the name."""
+    """Register as a customer with the password `correct horse battery`; return the name."""
     name = f"customer-{secrets.token_hex(4)}"
     answer = shopper.post("/auth/register", json={"username": name, "password": "correct horse battery"})
     assert answer.status_code == 201, answer.text

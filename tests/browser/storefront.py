@@ -1,11 +1,13 @@
-"""What people do in the shop's window, and what can be seen of it from outside."""
+"""What customers do in the storefront, and what can be measured of its pages."""
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.stacks import ProcessStack
@@ -20,7 +22,11 @@ ACCEPTED = "Test card that is accepted"
 ASKED = "Test card whose bank asks you"
 DECLINED = "Test card that is declined"
 # A checkout that waits for a service takes five seconds; a busy machine takes longer.
-PATIENCE = 20_000
+PATIENCE = 30_000
+DESKTOP = {"width": 1200, "height": 900}
+PHONE = {"width": 360, "height": 740}
+# A document of the shop's own origin that runs no script.
+BLANK = "/assets/icon.svg"
 
 
 class Storefront:
@@ -80,13 +86,13 @@ class Storefront:
         expect(self.page.locator("main header .badge")).to_have_text(words, timeout=PATIENCE)
 
     def sign_in(self, username: str, password: str) -> None:
-        """Fill in the form in view that signs somebody in."""
+        """Fill in and send the form in view that signs a user in."""
         self.page.get_by_label("User name").fill(username)
         self.page.get_by_label("Password", exact=True).fill(password)
         self.page.locator("form").get_by_role("button", name="Sign in", exact=True).click()
 
     def register(self, username: str, password: str) -> None:
-        """Fill in the form in view that makes somebody a customer."""
+        """Fill in and send the form in view that registers a customer."""
         self.page.get_by_role("button", name="Register", exact=True).click()
         self.page.get_by_label("User name").fill(username)
         self.page.get_by_label("Password", exact=True).fill(password)
@@ -98,6 +104,73 @@ class Storefront:
         found = re.search(r"#/orders/([0-9a-f-]{36})", self.page.url)
         assert found, self.page.url
         return found.group(1)
+
+
+def open_blank(page: Page) -> None:
+    """Leave the shop for a page that does nothing, and whose storage is the shop's."""
+    page.goto(BLANK)
+
+
+def go_to(page: Page, path: str) -> None:
+    """Follow a link to another view of the page at hand; wait until it has all that it shows."""
+    page.evaluate(
+        """(path) => new Promise((resolve) => {
+            addEventListener("shopfleet:view", resolve, {once: true});
+            location.hash = path;
+        })""",
+        path,
+    )
+    expect_content(page)
+
+
+def expect_content(page: Page) -> None:
+    """Wait until all answers are there for which the view has a place."""
+    expect(page.locator("[aria-busy=true], .skeleton, .is-loading")).to_have_count(0)
+
+
+@dataclass(frozen=True)
+class Look:
+    """A size and a theme in which pages are looked at."""
+
+    name: str
+    size: dict[str, int]
+    scheme: str
+
+    def put_on(self, page: Page) -> None:
+        """Show the page this way."""
+        page.set_viewport_size(self.size)
+        page.emulate_media(color_scheme=self.scheme)
+
+    def find_faults(self, page: Page) -> list[str]:
+        """Return what is wrong with the page this way: barriers, a page too wide, the other theme."""
+        self.put_on(page)
+        faults = find_barriers(page)
+        width = page.evaluate("document.documentElement.scrollWidth")
+        if width > self.size["width"]:
+            faults.append(f"{width} pixels wide")
+        if (find_brightness(page) < 200) is not (self.scheme == "dark"):
+            faults.append(f"the background is not {self.scheme}")
+        return [f"{self.name}: {fault}" for fault in faults]
+
+
+ORDINARY = Look("desktop-light", DESKTOP, "light")
+PHONE_IN_THE_DARK = Look("phone-dark", PHONE, "dark")
+LOOKS = [ORDINARY, PHONE_IN_THE_DARK]
+OTHER_LOOKS = [Look("desktop-dark", DESKTOP, "dark"), Look("phone-light", PHONE, "light")]
+# The tests of all pages: with two looks that show all that is different, and with the rest.
+each_set_of_looks = pytest.mark.parametrize(
+    "looks",
+    [
+        pytest.param(LOOKS, id="two looks"),
+        pytest.param(OTHER_LOOKS, id="other looks", marks=pytest.mark.long),
+    ],
+)
+
+
+def find_brightness(page: Page, element: str = "document.body", colour: str = "backgroundColor") -> int:
+    """Return the sum of red, green and blue of an element's colour, each from 0 to 255."""
+    text = page.evaluate(f"getComputedStyle({element}).{colour}")
+    return sum(int(part) for part in re.findall(r"\d+", text)[:3])
 
 
 def find_barriers(page: Page) -> list[str]:
@@ -113,7 +186,8 @@ def find_barriers(page: Page) -> list[str]:
             }
         }"""
     )
-    results: dict[str, Any] = page.evaluate("axe.run()")
+    # Without the details of all that is well, which take half of the time.
+    results: dict[str, Any] = page.evaluate("axe.run({resultTypes: ['violations']})")
     return [
         f"{fault['id']}: {node['html']} {node['failureSummary']}"
         for fault in results["violations"]
@@ -136,10 +210,12 @@ def measure_layout_shift(page: Page) -> float:
 
 
 @contextmanager
-def paused(stack: ProcessStack, part: str) -> Iterator[None]:
-    """Stop a part of the stack where it is, and let it go on afterwards."""
-    stack.pause(part)
+def paused(stack: ProcessStack, *parts: str) -> Iterator[None]:
+    """Stop parts of the stack where they are, and let them go on afterwards."""
     try:
+        for part in parts:
+            stack.pause(part)
         yield
     finally:
-        stack.resume(part)
+        for part in parts:
+            stack.resume(part)

@@ -1,4 +1,4 @@
-"""Becoming somebody: registering, signing in and out, and what comes along."""
+"""Accounts: registering, signing in and out, and what a guest brings along."""
 
 import secrets
 
@@ -7,18 +7,19 @@ from playwright.sync_api import expect
 
 pytestmark = pytest.mark.shop
 
-PRODUCT = 22
 PASSWORD = "a long enough secret"
 
 
 @pytest.fixture
 def username() -> str:
-    """A name that nobody has yet."""
+    """A user name that is free."""
     return f"ada-{secrets.token_hex(4)}"
 
 
-def test_a_guest_with_a_full_cart_registers_and_keeps_it(page, shop, complaints, take_screenshot, username):
-    shop.put_into_cart(PRODUCT)
+def test_a_guest_with_a_full_cart_registers_and_keeps_it(
+    page, shop, product, complaints, take_screenshot, username
+):
+    shop.put_into_cart(product)
     shop.fill_in_address()
     page.get_by_role("button", name="Sign in or register").click()
     dialog = page.get_by_role("dialog", name="Sign in or register")
@@ -35,14 +36,14 @@ def test_a_guest_with_a_full_cart_registers_and_keeps_it(page, shop, complaints,
     assert complaints == []
 
 
-def test_what_a_guest_has_chosen_comes_along_to_an_account(page, shop, complaints, username):
+def test_a_guests_cart_comes_along_to_an_account(page, shop, product, complaints, username):
     shop.open("/login")
     shop.register(username, PASSWORD)
     expect(page.get_by_role("link", name=username)).to_be_visible()
     page.get_by_role("link", name=username).click()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("link", name="Sign in")).to_be_visible()
-    shop.put_into_cart(PRODUCT)
+    shop.put_into_cart(product)
     shop.open("/login")
     shop.sign_in(username, PASSWORD)
     expect(page.get_by_role("link", name=username)).to_be_visible()
@@ -50,9 +51,7 @@ def test_what_a_guest_has_chosen_comes_along_to_an_account(page, shop, complaint
     assert complaints == []
 
 
-def test_what_is_wrong_with_an_account_is_said_beside_the_form(
-    page, shop, complaints, take_screenshot, username
-):
+def test_a_refusal_stands_beside_the_account_form(page, shop, complaints, take_screenshot, username):
     shop.open("/login")
     shop.sign_in(username, "not the password")
     expect(page.get_by_role("alert")).to_have_text("This user name and password do not belong together.")
@@ -68,7 +67,7 @@ def test_what_is_wrong_with_an_account_is_said_beside_the_form(
     assert [each for each in complaints if not any(status in each for status in ("401", "409", "422"))] == []
 
 
-def test_the_password_is_changed_and_the_old_one_is_no_use(page, shop, take_screenshot, username):
+def test_a_changed_password_replaces_the_old_one(page, shop, take_screenshot, username):
     shop.open("/login?next=/account")
     shop.register(username, PASSWORD)
     expect(shop.heading).to_have_text("Your account")
@@ -91,8 +90,8 @@ def test_the_password_is_changed_and_the_old_one_is_no_use(page, shop, take_scre
     expect(page.get_by_role("link", name=username)).to_be_visible()
 
 
-def test_a_token_that_has_ended_is_renewed_before_anybody_notices(page, shop, complaints):
-    shop.put_into_cart(PRODUCT)
+def test_an_expired_token_is_renewed_unnoticed(page, shop, product, complaints):
+    shop.put_into_cart(product)
     # As if a quarter of an hour had passed: the token is gone, and the note says so.
     page.evaluate(
         """() => {
@@ -106,7 +105,7 @@ def test_a_token_that_has_ended_is_renewed_before_anybody_notices(page, shop, co
     assert complaints == []
 
 
-def test_whoever_was_signed_off_elsewhere_goes_on_as_a_guest(page, shop, username):
+def test_a_customer_whose_session_has_ended_goes_on_as_a_guest(page, shop, username):
     shop.open("/login")
     shop.register(username, PASSWORD)
     expect(page.get_by_role("link", name=username)).to_be_visible()

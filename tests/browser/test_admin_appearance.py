@@ -1,12 +1,13 @@
-"""Every page of the back office: for keyboard and screen reader, on a phone, in the dark."""
+"""Every page of the back office: by keyboard and screen reader, on a phone, and in the dark."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.browser.back_office import open_back_office, place_order
-from tests.browser.storefront import find_barriers
+from tests.browser.back_office import open_back_office, place_order, wait_for_content
+from tests.browser.storefront import ORDINARY, each_set_of_looks, go_to
 from tests.stacks import ProcessStack, Shopper
 
 pytestmark = pytest.mark.shop
@@ -31,55 +32,45 @@ PAGES = [
     "logs/live",
     "services",
 ]
+# What a page shows after everything that it waits for.
+SHOWN_LATE = {"services": "6 of 6 answer.", "logs/live": "Following."}
 
 
 @pytest.fixture(scope="module")
-def ids(processes: ProcessStack) -> Iterator[dict[str, str]]:
-    """An order, its payment and whose it is."""
+def ids(processes: ProcessStack, product: int) -> Iterator[dict[str, str]]:
+    """The ids of an order, its payment and its customer."""
     with Shopper(processes.url) as guest:
         assert guest.post("/auth/guest").status_code == 201
-        order = place_order(guest, 1)
+        order = place_order(guest, product)
         payment = guest.get(f"/orders/{order}").json()["payment"]["id"]
         yield {"order": order, "payment": payment, "user": guest.get("/auth/me").json()["id"]}
 
 
-def open_page(page: Page, path: str, ids: dict[str, str]) -> str:
-    """Open a page and wait until it has all that it shows; return a name for its picture."""
-    open_back_office(page, path.format(**ids))
-    expect(page.locator("[aria-busy=true]")).to_have_count(0, timeout=30_000)
-    if path == "services":
-        expect(page.get_by_text("6 of 6 answer.")).to_be_visible(timeout=30_000)
-    if path == "logs/live":
-        expect(page.get_by_text("Following.")).to_be_visible(timeout=30_000)
-    return (
-        path.partition("?")[0].format(order="one", payment="one", user="one").replace("/", "-") or "overview"
-    )
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_nobody_is_kept_out_of_a_page(page, complaints, path, ids):
-    open_page(page, path, ids)
-    assert page.get_by_role("heading", level=1).count() == 1
-    assert find_barriers(page) == []
-    assert complaints == []
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_a_page_fits_a_phone_in_the_dark(page, complaints, take_screenshot, path, ids):
-    page.set_viewport_size({"width": 360, "height": 740})
-    page.emulate_media(color_scheme="dark")
-    name = open_page(page, path, ids)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert sum(int(part) for part in background.strip("rgb()").split(",")[:3]) < 200
-    assert find_barriers(page) == []
-    take_screenshot(f"admin-phone-dark-{name}")
+@each_set_of_looks
+def test_every_page_of_the_back_office_is_accessible_in_every_look(
+    page, complaints, take_screenshot, ids, looks
+):
+    faults = {}
+    open_back_office(page, "users")
+    for pattern in PAGES:
+        path = pattern.format(**ids)
+        go_to(page, f"/admin/{path}" if path else "/admin")
+        if pattern in SHOWN_LATE:
+            expect(page.get_by_text(SHOWN_LATE[pattern])).to_be_visible()
+        faults[pattern] = [fault for look in looks for fault in look.find_faults(page)]
+        if page.get_by_role("heading", level=1).count() != 1:
+            faults[pattern].append("not one main heading")
+        for look in looks:
+            look.put_on(page)
+            take_screenshot(f"admin-{look.name}-{re.sub('[^a-z]+', '-', pattern) or 'overview'}")
+        ORDINARY.put_on(page)
+    assert {pattern: found for pattern, found in faults.items() if found} == {}
     assert complaints == []
 
 
 def test_an_order_is_shipped_by_keyboard_alone(page, complaints, ids):
     open_back_office(page, f"orders/{ids['order']}")
-    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    wait_for_content(page)
     button = page.get_by_role("button", name="Mark as shipped")
     for _ in range(60):
         if button.evaluate("(node) => node === document.activeElement"):

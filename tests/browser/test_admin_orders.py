@@ -1,7 +1,7 @@
 """What an admin does with orders, and the money they brought."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -14,24 +14,16 @@ from tests.browser.back_office import (
     place_order,
     read_order,
 )
-from tests.stacks import ProcessStack, Shopper
+from tests.stacks import Shopper
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.shop
 
 
 @pytest.fixture
-def guest(processes: ProcessStack) -> Iterator[Shopper]:
-    """Somebody who buys."""
-    with Shopper(processes.url) as shopper:
-        assert shopper.post("/auth/guest").status_code == 201
-        yield shopper
-
-
-@pytest.fixture
-def order(admin: Shopper, guest: Shopper) -> str:
-    """A paid order of two things at 40 dollars."""
-    return place_order(guest, add_product(admin)["id"], quantity=2)
+def order(product: int, guest: Shopper) -> str:
+    """The id of a paid order of two units at 40 dollars."""
+    return place_order(guest, product, quantity=2)
 
 
 def refund(page: Page, amount: str, *, restock: bool = False) -> None:
@@ -62,8 +54,9 @@ def test_an_order_is_found_shipped_and_delivered(page, complaints, take_screensh
 
 
 def test_a_part_is_refunded_and_then_all_that_is_left_with_the_goods(
-    page, complaints, take_screenshot, admin, order
+    page, complaints, take_screenshot, admin, guest
 ):
+    order = place_order(guest, add_product(admin, on_hand=10)["id"], quantity=2)
     open_back_office(page, f"orders/{order}")
     page.get_by_label("Amount in USD").fill("12.50")
     # A part of the money leaves the goods where they are.

@@ -226,14 +226,3 @@ def test_a_product_of_the_source_is_edited_and_follows_it_again(page, complaints
     expect(page.get_by_label("Title")).to_have_value(before["title"])
     assert admin.get("/products/119?as=edited").json()["title"] == before["title"]
     assert complaints == []
-
-
-def test_the_product_source_is_copied_and_reports(page, complaints, take_screenshot):
-    open_back_office(page, "products/source")
-    report = page.get_by_role("region", name="The newest copy")
-    expect(report).to_contain_text("Done")
-    page.get_by_role("button", name="Copy the source now").click()
-    expect(page.get_by_text("The source is copied.")).to_be_visible()
-    expect(report).to_contain_text(re.compile("Removed.*0", re.DOTALL))
-    take_screenshot("admin-source")
-    assert complaints == []

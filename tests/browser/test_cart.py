@@ -1,14 +1,16 @@
-"""The cart: what goes in, what comes out, and what is said when the shop has changed meanwhile."""
+"""The cart: its items, their quantities, and its notes when the shop has changed meanwhile."""
+
+import secrets
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.storefront import Storefront
+from tests.browser.back_office import add_product
+from tests.browser.storefront import PHONE, Storefront
 
 pytestmark = pytest.mark.shop
 
 BOARD = 1  # The walnut chopping board, $64.90.
-CROCK = 5  # The stoneware bread crock, $54.00.
 
 
 def test_products_go_into_the_cart_from_the_list_and_from_their_page(page, shop, complaints, take_screenshot):
@@ -48,14 +50,14 @@ def test_quantities_are_changed_and_taken_back(page, shop, complaints, take_scre
     assert complaints == []
 
 
-def test_the_cart_of_one_tab_is_that_of_the_other(page, shop):
+def test_two_tabs_share_the_cart(page, shop):
     shop.put_into_cart(BOARD)
     other = page.context.new_page()
     other.goto("/")
     expect(other.get_by_role("button", name="Cart, 1 item")).to_be_visible()
 
 
-def test_what_two_windows_put_into_the_cart_adds_up(page, shop):
+def test_items_that_two_windows_put_into_the_cart_add_up(page, shop):
     shop.put_into_cart(BOARD)
     other = Storefront(page.context.new_page())
     other.open(f"/products/{BOARD}")
@@ -67,31 +69,28 @@ def test_what_two_windows_put_into_the_cart_adds_up(page, shop):
     other.expect_cart(3)
 
 
-def test_what_has_changed_in_the_shop_is_said_in_words(page, shop, admin, complaints, take_screenshot):
-    board, crock = (admin.get(f"/products/{each}").json() for each in (BOARD, CROCK))
-    shop.put_into_cart(BOARD)
-    shop.put_into_cart(CROCK)
-    changed = admin.patch(f"/products/{BOARD}", json={"version": board["version"], "price": 70}).json()
-    try:
-        assert admin.put(f"/products/{CROCK}/stock", json={"on_hand": 2}).status_code == 200
-        cart = shop.open_cart()
-        expect(cart).to_contain_text("The price has changed since you put it in.")
-        cart.get_by_label("Quantity of Stoneware").fill("4")
-        cart.get_by_label("Quantity of Stoneware").press("Tab")
-        expect(cart).to_contain_text("Only 2 left.")
-        take_screenshot("cart-problems")
-        cart.get_by_role("button", name="Take 2").click()
-        cart.get_by_role("button", name="Accept").click()
-        expect(cart.locator(".cart-problem")).to_have_count(0)
-        expect(cart).to_contain_text("$178.00")
-    finally:
-        admin.patch(f"/products/{BOARD}", json={"version": changed["version"], "price": board["price"]})
-        admin.put(f"/products/{CROCK}/stock", json={"on_hand": crock["stock"]})
+def test_the_cart_explains_changes_of_price_and_stock(page, shop, admin, complaints, take_screenshot):
+    board, crock = (add_product(admin, title=f"{name} {secrets.token_hex(4)}") for name in ("Board", "Crock"))
+    shop.put_into_cart(board["id"])
+    shop.put_into_cart(crock["id"])
+    changed = admin.patch(f"/products/{board['id']}", json={"version": board["version"], "price": 70})
+    assert changed.status_code == 200
+    assert admin.put(f"/products/{crock['id']}/stock", json={"on_hand": 2}).status_code == 200
+    cart = shop.open_cart()
+    expect(cart).to_contain_text("The price has changed since you put it in.")
+    cart.get_by_label("Quantity of Crock").fill("4")
+    cart.get_by_label("Quantity of Crock").press("Tab")
+    expect(cart).to_contain_text("Only 2 left.")
+    take_screenshot("cart-problems")
+    cart.get_by_role("button", name="Take 2").click()
+    cart.get_by_role("button", name="Accept").click()
+    expect(cart.locator(".cart-problem")).to_have_count(0)
+    expect(cart).to_contain_text("$150.00")
     assert complaints == []
 
 
 def test_the_cart_fills_a_phone(page, shop, take_screenshot):
-    page.set_viewport_size({"width": 360, "height": 740})
+    page.set_viewport_size(PHONE)
     # Without motion the cart is in its place as soon as it is there.
     page.emulate_media(color_scheme="dark", reduced_motion="reduce")
     shop.put_into_cart(BOARD)
@@ -101,3 +100,20 @@ def test_the_cart_fills_a_phone(page, shop, take_screenshot):
     assert (box["x"], box["width"]) == (0, 360)
     assert cart.evaluate("(node) => node.scrollWidth") <= 360
     take_screenshot("phone-dark-cart")
+
+
+def test_a_cart_that_does_not_answer_says_so_and_can_be_tried_again(page, shop, take_screenshot):
+    shop.put_into_cart(BOARD)
+    # The gateway's answer when no replica does.
+    problem = {"status": 503, "code": "unavailable", "detail": "…", "request_id": "0123456789abcdef"}
+    page.route("**/cart", lambda route: route.fulfill(status=503, json=problem))
+    page.route("**/cart/items/*", lambda route: route.fulfill(status=503, json=problem))
+    page.reload()
+    page.get_by_role("button", name="Put into the cart", exact=True).click()
+    expect(shop.toasts).to_contain_text("Not put into the cart.")
+    cart = shop.open_cart()
+    expect(cart.get_by_role("alert")).to_contain_text("This part of the shop does not answer just now.")
+    take_screenshot("outage-cart")
+    page.unroute_all()
+    cart.get_by_role("button", name="Try again").click()
+    expect(cart).to_contain_text("Total, 1 item")

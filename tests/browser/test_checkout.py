@@ -1,22 +1,26 @@
-"""From the cart to an order, and everything that can come between."""
+"""From the cart to an order, and all that can come between."""
 
 import re
+import secrets
 
 import pytest
 from playwright.sync_api import Request, Route, expect
 
 from tests.browser.back_office import add_product
 from tests.browser.storefront import ASKED, DECLINED, PATIENCE, Storefront
+from tests.stacks import Shopper
 
 pytestmark = pytest.mark.shop
 
-PRODUCT = 20
-OTHER = 24
-SCARCE = 6  # The rolling pin.
+
+@pytest.fixture
+def other_product(admin: Shopper) -> int:
+    """The id of a second product."""
+    return int(add_product(admin)["id"])
 
 
-def test_a_guest_buys_something(page, shop, complaints, take_screenshot):
-    shop.put_into_cart(PRODUCT)
+def test_a_guest_buys_something(page, shop, product, complaints, take_screenshot):
+    shop.put_into_cart(product)
     shop.open_cart().get_by_role("link", name="Check out").click()
     expect(shop.heading).to_have_text("Checkout")
     expect(page.get_by_role("complementary", name="Your order")).to_contain_text("Quantity 1")
@@ -36,8 +40,8 @@ def test_a_guest_buys_something(page, shop, complaints, take_screenshot):
     assert complaints == []
 
 
-def test_what_is_left_out_is_asked_for_beside_its_field(page, shop, complaints, take_screenshot):
-    shop.put_into_cart(PRODUCT)
+def test_an_empty_field_is_named_beside_it(page, shop, product, complaints, take_screenshot):
+    shop.put_into_cart(product)
     shop.open("/checkout")
     page.get_by_role("button", name="Place the order").click()
     name = page.get_by_label("Name", exact=True)
@@ -47,14 +51,14 @@ def test_what_is_left_out_is_asked_for_beside_its_field(page, shop, complaints, 
     take_screenshot("checkout-incomplete")
     name.fill("Ada")
     expect(page.locator("[aria-invalid=true]")).to_have_count(3)
-    # What was typed is there after a reload.
+    # A reload keeps what the customer has typed.
     page.reload()
     expect(page.get_by_label("Name", exact=True)).to_have_value("Ada")
     assert complaints == []
 
 
-def test_what_the_shop_refuses_stands_beside_its_field(page, shop):
-    shop.put_into_cart(PRODUCT)
+def test_a_refused_value_is_named_beside_its_field(page, shop, product):
+    shop.put_into_cart(product)
     shop.fill_in_address()
     # A browser takes this for an address, and the shop does not.
     page.get_by_label("E-mail").fill("ada@shop")
@@ -66,8 +70,8 @@ def test_what_the_shop_refuses_stands_beside_its_field(page, shop):
     shop.expect_status("Paid")
 
 
-def test_a_declined_card_costs_nothing_and_another_one_pays(page, shop, complaints, take_screenshot):
-    shop.buy(PRODUCT, DECLINED)
+def test_a_declined_card_costs_nothing_and_another_one_pays(page, shop, product, complaints, take_screenshot):
+    shop.buy(product, DECLINED)
     alert = page.get_by_role("alert")
     expect(alert).to_contain_text("The bank declined the payment")
     expect(alert).to_be_focused()
@@ -80,12 +84,12 @@ def test_a_declined_card_costs_nothing_and_another_one_pays(page, shop, complain
     shop.expect_cart(0)
 
 
-def test_the_bank_asks_and_is_answered(page, shop, complaints, take_screenshot):
-    shop.buy(PRODUCT, ASKED)
+def test_the_bank_asks_and_is_answered(page, shop, product, complaints, take_screenshot):
+    shop.buy(product, ASKED)
     bank = page.get_by_role("dialog", name="Simulated bank")
     expect(bank).to_be_visible(timeout=PATIENCE)
     take_screenshot("bank")
-    # Whoever closes the bank's page finds the way back to it.
+    # A customer who closes the bank's page finds the way back to it.
     page.keyboard.press("Escape")
     expect(bank).to_be_hidden()
     shop.expect_status("Waiting for your bank")
@@ -98,8 +102,8 @@ def test_the_bank_asks_and_is_answered(page, shop, complaints, take_screenshot):
     assert complaints == []
 
 
-def test_the_bank_is_told_no(page, shop, take_screenshot):
-    shop.buy(PRODUCT, ASKED)
+def test_the_bank_is_told_no(page, shop, product, take_screenshot):
+    shop.buy(product, ASKED)
     page.get_by_role("button", name="No, decline it").click(timeout=PATIENCE)
     shop.expect_status("Cancelled")
     expect(page.get_by_text("The bank declined the payment. Nothing was charged.").first).to_be_visible()
@@ -110,30 +114,27 @@ def test_the_bank_is_told_no(page, shop, take_screenshot):
     shop.expect_status("Paid")
 
 
-def test_goods_that_are_gone_at_the_last_moment_are_named(page, shop, admin, take_screenshot):
-    stock = admin.get(f"/products/{SCARCE}").json()["stock"]
-    shop.put_into_cart(PRODUCT)
-    shop.put_into_cart(SCARCE)
-    shop.open(f"/products/{SCARCE}")
-    page.get_by_role("button", name="Put into the cart", exact=True).click()
+def test_goods_that_are_gone_at_the_last_moment_are_named(page, shop, product, admin, take_screenshot):
+    scarce = add_product(admin, title=f"Scarce pin {secrets.token_hex(4)}")
+    shop.put_into_cart(product)
+    shop.put_into_cart(scarce["id"])
+    shop.open_cart().get_by_role("button", name=re.compile("^One Scarce pin .* more$")).click()
+    page.keyboard.press("Escape")
     shop.expect_cart(3)
     shop.fill_in_address()
-    try:
-        admin.put(f"/products/{SCARCE}/stock", json={"on_hand": 1})
-        shop.place_order()
-        alert = page.get_by_role("alert")
-        expect(alert).to_contain_text("There is not enough left", timeout=PATIENCE)
-        expect(alert).to_contain_text("Rolling Pin with Thickness Rings: only 1 left.")
-        take_screenshot("checkout-out-of-stock")
-        alert.get_by_role("button", name="Take 1").click()
-        shop.expect_cart(2)
-        shop.place_order()
-        shop.expect_status("Paid")
-    finally:
-        admin.put(f"/products/{SCARCE}/stock", json={"on_hand": stock})
+    assert admin.put(f"/products/{scarce['id']}/stock", json={"on_hand": 1}).status_code == 200
+    shop.place_order()
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("There is not enough left", timeout=PATIENCE)
+    expect(alert).to_contain_text(f"{scarce['title']}: only 1 left.")
+    take_screenshot("checkout-out-of-stock")
+    alert.get_by_role("button", name="Take 1").click()
+    shop.expect_cart(2)
+    shop.place_order()
+    shop.expect_status("Paid")
 
 
-def test_an_order_is_not_placed_with_a_quantity_that_was_refused(page, shop, take_screenshot):
+def test_an_order_is_not_placed_with_a_quantity_that_was_refused(page, shop, product, take_screenshot):
     ordered: list[str] = []
     held: list[Route] = []
 
@@ -141,7 +142,7 @@ def test_an_order_is_not_placed_with_a_quantity_that_was_refused(page, shop, tak
         held.append(route)
 
     page.on("request", lambda request: ordered.append(request.url) if is_order(request) else None)
-    shop.put_into_cart(PRODUCT)
+    shop.put_into_cart(product)
     shop.fill_in_address()
     page.route("**/cart/items/*", hold)
     cart = shop.open_cart()
@@ -167,7 +168,7 @@ def is_order(request: Request) -> bool:
     return request.method == "POST" and request.url.endswith("/orders")
 
 
-def test_what_is_not_for_sale_any_more_is_removed_and_a_failure_is_said(page, shop, admin):
+def test_a_product_that_is_off_sale_is_removed_and_a_failure_is_said(page, shop, admin):
     product = add_product(admin)
     shop.put_into_cart(product["id"])
     assert admin.delete(f"/products/{product['id']}").status_code == 204
@@ -182,13 +183,13 @@ def test_what_is_not_for_sale_any_more_is_removed_and_a_failure_is_said(page, sh
     expect(shop.toasts.get_by_role("button", name="Undo")).to_be_visible()
 
 
-def test_what_was_put_in_elsewhere_is_shown_before_it_is_ordered(page, shop):
-    shop.put_into_cart(PRODUCT)
+def test_an_item_from_another_window_is_shown_before_it_is_ordered(page, shop, product, other_product):
+    shop.put_into_cart(product)
     shop.fill_in_address()
     page.evaluate(
         """(id) => fetch(`/cart/items/${id}`, {method: "PUT", headers: {"Content-Type": "application/json"},
                                               body: '{"quantity": 1}'})""",
-        OTHER,
+        other_product,
     )
     shop.place_order()
     expect(page.get_by_role("alert")).to_contain_text("Your cart has changed")
@@ -197,8 +198,8 @@ def test_what_was_put_in_elsewhere_is_shown_before_it_is_ordered(page, shop):
     shop.expect_status("Paid")
 
 
-def test_what_was_ordered_in_another_window_is_not_ordered_again(page, shop):
-    shop.put_into_cart(PRODUCT)
+def test_a_cart_that_another_window_has_ordered_is_not_ordered_again(page, shop, product):
+    shop.put_into_cart(product)
     shop.fill_in_address()
     other = Storefront(page.context.new_page())
     other.fill_in_address()
@@ -219,7 +220,7 @@ def lost(page) -> list[int]:
         if route.request.method != "POST" or statuses:
             route.continue_()
             return
-        # The shop has placed the order, and nobody hears of it.
+        # The shop has placed the order, and the page does not hear of it.
         statuses.append(route.fetch().status)
         route.abort("connectionreset")
 
@@ -227,8 +228,8 @@ def lost(page) -> list[int]:
     return statuses
 
 
-def test_an_order_whose_answer_was_lost_is_not_placed_twice(page, shop, lost, take_screenshot):
-    shop.buy(PRODUCT)
+def test_an_order_whose_answer_was_lost_is_not_placed_twice(page, shop, product, lost, take_screenshot):
+    shop.buy(product)
     expect(page.get_by_role("alert")).to_contain_text("There was no answer", timeout=PATIENCE)
     take_screenshot("checkout-no-answer")
     shop.place_order()
@@ -238,8 +239,8 @@ def test_an_order_whose_answer_was_lost_is_not_placed_twice(page, shop, lost, ta
     expect(page.locator(".order-row")).to_have_count(1)
 
 
-def test_nor_is_it_when_something_was_changed_meanwhile(page, shop, lost):
-    shop.buy(PRODUCT)
+def test_an_order_whose_answer_was_lost_is_not_placed_twice_with_another_address(page, shop, product, lost):
+    shop.buy(product)
     expect(page.get_by_role("alert")).to_contain_text("There was no answer", timeout=PATIENCE)
     page.get_by_label("City").fill("Shelbyville")
     shop.place_order()
@@ -249,10 +250,12 @@ def test_nor_is_it_when_something_was_changed_meanwhile(page, shop, lost):
     assert lost == [201]
 
 
-def test_a_cart_that_was_filled_anew_is_not_taken_for_the_order_whose_answer_was_lost(page, shop, lost):
-    shop.buy(PRODUCT)
+def test_a_cart_that_was_filled_anew_is_not_taken_for_the_order_whose_answer_was_lost(
+    page, shop, product, other_product, lost
+):
+    shop.buy(product)
     expect(page.get_by_role("alert")).to_contain_text("There was no answer", timeout=PATIENCE)
-    shop.put_into_cart(OTHER)
+    shop.put_into_cart(other_product)
     shop.fill_in_address()
     shop.place_order()
     expect(shop.toasts).to_contain_text("Your order has arrived already")

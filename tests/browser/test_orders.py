@@ -1,32 +1,26 @@
-"""Orders: their story as it goes on, cancelling, and the list of all of them."""
+"""Orders: their events as they happen, how they are cancelled, and the list of all of them."""
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.storefront import ASKED, PATIENCE
+from tests.browser.back_office import ADDRESS
+from tests.browser.storefront import ASKED, PATIENCE, Storefront
 
 pytestmark = pytest.mark.shop
 
-PRODUCT = 21
-ADDRESS = {
-    "name": "Ada Buyer",
-    "line1": "1 Long Lane",
-    "city": "Springfield",
-    "postal_code": "12345",
-    "country": "US",
-}
+MINUTE = 60_000
 
 
-def test_an_order_is_followed_until_it_has_arrived(page, shop, admin, complaints, take_screenshot):
-    shop.buy(PRODUCT)
+def test_an_order_is_followed_until_it_has_arrived(page, shop, product, admin, complaints, take_screenshot):
+    shop.buy(product)
     shop.expect_status("Paid")
     assert admin.post(f"/orders/{shop.order_id}/ship").status_code == 200
-    # Whoever looks away and back again is not made to wait for the next look.
+    # A reload shows the newest state at once.
     page.reload()
     shop.expect_status("Shipped")
     expect(page.get_by_role("button", name="Cancel the order")).to_have_count(0)
     assert admin.post(f"/orders/{shop.order_id}/deliver").status_code == 200
-    # Nobody touches the page; it sees for itself.
+    # No one touches the page; it looks again by itself.
     shop.expect_status("Delivered")
     expect(page.locator("#announcer")).to_have_text("The order is now: Delivered.")
     expect(page.get_by_role("region", name="What happened").get_by_role("listitem").last).to_contain_text(
@@ -36,8 +30,8 @@ def test_an_order_is_followed_until_it_has_arrived(page, shop, admin, complaints
     assert complaints == []
 
 
-def test_an_order_is_followed_on_when_the_bank_asks_nothing_any_more(page, shop, complaints):
-    shop.buy(PRODUCT, ASKED)
+def test_an_order_is_followed_on_when_the_bank_asks_nothing_any_more(page, shop, product, complaints):
+    shop.buy(product, ASKED)
     bank = page.get_by_role("dialog", name="Simulated bank")
     expect(bank).to_be_visible(timeout=PATIENCE)
     page.keyboard.press("Escape")
@@ -58,22 +52,27 @@ def test_an_order_is_followed_on_when_the_bank_asks_nothing_any_more(page, shop,
     assert complaints == []
 
 
-def test_whoever_leaves_an_order_asks_after_it_no_more(page, shop):
-    shop.buy(PRODUCT)
+def test_a_page_that_was_left_does_not_ask_after_its_order_any_more(make_page, product):
+    page = make_page()
+    # The page's own clock, so that the minutes in which it would look again pass at once.
+    page.clock.install()
+    shop = Storefront(page)
+    shop.buy(product)
     shop.expect_status("Paid")
     asked = []
     page.on("request", lambda request: asked.append(request.url) if "/events" in request.url else None)
-    with page.expect_request("**/events", timeout=PATIENCE):
-        pass
+    with page.expect_request("**/events"):
+        page.clock.run_for(MINUTE)
     shop.open("/login")
     asked.clear()
-    # Long enough for several looks at the pace of a moment ago.
-    page.wait_for_timeout(4000)
+    page.clock.run_for(5 * MINUTE)
+    # An answer that comes later than any that the page would have asked for.
+    page.evaluate("fetch('/assets/icon.svg').then((answer) => answer.text())")
     assert asked == []
 
 
-def test_an_order_is_cancelled_after_a_question(page, shop, complaints, take_screenshot):
-    shop.buy(PRODUCT)
+def test_an_order_is_cancelled_after_a_question(page, shop, product, complaints, take_screenshot):
+    shop.buy(product)
     shop.expect_status("Paid")
     cancel = page.get_by_role("button", name="Cancel the order")
     cancel.click()
@@ -92,14 +91,14 @@ def test_an_order_is_cancelled_after_a_question(page, shop, complaints, take_scr
     assert complaints == []
 
 
-def test_all_orders_are_listed_page_by_page(page, shop, complaints, take_screenshot):
+def test_all_orders_are_listed_page_by_page(page, shop, product, complaints, take_screenshot):
     shop.open("/orders")
     expect(page.get_by_role("heading", name="No orders yet")).to_be_visible()
     take_screenshot("orders-none")
     # By the API, with the cookie of the page.
     for number in range(21):
         order = {
-            "items": [{"product_id": PRODUCT, "quantity": 1}],
+            "items": [{"product_id": product, "quantity": 1}],
             "payment_method": "pm_card_visa",
             "shipping_address": ADDRESS,
         }
@@ -118,7 +117,7 @@ def test_all_orders_are_listed_page_by_page(page, shop, complaints, take_screens
     assert complaints == []
 
 
-def test_somebody_elses_order_is_not_there(page, shop, take_screenshot):
+def test_an_order_that_does_not_exist_is_not_there(page, shop, take_screenshot):
     shop.open("/orders")
     page.goto("/#/orders/00000000-0000-7000-8000-000000000000")
     expect(page.get_by_role("heading", name="This is not here")).to_be_visible()

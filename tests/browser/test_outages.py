@@ -1,53 +1,103 @@
-"""The shop while a part of it does not answer: what is said, what still works, and that nothing is lost."""
+"""The shop while a part of it does not answer: what it says, what still works, and that nothing is lost.
+
+Here is also what changes a whole shop: its only admin, its product source, all places of the live tail.
+"""
+
+import re
+from contextlib import ExitStack
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
+from tests.browser.back_office import (
+    confirm,
+    enter,
+    leave_out,
+    open_back_office,
+    open_user,
+    place_order,
+)
+from tests.browser.conftest import open_context
 from tests.browser.storefront import PATIENCE, paused
+from tests.stacks import ProcessStack
+from tests.waiting import wait_for
 
-pytestmark = pytest.mark.shop
+pytestmark = [pytest.mark.shop, pytest.mark.xdist_group("outages")]
 
-PRODUCT = 23
+# Milliseconds. The gateway waits 15 s for a service that has stopped where it is.
+LONG = 3 * PATIENCE
 
 
-def test_without_payments_the_checkout_says_so_and_the_order_is_finished_afterwards(
-    page, shop, processes, take_screenshot
+@pytest.fixture(scope="module")
+def running(breakable: ProcessStack) -> ProcessStack:
+    """A shop that no other worker uses."""
+    return breakable
+
+
+def test_with_payments_and_logs_stopped_customers_order_and_admins_read(
+    page, shop, browser: Browser, running, product, guest, complaints, take_screenshot
 ):
-    shop.put_into_cart(PRODUCT)
-    with paused(processes, "payments-service"):
-        shop.fill_in_address()
-        expect(page.get_by_text("The payment service does not answer just now.")).to_be_visible(
-            timeout=PATIENCE
-        )
-        take_screenshot("outage-payments-checkout")
-        shop.place_order()
-        shop.expect_status("In progress")
-        expect(page.get_by_text("Your cart is kept until then.")).to_be_visible(timeout=PATIENCE)
-        shop.expect_cart(1)
-        take_screenshot("outage-payments-order")
-    # Nobody touches the page.
-    expect(page.locator("main header .badge")).to_have_text("Paid", timeout=3 * PATIENCE)
-    shop.expect_cart(0)
+    """One outage for all who see it, because the gateway takes 15 s to give up."""
+    paid = place_order(guest, product)
+    shop.put_into_cart(product)
+    with open_context(browser, running.url) as desk:
+        back_office, overview = desk.new_page(), desk.new_page()
+        enter(back_office)
+        with paused(running, "payments-service", "logs-service"):
+            back_office.goto(f"/#/admin/orders/{paid}")
+            overview.goto("/#/admin")
+
+            shop.fill_in_address()
+            expect(page.get_by_text("The payment service does not answer just now.")).to_be_visible()
+            take_screenshot("outage-payments-checkout")
+            shop.place_order()
+            shop.expect_status("In progress")
+            expect(page.get_by_text("Your cart is kept until then.")).to_be_visible()
+            shop.expect_cart(1)
+            take_screenshot("outage-payments-order")
+
+            timeline = back_office.get_by_role("region", name="Timeline")
+            expect(timeline).to_contain_text("The money was taken")
+            expect(back_office.get_by_role("button", name="Mark as shipped")).to_be_visible()
+            payment = back_office.get_by_role("region", name="Payment")
+            alert = payment.get_by_role("alert")
+            expect(alert).to_contain_text("does not answer just now", timeout=LONG)
+
+            expect(overview.get_by_role("region", name="Stock")).to_contain_text("sold out")
+            expect(overview.get_by_role("region", name="Open orders")).to_contain_text("to be sent")
+            errors = overview.get_by_role("region", name="Errors of the last hour")
+            expect(errors.get_by_role("alert")).to_be_visible(timeout=LONG)
+            services = overview.get_by_role("region", name="Services")
+            expect(services.get_by_text("Does not answer")).to_have_count(2, timeout=LONG)
+            expect(services.get_by_text("Healthy")).to_have_count(3)
+        # No one touches the page.
+        expect(page.locator("main header .badge")).to_have_text("Paid", timeout=LONG)
+        shop.expect_cart(0)
+        payment.get_by_role("button", name="Try again").click()
+        expect(payment).to_contain_text("Captured")
+        errors.get_by_role("button", name="Try again").click()
+        expect(errors).to_contain_text("warnings")
+    assert leave_out(complaints, 502, 503, 504) == []
 
 
-def test_an_order_that_waits_for_payments_can_be_cancelled_and_placed_again(page, shop, processes):
-    shop.put_into_cart(PRODUCT)
+def test_an_order_that_waits_for_payments_can_be_cancelled_and_placed_again(page, shop, running, product):
+    shop.put_into_cart(product)
     shop.fill_in_address()
-    with paused(processes, "payments-service"):
+    with paused(running, "payments-service"):
         shop.place_order()
         shop.expect_status("In progress")
         page.get_by_role("button", name="Cancel the order").click()
         page.get_by_role("dialog").get_by_role("button", name="Cancel the order").click()
         expect(page.get_by_text("The order is being cancelled").first).to_be_visible(timeout=PATIENCE)
-    expect(page.locator("main header .badge")).to_have_text("Cancelled", timeout=3 * PATIENCE)
+    expect(page.locator("main header .badge")).to_have_text("Cancelled", timeout=LONG)
     page.get_by_role("link", name="Back to the checkout").click()
     shop.place_order()
     shop.expect_status("Paid")
 
 
-def test_without_orders_people_look_around_and_the_cart_is_there_afterwards(page, shop, processes):
-    shop.put_into_cart(PRODUCT)
-    processes.kill("orders-service")
+def test_without_orders_customers_look_around_and_keep_their_cart(page, shop, running, product):
+    shop.put_into_cart(product)
+    running.kill("orders-service")
     shop.open("/?category=garden")
     expect(shop.cards).to_have_count(12)
     shop.open("/products/4")
@@ -59,62 +109,75 @@ def test_without_orders_people_look_around_and_the_cart_is_there_afterwards(page
     shop.expect_cart(1)
 
 
-def test_while_orders_do_not_answer_the_cart_says_so_and_can_be_tried_again(page, shop, take_screenshot):
-    shop.put_into_cart(PRODUCT)
-    # What the gateway says when no replica answers.
-    problem = {"status": 503, "code": "unavailable", "detail": "…", "request_id": "0123456789abcdef"}
-    page.route("**/cart", lambda route: route.fulfill(status=503, json=problem))
-    page.route("**/cart/items/*", lambda route: route.fulfill(status=503, json=problem))
-    page.reload()
-    page.get_by_role("button", name="Put into the cart", exact=True).click()
-    expect(shop.toasts).to_contain_text("Not put into the cart.")
-    cart = shop.open_cart()
-    expect(cart.get_by_role("alert")).to_contain_text("This part of the shop does not answer just now.")
-    take_screenshot("outage-cart")
-    page.unroute_all()
-    cart.get_by_role("button", name="Try again").click()
-    expect(cart).to_contain_text("Total, 1 item")
-
-
+@pytest.mark.long
 def test_while_the_catalogue_does_not_answer_there_is_a_panel_and_the_cart_has_no_prices(
-    page, shop, processes, take_screenshot
+    page, shop, running, product, take_screenshot
 ):
-    shop.put_into_cart(PRODUCT)
-    replicas = [name for name in processes.list_replicas() if name.startswith("catalog-service")]
-    for replica in replicas:
-        processes.pause(replica)
-    try:
-        page.goto("/#/?q=something+that+nobody+has+asked+for")
-        expect(page.get_by_role("heading", name="That did not work")).to_be_visible(timeout=3 * PATIENCE)
+    shop.put_into_cart(product)
+    with paused(running, "catalog-service"):
+        page.goto("/#/?q=something+that+no+one+has+asked+for")
+        expect(page.get_by_role("heading", name="That did not work")).to_be_visible(timeout=LONG)
         take_screenshot("outage-catalogue")
         cart = shop.open_cart()
-        expect(cart).to_contain_text("Prices are not known just now.", timeout=3 * PATIENCE)
+        expect(cart).to_contain_text("Prices are not known just now.", timeout=LONG)
         take_screenshot("outage-catalogue-cart")
         page.keyboard.press("Escape")
-    finally:
-        for replica in replicas:
-            processes.resume(replica)
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_role("heading", name="Nothing found")).to_be_visible(timeout=PATIENCE)
     expect(shop.open_cart()).to_contain_text("$")
 
 
-def test_without_a_connection_the_page_says_so_and_comes_back(page, shop, take_screenshot):
-    shop.open()
-    page.context.set_offline(True)
-    page.get_by_label("Sort by").select_option("price")
-    expect(page.get_by_text("The shop cannot be reached just now.")).to_be_visible()
-    take_screenshot("outage-connection")
-    page.context.set_offline(False)
-    page.get_by_role("button", name="Try again").click()
-    expect(shop.cards).to_have_count(24)
+def test_a_tail_that_was_cut_off_goes_on_and_misses_nothing(page, running, product, guest):
+    open_back_office(page, "logs/live?service=orders-service&q=placed")
+    expect(page.get_by_text("Following.")).to_be_visible()
+    placed = page.locator(".record").filter(has_text="Order placed")
+    place_order(guest, product)
+    expect(placed).to_have_count(1)
+    running.kill("logs-service")
+    place_order(guest, product)
+    expect(placed).to_have_count(2)
+    expect(page.get_by_text("Following.")).to_be_visible()
 
 
-def test_a_page_whose_scripts_do_not_come_says_so_by_itself(page, take_screenshot):
-    page.route("**/assets/lib/dom.js", lambda route: route.abort("connectionreset"))
-    page.goto("/")
-    expect(page.get_by_role("heading", name="This takes longer than usual")).to_be_visible()
-    take_screenshot("outage-scripts")
-    page.unroute_all()
-    page.get_by_role("link", name="Load it again").click()
-    expect(page.locator(".product-card")).to_have_count(24)
+def test_an_admin_who_finds_all_places_taken_is_told_so_and_let_in_later(
+    page, complaints, take_screenshot, admin
+):
+    with ExitStack() as others:
+        taken = []
+
+        def take_a_place() -> bool:
+            stream = admin.get("/logs/stream", stream=True)
+            if stream.status_code == 200:
+                taken.append(others.enter_context(stream))
+            return len(taken) == 4
+
+        # The tail of another test is gone, which the service notices when it next writes to it.
+        wait_for(take_a_place)
+        open_back_office(page, "logs/live")
+        expect(page.get_by_text("As many as can follow the logs do so already.")).to_be_visible()
+        take_screenshot("admin-logs-taken")
+    expect(page.get_by_text("Following.")).to_be_visible(timeout=PATIENCE)
+    assert leave_out(complaints, 503) == []
+
+
+def test_the_last_admin_cannot_go(page, complaints, take_screenshot, admin):
+    assert len(admin.get("/auth/users", params={"role": "admin", "disabled": False}).json()["data"]) == 1
+    open_user(page, "admin")
+    page.get_by_role("button", name="Disable the account").click()
+    expect(page.get_by_role("dialog")).to_contain_text("This is you")
+    confirm(page, "Disable")
+    expect(page.get_by_role("alert")).to_contain_text("This is the last admin who can log in")
+    expect(page.locator(".page-title .badge")).to_have_text("Active")
+    take_screenshot("admin-last-admin")
+    assert leave_out(complaints, 409) == []
+
+
+def test_the_product_source_is_copied_and_reports(page, complaints, take_screenshot):
+    open_back_office(page, "products/source")
+    report = page.get_by_role("region", name="The newest copy")
+    expect(report).to_contain_text("Done")
+    page.get_by_role("button", name="Copy the source now").click()
+    expect(page.get_by_text("The source is copied.")).to_be_visible()
+    expect(report).to_contain_text(re.compile("Removed.*0", re.DOTALL))
+    take_screenshot("admin-source")
+    assert complaints == []
