@@ -17,11 +17,11 @@ from tests.waiting import wait_for
 
 
 def test_the_hash_is_argon2id_at_the_recommended_floor():
-    assert Passwords().hash("x").startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert Passwords(patience=60).hash("x").startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
 def test_an_unknown_user_takes_as_long_as_a_known_one():
-    passwords = Passwords(memory_kib=8 * 1024)
+    passwords = Passwords(memory_kib=8 * 1024, patience=60)
     known = passwords.hash("right")
 
     def measure(password_hash):
@@ -36,11 +36,11 @@ def test_an_unknown_user_takes_as_long_as_a_known_one():
 
 
 def test_no_password_opens_the_account_of_an_unknown_user():
-    assert not Passwords().matches(None, "nobody has this password")
+    assert not Passwords(patience=60).matches(None, "nobody has this password")
 
 
 def test_a_malformed_hash_matches_nothing():
-    assert not Passwords().matches("not a hash", "anything")
+    assert not Passwords(patience=60).matches("not a hash", "anything")
 
 
 def test_more_log_ins_than_may_hash_at_once_are_told_to_come_back(children):
@@ -154,9 +154,7 @@ def test_a_process_that_ends_at_once_is_told_apart_from_a_wrong_password(childre
 
 
 def test_the_process_ends_with_its_owner_even_if_that_is_killed(children):
-    script = (
-        "from auth.passwords import Passwords; mine = Passwords(); print(mine.hash('x'), flush=True); input()"
-    )
+    script = "from auth.passwords import Passwords; mine = Passwords(patience=60); print(mine.hash('x'), flush=True); input()"
     owner = psutil.Popen([sys.executable, "-c", script], stdin=PIPE, stdout=PIPE, env=import_path())
     with owner:
         owner.stdout.readline()
