@@ -6,6 +6,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 import jwt
+import psutil
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text
@@ -13,7 +14,7 @@ from werkzeug.serving import make_server
 
 from auth.app import create_app
 from auth.config import Settings
-from auth.passwords import Passwords
+from auth.passwords import HASHING, Passwords
 from auth.seed import seed_users
 from auth.signing_keys import SigningKeys
 from shared.app import ServiceFlask
@@ -170,3 +171,21 @@ def serve() -> Iterator[Callable[..., str]]:
             return f"http://127.0.0.1:{server.server_port}"
 
         yield start
+
+
+@pytest.fixture
+def children() -> Callable[[], list[psutil.Process]]:
+    """Return what lists the processes that hash for this one, without those of other tests."""
+
+    def find() -> list[psutil.Process]:
+        processes = psutil.Process().children()
+        return [process for process in processes if str(HASHING) in process.cmdline()]
+
+    others = find()
+    return lambda: [process for process in find() if process not in others]
+
+
+def read_seconds(process: psutil.Process) -> float:
+    """Return the time that a process has had a processor."""
+    times = process.cpu_times()
+    return times.user + times.system
