@@ -89,6 +89,8 @@ def engine(compose) -> Iterator[Engine]:
     engine.remove()
 
 
+@pytest.mark.long
+@pytest.mark.xdist_group("compose")
 def test_docker_run_serves_each_service_beside_one_postgresql(engine):
     engine.run("auth-service", "sh", "-c", "python -m shared.migrate && python -m auth.seed")
     with engine.serve("auth-service") as auth:

@@ -14,7 +14,7 @@ import pytest
 from tests.stacks import ROOT, Shopper, find_free_port, find_processes
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.shop, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 NEWCOMER = 12345  # A user of whom the machine knows nothing.
 

@@ -14,7 +14,7 @@ from tests.stacks import SERVICES, ComposeStack, ProcessStack, Shopper, Stack, d
 from tests.steady import Load, steady_load
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.shop, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 BEFORE, AFTER = 1.0, 3.0  # Seconds of load around what is done.
 BUYERS = 3  # Each with one call on its way.
@@ -44,7 +44,12 @@ def fleet_of_containers() -> Iterator[ComposeStack]:
         stack.stop()
 
 
-@pytest.fixture(params=["fleet_of_processes", "fleet_of_containers"])
+@pytest.fixture(
+    params=[
+        pytest.param("fleet_of_processes", marks=pytest.mark.xdist_group("fleet")),
+        pytest.param("fleet_of_containers", marks=pytest.mark.xdist_group("compose")),
+    ]
+)
 def fleet(request: pytest.FixtureRequest) -> Stack:
     """Each of them in turn."""
     stack: Stack = request.getfixturevalue(request.param)
@@ -82,6 +87,7 @@ def test_reloading_the_gateway_and_a_new_signing_key_lose_no_request(fleet: Stac
     check(load)
 
 
+@pytest.mark.xdist_group("compose")
 def test_scaling_up_and_down_one_at_a_time_loses_no_request(fleet_of_containers: ComposeStack) -> None:
     with steady_load(fleet_of_containers.url) as load:
         time.sleep(BEFORE)
@@ -91,6 +97,7 @@ def test_scaling_up_and_down_one_at_a_time_loses_no_request(fleet_of_containers:
     check(load)
 
 
+@pytest.mark.xdist_group("compose")
 def test_replacing_containers_leaves_as_many_new_ones(fleet_of_containers: ComposeStack) -> None:
     scale(fleet_of_containers)
     before = set(fleet_of_containers.containers("payments-service"))
@@ -100,6 +107,7 @@ def test_replacing_containers_leaves_as_many_new_ones(fleet_of_containers: Compo
     assert not before & after
 
 
+@pytest.mark.xdist_group("compose")
 def test_replicas_share_the_load_and_a_new_one_has_its_part_within_seconds(
     fleet_of_containers: ComposeStack,
 ) -> None:
@@ -117,6 +125,7 @@ def test_replicas_share_the_load_and_a_new_one_has_its_part_within_seconds(
     assert max(seen.values()) <= 1.2 * min(seen.values()), seen
 
 
+@pytest.mark.xdist_group("compose")
 def test_when_a_replica_is_killed_no_read_fails(fleet_of_containers: ComposeStack) -> None:
     victim, _other = fleet_of_containers.containers("catalog-service")
     try:
@@ -129,6 +138,7 @@ def test_when_a_replica_is_killed_no_read_fails(fleet_of_containers: ComposeStac
     check(load)
 
 
+@pytest.mark.xdist_group("compose")
 def test_when_a_replica_is_killed_only_answers_on_their_way_are_lost_and_the_key_finds_them(
     fleet_of_containers: ComposeStack,
 ) -> None:

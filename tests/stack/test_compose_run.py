@@ -1,0 +1,84 @@
+"""One run of `docker compose up`: it comes up twice, the tutorial works, an order is paid, a part scales."""
+
+import uuid
+from typing import Any
+
+import pytest
+
+from tests.stack.test_purchase import place, wait_until_paid
+from tests.stacks import SERVICES, ComposeStack, Shopper, read_instances
+from tests.waiting import wait_for
+
+pytestmark = [pytest.mark.shop, pytest.mark.timeout(1800), pytest.mark.xdist_group("compose")]
+
+
+def test_coming_up_a_second_time_changes_nothing_and_succeeds(compose: ComposeStack) -> None:
+    before = {service: compose.containers(service) for service in SERVICES}
+    compose.up()
+    assert {service: compose.containers(service) for service in SERVICES} == before
+
+
+def test_the_tutorial_works_an_order_is_paid_and_the_books_agree(compose: ComposeStack) -> None:
+    with Shopper(compose.url) as admin:
+        wrong = admin.post("/auth", json={"username": "admin", "password": "wrong"})
+        assert (wrong.status_code, wrong.json()["error"]) == (401, "Invalid username or password")
+        assert admin.get("/products").json()["error"] == "Authorization token is missing"
+        admin.log_in()
+        assert len(admin.get("/products").json()["data"]) == 30
+    with Shopper(compose.url) as guest:
+        assert guest.post("/auth/guest").status_code == 201
+        assert guest.put("/cart/items/1", json={"quantity": 2}).status_code == 200
+        placed = place(guest, uuid.uuid4().hex)
+        assert placed.status_code == 201, placed.text
+        wait_until_paid(guest, placed.json()["id"])
+    audit = compose.audit()
+    assert audit.returncode == 0, audit.stdout + audit.stderr
+
+
+def test_a_service_scales_up_and_down_and_the_gateway_follows_by_itself(compose: ComposeStack) -> None:
+    gateway = compose.containers("gateway")
+    with Shopper(compose.url) as shopper:
+        for replicas in (2, 1):
+            compose.up("--scale", f"catalog-service={replicas}")
+
+            def sees_all(replicas: int = replicas) -> bool:
+                return len(read_instances(shopper, "catalog-service", seconds=1)) == replicas
+
+            wait_for(sees_all)
+        shopper.log_in()
+        assert shopper.get("/products").status_code == 200
+    assert compose.containers("gateway") == gateway
+
+
+def test_a_container_may_do_no_more_than_it_needs(compose: ComposeStack) -> None:
+    parts = [*SERVICES, "gateway", "postgres"]
+    found = {part: describe_limits(compose.inspect(compose.containers(part)[0])) for part in parts}
+    expected = {
+        "runs as root": False,
+        "root is read-only": True,
+        "capabilities": (["ALL"], None),
+        "may gain privileges": False,
+        "memory is limited": True,
+        "has an init": True,
+        "restarts": "unless-stopped",
+        "health": "healthy",
+    }
+    outside = {"gateway": ["127.0.0.1"]}
+    assert found == {part: {**expected, "published on": outside.get(part, [])} for part in parts}
+
+
+def describe_limits(shown: dict[str, Any]) -> dict[str, Any]:
+    """Return what the engine lets a container do."""
+    host = shown["HostConfig"]
+    published = [each for bindings in shown["NetworkSettings"]["Ports"].values() for each in bindings or []]
+    return {
+        "runs as root": shown["Config"]["User"] in {"", "0", "root", "0:0"},
+        "root is read-only": host["ReadonlyRootfs"],
+        "capabilities": (host["CapDrop"], host["CapAdd"] or None),
+        "may gain privileges": "no-new-privileges:true" not in host["SecurityOpt"],
+        "memory is limited": host["Memory"] > 0,
+        "has an init": host["Init"],
+        "restarts": host["RestartPolicy"]["Name"],
+        "health": shown["State"]["Health"]["Status"],
+        "published on": [binding["HostIp"] for binding in published],
+    }
