@@ -181,7 +181,7 @@ def test_a_load_counts_what_was_expected_what_was_refused_and_what_was_wrong(fak
 
 def test_each_visit_is_made_by_a_new_guest_and_ends_where_a_call_is_refused(fake_server: FakeServer) -> None:
     shop = FakeShop(fake_server)
-    done = put_load(shop.url, "checkout", clients=2, seconds=1.0)
+    done = put_load(shop.url, "checkout", clients=2, seconds=2.0)
     assert done.returncode == 0, done.stderr
     load = json.loads(done.stdout)
     # There is product 1 only, and 2 is looked for in vain.
