@@ -1,0 +1,53 @@
+"""The stack that tests of this folder may break, and products that a test has to itself."""
+
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.conftest import COMPOSE
+from tests.stacks import ProcessStack, Shopper, Stack
+
+MakeProduct = Callable[..., int]
+
+
+@pytest.fixture(scope="session")
+def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessStack]:
+    """A process stack for the tests of the group `breakable`, which pause and kill parts or replace keys."""
+    stack = ProcessStack(
+        tmp_path_factory.mktemp("breakable") / "state", SCALE="catalog-service=2", RATE_LIMITS="off"
+    )
+    stack.start()
+    yield stack
+    assert stack.stop() == 0
+
+
+BREAKABLE = pytest.param("breakable", marks=pytest.mark.xdist_group("breakable"))
+# Marks a test that runs on a process stack and a Compose stack which no other test uses at the same time.
+on_breakable_stacks = pytest.mark.parametrize("stack", [BREAKABLE, COMPOSE], indirect=True)
+
+
+@pytest.fixture
+def make_product(stack: Stack) -> Iterator[MakeProduct]:
+    """Put products on sale that no other test buys or changes; return the id."""
+    made: list[int] = []
+    with Shopper(stack.url) as admin:
+        admin.log_in()
+
+        def make(on_hand: int = 10, price: float = 12.5) -> int:
+            sku = uuid.uuid4().hex
+            body = {"sku": sku, "title": f"Thing {sku}", "price": price, "on_hand": on_hand}
+            answer = admin.post("/products", json=body)
+            assert answer.status_code == 201, answer.text
+            made.append(answer.json()["id"])
+            return made[-1]
+
+        yield make
+        for product in made:
+            assert admin.delete(f"/products/{product}").status_code == 204
+
+
+@pytest.fixture
+def product(make_product: MakeProduct) -> int:
+    """A product with ten units in stock."""
+    return make_product()
