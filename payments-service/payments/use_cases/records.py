@@ -81,7 +81,10 @@ def cancel(database: Database, provider: Provider, payment: Payment) -> Payment:
         try:
             settle_refund(database, provider, payment, refund)
         except RefundFailed:
-            log.info("What a failed refund would have given back goes with the rest", extra=_ids(payment))
+            log.info("The release returns the money of a failed refund too", extra=_ids(payment))
+        with database.transaction() as connection:
+            # The refund has set another time for a look, which the release makes needless.
+            payment = payments.read_payments_by_id(connection, [payment.id])[payment.id]
     charge = provider.release(payment)
     with database.transaction() as connection:
         canceled = record_charge(connection, payment, charge)
