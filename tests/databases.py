@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.rows import DictRow, dict_row
 
 from local.postgres import Server, running
 from shared.database import connect
@@ -25,59 +26,107 @@ ROOM = 4 * 1024**3  # Bytes; the servers of all workers take a tenth of it.
 # What a migrated database looks like. A test that changes its schema or its settings leaves another shape.
 _READ_SHAPE = """
     SELECT (SELECT array_agg((oid, relname) ORDER BY oid) FROM pg_class
-            WHERE relnamespace = 'public'::regnamespace),
+            WHERE relnamespace = 'public'::regnamespace) AS relations,
         (SELECT array_agg((attrelid, attnum, attname, attnotnull) ORDER BY attrelid, attnum) FROM pg_attribute
             WHERE attnum > 0 AND attrelid IN
-            (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)),
+            (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)) AS columns,
         (SELECT array_agg((oid, convalidated) ORDER BY oid) FROM pg_constraint
-            WHERE connamespace = 'public'::regnamespace),
-        (SELECT array_agg((oid, tgenabled) ORDER BY oid) FROM pg_trigger),
+            WHERE connamespace = 'public'::regnamespace) AS constraints,
+        (SELECT array_agg((oid, tgenabled) ORDER BY oid) FROM pg_trigger) AS triggers,
         (SELECT array_agg((oid, prosrc) ORDER BY oid) FROM pg_proc
-            WHERE pronamespace = 'public'::regnamespace),
+            WHERE pronamespace = 'public'::regnamespace) AS functions,
         (SELECT array_agg(setconfig) FROM pg_db_role_setting
-            JOIN pg_database ON pg_database.oid = setdatabase WHERE datname = current_database())
+            JOIN pg_database ON pg_database.oid = setdatabase WHERE datname = current_database()) AS settings
 """
-# Rows that a migration writes are kept aside, and come back.
-_KEEP_ROWS = """
-    CREATE SCHEMA kept;
-    DO $$
-    DECLARE name text; has_rows boolean;
-    BEGIN
-        FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
-            EXECUTE format('SELECT EXISTS (SELECT 1 FROM public.%I)', name) INTO has_rows;
-            IF has_rows THEN
-                EXECUTE format('CREATE TABLE kept.%I AS TABLE public.%I', name, name);
-            END IF;
-        END LOOP;
-    END $$;
-    CREATE TABLE kept."sequences of before" AS
-        SELECT sequencename AS name, last_value FROM pg_sequences WHERE schemaname = 'public';
-    -- As a replica no trigger refuses, and no foreign key asks for an order.
-    CREATE FUNCTION kept.empty() RETURNS void LANGUAGE plpgsql SET session_replication_role = replica AS $$
-    DECLARE name text; has_rows boolean; used text[] = '{}'; stood record;
-    BEGIN
-        FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
-            EXECUTE format('SELECT EXISTS (SELECT 1 FROM public.%I)', name) INTO has_rows;
-            IF has_rows THEN used = used || format('public.%I', name); END IF;
-        END LOOP;
-        IF used <> '{}' THEN
-            EXECUTE format('TRUNCATE %s CASCADE', array_to_string(used, ', '));
-        END IF;
-        FOR name IN SELECT tablename FROM pg_tables
-            WHERE schemaname = 'kept' AND tablename <> 'sequences of before' LOOP
-            EXECUTE format('INSERT INTO public.%I SELECT * FROM kept.%I', name, name);
-        END LOOP;
-        FOR stood IN SELECT before.* FROM kept."sequences of before" before
-            JOIN pg_sequences now ON now.schemaname = 'public' AND now.sequencename = before.name
-            WHERE now.last_value IS DISTINCT FROM before.last_value LOOP
-            IF stood.last_value IS NULL THEN
-                EXECUTE format('ALTER SEQUENCE public.%I RESTART', stood.name);
-            ELSE
-                PERFORM setval(format('public.%I', stood.name), stood.last_value);
-            END IF;
-        END LOOP;
-    END $$;
+_READ_TABLES = """
+    SELECT format('%I', tablename) AS name, (
+        SELECT string_agg(format('%I', attname), ', ' ORDER BY attnum) FROM pg_attribute
+        WHERE attrelid = format('public.%I', tablename)::regclass
+        AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
+    ) AS columns
+    FROM pg_tables WHERE schemaname = 'public'
 """
+_READ_SEQUENCES = """
+    SELECT format(
+        'PERFORM setval(%L, %s, %L);',
+        format('%I.%I', schemaname, sequencename),
+        coalesce(last_value, start_value),
+        last_value IS NOT NULL
+    ) AS reset
+    FROM pg_sequences WHERE schemaname = 'public'
+"""
+# A lock that the test before still holds fails the next one, which would otherwise wait without end.
+PATIENCE = "20s"
+
+
+class Standing:
+    """A database that one test after the other uses, and whose rows come back between them.
+
+    Applications may keep their connections to it. Its rows are deleted and written anew. To truncate takes
+    twenty times as long: each table gets new files, and each connection plans its statements again.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.connection: psycopg.Connection[DictRow] = psycopg.connect(
+            url, autocommit=True, row_factory=dict_row, options=f"-c lock_timeout={PATIENCE}"
+        )
+        self.connection.execute("CREATE SCHEMA standing")
+        # As a replica no trigger refuses, and no foreign key asks for an order.
+        self.connection.execute(
+            "CREATE FUNCTION standing.restore() RETURNS void LANGUAGE plpgsql"
+            f" SET session_replication_role = replica AS $$ BEGIN {self._keep_rows()} END $$"
+        )
+
+    def restore(self) -> None:
+        """Bring the rows and the sequences back to what they were when this began."""
+        self.connection.execute("SELECT standing.restore()")
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self.connection.close()
+
+    def _keep_rows(self) -> str:
+        """Keep the rows that there are; return the statements that bring the changed ones back."""
+        deleted, written = [], []
+        for row in self.connection.execute(_READ_TABLES).fetchall():
+            table, kept, columns = f"public.{row['name']}", f"standing.{row['name']}", row["columns"]
+            if not self.connection.execute(f"CREATE TABLE {kept} AS TABLE {table}").rowcount:
+                deleted.append(f"DELETE FROM {table};")
+                continue
+            deleted.append(
+                f"DELETE FROM {table} AS now WHERE now::text NOT IN (SELECT kept::text FROM {kept} AS kept);"
+            )
+            written.append(
+                f"INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {kept} kept"
+                f" WHERE kept::text NOT IN (SELECT now::text FROM {table} AS now);"
+            )
+        reset = [row["reset"] for row in self.connection.execute(_READ_SEQUENCES)]
+        return " ".join([*deleted, *written, *reset])
+
+
+class Reused(Standing):
+    """A migrated database that no application of the test before uses any more."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self._shape = self._read_shape()
+
+    def empty(self) -> bool:
+        """Bring the rows back to those of the migrations; return False where the schema has changed."""
+        # A thread of the test before that is still at work would write into the next test's tables.
+        self.connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " AND backend_type = 'client backend'"
+        )
+        if self._read_shape() != self._shape:
+            return False
+        self.restore()
+        return True
+
+    def _read_shape(self) -> DictRow | None:
+        return self.connection.execute(_READ_SHAPE).fetchone()
 
 
 class Databases:
@@ -121,33 +170,6 @@ class Databases:
         for used in self._used.values():
             used.close()
         self._control.close()
-
-
-class Reused:
-    """A migrated database that one test after the other uses."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._connection = psycopg.connect(url, autocommit=True)
-        self._connection.execute(_KEEP_ROWS)
-        self._shape = self._connection.execute(_READ_SHAPE).fetchone()
-
-    def empty(self) -> bool:
-        """Bring the rows back to those of the migrations; return False where the schema has changed."""
-        # A thread of the test before that is still at work would write into the next test's tables.
-        self._connection.execute(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            " AND backend_type = 'client backend'"
-        )
-        if self._connection.execute(_READ_SHAPE).fetchone() != self._shape:
-            return False
-        self._connection.execute("SELECT kept.empty()")
-        return True
-
-    def close(self) -> None:
-        """Give the connection back."""
-        self._connection.close()
 
 
 @pytest.fixture(scope="session")

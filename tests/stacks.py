@@ -232,6 +232,9 @@ class ProcessStack:
         return [leader, *leader.children(recursive=True)]
 
 
+_outliving: list[object] = []
+
+
 def share_stack(state: Path) -> ProcessStack:
     """Return the stack with this state, which the first that asks for it starts."""
     state.parent.mkdir(parents=True, exist_ok=True)
@@ -244,6 +247,8 @@ def share_stack(state: Path) -> ProcessStack:
             stack.attach(**json.loads(started.read_text()))
         else:
             stack.start()
+            # It runs on when this worker ends, so the worker's handle of it must not be collected before.
+            _outliving.append(stack.process)
             started.write_text(json.dumps({"port": stack.port, "pid": stack.process.pid}))
     return stack
 
@@ -256,7 +261,7 @@ def stop_shared_stack(state: Path) -> None:
             supervisor = psutil.Process(json.loads(started.read_text())["pid"])
             supervisor.terminate()
             supervisor.wait(timeout=STOP_SECONDS)
-        started.unlink()
+        started.unlink(missing_ok=True)
 
 
 class ComposeStack:

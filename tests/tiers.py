@@ -9,6 +9,7 @@ import signal
 import time
 from collections import Counter, defaultdict
 
+import hypothesis
 import pytest
 from xdist.scheduler import LoadGroupScheduling
 
@@ -70,6 +71,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Begin to take the time, and let children have the signals that a terminal's user expects."""
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Times())
+    # By default an example that takes 0.2 s fails, which on a busy machine says nothing about the code.
+    hypothesis.settings.register_profile("any machine", deadline=None)
+    hypothesis.settings.load_profile("any machine")
     # nohup ignores SIGHUP, and all that a test starts would inherit that. A child does not inherit a handler.
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda *_: None)

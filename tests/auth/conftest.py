@@ -22,7 +22,7 @@ from shared.database import Database, connect
 from shared.log import configure_logging
 from shared.setup_secrets import hash_secret
 from tests.databases import MakeDatabase
-from tests.standing import Standing
+from tests.databases import Standing
 
 ADMIN = {"username": "admin", "password": "admin"}
 EVE = {"username": "eve", "password": "correct horse battery"}

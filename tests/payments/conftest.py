@@ -23,7 +23,7 @@ from shared.ids import new_id
 from shared.log import configure_logging
 from shared.testing import FakeAuth
 from tests.databases import MakeDatabase
-from tests.standing import Standing
+from tests.databases import Standing
 
 T = TypeVar("T")
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from apiflask import APIBlueprint
-from hypothesis import settings as hypothesis_settings
 from pydantic import BaseModel
 
 from shared import app as shared_app
@@ -16,10 +15,6 @@ from shared.database import connect
 from shared.errors import Problem
 from shared.settings import ServiceSettings
 from shared.testing import FakeAuth
-
-# By default an example that takes 0.2 s fails, which on a busy machine says nothing about the code.
-hypothesis_settings.register_profile("any machine", deadline=None)
-hypothesis_settings.load_profile("any machine")
 
 SOME = Access("some", roles=frozenset({"admin", "service"}), scope="things:read")
 
