@@ -1,9 +1,10 @@
 """See to the keys that sign tokens, while the shop runs.
 
-    python -m auth.keys list          what there is
-    python -m auth.keys rotate        publish a new key, which signs 90 seconds later
-    python -m auth.keys rotate --now  let it sign at once: for an emergency, since calls may fail for seconds
-    python -m auth.keys retire KEY    remove a key at once, with every token that it signed
+    python -m auth.keys list              what there is
+    python -m auth.keys rotate            publish a new key, which signs 90 seconds later
+    python -m auth.keys rotate --after 5  let it sign so many seconds later
+    python -m auth.keys rotate --now      let it sign at once: for an emergency, as calls may fail for seconds
+    python -m auth.keys retire KEY        remove a key at once, with every token that it signed
 
 With Docker: docker compose exec auth-service python -m auth.keys list
 """
@@ -19,13 +20,14 @@ from shared.database import Database
 from shared.errors import Problem
 from shared.settings import read_settings
 
+LONGEST_WAIT = 86_400.0  # Seconds; a key that waits for longer has been forgotten.
+
 
 def run(database: Database, settings: Settings, words: list[str]) -> list[str]:
     """Carry out a command, and return the lines that tell of it; raise a Problem if it cannot be done."""
     asked = _parser().parse_args(words)
     if asked.command == "rotate":
-        published_for = 0.0 if asked.now else PUBLISHED_FOR
-        key = rotate_keys(database, token_seconds=settings.token_seconds, published_for=published_for)
+        key = rotate_keys(database, token_seconds=settings.token_seconds, published_for=asked.after)
         return [
             f"{key.kid} signs from {_write(key.signs_from)} on.",
             "The keys before it go on verifying until their last token has died, and are then removed.",
@@ -54,6 +56,13 @@ def _write(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= LONGEST_WAIT:
+        raise ValueError
+    return seconds
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m auth.keys", description="See to the keys that sign tokens."
@@ -61,7 +70,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="show the keys")
     rotate = commands.add_parser("rotate", help="publish a new key, which will sign in its turn")
-    rotate.add_argument("--now", action="store_true", help="let it sign at once, for an emergency")
+    moment = rotate.add_mutually_exclusive_group()
+    moment.add_argument("--after", type=_seconds, default=PUBLISHED_FOR, help="seconds until it signs")
+    moment.add_argument(
+        "--now", dest="after", action="store_const", const=0.0, help="let it sign at once, for an emergency"
+    )
     retire = commands.add_parser("retire", help="remove a key and every token that it signed, at once")
     retire.add_argument("key", help="its id, as `list` shows it")
     return parser

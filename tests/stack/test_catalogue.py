@@ -1,4 +1,4 @@
-"""A catalogue is imported and exported through the gateway, and many buyers meet few units, on both stacks."""
+"""A catalogue goes in and out through the gateway, and many buyers meet few units, on both stacks."""
 
 import json
 import uuid
