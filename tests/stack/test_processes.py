@@ -1,15 +1,13 @@
-"""What is special about the process stack."""
+"""Properties of the process stack alone: its start, its signals, its end."""
 
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from tests.catalog.upstreams import FakeUpstream
 from tests.stacks import ROOT, ProcessStack, Shopper, find_free_port, find_processes, read_instances
 from tests.waiting import wait_for
 
@@ -30,21 +28,25 @@ def run_to_its_end(**environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.fixture(scope="module")
+def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessStack]:
+    """A stack that is published to others, which no test of another file uses."""
+    stack = ProcessStack(tmp_path_factory.mktemp("own") / "state", BIND="0.0.0.0")
+    yield stack
+    if is_running(stack):
+        stack.stop()
+
+
+def is_running(stack: ProcessStack) -> bool:
+    return hasattr(stack, "process") and stack.process.poll() is None
+
+
 @pytest.fixture
-def start_stack(tmp_path: Path) -> Iterator[Callable[..., ProcessStack]]:
-    """Start a stack that only this test uses; stop it at the end if it still runs."""
-    started: list[ProcessStack] = []
-
-    def start(**environment: str) -> ProcessStack:
-        stack = ProcessStack(tmp_path / "state", **environment)
-        started.append(stack)
-        stack.start()
-        return stack
-
-    yield start
-    for stack in started:
-        if stack.process.poll() is None:
-            stack.stop()
+def running_stack(own_stack: ProcessStack) -> ProcessStack:
+    """The stack of this file, started unless the test before has left it running."""
+    if not is_running(own_stack):
+        own_stack.start()
+    return own_stack
 
 
 def test_two_replicas_share_the_work(processes):
@@ -56,7 +58,7 @@ def test_two_replicas_share_the_work(processes):
         assert read_instances(shopper, "auth-service", seconds=0.5) == {"auth-service-1"}
 
 
-def test_it_greets_with_the_address_and_the_credentials(processes):
+def test_the_greeting_has_the_address_and_the_credentials(processes):
     assert f"http://localhost:{processes.port}" in processes.output()
     assert "admin / admin" in processes.output()
 
@@ -66,34 +68,6 @@ def test_the_state_is_for_its_owner_only(processes):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_everything_and_leaves_no_process(start_stack, how):
-    stack = start_stack()
-    assert find_processes(stack.state)
-    assert stack.stop(how) == 0
-    wait_for(lambda: not find_processes(stack.state))
-
-
-def test_killed_altogether_it_starts_again_and_killed_alone_the_supervisor_takes_everything_with_it(
-    start_stack,
-):
-    stack = start_stack()
-    with Shopper(stack.url) as shopper:
-        token = shopper.log_in()
-    description = stack.describe()
-    pids = [replica["pid"] for service in description["services"].values() for replica in service["replicas"]]
-    for pid in [stack.process.pid, description["gateway"]["pid"], description["postgres"]["pid"], *pids]:
-        os.kill(pid, signal.SIGKILL)
-    stack.process.wait()
-    stack.start()
-    with Shopper(stack.url) as shopper:
-        assert shopper.get("/products", headers={"Authorization": f"Bearer {token}"}).status_code == 200
-    assert find_processes(stack.state)
-    stack.process.kill()
-    stack.process.wait()
-    wait_for(lambda: not find_processes(stack.state))
-
-
 def test_a_port_that_is_taken_gets_one_sentence(processes, tmp_path):
     done = run_to_its_end(PORT=str(processes.port), STATE=str(tmp_path / "state"))
     assert done.returncode == 1
@@ -107,27 +81,51 @@ def test_a_state_in_use_gets_one_sentence(processes):
     assert len(done.stdout.strip().splitlines()) == 1
 
 
-def test_published_to_others_it_tells_a_password_once_copies_its_source_and_stops_on_a_hangup(
-    start_stack, fake_server
-):
-    upstream = FakeUpstream(fake_server)
-    upstream.products = [
-        {"id": number, "title": f"Thing {number}", "price": 1.5, "description": "d"}
-        for number in range(1, 131)
-    ]
-    stack = start_stack(BIND="0.0.0.0", CATALOG_UPSTREAM_URL=upstream.url)
-    told = [line for line in stack.output().splitlines() if "admin password" in line]
-    assert len(told) == 1
-    password = told[0].split()[-1]
-    with Shopper(stack.url) as shopper:
+def read_password(stack: ProcessStack) -> str:
+    """Return the password that the first start has made up for the admin; it is told once."""
+    [told] = [line for line in stack.output().splitlines() if "admin password" in line]
+    return told.split()[-1]
+
+
+def test_published_to_others_the_admin_has_a_password_that_is_told_once(running_stack):
+    password = read_password(running_stack)
+    with Shopper(running_stack.url) as shopper:
         assert shopper.post("/auth", json={"username": "admin", "password": "admin"}).status_code == 401
         assert shopper.post("/auth", json={"username": "admin", "password": password}).status_code == 200
-        last = wait_for(lambda: (answer := shopper.get("/products/130")).status_code == 200 and answer.json())
-        assert last["title"] == "Thing 130"
-        assert last["brand"] is None
-    # The terminal that is closed sends this signal; the other two stop a stack in a test of their own.
-    assert find_processes(stack.state)
-    assert stack.stop(signal.SIGHUP) == 0
-    wait_for(lambda: not find_processes(stack.state))
+
+
+def test_killed_altogether_the_stack_starts_again_on_its_data(running_stack):
+    stack, pair = running_stack, {"username": "admin", "password": read_password(running_stack)}
+    with Shopper(stack.url) as shopper:
+        token = shopper.post("/auth", json=pair).json()["access_token"]
+    description = stack.describe()
+    pids = [replica["pid"] for service in description["services"].values() for replica in service["replicas"]]
+    for pid in [stack.process.pid, description["gateway"]["pid"], description["postgres"]["pid"], *pids]:
+        os.kill(pid, signal.SIGKILL)
+    stack.process.wait()
     stack.start()
-    assert stack.output().count("admin password") == 1
+    with Shopper(stack.url) as shopper:
+        assert shopper.get("/products", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+    # The password was not told again.
+    assert read_password(stack) == pair["password"]
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        signal.SIGHUP,
+        # Every other stack of the tests is stopped with SIGTERM. `local` tests each signal on a small stack.
+        pytest.param(signal.SIGINT, marks=pytest.mark.long),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.long),
+    ],
+)
+def test_a_signal_stops_everything_and_leaves_no_process(running_stack, how):
+    assert find_processes(running_stack.state)
+    assert running_stack.stop(how) == 0
+    wait_for(lambda: not find_processes(running_stack.state))
+
+
+def test_a_supervisor_that_is_killed_takes_everything_with_it(running_stack):
+    running_stack.process.kill()
+    running_stack.process.wait()
+    wait_for(lambda: not find_processes(running_stack.state))
