@@ -1,8 +1,9 @@
 """orders-service on a real database, with a catalogue and payments in memory."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID
 
 import pytest
@@ -13,11 +14,15 @@ from orders.clients import Reservation
 from orders.config import Settings
 from orders.domain import Line, Offer, Order, Payment, Refund
 from orders.errors import CheckoutRefused
+from orders.use_cases.sweep import sweep_leftovers
 from shared.app import ServiceFlask
-from shared.database import Database, connect
+from shared.background import Background
+from shared.database import Database
 from shared.errors import ServiceUnreachable
 from shared.ids import new_id
+from shared.log import configure_logging
 from shared.testing import FakeAuth
+from tests.databases import MakeDatabase, Standing
 from tests.waiting import wait_for
 
 ADDRESS = {
@@ -30,7 +35,7 @@ ADDRESS = {
 
 
 class FakeService:
-    """What both fakes do: remember their calls, and be away when a test wants it."""
+    """The part that both fakes share: they remember their calls, and are away when a test says so."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -45,7 +50,7 @@ class FakeService:
             raise ServiceUnreachable
 
     def _after(self, name: str) -> None:
-        """Drop the line after the work was done, when a test wants it."""
+        """Drop the connection after the work was done, when a test says so."""
         if name in self.loses_answer:
             raise ServiceUnreachable
 
@@ -180,46 +185,115 @@ class FakePayments(FakeService):
         return Payment(payment["id"], payment["status"], payment["refunded"])
 
 
+def create_quick_app(settings: Settings, *others: Any) -> ServiceFlask:
+    """Return an application that looks for orders often, and ends at once."""
+    with patch.multiple("orders.app", LOOK_EVERY=0.05, LISTEN_FOR=0.01):
+        return create_app(settings, *others)
+
+
+class StandingOrders:
+    """An application that all tests of a worker share, with its fakes and its database.
+
+    Its background threads run only within a test that uses it, so that none works while the rows come back.
+    """
+
+    def __init__(self, standing: Standing) -> None:
+        nowhere = "http://127.0.0.1:9"
+        self.standing = standing
+        self.settings = Settings(
+            service="orders-service",
+            database_url=standing.url,
+            auth_url=nowhere,
+            catalog_url=nowhere,
+            payments_url=nowhere,
+            client_secret="secret",
+        )
+        self.auth, self.catalog, self.payments = FakeAuth(), FakeCatalog(), FakePayments()
+        self._tasks: list[Callable[[Background], None]] = []
+
+        def keep(_background: Background, task: Callable[[], object], **options: Any) -> None:
+            self._tasks.append(lambda background: background.repeat(task, **options))
+
+        with patch.object(Background, "repeat", keep):
+            self.app = create_quick_app(self.settings, self.auth, self.catalog, self.payments)
+
+    def restore(self) -> None:
+        """Forget what the test before did."""
+        self.standing.restore()
+        for fake in (self.catalog, self.payments):
+            # Tests put other methods in, too.
+            vars(fake).clear()
+            fake.__init__()  # type: ignore[misc]
+
+    @contextmanager
+    def run(self) -> Iterator[ServiceFlask]:
+        """Run the background tasks for the length of a test."""
+        # The application that was made last has the log to itself.
+        configure_logging(self.settings)
+        background = self.app.background
+        background.stopping.clear()
+        for repeat in self._tasks:
+            repeat(background)
+        try:
+            yield self.app
+        finally:
+            background.stop()
+            assert not any(thread.is_alive() for thread in background._threads)
+            background._threads.clear()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.app.close()
+
+
+@pytest.fixture(scope="session")
+def standing_orders(make_database: MakeDatabase) -> Iterator[StandingOrders]:
+    """The application of this worker."""
+    with (
+        closing(Standing(make_database("orders-service"))) as standing,
+        closing(StandingOrders(standing)) as orders,
+    ):
+        yield orders
+
+
 @pytest.fixture
-def catalog() -> FakeCatalog:
+def standing(standing_orders: StandingOrders) -> StandingOrders:
+    """The same, with nothing of the test before."""
+    standing_orders.restore()
+    return standing_orders
+
+
+@pytest.fixture
+def auth(standing: StandingOrders) -> FakeAuth:
+    """An auth-service in memory."""
+    return standing.auth
+
+
+@pytest.fixture
+def catalog(standing: StandingOrders) -> FakeCatalog:
     """A catalogue in memory."""
-    return FakeCatalog()
+    return standing.catalog
 
 
 @pytest.fixture
-def payments() -> FakePayments:
+def payments(standing: StandingOrders) -> FakePayments:
     """Payments in memory."""
-    return FakePayments()
+    return standing.payments
 
 
 @pytest.fixture
-def settings(reuse_database) -> Settings:
-    """Settings with a database of the test's own."""
-    nowhere = "http://127.0.0.1:9"
-    return Settings(
-        service="orders-service",
-        database_url=reuse_database("orders-service"),
-        auth_url=nowhere,
-        catalog_url=nowhere,
-        payments_url=nowhere,
-        client_secret="secret",
-    )
+def database(standing: StandingOrders) -> Database:
+    """The database, for what no request does."""
+    return standing.app.database
 
 
 @pytest.fixture
-def database(settings: Settings) -> Iterator[Database]:
-    """A look behind the service's back."""
-    with closing(connect(settings)) as database:
-        yield database
-
-
-@pytest.fixture
-def start_orders(settings, auth: FakeAuth, catalog, payments) -> Iterator[Callable[[], ServiceFlask]]:
-    """Start a replica, its finishing threads included; all started are closed at the end."""
+def start_orders(standing, auth, catalog, payments) -> Iterator[Callable[[], ServiceFlask]]:
+    """Start replicas for one test; all are closed at its end."""
     with ExitStack() as started:
 
         def start() -> ServiceFlask:
-            app = create_app(settings, auth, catalog, payments)
+            app = create_quick_app(standing.settings, auth, catalog, payments)
             started.callback(app.close)
             return app
 
@@ -227,7 +301,7 @@ def start_orders(settings, auth: FakeAuth, catalog, payments) -> Iterator[Callab
 
 
 class Buyer:
-    """Somebody who orders."""
+    """A user of the API."""
 
     def __init__(
         self, app: ServiceFlask, auth: FakeAuth, sub: str, role: str = "customer", **claims: Any
@@ -257,9 +331,10 @@ class Buyer:
 
 
 @pytest.fixture
-def app(start_orders) -> ServiceFlask:
-    """One replica."""
-    return start_orders()
+def app(standing) -> Iterator[ServiceFlask]:
+    """One replica, whose threads run."""
+    with standing.run() as app:
+        yield app
 
 
 @pytest.fixture
@@ -270,7 +345,7 @@ def buyer(app, auth) -> Buyer:
 
 @pytest.fixture
 def admin(app, auth) -> Buyer:
-    """Who runs the shop."""
+    """An administrator of the shop."""
     return Buyer(app, auth, "boss", role="admin")
 
 
@@ -283,17 +358,24 @@ def paid(buyer) -> str:
 
 
 def read_status(buyer: Buyer, location: str) -> str:
-    """Return where an order stands."""
+    """Return the status of an order."""
     return buyer.get(location).json["status"]
 
 
 def read_kinds(buyer: Buyer, location: str) -> list[str]:
-    """Return what has happened to an order, in order."""
+    """Return the kinds of an order's events, the oldest first."""
     return [event["kind"] for event in buyer.get(f"{location}/events").json["data"]]
 
 
+def sweep(database: Database) -> None:
+    """Sweep now, after the service's own first sweep."""
+    wait_for(lambda: run_sql(database, "SELECT 1 FROM jobs WHERE due_at > now()"))
+    run_sql(database, "UPDATE jobs SET due_at = now()")
+    sweep_leftovers(database)
+
+
 def run_sql(database: Database, statement: str, **values: Any) -> Any:
-    """Do something behind the service's back; return the rows, if there are any."""
+    """Run a statement on the database, past the service; return the rows, if there are any."""
     with database.transaction() as connection:
         result = connection.execute(text(statement), values)
         return result.all() if result.returns_rows else None

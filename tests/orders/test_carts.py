@@ -6,8 +6,7 @@ from contextlib import suppress
 import pytest
 
 from orders.repository import carts
-from orders.use_cases.sweep import sweep_leftovers
-from tests.orders.conftest import Buyer, run_sql
+from tests.orders.conftest import Buyer, run_sql, sweep
 
 
 @pytest.fixture
@@ -167,11 +166,6 @@ def test_what_does_not_fit_of_a_guests_cart_is_left_out(database, member):
     assert len(cart) == 100
     assert all(cart[number] == 2 for number in range(41, 51))
     assert all(cart[number] == 1 for number in range(51, 121))
-
-
-def sweep(database):
-    run_sql(database, "UPDATE jobs SET due_at = now()")
-    sweep_leftovers(database)
 
 
 def age_carts(database, where):

@@ -3,14 +3,8 @@
 import pytest
 
 from orders.use_cases.sweep import sweep_leftovers
-from tests.orders.conftest import read_status, run_sql
+from tests.orders.conftest import read_status, run_sql, sweep
 from tests.waiting import wait_for
-
-
-@pytest.fixture(autouse=True)
-def _no_turn(app, database):
-    """Let the service's own first sweep pass."""
-    wait_for(lambda: run_sql(database, "SELECT 1 FROM jobs WHERE due_at > now()"))
 
 
 def age_keys(database, hours):
@@ -19,11 +13,6 @@ def age_keys(database, hours):
         "UPDATE idempotency_keys SET created_at = now() - make_interval(hours => :hours)",
         hours=hours,
     )
-
-
-def sweep(database):
-    run_sql(database, "UPDATE jobs SET due_at = now()")
-    sweep_leftovers(database)
 
 
 def count_keys(database):
