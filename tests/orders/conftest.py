@@ -338,6 +338,12 @@ def app(standing) -> Iterator[ServiceFlask]:
 
 
 @pytest.fixture
+def quick_retries(monkeypatch) -> None:
+    """Let a step that could not be done be tried again soon."""
+    monkeypatch.setattr("orders.checkout.FIRST_WAIT", 0.02)
+
+
+@pytest.fixture
 def buyer(app, auth) -> Buyer:
     """A customer."""
     return Buyer(app, auth, "ada")

@@ -1,4 +1,4 @@
-"""When the bank asks for the customer, the order waits for the answer, and not for ever."""
+"""An order whose bank asks for the customer waits for the answer, but not for ever."""
 
 import pytest
 
@@ -7,6 +7,7 @@ from tests.waiting import wait_for
 
 ASKS = "pm_card_authenticationRequired"
 WAKE = "/internal/orders/{}/wake"
+pytestmark = pytest.mark.usefixtures("quick_retries")
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def find_payment(payments):
 
 
 def put_off(database):
-    """Make it nobody's turn for a long time, as after many looks."""
+    """Put the order's next step off for a long time, as after many looks."""
     wait_for(
         lambda: run_sql(
             database,

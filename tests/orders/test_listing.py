@@ -1,10 +1,14 @@
-"""Lists of orders stay quick however many there are: each filter of an admin is met by an index."""
+"""Lists of orders stay quick however many there are: an index serves each filter of an admin."""
+
+from contextlib import closing
 
 import pytest
 from sqlalchemy import event, text
 
 from orders.domain import Status
 from orders.repository import orders
+from shared.database import connect
+from shared.settings import ServiceSettings
 from tests.orders.conftest import run_sql
 
 # 20 000 orders, one a minute: most are paid, one in a hundred is cancelled, a customer has fifty.
@@ -18,13 +22,15 @@ FROM (SELECT number, number * interval '-1 minute' AS age FROM generate_series(1
 """
 
 
-@pytest.fixture
-def past(database):
+@pytest.fixture(scope="module")
+def past(make_database):
     """A shop that has sold for two weeks."""
-    run_sql(database, PAST)
-    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("VACUUM ANALYZE orders"))
-    return database
+    settings = ServiceSettings(service="orders-service", database_url=make_database("orders-service"))
+    with closing(connect(settings)) as database:
+        run_sql(database, PAST)
+        with database.autocommit() as connection:
+            connection.execute(text("VACUUM ANALYZE orders"))
+        yield database
 
 
 def explain(database, **filters):
@@ -81,7 +87,7 @@ def test_a_page_is_read_from_an_index_and_not_sorted(past, name):
         assert order.status is filters.get("status", order.status)
 
 
-@pytest.mark.parametrize("query", ["since=0001-01-01T00:00:00Z", "until=9999-12-31T23:59:59Z"])
-def test_a_time_out_of_all_bounds_is_a_time(buyer, query):
+def test_the_first_and_the_last_moment_are_times(buyer):
     buyer.order()
-    assert len(buyer.get(f"/orders?{query}").json["data"]) == 1
+    for query in ("since=0001-01-01T00:00:00Z", "until=9999-12-31T23:59:59Z"):
+        assert len(buyer.get(f"/orders?{query}").json["data"]) == 1, query

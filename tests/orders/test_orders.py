@@ -1,7 +1,5 @@
 """Carts and orders as their owners see them."""
 
-import pytest
-
 from tests.orders.conftest import ADDRESS, Buyer
 
 
@@ -42,10 +40,9 @@ def test_a_product_that_is_not_there_cannot_be_put_in(buyer):
     assert answer.json["code"] == "product_not_found"
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE"])
-def test_a_number_that_is_no_products_id_is_404(buyer, method):
-    body = {"json": {"quantity": 1}} if method == "PUT" else {}
-    assert buyer.call(method, f"/cart/items/{10**30}", **body).status_code == 404
+def test_a_number_that_is_no_products_id_is_404(buyer):
+    assert put(buyer, 10**30, 1).status_code == 404
+    assert buyer.call("DELETE", f"/cart/items/{10**30}").status_code == 404
 
 
 def test_a_line_whose_product_vanished_or_is_short_is_marked(buyer, catalog):
@@ -81,9 +78,8 @@ def test_a_declined_order_leaves_the_cart_as_it_was(buyer):
     assert len(buyer.get("/cart").json["items"]) == 1
 
 
-@pytest.mark.parametrize(
-    ("changes", "field"),
-    [
+def test_an_order_that_does_not_fit_is_refused_by_field(buyer):
+    cases = [
         ({"items": []}, "items"),
         ({"items": [{"product_id": 1, "quantity": 0}]}, "items.0.quantity"),
         ({"items": [{"product_id": 1, "quantity": 1}] * 2}, "items"),
@@ -94,18 +90,19 @@ def test_a_declined_order_leaves_the_cart_as_it_was(buyer):
         ({"email": "nobody"}, "email"),
         ({"shipping_address": {**ADDRESS, "country": "Springfield"}}, "shipping_address.country"),
         ({"shipping_address": None}, "shipping_address"),
-    ],
-)
-def test_an_order_that_does_not_fit_is_refused_by_field(buyer, changes, field):
+    ]
     body = {
         "items": [{"product_id": 1, "quantity": 1}],
         "payment_method": "pm_card_visa",
         "shipping_address": ADDRESS,
     }
-    answer = buyer.call("POST", "/orders", key="k", json={**body, **changes})
-    assert answer.status_code == 422
-    assert [entry["field"] for entry in answer.json["errors"]] == [field]
-    assert b"4242" not in answer.data
+    wrong = []
+    for changes, field in cases:
+        answer = buyer.call("POST", "/orders", key="k", json={**body, **changes})
+        fields = [entry["field"] for entry in answer.json.get("errors", [])]
+        if (answer.status_code, fields) != (422, [field]) or b"4242" in answer.data:
+            wrong.append((changes, answer.status_code, answer.text))
+    assert wrong == []
 
 
 def test_somebody_elses_order_is_not_there(app, auth, buyer):
@@ -143,9 +140,10 @@ def test_orders_come_newest_first_page_by_page(buyer):
     assert seen == placed[::-1]
 
 
-@pytest.mark.parametrize("query", ["cursor=MQ", "status=odd", "limit=0", "since=yesterday", "colour=red"])
-def test_a_query_that_does_not_fit_is_refused(buyer, query):
-    assert buyer.get(f"/orders?{query}").status_code == 422
+def test_a_query_that_does_not_fit_is_refused(buyer):
+    queries = ["cursor=MQ", "status=odd", "limit=0", "since=yesterday", "colour=red"]
+    answers = [(query, buyer.get(f"/orders?{query}").status_code) for query in queries]
+    assert [answer for answer in answers if answer[1] != 422] == []
 
 
 def test_an_order_that_never_was_is_404(buyer):

@@ -1,4 +1,4 @@
-"""Money goes back through orders alone, never more than was paid, and once however often it is asked for."""
+"""Refunds go through orders alone, never exceed what was paid, and happen once per Idempotency-Key."""
 
 import threading
 
@@ -63,16 +63,16 @@ def test_more_than_is_left_is_refused_and_does_not_use_the_key_up(admin, paid):
     assert refund(admin, paid, "second", amount=1500).json["status"] == "refunded"
 
 
-@pytest.mark.parametrize("amount", [2**63, 10**40])
-def test_an_amount_that_no_column_holds_is_refused_like_any_other(admin, paid, amount):
-    assert refund(admin, paid, amount=amount).json["code"] == "refund_exceeds_order"
+def test_an_amount_that_no_column_holds_is_refused_like_any_other(admin, paid):
+    codes = [refund(admin, paid, amount=amount).json["code"] for amount in (2**63, 10**40)]
+    assert codes == ["refund_exceeds_order"] * 2
 
 
-@pytest.mark.parametrize(
-    "body", [{"amount": 0}, {"amount": -1}, {"amount": 1.5}, {"restock": 7}, {"to": "me"}]
-)
-def test_a_body_that_does_not_fit_is_refused(admin, paid, body):
-    assert refund(admin, paid, **body).status_code == 422
+def test_a_body_that_does_not_fit_is_refused(admin, paid, payments):
+    bodies = [{"amount": 0}, {"amount": -1}, {"amount": 1.5}, {"restock": 7}, {"to": "me"}]
+    answers = [(body, refund(admin, paid, **body).status_code) for body in bodies]
+    assert [answer for answer in answers if answer[1] != 422] == []
+    assert payments.refunds == {}
 
 
 def test_there_is_nothing_to_refund_twice(admin, paid):
@@ -169,11 +169,12 @@ def test_twenty_at_once_with_one_key_are_one_refund(app, auth, paid, payments):
     assert refunded(payments) == [300]
 
 
+@pytest.mark.usefixtures("quick_retries")
 @pytest.mark.parametrize("after_it_was_done", [False, True])
 def test_a_refund_that_payments_does_not_answer_is_202_and_finishes_by_itself(
     admin, paid, payments, monkeypatch, after_it_was_done
 ):
-    monkeypatch.setattr("orders.use_cases.changes.LONGEST", 0.2)
+    monkeypatch.setattr("orders.use_cases.changes.LONGEST", 0.02)
     (payments.loses_answer if after_it_was_done else payments.is_away).add("refund")
     answer = refund(admin, paid, amount=500)
     assert (answer.status_code, answer.json["amount_refunded"]) == (202, 0)
@@ -187,11 +188,12 @@ def test_a_refund_that_payments_does_not_answer_is_202_and_finishes_by_itself(
     assert refunded(payments) == [500]
 
 
+@pytest.mark.usefixtures("quick_retries")
 @pytest.mark.parametrize("step", ["refund", "release"])
 def test_a_refund_that_a_dead_replica_left_behind_is_finished_by_another(
     start_orders, auth, catalog, payments, database, monkeypatch, step
 ):
-    monkeypatch.setattr("orders.use_cases.changes.LONGEST", 0.2)
+    monkeypatch.setattr("orders.use_cases.changes.LONGEST", 0.02)
     first = start_orders()
     buyer, boss = Buyer(first, auth, "ada"), Buyer(first, auth, "boss", role="admin")
     location = buyer.order().headers["Location"]

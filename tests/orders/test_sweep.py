@@ -19,14 +19,15 @@ def count_keys(database):
     return run_sql(database, "SELECT count(*) FROM idempotency_keys")[0][0]
 
 
-@pytest.mark.parametrize(("hours", "kept"), [(24, 1), (47, 1), (49, 0)])
-def test_keys_are_kept_for_two_days(buyer, database, hours, kept):
+def test_keys_are_kept_for_two_days(buyer, database):
     buyer.order()
-    age_keys(database, hours)
-    sweep(database)
-    assert count_keys(database) == kept
+    for hours, kept in ((24, 1), (47, 1), (49, 0)):
+        age_keys(database, hours)
+        sweep(database)
+        assert count_keys(database) == kept, hours
 
 
+@pytest.mark.usefixtures("quick_retries")
 def test_a_key_whose_call_was_not_answered_yet_is_kept(buyer, database, payments):
     payments.is_away = {"authorize"}
     location = buyer.order().headers["Location"]
