@@ -51,10 +51,8 @@ def running_stack(own_stack: ProcessStack) -> ProcessStack:
 
 def test_two_replicas_share_the_work(processes):
     with Shopper(processes.url) as shopper:
-        assert read_instances(shopper, "catalog-service", seconds=1) == {
-            "catalog-service-1",
-            "catalog-service-2",
-        }
+        both = {"catalog-service-1", "catalog-service-2"}
+        wait_for(lambda: read_instances(shopper, "catalog-service", seconds=0.5) == both)
         assert read_instances(shopper, "auth-service", seconds=0.5) == {"auth-service-1"}
 
 
@@ -67,7 +65,6 @@ def test_the_state_is_for_its_owner_only(processes):
     assert processes.state.stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.long
 def test_a_port_that_is_taken_gets_one_sentence(processes, tmp_path):
     done = run_to_its_end(PORT=str(processes.port), STATE=str(tmp_path / "state"))
     assert done.returncode == 1
