@@ -5,39 +5,31 @@ from contextlib import ExitStack, closing
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from catalog.app import create_app
+from catalog.app import create_app, create_source
 from catalog.clients import UpstreamClient
 from catalog.config import Settings
 from catalog.domain import SyncReport
 from catalog.sources import UpstreamSource
+from catalog.use_cases.products import recount
 from catalog.use_cases.source import copy_source
 from catalog.use_cases.sync import read_last_sync
 from shared.app import ServiceFlask
 from shared.database import Database, connect
+from shared.log import configure_logging
 from shared.testing import FakeAuth
-from tests.catalog.upstreams import CachingUpstream, FakeUpstream, make_due
+from tests.catalog.standing import StandingCatalogue
+from tests.catalog.upstreams import CachingUpstream, FakeUpstream, execute, make_due
 from tests.conftest import FakeServer
+from tests.databases import MakeDatabase
 
 StartCatalog = Callable[..., ServiceFlask]
 
 
-@pytest.fixture
-def upstream(fake_server: FakeServer) -> FakeUpstream:
-    """An upstream with nothing for sale yet."""
-    return FakeUpstream(fake_server)
-
-
-@pytest.fixture
-def database_url(reuse_database) -> str:
-    """A migrated database of catalog-service."""
-    return reuse_database("catalog-service")
-
-
-@pytest.fixture
-def settings(database_url: str) -> Settings:
-    """Settings of a catalogue that reaches its database and nothing else."""
+def make_settings(database_url: str) -> Settings:
+    """Return the settings of a catalogue that reaches its database and nothing else."""
     return Settings(
         service="catalog-service",
         database_url=database_url,
@@ -46,24 +38,138 @@ def settings(database_url: str) -> Settings:
     )
 
 
+class Catalogue:
+    """A database of this worker, and applications on it without background threads, by their settings."""
+
+    def __init__(self, url: str, auth: FakeAuth, *, with_sample: bool) -> None:
+        self.settings = make_settings(url)
+        self.database = connect(self.settings)
+        if with_sample:
+            assert copy_source(self.database, create_source(self.settings), self.settings.currency)
+            assert recount(self.database)
+            # A test that changes products need not wait for the pause after a recount.
+            execute(self.database, "UPDATE recount SET due_at = now()")
+        self.standing = StandingCatalogue(url)
+        self._auth = auth
+        self._apps: dict[str, ServiceFlask] = {}
+
+    def get(self, **changes: Any) -> ServiceFlask:
+        """Return the application of these settings, which all tests of the worker share."""
+        name = repr(sorted(changes.items()))
+        if name not in self._apps:
+            self._apps[name] = self.make(**changes)
+            self._apps[name].background.stop()
+        # The application that was made last has the log to itself.
+        configure_logging(self.settings)
+        return self._apps[name]
+
+    def make(self, **changes: Any) -> ServiceFlask:
+        """Make an application that nothing else uses."""
+        return create_app(Settings(**{**self.settings.model_dump(), **changes}), self._auth)
+
+    def close(self) -> None:
+        """Close all applications, and give the connections back."""
+        for app in self._apps.values():
+            app.close()
+        self.database.close()
+        self.standing.close()
+
+
+@pytest.fixture(scope="session")
+def auth() -> FakeAuth:
+    """An auth-service in memory, which no test of this folder changes."""
+    return FakeAuth()
+
+
+@pytest.fixture(scope="session")
+def empty_catalogue(make_database: MakeDatabase, auth: FakeAuth) -> Iterator[Catalogue]:
+    """A catalogue that was never copied from any source."""
+    with closing(Catalogue(make_database("catalog-service"), auth, with_sample=False)) as catalogue:
+        yield catalogue
+
+
+@pytest.fixture(scope="session")
+def sample_catalogue(make_database: MakeDatabase, auth: FakeAuth) -> Iterator[Catalogue]:
+    """A catalogue with the bundled sample."""
+    with closing(Catalogue(make_database("catalog-service"), auth, with_sample=True)) as catalogue:
+        yield catalogue
+
+
 @pytest.fixture
-def database(settings: Settings) -> Iterator[Database]:
+def sample_app(sample_catalogue: Catalogue) -> ServiceFlask:
+    """catalog-service with the bundled sample, and nothing of the test before."""
+    sample_catalogue.standing.restore()
+    return sample_catalogue.get()
+
+
+@pytest.fixture
+def client(sample_app: ServiceFlask) -> FlaskClient:
+    """A client of it."""
+    return sample_app.test_client()
+
+
+@pytest.fixture
+def catalogue(request: pytest.FixtureRequest) -> Catalogue:
+    """The catalogue of a test: with the sample if the test asks for `sample_app`, else empty."""
+    if "sample_app" in request.fixturenames:
+        request.getfixturevalue("sample_app")
+        found: Catalogue = request.getfixturevalue("sample_catalogue")
+    else:
+        found = request.getfixturevalue("empty_catalogue")
+        found.standing.restore()
+    return found
+
+
+@pytest.fixture
+def begin_again(catalogue: Catalogue) -> Callable[[], None]:
+    """Bring the rows back to what they were when the test began."""
+    return catalogue.standing.restore
+
+
+@pytest.fixture
+def settings(catalogue: Catalogue) -> Settings:
+    """Settings of a catalogue that reaches its database and nothing else."""
+    return catalogue.settings
+
+
+@pytest.fixture
+def database(catalogue: Catalogue) -> Database:
     """The database, without a running service."""
-    with closing(connect(settings)) as database:
-        yield database
+    return catalogue.database
 
 
 @pytest.fixture
-def start_catalog(settings: Settings, auth: FakeAuth) -> Iterator[StartCatalog]:
-    """Start catalog-service, its copying thread included; all started are closed at the end."""
+def start_catalog(catalogue: Catalogue) -> Iterator[StartCatalog]:
+    """Start catalog-service, its background threads included; all started are closed at the end."""
     with ExitStack() as started:
 
         def start(**changes: Any) -> ServiceFlask:
-            app = create_app(Settings(**{**settings.model_dump(), **changes}), auth)
+            app = catalogue.make(**changes)
             started.callback(app.close)
             return app
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def worker_server() -> Iterator[FakeServer]:
+    """The fake server of this worker."""
+    with closing(FakeServer()) as server:
+        yield server
+
+
+@pytest.fixture
+def fake_server(worker_server: FakeServer) -> FakeServer:
+    """The same, with nothing of the test before: so an application with this source can be shared too."""
+    worker_server.answer = lambda handler, _body: handler.send_error(404)
+    worker_server.requests = []
+    return worker_server
+
+
+@pytest.fixture
+def upstream(fake_server: FakeServer) -> FakeUpstream:
+    """An upstream with nothing for sale yet."""
+    return FakeUpstream(fake_server)
 
 
 @pytest.fixture
@@ -80,7 +186,7 @@ def source(fake_server: FakeServer) -> UpstreamSource:
 
 @pytest.fixture
 def copy(database: Database, source: UpstreamSource) -> Callable[[], SyncReport]:
-    """Copy the source now, whenever it would be due; return the report."""
+    """Copy the source now, even where it is not due; return the report."""
 
     def copy() -> SyncReport:
         make_due(database)
@@ -92,7 +198,7 @@ def copy(database: Database, source: UpstreamSource) -> Callable[[], SyncReport]
 
 @pytest.fixture
 def titles(database: Database) -> Callable[[], list[str]]:
-    """Return the titles of what is for sale, by id."""
+    """Return the titles of the products on sale, by id."""
 
     def titles() -> list[str]:
         with database.transaction() as connection:

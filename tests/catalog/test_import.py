@@ -17,8 +17,8 @@ from catalog.use_cases.admin import export_products
 from catalog.use_cases.imports import import_products
 from catalog.use_cases.reservations import commit_reservation
 from shared.database import connect
+from tests.catalog.conftest import make_settings
 from tests.catalog.shelf import copy_shelf, read_counts, reserve
-from tests.waiting import wait_for
 
 LINES = "application/x-ndjson"
 
@@ -50,9 +50,7 @@ class Importer:
 
 
 @pytest.fixture
-def importer(start_catalog, auth):
-    client = start_catalog().test_client()
-    wait_for(lambda: client.get("/products", headers=auth.bearer()).status_code == 200)
+def importer(client, auth):
     return Importer(client, auth)
 
 
@@ -332,7 +330,8 @@ def test_what_fails_half_way_says_so_in_its_last_line_and_loads_nothing(importer
     assert len(importer.export()) == 120
 
 
-def test_one_import_at_a_time(database, settings, importer, auth):
+def test_one_import_at_a_time(database, importer, auth, monkeypatch):
+    monkeypatch.setattr("catalog.repository.admin.SKU_PATIENCE", 0.05)
     steps = import_products(database, io.BytesIO(to_lines([{"id": 1, "title": "First"}])), "USD")
     next(steps)
     answer = importer.load([{"id": 2, "title": "Second"}])
@@ -368,13 +367,15 @@ def test_an_import_and_orders_never_wait_for_each_other_in_a_circle(database, se
         assert [buyer.result() for buyer in buyers] == [None] * 4
 
 
-def test_an_import_may_last_longer_than_a_request(database_url, database):
+def test_an_import_may_last_longer_than_a_request(make_database):
     """The role's limits are for requests."""
-    with psycopg.connect(database_url, autocommit=True) as server:
-        name = database_url.rpartition("/")[2].partition("?")[0]
+    url = make_database("catalog-service")
+    with psycopg.connect(url, autocommit=True) as server:
+        name = url.rpartition("/")[2].partition("?")[0]
         server.execute(f"ALTER DATABASE {name} SET statement_timeout = '30ms'".encode())
     rows = [{"title": f"Thing {number}", "price": 1} for number in range(3000)]
-    assert load(database, rows).added == 3000
+    with closing(connect(make_settings(url))) as database:
+        assert load(database, rows).added == 3000
 
 
 def test_an_export_is_of_one_moment(database):

@@ -28,13 +28,11 @@ PRODUCT_FIELDS = [
 
 
 @pytest.fixture
-def get(start_catalog, auth):
-    client = start_catalog().test_client()
+def get(client, auth):
 
     def get(path, **headers):
         return client.get(path, headers={**auth.bearer(), **headers})
 
-    wait_for(lambda: get("/products").status_code == 200)
     return get
 
 

@@ -29,8 +29,11 @@ SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wai
 @pytest.fixture
 def at_once(settings):
     """Run tasks from the same moment on, each with a connection of its own; return what came of each."""
+    databases = []
 
     def run(*tasks):
+        while len(databases) < len(tasks):
+            databases.append(opened.enter_context(closing(connect(settings))))
         begin = Barrier(len(tasks))
 
         def attempt(task, database):
@@ -43,11 +46,11 @@ def at_once(settings):
             except Exception as error:
                 return error
 
-        with ExitStack() as opened, ThreadPoolExecutor(len(tasks)) as pool:
-            databases = [opened.enter_context(closing(connect(settings))) for _ in tasks]
+        with ThreadPoolExecutor(len(tasks)) as pool:
             return list(pool.map(attempt, tasks, databases))
 
-    return run
+    with ExitStack() as opened:
+        yield run
 
 
 def buying(basket, then, rounds=10):

@@ -41,13 +41,6 @@ class Orders:
 
 
 @pytest.fixture
-def client(start_catalog, auth):
-    client = start_catalog().test_client()
-    wait_for(lambda: client.get("/products", headers=auth.bearer()).status_code == 200)
-    return client
-
-
-@pytest.fixture
 def orders(client, auth):
     return Orders(client, auth)
 

@@ -2,15 +2,6 @@
 
 import pytest
 
-from tests.waiting import wait_for
-
-
-@pytest.fixture
-def client(start_catalog, auth):
-    client = start_catalog().test_client()
-    wait_for(lambda: client.get("/products", headers=auth.bearer()).status_code == 200)
-    return client
-
 
 def test_without_a_token_there_are_no_products(client):
     answer = client.get("/products")

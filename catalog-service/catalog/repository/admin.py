@@ -14,6 +14,7 @@ from catalog.tables import FOR_SALE, local_product_ids, products
 
 MANAGED = [*PRODUCT, products.c.on_hand, products.c.reserved, products.c.edited]
 LOCK_NOT_AVAILABLE = "55P03"
+SKU_PATIENCE = 2.0  # Seconds to wait for others who give skus to products.
 CHUNK = 1000  # Rows that an export fetches at once.
 
 
@@ -23,7 +24,7 @@ def lock_skus(connection: Connection) -> bool:
     Two products of the source may swap their skus from one batch of a copy to the next, so that no index can
     keep them apart. Whoever gives one here looks for it first, one after the other.
     """
-    connection.execute(text("SET LOCAL lock_timeout = '2s'"))
+    connection.execute(text(f"SET LOCAL lock_timeout = '{SKU_PATIENCE}s'"))
     try:
         connection.execute(text("SELECT pg_advisory_xact_lock(5714003)"))
     except OperationalError as error:
