@@ -30,6 +30,8 @@ STEPS = (1, 2, 5, 10, 30, 60, 300, 900, 1800, 3600, 10_800, 21_600, 43_200, 86_4
 TRACE_ID = re.compile(r"[0-9a-f]{32}")
 SPAN_ID = re.compile(r"[0-9a-f]{16}")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# No record is from outside these. A bar that begins before the year 1, or ends after 9999, has no datetime.
+FIRST_COUNTED, LAST_COUNTED = EPOCH, datetime(9000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -191,14 +193,19 @@ def choose_span(search: Search, most_bars: int, now: datetime) -> Span:
         since=search.since,
         until=search.until,
     )
-    until = search.until or max(now, (search.since or now) + timedelta(minutes=1))
-    since = search.since or until - timedelta(hours=1)
+    first, last = _clamp(search.since), _clamp(search.until)
+    until = last or max(now, (first or now) + timedelta(minutes=1))
+    since = first or until - timedelta(hours=1)
     until = max(until, since + timedelta(minutes=1))
     least = math.ceil((until - since).total_seconds() / most_bars)
     day = STEPS[-1]
     fitting = (step for step in STEPS if step >= max(least, 60 if is_by_minutes else 1))
     step = timedelta(seconds=next(fitting, math.ceil(least / day) * day))
     return Span(since - (since - EPOCH) % step, until, step, is_by_minutes)
+
+
+def _clamp(time: datetime | None) -> datetime | None:
+    return time and min(max(time, FIRST_COUNTED), LAST_COUNTED)
 
 
 def choose_days_to_drop(

@@ -121,5 +121,16 @@ def test_an_end_before_the_beginning_shows_nothing(sender):
     assert (answer.status_code, answer.json["data"]) == (200, [])
 
 
+def test_a_time_at_either_end_of_the_calendar_is_counted_from_or_to(sender):
+    times = ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00%2B23:59", "9999-12-31T23:59:59-23:59"]
+    queries = [f"since={time}" for time in times] + [f"until={time}" for time in times]
+    queries += [f"since={since}&until={until}" for since in times for until in times]
+    queries = [f"{query}{words}" for query in queries for words in ("", "&q=a", "&bars=1", "&bars=500")]
+    answers = {
+        query: sender.client.get(f"/logs/histogram?{query}", headers=sender.admin) for query in queries
+    }
+    assert not {query: answer.json for query, answer in answers.items() if answer.status_code != 200}
+
+
 def test_only_admins_count(sender, auth):
     assert sender.client.get("/logs/histogram", headers=auth.bearer()).status_code == 403
