@@ -1,4 +1,4 @@
-"""People who read and buy all the time: every call is made once, and has to be answered."""
+"""Customers who read and buy all the time: they make every call once, and each has to be answered."""
 
 import threading
 import time
@@ -13,23 +13,24 @@ import requests
 from tests.faults.customers import order_of
 from tests.stacks import Shopper
 
-PLENTY = 30  # Units in stock of what is bought.
+PLENTY = 30  # Units in stock of a product that customers buy.
 PAUSE = 0.02  # Seconds between two calls of one reader: steady, and not all that the machine can do.
 
 
 @dataclass
 class Load:
-    """What the callers have seen so far."""
+    """The calls so far; `during` says what is done to the shop meanwhile, for the text of a failure."""
 
     answered: int = 0
+    during: str = ""
     failures: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def call(
         self, shopper: Shopper, method: str, path: str, expected: tuple[int, ...] = (200,), **options: object
     ) -> None:
-        """Make a call, and note what became of it."""
-        began = time.monotonic()
+        """Make a call, and note a failure."""
+        began, during = time.monotonic(), self.during
         try:
             answer = shopper.request(method, path, **options)
             trouble = "" if answer.status_code in expected else f"{answer.status_code} {answer.text[:300]}"
@@ -40,7 +41,7 @@ class Load:
             self.answered += 1
             if trouble:
                 self.failures.append(
-                    f"{time.strftime('%H:%M:%S')} {method} {path} after {took:.1f} s: {trouble}"
+                    f"{time.strftime('%H:%M:%S')} {method} {path} after {took:.1f} s {during}: {trouble}"
                 )
 
     def read(self, url: str, is_over: threading.Event) -> None:
@@ -71,7 +72,7 @@ class Load:
 
 @contextmanager
 def steady_load(url: str, *, readers: int = 3, buyers: int = 2) -> Iterator[Load]:
-    """Keep people calling for as long as the block runs."""
+    """Let customers call for as long as the block runs."""
     load, is_over = Load(), threading.Event()
     threads = [threading.Thread(target=load.read, args=[url, is_over]) for _ in range(readers)]
     threads += [threading.Thread(target=load.buy, args=[url, is_over]) for _ in range(buyers)]
