@@ -60,10 +60,13 @@ def test_a_record_that_is_not_there_is_not_found(sender):
     assert (answer.status_code, answer.json["code"]) == (404, "record_not_found")
 
 
-@pytest.mark.parametrize("query", ["before=-1", "after=101", "of=nobody", "limit=3"])
-def test_a_wrong_question_is_refused(sender, middle, query):
-    answer = sender.client.get(f"/logs/{middle}/context?{query}", headers=sender.admin)
-    assert answer.status_code == 422
+def test_a_wrong_query_is_refused(sender, middle):
+    accepted = []
+    for query in ("before=-1", "after=101", "of=nobody", "limit=3"):
+        answer = sender.client.get(f"/logs/{middle}/context?{query}", headers=sender.admin)
+        if answer.status_code != 422:
+            accepted.append((query, answer.status_code))
+    assert accepted == []
 
 
 def test_only_admins_see_it(sender, middle, auth):

@@ -92,7 +92,7 @@ def test_what_goes_is_what_is_too_old_and_then_the_oldest_of_what_is_too_much(si
     assert choose_days_to_drop(days, TODAY, days_kept=7, bytes_kept=10) == expected
 
 
-def insert_old(app, message: str, days: int) -> None:
+def insert_old(app, message: str, days: float) -> None:
     """Write a record as the code before this one did."""
     with psycopg.connect(app.settings.database_url) as connection:
         connection.execute(
@@ -110,6 +110,14 @@ def test_what_older_code_keeps_is_moved_and_found(app, sender, monkeypatch):
     assert sender.find_messages("request_id=r-9&level=WARNING") == ["old 0", "old 1", "old 2"]
     with psycopg.connect(app.settings.database_url) as connection:
         assert connection.execute("SELECT count(*) FROM log_records").fetchone() == (0,)
+
+
+def test_old_records_are_moved_in_every_time_zone_of_the_database(app, sender, far_east):
+    # At noon in UTC the next day has begun there, and no other test has records of these days.
+    noon = datetime.now(UTC).replace(hour=12) - timedelta(days=100)
+    insert_old(app, "moved", days=(datetime.now(UTC) - noon) / timedelta(days=1))
+    move_old_records(far_east, days_kept=200)
+    assert sender.find_messages("request_id=r-9") == ["moved"]
 
 
 def test_a_day_that_another_replica_made_meanwhile_is_no_trouble(app, sender):

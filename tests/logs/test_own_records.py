@@ -1,4 +1,4 @@
-"""logs-service keeps what it says of itself like everybody else's, and no record makes another."""
+"""logs-service stores its own records like those of other services, and no record makes another."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -8,6 +8,7 @@ import pytest
 
 from logs.app import create_app
 from logs.config import Settings
+from shared import shipping
 from shared.app import ServiceFlask
 from shared.database import connect
 from shared.testing import FakeAuth
@@ -16,8 +17,12 @@ from tests.waiting import wait_for
 
 
 @pytest.fixture
-def speaking(make_database: Callable[[str], str], tmp_path: Path, auth: FakeAuth) -> Iterator[ServiceFlask]:
-    """A logs-service of a test's own, with a spool."""
+def speaking(
+    make_database: Callable[[str], str], tmp_path: Path, auth: FakeAuth, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ServiceFlask]:
+    """A logs-service of a test's own, with a spool, that ships its records at once."""
+    monkeypatch.setattr(shipping, "EVERY", 0.05)
+    monkeypatch.setattr(shipping, "FIRST_BACK_OFF", 0.05)
     settings = Settings(
         service="logs-service",
         database_url=make_database("logs-service"),

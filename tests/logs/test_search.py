@@ -39,9 +39,8 @@ def test_newest_come_first(filled):
     assert filled.find_messages() == ALL
 
 
-@pytest.mark.parametrize(
-    ("query", "found"),
-    [
+def test_the_found_records_fit_the_whole_query(filled):
+    cases = [
         ("service=payments-service", ["Slow", "Payment authorized"]),
         ("service=payments", []),
         ("level=DEBUG", ALL),
@@ -66,15 +65,12 @@ def test_newest_come_first(filled):
         ("since=2023-11-14T23:14:20%2B01:00&until=2023-11-14T22:15:20.5Z", ALL[2:4]),
         (f"order_id={ORDER}&service=payments-service&level=INFO&q=pay", ["Payment authorized"]),
         (f"order_id={ORDER}&level=ERROR", []),
-    ],
-)
-def test_what_is_found_fits_all_that_was_asked(filled, query, found):
-    assert filled.find_messages(query) == found
+    ]
+    assert [(query, filled.find_messages(query)) for query, _found in cases] == cases
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
+def test_a_query_that_does_not_fit_is_refused_by_field(sender):
+    queries = [
         "limit=0",
         "limit=101",
         "cursor=nonsense",
@@ -95,12 +91,14 @@ def test_what_is_found_fits_all_that_was_asked(filled, query, found):
         "q=%25",
         "service=%00",
         "colour=red",
-    ],
-)
-def test_a_query_that_does_not_fit_is_refused_by_field(sender, query):
-    answer = sender.client.get(f"/logs?{query}", headers=sender.admin)
-    assert answer.status_code == 422, answer.json
-    assert answer.json["errors"][0]["field"] == query.partition("=")[0]
+    ]
+    wrong = []
+    for query in queries:
+        answer = sender.client.get(f"/logs?{query}", headers=sender.admin)
+        fields = [error["field"] for error in answer.json.get("errors", [])]
+        if answer.status_code != 422 or fields[:1] != [query.partition("=")[0]]:
+            wrong.append((query, answer.status_code, answer.json))
+    assert wrong == []
 
 
 def read_pages(sender, query, *, between=lambda: None):
@@ -142,30 +140,32 @@ def test_a_filter_goes_on_across_pages(sender):
     assert read_pages(sender, "limit=2&level=ERROR") == [["7", "5"], ["3", "1"]]
 
 
-@pytest.mark.parametrize(
-    ("claims", "status"),
-    [
+def test_only_admins_read(sender, auth):
+    cases = [
         ({"role": "admin"}, 200),
         ({"role": "customer"}, 403),
         ({"role": "guest"}, 403),
         ({"role": "service", "client_id": "orders-service"}, 403),
         ({"role": "customer", "scope": "logs:write"}, 403),
-    ],
-)
-def test_only_admins_read(sender, auth, claims, status):
-    assert sender.client.get("/logs", headers=auth.bearer(**claims)).status_code == status
+    ]
+    answers = [
+        (claims, sender.client.get("/logs", headers=auth.bearer(**claims)).status_code)
+        for claims, _status in cases
+    ]
+    assert answers == cases
 
 
 def test_without_a_token_nothing_is_read(sender):
     assert sender.client.get("/logs").status_code == 401
 
 
-def test_times_are_in_utc_whatever_the_servers_zone_is(sender, app):
-    with app.database.engine.begin() as connection:
-        connection.exec_driver_sql("SET TIME ZONE 'Asia/Tokyo'")
+def test_times_are_in_utc_in_every_time_zone_of_the_database(sender, app, far_east, monkeypatch):
+    monkeypatch.setattr(app.database, "engine", far_east.engine)
     sender.export(make_record(second=0.25))
     text = sender.client.get("/logs", headers=sender.admin).text
     assert json.loads(text)["data"][0]["time"] == "2023-11-14T22:13:20.250000Z"
+    # The connection keeps its zone, and the next test would have it.
+    app.database.close()
 
 
 @pytest.fixture
@@ -181,9 +181,8 @@ def days_of_words(sender, monkeypatch):
     return sender
 
 
-@pytest.mark.parametrize(
-    ("query", "found"),
-    [
+def test_words_are_found_on_every_day_newest_first(days_of_words):
+    cases = [
         ("q=rare", ["Common rare 0", "Common rare 1", "Common rare 2"]),
         ("q=common&limit=2", ["Common 0", "Common rare 0"]),
         ("q=common+1", ["Common 1", "Common rare 1", "Common 1"]),
@@ -191,11 +190,12 @@ def days_of_words(sender, monkeypatch):
         ("q=other&until=2023-11-13T23:00:00Z", ["Other 1", "Other 2"]),
         ("q=rare&service=nobody", []),
         ("q=nobody", []),
-    ],
-)
-def test_words_are_found_on_every_day_newest_first(days_of_words, query, found):
-    answer = days_of_words.client.get(f"/logs?{query}", headers=days_of_words.admin)
-    assert [record["message"] for record in answer.json["data"]] == found
+    ]
+    answers = []
+    for query, _found in cases:
+        page = days_of_words.client.get(f"/logs?{query}", headers=days_of_words.admin).json
+        answers.append((query, [record["message"] for record in page["data"]]))
+    assert answers == cases
 
 
 def test_pages_of_words_have_every_record_once(days_of_words):

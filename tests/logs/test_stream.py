@@ -19,7 +19,7 @@ from tests.logs.conftest import make_record
 def impatient(monkeypatch):
     """Look often, so that the tests are quick."""
     monkeypatch.setattr(stream, "LOOK_EVERY", 0.02)
-    monkeypatch.setattr(stream, "HEARTBEAT", 0.1)
+    monkeypatch.setattr(stream, "HEARTBEAT", 0.05)
 
 
 class Follower:
@@ -191,10 +191,13 @@ def test_a_database_that_goes_away_ends_the_stream_with_a_reason(app, monkeypatc
     assert '"code":"database_unavailable"' in list(events)[-1]
 
 
-@pytest.mark.parametrize("last", ["nonsense", "5", "99999999999999999999-" + "0" * 32, "1-xyz"])
-def test_an_id_of_no_event_is_refused(sender, last):
-    answer = sender.client.get("/logs/stream", headers={**sender.admin, "Last-Event-ID": last})
-    assert answer.status_code == 422
+def test_an_id_of_no_event_is_refused(sender):
+    accepted = []
+    for last in ("nonsense", "5", "99999999999999999999-" + "0" * 32, "1-xyz"):
+        answer = sender.client.get("/logs/stream", headers={**sender.admin, "Last-Event-ID": last})
+        if answer.status_code != 422:
+            accepted.append((last, answer.status_code))
+    assert accepted == []
 
 
 def test_only_admins_follow(sender, auth):
