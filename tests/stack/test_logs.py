@@ -30,7 +30,7 @@ from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.shop, pytest.mark.timeout(900)]
 
-MANY = 10_000
+many = pytest.mark.parametrize("count", [2000, pytest.param(10_000, marks=pytest.mark.long)])
 PROTOBUF = "application/x-protobuf"
 
 
@@ -83,16 +83,17 @@ def export(admin: Shopper, body: bytes, media_type: str = PROTOBUF, **headers: s
     return admin.post("/v1/logs", data=body, headers={"Content-Type": media_type, **headers})
 
 
-def test_opentelemetrys_sdk_ships_here_unchanged(stack, admin, word):
+@many
+def test_opentelemetrys_sdk_ships_here_unchanged(stack, admin, word, count):
     exporter = OTLPLogExporter(
         endpoint=f"{stack.url}/v1/logs",
         headers={"Authorization": admin.headers["Authorization"]},
         compression=Compression.Gzip,
     )
     provider = LoggerProvider(Resource.create({"service.name": "sdk-service"}))
-    provider.add_log_record_processor(BatchLogRecordProcessor(exporter, max_queue_size=MANY))
+    provider.add_log_record_processor(BatchLogRecordProcessor(exporter, max_queue_size=count))
     logger = provider.get_logger("tests")
-    for number in range(MANY):
+    for number in range(count):
         logger.emit(
             LogRecord(
                 timestamp=time.time_ns(),
@@ -102,19 +103,20 @@ def test_opentelemetrys_sdk_ships_here_unchanged(stack, admin, word):
             )
         )
     provider.shutdown()
-    assert count_records(admin, word) == MANY
-    [record] = admin.get("/logs", params={"q": f"{word} 9999", "limit": 100}).json()["data"]
+    assert count_records(admin, word) == count
+    [record] = admin.get("/logs", params={"q": f"{word} {count - 1}", "limit": 100}).json()["data"]
     assert (record["service"], record["level"], record["request_id"]) == ("sdk-service", "WARNING", "sdk-1")
-    assert record["attributes"]["number"] == 9999
+    assert record["attributes"]["number"] == count - 1
 
 
-def test_a_collectors_batch_of_ten_thousand_is_one_export_and_again_none(admin, word):
-    body = gzip.compress(make_batch(word, MANY).SerializeToString())
+@many
+def test_a_large_batch_of_a_collector_is_one_export_and_again_none(admin, word, count):
+    body = gzip.compress(make_batch(word, count).SerializeToString())
     for _ in range(2):
         answer = export(admin, body, **{"Content-Encoding": "gzip"})
         assert (answer.status_code, answer.headers["Content-Type"]) == (200, PROTOBUF)
         assert ExportLogsServiceResponse.FromString(answer.content) == ExportLogsServiceResponse()
-    assert count_records(admin, word) == MANY
+    assert count_records(admin, word) == count
 
 
 @pytest.mark.parametrize("media_type", [PROTOBUF, "application/json"])
