@@ -164,8 +164,6 @@ def test_times_are_in_utc_in_every_time_zone_of_the_database(sender, app, far_ea
     sender.export(make_record(second=0.25))
     text = sender.client.get("/logs", headers=sender.admin).text
     assert json.loads(text)["data"][0]["time"] == "2023-11-14T22:13:20.250000Z"
-    # The connection keeps its zone, and the next test would have it.
-    app.database.close()
 
 
 @pytest.fixture
