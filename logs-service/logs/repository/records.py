@@ -227,7 +227,10 @@ def _replace_nul(value: Any) -> Any:
 
 
 def _old_record(row: Row[Any]) -> LogRecord:
-    return LogRecord(**{name: value for name, value in row._mapping.items() if name != "level"})
+    values = {name: value for name, value in row._mapping.items() if name != "level"}
+    values["time"] = values["time"].astimezone(UTC)
+    values["observed_time"] = values["observed_time"].astimezone(UTC)
+    return LogRecord(**values)
 
 
 def read_record(row: Row[Any]) -> LogRecord:
