@@ -89,7 +89,8 @@ def test_a_cart_has_a_hundred_lines_at_most(buyer, database, catalog):
 
 def test_two_calls_at_once_do_not_put_in_a_hundred_and_first(app, auth, database, monkeypatch):
     fill(database, "ada", range(10, 109))
-    put_item, done = carts.put_item, []
+    put_item, read_cart = carts.put_item, carts.read_cart
+    both, have_put, counted, is_alone = threading.Barrier(2), set(), [], threading.Event()
 
     def is_other_held_up():
         return run_sql(
@@ -97,13 +98,24 @@ def test_two_calls_at_once_do_not_put_in_a_hundred_and_first(app, auth, database
             "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
         )
 
-    def put_together(*arguments):
+    def put_and_note(*arguments):
         put_item(*arguments)
-        done.append(arguments)
-        # The other call has put its item in, too, and not committed; or it waits for this one.
-        wait_for(lambda: len(done) == 2 or is_other_held_up())
+        have_put.add(threading.get_ident())
 
-    monkeypatch.setattr(carts, "put_item", put_together)
+    def count_together(*arguments):
+        lines = read_cart(*arguments)
+        if threading.get_ident() in have_put:
+            counted.append(len(lines))
+            # Neither commits before the other has counted, unless the other has to wait for this one.
+            wait_for(lambda: len(counted) == 2 or is_other_held_up())
+            if len(counted) == 1:
+                is_alone.set()
+            if not is_alone.is_set():
+                both.wait(60)
+        return lines
+
+    monkeypatch.setattr(carts, "put_item", put_and_note)
+    monkeypatch.setattr(carts, "read_cart", count_together)
     answers = []
     threads = [
         threading.Thread(target=lambda number=number: answers.append(put(Buyer(app, auth, "ada"), number, 1)))
