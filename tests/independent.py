@@ -13,18 +13,18 @@ from joserfc.jwk import KeySet
 
 
 class Validator(JWTBearerTokenValidator):
-    """A resource server of somebody else's, which checks tokens by our keys (RFC 9068, section 4)."""
+    """A resource server of another company, which checks tokens by our keys (RFC 9068, section 4)."""
 
     def __init__(self, metadata: dict[str, Any]) -> None:
         super().__init__(issuer=metadata["issuer"], resource_server="shopfleet")
         self.metadata = metadata
 
     def get_jwks(self) -> KeySet:
-        """Fetch the key set from where the metadata says that it is."""
+        """Fetch the key set from the address in the metadata."""
         return KeySet.import_key_set(requests.get(self.metadata["jwks_uri"], timeout=10).json())
 
     def read(self, token: str) -> dict[str, Any]:
-        """Return what a good token says."""
+        """Return the claims of a good token."""
         claims = self.authenticate_token(token)
         self.validate_token(claims, [], None)
         return dict(claims)

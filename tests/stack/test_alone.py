@@ -16,7 +16,7 @@ from tests.waiting import wait_for
 pytestmark = [pytest.mark.shop, pytest.mark.timeout(900)]
 
 ADMIN = {"username": "admin", "password": "admin"}
-# What auth is told of the others' credentials.
+# The setting by which auth knows the others' credentials.
 CLIENTS = json.dumps({service: hash_secret("alone") for service in SERVICES if service != "auth-service"})
 
 
@@ -33,14 +33,13 @@ class Engine:
     def __init__(self, name: str) -> None:
         self.name = name
         docker("network", "create", name)
-        self.start_postgres()
 
     def start_postgres(self) -> None:
         """Start the server and make a database for each service."""
         password = ["--env", "POSTGRES_PASSWORD=alone", "--env", "PGPASSWORD=alone"]
         docker("run", "--detach", "--name", f"{self.name}-db", *password, *self._alias("db"), "postgres:18")
         psql = ["exec", f"{self.name}-db", "psql", "--host=127.0.0.1", "--username=postgres", "--command"]
-        wait_for(lambda: self._succeeds(*psql, "SELECT 1"), seconds=60)
+        wait_for(lambda: self._succeeds(*psql, "SELECT 1"))
         for service in SERVICES:
             docker(*psql, f"CREATE DATABASE {service.removesuffix('-service')}")
 
@@ -49,14 +48,14 @@ class Engine:
         docker("run", "--rm", *self._alias("job"), *self._told(service), f"shopfleet/{service}", *command)
 
     def serve(self, service: str) -> Shopper:
-        """Run a service on a port of its own; return somebody who calls it."""
+        """Run a service on a port of its own; return a client of it."""
         port = find_free_port()
         published = ["--publish", f"127.0.0.1:{port}:5000"]
         docker(
             "run", "--detach", *published, *self._alias(service), *self._told(service), f"shopfleet/{service}"
         )
         shopper = Shopper(f"http://127.0.0.1:{port}")
-        wait_for(lambda: is_healthy(shopper), seconds=60)
+        wait_for(lambda: is_healthy(shopper))
         return shopper
 
     def remove(self) -> None:
@@ -85,8 +84,11 @@ class Engine:
 def engine(compose) -> Iterator[Engine]:
     """The images are those that the Compose stack was built from."""
     engine = Engine(f"{compose.project}-alone")
-    yield engine
-    engine.remove()
+    try:
+        engine.start_postgres()
+        yield engine
+    finally:
+        engine.remove()
 
 
 @pytest.mark.long
@@ -107,7 +109,7 @@ def test_docker_run_serves_each_service_beside_one_postgresql(engine):
 
 @pytest.fixture
 def web(tmp_path: Path) -> Iterator:
-    """Start what the Procfile says for a service; everything is stopped at the end."""
+    """Start a service with the Procfile's command, and stop it at the end of the test."""
     started = []
     [line] = [line for line in (ROOT / "Procfile").read_text().splitlines() if line.startswith("web:")]
 
@@ -142,7 +144,7 @@ def test_the_procfile_serves_the_tutorials_two_services(web, make_database):
     assert catalog.get("/products").json()["error"] == "Authorization token is missing"
 
 
-def test_a_service_that_is_told_too_little_says_what_is_missing_and_ends():
+def test_a_service_without_its_settings_names_those_that_are_missing_and_ends():
     done = subprocess.run(
         [sys.executable, "-m", "gunicorn", "-c", "python:shared.gunicorn_conf"],
         cwd=ROOT,

@@ -11,7 +11,7 @@ from tests.waiting import wait_for
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900), pytest.mark.xdist_group("compose")]
 
 
-def test_a_service_that_was_cut_off_from_its_database_is_back_by_itself_at_another_address(compose):
+def test_a_service_recovers_at_another_address_after_it_was_cut_off_from_its_database(compose):
     replicas = [name for name in compose.list_replicas() if "orders" in name or "logs" in name]
 
     def read_addresses():
@@ -43,7 +43,7 @@ def test_an_image_has_only_its_own_service_and_shared_inside(compose, service):
     assert {"shared", package} <= set(listed) <= known
 
 
-def test_no_service_sees_anothers_secrets(compose):
+def test_a_service_sees_its_own_secrets_only(compose):
     listed = compose.compose(
         "exec", "--no-TTY", "catalog-service", "find", "/run/secrets", "-type", "f"
     ).stdout.split()
@@ -51,7 +51,7 @@ def test_no_service_sees_anothers_secrets(compose):
     assert names == {"database-password", "client-secret"}
 
 
-def test_no_secret_stands_in_an_environment(compose):
+def test_no_environment_has_a_secret(compose):
     for part in [*SERVICES, "postgres"]:
         [container] = compose.containers(part)
         for variable in compose.inspect(container)["Config"]["Env"]:

@@ -1,4 +1,4 @@
-"""The README's commands, as somebody types them who has just cloned the project."""
+"""The README's commands, as a user types them after cloning the project."""
 
 import os
 import shutil
@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.stacks import ROOT, Shopper, find_free_port, find_processes
+from tests.stacks import ROOT, STOP_SECONDS, Shopper, find_free_port, find_processes
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
-NEWCOMER = 12345  # A user of whom the machine knows nothing.
+NEWCOMER = 12345  # A user whom the machine does not know.
 
 
 @pytest.fixture
@@ -40,14 +40,14 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def as_newcomer(*command: str) -> list[str]:
-    """Return the command as an ordinary user would run it, whoever runs the tests."""
+    """Return the command as an ordinary user runs it, also where root runs the tests."""
     if os.geteuid() != 0:
         return list(command)
     return ["setpriv", f"--reuid={NEWCOMER}", f"--regid={NEWCOMER}", "--clear-groups", "--", *command]
 
 
 def test_make_run_works_for_an_ordinary_user_in_a_fresh_clone(clone):
-    # Root's own Python may lie where nobody else may look.
+    # Root's own Python may lie where no other user may look.
     python = sys.executable if os.geteuid() != 0 else "/usr/bin/python3"
     kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_"))}
     port = find_free_port()
@@ -82,5 +82,5 @@ def test_make_run_works_for_an_ordinary_user_in_a_fresh_clone(clone):
         # Ctrl-C reaches make and what it started.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGINT)
-        process.wait(timeout=60)
+        process.wait(timeout=STOP_SECONDS)
     wait_for(lambda: not find_processes(clone))
