@@ -21,8 +21,7 @@ from shared.app import ServiceFlask
 from shared.database import Database, connect
 from shared.log import configure_logging
 from shared.setup_secrets import hash_secret
-from tests.databases import MakeDatabase
-from tests.databases import Standing
+from tests.databases import MakeDatabase, Standing
 
 ADMIN = {"username": "admin", "password": "admin"}
 EVE = {"username": "eve", "password": "correct horse battery"}

@@ -115,7 +115,9 @@ def test_hashing_goes_on_where_others_take_all_they_can_get(children):
     (hashing,) = children()
     place = [min(os.sched_getaffinity(0))]
     hashing.cpu_affinity(place)
-    with psutil.Popen([sys.executable, "-c", "print(flush=True)\nwhile True: pass"], stdout=PIPE) as other:
+    spin = [sys.executable, "-c", "print(flush=True)\nwhile True: pass"]
+    # In a session of its own, as the hashing process is: the kernel shares a processor among sessions first.
+    with psutil.Popen(spin, stdout=PIPE, start_new_session=True) as other:
         try:
             other.stdout.readline()
             other.cpu_affinity(place)

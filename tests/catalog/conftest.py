@@ -20,10 +20,9 @@ from shared.app import ServiceFlask
 from shared.database import Database, connect
 from shared.log import configure_logging
 from shared.testing import FakeAuth
-from tests.catalog.standing import StandingCatalogue
 from tests.catalog.upstreams import CachingUpstream, FakeUpstream, execute, make_due
 from tests.conftest import FakeServer
-from tests.databases import MakeDatabase
+from tests.databases import MakeDatabase, Standing
 
 StartCatalog = Callable[..., ServiceFlask]
 
@@ -49,7 +48,7 @@ class Catalogue:
             assert recount(self.database)
             # A test that changes products need not wait for the pause after a recount.
             execute(self.database, "UPDATE recount SET due_at = now()")
-        self.standing = StandingCatalogue(url)
+        self.standing = Standing(url)
         self._auth = auth
         self._apps: dict[str, ServiceFlask] = {}
 
