@@ -22,8 +22,7 @@ from shared.database import Database, connect
 from shared.ids import new_id
 from shared.log import configure_logging
 from shared.testing import FakeAuth
-from tests.databases import MakeDatabase
-from tests.databases import Standing
+from tests.databases import MakeDatabase, Standing
 
 T = TypeVar("T")
 
