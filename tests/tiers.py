@@ -88,9 +88,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         unit, rank = _unit_of(item), ["long", "shop", "fast"].index(tier_of(item.keywords))
         ranks[unit] = min(ranks.get(unit, rank), rank)
 
-    def rank(item: pytest.Item) -> tuple[int, bool, int, str]:
+    # The shops take their time to start; one worker has results to show meanwhile.
+    opener = max((unit for unit in ranks if ranks[unit] == 2), key=lambda unit: sizes[unit], default="")
+
+    def rank(item: pytest.Item) -> tuple[bool, int, bool, int, str]:
         unit = _unit_of(item)
-        return ranks[unit], unit.endswith(".py"), -sizes[unit], unit
+        return unit != opener, ranks[unit], unit.endswith(".py"), -sizes[unit], unit
 
     items.sort(key=rank)
 
