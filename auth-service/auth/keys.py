@@ -11,6 +11,7 @@ With Docker: docker compose exec auth-service python -m auth.keys list
 
 import argparse
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from auth.commands import open_command
@@ -20,7 +21,7 @@ from shared.database import Database
 from shared.errors import Problem
 from shared.settings import read_settings
 
-LONGEST_WAIT = 86_400.0  # Seconds; a key that waits for longer has been forgotten.
+LONGEST_WAIT = 86_400.0  # Seconds.
 
 
 def run(database: Database, settings: Settings, words: list[str]) -> list[str]:
@@ -57,10 +58,10 @@ def _write(time: datetime) -> str:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 <= seconds <= LONGEST_WAIT:
-        raise ValueError
-    return seconds
+    with suppress(ValueError):
+        if 0 <= (seconds := float(text)) <= LONGEST_WAIT:
+            return seconds
+    raise argparse.ArgumentTypeError(f"give 0 to {LONGEST_WAIT:.0f} seconds, not {text!r}")
 
 
 def _parser() -> argparse.ArgumentParser:

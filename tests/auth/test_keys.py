@@ -16,7 +16,7 @@ from auth import signing_keys
 from auth.errors import KeyNeeded, KeyNotFound
 from auth.issuer import TokenIssuer
 from auth.keys import main, run
-from auth.repository.keys import read_signing_keys
+from auth.repository.keys import read_clock, read_signing_keys
 from auth.signing_keys import MAX_AGE, SigningKeys
 from auth.use_cases.keys import PUBLISHED_FOR, list_keys, retire_key, rotate_keys
 from auth.use_cases.sweep import sweep
@@ -384,6 +384,14 @@ def test_the_command_tells_what_there_is_and_what_it_did(database, settings, fir
     assert [line.split()[:2] for line in run(database, settings, ["list"])[1:]] == [[second, "signing"]]
 
 
+def test_the_command_rotates_after_as_many_seconds_as_it_is_told(database, settings, first):
+    run(database, settings, ["rotate", "--after", "3600"])
+    with database.transaction() as connection:
+        stored = {key.kid: key.signs_from for key in read_signing_keys(connection)}
+        wait = max(stored.values()) - read_clock(connection)
+    assert timedelta(seconds=3500) < wait <= timedelta(seconds=3600)
+
+
 def test_the_command_never_shows_a_private_key(database, settings, first, caplog):
     said = [run(database, settings, words) for words in (["list"], ["rotate", "--now"], ["retire", first])]
     with database.transaction() as connection:
@@ -430,6 +438,10 @@ def test_the_command_line_says_in_a_sentence_what_it_cannot_do(
         (["retire", "nothing"], "There is no signing key of that id"),
         (["retire"], "the following arguments are required: key"),
         (["remove"], "invalid choice"),
+        (["rotate", "--after", "-1"], "give 0 to 86400 seconds"),
+        (["rotate", "--after", "nan"], "give 0 to 86400 seconds"),
+        (["rotate", "--after", "86401"], "give 0 to 86400 seconds"),
+        (["rotate", "--after", "5", "--now"], "not allowed with argument --after"),
         ([], "required: command"),
     ]
     wrong = {}
