@@ -8,6 +8,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -145,7 +146,7 @@ def test_the_logs_tell_an_order_from_the_gateway_to_the_bank_in_the_order_of_tim
         return found if {record["service"] for record in found} >= everybody else None
 
     story = wait_for(read_story)
-    times = [record["time"] for record in story]
+    times = [datetime.fromisoformat(record["time"]) for record in story]
     assert times == sorted(times, reverse=True)
     [door] = [record for record in story if record["message"] == "POST /orders 201"][-1:]
     assert {record["order_id"] for record in story} == {order_id}

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 
@@ -167,7 +168,7 @@ def test_the_logs_tell_the_orders_story_under_one_request_id_and_trace(guest, ad
 
     story = wait_for(read_story)
     assert len({record["trace_id"] for record in story}) == 1
-    times = [record["time"] for record in story]
+    times = [datetime.fromisoformat(record["time"]) for record in story]
     assert times == sorted(times, reverse=True)
 
 
