@@ -51,7 +51,7 @@ test: $(VENV)/tests ## what proves a change, in ten minutes, on its own ports an
 test-fast: $(VENV)/tests ## what needs no running shop, in two minutes
 	@$(TEST) -m "not shop and not long"
 
-test-all: $(VENV)/tests ## everything that this machine can run, in three quarters of an hour
+test-all: $(VENV)/tests ## everything that this machine can run
 	@$(TEST)
 
 lint: $(VENV)/tests ## style, types, layers
