@@ -4,6 +4,7 @@ One test after the other uses the same page of a worker, as if no other had used
 costs each test half a second, because Chromium starts a process and fetches and compiles all scripts again.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -94,19 +95,24 @@ def page(
     page = pages.pop(running.url)
     open_blank(page)
 
+    def note(complaint: str) -> None:
+        complaints.append(complaint)
+        # A test that fails before it looks at the complaints shows them among its log records.
+        logging.getLogger("browser").warning(complaint)
+
     def note_message(message: ConsoleMessage) -> None:
         # A document that names no icon, as the blank one, makes Chromium look for this one.
         is_icon = message.location["url"].endswith("/favicon.ico")
         if message.type == "error" and NOT_OURS not in message.text and not is_icon:
-            complaints.append(message.text)
+            note(message.text)
 
     def note_error(error: Exception) -> None:
-        complaints.append(str(error))
+        note(str(error))
 
     def note_failure(request: Request) -> None:
         # The page itself gives up what it does not wait for any more, such as the answer to an older search.
         if request.failure not in {"net::ERR_ABORTED", f"net::{NOT_OURS}"}:
-            complaints.append(f"{request.url} failed")
+            note(f"{request.url} failed: {request.failure}")
 
     listeners = {"console": note_message, "pageerror": note_error, "requestfailed": note_failure}
     for event, listener in listeners.items():

@@ -2,9 +2,10 @@
 
 import re
 import secrets
+from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Request, Route, expect
 
 from tests.browser.back_office import add_product, open_back_office
 from tests.browser.storefront import PHONE, Storefront, measure_layout_shift
@@ -45,7 +46,7 @@ def test_the_first_view_is_light_stays_in_place_and_announces_its_modules(make_p
     announced = {url.partition("/assets/")[2] for url in announced}
     modules = {url.partition("/assets/")[2] for url in transferred if url.endswith(".js")}
     # A browser would learn of each of the others only from the one before.
-    assert modules == announced | {"app.js"}
+    assert modules == announced | {"app.js", "reload.js"}
 
 
 def test_an_unchanged_file_is_not_sent_again(page):
@@ -254,10 +255,38 @@ def test_without_a_connection_the_page_says_so_and_comes_back(page, shop, take_s
     expect(shop.cards).to_have_count(24)
 
 
-def test_a_page_whose_scripts_do_not_come_says_so_by_itself(page, take_screenshot):
+@pytest.fixture
+def visits(page) -> Iterator[list[str]]:
+    """The documents that the page asks for."""
+    asked: list[str] = []
+
+    def note(request: Request) -> None:
+        if request.is_navigation_request():
+            asked.append(request.url)
+
+    page.on("request", note)
+    yield asked
+    page.remove_listener("request", note)
+
+
+def test_a_page_whose_scripts_were_lost_on_the_way_loads_itself_again(page, shop, visits):
+    def lose_the_first(route: Route) -> None:
+        if len(visits) == 1:
+            route.abort("connectionreset")
+        else:
+            route.continue_()
+
+    page.route("**/assets/lib/dom.js", lose_the_first)
+    page.goto("/")
+    expect(shop.cards).to_have_count(24)
+    assert len(visits) == 2
+
+
+def test_a_page_whose_scripts_do_not_come_says_so_by_itself(page, visits, take_screenshot):
     page.route("**/assets/lib/dom.js", lambda route: route.abort("connectionreset"))
     page.goto("/")
     expect(page.get_by_role("heading", name="This takes longer than usual")).to_be_visible()
+    assert len(visits) == 2
     take_screenshot("outage-scripts")
     page.unroute_all()
     page.get_by_role("link", name="Load it again").click()

@@ -13,6 +13,7 @@ from logs.routes import stream
 from shared.database import connect
 from shared.errors import TokenInvalid
 from tests.logs.conftest import make_record
+from tests.waiting import wait_for
 
 
 @pytest.fixture(autouse=True)
@@ -65,11 +66,21 @@ class Follower:
 
 
 @pytest.fixture
-def follow(sender):
+def follow(sender, app):
     """Open streams, and close them all at the end."""
     opened: list[Follower] = []
 
+    def is_settled() -> bool:
+        """Say whether no transaction is left that began before the newest record's one."""
+        with app.database.transaction() as connection:
+            return connection.exec_driver_sql(
+                "SELECT coalesce(max(received), 0) < pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+                " FROM records"
+            ).scalar_one()
+
     def open_stream(*arguments, **options) -> Follower:
+        # "From now on" begins with the oldest transaction that runs, and PostgreSQL has some of its own.
+        wait_for(is_settled)
         opened.append(Follower(sender, *arguments, **options))
         return opened[-1]
 
