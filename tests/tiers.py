@@ -8,6 +8,7 @@
 import signal
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable
 
 import hypothesis
 import pytest
@@ -27,15 +28,18 @@ class FileOrGroupScheduling(LoadGroupScheduling):
 class Times:
     """What each test took, its fixtures included, as the process sees it to which all workers report."""
 
-    def __init__(self) -> None:
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self.write = write
         self.began = time.monotonic()
         self.seconds: Counter[str] = Counter()
         self.tiers: dict[str, str] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Add the set-up, the call and the end of a test."""
+        """Add the set-up, the call and the end of a test; name one that fails at once."""
         self.seconds[report.nodeid] += report.duration
         self.tiers[report.nodeid] = tier_of(report.keywords)
+        if report.failed:
+            self.write(f"\n{report.nodeid} failed in its {report.when}")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the slowest tests, and each tier's time beside its budget."""
@@ -67,10 +71,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FileOrGro
     return FileOrGroupScheduling(config, log)  # type: ignore[arg-type]
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Begin to take the time, and let children have the signals that a terminal's user expects."""
-    if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Times())
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if not hasattr(config, "workerinput") and reporter is not None:
+        config.pluginmanager.register(Times(reporter.write_line))
     # By default an example that takes 0.2 s fails, which on a busy machine says nothing about the code.
     hypothesis.settings.register_profile("any machine", deadline=None)
     hypothesis.settings.load_profile("any machine")
