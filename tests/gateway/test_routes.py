@@ -202,7 +202,8 @@ def test_the_front_page_is_there_with_nothing_inside_that_the_policy_refuses(gat
     assert b"<style" not in page.body
     assert b"style=" not in page.body
     assert re.findall(rb"<script([^>]*)>(.*?)</script>", page.body) == [
-        (b' type="module" src="/assets/app.js"', b"")
+        (b' src="/assets/reload.js"', b""),
+        (b' type="module" src="/assets/app.js"', b""),
     ]
     assert b'href="/assets/style.css"' in page.body
     assert gateway.call("/assets/style.css").headers["content-type"] == "text/css"
