@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.back_office import open_back_office, place_order, wait_for_content
+from tests.browser.back_office import add_product, open_back_office, place_order, wait_for_content
 from tests.browser.storefront import ORDINARY, each_set_of_looks, go_to
 from tests.stacks import ProcessStack, Shopper
 
@@ -16,6 +16,7 @@ PAGES = [
     "",
     "orders",
     "orders/{order}",
+    "products?q=unbreakable",
     "products",
     "products/1",
     "products/new",
@@ -37,11 +38,20 @@ SHOWN_LATE = {"services": "6 of 6 answer.", "logs/live": "Following."}
 
 
 @pytest.fixture(scope="module")
-def ids(processes: ProcessStack, product: int) -> Iterator[dict[str, str]]:
-    """The ids of an order, its payment and its customer."""
+def long_words(processes: ProcessStack) -> int:
+    """The id of a product whose title is wider than a phone, and has no place to break."""
+    with Shopper(processes.url) as admin:
+        admin.log_in()
+        return int(add_product(admin, title=f"Kettle {'unbreakable' * 8}")["id"])
+
+
+@pytest.fixture(scope="module")
+def ids(processes: ProcessStack, product: int, long_words: int) -> Iterator[dict[str, str]]:
+    """The ids of an order of something with a long title, its payment and its customer."""
     with Shopper(processes.url) as guest:
         assert guest.post("/auth/guest").status_code == 201
-        order = place_order(guest, product)
+        place_order(guest, product)
+        order = place_order(guest, long_words)
         payment = guest.get(f"/orders/{order}").json()["payment"]["id"]
         yield {"order": order, "payment": payment, "user": guest.get("/auth/me").json()["id"]}
 

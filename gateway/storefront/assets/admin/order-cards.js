@@ -17,7 +17,11 @@ export function itemsCard(order) {
       title: "Item",
       kind: "main",
       cell: (item) => [
-        h("a", { href: linkTo(`/admin/products/${item.product_id}`) }, item.title ?? `Product ${item.product_id}`),
+        h(
+          "a",
+          { class: "value", href: linkTo(`/admin/products/${item.product_id}`) },
+          item.title ?? `Product ${item.product_id}`,
+        ),
         item.sku && h("small", { class: "faint" }, ` ${item.sku}`),
       ],
     },

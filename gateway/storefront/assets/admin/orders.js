@@ -22,8 +22,8 @@ const FILTERS = [
 const COLUMNS = [
   { title: "Order", kind: "main", cell: (order) => idLink(`/admin/orders/${order.id}`, order.id) },
   { title: "Placed", cell: (order) => moment(order.created_at) },
-  { title: "For", cell: (order) => order.shipping_address.name },
-  { title: "Items", cell: describeItems },
+  { title: "For", cell: (order) => h("span", { class: "value" }, order.shipping_address.name) },
+  { title: "Items", cell: (order) => h("span", { class: "value" }, describeItems(order)) },
   { title: "Amount", kind: "number", cell: (order) => formatMoney(order.amount, order.currency) },
   { title: "Status", cell: (order) => [badge(order.status), describeRefund(order)] },
 ];
