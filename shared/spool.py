@@ -10,6 +10,7 @@ A file is an OTLP `ResourceLogs` message in the making (opentelemetry-proto, log
 import fcntl
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,6 +22,7 @@ from shared.ids import new_id
 SUFFIX = ".spool"
 SEGMENT = 1024 * 1024  # Bytes at which a file is full and the next one begins.
 LARGEST = 128 * 1024  # Bytes of one record.
+BEGUN_WITHIN = 60.0  # Seconds after which a file that is still hidden was left by a process that died.
 
 # The field numbers of ResourceLogs, as protobuf writes them: a tag, a length, the contents.
 RESOURCE, SCOPE_LOGS = b"\x0a", b"\x12"
@@ -151,6 +153,7 @@ class Spool:
                     else:
                         others += path.stat().st_size
         self._others_bytes = others
+        self._remove_unbegun()
         return others
 
     @property
@@ -175,6 +178,13 @@ class Spool:
                     os.close(segment.descriptor)
             self._current = None
             self._full.clear()
+
+    def _remove_unbegun(self) -> None:
+        """Remove files whose process died before it had written anything into them."""
+        for path in self._folder.glob(".*"):
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > BEGUN_WITHIN:
+                    path.unlink()
 
     def _mine(self) -> list[_Segment]:
         return [*self._full, *([self._current] if self._current else [])]

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,16 @@ from opentelemetry.proto.logs.v1.logs_pb2 import ResourceLogs, ScopeLogs
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from shared import spool as module
-from shared.spool import LARGEST, SCOPE_LOGS, RecordTooLarge, Spool, SpoolFull, find_boundaries, frame
+from shared.spool import (
+    BEGUN_WITHIN,
+    LARGEST,
+    SCOPE_LOGS,
+    RecordTooLarge,
+    Spool,
+    SpoolFull,
+    find_boundaries,
+    frame,
+)
 
 ROOMY = 100_000_000
 
@@ -170,7 +180,17 @@ def test_what_a_killed_process_had_appended_is_taken_over_with_its_name(tmp_path
     # It may have appended one that it had no time to tell of.
     assert sorted(names, key=int)[: len(told)] == told
     assert len(names) <= len(told) + 1
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.glob("*.spool")) == []
+
+
+def test_a_file_whose_process_died_before_it_was_begun_goes_after_a_while(tmp_path):
+    spool = Spool(tmp_path, resource(), most_bytes=ROOMY)
+    for name, age in ((".left", BEGUN_WITHIN + 1), (".young", BEGUN_WITHIN - 30)):
+        (tmp_path / name).touch()
+        moment = time.time() - age
+        os.utime(tmp_path / name, (moment, moment))
+    spool.adopt()
+    assert [path.name for path in tmp_path.iterdir()] == [".young"]
 
 
 def test_two_heirs_do_not_both_take_a_file(tmp_path):
