@@ -1,17 +1,34 @@
 """The gateway's records: lines of JSON as gateway/snippets/logging.conf has nginx write them."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from logs.domain import EPOCH, SentRecord
 from shared.redaction import redact_text
 
+# One line of the format `hit`: "GET 200 3".
+HIT = re.compile(rb"([A-Z]+) ([1-5][0-9]{2}) ([0-9]+)\n")
 
-def decode_lines(lines: Iterable[bytes]) -> Iterator[SentRecord | None]:
-    """Yield each line's record; None for one that is none, such as half of one before the disk was full."""
+
+@dataclass(frozen=True)
+class Hit:
+    """An answer from the gateway's cache, which is only counted."""
+
+    method: str
+    status: int
+    milliseconds: int
+
+
+def decode_lines(lines: Iterable[bytes]) -> Iterator[SentRecord | Hit | None]:
+    """Yield each line's record or hit; None for neither, such as half of one before the disk was full."""
     for line in lines:
+        if hit := HIT.fullmatch(line):
+            yield Hit(hit[1].decode(), int(hit[2]), int(hit[3]))
+            continue
         try:
             # What a caller sent may be no text, and nginx writes such bytes as they are.
             written = json.loads(line.decode("utf-8", "replace"))

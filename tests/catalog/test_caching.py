@@ -1,5 +1,6 @@
 """What a reader may keep, what the gateway may keep, and who may ask."""
 
+import gzip
 import json
 import time
 
@@ -41,6 +42,39 @@ def test_what_did_not_change_is_not_sent_again(get, path):
         assert answer.headers["ETag"] == tag
         assert_kept_by_gateway(answer.headers)
     assert get(path, **{"If-None-Match": '"other", W/"more"'}).status_code == 200
+
+
+@pytest.mark.parametrize("accepted", ["gzip", "br, gzip;q=0.1", "*"])
+def test_an_answer_that_is_long_enough_is_compressed_for_who_takes_it(get, accepted):
+    plain = get("/products?limit=30")
+    packed = get("/products?limit=30", **{"Accept-Encoding": accepted})
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(packed.data) == plain.data
+    assert len(packed.data) < len(plain.data) / 2
+    assert packed.headers["Content-Length"] == str(len(packed.data))
+    assert packed.headers["ETag"] == plain.headers["ETag"]
+    assert_kept_by_gateway(packed.headers)
+    again = get("/products?limit=30", **{"Accept-Encoding": accepted, "If-None-Match": plain.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+    assert "Content-Encoding" not in again.headers
+    for answer in (plain, packed, again):
+        assert answer.headers["Vary"] == "Accept-Encoding"
+
+
+@pytest.mark.parametrize(
+    ("path", "accepted"),
+    [
+        ("/products?limit=30", "identity"),
+        ("/products?limit=30", "gzip;q=0"),
+        ("/products?limit=30", "br"),
+        ("/products/7", "gzip"),
+        ("/products/999", "gzip"),
+    ],
+)
+def test_all_else_is_sent_as_it_is(get, path, accepted):
+    answer = get(path, **{"Accept-Encoding": accepted})
+    assert "Content-Encoding" not in answer.headers
+    assert answer.json
 
 
 def test_what_changed_is_sent_anew_with_another_tag(get, database):

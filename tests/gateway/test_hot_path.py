@@ -105,7 +105,60 @@ def test_a_client_that_has_the_answer_gets_a_304_from_the_cache_compressed_or_no
         assert (answer.status, answer.body, answer.headers["etag"]) == (304, b"", TAG)
         full = shelf.get(**GOOD, **{"If-None-Match": 'W/"other"', "Accept-Encoding": encoding})
         assert (full.status, full.headers["etag"]) == (200, TAG)
-    assert shelf.asked() == 1
+    # Once for each encoding.
+    assert shelf.asked() == 2
+
+
+ENCODINGS = {
+    **dict.fromkeys(
+        ["gzip", "gzip, deflate, br", "br;q=1.0, GZIP;q=0.5", "deflate,gzip;q=1", "*, gzip"], "gzip"
+    ),
+    **dict.fromkeys(["", "identity", "br", "gzip;q=0", "br, gzip ; q=0.000", "gzipped", "x-gzip2"], "none"),
+}
+
+
+def test_an_answer_is_kept_as_the_catalogue_compressed_it_beside_the_plain_one(shelf: Shelf) -> None:
+    shelf.keeps["Vary"] = "Accept-Encoding"
+    plain, script = shelf.text, shelf.answer
+
+    def answer(seen: Seen) -> tuple[int, dict[str, str], str] | None:
+        found = script(seen)
+        if found and seen.path != "/verdict" and seen.headers.get("accept-encoding") == "gzip":
+            return found[0], {**found[1], "Content-Encoding": "gzip"}, "compressed"
+        return found
+
+    shelf.upstreams["catalog"].script = answer
+    wrong = []
+    for sent, expected in ENCODINGS.items():
+        got = shelf.get(**GOOD, **{"Accept-Encoding": sent})
+        told = (got.headers.get("content-encoding", "none"), got.body, got.headers["vary"])
+        body = b"compressed" if expected == "gzip" else plain.encode()
+        if told != (expected, body, "Accept-Encoding"):
+            wrong.append((sent, told))
+    assert wrong == []
+    assert shelf.asked() == 2
+    asked = {seen.headers.get("accept-encoding") for seen in shelf.upstreams["catalog"].seen}
+    assert asked == {"gzip", None}
+    tagged = {**GOOD, "Accept-Encoding": "gzip", "If-None-Match": TAG}
+    assert shelf.get(**tagged).status == 304
+
+
+def test_a_hit_is_a_short_line_and_all_else_a_record(shelf: Shelf) -> None:
+    shelf.get(**GOOD, **{"X-Request-ID": "hit-1"})
+    for number in (2, 3):
+        shelf.get(**GOOD, **{"X-Request-ID": f"hit-{number}"})
+    shelf.get(**GOOD, **{"X-Request-ID": "hit-4", "If-None-Match": TAG})
+    shelf.gateway.call("/products", headers={"X-Request-ID": "hit-5"})
+    wait_for(lambda: shelf.gateway.kept("hit-5"))
+    lines = [
+        line for file in sorted(shelf.gateway.records.iterdir()) for line in file.read_text().splitlines()
+    ]
+    assert [re.sub("[0-9]+$", "N", line) for line in lines if line[0] != "{"] == [
+        *["GET 200 N"] * 2,
+        "GET 304 N",
+    ]
+    recorded = {name: len(shelf.gateway.kept(name)) for name in (f"hit-{number}" for number in range(1, 6))}
+    assert recorded == {"hit-1": 1, "hit-2": 0, "hit-3": 0, "hit-4": 0, "hit-5": 1}
 
 
 def test_the_order_of_the_arguments_makes_no_other_question(shelf: Shelf) -> None:

@@ -63,7 +63,10 @@ def collect(app, folder):
     def collect_once() -> list[str]:
         noted: list[str] = []
         collect_records(
-            app.database, folder, days_kept=14, note=lambda stored: noted.extend(r.message for r in stored)
+            app.database,
+            folder,
+            days_kept=14,
+            note=lambda stored, _hits: noted.extend(r.message for r in stored),
         )
         return noted
 
@@ -186,7 +189,7 @@ def test_replicas_that_read_at_once_store_each_line_once(folder, app, sender, mo
                 app.database,
                 folder,
                 days_kept=14,
-                note=lambda stored: noted.update(r.message for r in stored),
+                note=lambda stored, _hits: noted.update(r.message for r in stored),
             )
 
     threads = [threading.Thread(target=read) for _ in range(4)]
@@ -245,3 +248,25 @@ def test_figures_count_by_method_and_status_and_a_made_up_method_is_one_of_other
     assert (read("GET", "200"), read("GET", "502"), read("_OTHER", "200")) == (2, 1, 1)
     status = {"http_response_status_code": "502"}
     assert registry.get_sample_value("gateway_request_duration_seconds_sum", status) == 0.012
+
+
+def test_a_hit_of_the_cache_is_counted_and_not_stored(folder, app, sender, caplog):
+    registry = CollectorRegistry()
+    figures = GatewayFigures(registry)
+    file = folder / "x.log"
+    file.write_text("GET 200 3\n" * 2 + write_line("/orders") + "HEAD 304 0\nGET 200 1")
+    for _ in range(2):
+        collect_records(app.database, folder, days_kept=14, note=figures.note)
+    assert sender.find_messages() == ["GET /orders 200"]
+    with file.open("a") as stream:
+        stream.write("0\nGET 2\nget 200 1\n")
+    collect_records(app.database, folder, days_kept=14, note=figures.note)
+    assert "2 of the gateway's records could not be read" in caplog.text
+
+    def read(name: str, **labels: str) -> float | None:
+        return registry.get_sample_value(name, {f"http_{key}": value for key, value in labels.items()})
+
+    assert read("gateway_requests_total", request_method="GET", response_status_code="200") == 4
+    assert read("gateway_requests_total", request_method="HEAD", response_status_code="304") == 1
+    total = read("gateway_request_duration_seconds_sum", response_status_code="200")
+    assert total == pytest.approx(0.003 * 2 + 0.012 + 0.010)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from logs.domain import LogRecord
-from logs.nginx import decode_lines
+from logs.domain import LogRecord, SentRecord
+from logs.nginx import Hit, decode_lines
 from logs.repository import gateway_files, records
 from logs.use_cases.records import accept_records, with_days
 from shared.database import Connection, Database
@@ -24,7 +24,7 @@ OVER = 120.0  # Seconds without a line after which a file's minute is certainly 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
 
-Note = Callable[[Iterable[LogRecord]], None]
+Note = Callable[[Iterable[LogRecord], Iterable[Hit]], None]
 
 
 class GatewayFigures:
@@ -48,16 +48,22 @@ class GatewayFigures:
             registry=registry,
         )
 
-    def note(self, stored: Iterable[LogRecord]) -> None:
-        """Count records."""
+    def note(self, stored: Iterable[LogRecord], hits: Iterable[Hit]) -> None:
+        """Count records, and answers from the cache."""
         for record in stored:
-            method = record.attributes.get("http.request.method")
-            status = str(record.attributes.get("http.response.status_code"))
-            # Anybody can make a method up (OpenTelemetry's word for such a one).
-            self._requests.labels(method if method in METHODS else "_OTHER", status).inc()
-            milliseconds = record.attributes.get("duration_ms")
-            if isinstance(milliseconds, int):
-                self._seconds.labels(status).observe(milliseconds / 1000)
+            self._count(
+                record.attributes.get("http.request.method"),
+                record.attributes.get("http.response.status_code"),
+                record.attributes.get("duration_ms"),
+            )
+        for hit in hits:
+            self._count(hit.method, hit.status, hit.milliseconds)
+
+    def _count(self, method: object, status: object, milliseconds: object) -> None:
+        # Anybody can make a method up (OpenTelemetry's word for such a one).
+        self._requests.labels(method if method in METHODS else "_OTHER", str(status)).inc()
+        if isinstance(milliseconds, int):
+            self._seconds.labels(str(status)).observe(milliseconds / 1000)
 
 
 def collect_records(database: Database, folder: Path, *, days_kept: int, note: Note) -> None:
@@ -94,10 +100,10 @@ def _take(database: Database, file: Path, days_kept: int, note: Note) -> int | N
         if not lines:
             _remove_if_over(file)
             return None
-        stored = _store(connection, lines, days_kept)
+        stored, hits = _store(connection, lines, days_kept)
         position += sum(map(len, lines))
         gateway_files.set_position(connection, file.name, position)
-    note(stored)
+    note(stored, hits)
     return position
 
 
@@ -116,14 +122,15 @@ def _read_lines(file: Path, position: int) -> tuple[int, list[bytes]]:
     return position, lines
 
 
-def _store(connection: Connection, lines: list[bytes], days_kept: int) -> list[LogRecord]:
+def _store(connection: Connection, lines: list[bytes], days_kept: int) -> tuple[list[LogRecord], list[Hit]]:
     decoded = list(decode_lines(lines))
-    accepted, rejected = accept_records(filter(None, decoded), days_kept=days_kept)
+    sent = (line for line in decoded if isinstance(line, SentRecord))
+    accepted, rejected = accept_records(sent, days_kept=days_kept)
     records.insert_records(connection, accepted)
     lost = len(rejected) + decoded.count(None)
     if lost:
         log.warning("%d of the gateway's records could not be read", lost)
-    return accepted
+    return accepted, [line for line in decoded if isinstance(line, Hit)]
 
 
 def _remove_if_over(file: Path) -> None:
