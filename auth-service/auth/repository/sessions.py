@@ -8,7 +8,7 @@ from sqlalchemy import ARRAY, Connection, Interval, Row, Text, and_, bindparam, 
 from sqlalchemy.dialects.postgresql import insert
 
 from auth.domain import GRACE, IDLE_LIFE, WHOLE_LIFE, Session, Visitor
-from auth.tables import refresh_tokens, sessions, sign_offs
+from auth.tables import refresh_tokens, sessions, sign_offs, users
 
 # So much later than its tokens a sign-off is forgotten: clocks differ, and a token is signed after its
 # session was written down.
@@ -31,7 +31,44 @@ IS_SIGNED_OFF = sign_offs.c.until > func.now()
 PRESENTED = refresh_tokens.c.hash == bindparam("presented")
 TOKENS_UNTIL = func.now() + bindparam("life", type_=Interval)
 SECONDS_LEFT = func.date_part("epoch", refresh_tokens.c.expires_at - func.now())
-INSERT_SESSION = insert(sessions).values(expires_at=func.now() + WHOLE_LIFE, tokens_until=TOKENS_UNTIL)
+# A session begins together with its first refresh token, and a guest's together with the guest.
+BEGUN = (
+    insert(sessions)
+    .values(
+        **{
+            name: bindparam(f"session_{name}", type_=sessions.c[name].type)
+            for name in ("id", "user_id", "guest_sub", "secret", "address", "user_agent")
+        },
+        expires_at=func.now() + WHOLE_LIFE,
+        tokens_until=TOKENS_UNTIL,
+    )
+    .returning(sessions.c.id, sessions.c.expires_at)
+    .cte("begun")
+)
+GUEST = (
+    insert(users)
+    .values(
+        {
+            users.c.id: bindparam("session_user_id", type_=users.c.id.type),
+            users.c.username: bindparam("guest_name", type_=Text),
+            users.c.role: "guest",
+        }
+    )
+    .cte("guest")
+)
+INSERT_SESSION = (
+    insert(refresh_tokens)
+    .from_select(
+        ["hash", "session_id", "expires_at"],
+        select(
+            bindparam("presented", type_=refresh_tokens.c.hash.type),
+            BEGUN.c.id,
+            func.least(func.now() + IDLE_LIFE, BEGUN.c.expires_at),
+        ),
+    )
+    .returning(SECONDS_LEFT)
+)
+INSERT_GUEST_SESSION = INSERT_SESSION.add_cte(GUEST)
 SESSION_END = select(sessions.c.expires_at).where(sessions.c.id == bindparam("session")).scalar_subquery()
 INSERT_REFRESH_TOKEN = (
     insert(refresh_tokens)
@@ -70,20 +107,28 @@ def insert_session(
     visitor: Visitor,
     *,
     secret: bytes,
+    token_hash: bytes,
     token_seconds: int,
-    guest_sub: str | None,
-) -> None:
-    """Add a session whose first access token lives so many seconds."""
+    guest_sub: str | None = None,
+    guest_name: str | None = None,
+) -> int:
+    """Add a session and its first refresh token, and with a `guest_name` a guest whose session it is.
+
+    Its first access token lives `token_seconds`. Return the seconds that the refresh token lives.
+    """
     values = {
-        "id": session_id,
-        "user_id": user_id,
-        "guest_sub": guest_sub,
-        "secret": secret,
+        "session_id": session_id,
+        "session_user_id": user_id,
+        "session_guest_sub": guest_sub,
+        "session_secret": secret,
+        "session_address": visitor.address,
+        "session_user_agent": visitor.user_agent,
         "life": timedelta(seconds=token_seconds),
-        "address": visitor.address,
-        "user_agent": visitor.user_agent,
+        "presented": token_hash,
     }
-    connection.execute(INSERT_SESSION, values)
+    if guest_name is None:
+        return int(connection.execute(INSERT_SESSION, values).scalar_one())
+    return int(connection.execute(INSERT_GUEST_SESSION, {**values, "guest_name": guest_name}).scalar_one())
 
 
 def insert_refresh_token(connection: Connection, token_hash: bytes, session_id: UUID) -> int:

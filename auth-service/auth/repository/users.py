@@ -6,17 +6,15 @@ from sqlalchemy import Connection, Row, bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
-from auth.domain import GUEST_PREFIX, User
+from auth.domain import User
 from auth.errors import UsernameTaken
 from auth.tables import users
-from shared.ids import new_id
 
 # What is run for everybody who comes is made once: to make a statement takes longer than to send it.
 FIND_BY_NAME = select(users).where(func.lower(users.c.username) == func.lower(bindparam("username")))
 FIND_USER = select(users).where(users.c.id == bindparam("id"))
 HOLD_USER = FIND_USER.with_for_update(read=True)
 LOCK_USER = FIND_USER.with_for_update(key_share=True)
-INSERT_GUEST = insert(users).returning(users)
 # The index on the name is the only constraint that a new row can break.
 INSERT_USER = insert(users).on_conflict_do_nothing().returning(users)
 
@@ -69,13 +67,6 @@ def promote_guest(
         return _user(connection.execute(statement).first())
     except IntegrityError as error:
         raise UsernameTaken from error
-
-
-def insert_guest(connection: Connection) -> User:
-    """Add a guest, with a name that is made of the id, and return it."""
-    user_id = new_id()
-    values = {"id": user_id, "username": f"{GUEST_PREFIX}{user_id}", "role": "guest"}
-    return User(**connection.execute(INSERT_GUEST, values).one()._mapping)
 
 
 def change_password(connection: Connection, user_id: UUID, password_hash: str) -> User:

@@ -9,7 +9,7 @@ from auth.issuer import TokenIssuer
 from auth.passwords import Passwords
 from auth.repository import throttle, users
 from auth.use_cases.attempts import count_attempt, judging, record_refusal
-from auth.use_cases.sessions import begin_session, end_sessions_of, find_session, sign_in
+from auth.use_cases.sessions import begin_guest_session, begin_session, end_sessions_of, find_session, sign_in
 from shared.context import Caller
 from shared.database import Connection, Database
 from shared.errors import NotFound
@@ -71,9 +71,8 @@ def log_in(
 
 def enter_as_guest(database: Database, issuer: TokenIssuer, visitor: Visitor) -> SignIn:
     """Begin a session for somebody new who gives no name."""
-    with database.transaction() as connection:
-        guest = users.insert_guest(connection)
-        begun = begin_session(connection, guest, visitor, token_seconds=issuer.seconds)
+    with database.autocommit() as connection:
+        begun = begin_guest_session(connection, visitor, token_seconds=issuer.seconds)
     return sign_in(issuer, begun)
 
 

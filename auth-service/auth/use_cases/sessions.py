@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from auth import audit
-from auth.domain import Session, SignIn, User, Visitor, parse_id
+from auth.domain import GUEST_PREFIX, Session, SignIn, User, Visitor, parse_id
 from auth.errors import RefreshTokenInvalid, WrongCredentials
 from auth.issuer import TokenIssuer
 from auth.repository import sessions, users
@@ -44,19 +44,48 @@ def begin_session(
     found = users.hold_user(connection, user.id)
     if found is None or found.disabled or found.password_changed_at != user.password_changed_at:
         raise WrongCredentials
+    return _insert_session(
+        connection, user.id, found.role, visitor, token_seconds=token_seconds, guest_sub=guest_sub
+    )
+
+
+def begin_guest_session(connection: Connection, visitor: Visitor, *, token_seconds: int) -> BegunSession:
+    """Add somebody new who gives no name, with a session; nobody else can know of the account yet."""
+    guest_id = new_id()
+    return _insert_session(
+        connection,
+        guest_id,
+        "guest",
+        visitor,
+        token_seconds=token_seconds,
+        guest_name=f"{GUEST_PREFIX}{guest_id}",
+    )
+
+
+def _insert_session(
+    connection: Connection,
+    user_id: UUID,
+    role: str,
+    visitor: Visitor,
+    *,
+    token_seconds: int,
+    guest_sub: str | None = None,
+    guest_name: str | None = None,
+) -> BegunSession:
     session_id = new_id()
     token = REFRESH_PREFIX + secrets.token_urlsafe(32)
-    sessions.insert_session(
+    seconds = sessions.insert_session(
         connection,
         session_id,
-        user.id,
+        user_id,
         visitor,
         secret=secrets.token_bytes(32),
+        token_hash=_hash(token),
         token_seconds=token_seconds,
         guest_sub=guest_sub,
+        guest_name=guest_name,
     )
-    seconds = sessions.insert_refresh_token(connection, _hash(token), session_id)
-    return BegunSession(session_id, user.id, found.role, guest_sub, token, seconds)
+    return BegunSession(session_id, user_id, role, guest_sub, token, seconds)
 
 
 def sign_in(issuer: TokenIssuer, begun: BegunSession) -> SignIn:
