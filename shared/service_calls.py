@@ -6,12 +6,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import requests
+from urllib3 import make_headers
 
 from shared import context
 from shared.access import SERVICE_HEADER
 from shared.errors import ServiceUnreachable
-from shared.http import HttpClient
+from shared.http import HttpClient, HttpResponse
 
 COOL_DOWN = 1.0  # Seconds after which auth is asked again for a token that it did not give.
 MARGIN = 10.0  # Seconds before its end from which a token is not used any more: it has a way to go.
@@ -28,7 +28,10 @@ class ServiceTokens:
 
     def __init__(self, auth_url: str, client_id: str, client_secret: str) -> None:
         self._http = HttpClient(auth_url, timeout=(1.0, 3.0))
-        self._credentials = (client_id, client_secret)
+        self._headers = {
+            "Authorization": make_headers(basic_auth=f"{client_id}:{client_secret}")["authorization"],
+            "Content-Type": "application/x-www-form-urlencoded",
+        }
         self._lock = threading.Lock()
         self._token = ""
         self._renew_at = self._good_until = 0.0
@@ -69,7 +72,7 @@ class ServiceTokens:
 
     def _renew(self) -> None:
         response = self._http.request(
-            "POST", "/auth/token", data={"grant_type": "client_credentials"}, auth=self._credentials
+            "POST", "/auth/token", body=b"grant_type=client_credentials", headers=self._headers
         )
         try:
             answer = response.json()
@@ -91,7 +94,7 @@ class ServiceClient(HttpClient):
 
     def request(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **options: Any
-    ) -> requests.Response:
+    ) -> HttpResponse:
         """Return the answer; if it is 401, that to a second try with a new token of the service's own.
 
         A token ends before its time when its key is retired. The door refuses before any work is done, so any
@@ -100,7 +103,7 @@ class ServiceClient(HttpClient):
         response = super().request(method, path, headers=headers, **options)
         if response.status_code != 401:
             return response
-        self._tokens.forget(str(response.request.headers[SERVICE_HEADER]).removeprefix("Bearer "))
+        self._tokens.forget(str(response.sent[SERVICE_HEADER]).removeprefix("Bearer "))
         return super().request(method, path, headers=headers, **options)
 
     def onward_headers(self) -> dict[str, str]:

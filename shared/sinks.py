@@ -42,7 +42,7 @@ class LogsServiceSink:
         """Post an export; return how many were rejected; raise ExportRefused or ServiceUnreachable."""
         token = self._token()
         headers = {"Authorization": f"Bearer {token}", "Content-Type": PROTOBUF}
-        answer = self._http.request("POST", "/v1/logs", data=export, headers=headers)
+        answer = self._http.request("POST", "/v1/logs", body=export, headers=headers)
         if answer.status_code == 401:
             # It ended before its time, as when its key is retired.
             self._forget(token)

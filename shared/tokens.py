@@ -2,7 +2,10 @@
 
 import base64
 import json
-from collections.abc import Collection
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,6 +22,7 @@ AUDIENCE = "shopfleet"
 ROLES = frozenset({"guest", "customer", "admin", "service"})
 MAX_LENGTH = 4096
 LEEWAY = 5  # Seconds that two machines' clocks may differ.
+MOST_VERIFIED = 1000  # Tokens of a process, at some 2 KB each.
 REQUIRED = ["iss", "aud", "sub", "exp", "iat", "jti", "role", "client_id"]
 OPTIONS: Options = {"require": REQUIRED}
 
@@ -54,12 +58,45 @@ class Auth:
     sign_offs: SignOffs
 
 
+@dataclass(frozen=True)
+class Verified:
+    """A token whose signature was found good: with which key, and what it says."""
+
+    kid: str
+    key: EllipticCurvePublicKey
+    claims: Mapping[str, Any]
+
+
+class VerifiedTokens:
+    """The tokens that were verified last, so that one that comes with every call is verified once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tokens: OrderedDict[str, Verified] = OrderedDict()
+
+    def find(self, token: str) -> Verified | None:
+        """Return what is known of a token."""
+        with self._lock:
+            found = self._tokens.get(token)
+            if found:
+                self._tokens.move_to_end(token)
+            return found
+
+    def keep(self, token: str, verified: Verified) -> None:
+        """Remember a token, and forget the one that has not come for longest if there are too many."""
+        with self._lock:
+            self._tokens[token] = verified
+            if len(self._tokens) > MOST_VERIFIED:
+                self._tokens.popitem(last=False)
+
+
 class TokenVerifier:
     """Turn a token into the caller it speaks of, or refuse it."""
 
     def __init__(self, auth: Auth, issuer: str) -> None:
         self.auth = auth
         self.issuer = issuer
+        self._verified = VerifiedTokens()
 
     def verify(self, token: str) -> Caller:
         """Return the caller.
@@ -87,12 +124,22 @@ class TokenVerifier:
             token_id=claims["jti"],
         )
 
-    def _decode(self, token: str) -> dict[str, Any]:
+    def _decode(self, token: str) -> Mapping[str, Any]:
+        """Return the claims, of which the signature alone is believed from an earlier time."""
         if len(token) > MAX_LENGTH:
             raise TokenInvalid
-        key = self.auth.keys.find_key(_read_kid(token))
+        verified = self._verified.find(token)
+        key = self.auth.keys.find_key(verified.kid if verified else _read_kid(token))
         if key is None:
             raise TokenInvalid
+        if verified is None or verified.key != key:
+            verified = Verified(_read_kid(token), key, self._verify_signature(token, key))
+            self._verified.keep(token, verified)
+        elif not _is_live(verified.claims):
+            raise TokenInvalid
+        return verified.claims
+
+    def _verify_signature(self, token: str, key: EllipticCurvePublicKey) -> dict[str, Any]:
         try:
             return jwt.decode(
                 token,
@@ -105,6 +152,13 @@ class TokenVerifier:
             )
         except (jwt.InvalidTokenError, ValueError, TypeError) as error:
             raise TokenInvalid from error
+
+
+def _is_live(claims: Mapping[str, Any]) -> bool:
+    """Tell whether claims that were good once still are; both may have the types that PyJWT takes."""
+    audience = claims["aud"]
+    is_ours = AUDIENCE in ([audience] if isinstance(audience, str) else audience)
+    return is_ours and int(claims["exp"]) > time.time() - LEEWAY
 
 
 def _read_kid(token: str) -> str:

@@ -21,10 +21,10 @@ from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse, HTTPResponse
 
 from catalog.errors import PageTooLarge, UpstreamFailed
-from shared.errors import ServiceUnreachable
-from shared.http import HttpClient
+from shared import traces
 
 MAX_PAGE_BYTES = 20 * 1024 * 1024  # Unpacked.
+TIMEOUT = (3.0, 10.0)  # Seconds to connect, and from one byte to the next.
 PAGE_SECONDS = 20.0  # For a whole page, however it drips in.
 ATTEMPTS = 3
 FIRST_WAIT = 0.2  # Seconds at most before the second attempt, twice as many before the third, and so on.
@@ -42,12 +42,18 @@ class RawPage:
     last_modified: str | None
 
 
-class UpstreamClient(HttpClient):
-    """Reads pages of products. No token or header of ours goes to the upstream but its own token."""
+class UpstreamClient:
+    """Reads pages of products. No token or header of ours goes to the upstream but its own token.
+
+    Redirects are not followed, and neither proxy variables nor .netrc are heeded.
+    """
 
     def __init__(self, base_url: str, token: str | None, *, page_seconds: float = PAGE_SECONDS) -> None:
-        super().__init__(base_url, timeout=(3.0, 10.0), pool=2, retries=0)
+        self.base_url = base_url.rstrip("/")
+        self._url = f"{self.base_url}/products"
         self._page_seconds = page_seconds
+        self._session = requests.Session()
+        self._session.trust_env = False
         self._session.mount("http://", _CuttableAdapter(max_retries=0))
         self._session.mount("https://", _CuttableAdapter(max_retries=0))
         self._headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
@@ -83,11 +89,19 @@ class UpstreamClient(HttpClient):
     def _fetch(self, limit: int, skip: int, headers: Mapping[str, str]) -> RawPage | None:
         query = {"limit": limit, "skip": skip}
         try:
-            with _cut_after(self._page_seconds):
-                response = self.request("GET", "/products", params=query, headers=headers, stream=True)
+            with _cut_after(self._page_seconds), traces.call("GET", self._url) as noted:
+                response = self._session.get(
+                    self._url,
+                    params=query,
+                    headers=headers,
+                    timeout=TIMEOUT,
+                    allow_redirects=False,
+                    stream=True,
+                )
                 with response:
+                    noted["http.response.status_code"] = response.status_code
                     contents = b"" if response.status_code == 304 else _read(response.raw)
-        except (ServiceUnreachable, requests.RequestException, HTTPError, OSError, ValueError) as error:
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             raise UpstreamFailed(502, "The product source does not answer.", may_pass=True) from error
         if response.status_code == 304 and ("If-None-Match" in headers or "If-Modified-Since" in headers):
             return None

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import requests
-
 from orders.domain import Line, Offer, Order, Payment, Refund
 from orders.errors import CheckoutRefused
 from shared.errors import ServiceUnreachable
+from shared.http import HttpResponse
 from shared.service_calls import ServiceClient
 
 # The catalogue's refusals that a customer can act on, with the order's reason for each.
@@ -141,14 +140,14 @@ def _to_payment(body: dict[str, Any]) -> Payment:
     return Payment(UUID(known) if known else None, body["status"], body.get("amount_refunded", 0))
 
 
-def _expect(response: requests.Response, status: int) -> dict[str, Any]:
+def _expect(response: HttpResponse, status: int) -> dict[str, Any]:
     """Return the answer's body; whatever was not expected is a service that cannot do its work just now."""
     if response.status_code != status:
         raise ServiceUnreachable(f"An unexpected answer: {response.status_code}.")
     return _read(response)
 
 
-def _read(response: requests.Response) -> dict[str, Any]:
+def _read(response: HttpResponse) -> dict[str, Any]:
     try:
         body = response.json()
     except ValueError as error:

@@ -241,13 +241,6 @@ def test_a_base_url_may_have_a_path_and_parameters_are_escaped(service):
     assert service.requests[-1][1] == "/api/x?ids=1%2C2&q=a+b"
 
 
-def test_a_streamed_answer_is_read_by_whoever_asked_and_its_connection_used_again(service):
-    client = HttpClient(service.url)
-    for _ in range(2):
-        with client.request("GET", "/x", stream=True) as answer:
-            assert answer.raw.read(10, decode_content=True) == b"{}"
-
-
 def test_an_answer_that_breaks_off_is_no_answer(service):
     def break_off(handler, _body):
         handler.send_response(200)

@@ -93,6 +93,72 @@ def test_a_token_without_a_session_is_known_by_its_own_id():
         TokenVerifier(auth, ISSUER).verify(token)
 
 
+@pytest.fixture
+def signatures(monkeypatch) -> list[str]:
+    """The tokens whose signatures are verified from now on."""
+    verified: list[str] = []
+    decode = jwt.decode
+
+    def note(token, *arguments, **options):
+        verified.append(token)
+        return decode(token, *arguments, **options)
+
+    monkeypatch.setattr("shared.tokens.jwt.decode", note)
+    return verified
+
+
+@pytest.mark.parametrize("audience", ["shopfleet", ["elsewhere", "shopfleet"]])
+def test_the_signature_of_a_token_that_comes_again_is_not_verified_again(signatures, audience):
+    verifier = TokenVerifier(AUTH, ISSUER)
+    tokens = [AUTH.token(aud=audience) for _ in range(2)]
+    callers = [verifier.verify(token) for token in tokens * 3]
+    assert signatures == tokens
+    assert callers[:2] == callers[2:4] == callers[4:]
+
+
+def test_a_token_that_was_good_ends_at_its_time(monkeypatch):
+    verifier, token = TokenVerifier(AUTH, ISSUER), AUTH.token(exp=int(time.time()) + 100)
+    verifier.verify(token)
+    later = time.time() + 104
+    monkeypatch.setattr("shared.tokens.time.time", lambda: later)
+    verifier.verify(token)
+    later += 2
+    with pytest.raises(TokenInvalid):
+        verifier.verify(token)
+
+
+def test_a_token_that_was_good_ends_with_its_key():
+    auth = FakeAuth()
+    verifier, token = TokenVerifier(auth, ISSUER), auth.token()
+    verifier.verify(token)
+    first, auth.private_key = auth.private_key, FakeAuth().private_key
+    with pytest.raises(TokenInvalid):
+        verifier.verify(token)
+    auth.private_key = first
+    verifier.verify(token)
+    auth.kid = "another"
+    with pytest.raises(TokenInvalid):
+        verifier.verify(token)
+
+
+def test_a_token_that_was_good_with_another_signature_is_refused():
+    verifier, token, other = TokenVerifier(AUTH, ISSUER), AUTH.token(), AUTH.token()
+    verifier.verify(token)
+    verifier.verify(other)
+    body, signature = token.rpartition(".")[0], other.rpartition(".")[2]
+    with pytest.raises(TokenInvalid):
+        verifier.verify(f"{body}.{signature}")
+
+
+def test_no_more_tokens_are_remembered_than_there_is_room_for(signatures, monkeypatch):
+    monkeypatch.setattr("shared.tokens.MOST_VERIFIED", 2)
+    verifier = TokenVerifier(AUTH, ISSUER)
+    first, second, third = (AUTH.token() for _ in range(3))
+    for token in (first, second, first, third, first, second):
+        verifier.verify(token)
+    assert signatures == [first, second, third, second]
+
+
 def test_a_good_one_tells_who_calls():
     caller = VERIFIER.verify(AUTH.token(sub="me", role="admin", scope="logs:write"))
     assert (caller.sub, caller.role, caller.client_id, caller.scope) == ("me", "admin", "shop", "logs:write")
