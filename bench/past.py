@@ -61,16 +61,8 @@ ROWS: list[tuple[str, str]] = [
     (
         "payments",
         """
-        INSERT INTO ledger_entries (id, payment_id, movement, currency, created_at)
-        SELECT {order_id}, {payment_id}, 'capture', 'USD', time FROM {numbers}
-        """,
-    ),
-    (
-        "payments",
-        """
-        INSERT INTO ledger_lines (entry_id, account, amount)
-        SELECT {order_id}, account, amount
-        FROM {numbers}, (VALUES ('receivable', 1000), ('sales', -1000)) AS line (account, amount)
+        INSERT INTO ledger_entries (id, payment_id, movement, currency, created_at, debit, credit, amount)
+        SELECT {order_id}, {payment_id}, 'capture', 'USD', time, 'receivable', 'sales', 1000 FROM {numbers}
         """,
     ),
     (

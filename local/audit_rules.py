@@ -55,22 +55,12 @@ RULES: list[tuple[str, str, LiteralString]] = [
         """,
     ),
     (
-        "ledger: each entry sums to zero",
+        "ledger: each entry is between the two accounts, and above zero",
         "payments",
         """
-        SELECT format('entry %s: %s', id, coalesce(sum(amount)::text, 'no lines')) AS what,
-               sum(amount) = 0 AS holds
-        FROM ledger_entries LEFT JOIN ledger_lines ON entry_id = id
-        GROUP BY id
-        """,
-    ),
-    (
-        "ledger: all of it sums to zero, in each currency",
-        "payments",
-        """
-        SELECT format('%s: %s', coalesce(currency, 'no entry'), sum(amount)) AS what, sum(amount) = 0 AS holds
-        FROM ledger_lines LEFT JOIN ledger_entries ON entry_id = id
-        GROUP BY currency
+        SELECT format('entry %s: %s from %s to %s', id, amount, credit, debit) AS what,
+               amount > 0 AND (debit, credit) IN (('receivable', 'sales'), ('sales', 'receivable')) AS holds
+        FROM ledger_entries
         """,
     ),
     (
@@ -81,9 +71,9 @@ RULES: list[tuple[str, str, LiteralString]] = [
                       amount_refunded) AS what,
                booked = amount_captured - amount_refunded AS holds
         FROM payments CROSS JOIN LATERAL (
-            SELECT coalesce(sum(ledger_lines.amount), 0) AS booked
-            FROM ledger_entries JOIN ledger_lines ON entry_id = ledger_entries.id
-            WHERE payment_id = payments.id AND account = 'receivable') AS entries
+            SELECT coalesce(sum(CASE WHEN debit = 'receivable' THEN ledger_entries.amount
+                                     WHEN credit = 'receivable' THEN -ledger_entries.amount END), 0) AS booked
+            FROM ledger_entries WHERE payment_id = payments.id) AS entries
         """,
     ),
     (
@@ -94,11 +84,8 @@ RULES: list[tuple[str, str, LiteralString]] = [
                       coalesce(refunds.payment_id, booked.payment_id), coalesce(status, 'none'),
                       coalesce(booked.amount::text, 'none')) AS what,
                (status = 'succeeded') = (movement IS NOT NULL)
-                   AND coalesce(booked.amount = -refunds.amount, true) AS holds
-        FROM refunds FULL JOIN (
-            SELECT payment_id, movement, sum(amount) FILTER (WHERE account = 'receivable') AS amount
-            FROM ledger_entries JOIN ledger_lines ON entry_id = ledger_entries.id
-            WHERE movement LIKE 'refund:%' GROUP BY payment_id, movement) AS booked
+                   AND coalesce(booked.amount = refunds.amount AND credit = 'receivable', true) AS holds
+        FROM refunds FULL JOIN (SELECT * FROM ledger_entries WHERE movement LIKE 'refund:%') AS booked
             ON booked.payment_id = refunds.payment_id AND movement = 'refund:' || refunds.id
         """,
     ),

@@ -276,19 +276,21 @@ class Account(StrEnum):
 
 
 @dataclass(frozen=True)
-class Line:
-    """One side of an entry: a debit is positive, a credit negative."""
+class Movement:
+    """Money to be booked from one account to another; its name is unique within the payment."""
 
-    account: Account
+    name: str
+    debit: Account
+    credit: Account
     amount: int
 
 
 @dataclass(frozen=True)
-class Movement:
-    """Money to be booked; its name is unique within the payment."""
+class Line:
+    """One side of an entry: a debit is positive, a credit negative."""
 
-    name: str
-    lines: tuple[Line, ...]
+    account: str
+    amount: int
 
 
 @dataclass(frozen=True)
@@ -300,7 +302,15 @@ class LedgerEntry:
     movement: str
     currency: str
     created_at: datetime
-    lines: list[Line]
+    debit: str
+    credit: str
+    amount: int
+
+    @property
+    def lines(self) -> list[Line]:
+        """Return both sides, by account; they sum to zero."""
+        sides = [Line(self.debit, self.amount), Line(self.credit, -self.amount)]
+        return sorted(sides, key=lambda line: line.account)
 
 
 def find_movements(before: Payment, after: Payment, refund: Refund | None = None) -> list[Movement]:
@@ -312,11 +322,8 @@ def find_movements(before: Payment, after: Payment, refund: Refund | None = None
     refunded = after.amount_refunded - before.amount_refunded
     movements = []
     if captured:
-        movements.append(_movement("capture", captured))
+        movements.append(Movement("capture", Account.RECEIVABLE, Account.SALES, captured))
     if refunded:
-        movements.append(_movement(f"refund:{refund.id}" if refund else "cancel", -refunded))
+        name = f"refund:{refund.id}" if refund else "cancel"
+        movements.append(Movement(name, Account.SALES, Account.RECEIVABLE, refunded))
     return movements
-
-
-def _movement(name: str, received: int) -> Movement:
-    return Movement(name, (Line(Account.RECEIVABLE, received), Line(Account.SALES, -received)))

@@ -197,8 +197,14 @@ class LedgerEntryOut(BaseModel):
     @classmethod
     def of(cls, entry: LedgerEntry) -> "LedgerEntryOut":
         """Return the entry as callers see it."""
-        lines = [LineOut(**vars(line)) for line in entry.lines]
-        return cls(**{**vars(entry), "time": entry.created_at, "lines": lines})
+        return cls(
+            id=entry.id,
+            payment_id=entry.payment_id,
+            movement=entry.movement,
+            time=entry.created_at,
+            currency=entry.currency,
+            lines=[LineOut(**vars(line)) for line in entry.lines],
+        )
 
 
 class LedgerPage(BaseModel):

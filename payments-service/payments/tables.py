@@ -92,15 +92,10 @@ ledger_entries = Table(
     Column("movement", Text, nullable=False),
     Column("currency", Text, nullable=False),
     _now("created_at"),
-    UniqueConstraint("payment_id", "movement", name="ledger_entries_movement"),
-)
-
-ledger_lines = Table(
-    "ledger_lines",
-    metadata,
-    Column("entry_id", Uuid, ForeignKey("ledger_entries.id"), primary_key=True),
-    Column("account", Text, primary_key=True),
+    Column("debit", Text, nullable=False),
+    Column("credit", Text, nullable=False),
     Column("amount", BigInteger, nullable=False),
+    UniqueConstraint("payment_id", "movement", name="ledger_entries_movement"),
 )
 
 idempotency_keys = Table(

@@ -155,7 +155,11 @@ class Books:
 
     def balances(self) -> dict[str, int]:
         """Return the sum of each account of the ledger."""
-        rows = self.read("SELECT account, sum(amount)::bigint AS sum FROM ledger_lines GROUP BY account")
+        rows = self.read(
+            "SELECT account, sum(amount)::bigint AS sum"
+            " FROM (SELECT debit AS account, amount FROM ledger_entries"
+            " UNION ALL SELECT credit, -amount FROM ledger_entries) AS sides GROUP BY account"
+        )
         return {row["account"]: row["sum"] for row in rows}
 
 

@@ -19,8 +19,8 @@ def read_books(books, order_id):
     """Return the payment, the sums that its ledger entries moved, and the charge of the same key."""
     (payment,) = books.read("SELECT * FROM payments WHERE order_id = %s", order_id)
     moved = books.read(
-        "SELECT movement, sum(amount) FILTER (WHERE account = 'receivable')::bigint AS amount"
-        " FROM ledger_entries JOIN ledger_lines ON entry_id = id WHERE payment_id = %s GROUP BY movement",
+        "SELECT movement, CASE debit WHEN 'receivable' THEN amount ELSE -amount END AS amount"
+        " FROM ledger_entries WHERE payment_id = %s",
         payment["id"],
     )
     charges = books.read("SELECT * FROM simulated_charges WHERE key = %s", str(payment["id"]))

@@ -5,7 +5,22 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Interval, Row, Select, and_, bindparam, case, func, null, select, update
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Connection,
+    Interval,
+    Row,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    case,
+    func,
+    null,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from payments.domain import (
@@ -15,11 +30,12 @@ from payments.domain import (
     SUCCEEDED,
     UNANSWERED_FOR,
     ClosedOrder,
+    Movement,
     Payment,
     PaymentStatus,
     Terms,
 )
-from payments.tables import MOMENT, payments
+from payments.tables import MOMENT, ledger_entries, payments
 from shared.ids import first_id
 
 IS_PAYMENT = payments.c.customer.is_not(None)
@@ -46,9 +62,14 @@ CHANGING = (
     "amount_refunded",
     "amount_refunding",
 )
+# What somebody else may change meanwhile; all else that changes, changes with these.
+COMPARED = ("status", "amount_captured", "amount_refunded", "amount_refunding", "is_closing")
 SAVE = (
     update(payments)
-    .where(payments.c.id == bindparam("payment_id"))
+    .where(
+        payments.c.id == bindparam("payment_id"),
+        *(payments.c[name] == bindparam(f"old_{name}") for name in COMPARED),
+    )
     .values(
         **{name: bindparam(f"new_{name}", type_=payments.c[name].type) for name in CHANGING},
         look_at=case(
@@ -60,7 +81,23 @@ SAVE = (
         ),
         updated_at=func.now(),
     )
+    .returning(payments)
 )
+# What moved is booked by the statement that changes the payment, so that neither is ever there alone.
+BOOKED = ("movement", "debit", "credit", "amount")
+SAVED = SAVE.cte("saved")
+MOVED = (
+    func.unnest(
+        *(bindparam(f"{name}s", type_=ARRAY(BigInteger if name == "amount" else Text)) for name in BOOKED)
+    )
+    .table_valued(*BOOKED, joins_implicitly=True)
+    .render_derived(name="moved")
+)
+BOOK = insert(ledger_entries).from_select(
+    ["payment_id", "currency", *BOOKED],
+    select(SAVED.c.id, SAVED.c.currency, *(MOVED.c[name] for name in BOOKED)),
+)
+SAVE_AND_BOOK = select(SAVED).add_cte(BOOK.cte("booked"))
 
 
 def open_payment(
@@ -104,14 +141,41 @@ def lock_payment(connection: Connection, payment_id: UUID) -> Payment:
     return _payment(connection.execute(LOCK_BY_ID, {"payment_id": payment_id}).one())
 
 
-def save_payment(connection: Connection, payment: Payment, *, seen: datetime | None) -> None:
-    """Write what can change of a payment, and when to look at it again.
+def read_payment(connection: Connection, payment_id: UUID) -> Payment:
+    """Return the payment as it stands."""
+    return _payment(connection.execute(BY_ID, {"payment_id": payment_id}).one())
 
-    If somebody has asked for a look since `seen` was its time, that one is kept.
+
+def save_payment(
+    connection: Connection,
+    before: Payment,
+    after: Payment,
+    movements: Iterable[Movement] = (),
+    *,
+    seen: datetime | None,
+) -> Payment | None:
+    """Write what can change of a payment, when to look at it again, and what moved; return it as it is then.
+
+    None if it is not any more as it was `before`; nothing is written then. If somebody has asked for a look
+    since `seen` was its time, that one is kept. The database refuses a second movement of the same name.
     """
-    values = {f"new_{name}": getattr(payment, name) for name in CHANGING}
-    values |= {"payment_id": payment.id, "seen": seen, "look_after": payment.look_after}
-    connection.execute(SAVE, values)
+    values = {
+        **{f"new_{name}": getattr(after, name) for name in CHANGING},
+        **{f"old_{name}": getattr(before, name) for name in COMPARED},
+        "payment_id": after.id,
+        "seen": seen,
+        "look_after": after.look_after,
+    }
+    moved = list(movements)
+    if moved:
+        values |= {
+            "movements": [movement.name for movement in moved],
+            "debits": [movement.debit.value for movement in moved],
+            "credits": [movement.credit.value for movement in moved],
+            "amounts": [movement.amount for movement in moved],
+        }
+    row = connection.execute(SAVE_AND_BOOK if moved else SAVE, values).first()
+    return _payment(row) if row else None
 
 
 def save_reference(connection: Connection, payment_id: UUID, reference: str) -> str | None:

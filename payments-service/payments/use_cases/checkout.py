@@ -73,7 +73,7 @@ def capture_payment(database: Database, provider: Provider, order_id: UUID) -> P
     payment = settle_payment(database, provider, require_payment(found))
     if payment.status is REQUIRES_CAPTURE:
         charge = provider.capture(payment)
-        with database.transaction() as connection:
+        with database.autocommit() as connection:
             payment = record_charge(connection, payment, charge)
     _require_kept(payment)
     payment.require_open()
@@ -115,12 +115,13 @@ def refund_payment(
             payment = found
             refund.require_terms(payment, amount)
         else:
-            payment = require_payment(found).claim_refund(amount)
+            before = require_payment(found)
+            payment = before.claim_refund(amount)
             refund = refunds.insert_refund(connection, refund_id, payment, amount)
             if refund is None:
                 # Another payment's refund took the same id at this moment.
                 raise RefundConflict
-            payments.save_payment(connection, payment, seen=payment.look_at)
+            payments.save_payment(connection, before, payment, seen=payment.look_at)
     refund.require_not_failed()
     if refund.status is RefundStatus.PENDING:
         payment = settle_refund(database, provider, payment, refund)

@@ -1,6 +1,7 @@
 """How the provider's answers come into our books. All else in `use_cases` stands on this."""
 
 import logging
+from datetime import datetime
 
 from payments.clients import Provider
 from payments.domain import (
@@ -14,7 +15,7 @@ from payments.domain import (
     find_movements,
 )
 from payments.errors import PaymentClosed, PaymentNotFound, ProviderUnavailable, RefundFailed
-from payments.repository import ledger, payments, refunds
+from payments.repository import payments, refunds
 from shared.database import Connection, Database
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ def settle_payment(database: Database, provider: Provider, payment: Payment) -> 
         return kept
 
     charge = provider.authorize(payment, remember)
-    with database.transaction() as connection:
+    with database.autocommit() as connection:
         return record_charge(connection, payment, charge)
 
 
@@ -43,12 +44,13 @@ def record_charge(connection: Connection, seen: Payment, charge: Charge) -> Paym
 
     `seen` is the payment as it was before the provider was asked.
     """
-    before = payments.lock_payment(connection, seen.id)
-    after = before.follow(charge)
-    if after != before or after.look_at:
-        payments.save_payment(connection, after, seen=seen.look_at)
-    _book(connection, before, after)
-    return after
+    before = seen
+    while True:
+        after = _save(connection, before, before.follow(charge), look_seen=seen.look_at)
+        if after is not None:
+            return after
+        # Somebody else changed it while the provider was asked.
+        before = payments.read_payment(connection, seen.id)
 
 
 def settle_refund(database: Database, provider: Provider, payment: Payment, refund: Refund) -> Payment:
@@ -64,9 +66,8 @@ def settle_refund(database: Database, provider: Provider, payment: Payment, refu
         status = RefundStatus.FAILED if failure else RefundStatus.SUCCEEDED
         code = failure.decline_code if failure else None
         if refunds.finish_refund(connection, refund.id, status, code):
-            after = before.finish_refund(refund.amount, succeeded=failure is None)
-            payments.save_payment(connection, after, seen=before.look_at)
-            _book(connection, before, after, refund)
+            finished = before.finish_refund(refund.amount, succeeded=failure is None)
+            after = _save(connection, before, finished, look_seen=before.look_at, refund=refund) or before
         else:
             after = before
     if failure:
@@ -86,7 +87,7 @@ def cancel(database: Database, provider: Provider, payment: Payment) -> Payment:
             # The refund has set another time for a look, which the release makes needless.
             payment = payments.read_payments_by_id(connection, [payment.id])[payment.id]
     charge = provider.release(payment)
-    with database.transaction() as connection:
+    with database.autocommit() as connection:
         canceled = record_charge(connection, payment, charge)
     if not canceled.is_canceled:
         raise ProviderUnavailable
@@ -111,7 +112,7 @@ def look_at(database: Database, provider: Provider, payment: Payment) -> Payment
     elif payment.is_canceled and not charge.is_given_back:
         log.warning("The provider still had money of a canceled payment", extra=_ids(payment))
         charge = provider.release(payment)
-    with database.transaction() as connection:
+    with database.autocommit() as connection:
         after = record_charge(connection, payment, charge)
     if payment.status not in {REQUIRES_ACTION, after.status}:
         log.warning("The provider moved a payment without having been asked", extra=_ids(payment))
@@ -143,11 +144,20 @@ def _read_pending(database: Database, payment: Payment) -> list[Refund]:
         return refunds.read_pending_refunds(connection, payment.id)
 
 
-def _book(connection: Connection, before: Payment, after: Payment, refund: Refund | None = None) -> None:
-    for movement in find_movements(before, after, refund):
-        ledger.book_movement(connection, after, movement)
-    if after.status != before.status:
-        log.info("The payment is %s", after.status, extra=_ids(after))
+def _save(
+    connection: Connection,
+    before: Payment,
+    after: Payment,
+    *,
+    look_seen: datetime | None,
+    refund: Refund | None = None,
+) -> Payment | None:
+    """Write a payment and book what moved; None if it is not any more as it was before."""
+    movements = find_movements(before, after, refund)
+    saved = payments.save_payment(connection, before, after, movements, seen=look_seen)
+    if saved is not None and saved.status != before.status:
+        log.info("The payment is %s", saved.status, extra=_ids(saved))
+    return saved
 
 
 def _ids(payment: Payment) -> dict[str, str]:
