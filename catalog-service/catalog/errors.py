@@ -16,6 +16,7 @@ Problem
 ├── ReservationLapsed    410  reservation_lapsed
 ├── NotFromSource        422  not_from_source
 ├── ImportRefused        422  import_refused
+├── StockInconsistent    500  stock_inconsistent
 ├── CatalogueLoading     503  catalogue_loading      (Unavailable)
 ├── SourcePaused         503  source_paused          (Unavailable)
 └── UpstreamFailed       the upstream's own status   upstream_failed
@@ -87,6 +88,14 @@ class ReservationLapsed(Problem):
     status = 410
     code = "reservation_lapsed"
     detail = "The reservation has lapsed; its stock was given back."
+
+
+class StockInconsistent(Problem):
+    """The database refuses what would become of a product's stock: its books were wrong before."""
+
+    status = 500
+    code = "stock_inconsistent"
+    detail = "The stock of a product does not add up; somebody has to look at it."
 
 
 class CatalogueLoading(Unavailable):

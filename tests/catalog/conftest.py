@@ -1,7 +1,9 @@
 """catalog-service on a real database, with auth in memory and a real HTTP server as its upstream."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -205,3 +207,30 @@ def titles(database: Database) -> Callable[[], list[str]]:
             return list(connection.execute(query).scalars())
 
     return titles
+
+
+@pytest.fixture
+def at_once(settings):
+    """Run tasks from the same moment on, each with a connection of its own; return what came of each."""
+    databases = []
+
+    def run(*tasks):
+        while len(databases) < len(tasks):
+            databases.append(opened.enter_context(closing(connect(settings))))
+        begin = Barrier(len(tasks))
+
+        def attempt(task, database):
+            # The connection is there before the race begins.
+            with database.transaction():
+                pass
+            begin.wait()
+            try:
+                return task(database)
+            except Exception as error:
+                return error
+
+        with ThreadPoolExecutor(len(tasks)) as pool:
+            return list(pool.map(attempt, tasks, databases))
+
+    with ExitStack() as opened:
+        yield run

@@ -2,8 +2,7 @@
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, suppress
-from threading import Barrier
+from contextlib import suppress
 from uuid import uuid4
 
 import pytest
@@ -13,7 +12,6 @@ from catalog.domain import State
 from catalog.errors import OutOfStock, ProductUnavailable, ReservationClosed, ReservationLapsed
 from catalog.schemas.reservations import ReservationOut
 from catalog.use_cases.reservations import commit_reservation, lapse_reservations, release_reservation
-from shared.database import connect
 from tests.catalog.shelf import Shelf, copy_shelf, make_overdue, read_counts, reserve
 from tests.waiting import wait_for
 
@@ -24,33 +22,6 @@ DOWN = dict.fromkeys(reversed(NUMBERS), 1)
 WAITING = """
 SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
 """
-
-
-@pytest.fixture
-def at_once(settings):
-    """Run tasks from the same moment on, each with a connection of its own; return what came of each."""
-    databases = []
-
-    def run(*tasks):
-        while len(databases) < len(tasks):
-            databases.append(opened.enter_context(closing(connect(settings))))
-        begin = Barrier(len(tasks))
-
-        def attempt(task, database):
-            # The connection is there before the race begins.
-            with database.transaction():
-                pass
-            begin.wait()
-            try:
-                return task(database)
-            except Exception as error:
-                return error
-
-        with ThreadPoolExecutor(len(tasks)) as pool:
-            return list(pool.map(attempt, tasks, databases))
-
-    with ExitStack() as opened:
-        yield run
 
 
 def buying(basket, then, rounds=10):

@@ -1,6 +1,6 @@
 """payments-service on a real database, with auth in memory and a provider that a test can interrupt."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from datetime import datetime
 from typing import Any, TypeVar
@@ -59,6 +59,9 @@ class InterruptedProvider:
     def capture(self, payment: Payment) -> Charge:
         return self._call("capture", lambda: self.provider.capture(payment))
 
+    def capture_together(self, payments: Iterable[Payment]) -> Mapping[UUID, Charge]:
+        return self._call("capture together", lambda: self.provider.capture_together(payments))
+
     def release(self, payment: Payment) -> Charge:
         return self._call("release", lambda: self.provider.release(payment))
 
@@ -94,6 +97,14 @@ class Orders:
     def capture(self, order_id: UUID) -> TestResponse:
         """Ask for the money to be taken."""
         return self._post(order_id, "capture")
+
+    def capture_together(self, *order_ids: UUID) -> dict[UUID, tuple[str, str | None]]:
+        """Ask for the money of several orders; return each one's outcome and code."""
+        body = {"orders": [str(order_id) for order_id in order_ids]}
+        client = self.app.test_client()
+        answer = client.post("/internal/payments/capture", json=body, headers=self.headers)
+        assert answer.status_code == 200, answer.json
+        return {UUID(each["order_id"]): (each["outcome"], each["code"]) for each in answer.json["orders"]}
 
     def cancel(self, order_id: UUID) -> TestResponse:
         """Ask for the money to be given back."""

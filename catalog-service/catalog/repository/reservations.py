@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Text, Uuid, bindparam, func, literal, or_, select, text, update
+from sqlalchemy import ARRAY, Connection, Row, Text, Uuid, bindparam, func, literal, or_, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by, insert
 
 from catalog.domain import HOLD, Line, Reservation, State
@@ -46,11 +46,22 @@ LINES = (
 )
 READ = select(reservations, LINES.label("lines"))
 LOCK_RESERVATION = READ.where(reservations.c.order_id == bindparam("order")).with_for_update()
+# In the order of their ids, so that no two who lock several wait for each other.
+LOCK_RESERVATIONS = (
+    READ.where(reservations.c.order_id == func.any(bindparam("orders", type_=ARRAY(Uuid))))
+    .order_by(reservations.c.order_id)
+    .with_for_update()
+)
 LOCK_OVERDUE = (
     READ.where(reservations.c.state == text("'held'"), reservations.c.expires_at <= func.now())
     .order_by(reservations.c.expires_at)
     .limit(1)
     .with_for_update(skip_locked=True)
+)
+RECORD_STATES = (
+    update(reservations)
+    .where(reservations.c.order_id == func.any(bindparam("orders", type_=ARRAY(Uuid))))
+    .values(state=bindparam("new_state"), updated_at=func.now())
 )
 RECORD_STATE = (
     update(reservations)
@@ -87,6 +98,12 @@ def lock_reservation(connection: Connection, order_id: UUID) -> Reservation | No
     return _reservation(row) if row else None
 
 
+def lock_reservations(connection: Connection, order_ids: Iterable[UUID]) -> dict[UUID, Reservation]:
+    """Return the orders' reservations, which nobody else changes until the transaction ends."""
+    rows = connection.execute(LOCK_RESERVATIONS, {"orders": list(order_ids)})
+    return {row.order_id: _reservation(row) for row in rows}
+
+
 def lock_overdue_reservation(connection: Connection) -> Reservation | None:
     """Return the longest overdue of the holds that nobody else is at, or None."""
     row = connection.execute(LOCK_OVERDUE).first()
@@ -109,6 +126,11 @@ def renew_reservation(connection: Connection, order_id: UUID) -> None:
 def record_state(connection: Connection, order_id: UUID, state: State) -> None:
     """Note the reservation's new state."""
     connection.execute(RECORD_STATE, {"order": order_id, "new_state": state})
+
+
+def record_states(connection: Connection, order_ids: Iterable[UUID], state: State) -> None:
+    """Note the new state of several reservations."""
+    connection.execute(RECORD_STATES, {"orders": list(order_ids), "new_state": state})
 
 
 def _reservation(row: Row[Any]) -> Reservation:

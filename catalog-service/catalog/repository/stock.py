@@ -12,8 +12,10 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Select, bindparam, column, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.exc import IntegrityError
 
 from catalog.domain import Product, Stock
+from catalog.errors import StockInconsistent
 from catalog.repository.arrays import IDS
 from catalog.repository.edits import mark_edited
 from catalog.repository.products import PRODUCT, STOCK, to_product
@@ -78,8 +80,14 @@ def hold_units(connection: Connection, quantities: Mapping[int, int]) -> set[int
 def move_units(
     connection: Connection, quantities: Mapping[int, int], *, sold: int = 0, reserved: int = 0
 ) -> None:
-    """Add each product's quantity, times these factors, to what was sold and to what is reserved."""
-    connection.execute(MOVE_UNITS, {**_arrays(quantities), "sales": sold, "holds": reserved})
+    """Add each product's quantity, times these factors, to what was sold and to what is reserved.
+
+    Raises StockInconsistent if the database refuses what would come of it.
+    """
+    try:
+        connection.execute(MOVE_UNITS, {**_arrays(quantities), "sales": sold, "holds": reserved})
+    except IntegrityError as error:
+        raise StockInconsistent from error
 
 
 def lock_stock(connection: Connection, product_id: int) -> Stock | None:

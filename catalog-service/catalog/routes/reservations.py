@@ -12,6 +12,7 @@ from catalog.errors import (
     ReservationConflict,
     ReservationLapsed,
     ReservationNotFound,
+    StockInconsistent,
 )
 from catalog.schemas.reservations import (
     PriceList,
@@ -26,6 +27,7 @@ from catalog.use_cases import products
 from catalog.use_cases import reservations as use_cases
 from shared import context
 from shared.access import require_customer
+from shared.batches import OrderBatch, OrderOutcomes
 from shared.database import Database
 from shared.openapi import document_errors
 
@@ -62,9 +64,20 @@ def reservation_routes(database: Database, source: Source, currency: str) -> API
         )
         return ReservationOut.of(reservation)
 
+    @routes.post("/reservations/commit")
+    @routes.input(OrderBatch)
+    @routes.output(OrderOutcomes)
+    def commit_together(json_data: OrderBatch) -> OrderOutcomes:
+        """Sell what is held for several orders; each has an outcome of its own."""
+        return OrderOutcomes.of(use_cases.commit_reservations(database, json_data.orders))
+
     @routes.post("/reservations/<uuid:order_id>/commit")
     @routes.output(ReservationStateOut)
-    @routes.doc(responses=document_errors(ReservationNotFound, ReservationClosed, ReservationLapsed))
+    @routes.doc(
+        responses=document_errors(
+            ReservationNotFound, ReservationClosed, ReservationLapsed, StockInconsistent
+        )
+    )
     def commit(order_id: UUID) -> ReservationStateOut:
         """Sell what is held; 410 if it has lapsed, 409 if it was given back."""
         context.bind({"order.id": str(order_id)})

@@ -1,14 +1,22 @@
 """Stock for orders."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 from catalog.domain import Line, Product, Reservation, State
-from catalog.errors import CatalogueLoading, OutOfStock, ProductUnavailable, ReservationNotFound
+from catalog.errors import (
+    CatalogueLoading,
+    OutOfStock,
+    ProductUnavailable,
+    ReservationNotFound,
+    StockInconsistent,
+)
 from catalog.repository import reservations, stock
 from catalog.sources import Source
 from shared.database import Connection, Database
+from shared.errors import Problem
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +71,55 @@ def commit_reservation(database: Database, order_id: UUID) -> State:
             reservations.record_state(connection, order_id, State.COMMITTED)
     log.info("The order's stock is sold")
     return State.COMMITTED
+
+
+def commit_reservations(database: Database, order_ids: Iterable[UUID]) -> dict[UUID, Problem | None]:
+    """Turn what is held for several orders into what is sold; return each order's problem, None if done.
+
+    A product that several have bought is written once. Problems are ReservationNotFound, ReservationLapsed,
+    ReservationClosed, and StockInconsistent for what the books do not take.
+    """
+    wanted = list(dict.fromkeys(order_ids))
+    try:
+        return _commit_together(database, wanted)
+    except StockInconsistent:
+        # One product's books are wrong; the orders of the others shall not wait for that.
+        log.warning("Reservations cannot be committed together")
+        return {order_id: _commit_alone(database, order_id) for order_id in wanted}
+
+
+def _commit_together(database: Database, order_ids: list[UUID]) -> dict[UUID, Problem | None]:
+    with database.transaction() as connection:
+        found = reservations.lock_reservations(connection, order_ids)
+        problems = {order_id: _find_problem(found.get(order_id)) for order_id in order_ids}
+        held = [each for each in found.values() if each.state is State.HELD and not problems[each.order_id]]
+        if held:
+            quantities = sum((Counter(each.quantities) for each in held), Counter[int]())
+            stock.move_units(connection, quantities, sold=1, reserved=-1)
+            reservations.record_states(connection, [each.order_id for each in held], State.COMMITTED)
+    log.info("The stock of %d orders is sold", len(held))
+    return problems
+
+
+def _commit_alone(database: Database, order_id: UUID) -> Problem | None:
+    try:
+        commit_reservation(database, order_id)
+    except StockInconsistent as problem:
+        log.exception("A reservation cannot be committed", extra={"order.id": str(order_id)})
+        return problem
+    except Problem as problem:
+        return problem
+    return None
+
+
+def _find_problem(reservation: Reservation | None) -> Problem | None:
+    try:
+        if reservation is None:
+            raise ReservationNotFound
+        reservation.check_commit()
+    except Problem as problem:
+        return problem
+    return None
 
 
 def release_reservation(database: Database, order_id: UUID) -> State:

@@ -1,9 +1,10 @@
 """The payment providers, behind one interface, and the service that is told of changes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+from uuid import UUID
 
 from payments.domain import Change, Charge, Outcome, Payment, Refund
 
@@ -53,6 +54,12 @@ class Provider(Protocol):
 
     def capture(self, payment: Payment) -> Charge:
         """Take the money that is held; raise CaptureFailed if that is refused for good."""
+
+    def capture_together(self, payments: Iterable[Payment]) -> Mapping[UUID, Charge]:
+        """Take the money of all that can be taken by one call; return their charges by the payment's id.
+
+        The others are captured one by one.
+        """
 
     def release(self, payment: Payment) -> Charge:
         """Give back what is held, or what is left of what was taken, and hold nothing any more."""

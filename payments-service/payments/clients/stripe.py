@@ -10,7 +10,7 @@ intent is confirmed, captured and canceled at most once
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -108,6 +108,10 @@ class StripeProvider:
                 if charge.status is REQUIRES_CAPTURE:
                     raise CaptureFailed(_code_of(error)) from error
                 return charge
+
+    def capture_together(self, payments: Iterable[Payment]) -> Mapping[UUID, Charge]:  # noqa: ARG002
+        """Take none: Stripe has no call for several intents."""
+        return {}
 
     def release(self, payment: Payment) -> Charge:
         """Cancel the intent, or refund what is left of what it took."""

@@ -1,10 +1,11 @@
 """The book of the simulated provider. Nothing of ours refers to it: a real provider's is elsewhere."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import ARRAY, Connection, Row, Text, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from payments.domain import (
@@ -36,6 +37,25 @@ CAPTURE = (
     .values(amount_captured=charges.c.amount)
     .returning(charges)
 )
+# Many at once, locked in the order of their keys, so that no two who do the same wait for each other.
+CAPTURABLE = (
+    select(charges.c.key)
+    .where(
+        charges.c.key == func.any(bindparam("charge_keys", type_=ARRAY(Text))),
+        charges.c.decline_code.is_(None),
+        ~charges.c.released,
+        ~charges.c.awaits_customer,
+    )
+    .order_by(charges.c.key)
+    .with_for_update()
+    .cte("capturable")
+)
+CAPTURE_TOGETHER = (
+    update(charges)
+    .where(charges.c.key == CAPTURABLE.c.key)
+    .values(amount_captured=charges.c.amount)
+    .returning(charges)
+)
 
 
 def insert_charge(
@@ -61,6 +81,13 @@ def capture_charge(connection: Connection, payment: Payment) -> Charge:
     """Take the money of a charge, if it is held."""
     row = connection.execute(CAPTURE, {"charge_key": str(payment.id)}).first()
     return _charge_or_read(connection, payment, row)
+
+
+def capture_charges(connection: Connection, payments: Iterable[Payment]) -> dict[UUID, Charge]:
+    """Take the money of charges that hold it; return those, by the payment's id."""
+    keys = [str(payment.id) for payment in payments]
+    rows = connection.execute(CAPTURE_TOGETHER, {"charge_keys": keys})
+    return {UUID(row.key): _charge(row) for row in rows}
 
 
 def release_charge(connection: Connection, payment: Payment) -> Charge:

@@ -13,10 +13,13 @@ from sqlalchemy import (
     Row,
     Select,
     Text,
+    Uuid,
     and_,
     bindparam,
     case,
+    column,
     func,
+    literal,
     null,
     select,
     update,
@@ -29,6 +32,7 @@ from payments.domain import (
     REQUIRES_CAPTURE,
     SUCCEEDED,
     UNANSWERED_FOR,
+    Account,
     ClosedOrder,
     Movement,
     Payment,
@@ -100,6 +104,53 @@ BOOK = insert(ledger_entries).from_select(
 SAVE_AND_BOOK = select(SAVED).add_cte(BOOK.cte("booked"))
 
 
+OF_ORDERS = select(payments).where(payments.c.order_id == func.any(bindparam("order_ids", type_=ARRAY(Uuid))))
+# Whole captures, of many payments at once, locked in the order of their ids, so that no two who do the same
+# wait for each other.
+CAPTURED = (
+    func.unnest(bindparam("ids", type_=ARRAY(Uuid)), bindparam("looks", type_=ARRAY(MOMENT)))
+    .table_valued(column("id", Uuid), column("look_at", MOMENT), joins_implicitly=True)
+    .render_derived(name="captured")
+)
+CAPTURABLE = (
+    select(payments.c.id)
+    .where(
+        payments.c.id == func.any(bindparam("ids", type_=ARRAY(Uuid))),
+        payments.c.status == REQUIRES_CAPTURE,
+        ~payments.c.is_closing,
+    )
+    .order_by(payments.c.id)
+    .with_for_update(key_share=True)
+    .cte("capturable")
+)
+CAPTURE = (
+    update(payments)
+    .where(payments.c.id == CAPTURABLE.c.id, payments.c.id == CAPTURED.c.id)
+    .values(
+        status=SUCCEEDED,
+        amount_captured=payments.c.amount,
+        look_at=case(
+            (payments.c.look_at.is_not_distinct_from(CAPTURED.c.look_at), null()), else_=payments.c.look_at
+        ),
+        updated_at=func.now(),
+    )
+    .returning(payments.c.id, payments.c.currency, payments.c.amount)
+    .cte("taken")
+)
+BOOK_CAPTURES = insert(ledger_entries).from_select(
+    ["payment_id", "currency", "amount", "movement", "debit", "credit"],
+    select(
+        CAPTURE.c.id,
+        CAPTURE.c.currency,
+        CAPTURE.c.amount,
+        literal("capture", Text),
+        literal(Account.RECEIVABLE.value, Text),
+        literal(Account.SALES.value, Text),
+    ),
+)
+CAPTURE_AND_BOOK = select(CAPTURE.c.id).add_cte(BOOK_CAPTURES.cte("booked"))
+
+
 def open_payment(
     connection: Connection, order_id: UUID, terms: Terms, provider: str
 ) -> Payment | ClosedOrder | None:
@@ -134,6 +185,24 @@ def find_payment_of_order(
     """Return the order's payment, or that the order is closed without one."""
     row = connection.execute(LOCK_BY_ORDER if lock else BY_ORDER, {"order_id": order_id}).first()
     return _payment_or_closed(row) if row else None
+
+
+def read_payments_of_orders(
+    connection: Connection, order_ids: Iterable[UUID]
+) -> dict[UUID, Payment | ClosedOrder]:
+    """Return what these orders have, by the order's id."""
+    rows = connection.execute(OF_ORDERS, {"order_ids": list(order_ids)})
+    return {row.order_id: _payment_or_closed(row) for row in rows}
+
+
+def save_captures(connection: Connection, captured: Iterable[Payment]) -> set[UUID]:
+    """Record and book payments whose whole amount was taken; return the ids of those that waited for it.
+
+    If somebody has asked for a look since a payment was read, that is kept.
+    """
+    seen = list(captured)
+    values = {"ids": [payment.id for payment in seen], "looks": [payment.look_at for payment in seen]}
+    return set(connection.execute(CAPTURE_AND_BOOK, values).scalars())
 
 
 def lock_payment(connection: Connection, payment_id: UUID) -> Payment:

@@ -30,8 +30,10 @@ from payments.schemas import (
     RefundRequest,
 )
 from payments.use_cases import checkout
+from payments.use_cases.settlement import Settlement
 from shared import context
 from shared.access import require_customer
+from shared.batches import OrderBatch, OrderOutcomes
 from shared.database import Database
 from shared.openapi import document_errors
 
@@ -122,6 +124,20 @@ def internal_routes(database: Database, provider: Provider) -> APIBlueprint:
             amount=refunded.refund.amount,
             payment=PaymentOut.of(refunded.payment),
         )
+
+    return routes
+
+
+def settlement_routes(settlement: Settlement) -> APIBlueprint:
+    """Return the routes that are about many orders at once."""
+    routes = APIBlueprint("settlement", __name__, url_prefix="/internal/payments")
+
+    @routes.post("/capture")
+    @routes.input(OrderBatch)
+    @routes.output(OrderOutcomes)
+    def capture_together(json_data: OrderBatch) -> OrderOutcomes:
+        """Take the money that is held for several orders; each has an outcome of its own."""
+        return OrderOutcomes.of(settlement.capture_payments(json_data.orders))
 
     return routes
 

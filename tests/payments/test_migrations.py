@@ -1,0 +1,94 @@
+"""What a migration makes of data that was there before it."""
+
+import shutil
+from contextlib import closing
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DatabaseError
+
+from shared.database import connect
+from shared.migrate import upgrade
+from shared.service import migrations_of
+from shared.settings import ServiceSettings
+
+PAYMENT = """
+INSERT INTO payments (id, order_id, status, customer, amount, currency, provider, payment_method,
+                      amount_captured, amount_refunded)
+VALUES ('00000000-0000-7000-8000-000000000001', gen_random_uuid(), 'canceled', 'me', 500, 'USD', 'simulated',
+        'pm_card_visa', 500, 500);
+"""
+# As the release before wrote them: the entry, and two lines.
+BOOK = """
+WITH entry AS (
+    INSERT INTO ledger_entries (payment_id, movement, currency)
+    VALUES ('00000000-0000-7000-8000-000000000001', :movement, 'USD') RETURNING id)
+INSERT INTO ledger_lines (entry_id, account, amount)
+SELECT entry.id, line.account, line.amount
+FROM entry,
+     (VALUES ('receivable', CAST(:received AS bigint)), ('sales', -:received)) AS line (account, amount)
+"""
+
+
+@pytest.fixture
+def database(make_empty_database, tmp_path):
+    """A database as the first release left it, with a payment that was captured and refunded."""
+    migrations = migrations_of("payments-service")
+    shutil.copytree(migrations, tmp_path / "migrations")
+    for file in (tmp_path / "migrations/versions").glob("[0-9]*.py"):
+        if file.name >= "0003":
+            file.unlink()
+    settings = ServiceSettings(service="payments-service", database_url=make_empty_database())
+    with closing(connect(settings)) as database:
+        upgrade(database, tmp_path / "migrations")
+        with database.transaction() as connection:
+            connection.execute(text(PAYMENT))
+            for movement, received in (("capture", 500), ("refund:1", -200), ("cancel", -300)):
+                connection.execute(text(BOOK), {"movement": movement, "received": received})
+        yield database
+
+
+def read(database, query):
+    with database.transaction() as connection:
+        return [tuple(row) for row in connection.execute(text(query))]
+
+
+def test_entries_of_two_lines_become_one_row_each_and_keep_their_ids_times_and_sums(database):
+    kept = "SELECT id, payment_id, movement, currency, created_at FROM ledger_entries ORDER BY id"
+    before = read(database, kept)
+    upgrade(database, migrations_of("payments-service"))
+    assert read(database, kept) == before
+    assert read(database, "SELECT movement, debit, credit, amount FROM ledger_entries ORDER BY id") == [
+        ("capture", "receivable", "sales", 500),
+        ("refund:1", "sales", "receivable", 200),
+        ("cancel", "sales", "receivable", 300),
+    ]
+    with pytest.raises(DatabaseError, match="only ever added to"):
+        read(database, "DELETE FROM ledger_entries RETURNING id")
+
+
+def test_a_replica_of_the_release_before_fails_and_writes_nothing(database):
+    upgrade(database, migrations_of("payments-service"))
+
+    def capture() -> None:
+        with database.transaction() as connection:
+            connection.execute(text("UPDATE payments SET amount_refunded = 0"))
+            connection.execute(text(BOOK), {"movement": "late", "received": 1})
+
+    with pytest.raises(DatabaseError, match="ledger_lines"):
+        capture()
+    assert read(database, "SELECT amount_refunded FROM payments") == [(500,)]
+    assert read(database, "SELECT count(*) FROM ledger_entries") == [(3,)]
+
+
+def test_an_entry_that_is_out_of_balance_stops_the_upgrade_with_its_id_and_nothing_is_changed(database):
+    with database.transaction() as connection:
+        # As only somebody with a superuser's rights could have made it.
+        connection.execute(text("ALTER TABLE ledger_lines DISABLE TRIGGER USER"))
+        connection.execute(text("UPDATE ledger_lines SET amount = 1 WHERE amount = 300"))
+        connection.execute(text("ALTER TABLE ledger_lines ENABLE TRIGGER USER"))
+    [(entry,)] = read(database, "SELECT entry_id FROM ledger_lines WHERE amount = 1")
+    with pytest.raises(DatabaseError, match=f"{entry} is not of two lines"):
+        upgrade(database, migrations_of("payments-service"))
+    assert read(database, "SELECT count(*) FROM ledger_lines") == [(6,)]
+    assert read(database, "SELECT version_num FROM alembic_version") == [("0002",)]
