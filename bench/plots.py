@@ -6,7 +6,13 @@ from typing import Any
 from bench import hot_path, peers
 from bench.charts import Bar, Line, draw_bars, draw_lines, draw_panels
 
-INKS = {hot_path.STATIC: 7, hot_path.CACHED: 0, hot_path.UNCACHED: 2, hot_path.TUTORIAL: 1}
+INKS = {
+    hot_path.STATIC: 7,
+    hot_path.CACHED: 0,
+    hot_path.UNCACHED: 2,
+    hot_path.TUTORIAL: 1,
+    hot_path.COMPRESSED: 3,
+}
 OURS, THEIRS = 0, 7
 
 

@@ -96,6 +96,13 @@ def check_out(products: Sequence[Product]) -> Iterator[Visit]:
         yield _check_out(product["id"])
 
 
+def check_out_directly(products: Sequence[Product]) -> Iterator[Visit]:
+    """Come in as a guest, and order one unit of a product without a cart."""
+    for product in cycle(products):
+        key = {"Idempotency-Key": str(uuid4())}
+        yield Visit((Call("POST", "/orders", order_of(product["id"]), key),))
+
+
 def check_out_one_product(products: Sequence[Product]) -> Iterator[Visit]:
     """Do the same, everybody with the first product."""
     while True:
@@ -151,4 +158,5 @@ CHECKOUT = Scenario("checkout", check_out, expected=frozenset({201}), leaves_wor
 HOT_PRODUCT = Scenario(
     "checkout, one product", check_out_one_product, expected=frozenset({201}), leaves_work=True
 )
-SCENARIOS = (*CALLS, CHECKOUT, HOT_PRODUCT)
+DIRECT = Scenario("guest and order", check_out_directly, expected=frozenset({201}), leaves_work=True)
+SCENARIOS = (*CALLS, CHECKOUT, HOT_PRODUCT, DIRECT)

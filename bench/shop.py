@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -107,7 +108,8 @@ class Shop:
     def settle(self) -> float:
         """Wait until no order has anything left to do; return the seconds that took."""
         began = time.monotonic()
-        unfinished = "SELECT count(*) FROM orders WHERE next_step IS NOT NULL"
+        # In the words that every release has.
+        unfinished = "SELECT count(*) FROM orders WHERE status IN ('pending', 'confirmed')"
         while self.run_sql("orders", unfinished):
             if time.monotonic() - began > SETTLE_SECONDS:
                 raise CannotMeasure(f"The orders are not finished after {SETTLE_SECONDS:.0f} s.")
@@ -135,8 +137,29 @@ def fresh_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def running_shop(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[Shop]:
-    """Start a shop with its state below the folder and stop it at the end; raises CannotMeasure."""
+def checked_out(folder: Path, commit: str) -> Iterator[Path]:
+    """Have the code of another commit below the folder; raises CannotMeasure if there is no such commit."""
+    home = folder / "control"
+    command = ["git", "-C", str(ROOT), "worktree"]
+    made = subprocess.run(
+        [*command, "add", "--detach", str(home), commit], capture_output=True, text=True, check=False
+    )
+    if made.returncode != 0:
+        raise CannotMeasure(f"CONTROL is {commit!r}: {made.stderr.strip()}")
+    try:
+        yield home
+    finally:
+        subprocess.run([*command, "remove", "--force", str(home)], check=False)
+
+
+@contextmanager
+def running_shop(
+    folder: Path, settings: Mapping[str, str] | None = None, *, home: Path = ROOT
+) -> Iterator[Shop]:
+    """Start a shop with its state below the folder and stop it at the end; raises CannotMeasure.
+
+    `home` is where its code is: here, or what another commit had.
+    """
     with closing(reserve()) as holder:
         port = port_of(holder)
     state, output = folder / "state", folder / "output"
@@ -145,7 +168,7 @@ def running_shop(folder: Path, settings: Mapping[str, str] | None = None) -> Ite
         process = spawn(
             [sys.executable, "-m", "local"],
             environment={**told, **TOLD, **(settings or {}), "PORT": str(port), "STATE": str(state)},
-            home=ROOT,
+            home=home,
             log=log.fileno(),
             stop_signal=signal.SIGTERM,
         )
