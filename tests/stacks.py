@@ -88,7 +88,8 @@ class ProcessStack:
 
     strikes = ("kill", "pause", "restart")
 
-    def __init__(self, state: Path, *, module: str = "local", **environment: str) -> None:
+    def __init__(self, state: Path, *, module: str = "local", home: Path = ROOT, **environment: str) -> None:
+        self.home = home
         self.port = find_free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.state = state
@@ -103,7 +104,7 @@ class ProcessStack:
         with self.log.open("ab") as log:
             self.process = process = subprocess.Popen(
                 [sys.executable, "-m", self._module],
-                cwd=ROOT,
+                cwd=self.home,
                 env={**told, "PORT": str(self.port), "STATE": str(self.state), **self._environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -190,7 +191,7 @@ class ProcessStack:
         """Look over the books, as `make audit` does."""
         return subprocess.run(
             [sys.executable, "-m", "local.audit"],
-            cwd=ROOT,
+            cwd=self.home,
             env={"STATE": str(self.state), "PATH": os.environ["PATH"]},
             capture_output=True,
             text=True,

@@ -1,0 +1,107 @@
+"""A shop that the first release filled goes on with this one, and nothing is lost."""
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.shop import checked_out
+from tests.stack.test_purchase import ADDRESS
+from tests.stacks import ROOT, ProcessStack, Shopper
+from tests.waiting import wait_for
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+
+FIRST = "6a6afed"  # The commit of the first release.
+FINAL = {"paid", "shipped", "refunded", "cancelled", "awaiting_payment"}
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[ProcessStack]:
+    """A shop of the first release."""
+    with checked_out(tmp_path, FIRST) as home:
+        stack = ProcessStack(tmp_path / "state", home=home, RATE_LIMITS="off")
+        stack.start()
+        yield stack
+        stack.stop()
+
+
+def wait_until_books_agree(stack: ProcessStack) -> None:
+    """Wait until the audit finds nothing broken, and nothing in progress but what waits for its customer."""
+
+    def do_books_agree() -> bool:
+        done = stack.audit()
+        return done.returncode == 0 and "0 broken; 1 orders are in progress" in done.stdout
+
+    wait_for(do_books_agree)
+
+
+def order(guest: Shopper, *, product: int = 1, card: str = "pm_card_visa") -> dict[str, Any]:
+    """Order one unit; return the answer, whatever it is."""
+    answer = guest.post(
+        "/orders",
+        headers={"Idempotency-Key": secrets.token_hex()},
+        json={
+            "items": [{"product_id": product, "quantity": 1}],
+            "payment_method": card,
+            "shipping_address": ADDRESS,
+        },
+    )
+    assert answer.status_code in {201, 202, 402}, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def read_all(shopper: Shopper, path: str) -> list[dict[str, Any]]:
+    """Return the rows of every page."""
+    rows, cursor = [], ""
+    while cursor is not None:
+        page = shopper.get(path, params={"limit": 100, "cursor": cursor} if cursor else {"limit": 100}).json()
+        rows += page["data"]
+        cursor = page["next"]
+    return rows
+
+
+def fill(guest: Shopper, admin: Shopper) -> None:
+    """Leave orders of every kind behind, the last of them half way."""
+    paid = [order(guest, product=number)["id"] for number in range(1, 6)]
+    order(guest, card="pm_card_chargeDeclined")
+    order(guest, card="pm_card_authenticationRequired")
+    wait_for(lambda: all(guest.get(f"/orders/{each}").json()["status"] == "paid" for each in paid))
+    key = {"Idempotency-Key": secrets.token_hex()}
+    for path, body in (
+        (f"/orders/{paid[0]}/ship", None),
+        (f"/orders/{paid[1]}/refund", {"amount": 100}),
+        (f"/orders/{paid[2]}/refund", {"restock": True}),
+        (f"/orders/{paid[3]}/cancel", None),
+    ):
+        answer = admin.post(path, json=body, headers=key)
+        assert answer.status_code in {200, 201}, (path, answer.text)
+
+
+def test_a_shop_of_the_first_release_goes_on_and_its_books_agree(stack: ProcessStack) -> None:
+    with Shopper(stack.url) as guest, Shopper(stack.url) as admin:
+        assert guest.post("/auth/guest").status_code == 201
+        admin.log_in()
+        fill(guest, admin)
+        wait_until_books_agree(stack)
+        orders, ledger = read_all(admin, "/orders"), read_all(admin, "/payments/ledger")
+        assert len(ledger) >= 8
+        for _ in range(5):
+            order(guest)
+        # The last ones are not settled yet.
+        stack.stop()
+        stack.home = ROOT
+        stack.start()
+        admin.log_in()
+        kept = {each["id"]: each for each in read_all(admin, "/orders")}
+        assert {each["id"]: kept[each["id"]] for each in orders} == {each["id"]: each for each in orders}
+        assert len(kept) == len(orders) + 5
+        assert read_all(admin, "/payments/ledger")[-len(ledger) :] == ledger
+        wait_for(lambda: {each["status"] for each in read_all(admin, "/orders")} <= FINAL)
+        wait_until_books_agree(stack)
+        # Its customers are who they were, and buy on.
+        assert order(guest)["status"] == "confirmed"
+        wait_until_books_agree(stack)
