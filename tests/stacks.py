@@ -297,8 +297,19 @@ class ComposeStack:
         )
 
     def start(self) -> None:
-        """Build the images and bring it up."""
-        built = self.compose("build", check=False)
+        """Build the images and bring it up.
+
+        Compose writes the project's name into an image. With a name for each stack, each build would replace
+        the images, and the next `up` of a stack that runs already would replace all its containers.
+        """
+        built = subprocess.run(
+            ["docker", "compose", "build"],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert built.returncode == 0, built.stderr
         self.up()
 
