@@ -42,8 +42,12 @@ export async function view({ params, signal }) {
     replace(notice);
     try {
       await send();
-      toast(done, { kind: "good" });
-      replace(room, render(await call("GET", path, { signal })));
+      try {
+        replace(room, render(await call("GET", path, { signal })));
+      } finally {
+        // Not sooner: what is chosen in the old form meanwhile would be gone.
+        toast(done, { kind: "good" });
+      }
       // The button that was pressed is gone.
       head.querySelector("h1").focus({ preventScroll: true });
     } catch (problem) {
