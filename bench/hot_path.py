@@ -1,4 +1,4 @@
-"""The page that everybody looks at, five ways in turn: how near it is to what nginx can do at all.
+"""Measure the product list five ways in turn: how close the gateway comes to the limit of nginx.
 
 A file of the same bytes from the same nginx is the limit. Browsers ask for gzip. Without the gateway's cache,
 the answer is the service's own. The tutorial's file has the products from that nginx, too. Each is asked in

@@ -95,7 +95,7 @@ class StockInconsistent(Problem):
 
     status = 500
     code = "stock_inconsistent"
-    detail = "The stock of a product does not add up; somebody has to look at it."
+    detail = "The stock count of a product is inconsistent; an operator has to correct it."
 
 
 class CatalogueLoading(Unavailable):

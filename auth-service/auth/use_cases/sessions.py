@@ -50,7 +50,7 @@ def begin_session(
 
 
 def begin_guest_session(connection: Connection, visitor: Visitor, *, token_seconds: int) -> BegunSession:
-    """Add somebody new who gives no name, with a session; nobody else can know of the account yet."""
+    """Add a guest and begin the guest's session. A new account has no other session to wait for."""
     guest_id = new_id()
     return _insert_session(
         connection,

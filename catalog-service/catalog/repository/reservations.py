@@ -63,11 +63,6 @@ RECORD_STATES = (
     .where(reservations.c.order_id == func.any(bindparam("orders", type_=ARRAY(Uuid))))
     .values(state=bindparam("new_state"), updated_at=func.now())
 )
-RECORD_STATE = (
-    update(reservations)
-    .where(reservations.c.order_id == bindparam("order"))
-    .values(state=bindparam("new_state"), updated_at=func.now())
-)
 
 
 def insert_reservation(
@@ -99,7 +94,7 @@ def lock_reservation(connection: Connection, order_id: UUID) -> Reservation | No
 
 
 def lock_reservations(connection: Connection, order_ids: Iterable[UUID]) -> dict[UUID, Reservation]:
-    """Return the orders' reservations, which nobody else changes until the transaction ends."""
+    """Lock the orders' reservations until the transaction ends, and return them by the order's id."""
     rows = connection.execute(LOCK_RESERVATIONS, {"orders": list(order_ids)})
     return {row.order_id: _reservation(row) for row in rows}
 
@@ -123,13 +118,8 @@ def renew_reservation(connection: Connection, order_id: UUID) -> None:
     )
 
 
-def record_state(connection: Connection, order_id: UUID, state: State) -> None:
-    """Note the reservation's new state."""
-    connection.execute(RECORD_STATE, {"order": order_id, "new_state": state})
-
-
 def record_states(connection: Connection, order_ids: Iterable[UUID], state: State) -> None:
-    """Note the new state of several reservations."""
+    """Note the new state of reservations."""
     connection.execute(RECORD_STATES, {"orders": list(order_ids), "new_state": state})
 
 

@@ -68,7 +68,7 @@ def commit_reservation(database: Database, order_id: UUID) -> State:
         reservation.check_commit()
         if reservation.state is State.HELD:
             stock.move_units(connection, reservation.quantities, sold=1, reserved=-1)
-            reservations.record_state(connection, order_id, State.COMMITTED)
+            reservations.record_states(connection, [order_id], State.COMMITTED)
     log.info("The order's stock is sold")
     return State.COMMITTED
 
@@ -134,7 +134,7 @@ def release_reservation(database: Database, order_id: UUID) -> State:
             stock.move_units(connection, reservation.quantities, reserved=-1)
         elif reservation.state is State.COMMITTED:
             stock.move_units(connection, reservation.quantities, sold=-1)
-        reservations.record_state(connection, order_id, State.RELEASED)
+        reservations.record_states(connection, [order_id], State.RELEASED)
     log.info("The order's stock was given back")
     return State.RELEASED
 
@@ -147,7 +147,7 @@ def lapse_reservations(database: Database) -> int:
             if reservation is None:
                 return count
             stock.move_units(connection, reservation.quantities, reserved=-1)
-            reservations.record_state(connection, reservation.order_id, State.LAPSED)
+            reservations.record_states(connection, [reservation.order_id], State.LAPSED)
         log.info("A reservation has lapsed", extra={"order.id": str(reservation.order_id)})
     return MOST_LAPSES
 

@@ -60,7 +60,7 @@ class GatewayFigures:
             self._count(hit.method, hit.status, hit.milliseconds)
 
     def _count(self, method: object, status: object, milliseconds: object) -> None:
-        # Anybody can make a method up (OpenTelemetry's word for such a one).
+        # A client may send any method; OpenTelemetry calls an unknown one _OTHER.
         self._requests.labels(method if method in METHODS else "_OTHER", str(status)).inc()
         if isinstance(milliseconds, int):
             self._seconds.labels(str(status)).observe(milliseconds / 1000)

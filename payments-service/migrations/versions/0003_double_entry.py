@@ -10,7 +10,8 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
-# Nobody books while the lines move. An entry was always of two lines; a person has to look at any other.
+# The lock stops payments-service from booking while the lines move. The migration refuses an entry that does
+# not have two lines, because an operator has to correct it first.
 MOVE = """
 LOCK TABLE payments, ledger_entries, ledger_lines IN ACCESS EXCLUSIVE MODE;
 

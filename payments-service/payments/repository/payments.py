@@ -66,7 +66,7 @@ CHANGING = (
     "amount_refunded",
     "amount_refunding",
 )
-# What somebody else may change meanwhile; all else that changes, changes with these.
+# The columns that another request may change meanwhile. Every other column changes only with one of these.
 COMPARED = ("status", "amount_captured", "amount_refunded", "amount_refunding", "is_closing")
 SAVE = (
     update(payments)
@@ -198,7 +198,7 @@ def read_payments_of_orders(
 def save_captures(connection: Connection, captured: Iterable[Payment]) -> set[UUID]:
     """Record and book payments whose whole amount was taken; return the ids of those that waited for it.
 
-    If somebody has asked for a look since a payment was read, that is kept.
+    An earlier time for the sweep's look is kept if a webhook has set it since the payment was read.
     """
     seen = list(captured)
     values = {"ids": [payment.id for payment in seen], "looks": [payment.look_at for payment in seen]}

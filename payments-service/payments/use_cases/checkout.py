@@ -24,7 +24,14 @@ from payments.errors import (
     RefundConflict,
 )
 from payments.repository import payments, refunds
-from payments.use_cases.records import cancel, record_charge, require_payment, settle_payment, settle_refund
+from payments.use_cases.records import (
+    cancel,
+    record_charge,
+    require_payment,
+    require_saved,
+    settle_payment,
+    settle_refund,
+)
 from shared.database import Database
 
 
@@ -116,12 +123,12 @@ def refund_payment(
             refund.require_terms(payment, amount)
         else:
             before = require_payment(found)
-            payment = before.claim_refund(amount)
-            refund = refunds.insert_refund(connection, refund_id, payment, amount)
+            claimed = before.claim_refund(amount)
+            refund = refunds.insert_refund(connection, refund_id, claimed, amount)
             if refund is None:
                 # Another payment's refund took the same id at this moment.
                 raise RefundConflict
-            payments.save_payment(connection, before, payment, seen=payment.look_at)
+            payment = require_saved(payments.save_payment(connection, before, claimed, seen=before.look_at))
     refund.require_not_failed()
     if refund.status is RefundStatus.PENDING:
         payment = settle_refund(database, provider, payment, refund)

@@ -67,7 +67,8 @@ def settle_refund(database: Database, provider: Provider, payment: Payment, refu
         code = failure.decline_code if failure else None
         if refunds.finish_refund(connection, refund.id, status, code):
             finished = before.finish_refund(refund.amount, succeeded=failure is None)
-            after = _save(connection, before, finished, look_seen=before.look_at, refund=refund) or before
+            saved = _save(connection, before, finished, look_seen=before.look_at, refund=refund)
+            after = require_saved(saved)
         else:
             after = before
     if failure:
@@ -127,6 +128,13 @@ def require_payment(found: Payment | ClosedOrder | None) -> Payment:
         raise PaymentClosed
     found.require_open()
     return found
+
+
+def require_saved(saved: Payment | None) -> Payment:
+    """Return a locked payment that was saved; raise RuntimeError, so that the whole transaction is undone."""
+    if saved is None:
+        raise RuntimeError("A locked payment is not any more as it was read.")
+    return saved
 
 
 def require_provider(provider: Provider, payment: Payment) -> None:
