@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,12 +14,13 @@ from psycopg import sql
 from psycopg.rows import DictRow, dict_row
 
 from local.postgres import Server, running
-from shared.database import connect
+from shared.database import Database, connect
 from shared.migrate import upgrade
 from shared.service import migrations_of
 from shared.settings import ServiceSettings
 
 MakeDatabase = Callable[[str], str]
+MakeOldDatabase = Callable[..., Database]
 
 ROOM = 4 * 1024**3  # Bytes; the servers of all workers take a tenth of it.
 
@@ -206,6 +207,25 @@ def make_empty_database(databases: Databases) -> Callable[..., str]:
 def make_database(databases: Databases) -> MakeDatabase:
     """Make databases with a service's schema that nothing else uses; return the URL."""
     return databases.make
+
+
+@pytest.fixture
+def make_old_database(databases: Databases, tmp_path: Path) -> Iterator[MakeOldDatabase]:
+    """Make databases at the last revision before another; what a test upgrades them to is `migrations_of`."""
+    with ExitStack() as opened:
+
+        def make(service: str, *, before: str) -> Database:
+            folder = tmp_path / "migrations"
+            shutil.copytree(migrations_of(service), folder)
+            for file in (folder / "versions").glob("[0-9]*.py"):
+                if file.name >= before:
+                    file.unlink()
+            settings = ServiceSettings(service=service, database_url=databases.copy())
+            database = opened.enter_context(closing(connect(settings)))
+            upgrade(database, folder)
+            return database
+
+        yield make
 
 
 @pytest.fixture

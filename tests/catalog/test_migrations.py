@@ -1,29 +1,16 @@
 """What a migration makes of data that was there before it."""
 
-import shutil
-from contextlib import closing
-
 import pytest
 from sqlalchemy import text
 
-from shared.database import connect
 from shared.migrate import upgrade
 from shared.service import migrations_of
-from shared.settings import ServiceSettings
 
 
 @pytest.fixture
-def database(make_empty_database, tmp_path):
+def database(make_old_database):
     """A database at the revision before the books had to balance."""
-    migrations = migrations_of("catalog-service")
-    shutil.copytree(migrations, tmp_path / "migrations")
-    for file in (tmp_path / "migrations/versions").glob("[0-9]*.py"):
-        if file.name >= "0004":
-            file.unlink()
-    settings = ServiceSettings(service="catalog-service", database_url=make_empty_database())
-    with closing(connect(settings)) as database:
-        upgrade(database, tmp_path / "migrations")
-        yield database
+    return make_old_database("catalog-service", before="0004")
 
 
 def test_stock_books_begin_with_what_is_there(database):

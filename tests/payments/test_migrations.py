@@ -1,16 +1,11 @@
 """What a migration makes of data that was there before it."""
 
-import shutil
-from contextlib import closing
-
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
-from shared.database import connect
 from shared.migrate import upgrade
 from shared.service import migrations_of
-from shared.settings import ServiceSettings
 
 PAYMENT = """
 INSERT INTO payments (id, order_id, status, customer, amount, currency, provider, payment_method,
@@ -31,21 +26,14 @@ FROM entry,
 
 
 @pytest.fixture
-def database(make_empty_database, tmp_path):
+def database(make_old_database):
     """A database as the first release left it, with a payment that was captured and refunded."""
-    migrations = migrations_of("payments-service")
-    shutil.copytree(migrations, tmp_path / "migrations")
-    for file in (tmp_path / "migrations/versions").glob("[0-9]*.py"):
-        if file.name >= "0003":
-            file.unlink()
-    settings = ServiceSettings(service="payments-service", database_url=make_empty_database())
-    with closing(connect(settings)) as database:
-        upgrade(database, tmp_path / "migrations")
-        with database.transaction() as connection:
-            connection.execute(text(PAYMENT))
-            for movement, received in (("capture", 500), ("refund:1", -200), ("cancel", -300)):
-                connection.execute(text(BOOK), {"movement": movement, "received": received})
-        yield database
+    database = make_old_database("payments-service", before="0003")
+    with database.transaction() as connection:
+        connection.execute(text(PAYMENT))
+        for movement, received in (("capture", 500), ("refund:1", -200), ("cancel", -300)):
+            connection.execute(text(BOOK), {"movement": movement, "received": received})
+    return database
 
 
 def read(database, query):
