@@ -13,10 +13,9 @@ ROWS: list[tuple[str, str]] = [
         "orders",
         """
         INSERT INTO orders (id, customer, status, payment_method, shipping_address, currency, items_amount,
-                            payment_id, payment_status, deadline, request_id, traceparent, created_at,
-                            updated_at)
+                            payment_id, payment_status, request_id, traceparent, created_at, updated_at)
         SELECT {order_id}, gen_random_uuid(), 'paid', 'pm_card_visa', '{{"name": "A", "country": "US"}}',
-               'USD', 1000, {payment_id}, 'succeeded', time, 'past', 'past', time, time
+               'USD', 1000, {payment_id}, 'succeeded', 'past', 'past', time, time
         FROM {numbers}
         """,
     ),

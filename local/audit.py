@@ -125,11 +125,11 @@ def _read_orders(connection: psycopg.Connection[Any]) -> dict[UUID, Any]:
     rows = connection.execute(
         sql.SQL(
             """
-            SELECT id, status, next_step, updated_at, customer, items_amount, amount_refunded, currency,
+            SELECT id, status, work.next_step, updated_at, customer, items_amount, amount_refunded, currency,
                    payment_id, created_at < now() - interval '60 days' AS is_old, {}, {},
                    EXISTS (SELECT FROM refunds AS refund WHERE refund.order_id = orders.id
                            AND refund.status = 'succeeded' AND refund.restock) AS is_restocked
-            FROM orders
+            FROM orders LEFT JOIN order_work AS work ON work.order_id = orders.id
             """
         ).format(lines, refunds)
     )

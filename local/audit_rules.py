@@ -155,10 +155,11 @@ RULES: list[tuple[str, str, LiteralString]] = [
         SELECT format('order %s: %s since %s, next step %s', id, status, updated_at,
                       coalesce(next_step, 'none')) AS what,
                CASE WHEN next_step IS NULL THEN status NOT IN ('pending', 'awaiting_payment', 'confirmed')
+                    WHEN status = 'cancelled' THEN false
                     WHEN status IN ('pending', 'awaiting_payment')
                         THEN deadline > now() - interval '30 seconds'
                     ELSE updated_at > now() - interval '150 seconds' END AS holds
-        FROM orders
+        FROM orders LEFT JOIN order_work ON order_id = id
         """,
     ),
     (
@@ -173,7 +174,7 @@ RULES: list[tuple[str, str, LiteralString]] = [
             SELECT coalesce(sum(amount) FILTER (WHERE refunds.status = 'succeeded'), 0) AS refunded,
                    count(*) FILTER (WHERE refunds.status = 'pending') AS pending
             FROM refunds WHERE order_id = orders.id) AS sums
-        WHERE next_step IS NULL
+        WHERE NOT EXISTS (SELECT FROM order_work WHERE order_id = orders.id)
         """,
     ),
     (
@@ -183,7 +184,8 @@ RULES: list[tuple[str, str, LiteralString]] = [
         SELECT format('order %s: %s, %s of %s refunded', id, status, amount_refunded, items_amount) AS what,
                (status = 'refunded') = (amount_refunded = items_amount AND items_amount > 0) AS holds
         FROM orders
-        WHERE next_step IS NULL AND status IN ('paid', 'shipped', 'delivered', 'refunded')
+        WHERE status IN ('paid', 'shipped', 'delivered', 'refunded')
+            AND NOT EXISTS (SELECT FROM order_work WHERE order_id = id)
         """,
     ),
     (

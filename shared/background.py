@@ -29,20 +29,37 @@ class Background:
         )
         # Set when the service begins to stop: whatever goes on without end has to end.
         self.stopping = threading.Event()
-        self._nudged = threading.Condition()
+        self._nudges: dict[str, list[threading.Event]] = {}
         self._threads: list[threading.Thread] = []
 
-    def repeat(self, task: Callable[[], object], *, every: float, name: str, nudged: bool = True) -> None:
-        """Run `task` now and every so many seconds, in a thread of its own; if `nudged`, at a nudge, too."""
-        wait = self._wait_nudged if nudged else self.stopping.wait
-        thread = threading.Thread(target=self._repeat, args=(task, every, name, wait), name=name, daemon=True)
+    def repeat(
+        self,
+        task: Callable[[], object],
+        *,
+        every: float,
+        name: str,
+        nudged: bool = True,
+        until_end: bool = False,
+    ) -> None:
+        """Run `task` now and every so many seconds, in a thread of its own.
+
+        If `nudged`, a nudge begins the next round, too. With `until_end` the last round begins after the
+        service has begun to stop, so that it sees all that was done before.
+        """
+        nudge = threading.Event() if nudged else self.stopping
+        if nudged:
+            self._nudges.setdefault(name, []).append(nudge)
+        thread = threading.Thread(
+            target=self._repeat, args=(task, every, name, nudge, until_end), name=name, daemon=True
+        )
         self._threads.append(thread)
         thread.start()
 
-    def nudge(self) -> None:
-        """Begin the next round of every nudged task that is waiting for its time."""
-        with self._nudged:
-            self._nudged.notify_all()
+    def nudge(self, *names: str) -> None:
+        """Begin the next round of these tasks, or of all: now, or once their round under way has ended."""
+        for name in names or [*self._nudges]:
+            for nudge in self._nudges[name]:
+                nudge.set()
 
     def stop(self) -> None:
         """Let every task finish the round that it is in, and start no other."""
@@ -52,9 +69,15 @@ class Background:
             thread.join(PATIENCE)
 
     def _repeat(
-        self, task: Callable[[], object], every: float, name: str, wait: Callable[[float], object]
+        self, task: Callable[[], object], every: float, name: str, nudge: threading.Event, until_end: bool
     ) -> None:
-        while not self.stopping.is_set():
+        while True:
+            if nudge is not self.stopping:
+                # Before the round, so that a nudge during the round begins another one.
+                nudge.clear()
+            is_last = self.stopping.is_set()
+            if is_last and not until_end:
+                return
             try:
                 task()
                 self._rounds.labels(name, "success").inc()
@@ -63,9 +86,6 @@ class Background:
                 # The next round may find the database back; the thread must live to see it.
                 self._rounds.labels(name, "failure").inc()
                 log.exception("The background task %s failed", name)
-            wait(every)
-
-    def _wait_nudged(self, seconds: float) -> None:
-        with self._nudged:
-            if not self.stopping.is_set():
-                self._nudged.wait(seconds)
+            if is_last:
+                return
+            nudge.wait(every)

@@ -7,7 +7,7 @@ batches and sends. Without the setting it is not even imported, and a hook costs
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -42,17 +42,25 @@ class Tracer:
         self.processor: SpanProcessor = BatchSpanProcessor(exporter)
 
     def record(
-        self, name: str, kind: str, trace: Trace, began: int, attributes: Mapping[str, Any], *, failed: bool
+        self,
+        name: str,
+        kind: str,
+        trace: Trace,
+        began: int,
+        attributes: Mapping[str, Any],
+        *,
+        failed: bool,
+        links: Iterable[Trace] = (),
     ) -> None:
         """Hand on a span that ends now; `began` is nanoseconds since 1970, `kind` one of OpenTelemetry's."""
         from opentelemetry.sdk.trace import ReadableSpan  # noqa: PLC0415
         from opentelemetry.sdk.util.instrumentation import InstrumentationScope  # noqa: PLC0415
-        from opentelemetry.trace import SpanContext, SpanKind, TraceFlags  # noqa: PLC0415
+        from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags  # noqa: PLC0415
         from opentelemetry.trace.status import Status, StatusCode  # noqa: PLC0415
 
-        def place(span_id: str) -> SpanContext:
+        def place(span_id: str, trace_id: str = trace.trace_id) -> SpanContext:
             flags = TraceFlags(TraceFlags.SAMPLED)
-            return SpanContext(int(trace.trace_id, 16), int(span_id, 16), is_remote=False, trace_flags=flags)
+            return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=False, trace_flags=flags)
 
         span = ReadableSpan(
             name,
@@ -60,6 +68,7 @@ class Tracer:
             parent=place(trace.parent_id) if trace.parent_id else None,
             resource=self._resource,
             attributes={key: value for key, value in attributes.items() if value is not None},
+            links=[Link(place(other.parent_id, other.trace_id)) for other in links if other.parent_id],
             kind=SpanKind[kind],
             status=Status(StatusCode.ERROR if failed else StatusCode.UNSET),
             start_time=began,
@@ -101,8 +110,11 @@ def record_request(name: str, began: int, attributes: Mapping[str, Any]) -> None
 
 
 @contextmanager
-def resumed_work(name: str) -> Iterator[None]:
-    """Make a span of the work at hand, which was begun by a request some time ago."""
+def resumed_work(name: str, links: Iterable[Trace] = ()) -> Iterator[None]:
+    """Make a span of the work at hand, which was begun by a request some time ago.
+
+    Work for several requests `links` to the traces of each (OpenTelemetry, conventions for batches).
+    """
     work, began = context.current(), time.time_ns()
     failed = True
     try:
@@ -112,7 +124,7 @@ def resumed_work(name: str) -> Iterator[None]:
         if _tracer and work and work.trace.is_sampled:
             now = context.current() or work
             more = {"request.id": work.request_id, **now.attributes}
-            _tracer.record(name, "CONSUMER", work.trace, began, more, failed=failed)
+            _tracer.record(name, "CONSUMER", work.trace, began, more, failed=failed, links=links)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from orders.checkout import Checkout
 from orders.clients import CatalogClient, PaymentsClient
 from orders.config import Settings
 from orders.routes import cart_routes, fulfilment_routes, internal_routes, order_routes
+from orders.settlement import MOST, Settlement
 from orders.use_cases.figures import read_figures
 from orders.use_cases.sweep import sweep_leftovers
 from shared.access import ADMIN, SIGNED_IN, services
@@ -17,10 +18,10 @@ from shared.settings import read_settings
 from shared.tokens import Auth
 
 CALL_TIMEOUT = (0.5, 2.0)  # Seconds to connect and to read; a step that takes longer is taken again later.
-FINISHERS = 4  # Threads that go on with orders that this process has answered.
-RESUMERS = 2  # Threads that look for orders whose turn it is, whoever has left them.
+RESUMERS = 2  # Threads that go on with orders whose turn it is, whoever has left them.
+SETTLERS = 1  # Threads that settle; more would only make smaller batches.
 LOOK_EVERY = 0.5  # Seconds between two looks.
-LISTEN_FOR = 0.1  # Seconds that a finisher listens for an order before it looks whether the service ends.
+RESUME, SETTLE = "resume-orders", "settle-orders"
 SWEEP_EVERY = 60.0  # Seconds between two looks whether sweeping is due.
 
 
@@ -36,17 +37,22 @@ def create_app(
     tokens = ServiceTokens(settings.auth_url, settings.service, settings.client_secret.get_secret_value())
     catalog = catalog or CatalogClient(settings.catalog_url, tokens, timeout=CALL_TIMEOUT)
     payments = payments or PaymentsClient(settings.payments_url, tokens, timeout=CALL_TIMEOUT)
-    checkout = Checkout(database, catalog, payments)
     app = build_app(settings, title="Shopfleet orders", database=database, auth=auth or reach_auth(settings))
+    wake_settlement = partial(app.background.nudge, SETTLE)
+    wake_resumers = partial(app.background.nudge, RESUME)
+    checkout = Checkout(
+        database, catalog, payments, wake_settlement=wake_settlement, wake_resumers=wake_resumers
+    )
+    settlement = Settlement(database, catalog, payments, wake_resumers=wake_resumers, most=MOST)
     app.metrics.ask(partial(read_figures, database))
     mount(app, cart_routes(database, catalog), access=SIGNED_IN)
     mount(app, order_routes(database, checkout), access=SIGNED_IN)
     mount(app, fulfilment_routes(database, checkout), access=ADMIN)
-    mount(app, internal_routes(database, app.background), access=services("payments-service"))
-    finish = partial(checkout.finish_handed_over, patience=LISTEN_FOR)
-    for number in range(1, FINISHERS + 1):
-        app.background.repeat(finish, every=0, name=f"finish-orders-{number}")
-    for number in range(1, RESUMERS + 1):
-        app.background.repeat(checkout.finish_due_orders, every=LOOK_EVERY, name=f"resume-orders-{number}")
+    mount(app, internal_routes(database, wake_resumers), access=services("payments-service"))
+    for _ in range(RESUMERS):
+        app.background.repeat(checkout.finish_due_orders, every=LOOK_EVERY, name=RESUME)
+    for _ in range(SETTLERS):
+        # What was confirmed while the service ends is settled before it has ended.
+        app.background.repeat(settlement.settle_due_orders, every=LOOK_EVERY, name=SETTLE, until_end=True)
     app.background.repeat(partial(sweep_leftovers, database), every=SWEEP_EVERY, name="sweep")
     return app

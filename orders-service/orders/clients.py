@@ -7,6 +7,7 @@ from uuid import UUID
 
 from orders.domain import Line, Offer, Order, Payment, Refund
 from orders.errors import CheckoutRefused
+from shared.batches import OrderOutcome, OrderOutcomes
 from shared.errors import ServiceUnreachable
 from shared.http import HttpResponse
 from shared.service_calls import ServiceClient
@@ -51,12 +52,9 @@ class CatalogClient(ServiceClient):
         )
         return Reservation(lines, answer["currency"])
 
-    def commit(self, order_id: UUID) -> None:
-        """Turn the held units into sold ones; raise CheckoutRefused if they are not held any more."""
-        response = self.request("POST", f"{_reservation(order_id)}/commit")
-        if response.status_code in {404, 409, 410}:
-            raise CheckoutRefused("stock_lost", 409, "stock_lost", "The hold on the stock has lapsed.")
-        _expect(response, 200)
+    def commit_reservations(self, order_ids: Iterable[UUID]) -> dict[UUID, OrderOutcome]:
+        """Turn the held units of several orders into sold ones; return what the answer says of each."""
+        return _read_outcomes(self.request("POST", "/internal/reservations/commit", json=_batch(order_ids)))
 
     def release(self, order_id: UUID) -> None:
         """Give the order's units back, or close the door to a reservation that is still on its way."""
@@ -95,12 +93,9 @@ class PaymentsClient(ServiceClient):
         """Return the order's payment as it stands."""
         return _to_payment(_expect(self.request("GET", _payment(order_id)), 200))
 
-    def capture(self, order_id: UUID) -> Payment:
-        """Take the authorized money; raise CheckoutRefused if it cannot be had any more."""
-        response = self.request("POST", f"{_payment(order_id)}/capture")
-        if response.status_code == 409 and _read(response).get("code") in CAPTURE_REFUSALS:
-            raise CheckoutRefused("capture_failed", 409, "capture_failed", "The money could not be taken.")
-        return _to_payment(_expect(response, 200))
+    def capture_payments(self, order_ids: Iterable[UUID]) -> dict[UUID, OrderOutcome]:
+        """Take the authorized money of several orders; return what the answer says of each."""
+        return _read_outcomes(self.request("POST", "/internal/payments/capture", json=_batch(order_ids)))
 
     def cancel(self, order_id: UUID) -> Payment:
         """Void the payment, or refund it, or close the door to one that is still on its way."""
@@ -122,6 +117,18 @@ def _reservation(order_id: UUID) -> str:
 
 def _payment(order_id: UUID) -> str:
     return f"/internal/payments/{order_id}"
+
+
+def _batch(order_ids: Iterable[UUID]) -> dict[str, list[str]]:
+    return {"orders": [str(order_id) for order_id in order_ids]}
+
+
+def _read_outcomes(response: HttpResponse) -> dict[UUID, OrderOutcome]:
+    body = _expect(response, 200)
+    try:
+        return {outcome.order_id: outcome for outcome in OrderOutcomes.model_validate(body).orders}
+    except ValueError as error:
+        raise ServiceUnreachable from error
 
 
 def _read_decline(problem: dict[str, Any]) -> CheckoutRefused:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -39,10 +39,9 @@ class Status(StrEnum):
 
 
 class Step(StrEnum):
-    """What is done next for an order: one idempotent call to another service, addressed by the order's id."""
+    """What is done next for an order: idempotent calls to other services, addressed by the order's id."""
 
-    RESERVE = "reserve"
-    AUTHORIZE = "authorize"
+    RESERVE = "reserve"  # And authorize: nothing is written between the two.
     AWAIT_PAYMENT = "await_payment"
     COMMIT = "commit"
     CAPTURE = "capture"
@@ -52,40 +51,18 @@ class Step(StrEnum):
     RESTOCK = "restock"
 
 
-@dataclass(frozen=True)
-class Transition:
-    """What success at a step means: its event, the next step, and the status that the order reaches."""
-
-    event: str
-    next_step: Step | None
-    status: Status | None = None
-
-
-# The whole checkout. A refusal, a deadline that has passed, or a cancellation leads over to UNDO.
-CHECKOUT: Mapping[Step, Transition] = {
-    Step.RESERVE: Transition("stock_reserved", Step.AUTHORIZE),
-    Step.AUTHORIZE: Transition("payment_authorized", Step.COMMIT, Status.CONFIRMED),
-    Step.COMMIT: Transition("stock_committed", Step.CAPTURE),
-    Step.CAPTURE: Transition("payment_captured", None, Status.PAID),
-}
-# The way round when the bank asks for the customer: AUTHORIZE leads here, and from here on as planned.
-ASK_CUSTOMER = Transition("payment_action_required", Step.AWAIT_PAYMENT, Status.AWAITING_PAYMENT)
-DETOUR: Mapping[Step, Transition] = {
-    Step.AWAIT_PAYMENT: Transition("payment_authorized", Step.COMMIT, Status.CONFIRMED),
-}
-UNDO: Mapping[Step, Transition] = {
-    Step.CANCEL_PAYMENT: Transition("payment_cancelled", Step.RELEASE),
-    Step.RELEASE: Transition("cancelled", None, Status.CANCELLED),
-}
-# A refund is asked for, and comes after everything else. One in full makes the order `refunded`.
-REFUND: Mapping[Step, Transition] = {
-    Step.REFUND: Transition("refunded", Step.RESTOCK),
-    Step.RESTOCK: Transition("restocked", None),
-}
-PLAN = {**CHECKOUT, **DETOUR, **UNDO, **REFUND}
+# Settlement takes these, for many orders at once. The checkout takes all others, one order at a time.
+SETTLED = frozenset({Step.COMMIT, Step.CAPTURE})
+UNDO = frozenset({Step.CANCEL_PAYMENT, Step.RELEASE})
+REFUND = frozenset({Step.REFUND, Step.RESTOCK})
+# Steps that the same thread goes on with. At any other the order waits for settlement, or for its customer.
+CONTINUED = frozenset({Step.RESERVE}) | UNDO | REFUND
 
 PENDING_FOR = timedelta(minutes=2)  # An order that is still pending after this is undone.
 AWAITING_FOR = timedelta(minutes=10)  # So long the customer may take to answer the bank; the hold is longer.
+
+FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=0.2), timedelta(seconds=30)  # Before a step is tried again.
+DOUBLINGS = 10  # Of the wait; it has reached its longest before.
 
 # Where there is money that can be given back.
 REFUNDABLE = frozenset({Status.PAID, Status.SHIPPED, Status.DELIVERED})
@@ -120,8 +97,19 @@ class Refusal:
 
 
 @dataclass(frozen=True)
+class Work:
+    """What is still to be done for an order, and for which request."""
+
+    next_step: str  # A Step, or one that only a newer release knows.
+    request_id: str
+    traceparent: str
+    attempts: int = 0
+    deadline: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Order:
-    """An order, and how its checkout goes on."""
+    """What a customer has bought; `work` is None once nothing is left to do."""
 
     id: UUID
     customer: str
@@ -135,15 +123,18 @@ class Order:
     amount_refunded: int
     payment_id: UUID | None
     payment_status: str | None
-    next_step: Step | None
     refusal: Refusal | None
-    attempts: int
-    deadline: datetime
     request_id: str
     traceparent: str
     created_at: datetime
     updated_at: datetime
     lines: tuple[Line, ...] = ()
+    work: Work | None = None
+
+    @property
+    def next_step(self) -> str | None:
+        """Return what is done next for the order."""
+        return self.work.next_step if self.work else None
 
     @property
     def amount(self) -> int | None:
@@ -155,22 +146,26 @@ class Order:
         """Tell whether the order is being given up, or has been."""
         return self.refusal is not None
 
-    def needs(self, step: Step) -> bool:
-        """Tell whether there is anything to do at a step; an order that costs nothing needs no payment."""
-        return not (self.amount == 0 and step in {Step.AUTHORIZE, Step.CAPTURE})
+    @property
+    def needs_payment(self) -> bool:
+        """Tell whether there is money to take; an order that costs nothing needs no payment."""
+        return self.amount != 0
 
     def is_late(self, now: datetime) -> bool:
         """Tell whether the order has passed its deadline; once confirmed it has none."""
         waits = self.status in {Status.PENDING, Status.AWAITING_PAYMENT}
-        return waits and not self.is_undone and now > self.deadline
+        deadline = self.work.deadline if self.work else None
+        return waits and not self.is_undone and deadline is not None and now > deadline
 
-    def begin_undo(self) -> Step:
-        """Return where undoing the order begins.
-
-        Once authorizing was begun there may be a payment, whatever came back; it has to be cancelled first.
-        """
-        untouched = self.status is Status.PENDING and self.next_step is Step.RESERVE
-        return Step.RELEASE if untouched else Step.CANCEL_PAYMENT
+    def advance(self, progress: "Progress", now: datetime) -> "Order":
+        """Return the order with its progress."""
+        if self.work is None:
+            raise ValueError("Nothing is left to do for the order.")
+        after = replace(self, **progress.changes, work=None, updated_at=now)
+        if progress.next_step is None:
+            return after
+        work = replace(self.work, attempts=progress.attempts, deadline=progress.deadline)
+        return replace(after, work=replace(work, next_step=progress.next_step))
 
     def check_cancel(self) -> None:
         """Raise OrderNotCancellable for an order that was shipped, or RefundInProgress."""
@@ -244,6 +239,32 @@ class Payment:
 
 
 @dataclass(frozen=True)
+class Told:
+    """An event of an order's story that is yet to be written down."""
+
+    kind: str
+    detail: str | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What has become of an order under a lease, and what is done next: nothing without a `next_step`.
+
+    The lease is kept, or else the next step is anybody's after `wait`. `attempts` says how often the step was
+    tried already. A value that `changes` does not name stays as it is.
+    """
+
+    order_id: UUID
+    story: tuple[Told, ...]
+    next_step: str | None
+    keeps_lease: bool = False
+    wait: timedelta = timedelta()
+    attempts: int = 0
+    deadline: datetime | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Event:
     """Something that happened to an order."""
 
@@ -264,6 +285,11 @@ class Offer:
     title: str
     unit_amount: int
     stock: int
+
+
+def wait_after(attempts: int) -> timedelta:
+    """Return how long a step waits that could not be done, and that was tried so often before."""
+    return min(FIRST_WAIT * float(2 ** min(attempts, DOUBLINGS)), LONGEST_WAIT)
 
 
 def sum_lines(lines: Iterable[tuple[int, int]]) -> tuple[Line, ...]:

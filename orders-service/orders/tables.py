@@ -36,13 +36,7 @@ orders = Table(
     Column("amount_refunded", BigInteger, nullable=False, server_default=text("0")),
     Column("payment_id", Uuid),
     Column("payment_status", Text),
-    Column("next_step", Text),
     Column("refusal", JSONB(none_as_null=True)),
-    Column("lease_token", Uuid),
-    Column("lease_until", MOMENT),
-    Column("attempts", Integer, nullable=False, server_default=text("0")),
-    Column("next_attempt_at", MOMENT, nullable=False, server_default=func.now()),
-    Column("deadline", MOMENT, nullable=False),
     Column("request_id", Text, nullable=False),
     Column("traceparent", Text, nullable=False),
     Column("created_at", MOMENT, nullable=False, server_default=func.now()),
@@ -50,7 +44,21 @@ orders = Table(
 )
 Index("orders_of_customer", orders.c.customer, orders.c.id.desc())
 Index("orders_of_status", orders.c.status, orders.c.id.desc())
-Index("orders_unfinished", orders.c.next_attempt_at, postgresql_where=orders.c.next_step.is_not(None))
+
+order_work = Table(
+    "order_work",
+    metadata,
+    Column("order_id", ForeignKey("orders.id", ondelete="CASCADE"), primary_key=True),
+    Column("next_step", Text, nullable=False),
+    Column("lease_token", Uuid),
+    Column("lease_until", MOMENT),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("next_attempt_at", MOMENT, nullable=False, server_default=func.now()),
+    Column("deadline", MOMENT),
+    Column("request_id", Text, nullable=False),
+    Column("traceparent", Text, nullable=False),
+)
+Index("order_work_due", order_work.c.next_attempt_at)
 
 order_lines = Table(
     "order_lines",

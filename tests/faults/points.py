@@ -29,6 +29,7 @@ from shared.service import package_of
 from shared.service_calls import ServiceClient
 
 FOLDER = "FAULT_POINTS"  # The variable that names the folder by which a test and the processes talk.
+AT_ONCE = 4  # Orders that stop at once.
 LONGEST_STOP = 30.0  # Seconds after which a forgotten process goes on.
 WRITES = re.compile(r"\b(INSERT INTO|UPDATE \w+ SET|DELETE FROM)\b")
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
@@ -216,7 +217,8 @@ def create_app() -> ServiceFlask:
     install(Stopper(Path(os.environ[FOLDER]), service))
     module: Any = import_module(f"{package_of(service)}.app")
     if service == "orders-service":
-        # As many orders stop at once here as the service has threads to finish orders that it has answered.
-        module.RESUMERS = module.FINISHERS
+        # Several orders stop at once here, each in a thread of its own that works for it alone.
+        module.RESUMERS = module.SETTLERS = AT_ONCE
+        module.MOST = 1
     app: ServiceFlask = module.create_app()
     return app

@@ -20,7 +20,7 @@ import pytest
 
 from local import audit
 from tests.faults.customers import FINAL_WITHIN, Customer
-from tests.faults.points import Point, Points, State, find_states
+from tests.faults.points import AT_ONCE, Point, Points, State, find_states
 from tests.stacks import ProcessStack
 from tests.waiting import wait_for
 
@@ -28,7 +28,6 @@ pytestmark = [pytest.mark.shop, pytest.mark.timeout(1800), pytest.mark.xdist_gro
 
 PARTS = ("orders-service", "payments-service", "catalog-service")
 ATTEMPTS = 3  # To come to a point; whether an order passes one may depend on which thread is faster.
-AT_ONCE = 4  # Orders that one kill strikes, each at a point of its own; a service has threads for so many.
 # Orders at once are for different products, because a stopped one may lock its own. There are many of each.
 PRODUCTS = range(17, 28)
 Journey = Callable[[Customer, Customer, int], str]

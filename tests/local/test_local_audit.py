@@ -50,7 +50,7 @@ SECRETS = "logs: no token and no password's hash is in the last 100000 records"
 TABLES = {
     "auth": "users CASCADE",
     "catalog": "products, reservations, reservation_lines",
-    "orders": "orders, order_lines, order_events, idempotency_keys, refunds",
+    "orders": "orders, order_work, order_lines, order_events, idempotency_keys, refunds",
     "payments": "payments, refunds, ledger_entries, simulated_charges, simulated_refunds",
     "logs": "log_records",
 }
@@ -87,7 +87,7 @@ class Shop:
         )
         self.sell()
         self.cancel()
-        pending = self.order("pending", next_step="authorize")
+        pending = self.order("pending", next_step="reserve")
         self.hold(pending, "held")
         confirmed = self.order("confirmed", next_step="capture")
         self.hold(confirmed, "committed")
@@ -145,19 +145,27 @@ class Shop:
             "orders",
             """
             INSERT INTO orders (id, customer, status, reason, payment_method, shipping_address, currency,
-                                items_amount, next_step, deadline, request_id, traceparent, created_at,
-                                updated_at)
+                                items_amount, request_id, traceparent, created_at, updated_at)
             VALUES (%(id)s, %(customer)s, %(status)s, 'a reason', 'pm_card_visa', '{}', 'USD', %(amount)s,
-                    %(next_step)s, now() - %(age)s::interval + interval '2 minutes', 'r', 't',
-                    now() - %(age)s::interval, now() - %(age)s::interval)
+                    'r', 't', now() - %(age)s::interval, now() - %(age)s::interval)
             """,
             id=order_id,
             customer=str(self.user),
             status=status,
             amount=2 * PRICE,
-            next_step=next_step,
             age=age,
         )
+        if next_step:
+            self.run(
+                "orders",
+                """
+                INSERT INTO order_work (order_id, next_step, deadline, request_id, traceparent)
+                VALUES (%(id)s, %(next_step)s, now() - %(age)s::interval + interval '2 minutes', 'r', 't')
+                """,
+                id=order_id,
+                next_step=next_step,
+                age=age,
+            )
         self.run(
             "orders",
             """
@@ -602,13 +610,14 @@ def test_money_that_was_booked_twice(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("status", "next_step", "age"),
     [
-        ("pending", "authorize", "151 seconds"),
+        ("pending", "reserve", "151 seconds"),
         ("confirmed", "capture", "151 seconds"),
         ("pending", None, "1 second"),
         ("confirmed", None, "1 second"),
         ("awaiting_payment", None, "1 second"),
         ("awaiting_payment", "await_payment", "151 seconds"),
         ("paid", "refund", "151 seconds"),
+        ("cancelled", "release", "1 second"),
     ],
 )
 def test_an_order_that_is_stuck(shop: Shop, status: str, next_step: str | None, age: str) -> None:
@@ -617,7 +626,7 @@ def test_an_order_that_is_stuck(shop: Shop, status: str, next_step: str | None, 
 
 
 def test_an_order_that_is_about_to_be_undone_is_left_alone(shop: Shop) -> None:
-    shop.order("pending", next_step="authorize", age="140 seconds")
+    shop.order("pending", next_step="reserve", age="140 seconds")
     assert shop.broken() == set()
 
 
@@ -754,7 +763,7 @@ def test_a_payment_that_the_provider_does_not_know(shop: Shop) -> None:
 
 
 def test_a_payment_that_the_provider_is_just_being_asked_for_is_no_breach(shop: Shop) -> None:
-    payment = shop.payment(shop.order("pending", next_step="authorize"), "processing")
+    payment = shop.payment(shop.order("pending", next_step="reserve"), "processing")
     shop.run("payments", "DELETE FROM simulated_charges WHERE key = %(id)s::text", id=payment)
     assert shop.broken() == set()
 
@@ -971,5 +980,5 @@ def test_a_database_is_read_as_it_was_at_one_moment(committed_shop: Shop) -> Non
     with audit._reading(committed_shop.urls, "catalog") as connection:
         count = "SELECT count(*) FROM reservations"
         before = connection.execute(count).fetchall()
-        committed_shop.hold(committed_shop.order("pending", next_step="authorize"), "held")
+        committed_shop.hold(committed_shop.order("pending", next_step="reserve"), "held")
         assert connection.execute(count).fetchall() == before

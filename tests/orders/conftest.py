@@ -1,7 +1,8 @@
 """orders-service on a real database, with a catalogue and payments in memory."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
+from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 from uuid import UUID
@@ -17,6 +18,7 @@ from orders.errors import CheckoutRefused
 from orders.use_cases.sweep import sweep_leftovers
 from shared.app import ServiceFlask
 from shared.background import Background
+from shared.batches import OrderOutcome, Outcome
 from shared.database import Database
 from shared.errors import ServiceUnreachable
 from shared.ids import new_id
@@ -32,6 +34,15 @@ ADDRESS = {
     "postal_code": "12345",
     "country": "US",
 }
+
+
+def tell(codes: Mapping[UUID, str | None]) -> dict[UUID, OrderOutcome]:
+    """Return the outcomes of a batch by the orders' problems."""
+    outcomes = {None: Outcome.DONE, "provider_unavailable": Outcome.PENDING}
+    return {
+        order_id: OrderOutcome(order_id=order_id, outcome=outcomes.get(code, Outcome.REFUSED), code=code)
+        for order_id, code in codes.items()
+    }
 
 
 class FakeService:
@@ -63,6 +74,7 @@ class FakeCatalog(FakeService):
         self.stock = dict.fromkeys(range(1, 10), 100)
         self.prices = dict.fromkeys(range(1, 10), 1000)
         self.holds: dict[UUID, tuple[str, tuple[Line, ...]]] = {}
+        self.batches: list[list[UUID]] = []
         self.lapse_next_commit = False
 
     def reserve(self, order: Order) -> Reservation:
@@ -83,13 +95,23 @@ class FakeCatalog(FakeService):
         ]
         return Reservation(tuple(priced), "USD")
 
-    def commit(self, order_id: UUID) -> None:
+    def commit_reservations(self, order_ids: Iterable[UUID]) -> dict[UUID, OrderOutcome]:
+        wanted = list(order_ids)
+        self.batches.append(wanted)
+        outcomes = {order_id: self._commit(order_id) for order_id in wanted}
+        self._after("commit")
+        return tell(outcomes)
+
+    def _commit(self, order_id: UUID) -> str | None:
         self._called("commit")
         if self.lapse_next_commit:
             self.lapse_next_commit = False
             self._give_back(order_id, "lapsed")
-            raise CheckoutRefused("stock_lost", 409, "stock_lost", "The hold has lapsed.")
-        self.holds[order_id] = ("committed", self.holds[order_id][1])
+        state, lines = self.holds.get(order_id, ("none", ()))
+        if state not in {"held", "committed"}:
+            return "reservation_lapsed"
+        self.holds[order_id] = ("committed", lines)
+        return None
 
     def release(self, order_id: UUID) -> None:
         self._called("release")
@@ -119,6 +141,9 @@ class FakePayments(FakeService):
         self.payments: dict[UUID, dict[str, Any]] = {}
         self.refunds: dict[UUID, Refund] = {}
         self.refuse: dict[str, CheckoutRefused] = {}
+        self.silent: set[UUID] = set()
+        self.captured: list[UUID] = []
+        self.batches: list[list[UUID]] = []
 
     def _called(self, name: str) -> None:
         super()._called(name)
@@ -148,7 +173,9 @@ class FakePayments(FakeService):
             "captured": 0,
             "refunded": 0,
         }
-        return self._show(self.payments.setdefault(order.id, new))
+        payment = self._show(self.payments.setdefault(order.id, new))
+        self._after("authorize")
+        return payment
 
     def read(self, order_id: UUID) -> Payment:
         self._called("read")
@@ -158,13 +185,29 @@ class FakePayments(FakeService):
         """Do what the bank does when the customer has answered."""
         self.payments[order_id]["status"] = status
 
-    def capture(self, order_id: UUID) -> Payment:
-        self._called("capture")
-        payment = self.payments[order_id]
+    def capture_payments(self, order_ids: Iterable[UUID]) -> dict[UUID, OrderOutcome]:
+        wanted = list(order_ids)
+        self.batches.append(wanted)
+        outcomes = {order_id: self._capture(order_id) for order_id in wanted}
+        self._after("capture")
+        return tell(outcomes)
+
+    def _capture(self, order_id: UUID) -> str | None:
+        try:
+            self._called("capture")
+        except CheckoutRefused as refused:
+            return refused.code
+        if order_id in self.silent:
+            return "provider_unavailable"
+        payment = self.payments.get(order_id)
+        if payment is None:
+            return "payment_not_found"
         if payment["status"] == "canceled":
-            raise CheckoutRefused("capture_failed", 409, "capture_failed", "The money could not be taken.")
-        payment.update(status="succeeded", captured=payment["amount"])
-        return self._show(payment)
+            return "capture_failed"
+        if payment["status"] != "succeeded":
+            payment.update(status="succeeded", captured=payment["amount"])
+            self.captured.append(order_id)
+        return None
 
     def cancel(self, order_id: UUID) -> Payment:
         self._called("cancel")
@@ -187,7 +230,7 @@ class FakePayments(FakeService):
 
 def create_quick_app(settings: Settings, *others: Any) -> ServiceFlask:
     """Return an application that looks for orders often, and ends at once."""
-    with patch.multiple("orders.app", LOOK_EVERY=0.05, LISTEN_FOR=0.01):
+    with patch("orders.app.LOOK_EVERY", 0.05):
         return create_app(settings, *others)
 
 
@@ -340,7 +383,7 @@ def app(standing) -> Iterator[ServiceFlask]:
 @pytest.fixture
 def quick_retries(monkeypatch) -> None:
     """Let a step that could not be done be tried again soon."""
-    monkeypatch.setattr("orders.checkout.FIRST_WAIT", 0.02)
+    monkeypatch.setattr("orders.domain.FIRST_WAIT", timedelta(seconds=0.02))
 
 
 @pytest.fixture

@@ -28,14 +28,14 @@ def put_off(database):
     wait_for(
         lambda: run_sql(
             database,
-            "UPDATE orders SET next_attempt_at = now() + interval '1 hour' WHERE lease_until IS NULL"
-            " RETURNING id",
+            "UPDATE order_work SET next_attempt_at = now() + interval '1 hour' WHERE lease_until IS NULL"
+            " RETURNING order_id",
         )
     )
 
 
 def expire(database):
-    run_sql(database, "UPDATE orders SET deadline = now() - interval '1s', next_attempt_at = now()")
+    run_sql(database, "UPDATE order_work SET deadline = now() - interval '1s', next_attempt_at = now()")
 
 
 def test_the_order_shows_its_payment_and_goes_on_when_the_bank_says_yes(buyer, awaiting, payments, catalog):
@@ -98,7 +98,7 @@ def test_only_payments_may_wake(app, auth, awaiting, payments):
 
 
 def test_the_customer_has_ten_minutes(buyer, awaiting, database):
-    left = run_sql(database, "SELECT extract(epoch FROM deadline - now()) FROM orders")[0][0]
+    left = run_sql(database, "SELECT extract(epoch FROM deadline - now()) FROM order_work")[0][0]
     assert 590 < left <= 600
 
 
@@ -125,11 +125,11 @@ def test_the_customer_may_cancel_instead(buyer, awaiting, payments, catalog):
 
 def test_looks_become_rarer_but_not_rarer_than_every_15_s(buyer, awaiting, database):
     put_off(database)
-    run_sql(database, "UPDATE orders SET attempts = 5000, next_attempt_at = now()")
+    run_sql(database, "UPDATE order_work SET attempts = 5000, next_attempt_at = now()")
     wait = wait_for(
         lambda: run_sql(
             database,
-            "SELECT extract(epoch FROM next_attempt_at - now()) FROM orders WHERE attempts = 5001",
+            "SELECT extract(epoch FROM next_attempt_at - now()) FROM order_work WHERE attempts = 5001",
         )
     )[0][0]
     assert 10 < wait <= 15

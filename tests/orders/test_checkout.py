@@ -3,11 +3,9 @@
 import threading
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError
 
-from orders.app import FINISHERS, RESUMERS
-from orders.checkout import ROOM
 from orders.errors import CheckoutRefused
 from orders.repository import progress
 from tests.orders.conftest import Buyer, read_kinds, read_status, run_sql
@@ -89,63 +87,31 @@ def test_while_a_service_is_away_the_caller_gets_202_and_the_order_finishes_by_i
     wait_for(lambda: read_status(buyer, answer.headers["Location"]) == "paid")
 
 
-@pytest.mark.usefixtures("quick_retries")
-@pytest.mark.parametrize("step", ["commit", "capture"])
-def test_after_the_confirmation_a_step_is_retried_until_it_is_done(buyer, catalog, payments, step):
-    catalog.is_away, payments.is_away = {step}, {step}
-    answer = buyer.order()
-    assert answer.status_code == 201
-    wait_for(lambda: (catalog.calls + payments.calls).count(step) >= 2)
-    assert read_status(buyer, answer.headers["Location"]) == "confirmed"
-    catalog.is_away, payments.is_away = set(), set()
-    wait_for(lambda: read_status(buyer, answer.headers["Location"]) == "paid")
-
-
-def test_a_lapsed_hold_is_taken_again(buyer, catalog, payments):
-    catalog.lapse_next_commit = True
-    location = buyer.order().headers["Location"]
-    wait_for(lambda: read_status(buyer, location) == "paid")
-    assert catalog.calls == ["reserve", "commit", "reserve", "commit"]
-    assert catalog.stock[1] == 98
-    assert len(payments.payments) == 1
-
-
-def test_a_lapsed_hold_that_cannot_be_had_again_gives_the_money_back(buyer, catalog, payments):
-    catalog.lapse_next_commit = True
-
-    def sell_the_rest(_name):
-        if catalog.calls == ["reserve", "commit", "reserve"]:
-            catalog.stock[1] = 0
-
-    catalog.before = sell_the_rest
-    location = buyer.order(items=[(1, 2)]).headers["Location"]
-    wait_for(lambda: read_status(buyer, location) == "cancelled")
-    assert buyer.get(location).json["reason"] == "stock_lost"
-    assert [payment["status"] for payment in payments.payments.values()] == ["canceled"]
-
-
 def age(database, order_id):
     """Make an order's deadline pass."""
     with database.transaction() as connection:
         connection.execute(
             text(
-                "UPDATE orders SET deadline = now() - interval '1s', next_attempt_at = now() WHERE id = :id"
+                "UPDATE order_work SET deadline = now() - interval '1s', next_attempt_at = now()"
+                " WHERE order_id = :id"
             ),
             {"id": order_id},
         )
 
 
-@pytest.mark.parametrize(("step", "undone"), [("reserve", ["release"]), ("authorize", ["cancel", "release"])])
-def test_a_pending_order_past_its_deadline_is_undone(buyer, catalog, payments, database, step, undone):
+@pytest.mark.parametrize("step", ["reserve", "authorize"])
+def test_a_pending_order_past_its_deadline_is_undone_its_payment_first(
+    buyer, catalog, payments, database, step
+):
     catalog.is_away, payments.is_away = {step}, {step}
     answer = buyer.order()
-    catalog.calls.clear()
-    payments.calls.clear()
+    taken = []
+    catalog.before = payments.before = taken.append
     age(database, answer.json["id"])
     wait_for(lambda: read_status(buyer, answer.headers["Location"]) == "cancelled")
     order = buyer.get(answer.headers["Location"]).json
     assert order["reason"] == "timed_out"
-    assert [call for call in payments.calls + catalog.calls if call in {"cancel", "release"}] == undone
+    assert [call for call in taken if call in {"cancel", "release"}] == ["cancel", "release"]
     assert catalog.stock[1] == 100
 
 
@@ -172,8 +138,8 @@ def test_an_order_that_a_dead_replica_left_behind_is_finished_by_another(
     with database.transaction() as connection:
         connection.execute(
             text(
-                "UPDATE orders SET lease_token = gen_random_uuid(), lease_until = now() - interval '1s',"
-                " next_attempt_at = now() WHERE id = :id"
+                "UPDATE order_work SET lease_token = gen_random_uuid(), lease_until = now() - interval '1s',"
+                " next_attempt_at = now() WHERE order_id = :id"
             ),
             {"id": order_id},
         )
@@ -188,14 +154,14 @@ def test_a_thread_that_lost_the_lease_records_nothing(buyer, payments, database,
             # The call waits for the answer of the lease's new holder, who is not there.
             monkeypatch.setattr("orders.use_cases.orders.PATIENCE", 0.05)
             with database.transaction() as connection:
-                connection.execute(text("UPDATE orders SET lease_token = gen_random_uuid()"))
+                connection.execute(text("UPDATE order_work SET lease_token = gen_random_uuid()"))
 
     payments.before = steal
     answer = buyer.order()
     assert answer.status_code == 202
     assert read_status(buyer, answer.headers["Location"]) == "pending"
     kinds = [event["kind"] for event in buyer.get(f"{answer.headers['Location']}/events").json["data"]]
-    assert kinds == ["placed", "stock_reserved"]
+    assert kinds == ["placed"]
 
 
 @pytest.mark.usefixtures("quick_retries")
@@ -247,17 +213,6 @@ def test_an_order_that_costs_nothing_needs_no_payment(buyer, catalog, payments):
     assert catalog.stock[1] == 100
 
 
-def test_a_capture_that_is_refused_for_good_gives_everything_back(buyer, catalog, payments):
-    payments.refuse["capture"] = CheckoutRefused("capture_failed", 409, "capture_failed", "Not any more.")
-    answer = buyer.order()
-    assert answer.status_code == 201
-    location = answer.headers["Location"]
-    wait_for(lambda: read_status(buyer, location) == "cancelled")
-    assert buyer.get(location).json["reason"] == "capture_failed"
-    assert catalog.stock[1] == 100
-    assert payments.calls[-1] == "cancel"
-
-
 @pytest.mark.usefixtures("quick_retries")
 def test_a_step_is_tried_again_however_often_it_was_tried(buyer, payments, database):
     payments.is_away = {"capture"}
@@ -267,62 +222,103 @@ def test_a_step_is_tried_again_however_often_it_was_tried(buyer, payments, datab
     wait_for(
         lambda: run_sql(
             database,
-            "UPDATE orders SET attempts = 5000, next_attempt_at = now()"
-            " WHERE lease_until IS NULL RETURNING id",
+            "UPDATE order_work SET attempts = 5000, next_attempt_at = now()"
+            " WHERE lease_until IS NULL RETURNING order_id",
         )
     )
-    wait_for(lambda: run_sql(database, "SELECT 1 FROM orders WHERE attempts = 5001 AND lease_until IS NULL"))
+    wait_for(
+        lambda: run_sql(database, "SELECT 1 FROM order_work WHERE attempts = 5001 AND lease_until IS NULL")
+    )
     payments.is_away = set()
-    run_sql(database, "UPDATE orders SET next_attempt_at = now()")
+    run_sql(database, "UPDATE order_work SET next_attempt_at = now()")
     wait_for(lambda: read_status(buyer, location) == "paid")
 
 
-def test_an_order_with_nothing_left_to_do_has_no_lease(buyer, paid, database):
-    assert run_sql(database, "SELECT next_step, lease_token, lease_until FROM orders") == [(None, None, None)]
+def test_an_order_with_nothing_left_to_do_has_no_work(buyer, paid, database):
+    assert run_sql(database, "SELECT order_id FROM order_work") == []
 
 
-def test_more_orders_than_there_is_room_for_are_all_finished(app, auth, payments, monkeypatch):
-    monkeypatch.setattr("orders.checkout.PATIENCE", 0.05)
-    go_on = threading.Event()
-    payments.before = lambda name: name == "capture" and go_on.wait(60)
-    buyers = [Buyer(app, auth, f"buyer {number}") for number in range(8)]
-    each = (ROOM + FINISHERS + RESUMERS) // len(buyers) + 2
-
-    def buy(buyer):
-        for number in range(each):
-            buyer.order(str(number), items=[(number + 1, 1)])
-
-    threads = [threading.Thread(target=buy, args=[buyer]) for buyer in buyers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert payments.calls.count("capture") <= FINISHERS + RESUMERS
-    go_on.set()
-    wait_for(lambda: all({o["status"] for o in b.get("/orders").json["data"]} == {"paid"} for b in buyers))
-    assert payments.calls.count("capture") == len(buyers) * each
-
-
-def test_what_was_handed_over_is_finished_before_a_replica_ends(start_orders, auth, payments):
-    replica = start_orders()
-    payments.before = lambda name: name == "capture" and replica.background.stopping.wait(60)
-    locations = [Buyer(replica, auth, "ada").order(str(n)).headers["Location"] for n in range(8)]
-    replica.close()
-    assert payments.calls.count("capture") == len(locations)
-
-
-def test_a_step_of_a_newer_release_is_left_to_it(start_orders, auth, payments, database):
+def test_a_step_of_a_newer_release_is_left_to_it_and_its_order_is_shown(
+    start_orders, auth, payments, database
+):
     payments.is_away = {"capture"}
     replica = start_orders()
-    Buyer(replica, auth, "ada").order()
+    location = Buyer(replica, auth, "ada").order().headers["Location"]
     replica.close()
     due = "next_attempt_at = now() - interval '1h', lease_until = NULL"
-    run_sql(database, f"UPDATE orders SET next_step = 'gift_wrap', {due}")
+    run_sql(database, f"UPDATE order_work SET next_step = 'gift_wrap', {due}")
     with database.transaction() as connection:
         assert progress.claim_due_order(connection) is None
-    run_sql(database, f"UPDATE orders SET next_step = 'capture', {due}")
-    with database.transaction() as connection:
-        assert progress.claim_due_order(connection) is not None
+        assert progress.claim_unsettled_orders(connection, 50)[0] == []
+    assert read_status(Buyer(start_orders(), auth, "ada"), location) == "confirmed"
+
+
+def test_nothing_is_written_between_the_reservation_and_the_authorization(buyer, payments, database):
+    written = []
+
+    def look(name):
+        if name == "authorize":
+            written.append(run_sql(database, "SELECT next_step, items_amount FROM orders, order_work"))
+
+    payments.before = look
+    assert buyer.order().status_code == 201
+    assert written == [[("reserve", None)]]
+
+
+@pytest.mark.usefixtures("quick_retries")
+def test_a_checkout_that_was_cut_off_begins_at_its_reservation_and_gets_the_first_prices(
+    buyer, catalog, payments
+):
+    payments.is_away = {"authorize"}
+    location = buyer.order().headers["Location"]
+    payments.is_away = set()
+    wait_for(lambda: read_status(buyer, location) == "paid")
+    assert catalog.calls.count("reserve") >= 2
+    assert catalog.stock[1] == 98
+    assert len(payments.payments) == 1
+    assert read_kinds(buyer, location) == [
+        "placed",
+        "stock_reserved",
+        "payment_authorized",
+        "stock_committed",
+        "payment_captured",
+    ]
+
+
+@pytest.mark.usefixtures("quick_retries")
+def test_a_reservation_that_is_refused_later_cancels_the_payment_first(buyer, catalog, payments):
+    payments.loses_answer = {"authorize"}
+    answer = buyer.order()
+    assert answer.status_code == 202
+    # The hold is gone, and so is the stock.
+    catalog.holds.clear()
+    catalog.stock[1] = 0
+    taken = []
+    catalog.before = payments.before = taken.append
+    wait_for(lambda: read_status(buyer, answer.headers["Location"]) == "cancelled")
+    assert taken[-3:] == ["reserve", "cancel", "release"]
+    assert [payment["status"] for payment in payments.payments.values()] == ["canceled"]
+
+
+def test_a_payment_that_was_authorized_on_other_terms_is_cancelled(buyer, payments):
+    payments.refuse["authorize"] = CheckoutRefused("payment_closed", 409, "payment_closed", "Closed.")
+    answer = buyer.order()
+    assert (answer.status_code, answer.json["code"]) == (409, "payment_closed")
+    assert payments.calls == ["authorize", "cancel"]
+
+
+def test_a_wide_order_is_placed_and_confirmed_by_one_statement_each(app, buyer, database):
+    written = []
+
+    @event.listens_for(database.engine, "after_cursor_execute")
+    def note(_connection, _cursor, statement, *_rest):
+        if "INSERT" in statement:
+            written.append(statement)
+
+    assert buyer.order(items=[(number, 1) for number in range(1, 10)]).status_code == 201
+    event.remove(database.engine, "after_cursor_execute", note)
+    # The last may be what settlement has recorded by then.
+    assert len(written) in {2, 3}
 
 
 def test_the_database_refuses_to_rewrite_an_orders_events(buyer, paid, database):

@@ -10,6 +10,7 @@ import pytest
 from orders.clients import CatalogClient, PaymentsClient
 from orders.domain import Line, Payment, Refund
 from orders.errors import CheckoutRefused
+from shared.batches import OrderOutcome
 from shared.errors import ServiceUnreachable
 from tests.conftest import send_json
 
@@ -61,7 +62,7 @@ def payments(fake_server):
 CALLS = {
     "authorize": lambda payments: payments.authorize(ORDER),
     "read": lambda payments: payments.read(ID),
-    "capture": lambda payments: payments.capture(ID),
+    "capture": lambda payments: payments.capture_payments([ID]),
     "cancel": lambda payments: payments.cancel(ID),
     "refund": lambda payments: payments.refund(Refund(ID, ID, 500, False, "boss")),
 }
@@ -78,7 +79,7 @@ def raised_by(call, *arguments):
 
 def test_what_is_no_answer_of_payments_is_tried_again(payments, answer):
     wrong = []
-    for status in (500, 502, 503, 401, 403, 404):
+    for status in (500, 502, 503, 401, 403, 404, 405):
         answer(status, code="somehow", detail="Something.")
         for name, call in CALLS.items():
             error = raised_by(call, payments)
@@ -99,8 +100,6 @@ def test_what_payments_refuses_for_good_is_not_tried_again(payments, answer):
         ("authorize", 422, "payment_method_unsupported", "payment_declined", "payment_method_unsupported"),
         ("authorize", 422, "validation_failed", "payment_declined", "payment_refused"),
         ("authorize", 409, "payment_closed", "payment_closed", "payment_closed"),
-        ("capture", 409, "capture_failed", "capture_failed", "capture_failed"),
-        ("capture", 409, "payment_closed", "capture_failed", "capture_failed"),
         ("refund", 409, "refund_exceeds_payment", "refund_failed", "refund_exceeds_payment"),
         ("refund", 409, "refund_failed", "refund_failed", "refund_failed"),
     ]
@@ -113,10 +112,26 @@ def test_what_payments_refuses_for_good_is_not_tried_again(payments, answer):
     assert wrong == []
 
 
-def test_a_capture_that_is_refused_for_another_reason_is_tried_again(payments, answer):
-    answer(409, code="somehow", detail="Something.")
-    with pytest.raises(ServiceUnreachable):
-        payments.capture(ID)
+def test_an_answer_that_is_no_list_of_outcomes_is_tried_again(catalog, payments, answer):
+    wrong = []
+    for body in ({}, {"orders": [{"order_id": str(ID)}]}, {"orders": [{"order_id": "1", "outcome": "done"}]}):
+        answer(200, **body)
+        for call in (catalog.commit_reservations, payments.capture_payments):
+            error = raised_by(call, [ID])
+            if not isinstance(error, ServiceUnreachable):
+                wrong.append((call, body, error))
+    assert wrong == []
+
+
+def test_a_batch_names_its_orders_and_is_answered_for_each(catalog, payments, answer, fake_server):
+    outcome = {"order_id": str(ID), "outcome": "refused", "code": "reservation_lapsed"}
+    answer(200, orders=[outcome])
+    for call in (catalog.commit_reservations, payments.capture_payments):
+        assert call([ID]) == {ID: OrderOutcome(**outcome)}
+    assert [(method, path, json.loads(sent)) for method, path, _, sent in fake_server.requests] == [
+        ("POST", "/internal/reservations/commit", {"orders": [str(ID)]}),
+        ("POST", "/internal/payments/capture", {"orders": [str(ID)]}),
+    ]
 
 
 def test_a_payment_is_read_with_what_was_given_back(payments, answer):
@@ -145,16 +160,8 @@ def test_payments_is_asked_with_the_orders_amount_and_a_refunds_own_id(payments,
     assert json.loads(refund) == {"refund_id": str(ID), "amount": 500}
 
 
-def test_units_that_are_not_held_any_more_are_a_refusal(catalog, answer):
-    errors = {}
-    for status in (404, 409, 410):
-        answer(status, code="somehow", detail="Something.")
-        errors[status] = type(raised_by(catalog.commit, ID))
-    assert errors == dict.fromkeys((404, 409, 410), CheckoutRefused)
-
-
 def test_a_catalogue_that_cannot_answer_is_tried_again(catalog, answer):
-    calls = {"reserve": ORDER, "commit": ID, "release": ID, "read_offers": [1]}
+    calls = {"reserve": ORDER, "commit_reservations": [ID], "release": ID, "read_offers": [1]}
     wrong = []
     for status in (500, 503):
         answer(status)

@@ -14,9 +14,9 @@ from tests.orders.conftest import run_sql
 # 20 000 orders, one a minute: most are paid, one in a hundred is cancelled, a customer has fifty.
 PAST = """
 INSERT INTO orders (id, customer, status, reason, payment_method, shipping_address, currency, items_amount,
-                    deadline, request_id, traceparent, created_at)
+                    request_id, traceparent, created_at)
 SELECT uuidv7(age), 'customer ' || number % 400, CASE WHEN number % 100 = 0 THEN 'cancelled' ELSE 'paid' END,
-       CASE WHEN number % 100 = 0 THEN 'timed_out' END, 'pm_card_visa', '{}', 'USD', 1000, now(), 'r', 't',
+       CASE WHEN number % 100 = 0 THEN 'timed_out' END, 'pm_card_visa', '{}', 'USD', 1000, 'r', 't',
        now() + age
 FROM (SELECT number, number * interval '-1 minute' AS age FROM generate_series(1, 20000) AS number) AS past
 """

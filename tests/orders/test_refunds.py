@@ -203,7 +203,7 @@ def test_a_refund_that_a_dead_replica_left_behind_is_finished_by_another(
     first.close()
     run_sql(
         database,
-        "UPDATE orders SET lease_token = gen_random_uuid(), lease_until = now() - interval '1s',"
+        "UPDATE order_work SET lease_token = gen_random_uuid(), lease_until = now() - interval '1s',"
         " next_attempt_at = now()",
     )
     catalog.is_away, payments.is_away = set(), set()

@@ -1,15 +1,17 @@
 """Orders with their lines and events: written when they are placed, found, and listed."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Executable, Row, bindparam, func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, Row, bindparam, select, text
 
-from orders.domain import Event, Line, Order, Refusal, Status, Step
-from orders.tables import order_events, order_lines, orders
+from orders.domain import Event, Line, Order, Refusal, Status, Work
+from orders.tables import order_events, order_lines, order_work, orders
+from shared.idempotency import KeyedCall
 from shared.ids import first_id
 
 LEASE = timedelta(seconds=10)
@@ -17,58 +19,85 @@ LEASE = timedelta(seconds=10)
 SKEW = timedelta(minutes=1)
 
 # What is run for every order is made once: to make a statement takes longer than to send it.
-FIND_ORDER = select(orders).where(orders.c.id == bindparam("id"))
-LOCK_ORDER = FIND_ORDER.with_for_update()
-INSERT_ORDER = insert(orders).values(lease_until=func.now() + LEASE)
-INSERT_LINES = insert(order_lines)
-INSERT_EVENT = insert(order_events)
-UPDATE_LINE = (
-    update(order_lines)
-    .where(order_lines.c.order_id == bindparam("order"), order_lines.c.product_id == bindparam("product"))
-    .values({name: bindparam(f"new_{name}") for name in ("sku", "title", "unit_amount")})
+WORK = {field.name: f"work_{field.name}" for field in fields(Work)}
+FIND_ORDER = (
+    select(orders, *(order_work.c[name].label(label) for name, label in WORK.items()))
+    .outerjoin(order_work, order_work.c.order_id == orders.c.id)
+    .where(orders.c.id == bindparam("id"))
 )
+LOCK_ORDER = select(orders.c.id).where(orders.c.id == bindparam("id")).with_for_update(key_share=True)
 FIND_LINES = (
     select(order_lines)
     .where(order_lines.c.order_id.in_(bindparam("ids", expanding=True)))
     .order_by(order_lines.c.product_id)
 )
-
-
-def insert_order(connection: Connection, order: Order, lease: UUID) -> None:
-    """Add an order, with its lines, its first event, and its lease in the hands of whoever places it."""
-    row = {**vars(order), "lease_token": lease}
-    lines = row.pop("lines")
-    event = {"kind": "placed", "to_status": order.status, "actor": order.customer}
-    connection.execute(INSERT_ORDER, row)
-    connection.execute(INSERT_LINES, [{**vars(line), "order_id": order.id} for line in lines])
-    connection.execute(INSERT_EVENT, {"order_id": order.id, **event})
-
-
-def update_lines(connection: Connection, order_id: UUID, lines: Iterable[Line]) -> None:
-    """Write down what the lines are and cost."""
-    connection.execute(
-        UPDATE_LINE,
-        [
-            {
-                "order": order_id,
-                "product": line.product_id,
-                "new_sku": line.sku,
-                "new_title": line.title,
-                "new_unit_amount": line.unit_amount,
-            }
-            for line in lines
-        ],
+PLACE = text("""
+    WITH taken AS (
+        INSERT INTO idempotency_keys (principal, route, key, fingerprint, order_id)
+        VALUES (:principal, :route, :key, :fingerprint, :id)
+        ON CONFLICT DO NOTHING
+        RETURNING order_id
+    ), placed AS (
+        INSERT INTO orders (id, customer, status, email, payment_method, shipping_address, request_id,
+                            traceparent, created_at, updated_at)
+        SELECT order_id, :customer, :status, :email, :payment_method, CAST(:shipping_address AS jsonb),
+            :request_id, :traceparent, :created_at, :updated_at
+        FROM taken
+        RETURNING id
+    ), lines AS (
+        INSERT INTO order_lines (order_id, product_id, quantity)
+        SELECT placed.id, line.product_id, line.quantity
+        FROM placed, unnest(CAST(:products AS bigint[]), CAST(:quantities AS bigint[]))
+            AS line (product_id, quantity)
+    ), work AS (
+        INSERT INTO order_work (order_id, next_step, lease_token, lease_until, deadline, request_id,
+                                traceparent)
+        SELECT id, :next_step, :lease, now() + :lasts, :deadline, :request_id, :traceparent FROM placed
+    ), told AS (
+        INSERT INTO order_events (order_id, kind, to_status, actor)
+        SELECT id, 'placed', :status, :customer FROM placed
     )
+    SELECT id FROM placed
+""").bindparams(lasts=LEASE)
+
+
+def place_order(connection: Connection, call: KeyedCall, order: Order, lease: UUID) -> bool:
+    """Add an order with all that belongs to it, and its lease in the hands of whoever places it.
+
+    Nothing is added, and False returned, if the call's key was taken before. Whoever is taking it is waited
+    for.
+    """
+    work = order.work
+    if work is None:
+        raise ValueError("An order that is placed has something left to do.")
+    values = {
+        **vars(call),
+        **vars(order),
+        "shipping_address": json.dumps(order.shipping_address),
+        "products": [line.product_id for line in order.lines],
+        "quantities": [line.quantity for line in order.lines],
+        "lease": lease,
+        "next_step": work.next_step,
+        "deadline": work.deadline,
+    }
+    return connection.execute(PLACE, values).first() is not None
 
 
 def find_order(connection: Connection, order_id: UUID) -> Order | None:
     """Return the order of that id."""
-    return _find_one(connection, FIND_ORDER, order_id)
+    row = connection.execute(FIND_ORDER, {"id": order_id}).first()
+    if row is None:
+        return None
+    work = {name: getattr(row, label) for name, label in WORK.items()}
+    order = _with_lines(connection, [row])[0]
+    return replace(order, work=Work(**work)) if work["next_step"] else order
 
 
 def lock_order(connection: Connection, order_id: UUID) -> Order | None:
     """Return the order of that id, which nobody else can change before the transaction ends."""
-    return _find_one(connection, LOCK_ORDER, order_id)
+    # It is read by a statement of its own, which sees the work that was recorded while this one waited.
+    locked = connection.execute(LOCK_ORDER, {"id": order_id}).first()
+    return find_order(connection, order_id) if locked else None
 
 
 def read_page(
@@ -81,7 +110,7 @@ def read_page(
     before: UUID | None = None,
     limit: int,
 ) -> list[Order]:
-    """Return orders newest first: those of one customer, or of all for None.
+    """Return orders newest first, without their work: those of one customer, or of all for None.
 
     An id begins with the time at which it was made, so that the index on ids finds times, too.
     """
@@ -96,7 +125,7 @@ def read_page(
         query = query.where(orders.c.created_at < until, orders.c.id < first_id(until, SKEW))
     if before is not None:
         query = query.where(orders.c.id < before)
-    return with_lines(connection, connection.execute(query).all())
+    return _with_lines(connection, connection.execute(query).all())
 
 
 def read_events(connection: Connection, order_id: UUID) -> list[Event]:
@@ -106,33 +135,15 @@ def read_events(connection: Connection, order_id: UUID) -> list[Event]:
     return [Event(**row._mapping) for row in connection.execute(query)]
 
 
-def with_lines(connection: Connection, rows: Iterable[Row[Any]]) -> list[Order]:
-    """Return orders with their lines, of their rows."""
-    rows = list(rows)
+def _with_lines(connection: Connection, rows: Sequence[Row[Any]]) -> list[Order]:
     lines: dict[UUID, list[Line]] = {}
     for found in connection.execute(FIND_LINES, {"ids": [row.id for row in rows]}) if rows else ():
         values = {**found._mapping}
         lines.setdefault(values.pop("order_id"), []).append(Line(**values))
-    return [to_order(row, tuple(lines.get(row.id, ()))) for row in rows]
+    return [_to_order(row, tuple(lines.get(row.id, ()))) for row in rows]
 
 
-def to_order(row: Row[Any], lines: tuple[Line, ...]) -> Order:
-    """Return an order of its row and its lines."""
-    values = {**row._mapping}
-    for ours in ("lease_token", "lease_until", "next_attempt_at"):
-        del values[ours]
-    refusal = values.pop("refusal")
-    return Order(
-        **{
-            **values,
-            "status": Status(values["status"]),
-            "next_step": Step(values["next_step"]) if values["next_step"] else None,
-            "refusal": Refusal(**refusal) if refusal else None,
-            "lines": lines,
-        }
-    )
-
-
-def _find_one(connection: Connection, statement: Executable, order_id: UUID) -> Order | None:
-    row = connection.execute(statement, {"id": order_id}).first()
-    return with_lines(connection, [row])[0] if row else None
+def _to_order(row: Row[Any], lines: tuple[Line, ...]) -> Order:
+    values = {column.name: row._mapping[column.name] for column in orders.c}
+    refusal = Refusal(**row.refusal) if row.refusal else None
+    return Order(**{**values, "status": Status(row.status), "refusal": refusal, "lines": lines})

@@ -1,106 +1,289 @@
-"""How orders go on: whose turn it is, and each change together with what it adds to the order's story."""
+"""How orders go on: whose turn it is, and what has become of them.
 
-from datetime import timedelta
+Whoever changes an order and its work locks the order first and then its work, so that no two wait for each
+other.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, Executable, Text, bindparam, func, or_, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, TextClause, bindparam, func, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.types import Text
 
-from orders.domain import Order, Step
+from orders.domain import CONTINUED, SETTLED, Line, Order, Progress, Refusal, Step, Told, Work
 from orders.errors import LeaseLost
-from orders.repository.orders import LEASE, to_order, with_lines
-from orders.tables import order_events, orders
+from orders.repository.orders import LEASE, find_order
+from orders.tables import order_events, order_work, orders
+from shared.idempotency import Answer
 
-# An order whose turn it is and that nobody works on; steps that only a newer release knows are left to that.
-DUE = (
-    select(orders.c.id)
-    .where(
-        orders.c.next_step.is_not(None),
-        orders.c.next_step.in_(list(Step)),
-        orders.c.next_attempt_at <= func.now(),
-        or_(orders.c.lease_until.is_(None), orders.c.lease_until < func.now()),
+# Work whose turn it is and that nobody is at. Steps that only a newer release knows are left to that.
+CLAIM = """
+    WITH due AS (
+        SELECT order_id FROM order_work
+        WHERE next_step = ANY (:steps) AND next_attempt_at <= now()
+            AND (lease_until IS NULL OR lease_until < now())
+        ORDER BY next_attempt_at LIMIT :most FOR UPDATE SKIP LOCKED
     )
-    .order_by(orders.c.next_attempt_at)
-    .limit(1)
-    .with_for_update(skip_locked=True)
-)
-CLAIM = (
-    update(orders)
-    .where(orders.c.id == DUE.scalar_subquery())
-    .values(lease_token=bindparam("lease"), lease_until=func.now() + LEASE)
-    .returning(orders)
-)
-STORY = ["order_id", "to_status", "kind", "from_status", "actor", "detail"]
+    UPDATE order_work AS work SET lease_token = :lease, lease_until = now() + :lasts
+    FROM due JOIN orders ON orders.id = due.order_id
+    WHERE work.order_id = due.order_id
+    RETURNING work.order_id, next_step, attempts, work.request_id, work.traceparent, items_amount
+"""
+CLAIM_WORK = text(CLAIM).bindparams(bindparam("steps", type_=ARRAY(Text)), lasts=LEASE)
+CONTINUED_STEPS, SETTLED_STEPS = [*CONTINUED, Step.AWAIT_PAYMENT], [*SETTLED]
+
+# Of the orders that a lease was lost for, nothing is in `ours`, and nothing is written.
+RECORD = """
+    WITH ours AS MATERIALIZED (
+        SELECT orders.id, orders.status, orders.customer
+        FROM orders JOIN order_work AS work ON work.order_id = orders.id
+        WHERE orders.id = ANY (CAST(:ids AS uuid[])) AND work.lease_token = :lease
+        ORDER BY orders.id FOR NO KEY UPDATE OF orders, work
+    ), step AS MATERIALIZED (
+        SELECT step.*
+        FROM unnest(CAST(:ids AS uuid[]), CAST(:next_steps AS text[]), CAST(:are_kept AS boolean[]),
+                    CAST(:waits AS interval[]), CAST(:attempts AS int[]), CAST(:deadlines AS timestamptz[]))
+            AS step (id, next_step, is_kept, wait, attempts, deadline) JOIN ours USING (id)
+    ), done AS (
+        DELETE FROM order_work USING step WHERE order_id = step.id AND step.next_step IS NULL
+    ), going_on AS (
+        UPDATE order_work AS work
+        SET next_step = step.next_step, attempts = step.attempts, deadline = step.deadline,
+            next_attempt_at = now() + step.wait,
+            lease_token = CASE WHEN is_kept THEN lease_token END,
+            lease_until = CASE WHEN is_kept THEN now() + :lasts END
+        FROM step WHERE order_id = step.id AND step.next_step IS NOT NULL
+    ), changed AS (
+        UPDATE orders
+        SET updated_at = :now, {changes}
+        FROM unnest(CAST(:changed_ids AS uuid[]), {arrays}) AS new (id, {names}) JOIN ours USING (id)
+        WHERE orders.id = new.id
+    ), told AS (
+        INSERT INTO order_events (order_id, kind, from_status, to_status, actor, detail)
+        SELECT event.id, event.kind, ours.status, coalesce(event.status, ours.status), :actor, event.detail
+        FROM unnest(CAST(:told_ids AS uuid[]), CAST(:kinds AS text[]), CAST(:told_statuses AS text[]),
+                    CAST(:details AS text[]))
+            WITH ORDINALITY AS event (id, kind, status, detail, place) JOIN ours USING (id)
+        ORDER BY event.place
+    ){more}
+    SELECT id FROM ours
+"""
+# What a step may change of an order. A value that is not told stays as it is.
+CHANGING = {
+    "status": "text",
+    "reason": "text",
+    "currency": "text",
+    "items_amount": "bigint",
+    "amount_refunded": "bigint",
+    "payment_id": "uuid",
+    "payment_status": "text",
+    "refusal": "jsonb",
+}
+PRICED = """, priced AS (
+        UPDATE order_lines AS line SET sku = new.sku, title = new.title, unit_amount = new.unit_amount
+        FROM ours, unnest(CAST(:products AS bigint[]), CAST(:skus AS text[]), CAST(:titles AS text[]),
+                          CAST(:unit_amounts AS bigint[])) AS new (product_id, sku, title, unit_amount)
+        WHERE line.order_id = ours.id AND line.product_id = new.product_id
+    )"""
+BOUGHT = """, bought AS (
+        DELETE FROM cart_items USING ours WHERE owner = ours.customer AND product_id = ANY (:bought)
+    )"""
+# An order is placed by one call, and refunded by one call at a time, so that at most one has no answer yet.
+ANSWERED = """, answered AS (
+        UPDATE idempotency_keys AS key
+        SET status = :answered, content_type = :answer_type, body = :answer_body
+        FROM ours WHERE key.order_id = ours.id AND key.status IS NULL
+    )"""
+
+
+@dataclass(frozen=True)
+class Unsettled:
+    """An order whose stock is to be committed, or whose money is to be taken."""
+
+    order_id: UUID
+    next_step: Step
+    attempts: int
+    request_id: str
+    traceparent: str
+    needs_payment: bool
 
 
 def claim_due_order(connection: Connection) -> tuple[Order, UUID] | None:
-    """Take an order whose turn it is; return it with the lease."""
+    """Take an order that is the checkout's to go on with; return it with the lease."""
     lease = uuid4()
-    row = connection.execute(CLAIM, {"lease": lease}).first()
-    return (with_lines(connection, [row])[0], lease) if row else None
+    claimed = connection.execute(CLAIM_WORK, {"steps": CONTINUED_STEPS, "most": 1, "lease": lease}).first()
+    # It is read by a statement of its own, which sees what was recorded until the lease was taken.
+    order = find_order(connection, claimed.order_id) if claimed else None
+    return (order, lease) if order and order.work else None
 
 
-def change_order(
+def claim_unsettled_orders(connection: Connection, most: int) -> tuple[list[Unsettled], UUID]:
+    """Take orders that are to be settled, as many as are due; return them with their lease."""
+    lease = uuid4()
+    rows = connection.execute(CLAIM_WORK, {"steps": SETTLED_STEPS, "most": most, "lease": lease})
+    claimed = [
+        Unsettled(
+            row.order_id,
+            Step(row.next_step),
+            row.attempts,
+            row.request_id,
+            row.traceparent,
+            needs_payment=row.items_amount != 0,
+        )
+        for row in rows
+    ]
+    return claimed, lease
+
+
+def record_progress(
+    connection: Connection, steps: Sequence[Progress], lease: UUID, *, actor: str, now: datetime
+) -> set[UUID]:
+    """Write down what has become of orders, with one statement; return those that were still the lease's."""
+    return _record(connection, steps, lease, actor, now, "", {})
+
+
+def record_step(
     connection: Connection,
-    order: Order,
-    kind: str,
+    step: Progress,
+    lease: UUID,
     *,
     actor: str,
-    detail: str | None = None,
-    lease: UUID | None = None,
-    **changes: Any,
-) -> Order:
-    """Change an order and tell of it, in one statement; return it as it is then.
+    now: datetime,
+    lines: Sequence[Line] = (),
+    bought: Sequence[int] = (),
+    answer: Answer | None = None,
+) -> None:
+    """Write down what has become of one order, with one statement; raise LeaseLost if it is not the lease's.
 
-    With a `lease` it must still be for this order, and is renewed; raises LeaseLost if it is not. Without one
-    the order was locked before, and a new `lease_token` takes it over. With nothing left to do it is free.
+    Along with it go the `lines` with their prices, the products that are `bought` and leave the cart, and the
+    `answer` of the call that waits for this.
     """
-    keeps_lease = changes.get("next_step") is not None
-    statement = _make_change(frozenset(changes), keeps_lease=keeps_lease, fenced=lease is not None)
-    told = {"kind": kind, "from_status": order.status, "actor": actor, "detail": detail}
-    values = {f"new_{name}": value for name, value in changes.items()}
-    row = connection.execute(statement, {"order": order.id, "lease": lease, **told, **values}).first()
-    if row is None:
+    more = ""
+    values: dict[str, Any] = {}
+    if lines:
+        more += PRICED
+        values |= {
+            "products": [line.product_id for line in lines],
+            "skus": [line.sku for line in lines],
+            "titles": [line.title for line in lines],
+            "unit_amounts": [line.unit_amount for line in lines],
+        }
+    if bought:
+        more += BOUGHT
+        values["bought"] = list(bought)
+    if answer:
+        more += ANSWERED
+        values |= {"answered": answer.status, "answer_type": answer.content_type, "answer_body": answer.body}
+    if not _record(connection, [step], lease, actor, now, more, values):
         raise LeaseLost
-    return to_order(row, order.lines)
+
+
+def change_order(connection: Connection, order: Order, told: Told, *, actor: str, **changes: Any) -> Order:
+    """Change an order that the transaction has locked, and tell of it; return it as it is then."""
+    values = {name: _to_json(value) for name, value in changes.items()}
+    changed = update(orders).where(orders.c.id == order.id).values(**values, updated_at=func.now())
+    updated_at = connection.execute(changed.returning(orders.c.updated_at)).scalar_one()
+    after = replace(order, **changes, updated_at=updated_at)
+    event = {"kind": told.kind, "detail": told.detail, "actor": actor}
+    statuses = {"from_status": order.status, "to_status": after.status}
+    connection.execute(insert(order_events).values(order_id=order.id, **event, **statuses))
+    return after
+
+
+def take_order_over(connection: Connection, order_id: UUID, work: Work, lease: UUID) -> None:
+    """Let this be what is to be done for an order that the transaction has locked, whoever was at it."""
+    row = {
+        **vars(work),
+        "lease_token": lease,
+        "lease_until": func.now() + LEASE,
+        "next_attempt_at": func.now(),
+    }
+    connection.execute(
+        insert(order_work)
+        .values(order_id=order_id, **row)
+        .on_conflict_do_update(index_elements=[order_work.c.order_id], set_=row)
+    )
 
 
 def give_lease_back(connection: Connection, order: Order, lease: UUID, *, wait: timedelta) -> None:
     """Let anybody take the order on, after `wait`."""
     connection.execute(
-        update(orders)
-        .where(orders.c.id == order.id, orders.c.lease_token == lease)
+        update(order_work)
+        .where(order_work.c.order_id == order.id, order_work.c.lease_token == lease)
         .values(
             lease_token=None,
             lease_until=None,
             next_attempt_at=func.now() + wait,
-            attempts=orders.c.attempts + 1 if wait else orders.c.attempts,
+            attempts=order_work.c.attempts + 1 if wait else order_work.c.attempts,
         )
     )
 
 
 def wake_order(connection: Connection, order_id: UUID) -> bool:
     """Make it the order's turn, if it waits for one; tell whether there is such an order."""
-    woken = connection.execute(
-        update(orders)
-        .where(orders.c.id == order_id)
+    woken = (
+        update(order_work)
+        .where(order_work.c.order_id == order_id)
         .values(next_attempt_at=func.now(), attempts=0)
-        .returning(orders.c.id)
     )
-    return woken.first() is not None
+    known = select(orders.c.id).where(orders.c.id == order_id).add_cte(woken.cte("woken"))
+    return connection.execute(known).first() is not None
+
+
+def _record(
+    connection: Connection,
+    steps: Sequence[Progress],
+    lease: UUID,
+    actor: str,
+    now: datetime,
+    more: str,
+    values: dict[str, Any],
+) -> set[UUID]:
+    changed = [step for step in steps if step.changes]
+    told = [(step, event, event is step.story[-1]) for step in steps for event in step.story]
+    row = {
+        "lease": lease,
+        "actor": actor,
+        "now": now,
+        "ids": [step.order_id for step in steps],
+        "next_steps": [step.next_step for step in steps],
+        "are_kept": [step.keeps_lease for step in steps],
+        "waits": [step.wait for step in steps],
+        "attempts": [step.attempts for step in steps],
+        "deadlines": [step.deadline for step in steps],
+        "changed_ids": [step.order_id for step in changed],
+        **{f"new_{name}": [_dump(step.changes.get(name)) for step in changed] for name in CHANGING},
+        "told_ids": [step.order_id for step, _event, _is_last in told],
+        "kinds": [event.kind for _step, event, _is_last in told],
+        # A step's last event is the one that brings the order where it is then.
+        "told_statuses": [step.changes.get("status") if is_last else None for step, _event, is_last in told],
+        "details": [event.detail for _step, event, _is_last in told],
+        **values,
+    }
+    return set(connection.execute(_make_record(more), row).scalars())
+
+
+def _to_json(value: Any) -> Any:
+    return asdict(value) if isinstance(value, Refusal) else value
+
+
+def _dump(value: Any) -> Any:
+    return json.dumps(asdict(value)) if isinstance(value, Refusal) else value
 
 
 @cache
-def _make_change(columns: frozenset[str], *, keeps_lease: bool, fenced: bool) -> Executable:
-    """Return the statement that changes these columns; there are few kinds, and each is made once."""
-    lease = {"lease_until": func.now() + LEASE} if keeps_lease else {"lease_token": None, "lease_until": None}
-    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in columns}
-    change = update(orders).where(orders.c.id == bindparam("order"))
-    if fenced:
-        change = change.where(orders.c.lease_token == bindparam("lease"))
-    changed = change.values({"updated_at": func.now(), **lease, **values}).returning(orders).cte("changed")
-    told = [bindparam(name, type_=Text) for name in STORY[2:]]
-    event = insert(order_events).from_select(STORY, select(changed.c.id, changed.c.status, *told))
-    return select(changed).add_cte(event.cte("told"))
+def _make_record(more: str) -> TextClause:
+    """Return the statement; there are few kinds, and each is made once."""
+    statement = RECORD.format(
+        changes=", ".join(f"{name} = coalesce(new.{name}, orders.{name})" for name in CHANGING),
+        arrays=", ".join(f"CAST(:new_{name} AS {kind}[])" for name, kind in CHANGING.items()),
+        names=", ".join(CHANGING),
+        more=more,
+    )
+    return text(statement).bindparams(lasts=LEASE)

@@ -1,5 +1,6 @@
 """What the shop does with orders, and what payments-service tells of them."""
 
+from collections.abc import Callable
 from uuid import UUID
 
 from apiflask import APIBlueprint
@@ -18,7 +19,6 @@ from orders.errors import (
 from orders.routes.orders import UNFINISHED
 from orders.schemas.orders import OrderOut, RefundIn
 from orders.use_cases import changes
-from shared.background import Background
 from shared.context import require_caller
 from shared.database import Database
 from shared.idempotency import KEY_ERRORS, KEYED, read_call, to_response
@@ -78,7 +78,7 @@ def fulfilment_routes(database: Database, checkout: Checkout) -> APIBlueprint:
     return routes
 
 
-def internal_routes(database: Database, background: Background) -> APIBlueprint:
+def internal_routes(database: Database, wake_resumers: Callable[[], None]) -> APIBlueprint:
     """Return the route by which payments-service says that a payment has changed by itself."""
     routes = APIBlueprint("internal", __name__)
 
@@ -88,7 +88,7 @@ def internal_routes(database: Database, background: Background) -> APIBlueprint:
     def wake_order(order_id: UUID) -> str:
         """Look at the order's payment now, and not when it is its turn again."""
         changes.wake_order(database, order_id)
-        background.nudge()
+        wake_resumers()
         return ""
 
     return routes

@@ -214,16 +214,18 @@ def render_order(order: Order, status: int) -> Answer:
     return Answer(status, "application/json", OrderOut.of(order).model_dump_json().encode())
 
 
-def render_refusal(order: Order, refusal: Refusal) -> Answer:
-    """Return the answer of what was refused about an order; it carries the order's id."""
+def render_refusal(order: Order, refusal: Refusal, request_id: str) -> Answer:
+    """Return the answer of what was refused about an order to this request; it carries the order's id."""
     extra = {**refusal.extra, "order_id": str(order.id)}
-    body = errors.describe(refusal.status, refusal.code, refusal.detail, order.request_id, extra)
+    body = errors.describe(refusal.status, refusal.code, refusal.detail, request_id, extra)
     return Answer(refusal.status, errors.CONTENT_TYPE, json.dumps(body).encode())
 
 
 def render_placed(order: Order) -> Answer:
     """Return the answer of the call that placed an order, once that has left `pending`."""
-    return render_refusal(order, order.refusal) if order.refusal else render_order(order, 201)
+    if order.refusal:
+        return render_refusal(order, order.refusal, order.request_id)
+    return render_order(order, 201)
 
 
 # How catalog-service, the bank and whoever cancels meanwhile refuse an order that is being placed.

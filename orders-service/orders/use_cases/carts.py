@@ -43,7 +43,7 @@ def take_cart(connection: Connection, caller: Caller) -> tuple[CartLine, ...]:
 
 def read_cart(database: Database, catalog: CatalogClient, caller: Caller) -> Cart:
     """Return the caller's cart, priced just now."""
-    return _price(catalog, _open_cart(database, caller))
+    return _price(catalog, open_cart(database, caller))
 
 
 def put_in_cart(
@@ -51,7 +51,7 @@ def put_in_cart(
 ) -> Cart:
     """Set a product's quantity in the caller's cart; raise ProductNotFound or CartFull."""
     _check_id(product_id)
-    before = {line.product_id: line for line in _open_cart(database, caller)}
+    before = {line.product_id: line for line in open_cart(database, caller)}
     if len(before.keys() | {product_id}) > MOST_LINES:
         raise CartFull
     offers, currency = catalog.read_offers(before.keys() | {product_id})
@@ -80,7 +80,8 @@ def remove_from_cart(database: Database, catalog: CatalogClient, caller: Caller,
     return _price(catalog, lines)
 
 
-def _open_cart(database: Database, caller: Caller) -> tuple[CartLine, ...]:
+def open_cart(database: Database, caller: Caller) -> tuple[CartLine, ...]:
+    """Return what is in the caller's cart."""
     # Only taking over a guest's cart is more than one statement.
     begin = database.autocommit if caller.guest_sub is None else database.transaction
     with begin() as connection:

@@ -2,11 +2,11 @@
 
 import logging
 import time
-from dataclasses import asdict
+from dataclasses import replace
 from uuid import UUID
 
 from orders.checkout import Checkout
-from orders.domain import Order, Refund, Refusal, Status, Step
+from orders.domain import Order, Refund, Refusal, Status, Step, Told, Work
 from orders.errors import LeaseLost, OrderNotFound
 from orders.repository import keys, orders, progress, refunds
 from orders.use_cases.orders import PATIENCE, require_order
@@ -35,13 +35,14 @@ def cancel_order(database: Database, checkout: Checkout, caller: Caller, order_i
         is_first = not order.is_undone
         if is_first:
             order.check_cancel()
-            order = _take_over(connection, caller, order, lease)
+            order = _begin_undo(connection, caller, order)
+            order = _take_over(connection, order, Step.CANCEL_PAYMENT, lease)
         elif order.next_step is not None:
             # Somebody is giving it up already, or waits to try again.
             progress.wake_order(connection, order_id)
     if is_first:
         try:
-            order = checkout.run_while(order, lease, lambda _order: True, patience=PATIENCE)
+            order = checkout.run(order, lease, patience=PATIENCE)
         except LeaseLost:
             log.warning("Somebody else has taken the order over")
     while order.status is not Status.CANCELLED and time.monotonic() < give_up:
@@ -83,7 +84,6 @@ def refund_order(
     """
     give_up = time.monotonic() + LONGEST
     lease = new_id()
-    work = context.current() or Context()
     with database.transaction() as connection:
         is_new = keys.insert_key(connection, call, order_id)
         if is_new:
@@ -91,23 +91,13 @@ def refund_order(
             wanted = order.check_refund(amount, restock=restock)
             refund = Refund(new_id(), order_id, wanted, restock, caller.sub)
             refunds.insert_refund(connection, refund)
-            order = progress.change_order(
-                connection,
-                order,
-                "refund_requested",
-                actor=caller.sub,
-                detail=f"{wanted} {order.currency}",
-                lease_token=lease,
-                next_step=Step.REFUND,
-                attempts=0,
-                # Whoever finishes it does so for this call, and not for the one that placed the order.
-                request_id=work.request_id,
-                traceparent=work.trace.traceparent,
-            )
+            told = Told("refund_requested", f"{wanted} {order.currency}")
+            order = progress.change_order(connection, order, told, actor=caller.sub)
+            order = _take_over(connection, order, Step.REFUND, lease)
     if not is_new:
         return answer_again(database, call)
     try:
-        checkout.run_while(order, lease, lambda _order: True, patience=PATIENCE)
+        checkout.run(order, lease, patience=PATIENCE)
     except LeaseLost:
         log.warning("Somebody else has taken the order over")
     return answer_first(database, call, patience=give_up - time.monotonic())
@@ -125,27 +115,26 @@ def _lock_order(connection: Connection, caller: Caller, order_id: UUID) -> Order
     return require_order(orders.lock_order(connection, order_id), caller)
 
 
-def _take_over(connection: Connection, caller: Caller, order: Order, lease: UUID) -> Order:
+def _begin_undo(connection: Connection, caller: Caller, order: Order) -> Order:
     by = "customer" if caller.sub == order.customer else "admin"
     refusal = Refusal(f"cancelled_by_{by}", 409, "order_cancelled", "The order was cancelled meanwhile.")
-    undone = progress.change_order(
-        connection,
-        order,
-        "cancel_requested",
-        actor=caller.sub,
-        detail=refusal.reason,
-        lease_token=lease,
-        next_step=order.begin_undo(),
-        refusal=asdict(refusal),
-        attempts=0,
-    )
+    told = Told("cancel_requested", refusal.reason)
     log.info("Order is being cancelled")
-    return undone
+    return progress.change_order(connection, order, told, actor=caller.sub, refusal=refusal)
+
+
+def _take_over(connection: Connection, order: Order, step: Step, lease: UUID) -> Order:
+    """Let this be what is to be done for an order, for the request at hand."""
+    request = context.current() or Context()
+    deadline = order.work.deadline if order.work else None
+    work = Work(step, request.request_id, request.trace.traceparent, deadline=deadline)
+    progress.take_order_over(connection, order.id, work, lease)
+    return replace(order, work=work)
 
 
 def _move_order(connection: Connection, caller: Caller, order: Order, status: Status) -> Order:
     if status is order.status:
         return order
-    moved = progress.change_order(connection, order, status, actor=caller.sub, status=status)
+    moved = progress.change_order(connection, order, Told(status), actor=caller.sub, status=status)
     log.info("Order %s", status, extra={"order.status": str(status)})
     return moved

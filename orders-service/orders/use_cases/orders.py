@@ -5,15 +5,15 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from orders.checkout import Checkout
-from orders.domain import PENDING_FOR, Event, Line, Order, Status, Step, sum_lines
+from orders.domain import PENDING_FOR, Event, Line, Order, Status, Step, Work, sum_lines
 from orders.errors import CartEmpty, LeaseLost, OrderNotFound
-from orders.repository import keys, orders
+from orders.repository import orders
 from orders.schemas.orders import OrderIn, OrderQuery, render_placed
-from orders.use_cases.carts import take_cart
+from orders.use_cases.carts import open_cart
 from orders.use_cases.replies import Reply, answer_again, answer_first
 from shared import context
 from shared.context import Caller, Context
-from shared.database import Connection, Database
+from shared.database import Database
 from shared.idempotency import KeyedCall
 from shared.ids import new_id
 
@@ -30,20 +30,19 @@ def place_order(
 
     The same key again gives the same answer. Raises CartEmpty, IdempotencyKeyReused, IdempotencyInProgress.
     """
-    order_id, lease = new_id(), new_id()
-    with database.transaction() as connection:
-        is_new = keys.insert_key(connection, call, order_id)
-        if is_new:
-            order = _make_order(order_id, caller, wanted, _choose_lines(connection, caller, wanted))
-            orders.insert_order(connection, order, lease)
+    lease = new_id()
+    order = _make_order(caller, wanted, _choose_lines(database, caller, wanted))
+    # An empty cart may have been ordered by the first call with this key.
+    if not order.lines:
+        return answer_again(database, call, otherwise=CartEmpty)
+    with database.autocommit() as connection:
+        is_new = orders.place_order(connection, call, order, lease)
     if not is_new:
         return answer_again(database, call)
     context.bind({"order.id": str(order.id)})
     log.info("Order placed")
     try:
-        order = checkout.run_while(
-            order, lease, lambda order: order.status is Status.PENDING, patience=PATIENCE
-        )
+        order = checkout.run(order, lease, patience=PATIENCE, is_new=True)
     except LeaseLost:
         # Whoever took the order over, as a cancellation does, brings it to its answer.
         return answer_first(database, call, patience=PATIENCE)
@@ -91,19 +90,17 @@ def list_orders(
     return page[: query.limit], page[query.limit - 1].id if more else None
 
 
-def _choose_lines(connection: Connection, caller: Caller, wanted: OrderIn) -> tuple[Line, ...]:
-    chosen = take_cart(connection, caller) if wanted.items is None else wanted.items
-    lines = sum_lines((item.product_id, item.quantity) for item in chosen)
-    if not lines:
-        raise CartEmpty
-    return lines
+def _choose_lines(database: Database, caller: Caller, wanted: OrderIn) -> tuple[Line, ...]:
+    chosen = wanted.items if wanted.items is not None else open_cart(database, caller)
+    return sum_lines((item.product_id, item.quantity) for item in chosen)
 
 
-def _make_order(order_id: UUID, caller: Caller, wanted: OrderIn, lines: tuple[Line, ...]) -> Order:
-    work = context.current() or Context()
+def _make_order(caller: Caller, wanted: OrderIn, lines: tuple[Line, ...]) -> Order:
+    request = context.current() or Context()
+    request_id, traceparent = request.request_id, request.trace.traceparent
     now = datetime.now(UTC)
     return Order(
-        id=order_id,
+        id=new_id(),
         customer=caller.sub,
         status=Status.PENDING,
         reason=None,
@@ -115,13 +112,11 @@ def _make_order(order_id: UUID, caller: Caller, wanted: OrderIn, lines: tuple[Li
         amount_refunded=0,
         payment_id=None,
         payment_status=None,
-        next_step=Step.RESERVE,
         refusal=None,
-        attempts=0,
-        deadline=now + PENDING_FOR,
-        request_id=work.request_id,
-        traceparent=work.trace.traceparent,
+        request_id=request_id,
+        traceparent=traceparent,
         created_at=now,
         updated_at=now,
         lines=lines,
+        work=Work(Step.RESERVE, request_id, traceparent, deadline=now + PENDING_FOR),
     )

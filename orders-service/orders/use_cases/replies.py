@@ -8,6 +8,7 @@ from orders.errors import OrderNotFound
 from orders.repository import keys, orders
 from orders.schemas.orders import render_order
 from shared.database import Connection, Database
+from shared.errors import Problem
 from shared.idempotency import Answer, IdempotencyInProgress, IdempotencyKeyReused, KeyedCall
 
 GLANCE = 0.05  # Seconds between two looks at what another thread is at.
@@ -22,13 +23,18 @@ class Reply:
     is_replayed: bool = False
 
 
-def answer_again(database: Database, call: KeyedCall) -> Reply:
-    """Answer a call whose key was taken before; raise IdempotencyKeyReused or IdempotencyInProgress."""
+def answer_again(
+    database: Database, call: KeyedCall, *, otherwise: type[Problem] = IdempotencyInProgress
+) -> Reply:
+    """Answer a call whose key was taken before; raise IdempotencyKeyReused or IdempotencyInProgress.
+
+    `otherwise` is raised for a key that was not taken. By default that means that the first call, which has
+    taken it, was refused just now.
+    """
     with database.transaction() as connection:
         known = keys.find_key(connection, call)
-        # Without one, the first call was refused just now, before its order existed.
         if known is None:
-            raise IdempotencyInProgress
+            raise otherwise
         if known.fingerprint != call.fingerprint:
             raise IdempotencyKeyReused
         if known.answer is not None:
