@@ -80,7 +80,7 @@ class Context:
     caller: Caller | None = None
     # Whose token a service of ours forwarded.
     customer: str | None = None
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str | int] = field(default_factory=dict)
 
 
 _context: ContextVar[Context | None] = ContextVar("context", default=None)
@@ -96,10 +96,15 @@ def enter(context: Context) -> None:
     _context.set(context)
 
 
-def bind(attributes: Mapping[str, str]) -> None:
-    """Add attributes to every later record of the work at hand."""
-    work = current() or Context()
-    enter(replace(work, attributes={**work.attributes, **attributes}))
+def bind(attributes: Mapping[str, str | int]) -> None:
+    """Add attributes to every later record of the work at hand, its access record among them.
+
+    What a request has done is told there, and not by records of its own. Outside of any work nothing is
+    bound.
+    """
+    work = current()
+    if work is not None:
+        enter(replace(work, attributes={**work.attributes, **attributes}))
 
 
 def bind_customer(customer: str) -> None:

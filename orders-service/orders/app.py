@@ -43,7 +43,14 @@ def create_app(
     checkout = Checkout(
         database, catalog, payments, wake_settlement=wake_settlement, wake_resumers=wake_resumers
     )
-    settlement = Settlement(database, catalog, payments, wake_resumers=wake_resumers, most=MOST)
+    settlement = Settlement(
+        database,
+        catalog,
+        payments,
+        wake_resumers=wake_resumers,
+        pause=app.background.stopping.wait,
+        most=MOST,
+    )
     app.metrics.ask(partial(read_figures, database))
     mount(app, cart_routes(database, catalog), access=SIGNED_IN)
     mount(app, order_routes(database, checkout), access=SIGNED_IN)

@@ -132,7 +132,9 @@ class Checkout:
         try:
             context.bind({"order.id": str(order.id)})
             with traces.resumed_work("finish order"):
-                self.run(order, lease, patience=float("inf"))
+                after = self.run(order, lease, patience=float("inf"))
+            if after.next_step != order.next_step:
+                log.info("Order taken on: %s", after.status)
         except LeaseLost:
             log.warning("Somebody else has taken the order over")
         finally:
@@ -197,10 +199,8 @@ class Checkout:
             if outcome.refund:
                 status, code = ("failed", outcome.failure.code) if outcome.failure else ("succeeded", None)
                 refunds.finish_refund(connection, outcome.refund, status, code)
-        # Each step is in the order's story; the log tells where that has led.
-        level = logging.DEBUG if after.status is order.status else logging.INFO
-        told = {"order.status": str(after.status)}
-        log.log(level, "Order %s: %s", outcome.story[-1].kind, after.status, extra=told)
+        # Each step is in the order's story; the record of the work at hand tells where that has led.
+        context.bind({"order.status": after.status})
         return after
 
     def _reserve(self, order: Order, undo_from: Step = Step.CANCEL_PAYMENT) -> Outcome:

@@ -24,12 +24,19 @@ from shared.errors import Unavailable
 log = logging.getLogger(__name__)
 
 MOST = 50  # Orders of one batch.
+# Seconds between two batches. An order of a quiet shop is settled at once; those that are confirmed
+# meanwhile become one batch, which costs hardly more than one order.
+PACE = 0.2
 CAPTURE_FAILED = Refusal("capture_failed", 409, "capture_failed", "The money could not be taken.")
 Outcomes = Mapping[UUID, OrderOutcome]
 
 
 class Settlement:
-    """Commits and captures what was confirmed; `wake_resumers` lets the checkout go on with what failed."""
+    """Commits and captures what was confirmed.
+
+    `wake_resumers` lets the checkout go on with what failed; `pause` waits for some seconds, or until the
+    service ends.
+    """
 
     def __init__(
         self,
@@ -38,12 +45,14 @@ class Settlement:
         payments: PaymentsClient,
         *,
         wake_resumers: Callable[[], None],
+        pause: Callable[[float], object],
         most: int = MOST,
     ) -> None:
         self._database = database
         self._catalog = catalog
         self._payments = payments
         self._wake_resumers = wake_resumers
+        self._pause = pause
         self._most = most
 
     def settle_due_orders(self) -> None:
@@ -51,10 +60,11 @@ class Settlement:
         while True:
             with self._database.autocommit() as connection:
                 batch, lease = progress.claim_unsettled_orders(connection, self._most)
-            if batch:
-                self._settle(batch, lease)
-            if len(batch) < self._most:
+            if not batch:
                 return
+            self._settle(batch, lease)
+            if len(batch) < self._most:
+                self._pause(PACE)
 
     def _settle(self, batch: list[Unsettled], lease: UUID) -> None:
         works = [context.continue_from(order.request_id, order.traceparent) for order in batch]
@@ -85,8 +95,7 @@ class Settlement:
         if len(ours) < len(steps):
             log.warning("Others have taken %d orders over", len(steps) - len(ours))
         paid = [str(step.order_id) for step in steps if step.next_step is None and step.order_id in ours]
-        if paid:
-            log.info("%d orders are paid", len(paid), extra={"order.ids": ",".join(paid)})
+        log.info("Orders settled", extra={"orders.claimed": len(steps), "orders.paid": ",".join(paid)})
         if any(step.next_step in CONTINUED for step in steps):
             self._wake_resumers()
 

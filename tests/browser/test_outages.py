@@ -128,9 +128,9 @@ def test_while_the_catalogue_does_not_answer_there_is_a_panel_and_the_cart_has_n
 
 
 def test_a_tail_that_was_cut_off_goes_on_and_misses_nothing(page, running, product, guest):
-    open_back_office(page, "logs/live?service=orders-service&q=placed")
+    open_back_office(page, "logs/live?service=orders-service&q=POST")
     expect(page.get_by_text("Following.")).to_be_visible()
-    placed = page.locator(".record").filter(has_text="Order placed")
+    placed = page.locator(".record").filter(has_text="POST /orders 201")
     place_order(guest, product)
     expect(placed).to_have_count(1)
     running.kill("logs-service")

@@ -15,6 +15,7 @@ from catalog.errors import (
 )
 from catalog.repository import reservations, stock
 from catalog.sources import Source
+from shared import context
 from shared.database import Connection, Database
 from shared.errors import Problem
 
@@ -54,7 +55,7 @@ def reserve_stock(
                 _hold_units(connection, quantities)
             reservations.renew_reservation(connection, order_id)
             reservation = _lock_reservation(connection, order_id)
-    log.info("Stock is held for the order")
+    context.bind({"reservation.state": reservation.state})
     return reservation
 
 
@@ -69,7 +70,7 @@ def commit_reservation(database: Database, order_id: UUID) -> State:
         if reservation.state is State.HELD:
             stock.move_units(connection, reservation.quantities, sold=1, reserved=-1)
             reservations.record_states(connection, [order_id], State.COMMITTED)
-    log.info("The order's stock is sold")
+    context.bind({"reservation.state": State.COMMITTED})
     return State.COMMITTED
 
 
@@ -97,7 +98,7 @@ def _commit_together(database: Database, order_ids: list[UUID]) -> dict[UUID, Pr
             quantities = sum((Counter(each.quantities) for each in held), Counter[int]())
             stock.move_units(connection, quantities, sold=1, reserved=-1)
             reservations.record_states(connection, [each.order_id for each in held], State.COMMITTED)
-    log.info("The stock of %d orders is sold", len(held))
+    context.bind({"orders.committed": len(held)})
     return problems
 
 
@@ -135,7 +136,7 @@ def release_reservation(database: Database, order_id: UUID) -> State:
         elif reservation.state is State.COMMITTED:
             stock.move_units(connection, reservation.quantities, sold=-1)
         reservations.record_states(connection, [order_id], State.RELEASED)
-    log.info("The order's stock was given back")
+    context.bind({"reservation.state": State.RELEASED})
     return State.RELEASED
 
 

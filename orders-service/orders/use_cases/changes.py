@@ -119,7 +119,6 @@ def _begin_undo(connection: Connection, caller: Caller, order: Order) -> Order:
     by = "customer" if caller.sub == order.customer else "admin"
     refusal = Refusal(f"cancelled_by_{by}", 409, "order_cancelled", "The order was cancelled meanwhile.")
     told = Told("cancel_requested", refusal.reason)
-    log.info("Order is being cancelled")
     return progress.change_order(connection, order, told, actor=caller.sub, refusal=refusal)
 
 
@@ -136,5 +135,5 @@ def _move_order(connection: Connection, caller: Caller, order: Order, status: St
     if status is order.status:
         return order
     moved = progress.change_order(connection, order, Told(status), actor=caller.sub, status=status)
-    log.info("Order %s", status, extra={"order.status": str(status)})
+    context.bind({"order.status": status})
     return moved

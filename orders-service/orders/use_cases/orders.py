@@ -1,6 +1,5 @@
 """Placing orders, and reading them."""
 
-import logging
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -16,8 +15,6 @@ from shared.context import Caller, Context
 from shared.database import Database
 from shared.idempotency import KeyedCall
 from shared.ids import new_id
-
-log = logging.getLogger(__name__)
 
 # No step begins later than this, and no call lasts longer than 2.5 s, so that 5 s are not passed.
 PATIENCE = 2.5
@@ -40,7 +37,6 @@ def place_order(
     if not is_new:
         return answer_again(database, call)
     context.bind({"order.id": str(order.id)})
-    log.info("Order placed")
     try:
         order = checkout.run(order, lease, patience=PATIENCE, is_new=True)
     except LeaseLost:

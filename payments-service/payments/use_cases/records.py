@@ -16,6 +16,7 @@ from payments.domain import (
 )
 from payments.errors import PaymentClosed, PaymentNotFound, ProviderUnavailable, RefundFailed
 from payments.repository import payments, refunds
+from shared import context
 from shared.database import Connection, Database
 
 log = logging.getLogger(__name__)
@@ -164,7 +165,7 @@ def _save(
     movements = find_movements(before, after, refund)
     saved = payments.save_payment(connection, before, after, movements, seen=look_seen)
     if saved is not None and saved.status != before.status:
-        log.info("The payment is %s", saved.status, extra=_ids(saved))
+        context.bind({"payment.id": str(saved.id), "payment.status": saved.status})
     return saved
 
 

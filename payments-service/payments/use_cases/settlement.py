@@ -11,6 +11,7 @@ from payments.domain import REQUIRES_CAPTURE, SUCCEEDED, Charge, Payment
 from payments.errors import ProviderUnavailable
 from payments.repository import payments
 from payments.use_cases.checkout import capture_payment
+from shared import context
 from shared.database import Database
 from shared.errors import Problem
 
@@ -41,7 +42,7 @@ class Settlement:
         done = {order_id for order_id in wanted if _is_captured(found.get(order_id))}
         ready = [each for each in found.values() if isinstance(each, Payment) and self._is_ready(each)]
         done |= self._capture_together(ready)
-        log.info("The money of %d orders is taken", len(done))
+        context.bind({"orders.captured": len(done)})
         return {**dict.fromkeys(wanted), **self._capture_each([each for each in wanted if each not in done])}
 
     def _is_ready(self, payment: Payment) -> bool:

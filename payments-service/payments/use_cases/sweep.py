@@ -54,6 +54,7 @@ def look_after_payments(database: Database, provider: Provider, wake: Callable[[
             log.warning("A payment could not be settled: %s", problem.code, extra=_ids(payment))
             continue
         if after.status is not payment.status:
+            log.info("The payment is %s", after.status, extra=_ids(after))
             wake(after.order_id)
 
 
