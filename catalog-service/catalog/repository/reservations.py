@@ -1,37 +1,46 @@
 """Reservations, and the lines of each."""
 
-from collections.abc import Iterable
-from dataclasses import asdict, fields
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Connection, Row, Text, Uuid, bindparam, func, literal, or_, select, text, update
+from sqlalchemy import ARRAY, Connection, Row, Uuid, bindparam, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by, insert
 
 from catalog.domain import HOLD, Line, Reservation, State
 from catalog.tables import reservation_lines, reservations, source_copy
 
-BEGUN = {
-    reservations.c.order_id: bindparam("order_id", type_=Uuid),
-    reservations.c.customer: bindparam("customer", type_=Text),
-    reservations.c.currency: bindparam("currency", type_=Text),
-    reservations.c.state: literal(State.HELD, Text),
-    reservations.c.expires_at: func.now() + HOLD,
-}
-INSERT_RESERVATION = (
-    insert(reservations)
-    .from_select(
-        list(BEGUN),
-        select(*BEGUN.values()).where(
-            source_copy.c.source == bindparam("source"), source_copy.c.copied_at.is_not(None)
-        ),
+# All or nothing. Products are locked in the order of their ids, so that no two wait for each other.
+# What a product is by the time of its lock is written, also where a constraint looks at it beside what it was
+# when the statement began.
+HOLD_STOCK = text("""
+    WITH locked AS MATERIALIZED (
+        SELECT id, sku, title, unit_amount, on_hand, reserved, removed_at
+        FROM products WHERE id = ANY (CAST(:ids AS bigint[])) ORDER BY id FOR NO KEY UPDATE
+    ), line AS MATERIALIZED (
+        SELECT locked.*, wanted.quantity
+        FROM locked JOIN unnest(CAST(:ids AS bigint[]), CAST(:quantities AS bigint[]))
+            AS wanted (id, quantity) USING (id)
+        WHERE removed_at IS NULL AND wanted.quantity <= on_hand - reserved
+    ), begun AS (
+        INSERT INTO reservations (order_id, customer, currency, state, expires_at)
+        SELECT :order_id, :customer, :currency, 'held', now() + :lasts
+        FROM source_copy
+        WHERE source = :source AND copied_at IS NOT NULL
+            AND (SELECT count(*) FROM line) = cardinality(CAST(:ids AS bigint[]))
+        ON CONFLICT DO NOTHING
+        RETURNING order_id, expires_at
+    ), held AS (
+        UPDATE products SET reserved = line.reserved + line.quantity, on_hand = line.on_hand
+        FROM line, begun WHERE products.id = line.id
+    ), noted AS (
+        INSERT INTO reservation_lines (order_id, product_id, sku, title, quantity, unit_amount)
+        SELECT order_id, id, sku, title, quantity, unit_amount FROM line, begun
     )
-    .on_conflict_do_nothing()
-    .returning(reservations.c.expires_at)
-)
+    SELECT expires_at, id, sku, title, quantity, unit_amount FROM begun, line ORDER BY id
+""").bindparams(lasts=HOLD)
 INSERT_CLOSED = insert(reservations).values(state=State.CLOSED).on_conflict_do_nothing()
-INSERT_LINES = insert(reservation_lines)
 
 # The columns that make a Line, in its order; the lines of a reservation never change.
 LINE = [reservation_lines.c[field.name] for field in fields(Line)]
@@ -65,26 +74,45 @@ RECORD_STATES = (
 )
 
 
-def insert_reservation(
-    connection: Connection, order_id: UUID, customer: str, currency: str, source: str
-) -> datetime | None:
-    """Begin a hold without lines, and return when it ends.
+def hold_stock(
+    connection: Connection,
+    order_id: UUID,
+    customer: str,
+    currency: str,
+    quantities: Mapping[int, int],
+    source: str,
+) -> Reservation | None:
+    """Hold every quantity for the order, with one statement, and return the reservation.
 
-    None if the order had a reservation before, or if there is no copy of this source: only its prices are in
-    the currency.
+    None, and nothing is held, if the order had a reservation before, if there is not enough of a product, or
+    if there is no copy of this source: only its prices are in the currency.
     """
-    values = {"order_id": order_id, "customer": customer, "currency": currency, "source": source}
-    return connection.execute(INSERT_RESERVATION, values).scalar()
+    values = {
+        "order_id": order_id,
+        "customer": customer,
+        "currency": currency,
+        "source": source,
+        "ids": list(quantities.keys()),
+        "quantities": list(quantities.values()),
+    }
+    rows = connection.execute(HOLD_STOCK, values).all()
+    if not rows:
+        return None
+    lines = tuple(Line(*row[1:]) for row in rows)
+    return Reservation(order_id, customer, currency, State.HELD, rows[0].expires_at, lines)
+
+
+def is_copied(connection: Connection, source: str) -> bool:
+    """Tell whether there is a copy of this source."""
+    copied = select(source_copy.c.source).where(
+        source_copy.c.source == source, source_copy.c.copied_at.is_not(None)
+    )
+    return connection.execute(copied).first() is not None
 
 
 def insert_closed_reservation(connection: Connection, order_id: UUID) -> bool:
     """Keep the order from ever reserving; tell whether it had no reservation before."""
     return connection.execute(INSERT_CLOSED, {"order_id": order_id}).rowcount == 1
-
-
-def insert_lines(connection: Connection, order_id: UUID, lines: Iterable[Line]) -> None:
-    """Note what is held."""
-    connection.execute(INSERT_LINES, [{"order_id": order_id, **asdict(line)} for line in lines])
 
 
 def lock_reservation(connection: Connection, order_id: UUID) -> Reservation | None:

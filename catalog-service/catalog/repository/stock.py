@@ -18,7 +18,7 @@ from catalog.domain import Product, Stock
 from catalog.errors import StockInconsistent
 from catalog.repository.arrays import IDS
 from catalog.repository.edits import mark_edited
-from catalog.repository.products import PRODUCT, STOCK, to_product
+from catalog.repository.products import PRODUCT, to_product
 from catalog.tables import FOR_SALE, products
 
 OWNED = products.c.on_hand - products.c.shortfall
@@ -45,12 +45,6 @@ LOCK = (
     .with_for_update(key_share=True)
 )
 LOCK_PRODUCTS: Select[Any] = LOCK.with_only_columns(*PRODUCT, products.c.removed_at)
-HOLD_UNITS = (
-    update(products)
-    .where(products.c.id == UNITS.c.id, UNITS.c.quantity <= STOCK)
-    .values(reserved=products.c.reserved + UNITS.c.quantity)
-    .returning(products.c.id)
-)
 # Of a product that had to be waited for, the update makes a row of what it was before, and then another of
 # what it is by now. The constraints look at both, and what is settled meets them.
 LOCKED = LOCK.cte("locked")
@@ -66,15 +60,6 @@ def lock_products(connection: Connection, ids: Iterable[int]) -> list[Product]:
     """Keep others from changing these products until the transaction ends; return those for sale, by id."""
     rows = connection.execute(LOCK_PRODUCTS, {"ids": list(ids)})
     return [to_product(row) for row in rows if row.removed_at is None]
-
-
-def hold_units(connection: Connection, quantities: Mapping[int, int]) -> set[int]:
-    """Reserve each product's quantity where so many are left; return the products where it was.
-
-    They are locked before, by another statement: in the same one they might be too few for the constraints as
-    they were before the lock was waited for.
-    """
-    return set(connection.execute(HOLD_UNITS, _arrays(quantities)).scalars())
 
 
 def move_units(

@@ -3,9 +3,10 @@
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import partial
 from uuid import UUID
 
-from catalog.domain import Line, Product, Reservation, State
+from catalog.domain import Product, Reservation, State
 from catalog.errors import (
     CatalogueLoading,
     OutOfStock,
@@ -37,24 +38,27 @@ def reserve_stock(
     One that has lapsed is held anew, at its first prices. Raises CatalogueLoading, ProductUnavailable,
     OutOfStock, ReservationConflict or ReservationClosed.
     """
-    with database.transaction() as connection:
-        ends = reservations.insert_reservation(connection, order_id, customer, currency, source.name)
-        if ends:
-            lines = tuple(
-                Line(product.id, product.sku, product.title, quantities[product.id], product.unit_amount)
-                for product in _hold_units(connection, quantities)
-            )
-            reservations.insert_lines(connection, order_id, lines)
-            reservation = Reservation(order_id, customer, currency, State.HELD, ends, lines)
-        else:
+    hold = partial(
+        reservations.hold_stock,
+        order_id=order_id,
+        customer=customer,
+        currency=currency,
+        quantities=quantities,
+        source=source.name,
+    )
+    with database.autocommit() as connection:
+        reservation = hold(connection)
+    # Another call for the order may come in between, whose reservation is found then.
+    while reservation is None:
+        with database.transaction() as connection:
             known = reservations.lock_reservation(connection, order_id)
-            if known is None:
+            if known:
+                reservation = _hold_again(connection, known, customer, quantities)
+            elif not reservations.is_copied(connection, source.name):
                 raise CatalogueLoading
-            known.check_repeat(customer, quantities)
-            if known.state is State.LAPSED:
-                _hold_units(connection, quantities)
-            reservations.renew_reservation(connection, order_id)
-            reservation = _lock_reservation(connection, order_id)
+            else:
+                _check_units(connection, quantities)
+                reservation = hold(connection)
     context.bind({"reservation.state": reservation.state})
     return reservation
 
@@ -153,14 +157,24 @@ def lapse_reservations(database: Database) -> int:
     return MOST_LAPSES
 
 
-def _hold_units(connection: Connection, quantities: Mapping[int, int]) -> list[Product]:
-    """Reserve every quantity and return the products, by id; raise ProductUnavailable or OutOfStock."""
+def _hold_again(
+    connection: Connection, known: Reservation, customer: str, quantities: Mapping[int, int]
+) -> Reservation:
+    known.check_repeat(customer, quantities)
+    if known.state is State.LAPSED:
+        _check_units(connection, quantities)
+        stock.move_units(connection, quantities, reserved=1)
+    reservations.renew_reservation(connection, known.order_id)
+    return _lock_reservation(connection, known.order_id)
+
+
+def _check_units(connection: Connection, quantities: Mapping[int, int]) -> None:
+    """Lock the products; raise ProductUnavailable or OutOfStock unless there is enough of each."""
     found = {product.id: product for product in stock.lock_products(connection, quantities)}
     if gone := quantities.keys() - found.keys():
         raise ProductUnavailable(lines=_explain(quantities, gone, found))
-    if short := quantities.keys() - stock.hold_units(connection, quantities):
+    if short := {number for number in quantities if found[number].stock < quantities[number]}:
         raise OutOfStock(lines=_explain(quantities, short, found))
-    return list(found.values())
 
 
 def _explain(
