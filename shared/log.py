@@ -4,11 +4,14 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared import context
 from shared.redaction import redact_attributes, redact_text
-from shared.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    # gunicorn's master writes records, too, and needs no more than that.
+    from shared.settings import ServiceSettings
 
 # What a LogRecord has by itself; everything else was handed in with `extra` and becomes an attribute.
 _ENTRY = "_shopfleet_entry"
@@ -75,7 +78,7 @@ def _read_attributes(record: logging.LogRecord, work: context.Context | None) ->
     return attributes
 
 
-def configure_logging(settings: ServiceSettings, *others: logging.Handler) -> None:
+def configure_logging(settings: "ServiceSettings", *others: logging.Handler) -> None:
     """Send every record of the process to standard output as JSON, and to the other handlers."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter(settings.service, settings.instance))
