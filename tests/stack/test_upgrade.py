@@ -1,13 +1,19 @@
 """A shop that the first release filled goes on with this one, and nothing is lost."""
 
 import secrets
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
+import psycopg
 import pytest
+from psycopg import sql
 
 from bench.shop import checked_out
+from local.audit import find_databases
 from tests.stack.test_purchase import ADDRESS
 from tests.stacks import ROOT, ProcessStack, Shopper
 from tests.waiting import wait_for
@@ -15,6 +21,11 @@ from tests.waiting import wait_for
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 FIRST = "6a6afed"  # The commit of the first release.
+ORDER = {
+    "items": [{"product_id": 1, "quantity": 1}],
+    "payment_method": "pm_card_visa",
+    "shipping_address": ADDRESS,
+}
 FINAL = {"paid", "shipped", "refunded", "cancelled", "awaiting_payment"}
 
 
@@ -43,11 +54,7 @@ def order(guest: Shopper, *, product: int = 1, card: str = "pm_card_visa") -> di
     answer = guest.post(
         "/orders",
         headers={"Idempotency-Key": secrets.token_hex()},
-        json={
-            "items": [{"product_id": product, "quantity": 1}],
-            "payment_method": card,
-            "shipping_address": ADDRESS,
-        },
+        json={**ORDER, "items": [{"product_id": product, "quantity": 1}], "payment_method": card},
     )
     assert answer.status_code in {201, 202, 402}, answer.text
     body: dict[str, Any] = answer.json()
@@ -79,6 +86,53 @@ def fill(guest: Shopper, admin: Shopper) -> None:
     ):
         answer = admin.post(path, json=body, headers=key)
         assert answer.status_code in {200, 201}, (path, answer.text)
+
+
+def migrate(stack: ProcessStack, service: str) -> None:
+    """Bring a service's database up to date, while its replica of the first release runs on."""
+    process = psutil.Process(stack.find_pid(service))
+    environment = {**process.environ(), "PYTHONPATH": f"{ROOT}:{ROOT / service}"}
+    subprocess.run([sys.executable, "-m", "shared.migrate"], cwd=ROOT, env=environment, check=True)
+
+
+def count_rows(stack: ProcessStack) -> dict[str, int]:
+    """Return how many rows there are of what a purchase writes."""
+    urls = find_databases({"STATE": str(stack.state)})
+    tables = {
+        "orders": ["orders", "order_lines", "order_events", "idempotency_keys"],
+        "payments": ["payments"],
+    }
+    counts = {}
+    for name, written in tables.items():
+        with psycopg.connect(urls[name]) as connection:
+            for table in written:
+                query = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))
+                counts[table] = connection.execute(query).fetchall()[0][0]
+    return counts
+
+
+def test_replicas_of_the_first_release_that_are_still_there_fail_and_write_nothing(
+    stack: ProcessStack,
+) -> None:
+    with Shopper(stack.url) as guest:
+        assert guest.post("/auth/guest").status_code == 201
+        paid = order(guest)["id"]
+        wait_for(lambda: guest.get(f"/orders/{paid}").json()["status"] == "paid")
+        for service in ("payments-service", "orders-service"):
+            migrate(stack, service)
+        before = count_rows(stack)
+        for attempt in range(3):
+            answer = guest.post("/orders", headers={"Idempotency-Key": f"attempt {attempt}"}, json=ORDER)
+            assert answer.status_code == 500, answer.text
+        assert guest.post(f"/orders/{paid}/cancel").status_code == 500
+        assert count_rows(stack) == before
+        stack.stop()
+        stack.home = ROOT
+        stack.start()
+        assert guest.post(f"/orders/{paid}/cancel").json()["status"] == "cancelled"
+        answer = guest.post("/orders", headers={"Idempotency-Key": "attempt 0"}, json=ORDER)
+        assert answer.status_code == 201, answer.text
+        wait_for(lambda: stack.audit().returncode == 0)
 
 
 def test_a_shop_of_the_first_release_goes_on_and_its_books_agree(stack: ProcessStack) -> None:

@@ -10,8 +10,9 @@ revision = "0003"
 down_revision = "0002"
 
 SCHEMA = """
--- Whatever a replica of the release before has begun is committed first, and nothing is begun in between.
-LOCK TABLE orders, order_lines, order_events, refunds, idempotency_keys IN ACCESS EXCLUSIVE MODE;
+-- What a replica of the release before has begun is committed first. What it begins from now on fails at this
+-- table, and is undone. No other table is locked, so that no replica and this wait for each other.
+LOCK TABLE orders IN ACCESS EXCLUSIVE MODE;
 
 CREATE TABLE order_work (
     order_id        uuid PRIMARY KEY REFERENCES orders ON DELETE CASCADE,
