@@ -183,6 +183,22 @@ def test_work_that_is_resumed_is_a_span_below_the_request_that_began_it(client, 
     assert read_attributes(resumed)["order.id"] == "an-order"
 
 
+def test_a_batch_has_a_trace_of_its_own_with_a_link_to_each_request(client, collector):
+    requests = [context.continue_from(name, f"00-{name * 32}-{name * 16}-01") for name in ("a", "b")]
+    context.enter(context.Context())
+    try:
+        with traces.resumed_work("settle orders", links=[request.trace for request in requests]):
+            pass
+    finally:
+        context.leave()
+    batch = collector.find("settle orders")
+    assert [(link.trace_id.hex(), link.span_id.hex()) for link in batch.links] == [
+        ("a" * 32, "a" * 16),
+        ("b" * 32, "b" * 16),
+    ]
+    assert batch.trace_id.hex() not in {"a" * 32, "b" * 32}
+
+
 def test_what_is_left_is_sent_at_the_end(client, collector):
     client.get("/jobs/1")
     traces.stop_traces()
