@@ -39,7 +39,7 @@ roll: $(VENV)/runtime ## replace a running service's replicas one at a time: SER
 certificate: $(VENV)/runtime ## a certificate for development, with which the gateway speaks HTTPS
 	@$(VENV)/bin/python -m local.certificate
 
-bench: $(VENV)/tests ## measure a stack of its own and write a report with charts: SECONDS=8 ONLY="hot-path calls"
+bench: $(VENV)/tests ## measure a stack of its own and write a report: SECONDS=8 ONLY="hot-path calls"
 	@$(VENV)/bin/python -m bench $(ONLY)
 
 screenshots: $(VENV)/tests ## take the README's pictures of a running shop: URL=http://localhost:8080

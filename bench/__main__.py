@@ -1,7 +1,7 @@
-"""Measure the shop: `make bench`, with SECONDS=8 for each measurement; `python -m bench checkout` for a part.
+"""Measure the shop: `make bench`, or `python -m bench checkout` for a part.
 
-Each part has a shop of its own, or one service alone. The report is printed, and written into a folder of its
-own below bench/results/, with charts and with all numbers as JSON.
+SECONDS=8 is the length of each measurement, and each part has a shop of its own. The report goes to stdout
+and, with all numbers as JSON, into a folder below bench/results/.
 """
 
 import math
@@ -10,97 +10,58 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from types import ModuleType
+from typing import Any, NamedTuple
 
-from bench import (
-    calls,
-    checkout,
-    hot_path,
-    identity,
-    images,
-    imports,
-    logs,
-    peers,
-    plots,
-    reading,
-    records,
-    reservations,
-    start_up,
-)
-from bench.catalog import running_catalog
+from bench import calls, checkout, hot_path, identity, logs, start_up
+from bench.errors import CannotMeasure
 from bench.machine import calibrate, describe_machine
-from bench.report import Section, render, write_report
-from bench.shop import CannotMeasure, fresh_folder, running_shop, say
+from bench.report import render, write_report
+from bench.shop import fresh_folder, running_shop, say
 from local.errors import CannotStart
 
 RESULTS = Path(__file__).with_name("results")
 
 
-class Subject(Protocol):
-    """A module that measures something of what is running, and makes tables of it."""
-
-    def measure(self, running: Any, seconds: float) -> dict[str, Any]:
-        """Return the numbers, as JSON has them; raises CannotMeasure."""
-
-    def render(self, results: Mapping[str, Any]) -> list[str]:
-        """Return the lines of the tables."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """What can be measured by itself: its title, how to start what it is about below a folder, and a subject.
-
-    `charts` are those of `bench.plots` that belong to it.
-    """
+class Part(NamedTuple):
+    """A part of the report: how to start its shop below a folder, and the module that measures it."""
 
     title: str
     start: Callable[[Path], AbstractContextManager[Any]]
-    subject: Subject
-    charts: tuple[str, ...] = ()
+    subject: ModuleType
 
 
 # To measure something else, add a module.
 PARTS: Mapping[str, Part] = {
-    "hot-path": Part("The hot path", running_shop, hot_path, ("hot-path.svg",)),
-    "calls": Part("Single calls", running_shop, calls, ("throughput.svg", "latency.svg")),
+    "hot-path": Part("The hot path", running_shop, hot_path),
+    "calls": Part("Single calls", running_shop, calls),
     "checkout": Part("Checkouts", running_shop, checkout),
     "identity": Part("Identity", partial(running_shop, settings=identity.SETTINGS), identity),
-    "catalogue": Part("Reading the catalogue", running_catalog, reading),
-    "reservations": Part("Reservations", running_catalog, reservations),
-    "import": Part("Import and export", running_catalog, imports),
     "logs": Part("Log records", running_shop, logs),
-    "records": Part("A log record, in the request that leaves it", running_shop, records),
-    "start": Part("Starting", nullcontext, start_up),
-    "images": Part("Images", nullcontext, images),
+    "start": Part("Start-up", nullcontext, start_up),
 }
-OTHERS = "Beside other shops"
 
 
-def measure(seconds: float, names: Sequence[str]) -> dict[str, Any]:
-    """Return the results of these parts; raises CannotMeasure."""
-    began = datetime.now(UTC)
-    results: dict[str, Any] = {"time": began.isoformat(timespec="seconds"), "seconds": seconds}
-    results["machine"] = describe_machine()
-    with fresh_folder() as folder:
-        say("Calibrating …")
-        results["calibration"] = calibrate(folder)
-    results["parts"] = {name: _measure_part(name, seconds) for name in names}
-    return results
-
-
-def _measure_part(name: str, seconds: float) -> dict[str, Any]:
-    part = PARTS[name]
-    say(f"Starting what {name} is about …")
-    with fresh_folder() as folder, part.start(folder) as running:
-        return part.subject.measure(running, seconds)
+def main(arguments: Sequence[str] = ()) -> int:
+    """Measure, print and write; return the exit code."""
+    try:
+        results = measure(read_seconds(os.environ), read_names(arguments))
+    except (CannotMeasure, CannotStart) as error:
+        say(f"Cannot measure: {error}")
+        return 1
+    parts = [(PARTS[name], numbers) for name, numbers in results["parts"].items()]
+    text = render(results, {part.title: part.subject.render(numbers) for part, numbers in parts})
+    print(text)
+    report = write_report(results, text, RESULTS, datetime.fromisoformat(results["time"]))
+    say(f"\nWritten to {os.path.relpath(report)}.")
+    return 0
 
 
 def read_seconds(environment: Mapping[str, str]) -> float:
-    """Return how long each measurement lasts."""
+    """Return the length of each measurement."""
     text = environment.get("SECONDS") or "8"
     try:
         seconds = float(text)
@@ -112,44 +73,35 @@ def read_seconds(environment: Mapping[str, str]) -> float:
 
 
 def read_names(arguments: Sequence[str]) -> list[str]:
-    """Return the parts that were asked for, all of them for none."""
+    """Return the parts to measure, all of them by default."""
     for name in arguments:
         if name not in PARTS:
-            raise CannotMeasure(f"There is nothing called {name!r} to measure; there is {', '.join(PARTS)}.")
+            raise CannotMeasure(f"There is no part {name!r}; the parts are {', '.join(PARTS)}.")
     return list(arguments) or list(PARTS)
 
 
-def make_sections(parts: Mapping[str, Any], charts: Mapping[str, str]) -> list[Section]:
-    """Return the report's sections: one for each part, and one for what others did."""
-    sections = [
-        Section(
-            PARTS[name].title,
-            PARTS[name].subject.render(numbers),
-            [chart for chart in PARTS[name].charts if chart in charts],
-        )
-        for name, numbers in parts.items()
-    ]
-    if lines := peers.render(parts):
-        sections.append(Section(OTHERS, lines, ["peers.svg"]))
-    return sections
+def measure(seconds: float, names: Sequence[str]) -> dict[str, Any]:
+    """Return the results of these parts; raises CannotMeasure."""
+    began = datetime.now(UTC).isoformat(timespec="seconds")
+    say("Calibrating …")
+    with fresh_folder() as folder:
+        calibration = calibrate(folder)
+    return {
+        "time": began,
+        "seconds": seconds,
+        "machine": describe_machine(),
+        "calibration": calibration,
+        "parts": {name: _measure_part(name, seconds) for name in names},
+    }
 
 
-def main(arguments: Sequence[str] = ()) -> int:
-    """Measure, print and write; return the exit code."""
-    try:
-        results = measure(read_seconds(os.environ), read_names(arguments))
-    except (CannotMeasure, CannotStart) as error:
-        say(f"Cannot measure: {error}")
-        return 1
-    charts = plots.draw(results["parts"])
-    text = render(results, make_sections(results["parts"], charts))
-    print(text)
-    report = write_report(results, text, charts, RESULTS, datetime.fromisoformat(results["time"]))
-    say(f"\nWritten to {os.path.relpath(report)}.")
-    return 0
+def _measure_part(name: str, seconds: float) -> Any:
+    say(f"Starting the shop for {name} …")
+    with fresh_folder() as folder, PARTS[name].start(folder) as running:
+        return PARTS[name].subject.measure(running, seconds)
 
 
 if __name__ == "__main__":
-    # So that the shop is stopped, too.
+    # Exit by an exception, so that the shop is stopped, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main(sys.argv[1:]))

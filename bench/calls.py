@@ -1,20 +1,20 @@
-"""Single calls: how many a second, how long they take, and the memory before and after."""
+"""Single calls: calls a second, latencies, and the memory of the shop before and after."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.loads import measure_load
-from bench.report import number, table
-from bench.scenarios import CALLS
+from bench.report import table
+from bench.scenarios import CALLS, measure_load
 from bench.shop import Shop
 
 CLIENTS = (1, 8, 32)
-TOLD_SINGLY = 4  # Processes whose sizes fit into a table.
+MOST_LISTED = 4  # Processes whose sizes fit into a cell.
+HEAD = "call | clients | a second | p50 ms | p99 ms | refused | errors | load | cores | settled | bound by"
 AIM = 400e6 / 2**20  # MiB of the gateway and the services after the load.
 
 
 def measure(shop: Shop, seconds: float) -> dict[str, Any]:
-    """Return the numbers of each call under each load."""
+    """Return the numbers of each call under each load, and the memory of each part."""
     at_rest = shop.measure_memory()
     loads = [measure_load(shop, scenario, clients, seconds) for scenario in CALLS for clients in CLIENTS]
     return {"loads": loads, "memory": {"at_rest": at_rest, "after_load": shop.measure_memory()}}
@@ -24,19 +24,7 @@ def render(results: Mapping[str, Any]) -> list[str]:
     """Return the tables."""
     return [
         *table(
-            [
-                "call",
-                "clients",
-                "a second",
-                "p50 ms",
-                "p99 ms",
-                "refused",
-                "errors",
-                "load",
-                "cores",
-                "settled",
-                "bound by",
-            ],
+            HEAD,
             [_load_row(load) for load in results["loads"]],
         ),
         "",
@@ -44,46 +32,35 @@ def render(results: Mapping[str, Any]) -> list[str]:
         f"below {AIM:.0f} MiB:",
         "",
         *table(
-            ["part", "processes", "at rest", "after the load", "each process then"],
+            "part | processes | at rest | after the load | each process then",
             _memory_rows(results["memory"]["at_rest"], results["memory"]["after_load"]),
         ),
     ]
 
 
-def _load_row(load: Mapping[str, Any]) -> list[str]:
-    # No answer at all is counted as status 0; JSON made texts of the numbers.
-    kinds = [
-        f"{times} x {status or 'no answer'}"
-        for status in load["bad_statuses"]
-        for times in [load["statuses"][str(status)]]
-    ]
-    settled = load["settled"]
+def _load_row(load: Mapping[str, Any]) -> list[str | float | None]:
+    bad = [f"{load['statuses'][str(each)]} x {each or 'no answer'}" for each in load["bad_statuses"]]
     return [
         f"`{load['scenario']}`",
-        str(load["clients"]),
+        load["clients"],
         f"{load['rate']:g}" + (f" (ended after {load['seconds']:.1f} s)" if load["ended_early"] else ""),
-        number(load["p50"]),
-        number(load["p99"]),
-        str(load["refused"]),
-        f"{load['errors']} ({', '.join(kinds)})" if kinds else "0",
+        load["p50"],
+        load["p99"],
+        load["refused"],
+        f"{load['errors']} ({', '.join(bad)})" if bad else "0",
         f"{load['load_cpu']:.0%}",
         f"{sum(load['cores'].values()):.2f}",
-        "" if settled is None else f"{settled:g} s",
+        "" if load["settled"] is None else f"{load['settled']:g} s",
         load["bound"],
     ]
 
 
-def _memory_rows(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[list[str]]:
-    def row(title: str, parts: Sequence[str]) -> list[str]:
+def _memory_rows(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[list[str | float | None]]:
+    def row(title: str, parts: Sequence[str]) -> list[str | float | None]:
         each = [size for part in parts for size in after[part][2]]
-        is_small = len(parts) == 1 and len(each) <= TOLD_SINGLY
+        is_listed = len(parts) == 1 and len(each) <= MOST_LISTED
         sizes = [f"{sum(memory[part][1] for part in parts):.1f}" for memory in (before, after)]
-        told = " + ".join(f"{size:.1f}" for size in each) if is_small else ""
-        return [title, str(len(each)), *sizes, told]
+        return [title, len(each), *sizes, " + ".join(f"{size:.1f}" for size in each) if is_listed else ""]
 
     shop = [part for part in after if part == "gateway" or part.endswith("-service")]
-    return [
-        *(row(part, [part]) for part in after),
-        row("gateway and services", shop),
-        row("all", list(after)),
-    ]
+    return [*(row(part, [part]) for part in after), row("gateway and services", shop), row("all", [*after])]

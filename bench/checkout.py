@@ -1,8 +1,8 @@
-"""Full checkouts: a guest comes in, puts something into the cart, and has the order confirmed.
+"""Full checkouts: a guest comes in, puts a product into the cart, and orders until the order is confirmed.
 
-Three shops: one as it is, one in which everybody buys the same product, and one with a million past orders.
-For each the processor time of a checkout is told by part, the finishing after the answer included. With
-CONTROL, a commit, a guest's checkout is measured beside that one's.
+The shop is measured as it is, with one product that all guests buy, and with a million past orders. The
+report has the processor time of a checkout by part, with the work after the answer. With CONTROL, a commit,
+it also has a guest's checkout beside the one of that commit.
 """
 
 import math
@@ -11,68 +11,61 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.loads import measure_load
-from bench.past import write_past_orders
-from bench.report import number, table
-from bench.scenarios import CHECKOUT, DIRECT, HOT_PRODUCT, Scenario
+from bench.past_orders import write_past_orders
+from bench.report import table
+from bench.scenarios import CHECKOUT, DIRECT, HOT_PRODUCT, Scenario, measure_load
 from bench.shop import Shop, checked_out, fresh_folder, running_shop, say
 
 CLIENTS = (1, 8, 32)
-SOME = 8  # Clients of the other shops.
+SOME_CLIENTS = 8  # For the shop with one product, and for the one with past orders.
 PAST_ORDERS = 1_000_000
-ENOUGH = 1_000_000  # Units of each product, so that none ends.
+STOCK = 1_000_000  # Units of each product, so that none sells out.
 STOCK_UP = "UPDATE products SET on_hand = %(n)s, source_on_hand = %(n)s"
-ROUNDS = 3  # Of each shop in turn, beside another commit's.
-HERE = "here"
+ROUNDS = 3  # Of each shop in turn, beside another commit.
 
 
 def measure(shop: Shop, seconds: float) -> dict[str, Any]:
-    """Return the numbers of each of the three."""
-    beside = {}
-    if commit := os.environ.get("CONTROL"):
-        beside = {"beside": measure_beside(shop, commit, seconds)}
-    shop.run_sql("catalog", STOCK_UP, n=ENOUGH)
+    """Return the numbers of each load, and those beside the commit of CONTROL; raises CannotMeasure."""
+    commit = os.environ.get("CONTROL")
+    beside = {"beside": measure_beside(shop, commit, seconds)} if commit else {}
+    shop.run_sql("catalog", STOCK_UP, n=STOCK)
     loads = [
         *(_measure(shop, CHECKOUT, clients, seconds, "checkout") for clients in CLIENTS),
-        _measure(shop, HOT_PRODUCT, SOME, seconds, "checkout, one product for all"),
+        _measure(shop, HOT_PRODUCT, SOME_CLIENTS, seconds, "checkout, one product for all"),
     ]
     say(f"Writing {PAST_ORDERS} past orders …")
     write_past_orders(shop, PAST_ORDERS)
-    loads.append(_measure(shop, CHECKOUT, SOME, seconds, f"checkout after {PAST_ORDERS} orders"))
+    loads.append(_measure(shop, CHECKOUT, SOME_CLIENTS, seconds, f"checkout after {PAST_ORDERS} orders"))
     return {"loads": loads, **beside}
 
 
 def measure_beside(shop: Shop, commit: str, seconds: float) -> dict[str, Any]:
-    """Return what a guest's checkout takes here and in another commit's shop, medians of rounds in turn."""
+    """Return the numbers of a guest's checkout here and with another commit, as medians of rounds in turn."""
     with (
         fresh_folder() as folder,
         checked_out(folder, commit) as home,
-        running_shop(folder, home=home) as control,
+        running_shop(folder, home=home) as other,
     ):
-        shops = {commit: control, HERE: shop}
+        shops = {commit: other, "here": shop}
         for each in shops.values():
-            each.run_sql("catalog", STOCK_UP, n=ENOUGH)
+            each.run_sql("catalog", STOCK_UP, n=STOCK)
         rounds = [
             {"shop": name, **_measure(each, DIRECT, clients, seconds, name)}
             for clients in CLIENTS
             for _ in range(ROUNDS)
             for name, each in shops.items()
         ]
-    return {
-        "commit": commit,
-        "rows": [sum_up(rounds, name, clients) for clients in CLIENTS for name in shops],
-    }
+    return {"commit": commit, "rows": [sum_up(rounds, name, each) for each in CLIENTS for name in shops]}
 
 
 def sum_up(rounds: Sequence[Mapping[str, Any]], name: str, clients: int) -> dict[str, Any]:
-    """Return the medians of a shop's rounds with so many clients; the rate ends with the last order paid."""
+    """Return the medians of a shop's rounds with that many clients; the rate is that until all are paid."""
     ours = [each for each in rounds if (each["shop"], each["clients"]) == (name, clients)]
+    cpu = {part: statistics.median(each["cpu_ms"][part] for each in ours) for part in ours[0]["cpu_ms"]}
     return {
         "shop": name,
         "clients": clients,
-        "cpu_ms": {
-            part: statistics.median(each["cpu_ms"][part] for each in ours) for part in ours[0]["cpu_ms"]
-        },
+        "cpu_ms": cpu,
         "rate": statistics.median(each["good"] / (each["seconds"] + each["settled"]) for each in ours),
         "p99": statistics.median(each["steps"]["POST /orders"]["p99"] or math.nan for each in ours),
         "settled": max(each["settled"] for each in ours),
@@ -85,7 +78,7 @@ def _measure(shop: Shop, scenario: Scenario, clients: int, seconds: float, title
     orders = shop.run_sql("orders", count)
     load = measure_load(shop, scenario, clients, seconds)
     orders = shop.run_sql("orders", count) - orders
-    # Of all orders, also those of the warm-up, since what finishes them goes on all the while.
+    # The orders of the warm-up count, too, because the shop finishes them within the measured time.
     return {
         **load,
         "title": title,
@@ -97,102 +90,70 @@ def _measure(shop: Shop, scenario: Scenario, clients: int, seconds: float, title
 def render(results: Mapping[str, Any]) -> list[str]:
     """Return the tables."""
     loads = results["loads"]
-    parts = list(loads[0]["cpu_ms"])
+    rates = [
+        [
+            *(load["title"], load["clients"], f"{load['rate']:g}", load["p50"], load["p99"]),
+            *(load["errors"] + load["refused"], f"{load['settled']:g} s", load["bound"]),
+        ]
+        for load in loads
+    ]
     steps = list(dict.fromkeys(step for load in loads for step in load["steps"]))
+    times = [
+        [load["title"], load["clients"], *(_write_step(load["steps"].get(step)) for step in steps)]
+        for load in loads
+    ]
+    spent = [[load["title"], load["clients"], *_write_cpu(load["cpu_ms"])] for load in loads]
     return [
         *(_render_beside(results["beside"]) if "beside" in results else []),
         "Full checkouts: in as a guest, one unit into the cart, the order confirmed.",
         "",
-        *table(
-            ["shop", "clients", "a second", "p50 ms", "p99 ms", "errors", "settled", "bound by"],
-            [
-                [
-                    load["title"],
-                    str(load["clients"]),
-                    f"{load['rate']:g}",
-                    number(load["p50"]),
-                    number(load["p99"]),
-                    str(load["errors"] + load["refused"]),
-                    f"{load['settled']:g} s",
-                    load["bound"],
-                ]
-                for load in loads
-            ],
-        ),
+        *table("shop | clients | a second | p50 ms | p99 ms | errors | settled | bound by", rates),
         "",
-        "Of that, in ms (p50, p99):",
+        "The calls of a checkout, in ms (p50, p99):",
         "",
-        *table(
-            ["shop", "clients", *steps],
-            [
-                [
-                    load["title"],
-                    str(load["clients"]),
-                    *(_write_step(load["steps"].get(step)) for step in steps),
-                ]
-                for load in loads
-            ],
-        ),
+        *table(" | ".join(["shop", "clients", *steps]), times),
         "",
-        "Processor time of a checkout in ms of one core, with its finishing:",
+        "Processor time of a checkout in ms of one core, with the work after the answer:",
         "",
-        *table(
-            ["shop", "clients", *parts, "all"],
-            [
-                [
-                    load["title"],
-                    str(load["clients"]),
-                    *(f"{load['cpu_ms'][part]:.2f}" for part in parts),
-                    f"{sum(load['cpu_ms'].values()):.2f}",
-                ]
-                for load in loads
-            ],
-        ),
+        *table(" | ".join(["shop", "clients", *loads[0]["cpu_ms"], "all"]), spent),
     ]
 
 
 def _render_beside(beside: Mapping[str, Any]) -> list[str]:
     rows = beside["rows"]
-    parts = list(rows[0]["cpu_ms"])
+    head = ["shop", "clients", *rows[0]["cpu_ms"], "all", "a second", "p99 ms", "settled", "errors"]
+    numbers = [
+        [
+            *(row["shop"], row["clients"], *_write_cpu(row["cpu_ms"]), row["rate"], row["p99"]),
+            *(f"{row['settled']:g} s", row["errors"]),
+        ]
+        for row in rows
+    ]
+    ratios = [
+        [
+            now["clients"],
+            f"{sum(now['cpu_ms'].values()) / sum(before['cpu_ms'].values()):.2f}",
+            *(f"{now[name] / before[name]:.2f}" for name in ("rate", "p99")),
+        ]
+        for before, now in zip(rows[::2], rows[1::2], strict=True)
+    ]
     return [
         f"A guest's checkout (in as a guest, one unit ordered) beside commit {beside['commit']}, in turn: "
         "milliseconds of one core until the order is paid, by process; orders a second until all are paid; "
         "p99 of `POST /orders`.",
         "",
-        *table(
-            ["shop", "clients", *parts, "all", "a second", "p99 ms", "settled", "errors"],
-            [
-                [
-                    row["shop"],
-                    str(row["clients"]),
-                    *(f"{row['cpu_ms'][part]:.2f}" for part in parts),
-                    f"{sum(row['cpu_ms'].values()):.2f}",
-                    f"{row['rate']:.1f}",
-                    number(row["p99"]),
-                    f"{row['settled']:g} s",
-                    str(row["errors"]),
-                ]
-                for row in rows
-            ],
-        ),
+        *table(" | ".join(head), numbers),
         "",
         "Here as a part of that commit:",
         "",
-        *table(
-            ["clients", "processor time", "rate", "p99"],
-            [
-                [
-                    str(now["clients"]),
-                    f"{sum(now['cpu_ms'].values()) / sum(before['cpu_ms'].values()):.2f}",
-                    f"{now['rate'] / before['rate']:.2f}",
-                    f"{now['p99'] / before['p99']:.2f}",
-                ]
-                for before, now in zip(rows[::2], rows[1::2], strict=True)
-            ],
-        ),
+        *table("clients | processor time | rate | p99", ratios),
         "",
     ]
 
 
 def _write_step(times: Mapping[str, float | None] | None) -> str:
-    return f"{number(times['p50'])}, {number(times['p99'])}" if times else ""
+    return ", ".join("" if each is None else f"{each:.1f}" for each in times.values()) if times else ""
+
+
+def _write_cpu(spent: Mapping[str, float]) -> list[str]:
+    return [f"{each:.2f}" for each in (*spent.values(), sum(spent.values()))]

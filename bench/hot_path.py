@@ -1,15 +1,13 @@
-"""Measure the product list five ways in turn: how close the gateway comes to the limit of nginx.
+"""The product list asked five ways: how close the gateway comes to the limit of nginx.
 
-A file of the same bytes from the same nginx is the limit. Browsers ask for gzip. Without the gateway's cache,
-the answer is the service's own. The tutorial's file has the products from that nginx, too. Each is asked in
-every round, so that what else the machine does falls on each; medians of the rounds are told.
+The limit is a static file of the same bytes from the same nginx. Browsers ask for gzip. Without the gateway's
+cache, the service answers. The tutorial's application gets the products from that nginx, too. Each round asks
+all ways in turn, so that a disturbance of the machine falls on each; the report has medians of the rounds.
 """
 
 import json
 import os
-import signal
 import statistics
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,36 +16,36 @@ from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 
-from bench.cpu import measure_cpu, subtract
-from bench.flood import Flood
-from bench.floods import run_flood
-from bench.report import number, table
-from bench.shop import CannotMeasure, Shop, fresh_folder, running_shop, say
+from bench.errors import CannotMeasure
+from bench.load import Call, plan_calls, run_load
+from bench.report import table
+from bench.shop import Shop, fresh_folder, running_process, running_shop, say
+from bench.statistics import quantile
 from bench.tutorial import make_cookie
-from local.processes import has_ended, reap, spawn, wait_until
+from bench.usage import measure_cpu, subtract
+from local.processes import wait_until
 from local.settings import ROOT
 from local.sockets import answers, port_of, reserve
 
 PATH = "/products?limit=30"
 STATIC, CACHED, UNCACHED, TUTORIAL = "static file", "gateway", "gateway, cache off", "tutorial"
 COMPRESSED = "gateway, gzip"
+GZIP = {"Accept-Encoding": "gzip"}
 CLIENTS = (1, 8, 32)
 ROUNDS = 5
+HEAD = "a second | lowest | highest | p50 ms | p99 ms | errors | nginx | behind | asking | cores"
 START_SECONDS = 20.0
-HEAD = ["way", "clients", "a second", "lowest", "highest", "p50 ms", "p99 ms", "errors"]
-HEAD_OF_CPU = ["nginx", "behind", "asking", "cores"]
-AIMS = {STATIC: 0.5, TUTORIAL: 20.0}  # How many times as fast as these the gateway should be.
+AIMS = {STATIC: 0.5, TUTORIAL: 20.0}  # The gateway's rate as a multiple of theirs.
 
 
 @dataclass(frozen=True)
 class Way:
-    """One way to the page: its address, what is sent along, and whose processor time it takes."""
+    """A way to the page: its URL, the headers to send, and the processor time of the parts that answer."""
 
-    port: int
+    url: str
     path: str
     headers: Callable[[], Mapping[str, str]]
     measure_cpu: Callable[[], Mapping[str, float]]
@@ -57,43 +55,60 @@ def measure(shop: Shop, seconds: float) -> dict[str, Any]:
     """Return a row for each way and number of clients, and how the gateway compares; raises CannotMeasure."""
     with fresh_folder() as folder, running_shop(folder, {"PRODUCT_CACHE": "off"}) as uncached:
         page = _read_page(shop)
-        static = shop.serve_file("page.json", page)
-        upstream = shop.serve_file(
-            "upstream.json", json.dumps({"products": json.loads(page)["data"]}).encode()
-        )
+        products = json.dumps({"products": json.loads(page)["data"]}).encode()
+        static, upstream = shop.serve_file("page.json", page), shop.serve_file("upstream.json", products)
         with running_tutorial(folder, shop.url + upstream) as tutorial:
-            port = _port_of(shop.url)
             ways = {
-                STATIC: Way(port, static, shop.enter, shop.measure_cpu),
-                CACHED: Way(port, PATH, shop.enter, shop.measure_cpu),
-                COMPRESSED: Way(
-                    port, PATH, lambda: {**shop.enter(), "Accept-Encoding": "gzip"}, shop.measure_cpu
-                ),
-                UNCACHED: Way(_port_of(uncached.url), PATH, uncached.enter, uncached.measure_cpu),
+                STATIC: Way(shop.url, static, shop.enter, shop.measure_cpu),
+                CACHED: Way(shop.url, PATH, shop.enter, shop.measure_cpu),
+                COMPRESSED: Way(shop.url, PATH, lambda: {**shop.enter(), **GZIP}, shop.measure_cpu),
+                UNCACHED: Way(uncached.url, PATH, uncached.enter, uncached.measure_cpu),
                 TUTORIAL: tutorial,
             }
-            rounds = _go_round(ways, seconds / 4)
-    return {"bytes": len(page), **sum_up(rounds)}
+            return {"bytes": len(page), **sum_up(_measure_rounds(ways, seconds / 4))}
 
 
-def _go_round(ways: Mapping[str, Way], seconds: float) -> list[dict[str, Any]]:
+def _measure_rounds(ways: Mapping[str, Way], seconds: float) -> list[dict[str, Any]]:
     """Return the numbers of every flood."""
     floods = []
     for turn in range(ROUNDS):
-        # Tokens of a round, since one lives for a quarter of an hour.
-        headers = {name: way.headers() for name, way in ways.items()}
+        # New tokens for each round, because a token lives for a quarter of an hour.
+        calls = {name: Call("GET", way.path, headers=way.headers()) for name, way in ways.items()}
         for clients in CLIENTS:
             say(f"{PATH}, round {turn + 1} of {ROUNDS}, {clients} client{'s' if clients > 1 else ''} …")
             for name, way in ways.items():
-                flood = Flood(way.port, way.path, headers[name], clients, seconds)
                 if turn == 0:
-                    # What is new to the caches is not measured.
-                    run_flood(Flood(way.port, way.path, headers[name], clients, seconds / 4))
+                    # The first calls fill the caches.
+                    run_flood(way.url, calls[name], clients, seconds / 4)
                 before = way.measure_cpu()
-                found = run_flood(flood)
+                found = run_flood(way.url, calls[name], clients, seconds)
                 spent = subtract(way.measure_cpu(), before)
                 floods.append({"way": name, "round": turn, "clients": clients, **found, "part_cpu": spent})
     return floods
+
+
+def run_flood(url: str, call: Call, clients: int, seconds: float) -> dict[str, Any]:
+    """Make a call as fast as it is answered, from as many processes as there are cores.
+
+    `good` counts all answers, and the rate those within the time. Raises CannotMeasure.
+    """
+    count = min(clients, len(os.sched_getaffinity(0)))
+    shares = [[call] * len(range(place, clients, count)) for place in range(count)]
+    found = run_load(*(plan_calls(url, share, seconds) for share in shares))
+    replies = [answer for each in found for answer in each.answers]
+    if not any(answer.status for answer in replies):
+        raise CannotMeasure(f"There is no answer to {call.method} {call.path}.")
+    good = [answer for answer in replies if answer.status == 200]
+    times = [answer.milliseconds for answer in good]
+    return {
+        "rate": round(sum(answer.second <= seconds for answer in good) / seconds, 1),
+        "good": len(good),
+        "errors": len(replies) - len(good),
+        "p50": quantile(times, 0.50),
+        "p99": quantile(times, 0.99),
+        "seconds": max(answer.second for answer in replies),
+        "load_cpu": sum(each.cpu for each in found),
+    }
 
 
 def sum_up(floods: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -113,8 +128,7 @@ def sum_up(floods: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _compare(ours: Sequence[Mapping[str, Any]], theirs: Sequence[Mapping[str, Any]]) -> float | None:
     """Return the median of the rounds' ratios; None if there is none."""
     pairs = zip(ours, theirs, strict=True)
-    ratios = [one["rate"] / other["rate"] for one, other in pairs if other["rate"]]
-    return round(statistics.median(ratios), 3) if ratios else None
+    return _median((one["rate"] / other["rate"] for one, other in pairs if other["rate"]), 3)
 
 
 def _sum_up_way(floods: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -137,77 +151,59 @@ def _sum_up_way(floods: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _median(values: Iterable[float | None]) -> float | None:
+def _median(values: Iterable[float | None], digits: int = 2) -> float | None:
     known = [value for value in values if value is not None]
-    return round(statistics.median(known), 2) if known else None
+    return round(statistics.median(known), digits) if known else None
 
 
 def render(results: Mapping[str, Any]) -> list[str]:
     """Return the tables."""
     ratios = {(each["way"], each["clients"]): each["ratio"] for each in results["ratios"]}
     aims = ", ".join(f"x {aim:g} of the {way}" for way, aim in AIMS.items())
+    beside = [
+        [way, *(_write(ratios.get((way, clients)), "x {:.2f}") for clients in CLIENTS)]
+        for way in (STATIC, COMPRESSED, UNCACHED, TUTORIAL)
+    ]
+    rows = [
+        [
+            *(row["way"], row["clients"]),
+            *(f"{row[name]:.0f}" for name in ("rate", "lowest", "highest")),
+            *(_write(row[name], "{:.2f}") for name in ("p50", "p99")),
+            *(row["errors"], *row["cpu_us"].values(), f"{row['cores']:.2f}"),
+        ]
+        for row in results["rows"]
+    ]
     return [
         f"`GET {PATH}` with a token, {results['bytes']} bytes, medians of {ROUNDS} rounds. "
         f"The gateway's rate as a multiple of the others' (the aims are {aims}):",
         "",
-        *table(
-            ["beside", *(f"{clients} clients" for clients in CLIENTS)],
-            [
-                [way, *(_write_ratio(ratios.get((way, clients))) for clients in CLIENTS)]
-                for way in (STATIC, COMPRESSED, UNCACHED, TUTORIAL)
-            ],
-        ),
+        *table(" | ".join(["beside", *(f"{clients} clients" for clients in CLIENTS)]), beside),
         "",
-        "Of each call, the microseconds of processor time of nginx, of all that is behind it, and of asking. "
-        "Asking takes its share of the same cores, which makes ratios milder than they are; nginx's own time "
-        "tells what it does for a call, whatever else goes on. Little time behind nginx means that the page "
-        "came from the cache.",
+        "For each call, the microseconds of processor time of nginx, of the parts behind it, and of asking. "
+        "Asking uses the same cores, so a ratio is milder than on a machine of its own, while nginx's own "
+        "time does not depend on that. Little time behind nginx means that the page came from the cache.",
         "",
-        *table(
-            [*HEAD, *HEAD_OF_CPU],
-            [_write_row(row) for row in results["rows"]],
-        ),
+        *table(f"way | clients | {HEAD}", rows),
     ]
 
 
-def _write_ratio(ratio: float | None) -> str:
-    return "" if ratio is None else f"x {ratio:.2f}"
-
-
-def _write_row(row: Mapping[str, Any]) -> list[str]:
-    return [
-        row["way"],
-        str(row["clients"]),
-        *(f"{row[name]:.0f}" for name in ("rate", "lowest", "highest")),
-        *("" if row[name] is None else f"{row[name]:.2f}" for name in ("p50", "p99")),
-        str(row["errors"]),
-        *(number(row["cpu_us"][name]) for name in ("nginx", "behind", "asking")),
-        f"{row['cores']:.2f}",
-    ]
+def _write(value: float | None, form: str) -> str:
+    return "" if value is None else form.format(value)
 
 
 @contextmanager
 def running_tutorial(folder: Path, upstream: str) -> Iterator[Way]:
-    """Start the tutorial's file in front of a server that has the products; raises CannotMeasure."""
+    """Start the tutorial's application in front of a server that has the products."""
     secret = token_hex(32)
     with closing(reserve()) as holder:
         port = port_of(holder)
-    with (folder / "tutorial.log").open("wb") as log:
-        process = spawn(
-            [sys.executable, "-m", "bench.tutorial", str(port), upstream, secret],
-            environment={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
-            home=folder,
-            log=log.fileno(),
-            stop_signal=signal.SIGTERM,
-        )
-    try:
+    arguments = ["-m", "bench.tutorial", str(port), upstream, secret]
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    with running_process(arguments, environment, folder, folder / "tutorial.log") as pid:
         wait_until(lambda: answers("127.0.0.1", port, "/products", below=500), START_SECONDS)
         headers = {"Cookie": make_cookie(secret, time.time())}
-        yield Way(port, "/products", lambda: headers, lambda: {"tutorial": measure_cpu(process.pid)})
-    finally:
-        os.kill(process.pid, signal.SIGTERM)
-        wait_until(lambda: has_ended(process.pid), START_SECONDS)
-        reap(process)
+        url = f"http://127.0.0.1:{port}"
+        yield Way(url, "/products", lambda: headers, lambda: {"tutorial": measure_cpu(pid)})
 
 
 def _read_page(shop: Shop) -> bytes:
@@ -215,7 +211,3 @@ def _read_page(shop: Shop) -> bytes:
     if answer.status_code != 200:
         raise CannotMeasure(f"There is no page of products: {answer.status_code} {answer.text[:200]}")
     return answer.content
-
-
-def _port_of(url: str) -> int:
-    return urlsplit(url).port or 80

@@ -1,231 +1,290 @@
-"""Put a shop under load and write what came of it to stdout: `python -m bench.load '{"scenario": …}'`.
+"""Generate load on a server, in processes beside what is measured.
 
-A process of its own, because Locust patches the standard library for gevent. The loop is closed: each client
-makes its next call when it has the answer to the last, and waits no time in between.
+A client has one connection and makes its next call when it has the answer to the last one. The clients of a
+process share one thread with plain sockets, to leave the cores to a server that answers ten thousand calls a
+second.
 """
 
+import heapq
 import json
-import resource
-import sys
+import math
+import multiprocessing
+import selectors
+import socket
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from itertools import repeat
+from multiprocessing.synchronize import Barrier
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
-# gevent comes with locust, and has no types.
-import gevent  # type: ignore[import-untyped]
-from gevent.event import Event  # type: ignore[import-untyped]
-from gevent.lock import Semaphore  # type: ignore[import-untyped]
-from locust import FastHttpUser, constant, task
-from locust.env import Environment
-from locust.exception import StopUser
+from bench.errors import CannotMeasure
 
-from bench.plan import Plan
-from bench.scenarios import SCENARIOS, Call, Product, Scenario, Visit
-from bench.statistics import quantile
-
-TIMEOUT = 20.0  # Seconds for an answer; none at all is counted as status 0.
-PAGE = 100
+TIMEOUT = 20.0  # Seconds to wait for a connection, and after the end for the last answers.
+RETRY = 0.01  # Seconds from a lost connection to the next call.
+CHUNK = 256 * 1024  # Bytes to read at once.
+LAST_CHUNK = b"\r\n0\r\n\r\n"  # The end of a chunked body (RFC 9112, section 7.1).
+SPAWN = multiprocessing.get_context("spawn")  # A fork would copy locks that other threads hold.
 
 
-class Records:
-    """The answers that came while `is_on`."""
+@dataclass(frozen=True)
+class Call:
+    """A call to the server, with a body of JSON or of bytes; its answers count under `name`."""
 
-    def __init__(self, scenario: Scenario) -> None:
-        self._scenario = scenario
-        self.is_on = False
-        self.milliseconds: list[float] = []
-        self.statuses: Counter[int] = Counter()
-        self.steps: dict[str, list[float]] = {}
+    method: str
+    path: str
+    json: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+    data: bytes = b""
 
-    def add(self, *, name: str, response_time: float, response: Any, **_rest: Any) -> None:
-        """Take down an answer; Locust calls this for each."""
-        if not self.is_on:
-            return
-        if name != self._scenario.name:
-            self.steps.setdefault(name, []).append(response_time)
-            return
-        status = read_status(response)
-        self.statuses[status] += 1
-        if status in self._scenario.expected:
-            self.milliseconds.append(response_time)
-
-
-def run(plan: Plan) -> dict[str, Any]:
-    """Warm up, measure, and return the numbers; times are in milliseconds and rates in calls a second."""
-    scenario = next(each for each in SCENARIOS if each.name == plan.scenario)
-    records, shop = Records(scenario), Shop(scenario)
-    environment = Environment(user_classes=[make_user_class(shop)], host=plan.url)
-    # Neither have locust's events.
-    environment.events.request.add_listener(records.add)  # type: ignore[no-untyped-call]
-    runner = environment.create_local_runner()
-    runner.start(plan.clients, spawn_rate=plan.clients)
-    try:
-        shop.wait_for_clients(plan.clients)
-        shop.is_open.set()
-        if plan.warm_up:
-            shop.has_ended.wait(plan.warm_up)
-        records.is_on, began, cpu = True, time.perf_counter(), _cpu_seconds()
-        shop.has_ended.wait(plan.seconds)
-        records.is_on, seconds, cpu = False, time.perf_counter() - began, _cpu_seconds() - cpu
-    finally:
-        runner.quit()
-    counted = records.statuses
-    good = sum(number for status, number in counted.items() if status in scenario.expected)
-    refused = sum(number for status, number in counted.items() if status in scenario.refusals)
-    return asdict(plan) | {
-        "seconds": round(seconds, 3),
-        "ended_early": shop.has_ended.is_set(),
-        "rate": round(good / seconds, 1),
-        "p50": quantile(records.milliseconds, 0.50),
-        "p99": quantile(records.milliseconds, 0.99),
-        "good": good,
-        "refused": refused,
-        "errors": counted.total() - good - refused,
-        "statuses": dict(sorted(counted.items())),
-        "bad_statuses": sorted(counted.keys() - scenario.expected - scenario.refusals),
-        # Of one core; near 1 the load is what is slow, and not the shop.
-        "load_cpu": round(cpu / seconds, 2),
-        # The calls that a visit is made of.
-        "steps": {
-            name: {"p50": quantile(times, 0.50), "p99": quantile(times, 0.99)}
-            for name, times in records.steps.items()
-        },
-    }
+    @cached_property
+    def request(self) -> bytes:
+        """Return the bytes to send."""
+        headers, body = {"Host": "localhost", **self.headers}, self.data
+        if self.json is not None:
+            headers["Content-Type"], body = "application/json", json.dumps(self.json).encode()
+        if self.method != "GET":
+            headers["Content-Length"] = str(len(body))
+        lines = [f"{self.method} {self.path} HTTP/1.1", *(f"{name}: {headers[name]}" for name in headers)]
+        return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-class Shop:
-    """What the clients share: the calls still to be made, when to begin, and whether all have ended."""
+class Answer(NamedTuple):
+    """The answer to a call: the status (0 for none), the milliseconds it took, and the second of its end."""
 
-    def __init__(self, scenario: Scenario) -> None:
-        self.scenario = scenario
-        self.is_open = Event()
-        self.has_ended = Event()
-        self._has_looked = False
-        self._calls: Iterator[Call | Visit] = iter(())
-        self._first: Iterator[Call] = iter(())
-        self._looking = Semaphore()
-        self._clients = 0
-        self._failure: str | None = None
+    name: str
+    status: int
+    milliseconds: float
+    second: float
 
-    def enter(self, client: FastHttpUser) -> tuple[str, str]:
-        """Make a client a guest and let it do what comes first, wait for the others; return token and id.
 
-        The first one also looks what there is to buy.
-        """
+# A script tells a client what to do: it yields a call and gets the answer and its body back, or it yields the
+# moment to wait for, in seconds from the beginning.
+Script = Generator[Call | float, Any, None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a process loads a server: for how many seconds, and with a client for each script."""
+
+    url: str
+    seconds: float
+    make_scripts: Callable[["Load"], Sequence[Script]]
+
+
+class Found(NamedTuple):
+    """What a process found: the answers, and the seconds and processor seconds that its load took."""
+
+    answers: list[Answer]
+    seconds: float
+    cpu: float
+
+
+def plan_calls(
+    url: str, streams: Sequence[Call | Iterable[Call]], seconds: float, *, pace: float = 0.0
+) -> Plan:
+    """Return a plan with a client for each call, which it repeats, or stream of calls.
+
+    A client makes a call every `pace` seconds, whatever the answers; with a pace of 0 it never waits.
+    """
+    return Plan(url, seconds, partial(_make_scripts, streams, pace))
+
+
+def _make_scripts(streams: Sequence[Call | Iterable[Call]], pace: float, load: "Load") -> list[Script]:
+    calls = [repeat(stream) if isinstance(stream, Call) else stream for stream in streams]
+    if not pace:
+        return [follow(each) for each in calls]
+    # The clients take turns instead of calling all at once.
+    shares = [number / len(calls) for number in range(len(calls))]
+    turns = [take_turns(pace, share, load.plan.seconds, load.clock) for share in shares]
+    return [follow(each, moments) for each, moments in zip(calls, turns, strict=True)]
+
+
+def run_load(*plans: Plan) -> list[Found]:
+    """Carry out each plan in a process of its own, all at once; raises CannotMeasure."""
+    with running_load(*plans) as loads:
+        pass
+    return [load.result() for load in loads]
+
+
+@contextmanager
+def running_load(*plans: Plan) -> Iterator[list[Future[Found]]]:
+    """Carry out each plan in a process of its own beside a block, to its end; raises CannotMeasure."""
+    count = max(1, len(plans))
+    # A process imports what its arguments need, here the plans, before it waits for the others.
+    with ProcessPoolExecutor(count, SPAWN, _meet, (SPAWN.Barrier(count), plans)) as pool:
+        loads = [pool.submit(_carry_out, plan) for plan in plans]
+        yield loads
+    for load in loads:
+        if error := load.exception():
+            raise CannotMeasure(f"The load failed: {error}") from error
+
+
+def _meet(barrier: Barrier, _plans: Sequence[Plan]) -> None:
+    """Wait for the other processes, so that all begin at once."""
+    barrier.wait(timeout=60)
+
+
+def _carry_out(plan: Plan) -> Found:
+    return Load(plan).run()
+
+
+class Load:
+    """The clients of a process at work, with the clock and the answers that they share."""
+
+    def __init__(self, plan: Plan) -> None:
+        parts = urlsplit(plan.url)
+        self.plan = plan
+        self.address = parts.hostname or "", parts.port or 80
+        self.selector = selectors.DefaultSelector()
+        self.answers: list[Answer] = []
+        self._due: list[tuple[float, int, Client]] = []  # When which client goes on; a heap.
+        self._began = time.perf_counter()
+
+    def clock(self) -> float:
+        """Return the seconds since the beginning."""
+        return time.perf_counter() - self._began
+
+    def run(self) -> Found:
+        """Let the clients make calls until the time is up, and wait for their last answers."""
+        clients = [Client(self, script) for script in self.plan.make_scripts(self)]
+        self._began, cpu = time.perf_counter(), time.process_time()
+        for client in clients:
+            self._go_on(client)
+        while (self._due or self.selector.get_map()) and self.clock() < self.plan.seconds + TIMEOUT:
+            pause = min(1.0, self._due[0][0] - self.clock()) if self._due else 1.0
+            for key, _ in self.selector.select(max(0.0, pause)):
+                if key.data.read():
+                    self._go_on(key.data)
+            now = self.clock()
+            while self._due and self._due[0][0] <= now:
+                self._go_on(heapq.heappop(self._due)[2])
+        for client in clients:
+            client.fail()
+        return Found(self.answers, min(self.clock(), self.plan.seconds), time.process_time() - cpu)
+
+    def _go_on(self, client: "Client") -> None:
+        if self.clock() >= self.plan.seconds:
+            client.close()
+        elif (moment := client.go_on()) is not None:
+            heapq.heappush(self._due, (moment, id(client), client))
+
+
+class Client:
+    """A client that follows a script over a connection, which it keeps as long as the server does."""
+
+    def __init__(self, load: Load, script: Script) -> None:
+        self._load = load
+        self._script = script
+        self._socket: socket.socket | None = None
+        self._call: Call | None = None  # While its answer is not there.
+        self._reply: tuple[Answer, bytes] | None = None
+
+    def go_on(self) -> float | None:
+        """Follow the script up to its next call; return the second to go on at unless a call is under way."""
         try:
-            answer = client.client.post("/auth/guest")
-            token = str((answer.json() or {})["access_token"])
-            with self._looking:
-                if not self._has_looked:
-                    self._make_all_calls(_read_products(client, token))
-            made = self._make_first(client, token)
-        except Exception as error:
-            self._failure = f"A client could not come in: {error!r}"
-            raise
-        self._clients += 1
-        self.is_open.wait()
-        return token, made
+            step = self._script.send(self._reply)
+        except StopIteration:
+            self.close()
+            return None
+        self._reply = None
+        if not isinstance(step, Call):
+            return step
+        self._call, self._began = step, self._load.clock()
+        self._head, self._status, self._tail = b"", 0, b"\r\n"
+        self._body: list[bytes] = []
+        try:
+            if self._socket is None:
+                # It does not wait: the server is on this machine, and its backlog holds all clients.
+                self._socket = socket.create_connection(self._load.address, TIMEOUT)
+                self._load.selector.register(self._socket, selectors.EVENT_READ, self)
+            self._socket.sendall(step.request)
+        except OSError:
+            self.fail()
+            return self._load.clock() + RETRY
+        return None
 
-    def _make_all_calls(self, products: Sequence[Product]) -> None:
-        self._has_looked = True
-        self._calls = self.scenario.make_calls(products)
-        if self.scenario.make_first:
-            self._first = self.scenario.make_first(products)
+    def read(self) -> bool:
+        """Read what has come; return whether the call has ended with it."""
+        try:
+            data = self._socket.recv(CHUNK) if self._socket else b""
+        except OSError:
+            data = b""
+        if not data or self._call is None:
+            return self.fail()
+        if not self._status:
+            data = self._read_head(data)
+        if not self._status or not self._is_last_part(data):
+            return False
+        self._end(self._status)
+        if self._closes:
+            self.close()
+        return True
 
-    def _make_first(self, client: FastHttpUser, token: str) -> str:
-        call = next(self._first, None)
-        if call is None:
-            return ""
-        headers = {**call.headers, "Authorization": f"Bearer {token}"}
-        answer = client.client.request(call.method, call.path, name="first", json=call.json, headers=headers)
-        return str((answer.json() or {})["id"])
+    def fail(self) -> bool:
+        """Give up the connection; return whether a call ends without an answer by that."""
+        self.close()
+        if self._call is None:
+            return False
+        self._end(0)
+        return True
 
-    def wait_for_clients(self, number: int) -> None:
-        """Wait until all are in; raise SystemExit if one cannot."""
-        with gevent.Timeout(60, SystemExit("The clients did not come in within 60 s.")):
-            while self._clients < number:
-                if self._failure:
-                    raise SystemExit(self._failure)
-                gevent.sleep(0.02)
+    def close(self) -> None:
+        """Close the connection."""
+        if self._socket:
+            self._load.selector.unregister(self._socket)
+            self._socket.close()
+        self._socket = None
 
-    def next_call(self) -> Call | Visit:
-        """Return the next call, or end the client if there is none."""
-        call = next(self._calls, None)
-        if call is None:
-            self._clients -= 1
-            if not self._clients:
-                self.has_ended.set()
-            raise StopUser
-        return call
+    def _read_head(self, data: bytes) -> bytes:
+        """Return what follows the answer's head, once all of that is there."""
+        self._head += data
+        head, end, body = self._head.partition(b"\r\n\r\n")
+        if not end:
+            return b""
+        head = head.lower()
+        if not head.startswith(b"http/1."):
+            raise ValueError(f"{head[:100]!r} is not the beginning of an answer.")
+        self._status = int(head.split(b" ", 2)[1])
+        length = head.partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0]
+        self._is_chunked = b"\r\ntransfer-encoding: chunked" in head
+        self._missing = int(length or 0)
+        self._closes = head.startswith(b"http/1.0") or b"\r\nconnection: close" in head
+        return body
 
+    def _is_last_part(self, data: bytes) -> bool:
+        self._body.append(data)
+        self._missing -= len(data)
+        if self._is_chunked:
+            self._tail = (self._tail + data)[-len(LAST_CHUNK) :]
+            return self._tail == LAST_CHUNK
+        return self._missing <= 0
 
-def make_user_class(shop: Shop) -> type[FastHttpUser]:
-    """Return the kind of client that Locust is to run."""
-
-    class Client(FastHttpUser):
-        wait_time = constant(0)
-        network_timeout = connection_timeout = TIMEOUT
-
-        def on_start(self) -> None:
-            self.token, self.made = shop.enter(self)
-
-        @task
-        def call(self) -> None:
-            match shop.next_call():
-                case Call() as call:
-                    self._make(call, self.token, shop.scenario.name)
-                case Visit() as visit:
-                    self._visit(visit)
-
-        def _visit(self, visit: Visit) -> None:
-            """Make the calls of a visit; Locust is told of each, and of all of them together."""
-            self.client.cookiejar.clear()
-            began = time.perf_counter()
-            answer = self.client.post("/auth/guest", name="POST /auth/guest")
-            token = str(answer.json()["access_token"]) if answer.status_code == 201 else ""
-            for call in visit.calls if token else ():
-                answer = self._make(call, token, f"{call.method} {call.route or call.path}")
-                if read_status(answer) not in {200, 201}:
-                    break
-            self.environment.events.request.fire(
-                request_type="visit",
-                name=shop.scenario.name,
-                response_time=(time.perf_counter() - began) * 1000,
-                response_length=0,
-                response=answer,
-                exception=None,
-                context={},
-            )
-
-        def _make(self, call: Call, token: str, name: str) -> Any:
-            headers = {**call.headers, "Authorization": f"Bearer {token}"}
-            path = call.path.replace("{id}", self.made)
-            return self.client.request(call.method, path, name=name, json=call.json, headers=headers)
-
-    return Client
+    def _end(self, status: int) -> None:
+        now = self._load.clock()
+        answer = Answer(self._call.name if self._call else "", status, (now - self._began) * 1000, now)
+        self._load.answers.append(answer)
+        self._reply, self._call = (answer, b"".join(self._body)), None
 
 
-def read_status(response: Any) -> int:
-    """Return the answer's status; 0 stands for none at all."""
-    return getattr(response, "status_code", 0) or 0
+def follow(calls: Iterable[Call], moments: Iterable[float] = repeat(0.0)) -> Script:
+    """Make the calls one after the other, each not before its moment."""
+    for moment, call in zip(moments, calls, strict=False):
+        if moment:
+            yield moment
+        yield call
 
 
-def _read_products(client: FastHttpUser, token: str) -> list[Product]:
-    products: list[Product] = []
-    path: str | None = f"/products?limit={PAGE}"
-    while path:
-        page = client.client.get(path, headers={"Authorization": f"Bearer {token}"}, name="products").json()
-        products += page["data"]
-        path = f"/products?limit={PAGE}&cursor={page['next']}" if page["next"] else None
-    return products
-
-
-def _cpu_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
-
-if __name__ == "__main__":
-    print(json.dumps(run(Plan(**json.loads(sys.argv[1])))))
+def take_turns(pace: float, share: float, seconds: float, clock: Callable[[], float]) -> Iterator[float]:
+    """Yield the moment of each turn, from a share of the pace on; leave out turns that have passed."""
+    # Rounded, since a whole number of turns may come out a little too large.
+    turns = math.ceil(round(seconds / pace - share, 6))
+    turn = 0
+    while turn < turns:
+        yield (turn + share) * pace
+        turn = max(turn + 1, math.floor(clock() / pace - share))

@@ -1,51 +1,49 @@
-"""Log records: how many a second one replica takes, and how long it takes to find one among millions.
+"""Log records: how many a second one replica takes, and how long a search among millions of them lasts.
 
-LOG_RECORDS says how many there are when searching is measured; a record takes some 800 bytes on disk.
+LOG_RECORDS is the number of records for the searches; a record takes some 800 bytes on disk.
 """
 
 import gzip
 import os
-import threading
 import time
 import uuid
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import requests
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
+from bench.errors import CannotMeasure
+from bench.load import Call, Load, Plan, Script, follow, run_load
 from bench.past_records import DAYS, make_questions, write_past_records
-from bench.report import number, table
-from bench.shop import CannotMeasure, Shop, say
+from bench.report import table
+from bench.shop import Shop, say
 from bench.statistics import quantile
 
 SENDERS = 4
 EXPORT = 512  # Records of one export, as our services send them.
-BODIES = 250  # Exports that are made before the time is taken; they are all there is to send.
-ROUNDS = 60  # Times that each question is asked, each time another one of its kind.
+EXPORTS = 250  # Exports that are made beforehand; where they end, the measurement ends.
+ROUNDS = 60  # Questions of each kind, each another one.
 
 
 def measure(shop: Shop, seconds: float) -> dict[str, Any]:
-    """Return the numbers of taking records in, and of finding them."""
+    """Return the numbers of the exports, and of the searches; raises CannotMeasure."""
     count = read_count(os.environ)
     headers = {"Authorization": f"Bearer {_log_in(shop)}"}
-    before = shop.measure_memory()["logs-service"].pss_mib
-    ingest = _measure_ingest(shop, headers, seconds)
-    ingest["memory"] = {"at_rest": before, "after": shop.measure_memory()["logs-service"].pss_mib}
+    at_rest = shop.measure_memory()["logs-service"].pss_mib
+    ingest = measure_ingest(shop, headers, seconds)
+    ingest["memory"] = {"at_rest": at_rest, "after": shop.measure_memory()["logs-service"].pss_mib}
     say(f"Writing {count} records …")
     disk = write_past_records(shop, headers, count)
     # A token lives for a quarter of an hour, and writing may take longer.
     headers = {"Authorization": f"Bearer {_log_in(shop)}"}
-    return {
-        "count": count,
-        "ingest": ingest,
-        "disk": disk,
-        "questions": _measure_questions(shop, headers, count),
-    }
+    questions = _measure_questions(shop, headers, count)
+    return {"count": count, "ingest": ingest, "disk": disk, "questions": questions}
 
 
 def read_count(environment: Mapping[str, str]) -> int:
-    """Return among how many records searching is measured."""
+    """Return the number of records for the searches."""
     text = environment.get("LOG_RECORDS") or "1000000"
     if not text.isdecimal() or not 1000 <= int(text) <= 1_000_000_000:
         raise CannotMeasure(f"LOG_RECORDS is {text!r}; it must be a number from 1000 on.")
@@ -55,47 +53,32 @@ def read_count(environment: Mapping[str, str]) -> int:
 def _log_in(shop: Shop) -> str:
     answer = requests.post(f"{shop.url}/auth", json={"username": "admin", "password": "admin"}, timeout=10)
     if answer.status_code != 200:
-        raise CannotMeasure(f"Nobody can log in: {answer.text}")
+        raise CannotMeasure(f"The admin cannot log in: {answer.text}")
     return str(answer.json()["access_token"])
 
 
-def _measure_ingest(shop: Shop, headers: Mapping[str, str], seconds: float) -> dict[str, Any]:
+def measure_ingest(shop: Shop, headers: Mapping[str, str], seconds: float) -> dict[str, Any]:
+    """Return how many records a second one replica accepts, and the latencies of the exports."""
     say(f"ingest, {SENDERS} senders …")
-    bodies = [make_export(time.time_ns()) for _ in range(BODIES)]
-    size = sum(map(len, bodies)) / len(bodies)
-    told = {**headers, "Content-Type": "application/x-protobuf", "Content-Encoding": "gzip"}
-    url = f"{shop.address_of('logs-service')}/v1/logs"
-    taken: list[float] = []
-    refused: list[float] = []
-    deadline = time.monotonic() + seconds
-    lock = threading.Lock()
-
-    def send() -> None:
-        with requests.Session() as session:
-            while time.monotonic() < deadline:
-                with lock:
-                    if not bodies:
-                        return
-                    body = bodies.pop()
-                began = time.perf_counter()
-                answer = session.post(url, data=body, headers=told, timeout=60)
-                (taken if answer.status_code == 200 else refused).append(time.perf_counter() - began)
-
-    began = time.monotonic()
-    threads = [threading.Thread(target=send) for _ in range(SENDERS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    spent = time.monotonic() - began
+    url = shop.services["logs-service"]["url"]
+    [found] = run_load(Plan(url, seconds, partial(_make_senders, headers, EXPORTS)))
+    times = [answer.milliseconds for answer in found.answers if answer.status == 200]
     return {
-        "rate": round(len(taken) * EXPORT / spent),
-        "exports": len(taken),
-        "refused": len(refused),
-        "export_bytes": round(size),
-        "p50": quantile([each * 1000 for each in taken], 0.5),
-        "p99": quantile([each * 1000 for each in taken], 0.99),
+        "rate": round(len(times) * EXPORT / max(answer.second for answer in found.answers)),
+        "exports": len(times),
+        "refused": len(found.answers) - len(times),
+        "export_bytes": len(make_export(time.time_ns())),
+        "p50": quantile(times, 0.5),
+        "p99": quantile(times, 0.99),
     }
+
+
+def _make_senders(headers: Mapping[str, str], count: int, _load: Load) -> list[Script]:
+    """Make all exports, and return clients that share them."""
+    headers = {**headers, "Content-Type": "application/x-protobuf", "Content-Encoding": "gzip"}
+    bodies = [make_export(time.time_ns()) for _ in range(count)]
+    exports = iter([Call("POST", "/v1/logs", headers=headers, data=body) for body in bodies])
+    return [follow(exports) for _ in range(SENDERS)]
 
 
 def make_export(now: int) -> bytes:
@@ -133,7 +116,7 @@ def _make_uuid7(nanoseconds: int) -> str:
 
 
 def _measure_questions(shop: Shop, headers: Mapping[str, str], count: int) -> list[dict[str, Any]]:
-    """Return how long each kind of question takes, asked through the gateway."""
+    """Return the latencies of each kind of question through the gateway."""
     asked = []
     with requests.Session() as session:
         session.headers.update(headers)
@@ -147,47 +130,27 @@ def _measure_questions(shop: Shop, headers: Mapping[str, str], count: int) -> li
                 if answer.status_code != 200:
                     raise CannotMeasure(f"{path} was answered with {answer.status_code}: {answer.text[:200]}")
                 found += len(answer.json()["data"])
-            asked.append(
-                {
-                    "title": title,
-                    "p50": quantile(milliseconds, 0.5),
-                    "p99": quantile(milliseconds, 0.99),
-                    "found": round(found / ROUNDS, 1),
-                }
-            )
+            p50, p99 = quantile(milliseconds, 0.5), quantile(milliseconds, 0.99)
+            asked.append({"title": title, "p50": p50, "p99": p99, "found": round(found / ROUNDS, 1)})
     return asked
 
 
 def render(results: Mapping[str, Any]) -> list[str]:
     """Return the tables."""
     ingest, disk = results["ingest"], results["disk"]
+    row = ["`POST /v1/logs`", *(ingest[name] for name in ("rate", "p50", "p99", "refused"))]
+    questions = [[each[name] for name in ("title", "found", "p50", "p99")] for each in results["questions"]]
     return [
         f"Log records: {EXPORT} an export of {ingest['export_bytes'] / 1024:.0f} KiB (protobuf, gzip), "
         f"{SENDERS} senders, one replica.",
         "",
         *table(
-            ["ingest", "records a second", "p50 ms", "p99 ms", "refused", "MiB at rest", "MiB after"],
-            [
-                [
-                    "`POST /v1/logs`",
-                    str(ingest["rate"]),
-                    number(ingest["p50"]),
-                    number(ingest["p99"]),
-                    str(ingest["refused"]),
-                    number(ingest["memory"]["at_rest"]),
-                    number(ingest["memory"]["after"]),
-                ]
-            ],
+            "ingest | records a second | p50 ms | p99 ms | refused | MiB at rest | MiB after",
+            [[*row, *ingest["memory"].values()]],
         ),
         "",
         f"Among {results['count']} records of {DAYS} days, {disk['bytes']} bytes each on disk "
         f"({disk['heap_bytes']} without indexes), through the gateway, {ROUNDS} questions of each kind:",
         "",
-        *table(
-            ["question", "found", "p50 ms", "p99 ms"],
-            [
-                [each["title"], number(each["found"]), number(each["p50"]), number(each["p99"])]
-                for each in results["questions"]
-            ],
-        ),
+        *table("question | found | p50 ms | p99 ms", questions),
     ]

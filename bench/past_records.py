@@ -1,4 +1,4 @@
-"""Log records of two weeks, as rows made by the database itself, and questions about them."""
+"""Log records of two weeks, as rows that the database generates, and questions about them."""
 
 import hashlib
 import math
@@ -10,13 +10,15 @@ from typing import Any
 import requests
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
-from bench.shop import CannotMeasure, Shop
+from bench.errors import CannotMeasure
+from bench.shop import Shop
 
 DAYS = 14
-ORDER = 20  # Records of one order's story.
+BARS = "/logs/histogram?bars"
+ORDER = 20  # Records of one order.
 COMMON, RARE = "checkout", "needle"
 
-# Made by the database itself, in the shapes that our services write.
+# In the shapes that our services write.
 PAST = """
     INSERT INTO records (time, id, observed_time, service, instance, severity_number, message, trace_id,
                          span_id, request_id, order_id, attributes)
@@ -46,8 +48,8 @@ HEAPS = "SELECT sum(pg_table_size(inhrelid)) FROM pg_inherits WHERE inhparent = 
 
 
 def write_past_records(shop: Shop, headers: Mapping[str, str], count: int) -> dict[str, Any]:
-    """Write records, evenly over the days up to now; return how many bytes each takes."""
-    # One record a day makes the service make the days.
+    """Write records, evenly over the days up to now; return the bytes that each takes."""
+    # The service creates a partition for each day that it gets a record of.
     export = ExportLogsServiceRequest()
     group = export.resource_logs.add().scope_logs.add()
     for day in range(DAYS + 1):
@@ -59,42 +61,28 @@ def write_past_records(shop: Shop, headers: Mapping[str, str], count: int) -> di
         timeout=30,
     )
     if answer.status_code != 200:
-        raise CannotMeasure(f"The days could not be made: {answer.status_code}")
+        raise CannotMeasure(f"logs-service refused the records: {answer.status_code}")
     shop.run_sql("logs", "TRUNCATE records, record_counts")
-    began = time.monotonic()
     step = math.ceil(count / DAYS)
     for first in range(1, count + 1, step):
-        values = {
-            "order": ORDER,
-            "days": DAYS,
-            "count": count,
-            "first": first,
-            "last": min(first + step - 1, count),
-        }
-        # Numbers of our own, written into the statement: half of them stand inside of texts.
+        last = min(first + step - 1, count)
+        # The numbers are written into the statement, because half of them stand inside of texts.
+        values = {"order": ORDER, "days": DAYS, "count": count, "first": first, "last": last}
         shop.run_sql("logs", PAST % values)
-    spent = time.monotonic() - began
     shop.run_sql("logs", COUNTS)
     shop.run_sql("logs", "VACUUM ANALYZE")
-    return {
-        "bytes": round(int(shop.run_sql("logs", SIZES)) / count),
-        "heap_bytes": round(int(shop.run_sql("logs", HEAPS)) / count),
-        "write_seconds": round(spent),
-    }
+    bytes_used, heap_bytes = (round(int(shop.run_sql("logs", each)) / count) for each in (SIZES, HEAPS))
+    return {"bytes": bytes_used, "heap_bytes": heap_bytes}
 
 
 def make_questions(count: int) -> dict[str, Iterator[str]]:
     """Return endless questions of each kind, no two the same."""
 
     def spread() -> Iterator[int]:
-        """Yield numbers of records all over the past."""
         place = 0
         while True:
             place = (place + count * 618 // 1000) % count
             yield place + 1
-
-    def ask(write: Callable[[int], str]) -> Iterator[str]:
-        return (write(place) for place in spread())
 
     def digest(text: str) -> str:
         return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
@@ -103,30 +91,22 @@ def make_questions(count: int) -> dict[str, Iterator[str]]:
         then = time.time() - place * DAYS * 86_400 / count
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(then))
 
-    week = moment(count // 2)
-    everything = moment(count)
-    return {
-        "one order's story": ask(
-            lambda n: f"/logs?limit=100&order_id={uuid.UUID(digest(f'order{n // ORDER}'))}"
-        ),
-        "one trace": ask(lambda n: f"/logs?limit=100&trace_id={digest(str(n // 4))}"),
-        "one request": ask(lambda n: f"/logs?limit=100&request_id={digest(str(n // 4))}"),
-        "newest of a service, until a moment": ask(
-            lambda n: f"/logs?service=orders-service&until={moment(n)}"
-        ),
-        "newest errors, until a moment": ask(lambda n: f"/logs?level=ERROR&until={moment(n)}"),
-        "a rare word": ask(lambda n: f"/logs?q={RARE}{n // 10007 * 10007}"),
-        "a common word, until a moment": ask(lambda n: f"/logs?q={COMMON}&until={moment(n)}"),
-        "two words, one common and one rare": ask(lambda n: f"/logs?q={COMMON}+{n // ORDER}"),
-        "a common word of one service": ask(lambda n: f"/logs?q={COMMON}&service=gateway&until={moment(n)}"),
-        "a word that nobody said": ask(lambda n: f"/logs?q=nobody{n}"),
-        "a common word that a service never says": ask(lambda n: f"/logs?q={COMMON}&service=nobody{n}"),
-        "histogram of a week": ask(lambda n: f"/logs/histogram?since={week}&bars={20 + n % 50}"),
-        "histogram of all, by service": ask(
-            lambda n: f"/logs/histogram?service=gateway&since={everything}&bars={20 + n % 50}"
-        ),
-        "histogram of a rare word": ask(
-            lambda n: f"/logs/histogram?q={RARE}{n // 10007 * 10007}&since={everything}"
-        ),
-        "histogram of a common word": ask(lambda n: f"/logs/histogram?q={COMMON}&since={moment(n)}"),
+    week, everything = moment(count // 2), moment(count)
+    kinds: dict[str, Callable[[int], str]] = {
+        "one order's story": lambda n: f"/logs?limit=100&order_id={uuid.UUID(digest(f'order{n // ORDER}'))}",
+        "one trace": lambda n: f"/logs?limit=100&trace_id={digest(str(n // 4))}",
+        "one request": lambda n: f"/logs?limit=100&request_id={digest(str(n // 4))}",
+        "newest of a service, until a moment": lambda n: f"/logs?service=orders-service&until={moment(n)}",
+        "newest errors, until a moment": lambda n: f"/logs?level=ERROR&until={moment(n)}",
+        "a rare word": lambda n: f"/logs?q={RARE}{n // 10007 * 10007}",
+        "a common word, until a moment": lambda n: f"/logs?q={COMMON}&until={moment(n)}",
+        "two words, one common and one rare": lambda n: f"/logs?q={COMMON}+{n // ORDER}",
+        "a common word of one service": lambda n: f"/logs?q={COMMON}&service=gateway&until={moment(n)}",
+        "a word of no record": lambda n: f"/logs?q=nobody{n}",
+        "a common word of no record of the service": lambda n: f"/logs?q={COMMON}&service=nobody{n}",
+        "histogram of a week": lambda n: f"{BARS}={20 + n % 50}&since={week}",
+        "histogram of all, by service": lambda n: f"{BARS}={20 + n % 50}&service=gateway&since={everything}",
+        "histogram of a rare word": lambda n: f"{BARS}=60&q={RARE}{n // 10007 * 10007}&since={everything}",
+        "histogram of a common word": lambda n: f"{BARS}=60&q={COMMON}&since={moment(n)}",
     }
+    return {title: map(write, spread()) for title, write in kinds.items()}

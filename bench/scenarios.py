@@ -1,45 +1,42 @@
-"""What is measured: a row for each call. To measure another, add a row.
+"""The calls and visits of customers, one scenario for each kind, and the load that they put on a shop."""
 
-Nothing here knows Locust, because importing that patches the standard library of the whole process.
-"""
-
+import json
+import os
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import cycle
 from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
 
+import requests
+
+from bench.errors import CannotMeasure
+from bench.load import TIMEOUT, Answer, Call, Load, Plan, Script, run_load
+from bench.shop import Shop, enter, say
+from bench.statistics import quantile
+from bench.usage import subtract
+
 Product = Mapping[str, Any]
+Guest = Mapping[str, str]  # The headers of a guest.
+# The calls of a new guest one after the other, measured as one. A call that is not answered with 200 or 201
+# ends the visit, and its answer is the visit's.
+Visit = tuple[Call, ...]
 SEED = 1  # The same choices in every run.
-MOST_IN_CART = 10  # Products, as many as somebody may well have.
-
-
-@dataclass(frozen=True)
-class Call:
-    """A call to the shop; the token is added to it."""
-
-    method: str
-    path: str
-    json: Mapping[str, Any] | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    route: str = ""  # Of a path that is different each time.
-
-
-@dataclass(frozen=True)
-class Visit:
-    """Calls that somebody makes who has just come in as a guest, one after the other, measured as one.
-
-    A call that is not answered with 200 or 201 ends the visit, and is its answer.
-    """
-
-    calls: tuple[Call, ...]
+MOST_IN_CART = 10  # Products, a usual number for a full cart.
+PAGE = 100
+FULL = 0.85  # Of a core; the rest gets lost where one part waits for another.
+MANY_PROCESSES = frozenset({"gateway", "postgres"})
+ADDRESS = {"name": "Ada Example", "line1": "1 Example Street", "city": "Exampleton", "postal_code": "12345"}
+GUEST = Call("POST", "/auth/guest", name="POST /auth/guest")
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """Calls or visits of one kind, shared out among the clients; where they end, the measurement ends early.
+    """Calls or visits of one kind, shared among the clients; where they end, the measurement ends early.
 
     An answer that is neither expected nor a refusal is an error.
     """
@@ -48,31 +45,31 @@ class Scenario:
     make_calls: Callable[[Sequence[Product]], Iterator[Call | Visit]]
     expected: frozenset[int] = frozenset({200})
     refusals: frozenset[int] = frozenset()
-    leaves_work: bool = False  # Whether the shop is still busy with it after the answer.
-    # What each client does before, one call each; the id of what that has made is `{id}` in its paths.
+    leaves_work: bool = False  # Whether the shop still works on it after the answer.
+    # A call that each client makes beforehand; the id in its answer is `{id}` in the client's paths.
     make_first: Callable[[Sequence[Product]], Iterator[Call]] | None = None
 
 
 def list_products(_products: Sequence[Product]) -> Iterator[Call]:
-    """Look at the first page, again and again."""
+    """Read the first page of products, again and again."""
     return cycle([Call("GET", "/products?limit=30")])
 
 
-def look_at_products(products: Sequence[Product]) -> Iterator[Call]:
-    """Look at one product after the other."""
+def read_products(products: Sequence[Product]) -> Iterator[Call]:
+    """Read one product after the other."""
     return cycle([Call("GET", f"/products/{product['id']}") for product in products])
 
 
 def search_products(products: Sequence[Product]) -> Iterator[Call]:
-    """Look for two words of titles, in an order in which hardly any question comes again while it is kept."""
+    """Search for two words of titles, so that a search hardly comes again while the gateway caches it."""
     words = sorted({word for product in products for word in product["title"].lower().split()})
     choice = random.Random(SEED)  # noqa: S311
     while True:
         yield Call("GET", f"/products?{urlencode({'q': ' '.join(choice.sample(words, 2))})}")
 
 
-def look_at_order(_products: Sequence[Product]) -> Iterator[Call]:
-    """Look at one's own order, again and again."""
+def read_order(_products: Sequence[Product]) -> Iterator[Call]:
+    """Read the client's own order, again and again."""
     return cycle([Call("GET", "/orders/{id}")])
 
 
@@ -83,80 +80,176 @@ def update_cart(products: Sequence[Product]) -> Iterator[Call]:
 
 
 def place_orders(products: Sequence[Product]) -> Iterator[Call]:
-    """Order one unit of a product, as often as there are units, in an order that spreads the products."""
+    """Order each unit in stock once, in an order that spreads the products."""
     units = [product["id"] for product in products for _ in range(product["stock"])]
     random.Random(SEED).shuffle(units)  # noqa: S311
     for product_id in units:
-        yield Call("POST", "/orders", order_of(product_id), {"Idempotency-Key": str(uuid4())})
+        yield _order(product_id)
 
 
 def check_out(products: Sequence[Product]) -> Iterator[Visit]:
-    """Come in as a guest, put one unit into the cart, and order the cart."""
+    """Put one unit into the cart, and order the cart."""
     for product in cycle(products):
-        yield _check_out(product["id"])
-
-
-def check_out_directly(products: Sequence[Product]) -> Iterator[Visit]:
-    """Come in as a guest, and order one unit of a product without a cart."""
-    for product in cycle(products):
-        key = {"Idempotency-Key": str(uuid4())}
-        yield Visit((Call("POST", "/orders", order_of(product["id"]), key),))
+        path = f"/cart/items/{product['id']}"
+        yield Call("PUT", path, {"quantity": 1}, name="PUT /cart/items/{id}"), _order()
 
 
 def check_out_one_product(products: Sequence[Product]) -> Iterator[Visit]:
-    """Do the same, everybody with the first product."""
-    while True:
-        yield _check_out(products[0]["id"])
+    """Check out with the first product only."""
+    return check_out(products[:1])
 
 
-def _check_out(product_id: int) -> Visit:
-    key = {"Idempotency-Key": str(uuid4())}
-    return Visit(
-        (
-            Call("PUT", f"/cart/items/{product_id}", {"quantity": 1}, route="/cart/items/{id}"),
-            Call("POST", "/orders", order_of_cart(), key),
-        )
-    )
+def check_out_directly(products: Sequence[Product]) -> Iterator[Visit]:
+    """Order one unit of a product without a cart."""
+    for product in cycle(products):
+        yield (_order(product["id"]),)
 
 
-def order_of(product_id: int) -> dict[str, Any]:
-    """Return the body of an order of one unit."""
-    return {"items": [{"product_id": product_id, "quantity": 1}], **order_of_cart()}
-
-
-def order_of_cart() -> dict[str, Any]:
-    """Return the body of an order of what is in the cart."""
-    return {
+def _order(product_id: int | None = None) -> Call:
+    """Return the order of one unit, or of the cart, under a key of its own."""
+    body: dict[str, Any] = {
         "payment_method": "pm_card_visa",
-        "shipping_address": {
-            "name": "Ada Example",
-            "line1": "1 Example Street",
-            "city": "Exampleton",
-            "postal_code": "12345",
-            "country": "US",
-        },
+        "shipping_address": {**ADDRESS, "country": "US"},
+    }
+    if product_id is not None:
+        body["items"] = [{"product_id": product_id, "quantity": 1}]
+    return Call("POST", "/orders", body, {"Idempotency-Key": str(uuid4())}, "POST /orders")
+
+
+# To measure another call, add a line.
+CALLS = (
+    Scenario("GET /products?limit=30", list_products),
+    Scenario("GET /products/{id}", read_products),
+    Scenario("GET /products?q={words}", search_products),
+    Scenario("GET /orders/{id}", read_order, make_first=place_orders),
+    Scenario("PUT /cart/items/{id}", update_cart),
+    # 202 is an order that the shop has accepted and finishes by itself.
+    Scenario("POST /orders", place_orders, frozenset({201, 202}), frozenset({409}), leaves_work=True),
+)
+# A checkout counts only if the order is confirmed when the answer comes.
+CHECKOUT = Scenario("checkout", check_out, frozenset({201}), leaves_work=True)
+HOT_PRODUCT = Scenario("checkout, one product", check_out_one_product, frozenset({201}), leaves_work=True)
+DIRECT = Scenario("guest and order", check_out_directly, frozenset({201}), leaves_work=True)
+
+
+def measure_load(shop: Shop, scenario: Scenario, clients: int, seconds: float) -> dict[str, Any]:
+    """Return a scenario's numbers, with the processor time of each part of the shop; raises CannotMeasure."""
+    say(f"{scenario.name}, {clients} client{'s' if clients > 1 else ''} …")
+    before = shop.measure_cpu()
+    warm_up = min(2.0, seconds / 4)
+    result = put_load(shop.url, scenario, clients, warm_up, seconds)
+    result["settled"] = shop.settle() if scenario.leaves_work else None
+    result["cpu"] = subtract(shop.measure_cpu(), before)
+    # The parts were also at work in the warm-up, and until the orders were finished.
+    lasted = warm_up + result["seconds"] + (result["settled"] or 0)
+    result["cores"] = {part: round(spent / lasted, 2) for part, spent in result["cpu"].items()}
+    result["bound"] = name_bound(result["cores"], result["load_cpu"], len(os.sched_getaffinity(0)))
+    return result
+
+
+def put_load(url: str, scenario: Scenario, clients: int, warm_up: float, seconds: float) -> dict[str, Any]:
+    """Return the numbers of the answers after the warm-up, in milliseconds and calls a second.
+
+    `load_cpu` is the share of one core that the load took. Raises CannotMeasure.
+    """
+    plan = Plan(url, warm_up + seconds, partial(_make_scripts, scenario, clients))
+    [found] = run_load(plan)
+    lasted = max(0.0, found.seconds - warm_up)
+    times: dict[str, list[float]] = {}
+    counted = Counter[int]()
+    for answer in found.answers:
+        if not warm_up <= answer.second <= plan.seconds:
+            continue
+        if answer.name == scenario.name:
+            counted[answer.status] += 1
+        if answer.name != scenario.name or answer.status in scenario.expected:
+            times.setdefault(answer.name, []).append(answer.milliseconds)
+    good = sum(counted[status] for status in scenario.expected)
+    refused = sum(counted[status] for status in scenario.refusals)
+    steps = {name: {"p50": quantile(each, 0.5), "p99": quantile(each, 0.99)} for name, each in times.items()}
+    return {
+        "scenario": scenario.name,
+        "clients": clients,
+        "seconds": round(lasted, 6),
+        "ended_early": found.seconds < plan.seconds,
+        "rate": round(good / lasted, 1) if lasted else 0.0,
+        **steps.pop(scenario.name, {"p50": None, "p99": None}),
+        "good": good,
+        "refused": refused,
+        "errors": counted.total() - good - refused,
+        "statuses": {str(status): number for status, number in sorted(counted.items())},
+        "bad_statuses": sorted(counted.keys() - scenario.expected - scenario.refusals),
+        "load_cpu": round(found.cpu / found.seconds, 2),
+        "steps": steps,
     }
 
 
-CALLS = (
-    Scenario("GET /products?limit=30", list_products),
-    Scenario("GET /products/{id}", look_at_products),
-    Scenario("GET /products?q={words}", search_products),
-    Scenario("GET /orders/{id}", look_at_order, make_first=place_orders),
-    Scenario("PUT /cart/items/{id}", update_cart),
-    Scenario(
-        "POST /orders",
-        place_orders,
-        # 202 is an order that was taken and finishes by itself.
-        expected=frozenset({201, 202}),
-        refusals=frozenset({409}),
-        leaves_work=True,
-    ),
-)
-# An order has to be confirmed when the answer comes; only then it counts.
-CHECKOUT = Scenario("checkout", check_out, expected=frozenset({201}), leaves_work=True)
-HOT_PRODUCT = Scenario(
-    "checkout, one product", check_out_one_product, expected=frozenset({201}), leaves_work=True
-)
-DIRECT = Scenario("guest and order", check_out_directly, expected=frozenset({201}), leaves_work=True)
-SCENARIOS = (*CALLS, CHECKOUT, HOT_PRODUCT, DIRECT)
+def name_bound(cores: Mapping[str, float], load_cpu: float, count: int) -> str:
+    """Return what limits the rate, as far as the shares of a core tell that each part has used."""
+    busiest = max(cores, key=lambda part: cores[part])
+    if load_cpu >= FULL:
+        return "the load itself"
+    if sum(cores.values()) + load_cpu >= FULL * count:
+        return f"all cores, most of it {busiest}"
+    # A service runs one thread at a time.
+    if cores[busiest] >= FULL and busiest not in MANY_PROCESSES:
+        return f"one process of {busiest}"
+    return "waiting"
+
+
+def _make_scripts(scenario: Scenario, clients: int, load: Load) -> list[Script]:
+    """Make each client a guest that has made its first call, and return its script."""
+    url = load.plan.url
+    try:
+        guests = [enter(url) for _ in range(clients)]
+        products = _read_all_products(url, guests[0])
+        first = scenario.make_first(products) if scenario.make_first else None
+        made = [_make(url, next(first), guest) if first else "" for guest in guests]
+    except (requests.RequestException, LookupError, ValueError) as error:
+        raise CannotMeasure(f"A client could not come in: {error!r}") from error
+    follow = partial(_follow, scenario.name, scenario.make_calls(products), load)
+    return [follow(guest, each) for guest, each in zip(guests, made, strict=True)]
+
+
+def _read_all_products(url: str, guest: Guest) -> list[Product]:
+    products: list[Product] = []
+    path: str | None = f"/products?limit={PAGE}"
+    while path:
+        page = requests.get(url + path, headers=guest, timeout=TIMEOUT).json()
+        products += page["data"]
+        path = f"/products?limit={PAGE}&cursor={page['next']}" if page["next"] else None
+    return products
+
+
+def _make(url: str, call: Call, guest: Guest) -> str:
+    headers = {**call.headers, **guest}
+    answer = requests.request(call.method, url + call.path, json=call.json, headers=headers, timeout=TIMEOUT)
+    return str(answer.json()["id"])
+
+
+def _follow(name: str, calls: Iterator[Call | Visit], load: Load, guest: Guest, made: str) -> Script:
+    for call in calls:
+        if isinstance(call, Call):
+            yield _prepare(replace(call, name=name, path=call.path.replace("{id}", made)), guest)
+        else:
+            yield from _visit(name, call, load)
+
+
+def _visit(name: str, visit: Visit, load: Load) -> Script:
+    """Make the calls of a visit, and note one answer for all of them."""
+    answer: Answer
+    answer, body = yield GUEST
+    spent = answer.milliseconds
+    if answer.status == 201:
+        guest = {"Authorization": f"Bearer {json.loads(body)['access_token']}"}
+        for call in visit:
+            answer, _ = yield _prepare(call, guest)
+            spent += answer.milliseconds
+            if answer.status not in {200, 201}:
+                break
+    load.answers.append(Answer(name, answer.status, spent, answer.second))
+
+
+def _prepare(call: Call, guest: Guest) -> Call:
+    # Browsers ask for gzip, too.
+    return replace(call, headers={"Accept-Encoding": "gzip", **call.headers, **guest})

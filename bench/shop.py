@@ -1,4 +1,4 @@
-"""A shop to measure: the stack of `make run` with a port and a state of its own, both gone afterwards."""
+"""A shop to measure: the stack of `make run` with a port and a state of its own, both removed afterwards."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from typing import Any
 import psycopg
 import requests
 
-from bench.cpu import measure_cpu
-from bench.memory import Memory, add_up, measure_memory
+from bench.errors import CannotMeasure
+from bench.usage import Memory, add_up, measure_cpu, measure_memory
 from local.audit import find_databases
 from local.processes import has_ended, reap, spawn, wait_until
 from local.settings import ROOT
@@ -28,16 +28,10 @@ START_SECONDS = 120.0
 STOP_SECONDS = 60.0
 RELOAD_SECONDS = 20.0
 SETTLE_SECONDS = 120.0
-# SCALE, so that replicas can be measured, too.
-PASSED_ON = ("PATH", "HOME", "LANG", "SCALE", "LOG_LEVEL")
-
-# The source would take back the units that a measurement adds, what is much would be dropped, and the limits
-# would be what is measured.
-TOLD = {"CATALOG_SYNC_SECONDS": "86400", "LOG_RETENTION_MIB": "1000000", "RATE_LIMITS": "off"}
-
-
-class CannotMeasure(Exception):
-    """Say in one sentence why there are no numbers."""
+PASSED_ON = ("PATH", "HOME", "LANG", "SCALE", "LOG_LEVEL")  # SCALE, to measure replicas, too.
+# A sync would take back the units that a measurement adds, logs-service would drop its oldest records, and
+# the gateway would refuse most calls.
+SETTINGS = {"CATALOG_SYNC_SECONDS": "86400", "LOG_RETENTION_MIB": "1000000", "RATE_LIMITS": "off"}
 
 
 class Shop:
@@ -55,60 +49,50 @@ class Shop:
             row = cursor.fetchone() if cursor.description else None
         return row[0] if row else None
 
+    @property
+    def services(self) -> dict[str, Any]:
+        """For each service its `url` behind the gateway, and the `pid` and `port` of its `replicas`."""
+        services: dict[str, Any] = self._describe()["services"]
+        return services
+
+    @property
+    def pids(self) -> dict[str, list[int]]:
+        """The processes of the gateway, of PostgreSQL, and of each service's replicas."""
+        pids = {part: [self._describe()[part]["pid"]] for part in ("gateway", "postgres")}
+        for name, service in self.services.items():
+            pids[name] = [replica["pid"] for replica in service["replicas"]]
+        return pids
+
     def measure_cpu(self) -> dict[str, float]:
-        """Return the seconds of one core that each part has used so far, all its replicas together."""
-        description = self._describe()
-        used = {part: measure_cpu(description[part]["pid"]) for part in ("gateway", "postgres")}
-        for name, service in description["services"].items():
-            used[name] = sum(measure_cpu(replica["pid"]) for replica in service["replicas"])
-        return used
+        """Return the seconds of one core that each part has used so far."""
+        return {part: sum(map(measure_cpu, pids)) for part, pids in self.pids.items()}
 
     def measure_memory(self) -> dict[str, Memory]:
-        """Return what each service takes, all its replicas together, and what the other parts take."""
-        description = self._describe()
-        supervisor = measure_memory(description["supervisor"]["pid"], with_children=False)
-        memory = {"supervisor": supervisor}
-        for part in ("gateway", "postgres"):
-            memory[part] = measure_memory(description[part]["pid"])
-        for name, service in description["services"].items():
-            memory[name] = add_up([measure_memory(replica["pid"]) for replica in service["replicas"]])
-        return memory
-
-    def address_of(self, service: str) -> str:
-        """Return the address of a service itself, behind the gateway."""
-        return str(self._describe()["services"][service]["url"])
-
-    def ports_of(self, service: str) -> list[int]:
-        """Return the port of each replica."""
-        return [replica["port"] for replica in self._describe()["services"][service]["replicas"]]
-
-    def pids_of(self, service: str) -> list[int]:
-        """Return the process of each replica."""
-        return [replica["pid"] for replica in self._describe()["services"][service]["replicas"]]
+        """Return the memory of each part, and of the supervisor itself."""
+        supervisor = measure_memory(self._describe()["supervisor"]["pid"], with_children=False)
+        parts = {part: add_up([*map(measure_memory, pids)]) for part, pids in self.pids.items()}
+        return {"supervisor": supervisor, **parts}
 
     def enter(self) -> dict[str, str]:
         """Return the headers of a new guest."""
-        answer = requests.post(f"{self.url}/auth/guest", timeout=20)
-        answer.raise_for_status()
-        return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+        return enter(self.url)
 
     def serve_file(self, name: str, content: bytes) -> str:
-        """Let the gateway's nginx serve a file; return its path."""
-        folder, path = self._state / "gateway", f"/bench/{name}"
+        """Let the gateway's nginx serve a file; return the path of its URL."""
+        folder, path, gateway = self._state / "gateway", f"/bench/{name}", self._describe()["gateway"]
         (folder / name).write_bytes(content)
-        # What has been told to nginx beside its templates, and to this shop alone.
+        # Settings of this shop's nginx alone, beside its templates.
         with (folder / "settings" / "server.conf").open("a", encoding="utf-8") as settings:
             settings.write(f'location = {path} {{ alias "{folder / name}"; }}\n')
-        os.kill(self._describe()["gateway"]["pid"], signal.SIGHUP)
-        port = self._describe()["gateway"]["port"]
-        if not wait_until(lambda: answers("127.0.0.1", port, path), RELOAD_SECONDS):
+        os.kill(gateway["pid"], signal.SIGHUP)
+        if not wait_until(lambda: answers("127.0.0.1", gateway["port"], path), RELOAD_SECONDS):
             raise CannotMeasure("The gateway does not serve the file.")
         return path
 
     def settle(self) -> float:
-        """Wait until no order has anything left to do; return the seconds that took."""
+        """Wait until all orders are finished; return the seconds that took."""
         began = time.monotonic()
-        # In the words that every release has.
+        # Every release has these columns and statuses, and CONTROL may be any.
         unfinished = "SELECT count(*) FROM orders WHERE status IN ('pending', 'confirmed')"
         while self.run_sql("orders", unfinished):
             if time.monotonic() - began > SETTLE_SECONDS:
@@ -121,14 +105,21 @@ class Shop:
         return description
 
 
+def enter(url: str) -> dict[str, str]:
+    """Return the headers of a new guest of the shop at a URL."""
+    answer = requests.post(f"{url}/auth/guest", timeout=20)
+    answer.raise_for_status()
+    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+
 def say(text: str) -> None:
-    """Tell how far it is, beside the result."""
+    """Print the progress, apart from the report on stdout."""
     print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
 def fresh_folder() -> Iterator[Path]:
-    """Make a folder on the disk where `make run` has its state, and remove it with all that is in it."""
+    """Make a folder on the disk where `make run` keeps its state, and remove it at the end."""
     folder = Path(tempfile.mkdtemp(prefix=".local-bench-", dir=ROOT))
     try:
         yield folder
@@ -138,7 +129,7 @@ def fresh_folder() -> Iterator[Path]:
 
 @contextmanager
 def checked_out(folder: Path, commit: str) -> Iterator[Path]:
-    """Have the code of another commit below the folder; raises CannotMeasure if there is no such commit."""
+    """Check out another commit below the folder; raises CannotMeasure if there is no such commit."""
     home = folder / "control"
     command = ["git", "-C", str(ROOT), "worktree"]
     made = subprocess.run(
@@ -158,27 +149,33 @@ def running_shop(
 ) -> Iterator[Shop]:
     """Start a shop with its state below the folder and stop it at the end; raises CannotMeasure.
 
-    `home` is where its code is: here, or what another commit had.
+    `home` is the checkout that its code comes from.
     """
     with closing(reserve()) as holder:
         port = port_of(holder)
     state, output = folder / "state", folder / "output"
-    told = {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}
-    with output.open("wb") as log:
-        process = spawn(
-            [sys.executable, "-m", "local"],
-            environment={**told, **TOLD, **(settings or {}), "PORT": str(port), "STATE": str(state)},
-            home=home,
-            log=log.fileno(),
-            stop_signal=signal.SIGTERM,
-        )
-    try:
-        wait_until(lambda: _is_ready(state) or has_ended(process.pid), START_SECONDS)
+    passed_on = {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}
+    environment = {**passed_on, **SETTINGS, **(settings or {}), "PORT": str(port), "STATE": str(state)}
+    with running_process(["-m", "local"], environment, home, output) as pid:
+        wait_until(lambda: _is_ready(state) or has_ended(pid), START_SECONDS)
         if not _is_ready(state):
             raise CannotMeasure(f"The shop did not start:\n{output.read_text(errors='replace')}")
         yield Shop(f"http://127.0.0.1:{port}", state)
+
+
+@contextmanager
+def running_process(
+    arguments: Sequence[str], environment: Mapping[str, str], home: Path, output: Path
+) -> Iterator[int]:
+    """Run Python with these arguments beside a block, and stop it at the end; yield the process id."""
+    command = [sys.executable, *arguments]
+    stop = signal.SIGTERM
+    with output.open("wb") as log:
+        process = spawn(command, environment=environment, home=home, log=log.fileno(), stop_signal=stop)
+    try:
+        yield process.pid
     finally:
-        os.kill(process.pid, signal.SIGTERM)
+        os.kill(process.pid, stop)
         wait_until(lambda: has_ended(process.pid), STOP_SECONDS)
         reap(process)
 

@@ -1,4 +1,4 @@
-"""Numbers from numbers."""
+"""Summaries of measured values."""
 
 import math
 from collections.abc import Sequence

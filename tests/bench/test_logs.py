@@ -2,14 +2,17 @@
 
 import gzip
 from itertools import islice
+from typing import cast
 from uuid import UUID
 
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
-from bench.logs import EXPORT, make_export, read_count, render
+from bench.errors import CannotMeasure
+from bench.logs import EXPORT, make_export, measure_ingest, read_count, render
 from bench.past_records import make_questions
-from bench.shop import CannotMeasure
+from bench.shop import Shop
+from tests.conftest import FakeServer, send_json
 
 NOW = 1_700_000_000_000_000_000
 
@@ -26,6 +29,31 @@ def test_an_export_has_as_many_records_as_our_services_send_each_with_an_id_of_i
     assert len(set(ids)) == len(records) == EXPORT
     assert {each.version for each in ids} == {7}
     assert {each.int >> 80 for each in ids} == {NOW // 1_000_000}
+
+
+class FakeShop:
+    """A shop that is logs-service alone."""
+
+    def __init__(self, server: FakeServer) -> None:
+        self.services = {"logs-service": {"url": server.url}}
+
+
+def test_each_export_is_sent_once_and_the_refused_ones_are_counted(
+    fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statuses = iter([200, 503, 200, 200, 200])
+    fake_server.answer = lambda handler, _body: send_json(handler, b"{}", next(statuses))
+    monkeypatch.setattr("bench.logs.EXPORTS", 5)
+    ingest = measure_ingest(cast(Shop, FakeShop(fake_server)), {"Authorization": "Bearer t"}, seconds=20.0)
+    assert (ingest["exports"], ingest["refused"]) == (4, 1)
+    assert ingest["rate"] > 0
+    assert 0 < ingest["p50"] <= ingest["p99"]
+    bodies = {body for _, _, _, body in fake_server.requests}
+    assert len(bodies) == 5
+    for body in bodies:
+        ExportLogsServiceRequest.FromString(gzip.decompress(body))
+    assert {(method, path) for method, path, _, _ in fake_server.requests} == {("POST", "/v1/logs")}
+    assert {headers["Authorization"] for _, _, headers, _ in fake_server.requests} == {"Bearer t"}
 
 
 def test_no_two_questions_are_the_same() -> None:
@@ -55,7 +83,7 @@ def test_the_tables_show_what_was_measured() -> None:
             "p99": 2.0,
             "memory": memory,
         },
-        "disk": {"bytes": 876, "heap_bytes": 400, "write_seconds": 1},
+        "disk": {"bytes": 876, "heap_bytes": 400},
         "questions": [{"title": "one trace", "p50": 3.0, "p99": 4.0, "found": 5.0}],
     }
     text = "\n".join(render(results))

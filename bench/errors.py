@@ -1,0 +1,5 @@
+"""Why a measurement failed."""
+
+
+class CannotMeasure(Exception):
+    """Say in one sentence why there are no numbers."""
