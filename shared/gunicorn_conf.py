@@ -2,15 +2,16 @@
 
     gunicorn -c python:shared.gunicorn_conf
 
-The master imports no more than this: of the application it would keep a copy of its own, and never use it.
 SERVICE names the service, PORT where it listens (5000 when it runs alone, as in the tutorial).
 """
 
+import gc
 import logging
 import os
 import select
 import socket
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -93,6 +94,14 @@ class JsonLogger(Logger):
 
 
 logger_class = JsonLogger
+
+
+def on_starting(_server: Arbiter) -> None:
+    """Import the application before anybody can connect, since whoever does waits until it is there."""
+    import_module(wsgi_app.partition(":")[0])
+    # The worker shares what is there now for as long as nobody writes to it, as the garbage collector would.
+    gc.collect()
+    gc.freeze()
 
 
 def post_worker_init(worker: Worker) -> None:

@@ -4,14 +4,11 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from shared import context
 from shared.redaction import redact_attributes, redact_text
-
-if TYPE_CHECKING:
-    # gunicorn's master writes records, too, and needs no more than that.
-    from shared.settings import ServiceSettings
+from shared.settings import ServiceSettings
 
 # What a LogRecord has by itself; everything else was handed in with `extra` and becomes an attribute.
 _ENTRY = "_shopfleet_entry"
@@ -78,7 +75,7 @@ def _read_attributes(record: logging.LogRecord, work: context.Context | None) ->
     return attributes
 
 
-def configure_logging(settings: "ServiceSettings", *others: logging.Handler) -> None:
+def configure_logging(settings: ServiceSettings, *others: logging.Handler) -> None:
     """Send every record of the process to standard output as JSON, and to the other handlers."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter(settings.service, settings.instance))
