@@ -2,8 +2,10 @@
 
     mount(app, list_routes, access=SIGNED_IN)
 
-A token comes in `Authorization: Bearer …` or in the cookie; the header wins. A browser sends the cookie
-whoever made it call, so that with the cookie a call that changes something must come from a page of the shop.
+A token comes in `Authorization: Bearer …` or in the cookie; the header wins. A header that is empty or has
+another scheme (a staging site's password, say) counts as absent where there is a cookie. A browser sends the
+cookie with every request, whichever page makes it. So a request by cookie that changes something must come
+from the shop's page.
 """
 
 from dataclasses import dataclass, replace
@@ -46,7 +48,7 @@ class Access:
         if self.services:
             self._admit_service(request, verifier)
         elif self.roles:
-            if "Authorization" not in request.headers and cookie in request.cookies:
+            if comes_by_cookie(request, cookie):
                 refuse_cross_site(request, public_url)
             caller = verifier.verify(find_token(request, cookie))
             if not self._lets_in(caller):
@@ -87,10 +89,20 @@ def require_customer(customer: str) -> None:
 
 def find_token(request: Request, cookie: str) -> str:
     """Return the token that the request carries; raise TokenMissing or TokenInvalid."""
-    header = request.headers.get("Authorization")
-    if header is None and cookie in request.cookies:
+    if comes_by_cookie(request, cookie):
         return request.cookies[cookie]
-    return _bearer_of(header)
+    return _bearer_of(request.headers.get("Authorization"))
+
+
+def comes_by_cookie(request: Request, cookie: str) -> bool:
+    """Tell whether the cookie has the token: there is one, and no Bearer token in the header."""
+    return cookie in request.cookies and not has_bearer(request)
+
+
+def has_bearer(request: Request) -> bool:
+    """Tell whether Authorization has a Bearer token, good or not. The gateway reads it by the same rule."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and bool(token.strip())
 
 
 def refuse_cross_site(request: Request, public_url: str) -> None:

@@ -18,13 +18,14 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from shared import __version__, context, errors, openapi
-from shared.access import PUBLIC, Access, cookie_name
+from shared.access import PUBLIC, SAFE_METHODS, Access, cookie_name
 from shared.background import Background
 from shared.database import Database, Schema
 from shared.errors import Problem, title_of
 from shared.health import Check, health_routes
 from shared.log import configure_logging
 from shared.metrics import Metrics
+from shared.schemas import has_lone_surrogate
 from shared.service import migrations_of
 from shared.settings import ServiceSettings
 from shared.shipping import Shipper, create_shipper
@@ -37,6 +38,7 @@ log = logging.getLogger("shopfleet.access")
 
 View = TypeVar("View", bound=Callable[..., Any])
 
+SURROGATE = re.compile(rb"\\u[dD][89abcdefABCDEF]")  # An escape in JSON.
 MAX_BODY = 1024 * 1024  # Bytes; the gateway has the same limit.
 
 
@@ -61,10 +63,13 @@ class JsonRequest(Request):
         if getattr(view, "body_is_optional", False) and not self.get_data(cache=True):
             return {}
         try:
-            return super().get_json(force=False, silent=silent, cache=cache)
+            body = super().get_json(force=False, silent=silent, cache=cache)
         except RecursionError as error:
             # Python's parser gives up that way on brackets within brackets within brackets.
             raise errors.MalformedBody from error
+        if SURROGATE.search(self.get_data(cache=True)) and has_lone_surrogate(body):
+            raise errors.MalformedBody("The body has half of a surrogate pair, which is no character.")
+        return body
 
     def on_json_loading_failed(self, e: ValueError | None) -> NoReturn:
         """Say whether it was the declaration or the contents."""
@@ -189,6 +194,28 @@ def body_optional(view: View) -> View:
     return view
 
 
+def reads_body(view: View) -> View:
+    """Leave the body to the view, which reads it by itself."""
+    view.reads_body = True  # type: ignore[attr-defined]  # Asked for before the view is called.
+    return view
+
+
+def refuse_members(view: View) -> None:
+    """Raise ValidationFailed if a JSON body has members and the route takes none of them."""
+    takes_body = "body" in getattr(view, "_spec", {}) or getattr(view, "reads_body", False)
+    if takes_body or request.method in SAFE_METHODS or not (request.is_json and request.content_length):
+        return
+    body = request.get_json()
+    if body is None or body == {}:
+        return
+    names = body if isinstance(body, dict) else {"": None}
+    raise errors.ValidationFailed(
+        errors=[
+            {"location": "json", "field": name, "detail": "This call takes no such member."} for name in names
+        ]
+    )
+
+
 def mount(app: ServiceFlask, blueprint: APIBlueprint, *, access: Access, recorded: bool = True) -> None:
     """Add routes to the application, with the rule for who may call them.
 
@@ -198,6 +225,9 @@ def mount(app: ServiceFlask, blueprint: APIBlueprint, *, access: Access, recorde
     @blueprint.before_request
     def admit() -> None:
         access.admit(request, app.verifier, app.cookie, app.settings.public_url)
+        # Replicas of two releases talk to each other, and the newer one may have more to say.
+        if not access.services and request.endpoint:
+            refuse_members(app.view_functions[request.endpoint])
 
     app.access[blueprint.name] = access
     if not recorded:

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.errors import Problem
-from shared.schemas import example
+from shared.schemas import Id, InternalBody, example
 
 MOST_ORDERS = 100  # Of one call.
 EXAMPLE_ID = "018f5c41-5d80-7a2b-8e14-7fbc9d512f04"
@@ -21,12 +21,12 @@ class Outcome(StrEnum):
     PENDING = "pending"  # To be asked again.
 
 
-class OrderBatch(BaseModel):
+class OrderBatch(InternalBody):
     """The orders that something is asked for, each by its id."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=example({"orders": [EXAMPLE_ID]}))
+    model_config = ConfigDict(json_schema_extra=example({"orders": [EXAMPLE_ID]}))
 
-    orders: list[UUID] = Field(min_length=1, max_length=MOST_ORDERS)
+    orders: list[Id] = Field(min_length=1, max_length=MOST_ORDERS)
 
 
 class OrderOutcome(BaseModel):

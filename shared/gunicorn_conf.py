@@ -46,6 +46,14 @@ class LeavingWorker(ThreadWorker):
                     self.accept(listener)
                 listener.close()
 
+    def handle_request(self, req: Any, conn: Any) -> bool:
+        """Join cookies that come in several lines by semicolons (RFC 9113, section 8.2.3), not by commas."""
+        cookies = [value for name, value in req.headers if name == "COOKIE"]
+        if len(cookies) > 1:
+            others = [(name, value) for name, value in req.headers if name != "COOKIE"]
+            req.headers = [*others, ("COOKIE", "; ".join(cookies))]
+        return bool(super().handle_request(req, conn))
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Tell the application at once, so that what goes on without end lets go of its thread."""
         app: Any = self.app.callable

@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.errors import ValidationFailed
+from shared.schemas import has_lone_surrogate
 
 
 class PageQuery(BaseModel):
@@ -29,9 +30,13 @@ def encode_cursor(position: Any) -> str:
 def decode_cursor(cursor: str) -> Any:
     """Return the position that a cursor stands for; raise ValidationFailed if it is not one of ours."""
     try:
-        return json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
-    except (binascii.Error, ValueError) as error:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        position = json.loads(text)
+    except (binascii.Error, ValueError, RecursionError) as error:
         raise bad_cursor() from error
+    if has_lone_surrogate(position):
+        raise bad_cursor()
+    return position
 
 
 def encode_id(last: UUID | None) -> str | None:

@@ -1,37 +1,25 @@
 """What logs-service takes and gives: OTLP's messages in JSON, searches, records."""
 
-import re
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal, cast
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from logs.domain import LEVELS, Chart, LogRecord, Search, name_level
 from shared.pages import PageQuery
-from shared.schemas import Text, example, example_of
+from shared.schemas import Text, Time, example, example_of
 
 Level = Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
-RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
-
-
-def _require_rfc_3339(value: Any) -> Any:
-    # Pydantic would take a bare number for seconds, and a date for its midnight.
-    if isinstance(value, str) and not RFC_3339.fullmatch(value):
-        raise ValueError("must be a time as in RFC 3339, such as 2026-01-31T12:00:00Z")
-    return value
 
 
 def _require_word(question: str) -> str:
     if not any(character.isalnum() for character in question):
         raise ValueError("must have a letter or a digit")
     return question
-
-
-Time = Annotated[AwareDatetime, BeforeValidator(_require_rfc_3339)]
 
 
 class Filters(BaseModel):

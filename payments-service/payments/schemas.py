@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, Strict, StringConstraints
 
 from payments.domain import LARGEST_AMOUNT, LedgerEntry, Outcome, Payment, PaymentStatus, RefundStatus, Terms
-from shared.schemas import Text, example, example_of
+from shared.schemas import Body, Id, Integer, InternalBody, Text, example, example_of
 
 EXAMPLE_ID = UUID("018f5c41-5e9c-7d3c-9f25-80cdae623a05")  # The payment in examples.
 CARD_NUMBER = re.compile(r"[0-9]{12,19}")
@@ -26,14 +26,13 @@ PaymentMethodId = Annotated[
     StringConstraints(pattern=r"^pm_[A-Za-z0-9_]+$", max_length=255),
     AfterValidator(_refuse_card_number),
 ]
-Amount = Annotated[int, Field(strict=True, ge=1, le=LARGEST_AMOUNT, description="Minor units.")]
+Amount = Annotated[Integer, Field(ge=1, le=LARGEST_AMOUNT, description="Minor units.")]
 
 
-class PaymentRequest(BaseModel):
+class PaymentRequest(InternalBody):
     """What an order asks to be paid. Cards are named by the provider's ids, and never by their numbers."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra=example(
             {
                 "customer": "018f5c3e-7a10-7c44-9d21-4b8f6a2e1c01",
@@ -54,24 +53,23 @@ class PaymentRequest(BaseModel):
         return Terms(**self.model_dump())
 
 
-class RefundRequest(BaseModel):
+class RefundRequest(InternalBody):
     """What goes back. The id is the caller's own, and stands for one refund however often it is sent."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra=example({"refund_id": "018f5c52-70a1-7f5e-9b47-a2ef0a845c07", "amount": 500}),
     )
 
-    refund_id: UUID
+    refund_id: Id
     amount: Amount
 
 
-class ConfirmRequest(BaseModel):
+class ConfirmRequest(Body):
     """What the customer told the simulated bank; a real one asks by itself, and is only listened to."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=example({"outcome": "approved"}))
+    model_config = ConfigDict(json_schema_extra=example({"outcome": "approved"}))
 
-    outcome: Outcome = Outcome.APPROVED
+    outcome: Annotated[Outcome, Strict(False)] = Outcome.APPROVED
 
 
 class PaymentOut(BaseModel):

@@ -385,3 +385,24 @@ def test_an_export_is_of_one_moment(database):
     with database.transaction() as connection:
         connection.execute(text("UPDATE products SET title = 'New'"))
     assert {first.title[:5], *(product.title[:5] for product in products)} == {"Thing"}
+
+
+def read_last(answer):
+    """Return the last line of an import that succeeded."""
+    assert answer.status_code == 200
+    return json.loads(answer.data.splitlines()[-1])
+
+
+def test_a_byte_order_mark_at_the_beginning_is_no_part_of_the_first_row(importer):
+    rows = [{"sku": "BOM-1", "title": "Marked", "unit_amount": 100}]
+    assert read_last(importer.load(b"\xef\xbb\xbf" + to_lines(rows)))["added"] == 1
+    assert read_last(importer.load(b"\xef\xbb\xbf"))["rows"] == 0
+    # Anywhere else it is no JSON.
+    assert importer.load(to_lines(rows) + b"\xef\xbb\xbf" + to_lines(rows)).status_code == 422
+
+
+def test_the_types_of_a_row_are_strict(importer):
+    row = {"sku": "STRICT-1", "title": "Strict", "unit_amount": 100}
+    for change in ({"unit_amount": True}, {"unit_amount": "100"}, {"on_hand": "5"}, {"price": "1.00"}):
+        assert importer.load([{**row, **change}]).status_code == 422, change
+    assert read_last(importer.load([{**row, "unit_amount": 250.0, "on_hand": 5.0}]))["added"] == 1

@@ -50,6 +50,13 @@ def test_a_client_s_token_and_cookie_are_passed_on(gateway: Gateway) -> None:
     assert (got["authorization"], got["cookie"]) == ("Bearer mine", "token=mine")
 
 
+def test_cookies_in_several_lines_reach_the_service_as_one_list(gateway: Gateway) -> None:
+    lines = ["Host: shop", "Cookie: theme=dark", "Cookie: token=mine", "Connection: close"]
+    for path in EVERYWHERE:
+        answer = gateway.send("\r\n".join([f"GET {path} HTTP/1.1", *lines, "", ""]))
+        assert answer.json["headers"]["cookie"] == "theme=dark; token=mine", path
+
+
 @pytest.mark.parametrize("own", ["a", "Order-17_b.c", "x" * 128])
 def test_a_well_formed_request_id_is_kept(gateway: Gateway, own: str) -> None:
     answer = gateway.call("/products", headers={"X-Request-ID": own})

@@ -273,6 +273,16 @@ def test_a_cookie_is_as_good_as_the_header(shelf: Shelf) -> None:
     assert shelf.asked("/verdict") == 1 + len(cookies)
 
 
+def test_a_header_without_a_bearer_token_leaves_the_cookie_to_speak(shelf: Shelf) -> None:
+    shelf.get(Cookie="token=good")
+    for header in ("", "Bearer", "Basic YWRtaW46YWRtaW4=", "Token good"):
+        answer = shelf.get(Authorization=header, Cookie="token=good")
+        assert (answer.status, answer.headers["x-cache"]) == (200, "HIT"), header
+    # A longer token than the gateway keeps is still the one that counts.
+    assert shelf.get(Authorization="Bearer " + "x" * 4000, Cookie="token=good").status == 401
+    assert shelf.asked("/verdict") == 1
+
+
 def test_a_client_that_sends_the_cookie_twice_is_left_to_the_service(shelf: Shelf) -> None:
     shelf.get(Cookie="token=good")
     for cookie in ("token=good; token=bad", "token=bad; a=b; token=good", "__Host-token=good; token=bad"):

@@ -46,3 +46,14 @@ def test_an_unknown_order_is_404(admin):
     for move in ("ship", "deliver", "cancel"):
         answer = admin.post(f"/orders/00000000-0000-7000-8000-000000000000/{move}")
         assert (answer.status_code, answer.json["code"]) == (404, "order_not_found"), move
+
+
+def test_members_that_a_call_does_not_take_are_refused_and_nothing_happens(buyer, admin, paid):
+    calls = [(admin, "ship"), (admin, "deliver"), (buyer, "cancel")]
+    for caller, call in calls:
+        answer = caller.call("POST", f"{paid}/{call}", json={"tracking_number": "1Z", "carrier": "UPS"})
+        assert (answer.status_code, answer.json["code"]) == (422, "validation_failed"), call
+        assert [entry["field"] for entry in answer.json["errors"]] == ["tracking_number", "carrier"]
+        assert caller.call("POST", f"{paid}/{call}", json=["x"]).status_code == 422
+    assert read_status(buyer, paid) == "paid"
+    assert admin.call("POST", f"{paid}/ship", json={}).status_code == 200

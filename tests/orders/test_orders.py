@@ -105,6 +105,15 @@ def test_an_order_that_does_not_fit_is_refused_by_field(buyer):
     assert wrong == []
 
 
+def test_a_quantity_of_the_wrong_type_is_refused(buyer):
+    for quantity in (True, "5", 1.5, None):
+        assert buyer.order(str(quantity), items=[(1, quantity)]).status_code == 422, quantity
+        put = buyer.call("PUT", "/cart/items/1", json={"quantity": quantity})
+        assert put.status_code == 422, quantity
+    assert buyer.get("/orders").json["data"] == []
+    assert buyer.order("five", items=[(1, 5.0)]).json["items"][0]["quantity"] == 5
+
+
 def test_somebody_elses_order_is_not_there(app, auth, buyer):
     location = buyer.order().headers["Location"]
     other = Buyer(app, auth, "bob")
@@ -141,7 +150,16 @@ def test_orders_come_newest_first_page_by_page(buyer):
 
 
 def test_a_query_that_does_not_fit_is_refused(buyer):
-    queries = ["cursor=MQ", "status=odd", "limit=0", "since=yesterday", "colour=red"]
+    queries = [
+        "cursor=MQ",
+        "status=odd",
+        "limit=0",
+        "since=yesterday",
+        "since=2026",
+        "until=2026-01-31",
+        "until=2026-01-31T12:00:00",
+        "colour=red",
+    ]
     answers = [(query, buyer.get(f"/orders?{query}").status_code) for query in queries]
     assert [answer for answer in answers if answer[1] != 422] == []
 

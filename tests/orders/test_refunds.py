@@ -225,3 +225,14 @@ def test_a_refund_that_payments_refuses_for_good_is_told_and_ends(admin, paid, p
     assert run_sql(database, "SELECT status, error FROM refunds") == [("failed", "refund_exceeds_payment")]
     payments.refuse.clear()
     assert refund(admin, paid, "another").json["status"] == "refunded"
+
+
+def test_a_refund_of_the_wrong_type_is_refused_and_gives_nothing_back(admin, paid, payments):
+    wrong = [{"amount": True}, {"amount": "5"}, {"amount": 1.5}, {"restock": "no"}, {"restock": 1}]
+    answers = [admin.call("POST", f"{paid}/refund", key=str(body), json=body) for body in wrong]
+    assert [(answer.status_code, answer.json["code"]) for answer in answers] == [
+        (422, "validation_failed")
+    ] * len(wrong)
+    assert payments.refunds == {}
+    assert admin.call("POST", f"{paid}/refund", key="right", json={"amount": 5.0}).status_code == 200
+    assert refunded(payments) == [5]

@@ -20,8 +20,10 @@ class PoliteApp:
     def close(self) -> None:
         """Have nothing to close."""
 
-    def __call__(self, _environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        body = b"ready" if self._is_ready else b"not ready"
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer with the cookies, or whether it was waited for."""
+        ready = b"ready" if self._is_ready else b"not ready"
+        body = environ["HTTP_COOKIE"].encode() if environ["PATH_INFO"] == "/cookies" else ready
         start_response("200 OK", [("Content-Length", str(len(body)))])
         return [body]
 

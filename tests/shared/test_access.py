@@ -33,6 +33,23 @@ def test_a_header_that_is_no_bearer_token_is_invalid(client, header):
     assert answer.json["code"] == "token_invalid"
 
 
+@pytest.mark.parametrize("header", ["", " ", "Bearer", "Bearer ", "Basic YWRtaW46YWRtaW4=", "Token abc"])
+def test_a_header_without_a_bearer_token_counts_as_absent_beside_the_cookie(app, auth, header):
+    client = app.test_client()
+    client.set_cookie("token", auth.token(sub="me"))
+    assert client.get("/mine", headers={"Authorization": header}).json["sub"] == "me"
+    # The request came by cookie then, so another site's page cannot change anything with it.
+    answer = client.post("/mine", headers={"Authorization": header, "Sec-Fetch-Site": "cross-site"})
+    assert (answer.status_code, answer.json["code"]) == (403, "cross_site")
+
+
+def test_a_bearer_token_wins_over_the_cookie_even_if_it_is_bad(app, auth):
+    client = app.test_client()
+    client.set_cookie("token", auth.token(sub="me"))
+    assert client.get("/mine", headers={"Authorization": "bearer x.y.z"}).json["code"] == "token_invalid"
+    assert client.get("/mine", headers=auth.bearer(sub="you")).json["sub"] == "you"
+
+
 def test_an_internal_route_asks_for_a_service_token_of_one_that_it_lists(client, auth):
     assert client.get("/internal/x", headers=auth.service_bearer("catalog-service")).status_code == 200
     assert client.get("/internal/x", headers=auth.service_bearer("logs-service")).status_code == 403

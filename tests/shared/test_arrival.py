@@ -79,3 +79,14 @@ def test_a_replica_that_stops_answers_whoever_is_in_and_refuses_whoever_comes(re
     assert answer.read() == b"ready"
     assert answer.headers["Connection"] == "close"
     assert replica.wait(10) == 0
+
+
+@pytest.mark.usefixtures("replica")
+def test_cookies_in_several_lines_are_one_list(port):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.putrequest("GET", "/cookies")
+    for cookie in ("theme=dark", "token=mine", "a=1; b=2"):
+        connection.putheader("Cookie", cookie)
+    connection.endheaders()
+    assert connection.getresponse().read() == b"theme=dark; token=mine; a=1; b=2"
+    connection.close()

@@ -53,6 +53,8 @@ def test_a_body_that_is_not_json_is_400(client):
     check(client.post("/things", data=b"{", content_type="application/json"), 400, "malformed_body")
     check(client.post("/things", data=b"", content_type="application/json"), 400, "malformed_body")
     check(client.post("/things", data=b"\xff\xfe", content_type="application/json"), 400, "malformed_body")
+    half = b'{"name": "\\ud83d", "count": 1}'
+    check(client.post("/things", data=half, content_type="application/json"), 400, "malformed_body")
 
 
 def test_a_field_that_does_not_fit_is_422_with_an_entry(client):

@@ -196,7 +196,8 @@ def test_killed_in_mid_batch_the_service_has_each_acknowledged_record_once(stack
     found: Counter[str] = Counter()
     query = {"q": word, "limit": 100}
     while True:
-        page = admin.get("/logs", params=query).json()
+        # The kill may have come after the last batch.
+        page = wait_for(lambda: (got := admin.get("/logs", params=query)).status_code == 200 and got.json())
         found.update(record["message"] for record in page["data"])
         if page["next"] is None:
             break

@@ -4,7 +4,7 @@ from flask import Request
 
 from auth.domain import Visitor
 from auth.use_cases.accounts import Presented
-from shared.access import find_token, refuse_cross_site
+from shared.access import find_token, has_bearer, refuse_cross_site
 from shared.app import ServiceFlask
 from shared.errors import Forbidden, TokenInvalid, TokenMissing
 
@@ -25,7 +25,8 @@ def read_presented(app: ServiceFlask, request: Request, *, strict: bool) -> Pres
     otherwise counts as none. A cookie that has ended merely leads to the next one. Raises CrossSite if
     another site sends the cookies.
     """
-    if "Authorization" in request.headers:
+    has_cookie = app.cookie in request.cookies or REFRESH_COOKIE in request.cookies
+    if has_bearer(request) or ("Authorization" in request.headers and not has_cookie):
         try:
             caller = app.verifier.verify(find_token(request, app.cookie))
             if caller.role == "service":

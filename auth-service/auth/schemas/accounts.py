@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from auth.domain import NAME_LENGTH, PASSWORD_LENGTH, choose_name
-from shared.schemas import Text, example
+from shared.schemas import Body, Text, example
 
 NewName = Annotated[
     Text, Field(min_length=NAME_LENGTH[0], max_length=NAME_LENGTH[-1]), AfterValidator(choose_name)
@@ -20,7 +20,7 @@ Email = Annotated[
 ]
 
 
-class Credentials(BaseModel):
+class Credentials(Body):
     """A user name and a password."""
 
     model_config = ConfigDict(json_schema_extra=example({"username": "admin", "password": "admin"}))
@@ -29,7 +29,7 @@ class Credentials(BaseModel):
     password: Text = Field(max_length=1024)
 
 
-class Registration(BaseModel):
+class Registration(Body):
     """A new customer."""
 
     model_config = ConfigDict(
@@ -43,7 +43,7 @@ class Registration(BaseModel):
     email: Email | None = None
 
 
-class PasswordChange(BaseModel):
+class PasswordChange(Body):
     """The password that the account has, and the one that it is to have."""
 
     model_config = ConfigDict(
@@ -56,7 +56,7 @@ class PasswordChange(BaseModel):
     new_password: NewPassword
 
 
-class RefreshRequest(BaseModel):
+class RefreshRequest(Body):
     """The refresh token, unless it is in the cookie."""
 
     model_config = ConfigDict(json_schema_extra=example({"refresh_token": "sfr_Vt0c7mJ1yQx4uKp9"}))

@@ -1,21 +1,22 @@
 """Requests and responses of the admins' routes."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 
 from auth.domain import Scope
 from auth.schemas.accounts import UserOut
 from shared.pages import PageQuery
-from shared.schemas import Text, example, example_of
+from shared.schemas import Body, Text, example, example_of
+
+# In JSON it is a list of texts.
+Scopes = Annotated[set[Annotated[Scope, Strict(False)]], Strict(False)]
 
 
-class Patch(BaseModel):
+class Patch(Body):
     """A change: what is left out, or null, stays as it is."""
-
-    model_config = ConfigDict(extra="forbid")
 
     @model_validator(mode="after")
     def _refuse_nothing(self) -> "Patch":
@@ -43,7 +44,7 @@ class UserPatch(Patch):
     model_config = ConfigDict(json_schema_extra=example({"role": "admin"}))
 
     role: Literal["customer", "admin"] | None = None
-    disabled: StrictBool | None = None
+    disabled: bool | None = None
 
 
 class UserPage(BaseModel):
@@ -89,16 +90,15 @@ class SessionList(BaseModel):
     next: None = None
 
 
-class NewClient(BaseModel):
+class NewClient(Body):
     """A client to be made for an integrator."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra=example({"name": "Till in the old town", "scopes": ["products:read"]}),
     )
 
     name: Text = Field(max_length=100)
-    scopes: set[Scope] = Field(min_length=1)
+    scopes: Scopes = Field(min_length=1)
 
 
 class ClientPatch(Patch):
@@ -107,8 +107,8 @@ class ClientPatch(Patch):
     model_config = ConfigDict(json_schema_extra=example({"disabled": True}))
 
     name: Text | None = Field(default=None, max_length=100)
-    scopes: set[Scope] | None = Field(default=None, min_length=1)
-    disabled: StrictBool | None = None
+    scopes: Scopes | None = Field(default=None, min_length=1)
+    disabled: bool | None = None
 
     @property
     def changes(self) -> dict[str, object]:

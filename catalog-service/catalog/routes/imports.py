@@ -18,6 +18,7 @@ from catalog.schemas.imports import ImportRow, to_line
 from catalog.use_cases.admin import export_products
 from catalog.use_cases.imports import Progress, import_products
 from shared import context
+from shared.app import reads_body
 from shared.context import Context
 from shared.database import Database
 from shared.errors import Problem, UnsupportedMediaType
@@ -81,6 +82,7 @@ def import_routes(database: Database, currency: str) -> APIBlueprint:
             }
         },
     )
+    @reads_body
     def load() -> Response:
         """Add and change products from JSON Lines, a product on each: all of them, or none.
 

@@ -1,7 +1,6 @@
 """What an admin sends and is answered: products, stock, and copies of the source."""
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -9,18 +8,18 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from catalog.domain import ManagedProduct, Stock, SyncReport, SyncStatus, to_minor_units, to_price
 from catalog.schemas.products import ProductOut
 from shared.errors import ValidationFailed
-from shared.schemas import Text, example, example_of
+from shared.schemas import Body, Integer, Number, Text, example, example_of
 
 Title = Annotated[Text, StringConstraints(pattern=r"\S", max_length=500)]
 Sku = Annotated[Text, StringConstraints(pattern=r"^\S+( \S+)*$", max_length=100)]
 Brand = Annotated[Text, StringConstraints(pattern=r"\S", max_length=200)]
 Category = Annotated[Text, StringConstraints(pattern=r"\S", max_length=100)]
 Description = Annotated[str, Field(max_length=20_000, pattern=r"^[^\x00]*$")]
-Rating = Annotated[Decimal, Field(ge=0, le=5, max_digits=3, decimal_places=2)]
+Rating = Annotated[Number, Field(ge=0, le=5, max_digits=3, decimal_places=2)]
 Images = Annotated[list[Annotated[Text, Field(max_length=2000)]], Field(max_length=50)]
-UnitAmount = Annotated[int, Field(ge=0, le=1_000_000_000, description="Minor units.")]
-Price = Annotated[Decimal, Field(ge=0, le=10_000_000, description="`unit_amount` as a decimal number.")]
-OnHand = Annotated[int, Field(ge=0, le=2**31)]
+UnitAmount = Annotated[Integer, Field(ge=0, le=1_000_000_000, description="Minor units.")]
+Price = Annotated[Number, Field(ge=0, le=10_000_000, description="`unit_amount` as a decimal number.")]
+OnHand = Annotated[Integer, Field(ge=0, le=2**31)]
 
 # Not None as a default, which the document would name.
 NOT_SET: Any = Field(default_factory=lambda: None)
@@ -31,10 +30,8 @@ SourceField = Literal[
 ]
 
 
-class ProductFields(BaseModel):
+class ProductFields(Body):
     """What is set of a product; `price` and `unit_amount` are two ways to say the same."""
-
-    model_config = ConfigDict(extra="forbid")
 
     # What is not there is not set; only brand and rating can be set to nothing.
     sku: Sku = NOT_SET
@@ -94,7 +91,7 @@ class ProductChange(ProductFields):
 
     model_config = ConfigDict(json_schema_extra=example({"version": 1, "unit_amount": 5990}))
 
-    version: int = Field(ge=1, le=2**53)
+    version: Integer = Field(ge=1, le=2**53)
     follow_source: list[SourceField] = Field(
         default=[],
         max_length=9,
@@ -129,10 +126,10 @@ class ManagedProductOut(ProductOut):
         return cls(**shown, on_hand=managed.on_hand, reserved=managed.reserved, edited=list(managed.edited))
 
 
-class CountIn(BaseModel):
+class CountIn(Body):
     """How many units were counted."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=example({"on_hand": 183}))
+    model_config = ConfigDict(json_schema_extra=example({"on_hand": 183}))
 
     on_hand: OnHand = Field(description="Units that are there, the reserved ones among them.")
 
@@ -158,12 +155,10 @@ class StockOut(BaseModel):
         return cls(**vars(stock), stock=stock.on_hand - stock.reserved)
 
 
-class SyncIn(BaseModel):
+class SyncIn(Body):
     """How the product source is to be copied."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra=example({"overwrite": False, "allow_removals": False})
-    )
+    model_config = ConfigDict(json_schema_extra=example({"overwrite": False, "allow_removals": False}))
 
     overwrite: bool = Field(default=False, description="Give back to the source what was edited here.")
     allow_removals: bool = Field(default=False, description="Believe the source however much it has lost.")

@@ -6,9 +6,9 @@ from pydantic import ConfigDict, Field
 
 from catalog.domain import LARGEST_ID, Product
 from catalog.schemas.admin import NOT_SET, OnHand, ProductFields
-from shared.schemas import example
+from shared.schemas import Integer, example
 
-Id = Annotated[int, Field(ge=1, le=LARGEST_ID)]
+Id = Annotated[Integer, Field(ge=1, le=LARGEST_ID)]
 
 
 class ImportRow(ProductFields):
@@ -36,7 +36,7 @@ class ImportRow(ProductFields):
     # The shop's own.
     currency: str = NOT_SET
     # What an export says could be sold then; not heeded, since it changes by itself. A count is `on_hand`.
-    stock: int = NOT_SET
+    stock: Integer = NOT_SET
 
 
 def to_line(product: Product, currency: str) -> dict[str, Any]:

@@ -7,23 +7,20 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from catalog.domain import LARGEST_ID, Line, Product, Reservation, State
-from shared.schemas import Text, example
+from shared.schemas import Integer, InternalBody, Text, example
 
 
-class ItemIn(BaseModel):
+class ItemIn(InternalBody):
     """So many of a product."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    product_id: int = Field(ge=1, le=LARGEST_ID)
-    quantity: int = Field(ge=1, le=10_000)
+    product_id: Integer = Field(ge=1, le=LARGEST_ID)
+    quantity: Integer = Field(ge=1, le=10_000)
 
 
-class ReservationIn(BaseModel):
+class ReservationIn(InternalBody):
     """What to hold, and for whom; a product's lines are added up."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra=example(
             {"customer": "018f5c3e-7a10-7c44-9d21-4b8f6a2e1c01", "items": [{"product_id": 1, "quantity": 2}]}
         ),

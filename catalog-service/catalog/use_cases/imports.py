@@ -2,6 +2,7 @@
 
 import io
 import logging
+from codecs import BOM_UTF8
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
@@ -87,8 +88,10 @@ def _stage(connection: Connection, body: IO[bytes], currency: str) -> tuple[int,
 
 
 def _read_lines(body: IO[bytes]) -> Iterator[bytes | None]:
-    """Yield lines; None stands for one that is too long."""
+    """Yield lines without the byte order mark that a spreadsheet writes; None is a line that is too long."""
     reader = io.BufferedReader(body, BUFFER)  # type: ignore[type-var]  # It is read by readinto alone.
+    if reader.peek(len(BOM_UTF8)).startswith(BOM_UTF8):
+        reader.read(len(BOM_UTF8))
     while line := reader.readline(MAX_LINE):
         if len(line) < MAX_LINE or line.endswith(b"\n"):
             yield line

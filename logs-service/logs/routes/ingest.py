@@ -14,6 +14,7 @@ from logs import otlp
 from logs.errors import ExportTooLarge, IngestBusy, MalformedExport
 from logs.schemas import ExportRequest
 from logs.use_cases.records import store_records
+from shared.app import reads_body
 from shared.database import Database
 from shared.errors import Forbidden, Problem, TokenMissing, UnsupportedMediaType, title_of
 from shared.openapi import Responses
@@ -86,6 +87,7 @@ def ingest_routes(database: Database, *, days_kept: int) -> APIBlueprint:
         responses=_RESPONSES,
         extensions={"requestBody": {"required": True, "content": _in_both(_EXPORT)}},
     )
+    @reads_body
     def export_logs() -> Response:
         """Store log records (OTLP/HTTP 1.9), in JSON or protobuf, plain or as gzip.
 

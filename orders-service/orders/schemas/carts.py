@@ -6,15 +6,15 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from orders.domain import MOST_UNITS, CartLine, Offer, find_problem
-from shared.schemas import example
+from shared.schemas import Body, Integer, example
 
-Quantity = Annotated[int, Field(ge=1, le=MOST_UNITS)]
+Quantity = Annotated[Integer, Field(ge=1, le=MOST_UNITS)]
 
 
-class QuantityIn(BaseModel):
+class QuantityIn(Body):
     """How many of a product."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=example({"quantity": 2}))
+    model_config = ConfigDict(json_schema_extra=example({"quantity": 2}))
 
     quantity: Quantity
 

@@ -14,9 +14,9 @@ from orders.schemas.carts import QuantityIn
 from shared import errors
 from shared.idempotency import Answer
 from shared.pages import PageQuery
-from shared.schemas import Text, example, example_of
+from shared.schemas import Body, Integer, Text, Time, example, example_of
 
-ProductId = Annotated[int, Field(ge=1, le=LARGEST_ID)]
+ProductId = Annotated[Integer, Field(ge=1, le=LARGEST_ID)]
 
 
 def _refuse_repeats(items: "list[ItemIn] | None") -> "list[ItemIn] | None":
@@ -45,11 +45,10 @@ class ItemIn(QuantityIn):
     product_id: ProductId
 
 
-class Address(BaseModel):
+class Address(Body):
     """Where an order goes; the country is an ISO 3166 alpha-2 code."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra=example(
             {
                 "name": "Ada Buyer",
@@ -70,11 +69,10 @@ class Address(BaseModel):
     country: str = Field(pattern=r"^[A-Z]{2}$")
 
 
-class OrderIn(BaseModel):
+class OrderIn(Body):
     """An order to place; without items it is the cart. Prices come from the catalogue alone."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra=example(
             {
                 "items": [example_of(ItemIn)],
@@ -93,12 +91,12 @@ class OrderIn(BaseModel):
     email: str | None = Field(default=None, max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+\.[^@\s\x00]+$")
 
 
-class RefundIn(BaseModel):
+class RefundIn(Body):
     """How much to give back, in minor units; without it, all that is left. `restock` only with all."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=example({"amount": 500}))
+    model_config = ConfigDict(json_schema_extra=example({"amount": 500}))
 
-    amount: int | None = Field(default=None, ge=1)
+    amount: Integer | None = Field(default=None, ge=1)
     restock: bool = False
 
 
@@ -107,8 +105,8 @@ class OrderQuery(PageQuery):
 
     status: Status | None = None
     user: Text | None = Field(default=None, max_length=200)
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Time | None = None
+    until: Time | None = None
 
 
 class OrderItemOut(BaseModel):

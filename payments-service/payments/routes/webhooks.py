@@ -6,6 +6,7 @@ from flask import Response, request
 from payments.clients import EventReader
 from payments.errors import BadNotice
 from payments.use_cases.sweep import take_notice
+from shared.app import reads_body
 from shared.background import Background
 from shared.database import Database
 from shared.errors import NotFound
@@ -25,6 +26,7 @@ def webhook_routes(database: Database, background: Background, events: EventRead
             **document_errors(BadNotice, NotFound, ContentTooLarge),
         }
     )
+    @reads_body
     def take_event() -> Response:
         """Hear of something that happened to a payment at Stripe; it is looked up there, and not believed."""
         if events is None:
