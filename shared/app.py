@@ -18,7 +18,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from shared import __version__, context, errors, openapi
-from shared.access import PUBLIC, SAFE_METHODS, Access, cookie_name
+from shared.access import PUBLIC, Access, cookie_name
 from shared.background import Background
 from shared.database import Database, Schema
 from shared.errors import Problem, title_of
@@ -203,7 +203,9 @@ def reads_body(view: View) -> View:
 def refuse_members(view: View) -> None:
     """Raise ValidationFailed if a JSON body has members and the route takes none of them."""
     takes_body = "body" in getattr(view, "_spec", {}) or getattr(view, "reads_body", False)
-    if takes_body or request.method in SAFE_METHODS or not (request.is_json and request.content_length):
+    # The body of any other method has no meaning (RFC 9110, section 9.3).
+    has_meaning = request.method in {"POST", "PUT", "PATCH"}
+    if takes_body or not has_meaning or not (request.is_json and request.content_length):
         return
     body = request.get_json()
     if body is None or body == {}:

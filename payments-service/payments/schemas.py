@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, Strict, StringConstraints
 
 from payments.domain import LARGEST_AMOUNT, LedgerEntry, Outcome, Payment, PaymentStatus, RefundStatus, Terms
-from shared.schemas import Body, Id, Integer, InternalBody, Text, example, example_of
+from shared.schemas import Body, Id, Integer, Text, example, example_of
 
 EXAMPLE_ID = UUID("018f5c41-5e9c-7d3c-9f25-80cdae623a05")  # The payment in examples.
 CARD_NUMBER = re.compile(r"[0-9]{12,19}")
@@ -29,7 +29,7 @@ PaymentMethodId = Annotated[
 Amount = Annotated[Integer, Field(ge=1, le=LARGEST_AMOUNT, description="Minor units.")]
 
 
-class PaymentRequest(InternalBody):
+class PaymentRequest(Body):
     """What an order asks to be paid. Cards are named by the provider's ids, and never by their numbers."""
 
     model_config = ConfigDict(
@@ -53,7 +53,7 @@ class PaymentRequest(InternalBody):
         return Terms(**self.model_dump())
 
 
-class RefundRequest(InternalBody):
+class RefundRequest(Body):
     """What goes back. The id is the caller's own, and stands for one refund however often it is sent."""
 
     model_config = ConfigDict(

@@ -7,17 +7,17 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from catalog.domain import LARGEST_ID, Line, Product, Reservation, State
-from shared.schemas import Integer, InternalBody, Text, example
+from shared.schemas import Body, Integer, Text, example
 
 
-class ItemIn(InternalBody):
+class ItemIn(Body):
     """So many of a product."""
 
     product_id: Integer = Field(ge=1, le=LARGEST_ID)
     quantity: Integer = Field(ge=1, le=10_000)
 
 
-class ReservationIn(InternalBody):
+class ReservationIn(Body):
     """What to hold, and for whom; a product's lines are added up."""
 
     model_config = ConfigDict(
