@@ -147,7 +147,7 @@ def measure_visitors(shop: Shop, seconds: float) -> dict[str, Any]:
 
 
 def measure_others(shop: Shop, seconds: float) -> dict[str, Any]:
-    """Return the latencies of other calls while nobody logs in, and beside each flood."""
+    """Return the latencies of other calls without log-ins, and beside each flood."""
     reads = [_read(name, shop) for name, clients in OTHERS.items() for _ in range(clients)]
     times: dict[tuple[str, str], list[float]] = {(name, when): [] for name in OTHERS for when in FLOODS}
     tries: dict[str, Counter[str]] = {when: Counter() for when in FLOODS}

@@ -90,7 +90,7 @@ def plan_calls(
 ) -> Plan:
     """Return a plan with a client for each call, which it repeats, or stream of calls.
 
-    A client makes a call every `pace` seconds, whatever the answers; with a pace of 0 it never waits.
+    A client makes a call every `pace` seconds, also while answers fail; with a pace of 0 it never waits.
     """
     return Plan(url, seconds, partial(_make_scripts, streams, pace))
 

@@ -18,7 +18,7 @@ from shared.settings import read_settings
 from shared.tokens import Auth
 
 CALL_TIMEOUT = (0.5, 2.0)  # Seconds to connect and to read; a step that takes longer is taken again later.
-RESUMERS = 2  # Threads that go on with orders whose turn it is, whoever has left them.
+RESUMERS = 2  # Threads that go on with orders that requests or other replicas left half done.
 SETTLERS = 1  # Threads that settle; more would only make smaller batches.
 LOOK_EVERY = 0.5  # Seconds between two looks.
 RESUME, SETTLE = "resume-orders", "settle-orders"

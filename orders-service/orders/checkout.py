@@ -1,10 +1,10 @@
 """The checkout as a process manager: it takes an order from step to step, and any replica can go on with it.
 
 A step makes idempotent calls to other services, with no transaction open, and then one statement records what
-came of them. To place an order is one step: hold its stock, authorize its payment, confirm it. Whoever finds
-it half done begins at the reservation. Settlement commits and captures afterwards. A lease says whose turn it
-is, and its token fences the recording: whoever lost the lease records nothing. A cancellation takes the lease
-over.
+came of them. To place an order is one step: hold its stock, authorize its payment, confirm it. A thread that
+takes over a half done step begins at the reservation. Settlement commits and captures afterwards. A thread
+works on an order under a lease, and the lease's token fences the recording: a thread that lost the lease
+records nothing. A cancellation takes the lease over.
 """
 
 import logging
@@ -19,6 +19,7 @@ from orders.clients import CatalogClient, PaymentsClient
 from orders.domain import (
     AWAITING_FOR,
     CONTINUED,
+    REFUND,
     SETTLED,
     Line,
     Order,
@@ -118,7 +119,7 @@ class Checkout:
         return order
 
     def finish_due_orders(self) -> None:
-        """Take every order whose turn it is as far as it goes, whoever began it."""
+        """Take every order that is due as far as it goes, also those that another replica began."""
         while True:
             with self._database.transaction() as connection:
                 claimed = progress.claim_due_order(connection)
@@ -310,6 +311,6 @@ def _answer(before: Order, outcome: Outcome, after: Order) -> Answer | None:
         return render_refusal(after, outcome.failure, _require_work(before).request_id)
     if before.status is Status.PENDING is not after.status:
         return render_placed(after)
-    if before.next_step in {Step.REFUND, Step.RESTOCK} and after.work is None:
+    if before.next_step in REFUND and after.work is None:
         return render_order(after, 200)
     return None

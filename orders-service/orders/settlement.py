@@ -56,7 +56,7 @@ class Settlement:
         self._most = most
 
     def settle_due_orders(self) -> None:
-        """Settle the orders whose turn it is, in batches, whoever has confirmed them."""
+        """Settle the orders that are due, in batches, also those that another replica confirmed."""
         while True:
             with self._database.autocommit() as connection:
                 batch, lease = progress.claim_unsettled_orders(connection, self._most)

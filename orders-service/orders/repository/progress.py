@@ -1,7 +1,7 @@
-"""How orders go on: whose turn it is, and what has become of them.
+"""How orders go on: the leases on their work, and what each step has changed.
 
-Whoever changes an order and its work locks the order first and then its work, so that no two wait for each
-other.
+A transaction that changes an order and its work locks the order first and then the work, so that no two wait
+for each other.
 """
 
 import json
@@ -22,7 +22,7 @@ from orders.repository.orders import LEASE, find_order
 from orders.tables import order_events, order_work, orders
 from shared.idempotency import Answer
 
-# Work whose turn it is and that nobody is at. Steps that only a newer release knows are left to that.
+# Work that is due and under no lease. Steps that only a newer release knows are left to that release.
 CLAIM = """
     WITH due AS (
         SELECT order_id FROM order_work
@@ -49,8 +49,8 @@ CHANGING = {
     "payment_status": "text",
     "refusal": "jsonb",
 }
-# Of the orders that a lease was lost for, nothing is in `ours`, and nothing is written. Rows come as one JSON
-# document: to write that takes a tenth of what an array for each column does.
+# An order whose lease was lost is not in `ours`, and nothing is written of it. The steps come as one JSON
+# document, which costs this process less than an array for each column.
 RECORD = """
     WITH told AS MATERIALIZED (
         SELECT * FROM json_to_recordset(CAST(:steps AS json)) AS step (
