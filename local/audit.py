@@ -69,9 +69,14 @@ def audit(urls: Mapping[str, str]) -> tuple[list[Finding], int]:
 def look_over(read: Read) -> tuple[list[Finding], int]:
     """Do the same as `audit` with databases that `read` opens."""
     # The databases cannot be read at one moment, but the orders can be read before and after the others: an
-    # order that had nothing left to do, and is the same both times, had nothing done for it in between.
+    # order without work both times, that nothing changed in between, had nothing done for it in between.
+    # Both are needed: giving units back to the stock ends an order's work and does not change the order.
+    idle = """
+        SELECT id, updated_at FROM orders
+        WHERE NOT EXISTS (SELECT FROM order_work WHERE order_work.order_id = orders.id)
+    """
     with read("orders") as orders:
-        before = {row.id: row.updated_at for row in orders.execute("SELECT id, updated_at FROM orders")}
+        before = {row.id: row.updated_at for row in orders.execute(idle)}
     findings = []
     with read("auth") as auth:
         customers = frozenset(row.id for row in auth.execute("SELECT id::text FROM users"))
