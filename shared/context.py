@@ -61,9 +61,19 @@ class Caller:
     session: str | None
     expires_at: int
     token: str = field(repr=False)
-    # The guest that this person was before logging in, whose cart becomes theirs.
+    # The guest that this person was before logging in, whose cart and orders become theirs.
     guest_sub: str | None = None
     token_id: str = ""
+
+    @property
+    def guest(self) -> str | None:
+        """Return the guest that this person was, unless the guest has become this very user."""
+        return None if self.guest_sub == self.sub else self.guest_sub
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Return whose things are this caller's: its own, and those of the guest that it was."""
+        return (self.sub,) if self.guest is None else (self.sub, self.guest)
 
     @property
     def is_integrator(self) -> bool:

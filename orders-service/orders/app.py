@@ -52,8 +52,8 @@ def create_app(
         most=MOST,
     )
     app.metrics.ask(partial(read_figures, database))
-    mount(app, cart_routes(database, catalog), access=SIGNED_IN)
-    mount(app, order_routes(database, checkout), access=SIGNED_IN)
+    mount(app, cart_routes(database, catalog, payments), access=SIGNED_IN)
+    mount(app, order_routes(database, checkout, payments), access=SIGNED_IN)
     mount(app, fulfilment_routes(database, checkout), access=ADMIN)
     mount(app, internal_routes(database, wake_resumers), access=services("payments-service"))
     for _ in range(RESUMERS):

@@ -194,7 +194,7 @@ class Checkout:
                 actor=ACTOR,
                 now=now,
                 lines=outcome.lines,
-                bought=[line.product_id for line in after.lines] if is_bought else (),
+                empties_cart=is_bought and after.cart_version is not None,
                 answer=_answer(order, outcome, after),
             )
             if outcome.refund:

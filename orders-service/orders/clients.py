@@ -97,6 +97,11 @@ class PaymentsClient(ServiceClient):
         """Take the authorized money of several orders; return what the answer says of each."""
         return _read_outcomes(self.request("POST", "/internal/payments/capture", json=_batch(order_ids)))
 
+    def reassign(self, order_ids: Iterable[UUID], customer: str) -> None:
+        """Make the payments of several orders this customer's, for whom the call is made."""
+        body = {**_batch(order_ids), "customer": customer}
+        _expect(self.request("POST", "/internal/payments/reassign", json=body), 200)
+
     def cancel(self, order_id: UUID) -> Payment:
         """Void the payment, or refund it, or close the door to one that is still on its way."""
         return _to_payment(_expect(self.request("POST", f"{_payment(order_id)}/cancel"), 200))

@@ -128,6 +128,8 @@ class Order:
     traceparent: str
     created_at: datetime
     updated_at: datetime
+    # The version of the cart that was ordered; None for an order of its own items.
+    cart_version: int | None = None
     lines: tuple[Line, ...] = ()
     work: Work | None = None
 
@@ -308,6 +310,14 @@ class CartLine:
     quantity: int
     unit_amount: int | None
     is_guest: bool = False
+
+
+@dataclass(frozen=True)
+class StoredCart:
+    """What is in a cart, and its version: 0 for a cart into which nothing was ever put."""
+
+    version: int
+    lines: tuple[CartLine, ...]
 
 
 def find_problem(line: CartLine, offer: Offer | None) -> str | None:

@@ -5,6 +5,8 @@ Problem
 ├── ProductNotFound         404  product_not_found          (NotFound)
 ├── CartEmpty               409  cart_empty
 ├── CartFull                409  cart_full
+├── CartChanged             409  cart_changed
+├── CartAlreadyOrdered      409  cart_already_ordered
 ├── OrderNotCancellable     409  order_not_cancellable
 ├── OrderNotShippable       409  order_not_shippable
 ├── OrderNotDeliverable     409  order_not_deliverable
@@ -50,6 +52,22 @@ class CartFull(Problem):
     status = 409
     code = "cart_full"
     detail = "A cart holds 100 different products at most."
+
+
+class CartChanged(Problem):
+    """The cart is not the one that the caller has seen; `cart_version` says which it is now."""
+
+    status = 409
+    code = "cart_changed"
+    detail = "The cart has changed; look at it again before you order it."
+
+
+class CartAlreadyOrdered(Problem):
+    """Another call has ordered this version of the cart, and its order was not cancelled."""
+
+    status = 409
+    code = "cart_already_ordered"
+    detail = "This cart was ordered already; order_id is the order. A changed cart can be ordered again."
 
 
 class OrderNotCancellable(Problem):

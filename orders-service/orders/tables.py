@@ -41,6 +41,7 @@ orders = Table(
     Column("traceparent", Text, nullable=False),
     Column("created_at", MOMENT, nullable=False, server_default=func.now()),
     Column("updated_at", MOMENT, nullable=False, server_default=func.now()),
+    Column("cart_version", BigInteger),
 )
 Index("orders_of_customer", orders.c.customer, orders.c.id.desc())
 Index("orders_of_status", orders.c.status, orders.c.id.desc())
@@ -118,6 +119,17 @@ cart_items = Table(
     Column("updated_at", MOMENT, nullable=False, server_default=func.now()),
 )
 Index("cart_items_of_guests", cart_items.c.updated_at, postgresql_where=cart_items.c.is_guest)
+
+carts = Table(
+    "carts",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("ordered_version", BigInteger),
+    Column("order_id", Uuid),
+    Column("updated_at", MOMENT, nullable=False, server_default=func.now()),
+)
+Index("carts_by_age", carts.c.updated_at)
 
 idempotency_keys = Table(
     "idempotency_keys",

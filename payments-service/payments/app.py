@@ -7,7 +7,7 @@ from payments.clients import EventReader, Provider
 from payments.clients.orders import OrdersClient
 from payments.clients.simulated import SimulatedProvider
 from payments.config import Settings, choose_provider
-from payments.routes.internal import internal_routes, settlement_routes
+from payments.routes.internal import batch_routes, internal_routes
 from payments.routes.people import ledger_routes, payment_routes
 from payments.routes.webhooks import webhook_routes
 from payments.use_cases import sweep
@@ -51,7 +51,7 @@ def create_app(
     mount(app, payment_routes(database, provider, wake), access=SIGNED_IN)
     mount(app, ledger_routes(database), access=ADMIN)
     mount(app, internal_routes(database, provider), access=services("orders-service"))
-    mount(app, settlement_routes(Settlement(database, provider)), access=services("orders-service"))
+    mount(app, batch_routes(database, Settlement(database, provider)), access=services("orders-service"))
     mount(app, webhook_routes(database, app.background, create_events(settings)), access=PUBLIC)
 
     repeat = app.background.repeat

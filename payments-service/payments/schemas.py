@@ -1,7 +1,7 @@
 """What payments-service takes and gives."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, Strict, StringConstraints
 
 from payments.domain import LARGEST_AMOUNT, LedgerEntry, Outcome, Payment, PaymentStatus, RefundStatus, Terms
+from shared.batches import OrderBatch
 from shared.schemas import Body, Id, Integer, Text, example, example_of
 
 EXAMPLE_ID = UUID("018f5c41-5e9c-7d3c-9f25-80cdae623a05")  # The payment in examples.
@@ -64,6 +65,24 @@ class RefundRequest(Body):
     amount: Amount
 
 
+class Reassignment(OrderBatch):
+    """Orders whose payments are to be another customer's: of the user who was their guest."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example({"orders": [str(EXAMPLE_ID)], "customer": str(EXAMPLE_ID)})
+    )
+
+    customer: Text = Field(max_length=255, description="The user's `sub`.")
+
+
+class Reassigned(BaseModel):
+    """How many payments are the customer's now."""
+
+    model_config = ConfigDict(json_schema_extra=example({"payments": 1}))
+
+    payments: int
+
+
 class ConfirmRequest(Body):
     """What the customer told the simulated bank; a real one asks by itself, and is only listened to."""
 
@@ -114,10 +133,10 @@ class PaymentOut(BaseModel):
         return cls.model_validate(payment)
 
     @classmethod
-    def seen_by(cls, sub: str, payment: Payment) -> "PaymentOut":
-        """Return the payment as that person may see it."""
+    def seen_by(cls, subjects: Sequence[str], payment: Payment) -> "PaymentOut":
+        """Return the payment as a caller sees it; only its customer is told what to do next."""
         shown = cls.of(payment)
-        return shown if payment.customer == sub else shown.model_copy(update={"next_action": None})
+        return shown if payment.customer in subjects else shown.model_copy(update={"next_action": None})
 
 
 class RefundOut(BaseModel):

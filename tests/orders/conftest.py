@@ -144,6 +144,7 @@ class FakePayments(FakeService):
         self.silent: set[UUID] = set()
         self.captured: list[UUID] = []
         self.batches: list[list[UUID]] = []
+        self.customers: dict[UUID, str] = {}
 
     def _called(self, name: str) -> None:
         super()._called(name)
@@ -174,6 +175,7 @@ class FakePayments(FakeService):
             "refunded": 0,
         }
         payment = self._show(self.payments.setdefault(order.id, new))
+        self.customers[order.id] = order.customer
         self._after("authorize")
         return payment
 
@@ -208,6 +210,10 @@ class FakePayments(FakeService):
             payment.update(status="succeeded", captured=payment["amount"])
             self.captured.append(order_id)
         return None
+
+    def reassign(self, order_ids: Iterable[UUID], customer: str) -> None:
+        self._called("reassign")
+        self.customers.update(dict.fromkeys(order_ids, customer))
 
     def cancel(self, order_id: UUID) -> Payment:
         self._called("cancel")
@@ -362,11 +368,14 @@ class Buyer:
     def post(self, path: str) -> Any:
         return self.call("POST", path)
 
-    def order(self, key: str = "a key", *, items: Any = ((1, 2),), card: str = "pm_card_visa") -> Any:
+    def order(
+        self, key: str = "a key", *, items: Any = ((1, 2),), card: str = "pm_card_visa", **others: Any
+    ) -> Any:
         body: dict[str, Any] = {
             "payment_method": card,
             "shipping_address": ADDRESS,
             "email": "ada@example.com",
+            **others,
         }
         if items is not None:
             body["items"] = [{"product_id": product, "quantity": quantity} for product, quantity in items]

@@ -103,16 +103,16 @@ def test_two_calls_at_once_do_not_put_in_a_hundred_and_first(app, auth, database
         have_put.add(threading.get_ident())
 
     def count_together(*arguments):
-        lines = read_cart(*arguments)
+        cart = read_cart(*arguments)
         if threading.get_ident() in have_put:
-            counted.append(len(lines))
+            counted.append(len(cart.lines))
             # Neither commits before the other has counted, unless the other has to wait for this one.
             wait_for(lambda: len(counted) == 2 or is_other_held_up())
             if len(counted) == 1:
                 is_alone.set()
             if not is_alone.is_set():
                 both.wait(60)
-        return lines
+        return cart
 
     monkeypatch.setattr(carts, "put_item", put_and_note)
     monkeypatch.setattr(carts, "read_cart", count_together)

@@ -44,7 +44,7 @@ def explain(database, **filters):
         event.listen(connection, "before_cursor_execute", remember)
         page = orders.read_page(
             connection,
-            **{"customer": None, "status": None, "since": None, "until": None, **filters},
+            **{"customers": None, "status": None, "since": None, "until": None, **filters},
             limit=31,
         )
         statement, parameters = statements[0]
@@ -59,8 +59,8 @@ def moment(database, days):
 FILTERS = {
     "everything": {},
     "a status": {"status": Status.CANCELLED},
-    "a customer": {"customer": "customer 7"},
-    "a customer's status": {"customer": "customer 0", "status": Status.CANCELLED},
+    "a customer": {"customers": ["customer 7"]},
+    "a customer's status": {"customers": ["customer 0"], "status": Status.CANCELLED},
     "a day long ago": {"since": 10, "until": 9},
     "until long ago": {"until": 12},
     "a status until long ago": {"status": Status.CANCELLED, "until": 12},

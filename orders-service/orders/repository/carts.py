@@ -1,18 +1,30 @@
-"""What people mean to buy."""
+"""What customers mean to buy.
+
+A statement that writes several lines of a cart locks them in the order of their products, so that no two wait
+for each other. The database raises the cart's version after that, once the lines are locked.
+"""
 
 from collections.abc import Iterable
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from orders.domain import MOST_UNITS, CartLine
+from orders.domain import MOST_UNITS, CartLine, StoredCart
 from orders.tables import cart_items as items
+from orders.tables import carts, orders
 
 READ_CART = (
-    select(items.c.product_id, items.c.quantity, items.c.unit_amount, items.c.is_guest)
-    .where(items.c.owner == bindparam("owner"))
+    select(carts.c.version, items.c.product_id, items.c.quantity, items.c.unit_amount, items.c.is_guest)
+    .select_from(carts.outerjoin(items, items.c.owner == carts.c.owner))
+    .where(carts.c.owner == bindparam("owner"))
     .order_by(items.c.added_at, items.c.product_id)
+)
+FIND_ORDERED = (
+    select(carts.c.ordered_version, carts.c.order_id)
+    .join(orders, orders.c.id == carts.c.order_id)
+    .where(carts.c.owner == bindparam("owner"), orders.c.status != "cancelled")
 )
 INSERT_ITEM = insert(items)
 CONFLICT = [items.c.owner, items.c.product_id]
@@ -35,9 +47,27 @@ REMOVE_ITEMS = delete(items).where(
 )
 
 
-def read_cart(connection: Connection, owner: str) -> tuple[CartLine, ...]:
+def read_cart(connection: Connection, owner: str) -> StoredCart:
     """Return what is in a cart, in the order in which it was put there."""
-    return tuple(CartLine(**row._mapping) for row in connection.execute(READ_CART, {"owner": owner}))
+    rows = connection.execute(READ_CART, {"owner": owner}).all()
+    lines = [
+        CartLine(row.product_id, row.quantity, row.unit_amount, row.is_guest)
+        for row in rows
+        if row.product_id is not None
+    ]
+    return StoredCart(rows[0].version if rows else 0, tuple(lines))
+
+
+def find_ordered_version(connection: Connection, owner: str) -> tuple[int, UUID] | None:
+    """Return the version of a cart that was ordered last, with its order, unless that was cancelled."""
+    row = connection.execute(FIND_ORDERED, {"owner": owner}).first()
+    return (row.ordered_version, row.order_id) if row else None
+
+
+def bind_cart(connection: Connection, owner: str, order_id: UUID) -> None:
+    """Let the cart as it is now be the one that an order was made of."""
+    bound = update(carts).where(carts.c.owner == owner)
+    connection.execute(bound.values(ordered_version=carts.c.version, order_id=order_id))
 
 
 def lock_cart(connection: Connection, owner: str) -> None:
@@ -52,7 +82,8 @@ def put_item(connection: Connection, owner: str, line: CartLine) -> None:
 
 def add_items(connection: Connection, owner: str, lines: Iterable[CartLine]) -> None:
     """Put lines into a cart; what is in it already is added to, up to the limit."""
-    connection.execute(ADD_ITEMS, [{"owner": owner, **vars(line)} for line in lines])
+    ordered = sorted(lines, key=lambda line: line.product_id)
+    connection.execute(ADD_ITEMS, [{"owner": owner, **vars(line)} for line in ordered])
 
 
 def remove_items(connection: Connection, owner: str, product_ids: Iterable[int]) -> None:
@@ -61,8 +92,14 @@ def remove_items(connection: Connection, owner: str, product_ids: Iterable[int])
 
 
 def take_items(connection: Connection, owner: str) -> list[CartLine]:
-    """Empty a cart; return what was in it, oldest first. Whoever does the same at once gets nothing."""
-    taken = delete(items).where(items.c.owner == owner).returning(items)
+    """Empty a cart; return what was in it, oldest first. A call that does the same at once gets nothing."""
+    lines = select(items.c.product_id).where(items.c.owner == owner).order_by(items.c.product_id)
+    locked = lines.with_for_update().cte("locked")
+    taken = (
+        delete(items)
+        .where(items.c.owner == owner, items.c.product_id == locked.c.product_id)
+        .returning(items)
+    )
     rows = sorted(connection.execute(taken), key=lambda row: row.added_at)
     return [CartLine(row.product_id, row.quantity, row.unit_amount) for row in rows]
 
@@ -88,3 +125,16 @@ def delete_stale_carts(connection: Connection, *, age: timedelta, limit: int) ->
     )
     statement = delete(items).where(items.c.owner == stale.c.owner, items.c.product_id == stale.c.product_id)
     return connection.execute(statement).rowcount
+
+
+def delete_empty_carts(connection: Connection, *, age: timedelta, limit: int) -> int:
+    """Forget the versions of carts that have been empty for so long; return how many there were."""
+    empty = (
+        select(carts.c.owner)
+        .where(carts.c.updated_at < func.now() - age, ~exists().where(items.c.owner == carts.c.owner))
+        .limit(limit)
+        .cte("empty")
+    )
+    # The age is asked for once more of the row itself, in case something was put into the cart meanwhile.
+    is_old = carts.c.updated_at < func.now() - age
+    return connection.execute(delete(carts).where(carts.c.owner == empty.c.owner, is_old)).rowcount

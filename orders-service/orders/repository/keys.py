@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from orders.tables import idempotency_keys as keys
@@ -30,6 +30,14 @@ def insert_key(connection: Connection, call: KeyedCall, order_id: UUID) -> bool:
     Whoever is inserting the same one is waited for.
     """
     return connection.execute(INSERT_KEY, {**vars(call), "order_id": order_id}).first() is not None
+
+
+def copy_keys(connection: Connection, guest: str, customer: str) -> None:
+    """Let the calls of a guest be known as the customer's, too, who was that guest."""
+    columns = [column.name for column in keys.c if column.name != "principal"]
+    copied = select(literal(customer), *(keys.c[name] for name in columns)).where(keys.c.principal == guest)
+    copy = insert(keys).from_select(["principal", *columns], copied)
+    connection.execute(copy.on_conflict_do_nothing())
 
 
 def find_key(connection: Connection, call: KeyedCall) -> KnownCall | None:

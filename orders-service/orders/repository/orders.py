@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, bindparam, select, text
+from sqlalchemy import BigInteger, Connection, Row, bindparam, select, text, update
 
 from orders.domain import Event, Line, Order, Refusal, Status, Work
+from orders.errors import CartChanged
 from orders.tables import order_events, order_lines, order_work, orders
 from shared.idempotency import KeyedCall
 from shared.ids import first_id
@@ -31,18 +32,28 @@ FIND_LINES = (
     .where(order_lines.c.order_id.in_(bindparam("ids", expanding=True)))
     .order_by(order_lines.c.product_id)
 )
-PLACE = text("""
+# An order of the cart takes the cart's version, unless an order that was not cancelled has taken it before. Two
+# orders of the same cart wait for each other here, and the second sees what the first has written.
+BIND_CART = """, bound AS (
+        UPDATE carts SET ordered_version = version, order_id = taken.order_id
+        FROM taken
+        WHERE owner = :customer AND version = :cart_version
+            AND (ordered_version IS DISTINCT FROM version
+                 OR EXISTS (SELECT FROM orders WHERE orders.id = carts.order_id AND status = 'cancelled'))
+        RETURNING taken.order_id
+    )"""
+PLACE = """
     WITH taken AS (
         INSERT INTO idempotency_keys (principal, route, key, fingerprint, order_id)
         VALUES (:principal, :route, :key, :fingerprint, :id)
         ON CONFLICT DO NOTHING
         RETURNING order_id
-    ), placed AS (
+    ){bound}, placed AS (
         INSERT INTO orders (id, customer, status, email, payment_method, shipping_address, request_id,
-                            traceparent, created_at, updated_at)
+                            traceparent, created_at, updated_at, cart_version)
         SELECT order_id, :customer, :status, :email, :payment_method, CAST(:shipping_address AS jsonb),
-            :request_id, :traceparent, :created_at, :updated_at
-        FROM taken
+            :request_id, :traceparent, :created_at, :updated_at, :cart_version
+        FROM {source}
         RETURNING id
     ), lines AS (
         INSERT INTO order_lines (order_id, product_id, quantity)
@@ -57,15 +68,22 @@ PLACE = text("""
         INSERT INTO order_events (order_id, kind, to_status, actor)
         SELECT id, 'placed', :status, :customer FROM placed
     )
-    SELECT id FROM placed
-""").bindparams(lasts=LEASE)
+    SELECT EXISTS (SELECT FROM placed) AS is_placed, EXISTS (SELECT FROM taken) AS is_new
+"""
+PLACE_ITEMS, PLACE_CART = (
+    text(PLACE.replace("{bound}", bound).replace("{source}", source)).bindparams(
+        bindparam("cart_version", type_=BigInteger), lasts=LEASE
+    )
+    for bound, source in (("", "taken"), (BIND_CART, "bound"))
+)
 
 
 def place_order(connection: Connection, call: KeyedCall, order: Order, lease: UUID) -> bool:
     """Add an order with all that belongs to it, and its lease in the hands of whoever places it.
 
-    Nothing is added, and False returned, if the call's key was taken before. Whoever is taking it is waited
-    for.
+    Nothing is added, and False returned, if the call's key was taken before; a call that is taking it is
+    waited for. Raises CartChanged if the order is of a cart that has another version now, or was ordered
+    before; the transaction must then be rolled back.
     """
     work = order.work
     if work is None:
@@ -80,7 +98,11 @@ def place_order(connection: Connection, call: KeyedCall, order: Order, lease: UU
         "next_step": work.next_step,
         "deadline": work.deadline,
     }
-    return connection.execute(PLACE, values).first() is not None
+    statement = PLACE_ITEMS if order.cart_version is None else PLACE_CART
+    came = connection.execute(statement, values).one()
+    if came.is_new and not came.is_placed:
+        raise CartChanged
+    return bool(came.is_placed)
 
 
 def find_order(connection: Connection, order_id: UUID) -> Order | None:
@@ -103,20 +125,20 @@ def lock_order(connection: Connection, order_id: UUID) -> Order | None:
 def read_page(
     connection: Connection,
     *,
-    customer: str | None,
+    customers: Sequence[str] | None,
     status: Status | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
     before: UUID | None = None,
     limit: int,
 ) -> list[Order]:
-    """Return orders newest first, without their work: those of one customer, or of all for None.
+    """Return orders newest first, without their work: those of these customers, or of all for None.
 
     An id begins with the time at which it was made, so that the index on ids finds times, too.
     """
     query = select(orders).order_by(orders.c.id.desc()).limit(limit)
-    if customer is not None:
-        query = query.where(orders.c.customer == customer)
+    if customers is not None:
+        query = query.where(orders.c.customer.in_(customers))
     if status is not None:
         query = query.where(orders.c.status == status)
     if since is not None:
@@ -126,6 +148,21 @@ def read_page(
     if before is not None:
         query = query.where(orders.c.id < before)
     return _with_lines(connection, connection.execute(query).all())
+
+
+def find_placed_orders(connection: Connection, customer: str, *, limit: int) -> list[UUID]:
+    """Return orders of a customer whose payment is there, or never will be: those that left `pending`."""
+    query = select(orders.c.id).where(orders.c.customer == customer, orders.c.status != Status.PENDING)
+    return list(connection.execute(query.limit(limit)).scalars())
+
+
+def reassign_orders(connection: Connection, ids: Sequence[UUID], customer: str) -> int:
+    """Make these orders the customer's; return how many there are."""
+    # They are locked in the order in which settlement locks them.
+    locked = select(orders.c.id).where(orders.c.id.in_(ids)).order_by(orders.c.id)
+    connection.execute(locked.with_for_update(key_share=True))
+    moved = update(orders).where(orders.c.id.in_(ids)).values(customer=customer)
+    return connection.execute(moved).rowcount
 
 
 def read_events(connection: Connection, order_id: UUID) -> list[Event]:

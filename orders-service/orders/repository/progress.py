@@ -93,8 +93,20 @@ PRICED = """, priced AS (
             AS new (product_id bigint, sku text, title text, unit_amount bigint)
         WHERE line.order_id = ours.id AND line.product_id = new.product_id
     )"""
-BOUGHT = """, bought AS (
-        DELETE FROM cart_items USING ours WHERE owner = ours.customer AND product_id = ANY (:bought)
+# What is left of the cart is reckoned from the rows as they are once they are locked, in the order in which
+# every statement locks them.
+BOUGHT = """, bought AS MATERIALIZED (
+        SELECT item.owner, item.product_id, item.quantity - line.quantity AS rest
+        FROM ours
+            JOIN order_lines AS line ON line.order_id = ours.id
+            JOIN cart_items AS item ON item.owner = ours.customer AND item.product_id = line.product_id
+        ORDER BY item.owner, item.product_id FOR UPDATE OF item
+    ), kept AS (
+        UPDATE cart_items AS item SET quantity = bought.rest, updated_at = now()
+        FROM bought WHERE item.owner = bought.owner AND item.product_id = bought.product_id AND rest > 0
+    ), emptied AS (
+        DELETE FROM cart_items AS item USING bought
+        WHERE item.owner = bought.owner AND item.product_id = bought.product_id AND rest <= 0
     )"""
 # An order is placed by one call, and refunded by one call at a time, so that at most one has no answer yet.
 ANSWERED = """, answered AS (
@@ -158,22 +170,21 @@ def record_step(
     actor: str,
     now: datetime,
     lines: Sequence[Line] = (),
-    bought: Sequence[int] = (),
+    empties_cart: bool = False,
     answer: Answer | None = None,
 ) -> None:
     """Write down what has become of one order, with one statement; raise LeaseLost if it is not the lease's.
 
-    Along with it go the `lines` with their prices, the products that are `bought` and leave the cart, and the
-    `answer` of the call that waits for this.
+    The same statement records the `lines` with their prices, takes the ordered units out of the customer's
+    cart, and keeps the `answer` of the call that waits for this.
     """
     more = ""
     values: dict[str, Any] = {}
     if lines:
         more += PRICED
         values["lines"] = json.dumps([vars(line) for line in lines])
-    if bought:
+    if empties_cart:
         more += BOUGHT
-        values["bought"] = list(bought)
     if answer:
         more += ANSWERED
         values |= {"answered": answer.status, "answer_type": answer.content_type, "answer_body": answer.body}

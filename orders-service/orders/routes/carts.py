@@ -2,17 +2,18 @@
 
 from apiflask import APIBlueprint
 
-from orders.clients import CatalogClient
+from orders.clients import CatalogClient, PaymentsClient
 from orders.errors import CartFull, ProductNotFound
 from orders.schemas.carts import CartOut, QuantityIn
 from orders.use_cases import carts
+from orders.use_cases.guests import take_over_guest
 from shared.context import require_caller
 from shared.database import Database
 from shared.errors import ServiceUnreachable
 from shared.openapi import document_errors
 
 
-def cart_routes(database: Database, catalog: CatalogClient) -> APIBlueprint:
+def cart_routes(database: Database, catalog: CatalogClient, payments: PaymentsClient) -> APIBlueprint:
     """Return the routes of a person's cart."""
     routes = APIBlueprint("cart", __name__)
 
@@ -22,9 +23,12 @@ def cart_routes(database: Database, catalog: CatalogClient) -> APIBlueprint:
         """Show the cart, priced just now.
 
         `problem` of a line is `unavailable`, `insufficient_stock`, `price_changed` (until it is put in again)
-        or null. What somebody put into a cart as a guest is in it after they have logged in.
+        or null. `POST /orders` with this `version` orders just this cart. The cart and the orders of a guest
+        follow the guest who logs in to an account.
         """
-        return _show(carts.read_cart(database, catalog, require_caller()))
+        caller = require_caller()
+        take_over_guest(database, payments, caller)
+        return _show(carts.read_cart(database, catalog, caller))
 
     @routes.put("/cart/items/<int:product_id>")
     @routes.input(QuantityIn)
@@ -46,4 +50,4 @@ def cart_routes(database: Database, catalog: CatalogClient) -> APIBlueprint:
 
 
 def _show(cart: carts.Cart) -> CartOut:
-    return CartOut.of(cart.lines, cart.offers, cart.currency)
+    return CartOut.of(cart.lines, cart.offers, cart.currency, cart.version)

@@ -6,8 +6,11 @@ from apiflask import APIBlueprint
 from flask import Response
 
 from orders.checkout import Checkout
+from orders.clients import PaymentsClient
 from orders.domain import Status
 from orders.errors import (
+    CartAlreadyOrdered,
+    CartChanged,
     CartEmpty,
     OrderNotCancellable,
     OrderNotFound,
@@ -15,6 +18,7 @@ from orders.errors import (
 )
 from orders.schemas.orders import (
     CHECKOUT_REFUSALS,
+    EXAMPLE_ID,
     EventOut,
     EventPage,
     OrderIn,
@@ -32,8 +36,8 @@ from shared.pages import decode_id, encode_id
 UNFINISHED = refer(OrderOut, "It is still being worked on, and finishes by itself.")
 
 
-def order_routes(database: Database, checkout: Checkout) -> APIBlueprint:
-    """Return the routes by which people place, see and cancel their orders, and an admin everybody's."""
+def order_routes(database: Database, checkout: Checkout, payments: PaymentsClient) -> APIBlueprint:
+    """Return the routes by which customers place, see and cancel their orders, and admins all orders."""
     routes = APIBlueprint("orders", __name__)
 
     @routes.post("/orders")
@@ -45,6 +49,8 @@ def order_routes(database: Database, checkout: Checkout) -> APIBlueprint:
             **document_errors(
                 *CHECKOUT_REFUSALS,
                 CartEmpty,
+                CartChanged(cart_version=8),
+                CartAlreadyOrdered(order_id=EXAMPLE_ID),
                 *KEY_ERRORS,
             ),
         },
@@ -53,10 +59,12 @@ def order_routes(database: Database, checkout: Checkout) -> APIBlueprint:
     def place_order(json_data: OrderIn) -> Response:
         """Place an order: hold the stock, authorize the payment, confirm.
 
-        An order that is `awaiting_payment` waits for the customer's answer to the bank; the payment says how.
+        Without `items` it is an order of the cart, and a version of a cart is ordered once. The units leave
+        the cart when the order is confirmed. An order of `items` leaves the cart alone. An order that is
+        `awaiting_payment` waits for the customer's answer to the bank; the payment says how.
         """
         call = read_call("POST /orders")
-        reply = orders.place_order(database, checkout, require_caller(), call, json_data)
+        reply = orders.place_order(database, checkout, payments, require_caller(), call, json_data)
         response = to_response(reply.answer, is_replayed=reply.is_replayed)
         response.headers["Location"] = f"/orders/{reply.order_id}"
         return response
@@ -65,9 +73,9 @@ def order_routes(database: Database, checkout: Checkout) -> APIBlueprint:
     @routes.input(OrderQuery, location="query")
     @routes.output(OrderPage)
     def list_orders(query_data: OrderQuery) -> OrderPage:
-        """List one's own orders, newest first; an admin sees everybody's."""
+        """List one's own orders, newest first; an admin sees all orders."""
         before = decode_id(query_data.cursor)
-        page, last = orders.list_orders(database, require_caller(), query_data, before)
+        page, last = orders.list_orders(database, payments, require_caller(), query_data, before)
         return OrderPage(data=[OrderOut.of(order) for order in page], next=encode_id(last))
 
     @routes.get("/orders/<uuid:order_id>")

@@ -48,6 +48,7 @@ class CartOut(BaseModel):
                 ],
                 "amount": 12980,
                 "currency": "USD",
+                "version": 7,
             }
         )
     )
@@ -55,16 +56,22 @@ class CartOut(BaseModel):
     items: list[CartItemOut]
     amount: int | None
     currency: str | None
+    version: int = Field(description="Raised by every change. `POST /orders` takes it as `cart_version`.")
 
     @classmethod
     def of(
-        cls, lines: tuple[CartLine, ...], offers: Mapping[int, Offer] | None, currency: str | None
+        cls,
+        lines: tuple[CartLine, ...],
+        offers: Mapping[int, Offer] | None,
+        currency: str | None,
+        version: int,
     ) -> "CartOut":
         """Return the cart with what the catalogue says; None stands for a catalogue that is away."""
         items = [_price(line, offers) for line in lines]
         amounts = [item.amount for item in items]
         total = None if None in amounts else sum(amount for amount in amounts if amount is not None)
-        return cls(items=items, amount=total if offers is not None else None, currency=currency)
+        amount = total if offers is not None else None
+        return cls(items=items, amount=amount, currency=currency, version=version)
 
 
 def _price(line: CartLine, offers: Mapping[int, Offer] | None) -> CartItemOut:

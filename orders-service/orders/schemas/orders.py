@@ -3,10 +3,10 @@
 import json
 import re
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from orders.domain import LARGEST_ID, MOST_LINES, Event, Order, Refusal, Status
 from orders.errors import CheckoutRefused
@@ -70,7 +70,10 @@ class Address(Body):
 
 
 class OrderIn(Body):
-    """An order to place; without items it is the cart. Prices come from the catalogue alone."""
+    """An order to place; without items it is the cart. Prices come from the catalogue alone.
+
+    With `cart_version`, the cart must still be at that one.
+    """
 
     model_config = ConfigDict(
         json_schema_extra=example(
@@ -86,9 +89,16 @@ class OrderIn(Body):
     items: Annotated[list[ItemIn] | None, AfterValidator(_refuse_repeats)] = Field(
         default=None, min_length=1, max_length=MOST_LINES
     )
+    cart_version: Annotated[Integer, Field(ge=0, le=LARGEST_ID)] | None = None
     payment_method: PaymentMethodId = Field(examples=["pm_card_visa"])
     shipping_address: Address
     email: str | None = Field(default=None, max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+\.[^@\s\x00]+$")
+
+    @model_validator(mode="after")
+    def _check_cart(self) -> Self:
+        if self.items is not None and self.cart_version is not None:
+            raise ValueError("cart_version goes with an order of the cart, which has no items")
+        return self
 
 
 class RefundIn(Body):
@@ -227,7 +237,8 @@ def render_placed(order: Order) -> Answer:
 
 
 # How catalog-service, the bank and whoever cancels meanwhile refuse an order that is being placed.
-_ORDER = {"order_id": example_of(OrderOut)["id"]}
+EXAMPLE_ID = example_of(OrderOut)["id"]
+_ORDER = {"order_id": EXAMPLE_ID}
 _SHORT = [{"product_id": 1, "requested": 2, "available": 1}]
 _GONE = [{"product_id": 1, "requested": 2, "available": 0}]
 CHECKOUT_REFUSALS = (

@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 
 from orders.clients import CatalogClient
-from orders.domain import LARGEST_ID, MOST_LINES, CartLine, Offer, find_room
+from orders.domain import LARGEST_ID, MOST_LINES, CartLine, Offer, StoredCart, find_room
 from orders.errors import CartFull, ProductNotFound
 from orders.repository import carts
 from shared.context import Caller
@@ -20,25 +20,37 @@ CROWDED = MOST_LINES // 2  # Lines from which on a cart is locked while another 
 class Cart:
     """A cart, and what the catalogue says of it; `offers` is None while the catalogue is away."""
 
+    version: int
     lines: tuple[CartLine, ...]
     offers: dict[int, Offer] | None
     currency: str | None
 
 
-def take_cart(connection: Connection, caller: Caller) -> tuple[CartLine, ...]:
-    """Return what is in the caller's cart, with what they put into one as a guest, which becomes theirs."""
-    if caller.guest_sub is not None and caller.guest_sub != caller.sub:
-        guest = carts.take_items(connection, caller.guest_sub)
-        if guest:
-            carts.lock_cart(connection, caller.sub)
-            fitting = find_room(carts.read_cart(connection, caller.sub), guest)
-            if fitting:
-                carts.add_items(connection, caller.sub, fitting)
-            log.info("A guest's cart was taken over", extra={"cart.lines": len(fitting)})
-    lines = carts.read_cart(connection, caller.sub)
-    if caller.role != "guest" and any(line.is_guest for line in lines):
+def take_cart(connection: Connection, caller: Caller) -> StoredCart:
+    """Return the caller's cart, with what they put into one as a guest, which becomes theirs."""
+    if caller.guest is not None:
+        _take_guest_cart(connection, caller.guest, caller.sub)
+    cart = carts.read_cart(connection, caller.sub)
+    if caller.role != "guest" and any(line.is_guest for line in cart.lines):
         carts.adopt_cart(connection, caller.sub)
-    return lines
+    return cart
+
+
+def _take_guest_cart(connection: Connection, guest: str, customer: str) -> None:
+    before = carts.read_cart(connection, guest)
+    ordered = carts.find_ordered_version(connection, guest)
+    taken = carts.take_items(connection, guest)
+    if not taken:
+        return
+    carts.lock_cart(connection, customer)
+    own = carts.read_cart(connection, customer).lines
+    fitting = find_room(own, taken)
+    if fitting:
+        carts.add_items(connection, customer, fitting)
+    if ordered and ordered[0] == before.version and not own:
+        # The guest has ordered just this, and the bank has not decided yet: it is not to be ordered twice.
+        carts.bind_cart(connection, customer, ordered[1])
+    log.info("A guest's cart was taken over", extra={"cart.lines": len(fitting)})
 
 
 def read_cart(database: Database, catalog: CatalogClient, caller: Caller) -> Cart:
@@ -51,23 +63,26 @@ def put_in_cart(
 ) -> Cart:
     """Set a product's quantity in the caller's cart; raise ProductNotFound or CartFull."""
     _check_id(product_id)
-    before = {line.product_id: line for line in open_cart(database, caller)}
-    if len(before.keys() | {product_id}) > MOST_LINES:
+    products = {line.product_id for line in open_cart(database, caller).lines} | {product_id}
+    if len(products) > MOST_LINES:
         raise CartFull
-    offers, currency = catalog.read_offers(before.keys() | {product_id})
+    offers, currency = catalog.read_offers(products)
     if product_id not in offers:
         raise ProductNotFound
     line = CartLine(product_id, quantity, offers[product_id].unit_amount, caller.role == "guest")
-    if len(before) < CROWDED:
-        with database.autocommit() as connection:
-            carts.put_item(connection, caller.sub, line)
-    else:
-        with database.transaction() as connection:
+    is_crowded = len(products) > CROWDED
+    begin = database.transaction if is_crowded else database.autocommit
+    with begin() as connection:
+        if is_crowded:
             carts.lock_cart(connection, caller.sub)
-            carts.put_item(connection, caller.sub, line)
-            if len(carts.read_cart(connection, caller.sub)) > MOST_LINES:
-                raise CartFull
-    return Cart(tuple({**before, product_id: line}.values()), offers, currency)
+        carts.put_item(connection, caller.sub, line)
+        cart = carts.read_cart(connection, caller.sub)
+        if len(cart.lines) > MOST_LINES:
+            raise CartFull
+    if {line.product_id for line in cart.lines} <= products:
+        return Cart(cart.version, cart.lines, offers, currency)
+    # Another call has put something in meanwhile.
+    return _price(catalog, cart)
 
 
 def remove_from_cart(database: Database, catalog: CatalogClient, caller: Caller, product_id: int) -> Cart:
@@ -76,26 +91,26 @@ def remove_from_cart(database: Database, catalog: CatalogClient, caller: Caller,
     with database.transaction() as connection:
         take_cart(connection, caller)
         carts.remove_items(connection, caller.sub, [product_id])
-        lines = carts.read_cart(connection, caller.sub)
-    return _price(catalog, lines)
+        cart = carts.read_cart(connection, caller.sub)
+    return _price(catalog, cart)
 
 
-def open_cart(database: Database, caller: Caller) -> tuple[CartLine, ...]:
-    """Return what is in the caller's cart."""
+def open_cart(database: Database, caller: Caller) -> StoredCart:
+    """Return the caller's cart."""
     # Only taking over a guest's cart is more than one statement.
-    begin = database.autocommit if caller.guest_sub is None else database.transaction
+    begin = database.autocommit if caller.guest is None else database.transaction
     with begin() as connection:
         return take_cart(connection, caller)
 
 
-def _price(catalog: CatalogClient, lines: tuple[CartLine, ...]) -> Cart:
-    if not lines:
-        return Cart((), {}, None)
+def _price(catalog: CatalogClient, cart: StoredCart) -> Cart:
+    if not cart.lines:
+        return Cart(cart.version, (), {}, None)
     try:
-        offers, currency = catalog.read_offers(line.product_id for line in lines)
+        offers, currency = catalog.read_offers(line.product_id for line in cart.lines)
     except Unavailable:
-        return Cart(lines, None, None)
-    return Cart(lines, offers, currency)
+        return Cart(cart.version, cart.lines, None, None)
+    return Cart(cart.version, cart.lines, offers, currency)
 
 
 def _check_id(product_id: int) -> None:

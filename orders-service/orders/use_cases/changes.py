@@ -116,7 +116,7 @@ def _lock_order(connection: Connection, caller: Caller, order_id: UUID) -> Order
 
 
 def _begin_undo(connection: Connection, caller: Caller, order: Order) -> Order:
-    by = "customer" if caller.sub == order.customer else "admin"
+    by = "customer" if order.customer in caller.subjects else "admin"
     refusal = Refusal(f"cancelled_by_{by}", 409, "order_cancelled", "The order was cancelled meanwhile.")
     told = Told("cancel_requested", refusal.reason)
     return progress.change_order(connection, order, told, actor=caller.sub, refusal=refusal)

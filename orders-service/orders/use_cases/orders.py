@@ -4,11 +4,13 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from orders.checkout import Checkout
-from orders.domain import PENDING_FOR, Event, Line, Order, Status, Step, Work, sum_lines
-from orders.errors import CartEmpty, LeaseLost, OrderNotFound
-from orders.repository import orders
+from orders.clients import PaymentsClient
+from orders.domain import PENDING_FOR, Event, Line, Order, Status, Step, StoredCart, Work, sum_lines
+from orders.errors import CartAlreadyOrdered, CartChanged, CartEmpty, LeaseLost, OrderNotFound
+from orders.repository import carts, keys, orders
 from orders.schemas.orders import OrderIn, OrderQuery, render_placed
 from orders.use_cases.carts import open_cart
+from orders.use_cases.guests import take_over_guest
 from orders.use_cases.replies import Reply, answer_again, answer_first
 from shared import context
 from shared.context import Caller, Context
@@ -21,20 +23,25 @@ PATIENCE = 2.5
 
 
 def place_order(
-    database: Database, checkout: Checkout, caller: Caller, call: KeyedCall, wanted: OrderIn
+    database: Database,
+    checkout: Checkout,
+    payments: PaymentsClient,
+    caller: Caller,
+    call: KeyedCall,
+    wanted: OrderIn,
 ) -> Reply:
     """Place an order and take it through its checkout as far as 5 s allow.
 
-    The same key again gives the same answer. Raises CartEmpty, IdempotencyKeyReused, IdempotencyInProgress.
+    The same key again gives the same answer. Raises CartEmpty, CartChanged, CartAlreadyOrdered,
+    IdempotencyKeyReused, IdempotencyInProgress.
     """
+    take_over_guest(database, payments, caller)
     lease = new_id()
-    order = _make_order(caller, wanted, _choose_lines(database, caller, wanted))
-    # An empty cart may have been ordered by the first call with this key.
-    if not order.lines:
-        return answer_again(database, call, otherwise=CartEmpty)
-    with database.autocommit() as connection:
-        is_new = orders.place_order(connection, call, order, lease)
-    if not is_new:
+    if wanted.items is None:
+        order = _place_cart(database, caller, call, wanted, lease)
+    else:
+        order = _place_items(database, caller, call, wanted, lease)
+    if order is None:
         return answer_again(database, call)
     context.bind({"order.id": str(order.id)})
     try:
@@ -54,8 +61,8 @@ def find_order(database: Database, caller: Caller, order_id: UUID) -> Order:
 
 
 def require_order(order: Order | None, caller: Caller) -> Order:
-    """Return an order that the caller may see; raise OrderNotFound for somebody else's, or none."""
-    if order is None or (caller.role != "admin" and order.customer != caller.sub):
+    """Return an order that the caller may see; raise OrderNotFound for another customer's, or none."""
+    if order is None or (caller.role != "admin" and order.customer not in caller.subjects):
         raise OrderNotFound
     return order
 
@@ -68,14 +75,17 @@ def read_events(database: Database, caller: Caller, order_id: UUID) -> list[Even
 
 
 def list_orders(
-    database: Database, caller: Caller, query: OrderQuery, before: UUID | None
+    database: Database, payments: PaymentsClient, caller: Caller, query: OrderQuery, before: UUID | None
 ) -> tuple[list[Order], UUID | None]:
-    """Return a page of the caller's orders, or of everybody's for an admin, and where the next one begins."""
-    customer = query.user if caller.role == "admin" else caller.sub
+    """Return a page of the caller's orders, or of all orders for an admin, and where the next one begins."""
+    take_over_guest(database, payments, caller)
+    customers: tuple[str, ...] | None = caller.subjects
+    if caller.role == "admin":
+        customers = None if query.user is None else (query.user,)
     with database.transaction() as connection:
         page = orders.read_page(
             connection,
-            customer=customer,
+            customers=customers,
             status=query.status,
             since=query.since,
             until=query.until,
@@ -86,12 +96,60 @@ def list_orders(
     return page[: query.limit], page[query.limit - 1].id if more else None
 
 
-def _choose_lines(database: Database, caller: Caller, wanted: OrderIn) -> tuple[Line, ...]:
-    chosen = wanted.items if wanted.items is not None else open_cart(database, caller)
-    return sum_lines((item.product_id, item.quantity) for item in chosen)
+def _place_items(
+    database: Database, caller: Caller, call: KeyedCall, wanted: OrderIn, lease: UUID
+) -> Order | None:
+    """Return the placed order of the items that the call names; None if its key was taken before."""
+    lines = sum_lines((item.product_id, item.quantity) for item in wanted.items or ())
+    order = _make_order(caller, wanted, lines)
+    with database.autocommit() as connection:
+        return order if orders.place_order(connection, call, order, lease) else None
 
 
-def _make_order(caller: Caller, wanted: OrderIn, lines: tuple[Line, ...]) -> Order:
+def _place_cart(
+    database: Database, caller: Caller, call: KeyedCall, wanted: OrderIn, lease: UUID
+) -> Order | None:
+    """Return the placed order of the caller's cart; None if the call's key was taken before.
+
+    Raises CartEmpty, CartChanged, CartAlreadyOrdered.
+    """
+    while True:
+        cart = open_cart(database, caller)
+        if not cart.lines or wanted.cart_version not in {None, cart.version}:
+            _refuse_cart(database, caller, call, cart, wanted.cart_version)
+            return None
+        order = _make_order(
+            caller, wanted, sum_lines((line.product_id, line.quantity) for line in cart.lines), cart.version
+        )
+        try:
+            with database.transaction() as connection:
+                return order if orders.place_order(connection, call, order, lease) else None
+        except CartChanged:
+            with database.autocommit() as connection:
+                ordered = carts.find_ordered_version(connection, caller.sub)
+            if ordered and ordered[0] == cart.version:
+                raise CartAlreadyOrdered(order_id=str(ordered[1])) from None
+            # The cart was changed between the two statements. It is read again, and so is its version.
+
+
+def _refuse_cart(
+    database: Database, caller: Caller, call: KeyedCall, cart: StoredCart, version: int | None
+) -> None:
+    """Raise why a cart cannot be ordered, unless it was ordered by the first call with this key."""
+    with database.transaction() as connection:
+        if keys.find_key(connection, call) is not None:
+            return
+        ordered = carts.find_ordered_version(connection, caller.sub)
+    if ordered and version == ordered[0]:
+        raise CartAlreadyOrdered(order_id=str(ordered[1]))
+    if version is None or version == cart.version:
+        raise CartEmpty
+    raise CartChanged(cart_version=cart.version)
+
+
+def _make_order(
+    caller: Caller, wanted: OrderIn, lines: tuple[Line, ...], cart_version: int | None = None
+) -> Order:
     request = context.current() or Context()
     request_id, traceparent = request.request_id, request.trace.traceparent
     now = datetime.now(UTC)
@@ -113,6 +171,7 @@ def _make_order(caller: Caller, wanted: OrderIn, lines: tuple[Line, ...]) -> Ord
         traceparent=traceparent,
         created_at=now,
         updated_at=now,
+        cart_version=cart_version,
         lines=lines,
         work=Work(Step.RESERVE, request_id, traceparent, deadline=now + PENDING_FOR),
     )

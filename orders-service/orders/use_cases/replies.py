@@ -8,7 +8,6 @@ from orders.errors import OrderNotFound
 from orders.repository import keys, orders
 from orders.schemas.orders import render_order
 from shared.database import Connection, Database
-from shared.errors import Problem
 from shared.idempotency import Answer, IdempotencyInProgress, IdempotencyKeyReused, KeyedCall
 
 GLANCE = 0.05  # Seconds between two looks at what another thread is at.
@@ -23,18 +22,13 @@ class Reply:
     is_replayed: bool = False
 
 
-def answer_again(
-    database: Database, call: KeyedCall, *, otherwise: type[Problem] = IdempotencyInProgress
-) -> Reply:
-    """Answer a call whose key was taken before; raise IdempotencyKeyReused or IdempotencyInProgress.
-
-    `otherwise` is raised for a key that was not taken. By default that means that the first call, which has
-    taken it, was refused just now.
-    """
+def answer_again(database: Database, call: KeyedCall) -> Reply:
+    """Answer a call whose key was taken before; raise IdempotencyKeyReused or IdempotencyInProgress."""
     with database.transaction() as connection:
         known = keys.find_key(connection, call)
         if known is None:
-            raise otherwise
+            # The first call, which had taken the key, was refused just now.
+            raise IdempotencyInProgress
         if known.fingerprint != call.fingerprint:
             raise IdempotencyKeyReused
         if known.answer is not None:

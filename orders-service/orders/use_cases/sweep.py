@@ -21,6 +21,7 @@ def sweep_leftovers(database: Database) -> None:
         if not jobs.take_turn(connection, "sweep", every=EVERY):
             return
     old_keys = _sweep(database, lambda at: keys.delete_old_keys(at, age=KEYS_KEPT, limit=BATCH))
+    _sweep(database, lambda at: carts.delete_empty_carts(at, age=CARTS_KEPT, limit=BATCH))
     stale_lines = _sweep(database, lambda at: carts.delete_stale_carts(at, age=CARTS_KEPT, limit=BATCH))
     log.info("Swept %d idempotency keys and %d lines of guests' carts", old_keys, stale_lines)
 

@@ -11,6 +11,7 @@ from sqlalchemy import (
     and_,
     delete,
     func,
+    literal,
     literal_column,
     select,
     update,
@@ -42,6 +43,14 @@ def claim_key(connection: Connection, call: KeyedCall) -> bool | None:
         .returning(literal_column("xmax = 0", Boolean))
     ).first()
     return row[0] if row else None
+
+
+def copy_keys(connection: Connection, guest: str, customer: str) -> None:
+    """Let the calls of a guest be known as the customer's, too, who was that guest."""
+    columns = [column.name for column in keys.c if column.name != "principal"]
+    copied = select(literal(customer), *(keys.c[name] for name in columns)).where(keys.c.principal == guest)
+    copy = insert(keys).from_select(["principal", *columns], copied)
+    connection.execute(copy.on_conflict_do_nothing())
 
 
 def find_key(connection: Connection, call: KeyedCall) -> Row[Any] | None:

@@ -1,6 +1,6 @@
 """Payments: one for an order."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -261,18 +261,20 @@ def save_reference(connection: Connection, payment_id: UUID, reference: str) -> 
     ).scalar()
 
 
-def find_payment(connection: Connection, payment_id: UUID, *, customer: str | None) -> Payment | None:
-    """Return the payment, if it is this customer's; None stands for anybody's."""
-    query = _of_customer(select(payments).where(payments.c.id == payment_id), customer)
+def find_payment(
+    connection: Connection, payment_id: UUID, *, customers: Sequence[str] | None
+) -> Payment | None:
+    """Return the payment, if it is one of these customers'; None stands for all customers."""
+    query = _of_customers(select(payments).where(payments.c.id == payment_id), customers)
     row = connection.execute(query).first()
     return _payment(row) if row else None
 
 
 def read_payments(
-    connection: Connection, *, customer: str | None, before: UUID | None, limit: int
+    connection: Connection, *, customers: Sequence[str] | None, before: UUID | None, limit: int
 ) -> list[Payment]:
     """Return up to `limit` payments older than `before`, newest first."""
-    query = _of_customer(select(payments), customer).order_by(payments.c.id.desc()).limit(limit)
+    query = _of_customers(select(payments), customers).order_by(payments.c.id.desc()).limit(limit)
     if before:
         query = query.where(payments.c.id < before)
     return [_payment(row) for row in connection.execute(query)]
@@ -324,8 +326,14 @@ def ask_for_look(connection: Connection, *, reference: str | None = None, ids: I
     ).rowcount
 
 
-def _of_customer(query: Select[Any], customer: str | None) -> Select[Any]:
-    return query.where(IS_PAYMENT if customer is None else payments.c.customer == customer)
+def reassign_payments(connection: Connection, order_ids: Iterable[UUID], customer: str) -> int:
+    """Make the payments of these orders the customer's; return how many there are."""
+    these = and_(payments.c.order_id.in_(list(order_ids)), IS_PAYMENT)
+    return connection.execute(update(payments).where(these).values(customer=customer)).rowcount
+
+
+def _of_customers(query: Select[Any], customers: Sequence[str] | None) -> Select[Any]:
+    return query.where(IS_PAYMENT if customers is None else payments.c.customer.in_(customers))
 
 
 def _payment_or_closed(row: Row[Any]) -> Payment | ClosedOrder:

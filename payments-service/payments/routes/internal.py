@@ -26,10 +26,12 @@ from payments.schemas import (
     ClosedOut,
     PaymentOut,
     PaymentRequest,
+    Reassigned,
+    Reassignment,
     RefundOut,
     RefundRequest,
 )
-from payments.use_cases import checkout
+from payments.use_cases import checkout, customers
 from payments.use_cases.settlement import Settlement
 from shared import context
 from shared.access import require_customer
@@ -128,9 +130,9 @@ def internal_routes(database: Database, provider: Provider) -> APIBlueprint:
     return routes
 
 
-def settlement_routes(settlement: Settlement) -> APIBlueprint:
+def batch_routes(database: Database, settlement: Settlement) -> APIBlueprint:
     """Return the routes that are about many orders at once."""
-    routes = APIBlueprint("settlement", __name__, url_prefix="/internal/payments")
+    routes = APIBlueprint("batches", __name__, url_prefix="/internal/payments")
 
     @routes.post("/capture")
     @routes.input(OrderBatch)
@@ -138,6 +140,15 @@ def settlement_routes(settlement: Settlement) -> APIBlueprint:
     def capture_together(json_data: OrderBatch) -> OrderOutcomes:
         """Take the money that is held for several orders; each has an outcome of its own."""
         return OrderOutcomes.of(settlement.capture_payments(json_data.orders))
+
+    @routes.post("/reassign")
+    @routes.input(Reassignment)
+    @routes.output(Reassigned)
+    def reassign_payments(json_data: Reassignment) -> Reassigned:
+        """Make the payments of a guest's orders those of the user that the guest has logged in as."""
+        require_customer(json_data.customer)
+        count = customers.reassign_payments(database, json_data.orders, json_data.customer)
+        return Reassigned(payments=count)
 
     return routes
 

@@ -38,20 +38,21 @@ def payment_routes(database: Database, provider: Provider, wake: Callable[[UUID]
     @routes.input(PageQuery, location="query")
     @routes.output(PaymentPage)
     def list_payments(query_data: PageQuery) -> PaymentPage:
-        """List payments, newest first: one's own, and an admin everybody's."""
+        """List one's own payments, newest first; an admin sees all payments."""
+        caller = require_caller()
         page, last = customers.list_payments(
-            database, customer=_whose(), before=decode_id(query_data.cursor), limit=query_data.limit
+            database, caller, before=decode_id(query_data.cursor), limit=query_data.limit
         )
-        sub = require_caller().sub
-        return PaymentPage(data=[PaymentOut.seen_by(sub, payment) for payment in page], next=encode_id(last))
+        shown = [PaymentOut.seen_by(caller.subjects, payment) for payment in page]
+        return PaymentPage(data=shown, next=encode_id(last))
 
     @routes.get("/payments/<uuid:payment_id>")
     @routes.output(PaymentOut)
     @routes.doc(responses=document_errors(PaymentNotFound))
     def show_payment(payment_id: UUID) -> PaymentOut:
-        """Show one payment; somebody else's is not there."""
-        payment = customers.find_payment(database, payment_id, customer=_whose())
-        return PaymentOut.seen_by(require_caller().sub, payment)
+        """Show one payment; another customer's is not found."""
+        caller = require_caller()
+        return PaymentOut.seen_by(caller.subjects, customers.find_payment(database, caller, payment_id))
 
     @routes.post("/payments/<uuid:payment_id>/confirm")
     @routes.input(ConfirmRequest)
@@ -71,7 +72,9 @@ def payment_routes(database: Database, provider: Provider, wake: Callable[[UUID]
         """Go on with one's payment after the bank was answered."""
         bind({"payment.id": str(payment_id)})
         call = read_call(f"POST /payments/{payment_id}/confirm")
-        confirmed = customers.confirm_payment(database, provider, wake, payment_id, json_data.outcome, call)
+        confirmed = customers.confirm_payment(
+            database, provider, wake, require_caller(), payment_id, json_data.outcome, call
+        )
         return to_response(confirmed.answer, is_replayed=confirmed.is_replayed)
 
     return routes
@@ -92,9 +95,3 @@ def ledger_routes(database: Database) -> APIBlueprint:
         return LedgerPage(data=[LedgerEntryOut.of(entry) for entry in page], next=encode_id(last))
 
     return routes
-
-
-def _whose() -> str | None:
-    """Return whose payments the caller may see; None stands for everybody's."""
-    caller = require_caller()
-    return None if caller.role == "admin" else caller.sub

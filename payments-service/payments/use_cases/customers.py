@@ -1,7 +1,7 @@
 """What people do with their payments, and what an admin sees of everybody's."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -18,26 +18,32 @@ from payments.repository import keys, ledger, payments
 from payments.schemas import PaymentOut
 from payments.use_cases.records import record_charge, require_provider
 from shared import context
+from shared.context import Caller
 from shared.database import Connection, Database
 from shared.errors import CONTENT_TYPE, Problem, Unavailable, describe
 from shared.idempotency import Answer, IdempotencyInProgress, IdempotencyKeyReused, KeyedCall
 
 
-def find_payment(database: Database, payment_id: UUID, *, customer: str | None) -> Payment:
-    """Return the payment; raise PaymentNotFound unless it is this customer's. None stands for anybody's."""
+def find_payment(database: Database, caller: Caller, payment_id: UUID) -> Payment:
+    """Return the caller's payment, or any for an admin; raise PaymentNotFound."""
     with database.autocommit() as connection:
-        payment = payments.find_payment(connection, payment_id, customer=customer)
+        payment = payments.find_payment(connection, payment_id, customers=_customers_of(caller))
     if payment is None:
         raise PaymentNotFound
     return payment
 
 
 def list_payments(
-    database: Database, *, customer: str | None, before: UUID | None, limit: int
+    database: Database, caller: Caller, *, before: UUID | None, limit: int
 ) -> tuple[list[Payment], UUID | None]:
-    """Return a page of payments, newest first, and the id before which the next page begins, if any."""
+    """Return a page of the caller's payments, or of all for an admin, and where the next one begins.
+
+    They are newest first.
+    """
     with database.autocommit() as connection:
-        page = payments.read_payments(connection, customer=customer, before=before, limit=limit + 1)
+        page = payments.read_payments(
+            connection, customers=_customers_of(caller), before=before, limit=limit + 1
+        )
     return page[:limit], page[limit - 1].id if len(page) > limit else None
 
 
@@ -62,6 +68,7 @@ def confirm_payment(
     database: Database,
     provider: Provider,
     wake: Callable[[UUID], None],
+    caller: Caller,
     payment_id: UUID,
     outcome: Outcome,
     call: KeyedCall,
@@ -72,10 +79,12 @@ def confirm_payment(
     IdempotencyKeyReused, IdempotencyInProgress and ProviderUnavailable. None of them is kept.
     """
     with database.transaction() as connection:
+        if caller.guest is not None:
+            keys.copy_keys(connection, caller.guest, caller.sub)
         is_new = keys.claim_key(connection, call)
         if is_new is None:
             return Confirmed(_find_answer(connection, call), is_replayed=True)
-        payment = payments.find_payment(connection, payment_id, customer=call.principal)
+        payment = payments.find_payment(connection, payment_id, customers=caller.subjects)
         if payment is None:
             raise PaymentNotFound
         if is_new:
@@ -96,6 +105,17 @@ def confirm_payment(
     if after.status is not payment.status:
         wake(after.order_id)
     return Confirmed(answer)
+
+
+def reassign_payments(database: Database, order_ids: Iterable[UUID], customer: str) -> int:
+    """Make the payments of these orders the customer's, who was their guest; return how many there are."""
+    with database.autocommit() as connection:
+        return payments.reassign_payments(connection, order_ids, customer)
+
+
+def _customers_of(caller: Caller) -> tuple[str, ...] | None:
+    """Return whose payments the caller may see; None stands for all customers."""
+    return None if caller.role == "admin" else caller.subjects
 
 
 def _find_answer(connection: Connection, call: KeyedCall) -> Answer:
