@@ -211,6 +211,20 @@ def test_a_cart_that_another_window_has_ordered_is_not_ordered_again(page, shop,
     expect(page.locator(".order-row")).to_have_count(1)
 
 
+def test_a_cart_whose_order_waits_for_the_bank_is_not_ordered_twice(page, shop, product, take_screenshot):
+    shop.buy(product, ASKED)
+    expect(page.get_by_role("dialog", name="Simulated bank")).to_be_visible(timeout=PATIENCE)
+    page.keyboard.press("Escape")
+    shop.expect_cart(1)
+    shop.fill_in_address()
+    shop.place_order()
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("This cart was ordered already")
+    take_screenshot("checkout-ordered-already")
+    alert.get_by_role("link", name="See the order").click()
+    shop.expect_status("Waiting for your bank")
+
+
 @pytest.fixture
 def lost(page) -> list[int]:
     """The statuses of answers that were lost on their way: that of the first order."""

@@ -32,8 +32,8 @@ FIND_LINES = (
     .where(order_lines.c.order_id.in_(bindparam("ids", expanding=True)))
     .order_by(order_lines.c.product_id)
 )
-# An order of the cart takes the cart's version, unless an order that was not cancelled has taken it before. Two
-# orders of the same cart wait for each other here, and the second sees what the first has written.
+# An order of the cart takes the cart's version, unless an order that was not cancelled has taken it before.
+# Two orders of the same cart wait for each other here, and the second sees what the first has written.
 BIND_CART = """, bound AS (
         UPDATE carts SET ordered_version = version, order_id = taken.order_id
         FROM taken

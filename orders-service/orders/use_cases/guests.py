@@ -1,4 +1,4 @@
-"""What an account takes over from the guest who logs in to it: orders, and the answers under the guest's keys.
+"""What an account takes over from the guest who logs in to it: orders, and answers under the guest's keys.
 
 The token of a log-in names the guest whose token came with it. `carts` takes over the cart.
 """
@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 def take_over_guest(database: Database, payments: PaymentsClient, caller: Caller) -> None:
     """Make the orders of the guest that the caller was the caller's own, for good.
 
-    payments-service changes its customer first. While it is away the orders stay the guest's, where the caller
-    sees them, too, and the next call tries again. A pending order follows once its payment is there.
+    payments-service changes its customer first. While it is away the orders stay the guest's, the caller sees
+    them all the same, and the next call tries again. A pending order follows once its payment is there.
     """
     guest = caller.guest
     if guest is None:

@@ -2,8 +2,6 @@
 
 const nameOf = (purpose) => `shopfleet.key.${purpose}`;
 
-/** Whether something was sent with a key, and it is not known what has come of it. */
-export const hasKey = (purpose) => sessionStorage.getItem(nameOf(purpose)) !== null;
 
 /** Return the key of what is being done, such as `checkout` or `refund-ORDER`; the same one until it is dropped. */
 export function keepKey(purpose) {

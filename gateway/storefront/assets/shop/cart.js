@@ -8,7 +8,7 @@ export const MOST_UNITS = 1000;
 const PAUSE = 350;
 
 class Cart extends EventTarget {
-  /** `{items, amount, currency}` or null as long as it is not known. */
+  /** `{items, amount, currency, version}` or null as long as it is not known. */
   content = null;
 
   #line = Promise.resolve();

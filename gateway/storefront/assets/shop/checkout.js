@@ -4,7 +4,7 @@ import { h, icon, replace } from "../lib/dom.js";
 import { emptyPanel, problemPanel, skeleton, toast } from "../lib/feedback.js";
 import { formatMoney } from "../lib/format.js";
 import { checkForm, clearProblems, readForm, showProblems, whileBusy } from "../lib/forms.js";
-import { dropKey, hasKey, keepKey } from "../lib/keys.js";
+import { dropKey, keepKey } from "../lib/keys.js";
 import { linkTo, navigate } from "../lib/router.js";
 import { countOf } from "../lib/words.js";
 import { cart } from "./cart.js";
@@ -125,10 +125,11 @@ async function submit(form, outcome, signal) {
   if (!checkForm(form)) return;
   await whileBusy(form, async () => {
     const { payment_method, email, ...shipping_address } = readForm(form);
-    const items = await settleCart(outcome, signal);
-    if (!items) return;
+    const content = await settleCart(outcome, signal);
+    if (!content) return;
     try {
-      const order = await placeOrder({ items, payment_method, shipping_address, email }, signal);
+      const cart_version = content.version;
+      const order = await placeOrder({ cart_version, payment_method, shipping_address, email }, signal);
       dropKey(PURPOSE);
       await cart.refresh().catch(() => {});
       if (!signal.aborted) navigate(`/orders/${order.id}`, { placed: "yes" }, { replace: true });
@@ -140,21 +141,11 @@ async function submit(form, outcome, signal) {
   });
 }
 
-// What is ordered is what is shown, and so another cart is never taken for an order that was sent before. Resolves to
-// null, and says so, if the shop has something else in the cart or does not take what is shown.
+// Resolve to the cart that is shown, once the shop has it; to null, and say so, if the shop does not take it. The shop
+// refuses to order another version than that, and never takes another cart for an order that was sent before.
 async function settleCart(outcome, signal) {
   try {
-    const shown = linesOf(await cart.settle());
-    // An order that was sent is asked for again as it was, and its cart may be empty by now.
-    if (hasKey(PURPOSE)) return shown;
-    await cart.refresh();
-    const lines = linesOf(cart.content);
-    if (JSON.stringify(lines) === JSON.stringify(shown)) return lines;
-    if (lines.length && !signal.aborted)
-      say(outcome, "warn", {
-        heading: "Your cart has changed",
-        text: "It was changed in another window. Look at it once more, then place the order.",
-      });
+    return await cart.settle();
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     if (!signal.aborted)
@@ -164,10 +155,6 @@ async function settleCart(outcome, signal) {
       });
   }
   return null;
-}
-
-function linesOf({ items }) {
-  return items.map(({ product_id, quantity }) => ({ product_id, quantity }));
 }
 
 // The key is kept until an answer says what has become of the order, so that pressing the button again is harmless.

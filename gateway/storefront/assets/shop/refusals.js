@@ -1,5 +1,6 @@
 // What it means when an order is refused.
 import { h } from "../lib/dom.js";
+import { linkTo } from "../lib/router.js";
 import { cart } from "./cart.js";
 import { recall, remember } from "./catalog.js";
 import { nameOf, removeItem } from "./drawer.js";
@@ -27,6 +28,19 @@ export function explainRefusal(problem) {
       heading: code === "out_of_stock" ? "There is not enough left" : "Something is not for sale any more",
       text: "Nothing was charged. Change your cart, and place the order again.",
       extra: h("ul", { class: "plain-list" }, (body.lines ?? []).map(stockLine)),
+    };
+  }
+  if (code === "cart_changed" || code === "cart_empty") {
+    return {
+      heading: "Your cart has changed",
+      text: "It was changed in another window. Look at it once more, then place the order.",
+    };
+  }
+  if (code === "cart_already_ordered") {
+    return {
+      heading: "This cart was ordered already",
+      text: "It was ordered in another window. Nothing was ordered twice.",
+      extra: h("p", null, h("a", { href: linkTo(`/orders/${body.order_id}`) }, "See the order")),
     };
   }
   if (problem.isOpen) {
