@@ -30,7 +30,14 @@ MOST_IN_CART = 10  # Products, a usual number for a full cart.
 PAGE = 100
 FULL = 0.85  # Of a core; the rest gets lost where one part waits for another.
 MANY_PROCESSES = frozenset({"gateway", "postgres"})
-ADDRESS = {"name": "Ada Example", "line1": "1 Example Street", "city": "Exampleton", "postal_code": "12345"}
+ADDRESS = {
+    "name": "Ada Example",
+    "line1": "1 Example Street",
+    "city": "Exampleton",
+    "region": "IL",
+    "postal_code": "62701",
+    "country": "US",
+}
 GUEST = Call("POST", "/auth/guest", name="POST /auth/guest")
 
 
@@ -109,7 +116,7 @@ def _order(product_id: int | None = None) -> Call:
     """Return the order of one unit, or of the cart, under a key of its own."""
     body: dict[str, Any] = {
         "payment_method": "pm_card_visa",
-        "shipping_address": {**ADDRESS, "country": "US"},
+        "shipping_address": ADDRESS,
     }
     if product_id is not None:
         body["items"] = [{"product_id": product_id, "quantity": 1}]

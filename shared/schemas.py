@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
+from unicodedata import category
 from uuid import UUID
 
 from pydantic import (
@@ -21,11 +22,32 @@ from pydantic import (
 
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 DAY = timedelta(days=1)
+CONTROLS = frozenset(
+    {"Cc", "Zl", "Zp"}
+)  # Control characters, and Unicode's own ends of lines and paragraphs.
 
 
 def _refuse_nul(text: str) -> str:
     if "\0" in text:
         raise ValueError("must not contain a NUL character")
+    return text
+
+
+def _trim(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    trimmed = value.strip()
+    # Zero-width and other format characters show nothing either.
+    return trimmed if any(category(sign)[0] != "Z" and category(sign) != "Cf" for sign in trimmed) else ""
+
+
+def _none_if_blank(value: Any) -> Any:
+    return None if _trim(value) == "" else value
+
+
+def _refuse_controls(text: str) -> str:
+    if any(category(sign) in CONTROLS for sign in text):
+        raise ValueError("must be one line, without control characters")
     return text
 
 
@@ -75,8 +97,15 @@ class InternalBody(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
 
-# PostgreSQL's text has every character but NUL.
+# What is taken as it is, such as a password. PostgreSQL's text has every character but NUL.
 Text = Annotated[str, StringConstraints(min_length=1), AfterValidator(_refuse_nul)]
+# What people write. It is trimmed, and one that looks empty is empty.
+Line = Annotated[
+    str, BeforeValidator(_trim), StringConstraints(min_length=1), AfterValidator(_refuse_controls)
+]
+Paragraphs = Annotated[str, BeforeValidator(_trim), AfterValidator(_refuse_nul)]
+# With this, an empty text is none: `Annotated[Line | None, Field(max_length=200), BLANK_IS_NONE]`.
+BLANK_IS_NONE = BeforeValidator(_none_if_blank)
 
 
 def has_lone_surrogate(value: Any) -> bool:

@@ -18,7 +18,8 @@ ADDRESS = {
     "name": "Ada Buyer",
     "line1": "1 Long Lane",
     "city": "Springfield",
-    "postal_code": "12345",
+    "region": "IL",
+    "postal_code": "62701",
     "country": "US",
 }
 

@@ -15,8 +15,9 @@ from tests.stacks import ProcessStack
 ADDRESS = {
     "Name": "Ada Buyer",
     "Street and number": "1 Long Lane",
-    "Postal code": "12345",
+    "Postal code": "62701",
     "City": "Springfield",
+    "State or region": "IL",
 }
 ACCEPTED = "Test card that is accepted"
 ASKED = "Test card whose bank asks you"

@@ -124,8 +124,9 @@ def test_a_purchase_needs_no_mouse(page, shop, product):
     for name, value in (
         ("name", "Ada"),
         ("line1", "1 Long Lane"),
-        ("postal_code", "12345"),
+        ("postal_code", "62701"),
         ("city", "Springfield"),
+        ("region", "IL"),
     ):
         press_until(page, "Tab", f"[name={name}]")
         page.keyboard.type(value)

@@ -47,14 +47,29 @@ def test_an_empty_field_is_named_beside_it(page, shop, product, complaints, take
     name = page.get_by_label("Name", exact=True)
     expect(name).to_be_focused()
     expect(name).to_have_accessible_description("Please fill out this field.")
-    expect(page.locator("[aria-invalid=true]")).to_have_count(4)
+    expect(page.locator("[aria-invalid=true]")).to_have_count(5)
     take_screenshot("checkout-incomplete")
     name.fill("Ada")
-    expect(page.locator("[aria-invalid=true]")).to_have_count(3)
+    expect(page.locator("[aria-invalid=true]")).to_have_count(4)
     # A reload keeps what the customer has typed.
     page.reload()
     expect(page.get_by_label("Name", exact=True)).to_have_value("Ada")
     assert complaints == []
+
+
+def test_the_country_decides_what_must_be_filled_in(page, shop, product, take_screenshot):
+    shop.put_into_cart(product)
+    shop.fill_in_address()
+    page.get_by_label("Country").select_option("HK")
+    expect(page.get_by_label("Postal code")).not_to_have_attribute("required", "")
+    expect(page.get_by_label("State or region")).to_have_attribute("required", "")
+    page.get_by_label("Postal code").fill("")
+    page.get_by_label("City").fill("")
+    page.get_by_label("State or region").fill("Kowloon")
+    take_screenshot("checkout-hong-kong")
+    shop.place_order()
+    shop.expect_status("Paid")
+    expect(page.get_by_role("region", name="Where it goes")).to_contain_text("Kowloon")
 
 
 def test_a_refused_value_is_named_beside_its_field(page, shop, product):

@@ -6,15 +6,25 @@ from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from orders.addresses import find_required_fields, is_country
 from orders.domain import LARGEST_ID, MOST_LINES, Event, Order, Refusal, Status
 from orders.errors import CheckoutRefused
 from orders.schemas.carts import QuantityIn
 from shared import errors
 from shared.idempotency import Answer
 from shared.pages import PageQuery
-from shared.schemas import Body, Integer, Text, Time, example, example_of
+from shared.schemas import BLANK_IS_NONE, Body, Integer, Line, Text, Time, example, example_of
 
 ProductId = Annotated[Integer, Field(ge=1, le=LARGEST_ID)]
 
@@ -37,6 +47,17 @@ PaymentMethodId = Annotated[
 ]
 
 
+def _require_country(code: str) -> str:
+    if not is_country(code):
+        raise ValueError("must be a country of ISO 3166-1 alpha-2, such as US or GB")
+    return code
+
+
+Country = Annotated[str, AfterValidator(_require_country)]
+Place = Annotated[Line | None, Field(max_length=100, validate_default=True), BLANK_IS_NONE]
+Email = Annotated[Line, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
+
+
 class ItemIn(QuantityIn):
     """So many of a product."""
 
@@ -46,7 +67,7 @@ class ItemIn(QuantityIn):
 
 
 class Address(Body):
-    """Where an order goes; the country is an ISO 3166 alpha-2 code."""
+    """Where an order goes. `city`, `region` and `postal_code` are required where the country has them."""
 
     model_config = ConfigDict(
         json_schema_extra=example(
@@ -54,19 +75,41 @@ class Address(Body):
                 "name": "Ada Buyer",
                 "line1": "1 Long Lane",
                 "city": "Springfield",
-                "postal_code": "12345",
+                "region": "IL",
+                "postal_code": "62701",
                 "country": "US",
             }
         ),
     )
 
-    name: Text = Field(max_length=200)
-    line1: Text = Field(max_length=200)
-    line2: Text | None = Field(default=None, max_length=200)
-    city: Text = Field(max_length=100)
-    region: Text | None = Field(default=None, max_length=100)
-    postal_code: Text = Field(max_length=20)
-    country: str = Field(pattern=r"^[A-Z]{2}$")
+    # First, because the others depend on it.
+    country: Country = Field(description="ISO 3166-1 alpha-2.")
+    name: Line = Field(max_length=200)
+    line1: Line = Field(max_length=200)
+    line2: Annotated[Line | None, Field(max_length=200), BLANK_IS_NONE] = None
+    city: Place = None
+    region: Place = None
+    postal_code: Annotated[Line | None, Field(max_length=20, validate_default=True), BLANK_IS_NONE] = None
+
+    @field_validator("city", "region", "postal_code")
+    @classmethod
+    def _require(cls, value: str | None, info: ValidationInfo) -> str | None:
+        country = info.data.get("country")
+        if value is None and country and info.field_name in find_required_fields(country):
+            raise ValueError(f"is required in an address of {country}")
+        return value
+
+
+class AddressOut(BaseModel):
+    """Where an order goes."""
+
+    name: str
+    line1: str
+    line2: str | None = None
+    city: str | None = None
+    region: str | None = None
+    postal_code: str | None = None
+    country: str
 
 
 class OrderIn(Body):
@@ -92,7 +135,7 @@ class OrderIn(Body):
     cart_version: Annotated[Integer, Field(ge=0, le=LARGEST_ID)] | None = None
     payment_method: PaymentMethodId = Field(examples=["pm_card_visa"])
     shipping_address: Address
-    email: str | None = Field(default=None, max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+\.[^@\s\x00]+$")
+    email: Annotated[Email | None, BLANK_IS_NONE] = None
 
     @model_validator(mode="after")
     def _check_cart(self) -> Self:
@@ -170,7 +213,7 @@ class OrderOut(BaseModel):
                 "amount": 12980,
                 "amount_refunded": 0,
                 "currency": "USD",
-                "shipping_address": example_of(Address) | {"line2": None, "region": None},
+                "shipping_address": example_of(Address) | {"line2": None},
                 "payment": {"id": "018f5c41-5e9c-7d3c-9f25-80cdae623a05", "status": "requires_capture"},
                 "created_at": "2026-03-01T10:00:00Z",
                 "updated_at": "2026-03-01T10:00:00.412Z",
@@ -188,7 +231,7 @@ class OrderOut(BaseModel):
     amount: int | None
     amount_refunded: int
     currency: str | None
-    shipping_address: Address
+    shipping_address: AddressOut
     payment: PaymentOut | None
     created_at: datetime
     updated_at: datetime
@@ -207,7 +250,7 @@ class OrderOut(BaseModel):
             items_amount=order.items_amount,
             amount_refunded=order.amount_refunded,
             currency=order.currency,
-            shipping_address=Address.model_validate(order.shipping_address),
+            shipping_address=AddressOut.model_validate(order.shipping_address),
             created_at=order.created_at,
             updated_at=order.updated_at,
             items=[OrderItemOut(**vars(line), amount=line.amount) for line in order.lines],

@@ -14,8 +14,7 @@ export function field({ label, name, type = "text", hint, options, class: classe
   const described = `${id}-error${hint ? ` ${id}-hint` : ""}`;
   const all = { id, name, "aria-describedby": described, ...props };
   const control = makeControl(type, all, options);
-  const optional =
-    props.required || type === "checkbox" || type === "search" ? null : h("small", null, " (optional)");
+  const optional = props.required || type === "checkbox" || type === "search" ? null : optionalNote();
   const text = h("label", { for: id }, label, optional);
   return h(
     "div",
@@ -26,6 +25,8 @@ export function field({ label, name, type = "text", hint, options, class: classe
   );
 }
 
+const optionalNote = () => h("small", null, " (optional)");
+
 function makeControl(type, props, options) {
   if (type === "textarea") return h("textarea", { rows: 3, ...props });
   if (type !== "select") return h("input", { type, ...props });
@@ -35,6 +36,15 @@ function makeControl(type, props, options) {
     props,
     choices.map(([value, text]) => h("option", { value }, text)),
   );
+}
+
+/** Say of a control of `field` whether it must be filled in. */
+export function setRequired(control, isRequired) {
+  control.required = isRequired;
+  // A form that is not in the page yet has no `labels`.
+  const label = control.closest(".field").querySelector("label");
+  label.querySelector("small")?.remove();
+  if (!isRequired) label.append(optionalNote());
 }
 
 /** Return what a form holds, by name: text trimmed and null if empty, numbers as numbers, boxes as booleans. */

@@ -2,10 +2,10 @@
 import { wait } from "../lib/api.js";
 import { h, icon, replace } from "../lib/dom.js";
 import { openDialog } from "../lib/feedback.js";
-import { field, readForm } from "../lib/forms.js";
+import { field, readForm, setRequired } from "../lib/forms.js";
 import { session } from "../lib/session.js";
 import { accountForms } from "./account-forms.js";
-import { guessCountry, listCountries } from "./countries.js";
+import { guessCountry, listCountries, listNeeded } from "./countries.js";
 import { paymentsAnswer } from "./health.js";
 
 const DRAFT = "shopfleet.checkout";
@@ -50,13 +50,11 @@ export function checkoutForm(submit, signal) {
         text("line1", "Street and number", { required: true, autocomplete: "address-line1", maxlength: 200 }),
         text("line2", "Flat, floor, company", { autocomplete: "address-line2", maxlength: 200 }),
         text("postal_code", "Postal code", {
-          required: true,
           autocomplete: "postal-code",
           maxlength: 20,
           class: "third",
         }),
         text("city", "City", {
-          required: true,
           autocomplete: "address-level2",
           maxlength: 100,
           class: "two-thirds",
@@ -112,6 +110,13 @@ export function checkoutForm(submit, signal) {
     button,
   );
   form.addEventListener("input", () => sessionStorage.setItem(DRAFT, JSON.stringify(readForm(form))));
+  const followCountry = () => {
+    const needed = listNeeded(form.elements.country.value);
+    for (const name of ["postal_code", "city", "region"])
+      setRequired(form.elements[name], needed.includes(name));
+  };
+  form.elements.country.addEventListener("change", followCountry);
+  followCountry();
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (!form.hasAttribute("aria-busy")) submit(form, outcome);

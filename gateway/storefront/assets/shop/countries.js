@@ -8,7 +8,29 @@ const CODES =
   "KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW " +
   "MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC " +
   "SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY " +
-  "UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW";
+  "UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW";
+
+// What an address cannot do without beside name and street, by country; all others need a city. The shop has the same
+// rules (orders-service/orders/addresses.py), and a test compares the two.
+const NEEDS = {
+  "city region postal_code": "AS AU BR CA CN ES FM IN IT KR MH MP MX PF PW RU TW US VI",
+  "city postal_code":
+    "AT AX BE BL CH CZ DE DK EE FI FK FR GB GF GG GL GP GR GS GU HU IM IO JE LI LT LU LV MF MQ MY NC NL NO NZ PL PM PN PR " +
+    "PT RE RO SE SH SJ SK TC TR UA WF YT ZA",
+  "city region": "CR HN IQ JM KN PG SO SV UM VE",
+  "region postal_code": "JP",
+  region: "AE CO HK ID KY NR",
+  postal_code: "SG SM",
+  "": "AG GI MO VG",
+};
+const NEEDED = new Map(
+  Object.entries(NEEDS).flatMap(([names, codes]) =>
+    codes.split(" ").map((code) => [code, names.split(" ")]),
+  ),
+);
+
+/** Return which of `city`, `region` and `postal_code` an address in this country cannot do without. */
+export const listNeeded = (country) => NEEDED.get(country) ?? ["city"];
 
 /** Return [code, name] of each country, by name in the reader's language. */
 export function listCountries() {

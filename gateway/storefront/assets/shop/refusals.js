@@ -39,7 +39,7 @@ export function explainRefusal(problem) {
   if (code === "cart_already_ordered") {
     return {
       heading: "This cart was ordered already",
-      text: "It was ordered in another window. Nothing was ordered twice.",
+      text: "Nothing was ordered twice. Change the cart if you want to order more.",
       extra: h("p", null, h("a", { href: linkTo(`/orders/${body.order_id}`) }, "See the order")),
     };
   }
