@@ -2,13 +2,18 @@
 
 import hashlib
 import ipaddress
+import json
 import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cache
+from importlib.resources import files
 from uuid import UUID
+
+from confusable_homoglyphs.categories import unique_aliases  # type: ignore[import-untyped]  # It has no types.
 
 IDLE_LIFE = timedelta(days=7)  # Of a refresh token that nobody uses.
 WHOLE_LIFE = timedelta(days=30)  # Of a session, however much it is used.
@@ -19,6 +24,24 @@ GUEST_LIFE = timedelta(days=90)  # After which a guest is forgotten, long after 
 NAME_LENGTH = range(3, 151)  # Characters.
 PASSWORD_LENGTH = range(8, 1025)  # Characters (NIST SP 800-63B, section 5.1.1.2: at least 8, no other rule).
 GUEST_PREFIX = "guest-"
+
+# Scripts that may stand together in a name (UTS 39, section 5.2, "highly restrictive").
+MIXED_SCRIPTS = (
+    frozenset({"LATIN", "HAN", "HIRAGANA", "KATAKANA"}),
+    frozenset({"LATIN", "HAN", "BOPOMOFO"}),
+    frozenset({"LATIN", "HAN", "HANGUL"}),
+)
+EVERY_SCRIPT = frozenset({"COMMON", "INHERITED"})  # Characters that go with all others, such as digits.
+# Letters that Unicode does not decompose.
+PLAIN_LETTERS = str.maketrans(
+    {"\u00df": "ss", "\u0142": "l", "\u00f8": "o", "\u00e6": "ae", "\u0111": "d", "\u0131": "i"}
+)
+# Characters without a shape that count as letters, marks or symbols: the printable ones of Unicode's
+# Default_Ignorable_Code_Point, and the blank of Braille.
+SHAPELESS = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+LEFT_TO_RIGHT = "\u200e"
 
 # The commonest of those that are long enough to be chosen at all.
 COMMON_PASSWORDS = """
@@ -152,9 +175,71 @@ def choose_name(username: str) -> str:
         raise ValueError("must not contain control or invisible characters")
     if name != name.strip():
         raise ValueError("must not begin or end with a space")
-    if name.lower().startswith(GUEST_PREFIX):
+    looks = _list_looks(name)
+    if not all(looks):
+        raise ValueError("must have visible characters")
+    if any(look.startswith(GUEST_PREFIX) for look in looks):
         raise ValueError(f"must not begin with {GUEST_PREFIX}")
+    scripts = unique_aliases(name) - EVERY_SCRIPT
+    if len(scripts) > 1 and not any(scripts <= mixed for mixed in MIXED_SCRIPTS):
+        raise ValueError("must not mix scripts, except Latin with Chinese, Japanese or Korean")
     return name
+
+
+def derive_skeletons(username: str) -> list[bytes]:
+    """Return hashes of what a name looks like, sorted; names that share one of them look alike (UTS 39).
+
+    Names keep their case and are compared without it. So a name is taken as it is written, where a capital I
+    looks like a small L, and in small letters.
+    """
+    return sorted(hashlib.sha256(look.encode()).digest() for look in _list_looks(username))
+
+
+def _list_looks(username: str) -> set[str]:
+    return {_draw(_fold(username)), _fold(_draw(username))}
+
+
+def _fold(text: str) -> str:
+    """Return a text in small letters without accents and without shapeless characters."""
+    small = normalize_name(normalize_name(text).casefold())
+    characters = unicodedata.normalize("NFD", SHAPELESS.sub("", small))
+    bare = "".join(each for each in characters if not _is_mark(each))
+    # A browser shows a row of spaces as one.
+    return " ".join(bare.translate(PLAIN_LETTERS).split())
+
+
+def _is_mark(character: str) -> bool:
+    # The vowels of Indian scripts are marks of class 0, and make a name another name.
+    return unicodedata.combining(character) != 0 or unicodedata.category(character) == "Me"
+
+
+def _draw(text: str) -> str:
+    """Return the confusable skeleton of a text (UTS 39, section 4)."""
+    drawn = unicodedata.normalize("NFD", text).translate(_read_prototypes())
+    return unicodedata.normalize("NFD", drawn)
+
+
+@cache
+def _read_prototypes() -> dict[int, str]:
+    """Return what stands for each confusable character.
+
+    The library pairs each character with its prototype in both directions. A prototype is the partner of
+    many, or the longer one of two. Of two single characters the one that Unicode has first is taken.
+    """
+    file = files("confusable_homoglyphs").joinpath("confusables.json")
+    # The library's own module would keep the names of all characters in memory. Its data enclose text that
+    # runs from right to left in marks of direction.
+    partners = {
+        source.strip(LEFT_TO_RIGHT): [each["c"].strip(LEFT_TO_RIGHT) for each in pairs]
+        for source, pairs in json.loads(file.read_text(encoding="utf-8")).items()
+    }
+    prototypes: dict[int, str] = {}
+    for source, (target, *others) in partners.items():
+        is_pair = not others and len(partners[target]) == 1
+        if len(source) == 1 and not others and (not is_pair or len(target) > 1 or target < source):
+            prototypes[ord(source)] = target
+    # A prototype of several characters may have some that another one stands for.
+    return {source: target.translate(prototypes) for source, target in prototypes.items()}
 
 
 def find_weakness(password: str, *names: str | None) -> str | None:

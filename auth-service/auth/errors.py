@@ -43,7 +43,7 @@ class RefreshTokenInvalid(Problem):
 
 
 class UsernameTaken(Problem):
-    """Somebody else has that name, in whatever case it is written."""
+    """Another user has that name, or one that looks like it."""
 
     status = 409
     code = "username_taken"

@@ -9,8 +9,10 @@ import secrets
 
 from auth.config import Settings, read_demo_users
 from auth.domain import find_weakness
+from auth.errors import UsernameTaken
 from auth.passwords import UNHURRIED, Passwords
 from auth.repository import users
+from auth.use_cases.names import claim_older_names
 from auth.use_cases.sessions import end_sessions_of
 from shared.database import Connection, Database, connect
 from shared.settings import read_settings, stop_start
@@ -21,12 +23,13 @@ FIRST_ADMIN = "admin"
 def seed_users(database: Database, settings: Settings, passwords: Passwords | None = None) -> str | None:
     """Add what is missing; return the admin's password if it was made up just now."""
     passwords = passwords or Passwords(patience=UNHURRIED)
+    claim_older_names(database)
     with database.transaction() as connection:
         users.lock_users(connection)
         if settings.loads_demo_users:
             for name, demo in read_demo_users().items():
                 if users.find_user_by_name(connection, name) is None:
-                    users.insert_user(connection, name, demo.role, passwords.hash(demo.password))
+                    _insert_user(connection, name, demo.role, passwords.hash(demo.password))
             return None
         _close_demo_accounts(connection, passwords)
         if users.has_admin(connection):
@@ -38,8 +41,15 @@ def seed_users(database: Database, settings: Settings, passwords: Passwords | No
             users.reopen_as_admin(connection, found, passwords.hash(password))
             end_sessions_of(connection, found.id)
         else:
-            users.insert_user(connection, FIRST_ADMIN, "admin", passwords.hash(password))
+            _insert_user(connection, FIRST_ADMIN, "admin", passwords.hash(password))
         return None if chosen else password
+
+
+def _insert_user(connection: Connection, name: str, role: str, password_hash: str) -> None:
+    try:
+        users.insert_user(connection, name, role, password_hash)
+    except UsernameTaken:
+        stop_start(f"The user {name} cannot be made, because the name of another user looks like it.")
 
 
 def _close_demo_accounts(connection: Connection, passwords: Passwords) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    and_,
     func,
     text,
 )
@@ -30,10 +31,24 @@ users = Table(
     Column("disabled", Boolean, nullable=False, server_default=text("false")),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("password_changed_at", DateTime(timezone=True)),
+    Column("has_skeletons", Boolean, nullable=False, server_default=text("false")),
 )
 Index("users_username", func.lower(users.c.username), unique=True)
 Index("users_role", users.c.role, users.c.id)
 Index("users_guests", users.c.created_at, postgresql_where=users.c.role == "guest")
+Index(
+    "users_without_skeletons",
+    users.c.id,
+    postgresql_where=and_(users.c.role != "guest", ~users.c.has_skeletons),
+)
+
+name_skeletons = Table(
+    "name_skeletons",
+    metadata,
+    Column("skeleton", LargeBinary, primary_key=True),
+    Column("user_id", Uuid, ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False),
+    Index("name_skeletons_user", "user_id"),
+)
 
 sessions = Table(
     "sessions",

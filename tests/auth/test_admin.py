@@ -80,6 +80,46 @@ def test_users_are_searched_and_filtered(client, admin, join):
     assert found == expected
 
 
+def test_users_are_found_with_and_without_accents(client, admin, join):
+    people = {
+        "K\u00f6ln": "ko\u0308ln@example.org",  # The address is decomposed.
+        "Jos\u00e9 50%_": "jos\u00e9@b\u00fccher.example",
+        "\u0141\u00f3d\u017a": None,
+        "Stra\u00dfe \u00c6\u00d8\u0110": None,
+        "I\u015f\u0131k": None,
+        "\u039f\u0394\u039f\u03a3": None,
+        "\u30d1\u30f3\u5c4b": None,
+    }
+    for name, email in people.items():
+        person = {**EVE, "username": name} | ({"email": email} if email else {})
+        join(person)
+    expected = {
+        "K\u00f6ln": ["koln", "KOLN", "k\u00f6ln", "ko\u0308ln", "K\u00d6LN@", "\uff4bo\u0308ln"],
+        "Jos\u00e9 50%_": ["jose", "jose\u0301", "0%_", "%", "_", "bucher.ex", "b\u00fbcher", "E 5"],
+        "\u0141\u00f3d\u017a": ["lodz", "\u0142\u00d3dz\u0301", "LODZ"],
+        "Stra\u00dfe \u00c6\u00d8\u0110": [
+            "strasse",
+            "STRASSE AEOD",
+            "stra\u1e9ee",
+            "\u00e6\u00f8\u0111",
+            "\u017ftra\u00df",
+        ],
+        "I\u015f\u0131k": ["isik", "I\u015eIK", "i\u015fik", "\u0130\u015eIK"],
+        "\u039f\u0394\u039f\u03a3": ["\u03bf\u03b4\u03bf\u03c2", "\u1f41\u03b4\u03cc\u03c3"],
+        "\u30d1\u30f3\u5c4b": ["\u30cf\u309a\u30f3", "\uff8a\uff9f\uff9d"],
+    }
+    # Neither accents alone nor patterns find all users.
+    nothing = ["\u0301", "\u0308\u0301", "k%n", "k_ln", "\\", "/", "kolln"]
+    wrong = {}
+    for name, queries in {**expected, None: nothing}.items():
+        for query in queries:
+            answer = client.get("/auth/users", query_string={"q": query}, headers=admin)
+            found = [user["username"] for user in answer.json["data"]]
+            if found != [name] * (name is not None):
+                wrong[query] = found
+    assert wrong == {}
+
+
 def test_a_user_is_found_by_id(client, admin, join):
     eve, _ = join()
     assert [user["id"] for user in client.get(f"/auth/users?q={eve}", headers=admin).json["data"]] == [eve]

@@ -3,9 +3,10 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, func, or_, select, update
 
 from auth.domain import User, parse_id
+from auth.repository.users import KNOWN
 from auth.tables import users
 
 
@@ -18,10 +19,15 @@ def read_users(
     limit: int,
     before: UUID | None,
 ) -> list[User]:
-    """Return users, newest first, those after the given id; `q` is a part of name or address, or an id."""
-    query = select(users).order_by(users.c.id.desc()).limit(limit)
+    """Return users, newest first, those after the given id.
+
+    `q` is a part of the name or the address, in any case and with or without accents, or an id.
+    """
+    query = select(*KNOWN).order_by(users.c.id.desc()).limit(limit)
     if q is not None:
-        parts = [users.c.username.icontains(q, autoescape=True), users.c.email.icontains(q, autoescape=True)]
+        # Every text contains what remains of accents alone, which is nothing.
+        sought = func.nullif(func.fold(q), "")
+        parts = [func.strpos(func.fold(column), sought) > 0 for column in (users.c.username, users.c.email)]
         user_id = parse_id(q)
         query = query.where(or_(*parts, users.c.id == user_id) if user_id else or_(*parts))
     if role is not None:
@@ -46,5 +52,5 @@ def lock_admins(connection: Connection) -> list[UUID]:
 
 def update_user(connection: Connection, user_id: UUID, changes: dict[str, Any]) -> User:
     """Change a user, and return the account as it is then."""
-    statement = update(users).where(users.c.id == user_id).values(changes).returning(users)
+    statement = update(users).where(users.c.id == user_id).values(changes).returning(*KNOWN)
     return User(**connection.execute(statement).one()._mapping)

@@ -6,17 +6,20 @@ from sqlalchemy import Connection, Row, bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
-from auth.domain import User
+from auth.domain import User, derive_skeletons
 from auth.errors import UsernameTaken
+from auth.repository.names import claim_skeletons
 from auth.tables import users
 
+KNOWN = [column for column in users.c if column.name != "has_skeletons"]
+
 # What is run for everybody who comes is made once: to make a statement takes longer than to send it.
-FIND_BY_NAME = select(users).where(func.lower(users.c.username) == func.lower(bindparam("username")))
-FIND_USER = select(users).where(users.c.id == bindparam("id"))
+FIND_BY_NAME = select(*KNOWN).where(func.lower(users.c.username) == func.lower(bindparam("username")))
+FIND_USER = select(*KNOWN).where(users.c.id == bindparam("id"))
 HOLD_USER = FIND_USER.with_for_update(read=True)
 LOCK_USER = FIND_USER.with_for_update(key_share=True)
 # The index on the name is the only constraint that a new row can break.
-INSERT_USER = insert(users).on_conflict_do_nothing().returning(users)
+INSERT_USER = insert(users).values(has_skeletons=True).on_conflict_do_nothing().returning(*KNOWN)
 
 
 def find_user_by_name(connection: Connection, username: str) -> User | None:
@@ -47,33 +50,44 @@ def has_admin(connection: Connection) -> bool:
 
 def insert_user(
     connection: Connection, username: str, role: str, password_hash: str, email: str | None = None
-) -> User | None:
-    """Add a user and return it; None if the name is taken."""
+) -> User:
+    """Add a user and return it; raise UsernameTaken if the name or one that looks like it is taken."""
     values = {"username": username, "role": role, "password_hash": password_hash, "email": email}
-    return _user(connection.execute(INSERT_USER, values).first())
+    user = _user(connection.execute(INSERT_USER, values).first())
+    if user is None or not claim_skeletons(connection, user.id, derive_skeletons(username)):
+        raise UsernameTaken
+    return user
 
 
 def promote_guest(
     connection: Connection, guest_id: UUID, username: str, password_hash: str, email: str | None
 ) -> User | None:
-    """Make a guest the customer of that name; None if there is no such guest any more."""
+    """Make a guest the customer of that name; None if there is no such guest any more.
+
+    Raises UsernameTaken if the name or one that looks like it is taken.
+    """
     statement = (
         update(users)
         .where(users.c.id == guest_id, users.c.role == "guest", users.c.disabled.is_(False))
-        .values(username=username, email=email, role="customer", password_hash=password_hash)
-        .returning(users)
+        .values(
+            username=username, email=email, role="customer", password_hash=password_hash, has_skeletons=True
+        )
+        .returning(*KNOWN)
     )
     try:
-        return _user(connection.execute(statement).first())
+        user = _user(connection.execute(statement).first())
     except IntegrityError as error:
         raise UsernameTaken from error
+    if user and not claim_skeletons(connection, user.id, derive_skeletons(username)):
+        raise UsernameTaken
+    return user
 
 
 def change_password(connection: Connection, user_id: UUID, password_hash: str) -> User:
     """Give a user another password, and return the account as it is now."""
     values = {"password_hash": password_hash, "password_changed_at": func.now()}
-    row = connection.execute(update(users).where(users.c.id == user_id).values(values).returning(users)).one()
-    return User(**row._mapping)
+    changed = update(users).where(users.c.id == user_id).values(values).returning(*KNOWN)
+    return User(**connection.execute(changed).one()._mapping)
 
 
 def renew_hash(connection: Connection, user: User, password_hash: str) -> None:

@@ -7,17 +7,15 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from auth.domain import NAME_LENGTH, PASSWORD_LENGTH, choose_name
-from shared.schemas import Body, Text, example
+from shared.schemas import BLANK_IS_NONE, Body, Line, Text, example
 
 NewName = Annotated[
-    Text, Field(min_length=NAME_LENGTH[0], max_length=NAME_LENGTH[-1]), AfterValidator(choose_name)
+    Line, Field(min_length=NAME_LENGTH[0], max_length=NAME_LENGTH[-1]), AfterValidator(choose_name)
 ]
 # The rest of its rules needs the whole account: see `find_weakness`.
 NewPassword = Annotated[Text, Field(min_length=PASSWORD_LENGTH[0], max_length=PASSWORD_LENGTH[-1])]
 # What has the form of an address; whether anybody reads mail there is not known (RFC 5321: 254 characters).
-Email = Annotated[
-    str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$")
-]
+Email = Annotated[Line, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
 
 
 class Credentials(Body):
@@ -25,7 +23,7 @@ class Credentials(Body):
 
     model_config = ConfigDict(json_schema_extra=example({"username": "admin", "password": "admin"}))
 
-    username: Text = Field(max_length=150)
+    username: Line = Field(max_length=150)
     password: Text = Field(max_length=1024)
 
 
@@ -40,7 +38,7 @@ class Registration(Body):
 
     username: NewName
     password: NewPassword
-    email: Email | None = None
+    email: Annotated[Email | None, BLANK_IS_NONE] = None
 
 
 class PasswordChange(Body):

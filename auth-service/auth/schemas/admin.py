@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 from auth.domain import Scope
 from auth.schemas.accounts import UserOut
 from shared.pages import PageQuery
-from shared.schemas import Body, Text, example, example_of
+from shared.schemas import Body, Line, Text, example, example_of
 
 # In JSON it is a list of texts.
 Scopes = Annotated[set[Annotated[Scope, Strict(False)]], Strict(False)]
@@ -31,7 +31,10 @@ class Patch(Body):
 
 
 class UserQuery(PageQuery):
-    """Which users are wanted; `q` is a part of the name or the e-mail address, or an id."""
+    """Which users are wanted.
+
+    `q` is a part of the name or the e-mail address, in any case and with or without accents, or an id.
+    """
 
     q: Text | None = Field(default=None, max_length=200)
     role: Literal["guest", "customer", "admin"] | None = None
@@ -97,7 +100,7 @@ class NewClient(Body):
         json_schema_extra=example({"name": "Till in the old town", "scopes": ["products:read"]}),
     )
 
-    name: Text = Field(max_length=100)
+    name: Line = Field(max_length=100)
     scopes: Scopes = Field(min_length=1)
 
 
@@ -106,7 +109,7 @@ class ClientPatch(Patch):
 
     model_config = ConfigDict(json_schema_extra=example({"disabled": True}))
 
-    name: Text | None = Field(default=None, max_length=100)
+    name: Line | None = Field(default=None, max_length=100)
     scopes: Scopes | None = Field(default=None, min_length=1)
     disabled: bool | None = None
 

@@ -3,12 +3,13 @@
 from dataclasses import dataclass, field
 
 from auth import audit
-from auth.domain import SignIn, User, Visitor, find_weakness, normalize_name, parse_id
+from auth.domain import SignIn, User, Visitor, derive_skeletons, find_weakness, normalize_name, parse_id
 from auth.errors import AlreadyRegistered, UsernameTaken, WeakPassword, WrongCredentials, WrongPassword
 from auth.issuer import TokenIssuer
 from auth.passwords import Passwords
-from auth.repository import throttle, users
+from auth.repository import names, throttle, users
 from auth.use_cases.attempts import count_attempt, judging, record_refusal
+from auth.use_cases.names import claim_older_names
 from auth.use_cases.sessions import begin_guest_session, begin_session, end_sessions_of, find_session, sign_in
 from shared.context import Caller
 from shared.database import Connection, Database
@@ -93,23 +94,23 @@ def register(
     """
     _refuse_weak("password", password, username, email)
     passwords.require_room()
+    claim_older_names(database)
     with database.transaction() as connection:
         presenter = _find_presenter(connection, presented)
         if presenter is not None and presenter.role != "guest":
             raise AlreadyRegistered
-        # What is clear already costs no hash; the index decides between two at once.
-        if users.find_user_by_name(connection, username):
+        # What is clear already costs no hash; the indexes decide between two at once.
+        if names.has_owner(connection, derive_skeletons(username)):
             raise UsernameTaken
     password_hash = passwords.hash(password)
     with database.transaction() as connection:
         if presenter is None:
             user = users.insert_user(connection, username, "customer", password_hash, email)
-            if user is None:
-                raise UsernameTaken
         else:
-            user = users.promote_guest(connection, presenter.id, username, password_hash, email)
-            if user is None:
+            promoted = users.promote_guest(connection, presenter.id, username, password_hash, email)
+            if promoted is None:
                 raise AlreadyRegistered
+            user = promoted
             end_sessions_of(connection, user.id)
         throttle.remember_place(connection, user.id, visitor.place_hash)
         begun = begin_session(connection, user, visitor, token_seconds=issuer.seconds)
@@ -173,10 +174,9 @@ def create_admin(database: Database, passwords: Passwords, username: str, passwo
     """Add an admin; raise WeakPassword or UsernameTaken."""
     _refuse_weak("password", password, username)
     password_hash = passwords.hash(password)
+    claim_older_names(database)
     with database.transaction() as connection:
         user = users.insert_user(connection, username, "admin", password_hash)
-    if user is None:
-        raise UsernameTaken
     audit.record("auth.user.admin_created", "An admin was made by command", target=str(user.id), new="admin")
     return user
 
