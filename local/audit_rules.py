@@ -163,6 +163,15 @@ RULES: list[tuple[str, str, LiteralString]] = [
         """,
     ),
     (
+        "orders: no version of a cart is ordered twice",
+        "orders",
+        """
+        SELECT format('cart of %s at %s: %s orders', customer, cart_version, count(*)) AS what,
+               count(*) FILTER (WHERE status <> 'cancelled') <= 1 AS holds
+        FROM orders WHERE cart_version IS NOT NULL GROUP BY customer, cart_version
+        """,
+    ),
+    (
         "orders: what was refunded is what its refunds add up to",
         "orders",
         """

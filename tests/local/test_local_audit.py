@@ -391,6 +391,7 @@ def test_every_rule_has_something_to_look_at(shop: Shop) -> None:
     shop.log("Order placed")
     shop.refund(shop.sell(), 1)
     shop.run("payments", "UPDATE payments SET look_at = now() WHERE status = 'requires_capture'")
+    shop.run("orders", "UPDATE orders SET cart_version = 7 WHERE status = 'paid'")
     findings, _ = shop.look_over()
     assert [finding.rule for finding in findings if not finding.checked] == []
 
@@ -896,6 +897,15 @@ def test_an_order_that_changes_while_the_audit_looks_is_left_out(
     assert moving == 3 + 1
 
 
+def test_a_cart_that_is_ordered_twice_is_a_breach_unless_one_order_was_cancelled(shop: Shop) -> None:
+    shop.cancel()
+    shop.run("orders", "UPDATE orders SET cart_version = 7 WHERE status IN ('paid', 'cancelled')")
+    assert shop.broken() == set()
+    shop.sell()
+    shop.run("orders", "UPDATE orders SET cart_version = 7 WHERE status = 'paid'")
+    assert shop.broken() == {"orders: no version of a cart is ordered twice"}
+
+
 def test_an_order_whose_last_step_is_done_while_the_audit_reads_is_left_out(shop: Shop) -> None:
     order = shop.order("refunded", next_step="restock")
     shop.hold(order, "committed")
@@ -938,7 +948,7 @@ def test_each_rule_has_a_line_and_the_exit_code_is_0(standing_shop: Shop, monkey
     assert run_main(monkeypatch, as_environment(standing_shop.urls)) == 0
     lines = capsys.readouterr().out.splitlines()
     assert f"ok      {PAID} (1)" in lines
-    assert lines[-1] == "24 rules, 0 broken; 3 orders are in progress."
+    assert lines[-1] == "25 rules, 0 broken; 3 orders are in progress."
 
 
 def test_a_breach_has_its_numbers_and_the_exit_code_is_1(committed_shop: Shop, monkeypatch, capsys) -> None:
@@ -947,7 +957,7 @@ def test_a_breach_has_its_numbers_and_the_exit_code_is_1(committed_shop: Shop, m
     lines = capsys.readouterr().out.splitlines()
     assert f"BREACH  {RESERVED} (1 of 2)" in lines
     assert "          product 1: 3 reserved, 2 held" in lines
-    assert lines[-1] == "24 rules, 1 broken; 3 orders are in progress."
+    assert lines[-1] == "25 rules, 1 broken; 3 orders are in progress."
 
 
 def test_a_shop_that_is_not_running_cannot_be_audited(tmp_path: Path, monkeypatch, capsys) -> None:
