@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from shared.log import Entry
 from shared.settings import ServiceSettings
 
 SEVERITIES = {10: 5, 20: 9, 30: 13, 40: 17, 50: 21}  # OTLP's number for each of Python's levels.
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 LONGEST_TEXT = 16_000  # Characters of one string; a longer one is cut.
 INT64 = range(-(2**63), 2**63)
 
@@ -86,7 +88,7 @@ def _fill(written: AnyValue, value: Any) -> None:
 
 
 def _clean(text: str) -> str:
-    """Return the text, not too long; half a surrogate pair, which UTF-8 cannot say, is a question mark."""
+    """Return the text, not too long; half of a surrogate pair, which UTF-8 cannot say, is U+FFFD."""
     if len(text) > LONGEST_TEXT:
         text = f"{text[:LONGEST_TEXT]}… ({len(text)} characters)"
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+    return text if text.isascii() else LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -16,13 +17,25 @@ UNKNOWN_SERVICE = "unknown_service"  # OpenTelemetry's word for a sender that do
 LONGEST_NAME = 255  # Characters of a service's or an instance's name.
 LONGEST_REQUEST_ID = 128
 LONGEST_RECORD = 128 * 1024  # Characters of a record's message and attributes, as JSON.
+UID = "log.record.uid"
+INT64 = range(-(2**63), 2**63)
 # Clocks differ; but what claims to be from the future would stand above everything that follows.
 LONGEST_AHEAD = timedelta(days=1)
 
 LEVELS = {"TRACE": 1, "DEBUG": 5, "INFO": 9, "WARNING": 13, "ERROR": 17, "CRITICAL": 21}
 LEVELS_ASCENDING = tuple(LEVELS)
 WARNING = LEVELS["WARNING"]
-SYNONYMS = {"WARN": "WARNING", "FATAL": "CRITICAL", "INFORMATION": "INFO", "NOTICE": "INFO"}
+# Names of syslog, Java, .NET, Go and JavaScript, and short ones (OpenTelemetry, logs data model, appendix B).
+SYNONYMS = {
+    **dict.fromkeys(["VERBOSE", "FINEST", "SILLY", "TRC"], "TRACE"),
+    **dict.fromkeys(["DBG", "FINER", "FINE", "CONFIG"], "DEBUG"),
+    **dict.fromkeys(["INFORMATION", "INFORMATIONAL", "NOTICE", "LOG", "INF"], "INFO"),
+    **dict.fromkeys(["WARN", "WRN"], "WARNING"),
+    **dict.fromkeys(["ERR", "SEVERE"], "ERROR"),
+    **dict.fromkeys(["FATAL", "CRIT", "ALERT", "EMERG", "EMERGENCY", "PANIC", "FTL"], "CRITICAL"),
+}
+# Also OpenTelemetry's own names, such as WARN2, with or without what its enum puts before them.
+LEVEL_NAME = re.compile(r"(?:SEVERITY_NUMBER_)?([A-Z]+)([1-4]?)")
 
 # Seconds of a bar that people read easily.
 STEPS = (1, 2, 5, 10, 30, 60, 300, 900, 1800, 3600, 10_800, 21_600, 43_200, 86_400)
@@ -138,10 +151,11 @@ class Chart:
     is_complete: bool
 
 
-def accept_record(sent: SentRecord, received_ns: int, oldest_ns: int) -> LogRecord:
+def accept_record(sent: SentRecord, received_ns: int, oldest_ns: int, known: Counter[UUID]) -> LogRecord:
     """Return what is kept of a record that arrived at `received_ns`; raise RecordRejected with a reason.
 
-    What is from before `oldest_ns` would be forgotten at once, and is refused instead.
+    What is from before `oldest_ns` would be forgotten at once, and is refused instead. `known` counts the
+    records of the export that were equal, by their first one's id.
 
     What cannot be understood is passed over rather than refused, as OTLP asks of receivers: an odd trace id
     means no trace, and a record without a time has the time at which it was observed, or received.
@@ -162,12 +176,12 @@ def accept_record(sent: SentRecord, received_ns: int, oldest_ns: int) -> LogReco
     message = sent.body if isinstance(sent.body, str) else _write_body(sent.body)
     trace_id = _find_id(TRACE_ID, sent.trace_id)
     span_id = _find_id(SPAN_ID, sent.span_id)
-    uid = attributes.pop("log.record.uid", None)
+    uid = _pop_uid(attributes)
     content = json.dumps([service, instance, sent.time_ns, number, message, trace_id, span_id, attributes])
     if len(content) > LONGEST_RECORD:
         raise RecordRejected("it is too large")
     return LogRecord(
-        id=_find_uuid(uid, version=7) or make_id(time_ns, content),
+        id=uid or _choose_id(time_ns, content, known, may_repeat=UID not in attributes),
         time=_to_datetime(time_ns),
         observed_time=_to_datetime(sent.observed_ns or received_ns),
         service=service,
@@ -237,12 +251,16 @@ def name_level(number: int) -> str:
     return LEVELS_ASCENDING[(number - 1) // 4]
 
 
+def read_level(name: str) -> int:
+    """Return the severity of a level's usual name, in upper or lower case; 0 for what is none."""
+    found = LEVEL_NAME.fullmatch(name.strip().upper())
+    least = LEVELS.get(SYNONYMS.get(found[1], found[1])) if found else None
+    return least + int(found[2] or 1) - 1 if found and least else 0
+
+
 def _find_severity(number: int, text: str) -> int:
     """Return 1 to 24; a record that does not say counts as INFO (OpenTelemetry, logs data model)."""
-    if number > 0:
-        return min(number, 24)
-    level = text.strip().upper()
-    return LEVELS.get(SYNONYMS.get(level, level), LEVELS["INFO"])
+    return min(number, 24) if number > 0 else read_level(text) or LEVELS["INFO"]
 
 
 def _write_body(body: Any) -> str:
@@ -264,6 +282,24 @@ def _find_uuid(value: Any, version: int | None = None) -> UUID | None:
     except ValueError:
         return None
     return found if found and version in {None, found.version} else None
+
+
+def _pop_uid(attributes: dict[str, Any]) -> UUID | None:
+    """Return the id that the sender gave the record; one that is no UUIDv7 stays an attribute like others."""
+    uid = _find_uuid(attributes.get(UID), version=7)
+    if uid:
+        del attributes[UID]
+    return uid
+
+
+def _choose_id(time_ns: int, content: str, known: Counter[UUID], *, may_repeat: bool) -> UUID:
+    """Return the id of a record that came without one; equal records of one export have different ids.
+
+    An export that is sent again has as many equal records, and so the same ids.
+    """
+    first = make_id(time_ns, content)
+    known[first] += may_repeat
+    return make_id(time_ns, f"{content} {known[first]}") if known[first] > 1 else first
 
 
 def _pop_name(attributes: dict[str, Any], key: str) -> str | None:
@@ -289,10 +325,3 @@ def _pop_order_id(attributes: dict[str, Any]) -> UUID | None:
     if order_id:
         del attributes["order.id"]
     return order_id
-
-
-def plain_float(value: float) -> float | str:
-    """Return a number that JSON can write; NaN and infinities become words, as in protobuf's JSON."""
-    if math.isfinite(value):
-        return value
-    return "NaN" if math.isnan(value) else f"{'-' if value < 0 else ''}Infinity"

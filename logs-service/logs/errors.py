@@ -7,7 +7,7 @@ Problem
 ├── StreamsTaken         503  streams_taken     (Unavailable)
 └── IngestBusy           503  ingest_busy       (Unavailable)
 
-RecordRejected: one record of many, told in `partial_success` beside the others' acceptance.
+RecordRejected: one record of many, counted in `partial_success` beside the others that are kept.
 DayMissing: there is no partition yet for a record's day.
 """
 
@@ -18,7 +18,7 @@ from shared.errors import NotFound, Problem, Unavailable
 
 
 class MalformedExport(Problem):
-    """The body is not the OTLP message that it is declared to be."""
+    """The body as a whole is not the JSON or protobuf that it is declared to be."""
 
     status = 400
     code = "malformed_export"
@@ -63,4 +63,4 @@ class DayMissing(Exception):
 
 
 class RecordRejected(Exception):
-    """This record cannot be kept, whoever sends it again."""
+    """This record cannot be kept, however often it is sent; the message says what is wrong with it."""

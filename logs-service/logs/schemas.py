@@ -1,4 +1,4 @@
-"""What logs-service takes and gives: OTLP's messages in JSON, searches, records."""
+"""What logs-service takes and gives: searches, records, counts."""
 
 from collections import Counter
 from dataclasses import replace
@@ -7,13 +7,15 @@ from typing import Annotated, Any, Literal, cast
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
 
-from logs.domain import LEVELS, Chart, LogRecord, Search, name_level
+from logs.domain import INT64, LEVELS, Chart, LogRecord, Search, name_level
 from shared.pages import PageQuery
 from shared.schemas import Text, Time, example, example_of
 
 Level = Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+
+
+LARGEST_EXACT = 2**53 - 1  # A reader that has doubles only, such as JavaScript, rounds larger integers.
 
 
 def _require_word(question: str) -> str:
@@ -116,12 +118,29 @@ class LogRecordOut(BaseModel):
     span_id: str | None
     request_id: str | None
     order_id: UUID | None
-    attributes: dict[str, Any]
+    attributes: dict[str, Any] = Field(
+        description="Values of any kind, as the sender wrote them. An integer beyond ±(2^53-1) is a string."
+    )
 
     @classmethod
     def of(cls, record: LogRecord) -> "LogRecordOut":
         """Return the record as callers see it."""
-        return cls(**vars(record), level=cast(Level, record.level))
+        values = {**vars(record), "attributes": _spell_integers(record.attributes)}
+        return cls(**values, level=cast(Level, record.level))
+
+
+def _spell_integers(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: _spell_integers(item) for name, item in value.items()}
+        case list():
+            return [_spell_integers(item) for item in value]
+        case int() if value not in INT64:
+            # It was a double; jsonb writes all its digits.
+            return float(value)
+        case int() if abs(value) > LARGEST_EXACT:
+            return str(value)
+    return value
 
 
 class LogPage(BaseModel):
@@ -189,117 +208,3 @@ class Histogram(BaseModel):
             seconds=int(chart.span.step.total_seconds()),
             complete=chart.is_complete,
         )
-
-
-class _Otlp(BaseModel):
-    """OTLP in JSON: names in lower camel case, unknown ones passed over, null for what is not there."""
-
-    model_config = ConfigDict(alias_generator=to_camel)
-
-
-Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
-Uint64 = Annotated[int, Field(ge=0, lt=2**64)]
-Int32 = Annotated[int, Field(ge=-(2**31), lt=2**31)]
-
-
-class AnyValue(_Otlp):
-    """A value of one of OTLP's kinds; 64-bit integers are numbers or strings, bytes are base64."""
-
-    string_value: str | None = None
-    bool_value: bool | None = None
-    int_value: Int64 | None = None
-    double_value: float | None = None
-    array_value: "ArrayValue | None" = None
-    kvlist_value: "KeyValueList | None" = None
-    bytes_value: str | None = None
-
-
-class KeyValue(_Otlp):
-    """An attribute."""
-
-    key: str = ""
-    value: AnyValue | None = None
-
-
-class ArrayValue(_Otlp):
-    """A list of values."""
-
-    values: list[AnyValue] | None = None
-
-
-class KeyValueList(_Otlp):
-    """An object."""
-
-    values: list[KeyValue] | None = None
-
-
-class OtlpRecord(_Otlp):
-    """`opentelemetry.proto.logs.v1.LogRecord`; an enum is its number, and an id is hexadecimal."""
-
-    time_unix_nano: Uint64 | None = None
-    observed_time_unix_nano: Uint64 | None = None
-    severity_number: Int32 | None = None
-    severity_text: str | None = None
-    body: AnyValue | None = None
-    attributes: list[KeyValue] | None = None
-    trace_id: str | None = None
-    span_id: str | None = None
-    event_name: str | None = None
-
-
-class Scope(_Otlp):
-    """What wrote the records: a library, a logger."""
-
-    name: str | None = None
-
-
-class ScopeLogs(_Otlp):
-    """Records of one scope."""
-
-    scope: Scope | None = None
-    log_records: list[OtlpRecord] | None = None
-
-
-class Resource(_Otlp):
-    """The sender: a service, its instance."""
-
-    attributes: list[KeyValue] | None = None
-
-
-class ResourceLogs(_Otlp):
-    """Records of one sender."""
-
-    resource: Resource | None = None
-    scope_logs: list[ScopeLogs] | None = None
-
-
-class ExportRequest(_Otlp):
-    """`ExportLogsServiceRequest`."""
-
-    model_config = ConfigDict(
-        json_schema_extra=example(
-            {
-                "resourceLogs": [
-                    {
-                        "resource": {
-                            "attributes": [{"key": "service.name", "value": {"stringValue": "till"}}]
-                        },
-                        "scopeLogs": [
-                            {
-                                "logRecords": [
-                                    {
-                                        "timeUnixNano": "1772359200000000000",
-                                        "severityNumber": 9,
-                                        "severityText": "INFO",
-                                        "body": {"stringValue": "The drawer was opened"},
-                                    }
-                                ]
-                            }
-                        ],
-                    }
-                ]
-            }
-        )
-    )
-
-    resource_logs: list[ResourceLogs] | None = None

@@ -16,15 +16,23 @@ pytestmark = pytest.mark.shop
 PATIENCE = 30_000
 
 
-def send_records(admin: Shopper, service: str, messages: list[str]) -> None:
-    """Send records as a program does that has a client with the scope for it."""
+def send_records(
+    admin: Shopper, service: str, messages: list[str], numbers: dict[str, int] | None = None
+) -> None:
+    """Send records, each with the numbers, as a program does that has a client with the scope for it."""
     made = admin.post("/auth/clients", json={"name": service, "scopes": ["logs:write"]}).json()
     credentials = (made["id"], made["client_secret"])
     with Shopper(admin.url) as program:
         answer = program.post("/auth/token", data={"grant_type": "client_credentials"}, auth=credentials)
         program.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         resource = {"attributes": [{"key": "service.name", "value": {"stringValue": service}}]}
-        sent = [{"severityNumber": 9, "body": {"stringValue": message}} for message in messages]
+        attributes = [
+            {"key": key, "value": {"intValue": str(number)}} for key, number in (numbers or {}).items()
+        ]
+        sent = [
+            {"severityNumber": 9, "body": {"stringValue": message}, "attributes": attributes}
+            for message in messages
+        ]
         body = {"resourceLogs": [{"resource": resource, "scopeLogs": [{"logRecords": sent}]}]}
         assert program.post("/v1/logs", json=body).status_code == 200
     assert admin.delete(f"/auth/clients/{made['id']}").status_code == 204
@@ -132,6 +140,20 @@ def test_the_number_that_a_customer_was_shown_leads_to_the_failed_request(page, 
         return records(page, "GET /orders/no-such-order 404").count() == 1
 
     wait_for(is_told)
+    assert complaints == []
+
+
+def test_a_number_that_may_be_an_id_is_shown_with_all_its_digits_and_without_separators(
+    page, complaints, admin
+):
+    service = f"collector-{secrets.token_hex(4)}"
+    numbers = {"product.id": 1234567, "invoice.id": 2**63 - 1}
+    send_records(admin, service, ["Invoiced"], numbers)
+    open_back_office(page, f"logs?service={service}")
+    record = records(page, "Invoiced")
+    record.locator("summary").press("Enter")
+    for name, number in numbers.items():
+        expect(record.get_by_role("row", name=f"{name} {number}", exact=True)).to_be_visible()
     assert complaints == []
 
 

@@ -115,6 +115,14 @@ def test_a_stream_tells_only_what_fits(sender, follow):
     assert follower.read_messages(1) == ["Cards failed"]
 
 
+def test_a_stream_sends_an_integer_that_javascript_would_round_as_text(sender, follow):
+    follower = follow()
+    record = make_record()
+    record["attributes"] += [{"key": "id", "value": {"intValue": str(2**53)}}]
+    sender.export(record)
+    assert follower.read()[1]["attributes"]["id"] == str(2**53)
+
+
 def test_who_comes_back_with_the_last_id_misses_nothing_and_gets_nothing_twice(sender, follow):
     first = follow()
     sender.export(*[make_record(str(number)) for number in range(6)])

@@ -100,14 +100,14 @@ def test_opentelemetrys_sdk_ships_here_unchanged(stack, admin, word, count):
                 timestamp=time.time_ns(),
                 severity_number=SeverityNumber.WARN,
                 body=f"{word} {number}",
-                attributes={"number": number, "request.id": "sdk-1"},
+                attributes={"number": number, "large": 2**60, "request.id": "sdk-1"},
             )
         )
     provider.shutdown()
     assert count_records(admin, word) == count
     [record] = admin.get("/logs", params={"q": f"{word} {count - 1}", "limit": 100}).json()["data"]
     assert (record["service"], record["level"], record["request_id"]) == ("sdk-service", "WARNING", "sdk-1")
-    assert record["attributes"]["number"] == count - 1
+    assert (record["attributes"]["number"], record["attributes"]["large"]) == (count - 1, str(2**60))
 
 
 @many

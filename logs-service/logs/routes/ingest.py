@@ -12,13 +12,11 @@ from flask import Response, request
 
 from logs import otlp
 from logs.errors import ExportTooLarge, IngestBusy, MalformedExport
-from logs.schemas import ExportRequest
 from logs.use_cases.records import store_records
 from shared.app import reads_body
 from shared.database import Database
 from shared.errors import Forbidden, Problem, TokenMissing, UnsupportedMediaType, title_of
 from shared.openapi import Responses
-from shared.schemas import example_of
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +31,10 @@ _STATUS = {
 }
 _ANSWER = {
     "type": "object",
-    "description": "ExportLogsServiceResponse",
+    "description": (
+        "ExportLogsServiceResponse. `rejectedLogRecords` is how many records were not stored, and"
+        " `errorMessage` says why the first of them was not."
+    ),
     "properties": {
         "partialSuccess": {
             "type": "object",
@@ -46,7 +47,27 @@ _EXPORT = {
     "type": "object",
     "description": "ExportLogsServiceRequest (opentelemetry-proto)",
     "properties": {"resourceLogs": {"type": "array", "items": {"type": "object"}}},
-    "examples": [example_of(ExportRequest)],
+    "examples": [
+        {
+            "resourceLogs": [
+                {
+                    "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "till"}}]},
+                    "scopeLogs": [
+                        {
+                            "logRecords": [
+                                {
+                                    "timeUnixNano": "1772359200000000000",
+                                    "severityNumber": 9,
+                                    "severityText": "INFO",
+                                    "body": {"stringValue": "The drawer was opened"},
+                                }
+                            ]
+                        }
+                    ],
+                }
+            ]
+        }
+    ],
 }
 
 
@@ -91,8 +112,19 @@ def ingest_routes(database: Database, *, days_kept: int) -> APIBlueprint:
     def export_logs() -> Response:
         """Store log records (OTLP/HTTP 1.9), in JSON or protobuf, plain or as gzip.
 
-        They are committed when the answer comes. 429 and 503 are worth a retry, other errors are final; a
-        record that was there already is passed over.
+        They are committed when the answer comes. 429 and 503 are worth a retry, other errors are final.
+
+        One odd record never loses its neighbours. Bytes that are not UTF-8 and halves of surrogate pairs
+        become U+FFFD. A value of another type than its kind is read as that kind if it can be, such as a
+        number that is a text, and else kept as it is. A time that is none counts as absent. A level may be a
+        number, the enum's name, or, without either, any usual name in `severityText`; without one of them it
+        is INFO. A record that cannot be repaired is not stored and counts in `partialSuccess`: one whose
+        values lie within more than 30 lists and objects, is larger than 128 KiB, is older than records are
+        kept, or is more than a day in the future, also if only its resource or its scope is odd. The body as
+        a whole is 400 only if it is not JSON, or not protobuf, at all.
+
+        A retry of the same body stores nothing twice. Records with the same `log.record.uid` are one; equal
+        records without it are as many as one export has of them.
         """
         request.max_content_length = otlp.LARGEST
         encoding = request.headers.get("Content-Encoding", "").strip().lower()

@@ -1,6 +1,7 @@
 """Keep records and find them."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -27,8 +28,10 @@ AROUND = timedelta(hours=1)
 MOST_ARRIVALS = 500  # Of one look.
 
 
-def store_records(database: Database, sent: Iterable[SentRecord], *, days_kept: int) -> tuple[int, str]:
-    """Keep the records; return how many were rejected, and why the first one was.
+def store_records(
+    database: Database, sent: Iterable[SentRecord | RecordRejected], *, days_kept: int
+) -> tuple[int, str]:
+    """Keep the records of an export; return how many were rejected, and why the first one was.
 
     When this returns, what was accepted is committed; what was there already is passed over.
     """
@@ -43,14 +46,19 @@ def store_records(database: Database, sent: Iterable[SentRecord], *, days_kept: 
     return len(reasons), reasons[0] if reasons else ""
 
 
-def accept_records(sent: Iterable[SentRecord], *, days_kept: int) -> tuple[list[LogRecord], list[str]]:
+def accept_records(
+    sent: Iterable[SentRecord | RecordRejected], *, days_kept: int
+) -> tuple[list[LogRecord], list[str]]:
     """Return what will be kept of the records, and a sentence for each that will not."""
     accepted, reasons = [], []
+    known: Counter[UUID] = Counter()
     received_ns = time.time_ns()
     oldest_ns = received_ns - days_kept * 86_400 * 1_000_000_000
     for record in sent:
         try:
-            accepted.append(accept_record(record, received_ns, oldest_ns))
+            if isinstance(record, RecordRejected):
+                raise record
+            accepted.append(accept_record(record, received_ns, oldest_ns, known))
         except RecordRejected as error:
             reasons.append(f"A record was rejected: {error}.")
     return accepted, reasons

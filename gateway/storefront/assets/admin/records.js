@@ -2,7 +2,6 @@
 import { call } from "../lib/api.js";
 import { h, icon } from "../lib/dom.js";
 import { load, skeleton } from "../lib/feedback.js";
-import { formatNumber } from "../lib/format.js";
 import { linkTo } from "../lib/router.js";
 import { badge, facts } from "./parts.js";
 import { makeTable } from "./table.js";
@@ -122,7 +121,7 @@ function contextPart(record, signal) {
   );
 }
 
+/** Return an attribute's value as it is: a number may be an id, which has no separators. */
 function showValue(value) {
-  if (typeof value === "number") return formatNumber(value);
   return h("span", { class: "value" }, typeof value === "string" ? value : JSON.stringify(value));
 }
