@@ -23,6 +23,7 @@ from shared.background import Background
 from shared.database import Database, Schema
 from shared.errors import Problem, title_of
 from shared.health import Check, health_routes
+from shared.json_bounds import find_excess
 from shared.log import configure_logging
 from shared.metrics import Metrics
 from shared.schemas import has_lone_surrogate
@@ -55,18 +56,16 @@ class JsonRequest(Request):
         return MultiDict((name, values if len(values) > 1 else values[0]) for name, values in pairs)
 
     def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:  # noqa: ARG002
-        """Return the body; raise UnsupportedMediaType or MalformedBody.
+        """Return the body; raise UnsupportedMediaType, BodyTooComplex or MalformedBody.
 
         APIFlask forces the parsing of any content type. A form is not JSON, so `force` is not heeded.
         """
         view = current_app.view_functions.get(self.endpoint or "")
         if getattr(view, "body_is_optional", False) and not self.get_data(cache=True):
             return {}
-        try:
-            body = super().get_json(force=False, silent=silent, cache=cache)
-        except RecursionError as error:
-            # Python's parser gives up that way on brackets within brackets within brackets.
-            raise errors.MalformedBody from error
+        if excess := find_excess(self.get_data(cache=True)):
+            raise errors.BodyTooComplex(excess)
+        body = super().get_json(force=False, silent=silent, cache=cache)
         if SURROGATE.search(self.get_data(cache=True)) and has_lone_surrogate(body):
             raise errors.MalformedBody("The body has half of a surrogate pair, which is no character.")
         return body

@@ -7,6 +7,7 @@ Problem                      500  internal_error
 ├── Forbidden                403  forbidden
 │   └── CrossSite            403  cross_site
 ├── NotFound                 404  not_found
+├── BodyTooComplex           413  body_too_complex
 ├── UnsupportedMediaType     415  unsupported_media_type
 ├── ValidationFailed         422  validation_failed
 └── Unavailable              503  unavailable
@@ -19,11 +20,13 @@ A service's own errors derive from these in its `errors.py`. One handler in `sha
 them as `application/problem+json` (RFC 9457).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 CONTENT_TYPE = "application/problem+json"
+MOST_ENTRIES = 20  # Of a problem that names several fields.
+LONGEST_NAME = 100  # Characters of a field's name.
 
 
 class Problem(Exception):
@@ -100,12 +103,27 @@ class UnsupportedMediaType(Problem):
     detail = "Unsupported Media Type"
 
 
+class BodyTooComplex(Problem):
+    """The body has more members, items or depth than any call needs; it was not decoded."""
+
+    status = 413
+    code = "body_too_complex"
+    detail = "The body has too many members and items, or too many lists and objects within one another."
+
+
 class ValidationFailed(Problem):
-    """A field does not fit its schema; `errors` has one entry a field and echoes no input."""
+    """A field does not fit its schema; `errors` has one entry a field, 20 at most, and echoes no value.
+
+    `error_count` says how many there are. A name that the caller has made up is cut.
+    """
 
     status = 422
     code = "validation_failed"
     detail = "Some fields are not valid; see errors."
+
+    def __init__(self, errors: Sequence[Mapping[str, Any]], **extra: Any) -> None:
+        shown = [{**entry, "field": entry["field"][:LONGEST_NAME]} for entry in errors[:MOST_ENTRIES]]
+        super().__init__(errors=shown, error_count=len(errors), **extra)
 
 
 class Unavailable(Problem):

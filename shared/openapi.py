@@ -54,6 +54,7 @@ class ProblemBody(BaseModel):
     error: str
     request_id: str
     errors: list[FieldProblem] | None = None
+    error_count: int | None = None
 
 
 class ContentTooLarge(Problem):
@@ -195,7 +196,7 @@ def _imply_errors(
         yield ContentTooLarge
         body = operation["requestBody"]["content"].get("application/json", {}).get("schema", {})
         if "$ref" in body:
-            yield from (errors.MalformedBody, errors.UnsupportedMediaType)
+            yield from (errors.MalformedBody, errors.BodyTooComplex, errors.UnsupportedMediaType)
             schema = schemas[body["$ref"].rpartition("/")[2]]
             yield _refuse_field("json", schema.get("required", []), next(iter(schema["properties"])))
 

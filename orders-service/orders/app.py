@@ -5,7 +5,7 @@ from functools import partial
 from orders.checkout import Checkout
 from orders.clients import CatalogClient, PaymentsClient
 from orders.config import Settings
-from orders.routes import cart_routes, fulfilment_routes, internal_routes, order_routes
+from orders.routes import cart_routes, customer_routes, fulfilment_routes, order_routes, wake_routes
 from orders.settlement import MOST, Settlement
 from orders.use_cases.figures import read_figures
 from orders.use_cases.sweep import sweep_leftovers
@@ -41,7 +41,12 @@ def create_app(
     wake_settlement = partial(app.background.nudge, SETTLE)
     wake_resumers = partial(app.background.nudge, RESUME)
     checkout = Checkout(
-        database, catalog, payments, wake_settlement=wake_settlement, wake_resumers=wake_resumers
+        database,
+        catalog,
+        payments,
+        wake_settlement=wake_settlement,
+        wake_resumers=wake_resumers,
+        waiting_limits=settings.waiting_limits,
     )
     settlement = Settlement(
         database,
@@ -55,7 +60,8 @@ def create_app(
     mount(app, cart_routes(database, catalog, payments), access=SIGNED_IN)
     mount(app, order_routes(database, checkout, payments), access=SIGNED_IN)
     mount(app, fulfilment_routes(database, checkout), access=ADMIN)
-    mount(app, internal_routes(database, wake_resumers), access=services("payments-service"))
+    mount(app, wake_routes(database, wake_resumers), access=services("payments-service"))
+    mount(app, customer_routes(database), access=services("auth-service"))
     for _ in range(RESUMERS):
         app.background.repeat(checkout.finish_due_orders, every=LOOK_EVERY, name=RESUME)
     for _ in range(SETTLERS):

@@ -29,11 +29,12 @@ from orders.domain import (
     Status,
     Step,
     Told,
+    WaitingLimits,
     Work,
     wait_after,
 )
 from orders.errors import CheckoutRefused, LeaseLost, Postponed
-from orders.repository import progress, refunds
+from orders.repository import orders, progress, refunds
 from orders.schemas.orders import render_order, render_placed, render_refusal
 from shared import context, traces
 from shared.database import Database
@@ -49,6 +50,12 @@ TIMED_OUT = Refusal(
     "timed_out", 409, "checkout_timed_out", "The order could not be finished in time; nothing was charged."
 )
 STOCK_LOST = Refusal("stock_lost", 409, "stock_lost", "The stock was lost before it could be sold.")
+TOO_MANY_WAITING = Refusal(
+    "too_many_waiting",
+    429,
+    "too_many_waiting",
+    "Answer the bank about those orders or cancel them, and order again; nothing was charged.",
+)
 DECLINED = Refusal("payment_declined", 402, "card_declined", "The payment was not approved.")
 HELD = frozenset({"requires_capture", "succeeded"})
 WAITING = frozenset({"requires_action", "processing"})
@@ -82,12 +89,14 @@ class Checkout:
         *,
         wake_settlement: Callable[[], None],
         wake_resumers: Callable[[], None],
+        waiting_limits: WaitingLimits | None,
     ) -> None:
         self._database = database
         self._catalog = catalog
         self._payments = payments
         self._wake_settlement = wake_settlement
         self._wake_resumers = wake_resumers
+        self._waiting_limits = waiting_limits
         self._steps: dict[str, Callable[[Order], Outcome]] = {
             Step.RESERVE: self._reserve,
             Step.AWAIT_PAYMENT: self._await_payment,
@@ -233,6 +242,8 @@ class Checkout:
             return _undo(_refusal_of(refused))
         known = {"payment_id": payment.id, "payment_status": payment.status}
         if payment.status == "requires_action" and order.status is Status.PENDING:
+            if excess := self._find_excess(order):
+                return _undo(replace(TOO_MANY_WAITING, detail=f"{excess} {TOO_MANY_WAITING.detail}"))
             return Outcome(
                 (Told("payment_action_required"),),
                 Step.AWAIT_PAYMENT,
@@ -242,6 +253,16 @@ class Checkout:
         if payment.status not in HELD:
             raise Postponed(f"the payment is {payment.status}")
         return _confirm(known)
+
+    def _find_excess(self, order: Order) -> str | None:
+        """Return which limit this order would pass, whose bank asks for its customer, if there is one.
+
+        Orders that come at the same moment are not counted, so that a few more may wait.
+        """
+        if self._waiting_limits is None:
+            return None
+        with self._database.autocommit() as connection:
+            return self._waiting_limits.find_excess(*orders.count_waiting(connection, order))
 
     def _await_payment(self, order: Order) -> Outcome:
         payment = self._payments.read(order.id)

@@ -1,5 +1,10 @@
 """What orders-service is told."""
 
+from typing import Literal
+
+from pydantic import Field
+
+from orders.domain import WaitingLimits
 from shared.settings import CallerSettings, Url
 
 
@@ -8,3 +13,21 @@ class Settings(CallerSettings):
 
     catalog_url: Url
     payments_url: Url
+    # Of orders that hold stock while their customers answer the bank.
+    rate_limits: Literal["on", "off"] = "on"
+    waiting_orders_per_customer: int = Field(default=5, ge=1)
+    waiting_units_per_customer: int = Field(default=200, ge=1)
+    waiting_orders_per_address: int = Field(default=50, ge=1)
+    waiting_units_per_address: int = Field(default=1000, ge=1)
+
+    @property
+    def waiting_limits(self) -> WaitingLimits | None:
+        """Return the limits of orders that wait for their customers; None for a shop without limits."""
+        if self.rate_limits == "off":
+            return None
+        return WaitingLimits(
+            self.waiting_orders_per_customer,
+            self.waiting_units_per_customer,
+            self.waiting_orders_per_address,
+            self.waiting_units_per_address,
+        )

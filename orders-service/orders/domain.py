@@ -97,6 +97,36 @@ class Refusal:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """How many orders, and units in them, wait for their customers to answer the bank."""
+
+    orders: int
+    units: int
+
+
+@dataclass(frozen=True)
+class WaitingLimits:
+    """How much may wait for payment: of one customer, and of all customers at one address."""
+
+    orders_per_customer: int
+    units_per_customer: int
+    orders_per_address: int
+    units_per_address: int
+
+    def find_excess(self, customer: Waiting, address: Waiting) -> str | None:
+        """Return as a sentence which limit is passed, if one is."""
+        for whose, waiting, orders, units in (
+            ("for you", customer, self.orders_per_customer, self.units_per_customer),
+            ("at your address", address, self.orders_per_address, self.units_per_address),
+        ):
+            if waiting.orders > orders:
+                return f"More than {orders} orders {whose} would wait for their payment."
+            if waiting.units > units:
+                return f"More than {units} units {whose} would wait for their payment."
+        return None
+
+
+@dataclass(frozen=True)
 class Work:
     """What is still to be done for an order, and for which request."""
 
@@ -105,6 +135,8 @@ class Work:
     traceparent: str
     attempts: int = 0
     deadline: datetime | None = None
+    # Where the customer is who has placed the order.
+    network: str | None = None
 
 
 @dataclass(frozen=True)

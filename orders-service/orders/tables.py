@@ -58,6 +58,7 @@ order_work = Table(
     Column("deadline", MOMENT),
     Column("request_id", Text, nullable=False),
     Column("traceparent", Text, nullable=False),
+    Column("network", Text),
 )
 Index("order_work_due", order_work.c.next_attempt_at)
 

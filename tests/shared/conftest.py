@@ -13,6 +13,7 @@ from shared.app import ServiceFlask, build_app, mount
 from shared.context import current, require_caller
 from shared.database import connect
 from shared.errors import Problem
+from shared.schemas import Body
 from shared.settings import ServiceSettings
 from shared.testing import FakeAuth
 
@@ -21,6 +22,12 @@ SOME = Access("some", roles=frozenset({"admin", "service"}), scope="things:read"
 
 class Thing(BaseModel):
     """A body with one field."""
+
+    size: int
+
+
+class StrictThing(Body):
+    """The same as our public routes take it."""
 
     size: int
 
@@ -58,6 +65,11 @@ def odd_routes() -> APIBlueprint:
     @routes.post("/things")
     @routes.input(Thing)
     def make_thing(json_data: Thing) -> dict[str, int]:
+        return {"size": json_data.size}
+
+    @routes.post("/strict")
+    @routes.input(StrictThing)
+    def make_strict_thing(json_data: StrictThing) -> dict[str, int]:
         return {"size": json_data.size}
 
     @routes.get("/teapot")

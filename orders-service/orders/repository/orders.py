@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Connection, Row, bindparam, select, text, update
+from sqlalchemy import BigInteger, Connection, Row, Text, bindparam, select, text, update
 
-from orders.domain import Event, Line, Order, Refusal, Status, Work
+from orders.domain import Event, Line, Order, Refusal, Status, Step, Waiting, Work
 from orders.errors import CartChanged
 from orders.tables import order_events, order_lines, order_work, orders
 from shared.idempotency import KeyedCall
@@ -62,14 +62,35 @@ PLACE = """
             AS line (product_id, quantity)
     ), work AS (
         INSERT INTO order_work (order_id, next_step, lease_token, lease_until, deadline, request_id,
-                                traceparent)
-        SELECT id, :next_step, :lease, now() + :lasts, :deadline, :request_id, :traceparent FROM placed
+                                traceparent, network)
+        SELECT id, :next_step, :lease, now() + :lasts, :deadline, :request_id, :traceparent, :network
+        FROM placed
     ), told AS (
         INSERT INTO order_events (order_id, kind, to_status, actor)
         SELECT id, 'placed', :status, :customer FROM placed
     )
     SELECT EXISTS (SELECT FROM placed) AS is_placed, EXISTS (SELECT FROM taken) AS is_new
 """
+COUNT_WAITING = text("""
+    WITH waiting AS (
+        SELECT orders.customer = :customer AS is_customers, work.network = :network AS is_networks,
+            (SELECT sum(quantity) FROM order_lines WHERE order_lines.order_id = orders.id) AS units
+        FROM order_work AS work JOIN orders ON orders.id = work.order_id
+        WHERE next_step = :step AND work.order_id <> :id
+            AND (orders.customer = :customer OR work.network = :network)
+    )
+    SELECT count(*) FILTER (WHERE is_customers) AS customer_orders,
+        coalesce(sum(units) FILTER (WHERE is_customers), 0)::bigint AS customer_units,
+        count(*) FILTER (WHERE is_networks) AS network_orders,
+        coalesce(sum(units) FILTER (WHERE is_networks), 0)::bigint AS network_units
+    FROM waiting
+""").bindparams(bindparam("network", type_=Text))
+FIND_KNOWN = text("""
+    SELECT customer FROM unnest(CAST(:customers AS text[])) AS asked (customer)
+    WHERE EXISTS (SELECT FROM orders WHERE orders.customer = asked.customer)
+        OR EXISTS (SELECT FROM cart_items WHERE owner = asked.customer)
+        OR EXISTS (SELECT FROM idempotency_keys WHERE principal = asked.customer)
+""")
 PLACE_ITEMS, PLACE_CART = (
     text(PLACE.replace("{bound}", bound).replace("{source}", source)).bindparams(
         bindparam("cart_version", type_=BigInteger), lasts=LEASE
@@ -97,6 +118,7 @@ def place_order(connection: Connection, call: KeyedCall, order: Order, lease: UU
         "lease": lease,
         "next_step": work.next_step,
         "deadline": work.deadline,
+        "network": work.network,
     }
     statement = PLACE_ITEMS if order.cart_version is None else PLACE_CART
     came = connection.execute(statement, values).one()
@@ -163,6 +185,27 @@ def reassign_orders(connection: Connection, ids: Sequence[UUID], customer: str) 
     connection.execute(locked.with_for_update(key_share=True))
     moved = update(orders).where(orders.c.id.in_(ids)).values(customer=customer)
     return connection.execute(moved).rowcount
+
+
+def count_waiting(connection: Connection, order: Order) -> tuple[Waiting, Waiting]:
+    """Return what would wait for payment with this order, of its customer and at its customer's address."""
+    network = order.work.network if order.work else None
+    values = {
+        "id": order.id,
+        "customer": order.customer,
+        "network": network,
+        "step": Step.AWAIT_PAYMENT,
+    }
+    row = connection.execute(COUNT_WAITING, values).one()
+    own = sum(line.quantity for line in order.lines)
+    customer = Waiting(row.customer_orders + 1, row.customer_units + own)
+    # Nobody's address is known of an order that an older replica has placed.
+    return customer, Waiting(row.network_orders + 1, row.network_units + own) if network else customer
+
+
+def find_known_customers(connection: Connection, customers: Sequence[str]) -> list[str]:
+    """Return which of these customers have a cart, an order, or a call whose answer is kept."""
+    return list(connection.execute(FIND_KNOWN, {"customers": list(customers)}).scalars())
 
 
 def read_events(connection: Connection, order_id: UUID) -> list[Event]:

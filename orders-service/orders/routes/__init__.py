@@ -1,7 +1,8 @@
 """orders-service over HTTP."""
 
 from orders.routes.carts import cart_routes
-from orders.routes.fulfilment import fulfilment_routes, internal_routes
+from orders.routes.fulfilment import fulfilment_routes
+from orders.routes.internal import customer_routes, wake_routes
 from orders.routes.orders import order_routes
 
-__all__ = ["cart_routes", "fulfilment_routes", "internal_routes", "order_routes"]
+__all__ = ["cart_routes", "customer_routes", "fulfilment_routes", "order_routes", "wake_routes"]

@@ -1,6 +1,5 @@
-"""What the shop does with orders, and what payments-service tells of them."""
+"""What the shop does with orders."""
 
-from collections.abc import Callable
 from uuid import UUID
 
 from apiflask import APIBlueprint
@@ -74,21 +73,5 @@ def fulfilment_routes(database: Database, checkout: Checkout) -> APIBlueprint:
             restock=json_data.restock,
         )
         return to_response(reply.answer, is_replayed=reply.is_replayed)
-
-    return routes
-
-
-def internal_routes(database: Database, wake_resumers: Callable[[], None]) -> APIBlueprint:
-    """Return the route by which payments-service says that a payment has changed by itself."""
-    routes = APIBlueprint("internal", __name__)
-
-    @routes.post("/internal/orders/<uuid:order_id>/wake")
-    @routes.output({}, status_code=204)
-    @routes.doc(responses=document_errors(OrderNotFound))
-    def wake_order(order_id: UUID) -> str:
-        """Look at the order's payment now, and not when it is its turn again."""
-        changes.wake_order(database, order_id)
-        wake_resumers()
-        return ""
 
     return routes

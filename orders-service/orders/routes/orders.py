@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from apiflask import APIBlueprint
-from flask import Response
+from flask import Response, request
 
 from orders.checkout import Checkout
 from orders.clients import PaymentsClient
@@ -27,6 +27,7 @@ from orders.schemas.orders import (
     OrderQuery,
 )
 from orders.use_cases import changes, orders
+from shared.client_address import find_network, read_address
 from shared.context import require_caller
 from shared.database import Database
 from shared.idempotency import KEY_ERRORS, KEYED, read_call, to_response
@@ -63,8 +64,9 @@ def order_routes(database: Database, checkout: Checkout, payments: PaymentsClien
         the cart when the order is confirmed. An order of `items` leaves the cart alone. An order that is
         `awaiting_payment` waits for the customer's answer to the bank; the payment says how.
         """
-        call = read_call("POST /orders")
-        reply = orders.place_order(database, checkout, payments, require_caller(), call, json_data)
+        network = find_network(read_address(request))
+        purchase = orders.Purchase(require_caller(), network, read_call("POST /orders"), json_data)
+        reply = orders.place_order(database, checkout, payments, purchase)
         response = to_response(reply.answer, is_replayed=reply.is_replayed)
         response.headers["Location"] = f"/orders/{reply.order_id}"
         return response

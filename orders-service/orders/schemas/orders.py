@@ -24,7 +24,7 @@ from orders.schemas.carts import QuantityIn
 from shared import errors
 from shared.idempotency import Answer
 from shared.pages import PageQuery
-from shared.schemas import BLANK_IS_NONE, Body, Integer, Line, Text, Time, example, example_of
+from shared.schemas import BLANK_IS_NONE, Body, Integer, InternalBody, Line, Text, Time, example, example_of
 
 ProductId = Annotated[Integer, Field(ge=1, le=LARGEST_ID)]
 
@@ -151,6 +151,24 @@ class RefundIn(Body):
 
     amount: Integer | None = Field(default=None, ge=1)
     restock: bool = False
+
+
+class CustomersIn(InternalBody):
+    """Customers by their `sub`."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example({"customers": ["018f5c3e-7a10-7c44-9d21-4b8f6a2e1c01"]})
+    )
+
+    customers: list[Text] = Field(min_length=1, max_length=1000)
+
+
+class KnownCustomers(BaseModel):
+    """Those of the customers that orders-service knows."""
+
+    model_config = ConfigDict(json_schema_extra=example({"known": ["018f5c3e-7a10-7c44-9d21-4b8f6a2e1c01"]}))
+
+    known: list[str]
 
 
 class OrderQuery(PageQuery):
@@ -305,6 +323,14 @@ CHECKOUT_REFUSALS = (
         "card_declined",
         "The card was declined.",
         decline_code="generic_decline",
+        **_ORDER,
+    ),
+    CheckoutRefused(
+        "too_many_waiting",
+        429,
+        "too_many_waiting",
+        "More than 5 orders for you would wait for their payment. Answer the bank about those orders or"
+        " cancel them, and order again; nothing was charged.",
         **_ORDER,
     ),
     CheckoutRefused(

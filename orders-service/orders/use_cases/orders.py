@@ -1,14 +1,16 @@
 """Placing orders, and reading them."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
 from orders.checkout import Checkout
 from orders.clients import PaymentsClient
-from orders.domain import PENDING_FOR, Event, Line, Order, Status, Step, StoredCart, Work, sum_lines
+from orders.domain import PENDING_FOR, CartLine, Event, Order, Status, Step, StoredCart, Work, sum_lines
 from orders.errors import CartAlreadyOrdered, CartChanged, CartEmpty, LeaseLost, OrderNotFound
 from orders.repository import carts, keys, orders
-from orders.schemas.orders import OrderIn, OrderQuery, render_placed
+from orders.schemas.orders import ItemIn, OrderIn, OrderQuery, render_placed
 from orders.use_cases.carts import open_cart
 from orders.use_cases.guests import take_over_guest
 from orders.use_cases.replies import Reply, answer_again, answer_first
@@ -22,25 +24,28 @@ from shared.ids import new_id
 PATIENCE = 2.5
 
 
+@dataclass(frozen=True)
+class Purchase:
+    """What a caller wants to buy, by which call, and from which network."""
+
+    caller: Caller
+    network: str
+    call: KeyedCall
+    wanted: OrderIn
+
+
 def place_order(
-    database: Database,
-    checkout: Checkout,
-    payments: PaymentsClient,
-    caller: Caller,
-    call: KeyedCall,
-    wanted: OrderIn,
+    database: Database, checkout: Checkout, payments: PaymentsClient, purchase: Purchase
 ) -> Reply:
     """Place an order and take it through its checkout as far as 5 s allow.
 
     The same key again gives the same answer. Raises CartEmpty, CartChanged, CartAlreadyOrdered,
     IdempotencyKeyReused, IdempotencyInProgress.
     """
-    take_over_guest(database, payments, caller)
-    lease = new_id()
-    if wanted.items is None:
-        order = _place_cart(database, caller, call, wanted, lease)
-    else:
-        order = _place_items(database, caller, call, wanted, lease)
+    take_over_guest(database, payments, purchase.caller)
+    call, lease = purchase.call, new_id()
+    place = _place_cart if purchase.wanted.items is None else _place_items
+    order = place(database, purchase, lease)
     if order is None:
         return answer_again(database, call)
     context.bind({"order.id": str(order.id)})
@@ -74,6 +79,12 @@ def read_events(database: Database, caller: Caller, order_id: UUID) -> list[Even
         return orders.read_events(connection, order_id)
 
 
+def find_known_customers(database: Database, customers: list[str]) -> list[str]:
+    """Return which of these customers have a cart, an order, or a call whose answer is kept."""
+    with database.autocommit() as connection:
+        return orders.find_known_customers(connection, customers)
+
+
 def list_orders(
     database: Database, payments: PaymentsClient, caller: Caller, query: OrderQuery, before: UUID | None
 ) -> tuple[list[Order], UUID | None]:
@@ -96,50 +107,42 @@ def list_orders(
     return page[: query.limit], page[query.limit - 1].id if more else None
 
 
-def _place_items(
-    database: Database, caller: Caller, call: KeyedCall, wanted: OrderIn, lease: UUID
-) -> Order | None:
+def _place_items(database: Database, purchase: Purchase, lease: UUID) -> Order | None:
     """Return the placed order of the items that the call names; None if its key was taken before."""
-    lines = sum_lines((item.product_id, item.quantity) for item in wanted.items or ())
-    order = _make_order(caller, wanted, lines)
+    order = _make_order(purchase, purchase.wanted.items or ())
     with database.autocommit() as connection:
-        return order if orders.place_order(connection, call, order, lease) else None
+        return order if orders.place_order(connection, purchase.call, order, lease) else None
 
 
-def _place_cart(
-    database: Database, caller: Caller, call: KeyedCall, wanted: OrderIn, lease: UUID
-) -> Order | None:
+def _place_cart(database: Database, purchase: Purchase, lease: UUID) -> Order | None:
     """Return the placed order of the caller's cart; None if the call's key was taken before.
 
     Raises CartEmpty, CartChanged, CartAlreadyOrdered.
     """
     while True:
-        cart = open_cart(database, caller)
-        if not cart.lines or wanted.cart_version not in {None, cart.version}:
-            _refuse_cart(database, caller, call, cart, wanted.cart_version)
+        cart = open_cart(database, purchase.caller)
+        if not cart.lines or purchase.wanted.cart_version not in {None, cart.version}:
+            _refuse_cart(database, purchase, cart)
             return None
-        order = _make_order(
-            caller, wanted, sum_lines((line.product_id, line.quantity) for line in cart.lines), cart.version
-        )
+        order = _make_order(purchase, cart.lines, cart.version)
         try:
             with database.transaction() as connection:
-                return order if orders.place_order(connection, call, order, lease) else None
+                return order if orders.place_order(connection, purchase.call, order, lease) else None
         except CartChanged:
             with database.autocommit() as connection:
-                ordered = carts.find_ordered_version(connection, caller.sub)
+                ordered = carts.find_ordered_version(connection, purchase.caller.sub)
             if ordered and ordered[0] == cart.version:
                 raise CartAlreadyOrdered(order_id=str(ordered[1])) from None
             # The cart was changed between the two statements. It is read again, and so is its version.
 
 
-def _refuse_cart(
-    database: Database, caller: Caller, call: KeyedCall, cart: StoredCart, version: int | None
-) -> None:
+def _refuse_cart(database: Database, purchase: Purchase, cart: StoredCart) -> None:
     """Raise why a cart cannot be ordered, unless it was ordered by the first call with this key."""
+    version = purchase.wanted.cart_version
     with database.transaction() as connection:
-        if keys.find_key(connection, call) is not None:
+        if keys.find_key(connection, purchase.call) is not None:
             return
-        ordered = carts.find_ordered_version(connection, caller.sub)
+        ordered = carts.find_ordered_version(connection, purchase.caller.sub)
     if ordered and version == ordered[0]:
         raise CartAlreadyOrdered(order_id=str(ordered[1]))
     if version is None or version == cart.version:
@@ -148,14 +151,14 @@ def _refuse_cart(
 
 
 def _make_order(
-    caller: Caller, wanted: OrderIn, lines: tuple[Line, ...], cart_version: int | None = None
+    purchase: Purchase, items: Iterable[ItemIn | CartLine], cart_version: int | None = None
 ) -> Order:
-    request = context.current() or Context()
+    wanted, request = purchase.wanted, context.current() or Context()
     request_id, traceparent = request.request_id, request.trace.traceparent
     now = datetime.now(UTC)
     return Order(
         id=new_id(),
-        customer=caller.sub,
+        customer=purchase.caller.sub,
         status=Status.PENDING,
         reason=None,
         email=wanted.email,
@@ -172,6 +175,8 @@ def _make_order(
         created_at=now,
         updated_at=now,
         cart_version=cart_version,
-        lines=lines,
-        work=Work(Step.RESERVE, request_id, traceparent, deadline=now + PENDING_FOR),
+        lines=sum_lines((item.product_id, item.quantity) for item in items),
+        work=Work(
+            Step.RESERVE, request_id, traceparent, deadline=now + PENDING_FOR, network=purchase.network
+        ),
     )

@@ -24,7 +24,8 @@ export class Problem extends Error {
 
   /** Whether the same call may succeed in a moment. */
   get mayPass() {
-    return this.status === 0 || [429, 502, 503, 504].includes(this.status);
+    const isLimited = this.status === 429 && this.retryAfter !== null;
+    return this.status === 0 || isLimited || [502, 503, 504].includes(this.status);
   }
 
   /** Whether it is not known what has come of the call: it may have been done, and the same key asks again. */
@@ -35,7 +36,7 @@ export class Problem extends Error {
 
 function describe(status, body, retryAfter) {
   if (body.code in WORDS) return WORDS[body.code];
-  if (status === 429) return `That was too often. Try again in ${Math.ceil(retryAfter ?? 1)} s.`;
+  if (status === 429 && retryAfter !== null) return `That was too often. Try again in ${Math.ceil(retryAfter)} s.`;
   if (status >= 500) return "This part of the shop does not answer just now. Try again in a moment.";
   return body.detail ?? "Something went wrong.";
 }
