@@ -233,6 +233,15 @@ class Rejection:
     id: int | None = None
 
 
+@dataclass(frozen=True)
+class Adjustment:
+    """A field of a source's product that is left out here, or is something else, and why."""
+
+    id: int
+    field: str
+    reason: str
+
+
 class SyncStatus(StrEnum):
     """How a copy of the source went: refused if it would empty the shop, abandoned if its process died."""
 
@@ -245,7 +254,7 @@ class SyncStatus(StrEnum):
 
 @dataclass(frozen=True)
 class SyncReport:
-    """What came of a copy of the source; of many rejections only the first are named."""
+    """What came of a copy of the source; of many rejections and adjustments only the first are named."""
 
     id: int
     source: str
@@ -261,7 +270,14 @@ class SyncReport:
     removed: int
     rejected_count: int
     rejected: list[Rejection]
+    adjusted_count: int
+    adjusted: list[Adjustment]
     detail: str | None
+
+
+def name_by_id(product_id: int) -> str:
+    """Return the SKU of a product that has none of its own."""
+    return f"P-{product_id}"
 
 
 def to_minor_units(price: Decimal, currency: str, rounding: str = ROUND_HALF_UP) -> int:

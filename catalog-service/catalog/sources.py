@@ -9,16 +9,19 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
+from pydantic import ValidationError
+
 from catalog.clients import ATTEMPTS, UpstreamClient
-from catalog.domain import Offer
+from catalog.domain import Adjustment, Offer
 from catalog.errors import PageTooLarge, UpstreamFailed
-from catalog.schemas.source import SourceProduct
+from catalog.schemas.source import OPTIONAL, SourceProduct
 
 SAMPLE = Path(__file__).parent / "sample_products.json"
 PAGE = 100
 MOST_PAGES = 1000
 MOST_TOO_LARGE = 10  # Products of one copy that are too large to be read; with more, the source is hopeless.
 MOST_SECONDS = 1800.0  # Of one copy, however many pages it has.
+LONGEST_REASON = 300
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,21 @@ class UpstreamSource:
         return Page(skip, limit, raw.products, raw.total, raw.etag, raw.last_modified)
 
 
-def to_offer(raw: Any, currency: str) -> Offer:
-    """Return a source's product as an offer; raise pydantic's ValidationError if it is not one."""
-    return SourceProduct.model_validate(raw).to_offer(currency)
+def to_offer(raw: Any, currency: str) -> tuple[Offer, list[Adjustment]]:
+    """Return a source's product as an offer, and what is not in it as the source says.
+
+    What is wrong in an optional field is left out. Raises pydantic's ValidationError if it is no product.
+    """
+    wrong: dict[str, str] = {}
+    try:
+        product = SourceProduct.model_validate(raw)
+    except ValidationError as error:
+        errors = error.errors(include_input=False, include_url=False)
+        wrong = {str(each["loc"][0]) if each["loc"] else "": each["msg"] for each in reversed(errors)}
+        if not wrong.keys() <= OPTIONAL:
+            raise
+        product = SourceProduct.model_validate({name: raw[name] for name in raw if name not in wrong})
+    if product.sku and product.sku != raw["sku"]:
+        wrong["sku"] = f'It is "{product.sku}" here: a SKU has single blanks, and no control characters.'
+    adjusted = [Adjustment(product.id, field, reason[:LONGEST_REASON]) for field, reason in wrong.items()]
+    return product.to_offer(currency), adjusted

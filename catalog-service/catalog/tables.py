@@ -106,6 +106,8 @@ search_words = Table(
     metadata,
     Column("word", Text, primary_key=True),
     Column("products", BigInteger, nullable=False),
+    # How the catalogue mostly writes it; null where a replica of the release before noted it.
+    Column("shown", Text),
     Column("stem", Text, Computed("(tsvector_to_array(to_tsvector('english', word)))[1]")),
     Column("trigrams", ARRAY(Text), Computed("word_trigrams(word)"), nullable=False),
 )
@@ -154,6 +156,8 @@ source_pages = Table(
     Column("length", Integer, nullable=False),
     Column("offers", JSONB, nullable=False),
     Column("rejected", JSONB, nullable=False),
+    # Null where a replica of the release before read the page.
+    Column("adjusted", JSONB),
 )
 
 source_syncs = Table(
@@ -168,9 +172,18 @@ source_syncs = Table(
     Column("finished_at", DateTime(timezone=True)),
     *[
         Column(name, Integer, nullable=False, server_default=text("0"))
-        for name in ("pages", "unchanged_pages", "added", "changed", "removed", "rejected_count")
+        for name in (
+            "pages",
+            "unchanged_pages",
+            "added",
+            "changed",
+            "removed",
+            "rejected_count",
+            "adjusted_count",
+        )
     ],
     Column("rejected", JSONB, nullable=False, server_default=text("'[]'")),
+    Column("adjusted", JSONB, nullable=False, server_default=text("'[]'")),
     Column("detail", Text),
 )
 

@@ -31,18 +31,40 @@ BAD_PRODUCTS = [
     (make_product(9, price=float("nan")), "price: "),
     (make_product(9, price=float("inf")), "price: "),
     (make_product(9, price=1e300), "price: "),
-    (make_product(9, stock=-1), "stock: "),
-    (make_product(9, stock=2.5), "stock: "),
-    (make_product(9, stock=True), "stock: "),
-    (make_product(9, rating=11), "rating: "),
-    (make_product(9, images="a.png"), "images: "),
-    (make_product(9, images=[{"url": "a.png"}]), "images: "),
-    (make_product(9, brand={"name": "Acme"}), "brand: "),
-    (make_product(9, category=7), "category: "),
-    (make_product(9, description="x" * 10_000_000), "description: String should have at most 20000"),
+    (make_product(9, rating=11, title=None, stock=-1), "title: Field required"),
     (make_product(1), "id: It was there before."),
     (make_product(9, sku="P-1"), "sku: It is the one of product 1."),
 ]
+
+
+# What a product can be sold without, and what makes it wrong.
+WRONG_FIELDS = [
+    ("stock", [-1, -3, 2.5, True, "many", 2**31 + 1, 10**30, [], {}]),
+    ("rating", [8.4, 11, -1, True, "good", [], {}, float("nan"), float("inf")]),
+    ("images", ["a.png", [{"url": "a.png"}], ["a.png", 7], [""], ["a\0b"], ["a"] * 51, ["x" * 2001], {}, 7]),
+    ("brand", [{"name": "Acme"}, 7, True, [], "x" * 201, "a\0b", "\ud800"]),
+    ("category", [7, True, {}, ["kitchen"], "x" * 101, "a\0b", "\ud800"]),
+    ("description", [7, {}, ["x"], "x" * 20_001, "\ud800"]),
+    ("sku", [12345, 1.5, True, {}, [], "x" * 101, "a\0b", "\ud800"]),
+]
+KEPT = {
+    "sku": "AB-9",
+    "brand": "Acme",
+    "category": "kitchen",
+    "description": "Good.",
+    "rating": 4.5,
+    "stock": 5,
+    "images": ["/a.png"],
+}
+LEFT_OUT = {
+    "sku": "P-9",
+    "brand": None,
+    "category": "other",
+    "description": "",
+    "rating": None,
+    "stock": 0,
+    "images": [],
+}
 
 
 def test_one_bad_product_never_spoils_the_others(fake_server, copy, titles, begin_again):
@@ -56,6 +78,96 @@ def test_one_bad_product_never_spoils_the_others(fake_server, copy, titles, begi
         if found != ("done", 2, 1, [reason], ["Thing 1", "Thing 2"]):
             wrong[repr(bad)[:80]] = found
     assert wrong == {}
+
+
+def read_kept(database):
+    with database.transaction() as connection:
+        query = text(
+            f"SELECT {', '.join(KEPT)} FROM (SELECT *, on_hand AS stock FROM products) AS p WHERE id = 9"
+        )
+        return dict(connection.execute(query).one()._mapping)
+
+
+def test_a_wrong_optional_field_is_left_out_and_its_product_is_sold(fake_server, copy, database, begin_again):
+    wrong = {}
+    for name, values in WRONG_FIELDS:
+        for value in values:
+            begin_again()
+            serve(fake_server, [make_product(1), make_product(9, **{**KEPT, name: value})])
+            report = copy()
+            adjusted = [(each.id, each.field, bool(each.reason)) for each in report.adjusted]
+            found = (report.rejected_count, report.adjusted_count, adjusted, read_kept(database))
+            if found != (0, 1, [(9, name, True)], {**KEPT, name: LEFT_OUT[name]}):
+                wrong[name, repr(value)[:80]] = found
+    assert wrong == {}
+
+
+def test_several_wrong_fields_of_a_product_are_each_named(fake_server, copy, database):
+    serve(fake_server, [make_product(9, **{name: values[0] for name, values in WRONG_FIELDS})])
+    report = copy()
+    assert (report.added, report.rejected_count, report.adjusted_count) == (1, 0, len(WRONG_FIELDS))
+    assert {each.field for each in report.adjusted} == set(LEFT_OUT)
+    assert read_kept(database) == LEFT_OUT
+
+
+def test_of_many_adjustments_the_first_hundred_are_named_and_all_are_counted(fake_server, copy):
+    serve(fake_server, [make_product(number, rating=8.4) for number in range(1, 252)])
+    report = copy()
+    assert (report.adjusted_count, len(report.adjusted), report.adjusted[0].id) == (251, 100, 1)
+    assert (report.added, report.rejected_count) == (251, 0)
+
+
+def read_skus(database):
+    with database.transaction() as connection:
+        rows = connection.execute(text("SELECT id, sku FROM products WHERE removed_at IS NULL ORDER BY id"))
+        return {row.id: row.sku for row in rows}
+
+
+def test_a_sku_gets_single_blanks_and_no_control_characters_and_the_report_says_so(
+    fake_server, copy, database
+):
+    written = ["A  1", "\tA\t2 ", "A\r\n3", "A\u00a04", "A\x01\x1f5", "A\u3000\u20286", "A 7", " \t "]
+    serve(fake_server, [make_product(number, sku=sku) for number, sku in enumerate(written, 1)])
+    report = copy()
+    assert read_skus(database) == {number: f"A {number}" for number in range(1, 8)} | {8: "P-8"}
+    assert [(each.id, each.field) for each in report.adjusted] == [(number, "sku") for number in range(1, 7)]
+    assert '"A 1"' in report.adjusted[0].reason
+    assert report.rejected_count == 0
+
+
+def test_a_sku_that_becomes_the_one_of_another_product_is_left_out_and_the_report_says_so(
+    fake_server, copy, database
+):
+    products = [
+        make_product(1, sku="A\t1"),
+        make_product(2, sku="A 1"),
+        make_product(3, sku="A  1"),
+        make_product(4, sku="B  1"),
+        make_product(5, sku="B\t1"),
+        make_product(6, sku="C  1"),
+        *[make_product(number, sku="P-6" if number == 150 else f"S-{number}") for number in range(7, 152)],
+        make_product(152, sku="C 1"),
+    ]
+    serve(fake_server, products)
+    report = copy()
+    found = read_skus(database)
+    assert {number: found[number] for number in range(1, 6)} == {
+        1: "P-1",
+        2: "A 1",
+        3: "P-3",
+        4: "B 1",
+        5: "P-5",
+    }
+    assert (found[150], found[152], 6 in found) == ("P-6", "C 1", False)
+    assert [(each.id, each.reason) for each in report.rejected] == [(6, "sku: It is the one of product 150.")]
+    said = {each.id: each.reason for each in report.adjusted if "is the one of" in each.reason}
+    assert said == {
+        1: '"A 1" is the one of product 2; it is "P-1" here.',
+        3: '"A 1" is the one of product 2; it is "P-3" here.',
+        5: '"B 1" is the one of product 4; it is "P-5" here.',
+        6: '"C 1" is the one of product 152; it is "P-6" here.',
+    }
+    assert copy().changed == 0
 
 
 def test_what_says_nothing_is_as_good_as_not_there(fake_server, copy, database):

@@ -74,6 +74,21 @@ def test_the_rejected_of_an_unchanged_page_are_still_reported(caching, copy):
     assert (report.unchanged_pages, report.rejected_count, report.rejected[0].id) == (3, 1, 4)
 
 
+def test_the_adjusted_of_an_unchanged_page_are_still_reported(caching, copy):
+    caching.products[3]["rating"] = 8.4
+    assert copy().adjusted_count == 1
+    report = copy()
+    assert (report.unchanged_pages, report.adjusted_count, report.adjusted[0].id) == (3, 1, 4)
+
+
+def test_a_page_that_the_release_before_read_is_asked_for_again(caching, copy, database):
+    copy()
+    execute(database, "UPDATE source_pages SET adjusted = NULL WHERE skip = 100")
+    assert copy().unchanged_pages == 2
+    assert caching.answers[3:] == [304, 200, 304]
+    assert copy().unchanged_pages == 3
+
+
 def test_another_source_is_not_asked_what_changed_since_the_last_one(caching, copy, database):
     copy()
     copy_shelf_once(database)
@@ -202,7 +217,11 @@ def test_a_sync_by_hand_answers_with_its_report(caching, admin):
     ask = admin()
     wait_for(lambda: ask("GET", "/products").status_code == 200)
     first = ask("GET", "/products/sync").json
-    caching.products = [*make_products(249, price=6), {"id": 300, "title": "New", "price": 1}, {"id": 301}]
+    caching.products = [
+        *make_products(249, price=6),
+        {"id": 300, "title": "New", "price": 1, "images": "a"},
+        {"id": 301},
+    ]
     answer = ask("POST", "/products/sync")
     assert answer.status_code == 200
     assert answer.headers["Location"] == "/products/sync"
@@ -216,6 +235,10 @@ def test_a_sync_by_hand_answers_with_its_report(caching, admin):
         "rejected_count": 1,
     }
     assert report["rejected"] == [{"id": 301, "reason": "title: Field required"}]
+    assert report["adjusted_count"] == 1
+    assert report["adjusted"] == [
+        {"id": 300, "field": "images", "reason": "Input should be a valid list"},
+    ]
     assert report["started_at"] <= report["finished_at"]
     assert ask("GET", "/products/sync").json == report
 

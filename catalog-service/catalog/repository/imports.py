@@ -97,17 +97,25 @@ PROBLEMS = text("""
         SELECT row, 'on_hand', format('%s units are held for orders.', reserved)
         FROM matched_products AS line JOIN products ON id = product_id WHERE line.on_hand < reserved
         UNION ALL
+        -- Products of the source may have had the same sku before; of these no line makes it worse.
         SELECT row, 'sku', format('Row %s has the same sku.', first)
         FROM (
-            SELECT row, min(row) OVER (PARTITION BY coalesce(line.sku, products.sku)) AS first
-            FROM matched_products AS line LEFT JOIN products ON id = product_id
-            WHERE coalesce(line.sku, products.sku) IS NOT NULL
-        ) AS same WHERE row <> first
+            SELECT row, is_new, first_value(row) OVER (PARTITION BY sku ORDER BY is_new, row) AS first
+            FROM (
+                SELECT row, coalesce(line.sku, products.sku) AS sku,
+                    line.sku IS NOT NULL AND line.sku IS DISTINCT FROM products.sku AS is_new
+                FROM matched_products AS line LEFT JOIN products ON id = product_id
+            ) AS named
+            WHERE sku IS NOT NULL
+        ) AS same WHERE is_new AND row <> first
         UNION ALL
-        SELECT row, 'sku', format('It is the one of product %s.', id)
+        SELECT row, 'sku', format('It is the one of product %s.', products.id)
         FROM matched_products AS line
-            JOIN products ON products.sku = line.sku AND removed_at IS NULL AND id IS DISTINCT FROM product_id
+            JOIN products
+                ON products.sku = line.sku AND removed_at IS NULL AND id IS DISTINCT FROM product_id
         WHERE NOT EXISTS (
+            SELECT FROM products AS own WHERE own.id = product_id AND own.sku = line.sku
+        ) AND NOT EXISTS (
             SELECT FROM matched_products AS other WHERE other.product_id = id AND other.sku <> products.sku)
     )
     SELECT row, field, detail, count(*) OVER () AS total

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, column, delete, func, select, true, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from catalog.domain import Offer, Rejection
+from catalog.domain import Adjustment, Offer, Rejection
 from catalog.tables import source_pages
 
 OFFERS = TypeAdapter(list[Offer])
@@ -16,7 +16,10 @@ OFFERS = TypeAdapter(list[Offer])
 
 @dataclass(frozen=True)
 class StoredPage:
-    """A page of the source: what it offers, what of it was rejected, and by what it is known if unchanged."""
+    """A page of the source: what it offers, what of it was rejected, and by what it is known if unchanged.
+
+    `adjusted` is None if a replica of the release before read it, which rejected what is adjusted now.
+    """
 
     skip: int
     page_limit: int
@@ -26,6 +29,7 @@ class StoredPage:
     length: int
     offers: list[Offer]
     rejected: list[Rejection]
+    adjusted: list[Adjustment] | None
 
 
 def store_page(connection: Connection, fence: int, page: StoredPage) -> None:
@@ -35,6 +39,7 @@ def store_page(connection: Connection, fence: int, page: StoredPage) -> None:
         "fence": fence,
         "offers": to_json(page.offers),
         "rejected": [asdict(each) for each in page.rejected],
+        "adjusted": [asdict(each) for each in page.adjusted or ()],
     }
     statement = insert(source_pages).values(values)
     connection.execute(statement.on_conflict_do_update(index_elements=["skip"], set_=values))
@@ -80,4 +85,6 @@ def _page(row: Any) -> StoredPage:
     del values["fence"]
     values["offers"] = OFFERS.validate_python(values["offers"])
     values["rejected"] = [Rejection(**each) for each in values["rejected"]]
+    if values["adjusted"] is not None:
+        values["adjusted"] = [Adjustment(**each) for each in values["adjusted"]]
     return StoredPage(**values)

@@ -18,7 +18,6 @@ from sqlalchemy import (
     Select,
     Text,
     bindparam,
-    case,
     cast,
     func,
     literal_column,
@@ -194,11 +193,7 @@ def _parse_words(shape: Filter) -> ColumnElement[Any]:
 
 
 def _parse(name: str) -> ColumnElement[Any]:
-    words = bindparam(name, type_=Text)
-    english = func.websearch_to_tsquery(literal_column("'english'::regconfig"), words, type_=TSQUERY)
-    simple = func.websearch_to_tsquery(literal_column("'simple'::regconfig"), words, type_=TSQUERY)
-    # Of words that English passes over nothing would be left.
-    return case((func.numnode(english) > 0, english), else_=simple)
+    return func.search_query(bindparam(name, type_=Text), type_=TSQUERY)
 
 
 def _is_after(

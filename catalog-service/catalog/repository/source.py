@@ -22,6 +22,7 @@ from sqlalchemy import (
 from catalog.domain import (
     BREAKER_FAILURES,
     FIRST_LOCAL_ID,
+    Adjustment,
     Claim,
     Rejection,
     SourceCopy,
@@ -168,6 +169,7 @@ def finish_report(
     detail: str | None,
     numbers: dict[str, int],
     rejected: Sequence[Rejection],
+    adjusted: Sequence[Adjustment],
 ) -> None:
     """Write down what came of the copy."""
     connection.execute(
@@ -178,6 +180,7 @@ def finish_report(
             finished_at=func.now(),
             detail=detail,
             rejected=[asdict(each) for each in rejected],
+            adjusted=[asdict(each) for each in adjusted],
             **numbers,
         )
     )
@@ -194,6 +197,7 @@ def _report(row: Row[*tuple[Any, ...]]) -> SyncReport:
     values = {field.name: getattr(row, field.name) for field in fields(SyncReport)}
     values["status"] = SyncStatus(row.status)
     values["rejected"] = [Rejection(**each) for each in row.rejected]
+    values["adjusted"] = [Adjustment(**each) for each in row.adjusted]
     return SyncReport(**values)
 
 

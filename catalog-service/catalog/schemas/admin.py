@@ -171,8 +171,19 @@ class RejectionOut(BaseModel):
     reason: str
 
 
+class AdjustmentOut(BaseModel):
+    """A field of a product of the source that was left out or is something else here, and why.
+
+    The product is for sale.
+    """
+
+    id: int
+    field: str
+    reason: str
+
+
 class SyncOut(BaseModel):
-    """What came of a copy of the product source; the first 100 rejections are named."""
+    """What came of a copy of the product source; the first 100 rejections and adjustments are named."""
 
     model_config = ConfigDict(
         json_schema_extra=example(
@@ -191,6 +202,10 @@ class SyncOut(BaseModel):
                 "removed": 0,
                 "rejected_count": 1,
                 "rejected": [{"id": 99, "reason": "price: Field required"}],
+                "adjusted_count": 1,
+                "adjusted": [
+                    {"id": 98, "field": "rating", "reason": "Input should be less than or equal to 5"}
+                ],
                 "detail": None,
             }
         )
@@ -209,7 +224,9 @@ class SyncOut(BaseModel):
     changed: int
     removed: int
     rejected_count: int
-    rejected: list[RejectionOut]
+    rejected: list[RejectionOut] = Field(description="Products that were left out.")
+    adjusted_count: int
+    adjusted: list[AdjustmentOut] = Field(description="Products that are for sale without what was wrong.")
     detail: str | None
 
     @classmethod

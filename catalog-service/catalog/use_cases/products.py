@@ -14,7 +14,9 @@ from shared.database import Connection, Database
 
 FEW = 3  # With fewer products than this, the words may be misspelt.
 MOST_CORRECTED = 8  # Words of a search.
-WORD = re.compile(r"[^\W\d_]+")
+# With the accents that stand for themselves, behind their letters.
+WORD = re.compile(r"(?:[^\W_]|[\u0300-\u036f])+")
+DIGIT = re.compile(r"\d")
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ def _is_copied(copy: SourceCopy, source: Source) -> bool:
 
 def _correct(connection: Connection, text: str) -> str | None:
     """Return the text with known words in the place of unknown ones, or None if that changes nothing."""
-    asked = {word.lower() for word in WORD.findall(text) if len(word) > 2}
+    asked = {word.lower() for word in WORD.findall(text) if len(word) > 2 and not DIGIT.search(word)}
     known = words.correct_words(connection, sorted(asked)[:MOST_CORRECTED])
     corrected = WORD.sub(lambda word: known.get(word[0].lower(), word[0]), text)
     return corrected if corrected != text else None

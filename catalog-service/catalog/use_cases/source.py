@@ -3,18 +3,18 @@
 import logging
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
 
-from catalog.domain import Claim, Offer, Rejection, SyncStatus
+from catalog.domain import Adjustment, Claim, Offer, Rejection, SyncStatus, name_by_id
 from catalog.errors import CopyRefused, UpstreamFailed
 from catalog.repository import offers as repository
 from catalog.repository import pages
 from catalog.repository import source as source_copies
 from catalog.repository.pages import StoredPage
-from catalog.sources import Known, Page, Source, to_offer
+from catalog.sources import LONGEST_REASON, Known, Page, Source, to_offer
 from shared.database import Connection, Database
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 LEASE = 120  # Seconds for which one replica has the copying to itself, anew with each page.
 LONGEST_BACK_OFF = 60.0
 LONGEST_RETRY_AFTER = 900.0  # Seconds; a source may ask for more, and does not get it.
-MOST_REJECTIONS = 100  # Of one copy that are named; all are counted.
+MOST_NAMED = 100  # Rejections and adjustments of one copy; all are counted.
 # A source that has lost more than half of its products is broken; of so few it may just have sold out.
 FEW = 10
 BATCH = 500
@@ -43,6 +43,8 @@ class Tally:
     removed: int = 0
     rejected_count: int = 0
     rejected: list[Rejection] = field(default_factory=list)
+    adjusted_count: int = 0
+    adjusted: list[Adjustment] = field(default_factory=list)
     detail: str | None = None
 
     @property
@@ -54,15 +56,26 @@ class Tally:
         """Count rejections, and keep the first."""
         for each in rejections:
             self.rejected_count += 1
-            if len(self.rejected) < MOST_REJECTIONS:
+            if len(self.rejected) < MOST_NAMED:
                 self.rejected.append(each)
+
+    def adjust(self, adjustments: Iterable[Adjustment]) -> None:
+        """Count adjustments, and keep the first."""
+        for each in adjustments:
+            self.adjusted_count += 1
+            if len(self.adjusted) < MOST_NAMED:
+                self.adjusted.append(each)
 
 
 @dataclass
 class Inventory:
-    """Which products a source has, by its own account of them."""
+    """Which products a source has, by its own account of them.
+
+    `skus` has the first product of each SKU, but for SKUs that the source writes otherwise.
+    """
 
     ids: set[int] = field(default_factory=set)
+    skus: dict[str, int] = field(default_factory=dict)
     length: int = 0
     totals: set[int | None] = field(default_factory=set)
 
@@ -70,6 +83,14 @@ class Inventory:
     def is_certain(self) -> bool:
         """Tell whether the source said the same on each page of how many it has, and gave as many."""
         return self.totals <= {None, self.length}
+
+    def note_skus(self, page: StoredPage) -> None:
+        """Note which products of a page, and of none before, have which SKUs."""
+        ids = self.ids | _find_renamed(page)
+        for offer in page.offers:
+            if offer.id not in ids:
+                self.skus.setdefault(offer.sku, offer.id)
+                ids.add(offer.id)
 
 
 def copy_source(database: Database, source: Source, currency: str) -> bool:
@@ -86,7 +107,7 @@ def copy_source(database: Database, source: Source, currency: str) -> bool:
     try:
         inventory = _fetch(database, source, currency, claim, tally)
         gone = _find_gone(database, claim, inventory, tally)
-        _apply(database, claim, tally)
+        _apply(database, claim, inventory.skus, tally)
         _remove(database, claim, gone, tally)
         with database.transaction() as connection:
             _keep(connection, claim)
@@ -112,7 +133,9 @@ def _fetch(database: Database, source: Source, currency: str, claim: Claim, tall
     def find_known(skip: int, limit: int) -> Known | None:
         with database.transaction() as connection:
             page = pages.find_page(connection, skip)
-        if page is None or page.page_limit != limit or not (page.etag or page.last_modified):
+        if page is None or page.adjusted is None:
+            return None
+        if page.page_limit != limit or not (page.etag or page.last_modified):
             return None
         return Known(page.etag, page.last_modified, page.total, page.length)
 
@@ -121,7 +144,7 @@ def _fetch(database: Database, source: Source, currency: str, claim: Claim, tall
             _keep(connection, claim)
             if page.products is None:
                 stored = pages.find_page(connection, page.skip)
-                assert stored is not None  # noqa: S101  # Nobody else writes pages while the claim holds.
+                assert stored is not None  # noqa: S101  # No other replica writes pages while the claim holds.
             else:
                 stored = _read_page(page, page.products, currency)
             ids = {offer.id for offer in stored.offers} | {each.id for each in stored.rejected if each.id}
@@ -134,6 +157,8 @@ def _fetch(database: Database, source: Source, currency: str, claim: Claim, tall
                 pages.store_page(connection, claim.fence, stored)
         tally.pages += 1
         tally.reject(stored.rejected)
+        tally.adjust(stored.adjusted or ())
+        inventory.note_skus(stored)
         inventory.ids |= ids
         inventory.length += stored.length
         # A page that did not change says nothing new of how many there are.
@@ -159,28 +184,36 @@ def _find_gone(database: Database, claim: Claim, inventory: Inventory, tally: Ta
     return gone
 
 
-def _apply(database: Database, claim: Claim, tally: Tally) -> None:
+def _apply(database: Database, claim: Claim, skus: dict[str, int], tally: Tally) -> None:
     ids: set[int] = set()
-    skus: dict[str, int] = {}
     with database.transaction() as connection:
         skips = pages.list_skips(connection, claim.fence)
     for skip in skips:
         with database.transaction() as connection:
             _keep(connection, claim)
             page = pages.find_page(connection, skip)
-            found = page.offers if page else []
-            taken = repository.find_taken_skus(connection, [offer.sku for offer in found])
+            assert page is not None  # noqa: S101  # No other replica writes pages while the claim holds.
+            renamed = _find_renamed(page)
+            names = [offer.sku for offer in page.offers] + [name_by_id(number) for number in renamed]
+            taken = repository.find_taken_skus(connection, names)
             good = []
-            for offer in found:
-                owner = taken.get(offer.sku, offer.id)
+            for offer in page.offers:
                 if offer.id in ids:
                     tally.reject([Rejection("id: It was there before.", offer.id)])
-                elif owner != offer.id or skus.setdefault(offer.sku, offer.id) != offer.id:
-                    owner = owner if owner != offer.id else skus[offer.sku]
+                    continue
+                ids.add(offer.id)
+                owner = taken.get(offer.sku) or skus.setdefault(offer.sku, offer.id)
+                if owner != offer.id and offer.id in renamed:
+                    # The source tells the two apart, and so do we.
+                    sku = name_by_id(offer.id)
+                    reason = f'"{offer.sku}" is the one of product {owner}; it is "{sku}" here.'
+                    tally.adjust([Adjustment(offer.id, "sku", reason)])
+                    offer = replace(offer, sku=sku)  # noqa: PLW2901  # The offer that is looked at from here on.
+                    owner = taken.get(sku) or skus.setdefault(sku, offer.id)
+                if owner != offer.id:
                     tally.reject([Rejection(f"sku: It is the one of product {owner}.", offer.id)])
                 else:
                     good.append(offer)
-                ids.add(offer.id)
             outcome = repository.copy_offers(connection, good, overwrite=claim.overwrite)
         tally.added += outcome.added
         tally.changed += outcome.changed
@@ -209,7 +242,9 @@ def _record_failure(
 def _report(
     connection: Connection, claim: Claim, status: SyncStatus, tally: Tally, detail: str | None
 ) -> None:
-    source_copies.finish_report(connection, claim.fence, status, detail, tally.numbers, tally.rejected)
+    source_copies.finish_report(
+        connection, claim.fence, status, detail, tally.numbers, tally.rejected, tally.adjusted
+    )
 
 
 def _keep(connection: Connection, claim: Claim) -> None:
@@ -217,19 +252,27 @@ def _keep(connection: Connection, claim: Claim) -> None:
         raise Superseded
 
 
+def _find_renamed(page: StoredPage) -> set[int]:
+    """Return the products that do not have the SKU here that the source writes."""
+    return {each.id for each in page.adjusted or () if each.field == "sku"}
+
+
 def _read_page(page: Page, raws: list[Any], currency: str) -> StoredPage:
     """Return what a page offers, and what of it is no product; one bad one never spoils the others."""
     offers: list[Offer] = []
     rejected: list[Rejection] = []
+    adjusted: list[Adjustment] = []
     for raw in raws:
         try:
-            offers.append(to_offer(raw, currency))
+            offer, changes = to_offer(raw, currency)
+            offers.append(offer)
+            adjusted += changes
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             place = ".".join(str(part) for part in first["loc"][:1])
             reason = f"{place}: {first['msg']}" if place else "It is no object."
             reason = "It is too large." if page.is_too_large else reason
-            rejected.append(Rejection(reason[:300], _read_id(raw)))
+            rejected.append(Rejection(reason[:LONGEST_REASON], _read_id(raw)))
     return StoredPage(
         skip=page.skip,
         page_limit=page.limit,
@@ -239,6 +282,7 @@ def _read_page(page: Page, raws: list[Any], currency: str) -> StoredPage:
         length=len(raws),
         offers=offers,
         rejected=rejected,
+        adjusted=adjusted,
     )
 
 
