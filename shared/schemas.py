@@ -22,14 +22,14 @@ from pydantic import (
 
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 DAY = timedelta(days=1)
-CONTROLS = frozenset(
-    {"Cc", "Zl", "Zp"}
-)  # Control characters, and Unicode's own ends of lines and paragraphs.
+# Control characters, halves of surrogate pairs, and Unicode's own ends of lines and paragraphs.
+CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
+NOT_STORED = re.compile("[\0\ud800-\udfff]")  # What PostgreSQL's text cannot have.
 
 
 def _refuse_nul(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("must not contain a NUL character")
+    if NOT_STORED.search(text):
+        raise ValueError("must not contain a NUL character, nor half of a surrogate pair")
     return text
 
 
@@ -41,8 +41,13 @@ def _trim(value: Any) -> Any:
     return trimmed if any(category(sign)[0] != "Z" and category(sign) != "Cf" for sign in trimmed) else ""
 
 
+def is_blank(value: Any) -> bool:
+    """Tell whether this is a text that shows nothing."""
+    return isinstance(value, str) and not _trim(value)
+
+
 def _none_if_blank(value: Any) -> Any:
-    return None if _trim(value) == "" else value
+    return None if is_blank(value) else value
 
 
 def _refuse_controls(text: str) -> str:
@@ -97,7 +102,7 @@ class InternalBody(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
 
-# What is taken as it is, such as a password. PostgreSQL's text has every character but NUL.
+# What is taken as it is, such as a password.
 Text = Annotated[str, StringConstraints(min_length=1), AfterValidator(_refuse_nul)]
 # What people write. It is trimmed, and one that looks empty is empty.
 Line = Annotated[

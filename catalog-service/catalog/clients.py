@@ -22,8 +22,11 @@ from urllib3.response import BaseHTTPResponse, HTTPResponse
 
 from catalog.errors import PageTooLarge, UpstreamFailed
 from shared import traces
+from shared.json_bounds import find_excess
 
-MAX_PAGE_BYTES = 20 * 1024 * 1024  # Unpacked.
+# Of a page, unpacked. What is larger is asked for again in smaller pages.
+MAX_PAGE_BYTES = 8 * 1024 * 1024
+MAX_PAGE_VALUES = 100_000  # Members and items, which Python needs some hundred bytes for.
 TIMEOUT = (3.0, 10.0)  # Seconds to connect, and from one byte to the next.
 PAGE_SECONDS = 20.0  # For a whole page, however it drips in.
 ATTEMPTS = 3
@@ -129,6 +132,8 @@ def _read(raw: BaseHTTPResponse) -> bytes:
 
 
 def _parse(contents: bytes) -> Any:
+    if find_excess(contents, most_values=MAX_PAGE_VALUES):
+        raise PageTooLarge
     try:
         return json.loads(contents, parse_float=Decimal)
     except (ValueError, RecursionError):

@@ -28,7 +28,10 @@ UNFIT = [
     ({"price": 13}, "price"),
     ({"price": "NaN"}, "price"),
     ({"rating": 5.1}, "rating"),
-    ({"sku": " X"}, "sku"),
+    ({"sku": "X\tY"}, "sku"),
+    ({"title": "A mug\r\nfor tea"}, "title"),
+    ({"brand": "Ac\x00me"}, "brand"),
+    ({"category": "kit\u2028chen"}, "category"),
     ({"on_hand": -1}, "on_hand"),
     ({"on_hand": 2**40}, "on_hand"),
     ({"images": "a.svg"}, "images"),
@@ -118,6 +121,24 @@ def test_what_is_not_said_of_a_new_product_has_a_default(admin):
         "",
         [],
     )
+
+
+def test_texts_are_trimmed_and_blank_ones_are_none(admin):
+    blank = {"sku": " ", "brand": "", "category": "\u200b"}
+    product = admin.send(
+        "POST", "/products", {**MUG, **blank, "title": " A mug ", "description": " 1\n2 "}
+    ).json
+    assert (product["title"], product["description"]) == ("A mug", "1\n2")
+    assert (product["sku"], product["brand"], product["category"]) == (f"P-{product['id']}", None, "other")
+    path = f"/products/{product['id']}"
+    named = admin.send("PATCH", path, {"version": 1, "brand": " Acme ", "category": "kitchen"}).json
+    assert (named["brand"], named["category"]) == ("Acme", "kitchen")
+    cleared = admin.send("PATCH", path, {"version": 2, "brand": " ", "category": "", "description": " "}).json
+    assert (cleared["brand"], cleared["category"], cleared["description"]) == (None, "other", "")
+    refused = {
+        field: admin.send("PATCH", path, {"version": 3, field: " "}).status_code for field in ("title", "sku")
+    }
+    assert refused == {"title": 422, "sku": 422}
 
 
 def test_the_longest_names_still_have_cursors_that_are_taken_back(admin, database):

@@ -4,6 +4,7 @@ import gzip
 import socket
 import struct
 import time
+import tracemalloc
 from contextlib import closing, suppress
 
 import pytest
@@ -89,6 +90,17 @@ def answer_deep(handler, _body):
     send_json(handler, b'{"products": ' + b"[" * 1_000_000)
 
 
+MANY = gzip.compress(b'{"products": [' + b"[]," * 2_000_000 + b"[]]}")
+
+
+def answer_many(handler, _body):
+    handler.send_response(200)
+    handler.send_header("Content-Encoding", "gzip")
+    handler.send_header("Content-Length", str(len(MANY)))
+    handler.end_headers()
+    handler.wfile.write(MANY)
+
+
 def answer_number(handler, _body):
     send_json(handler, b'{"products": [' + b"9" * 100_000 + b"]}")
 
@@ -99,10 +111,12 @@ def refuse(status, message=b'{"message": "no"}'):
 
 SILENT = "The product source does not answer."
 SHAPELESS = "The product source did not answer with a list of products."
+TOO_LARGE = "The product source answered with too large a page."
 WRONG_ANSWERS = [
     (reset, SILENT),
     (answer_html, SHAPELESS),
-    (answer_deep, SHAPELESS),
+    (answer_deep, TOO_LARGE),
+    (answer_many, TOO_LARGE),
     (answer_number, SHAPELESS),
     (refuse(500), "no"),
     (refuse(429), "no"),
@@ -152,7 +166,7 @@ def test_an_upstream_that_is_too_slow_fails_in_time_and_the_last_copy_stays(atta
 
 def test_an_upstream_that_sends_a_bomb_fails_in_time_and_the_last_copy_stays(attack, monkeypatch):
     monkeypatch.setattr(clients, "MAX_PAGE_BYTES", 1024 * 1024)
-    assert attack(bomb, "The product source answered with too large a page.") is None
+    assert attack(bomb, TOO_LARGE) is None
 
 
 def test_a_bomb_is_unpacked_no_further_than_a_page_may_be_large(fake_server):
@@ -161,6 +175,17 @@ def test_a_bomb_is_unpacked_no_further_than_a_page_may_be_large(fake_server):
     with pytest.raises(PageTooLarge):
         client.fetch_page(limit=1, skip=0)
     assert len(fake_server.requests) == 1
+
+
+def test_many_empty_values_are_not_decoded(fake_server):
+    fake_server.answer = answer_many
+    tracemalloc.start()
+    with pytest.raises(PageTooLarge):
+        UpstreamClient(fake_server.url, None).fetch_page(limit=1, skip=0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # Decoded it would be some 130 MB; what came is 6 MB, twice while it is put together.
+    assert peak < 24 * 1024 * 1024
 
 
 def test_one_page_that_drips_holds_nobody_longer_than_its_time(fake_server):

@@ -406,3 +406,14 @@ def test_the_types_of_a_row_are_strict(importer):
     for change in ({"unit_amount": True}, {"unit_amount": "100"}, {"on_hand": "5"}, {"price": "1.00"}):
         assert importer.load([{**row, **change}]).status_code == 422, change
     assert read_last(importer.load([{**row, "unit_amount": 250.0, "on_hand": 5.0}]))["added"] == 1
+
+
+def test_a_row_that_costs_much_to_decode_is_named(importer):
+    many = b'{"title": "Mug", "price": 1, "images": [' + b'"a",' * 6000 + b'"a"]}'
+    deep = b'{"title": "Mug", "price": 1, "images": ' + b"[" * 5000 + b"]" * 5000 + b"}"
+    answer = importer.load(b"\n".join([b'{"title": "Cup", "price": 1}', many, deep]))
+    assert answer.status_code == 422
+    assert [(error["location"], error["detail"]) for error in answer.json["errors"]] == [
+        ("row 2", "There are more than 5000 members and items."),
+        ("row 3", "There are more than 32 lists and objects within one another."),
+    ]

@@ -73,7 +73,7 @@ def load(database: Database, lines: list[dict[str, Any]]) -> tuple[int, int, int
 
 
 @settings(
-    max_examples=80,
+    max_examples=40,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

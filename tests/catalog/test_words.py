@@ -235,7 +235,7 @@ PIECES = st.lists(
 
 
 @settings(
-    max_examples=200,
+    max_examples=80,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -3,20 +3,37 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from catalog.domain import ManagedProduct, Stock, SyncReport, SyncStatus, to_minor_units, to_price
 from catalog.schemas.products import ProductOut
 from shared.errors import ValidationFailed
-from shared.schemas import Body, Integer, Number, Text, example, example_of
+from shared.schemas import (
+    BLANK_IS_NONE,
+    Body,
+    Integer,
+    Line,
+    Number,
+    Paragraphs,
+    example,
+    example_of,
+    is_blank,
+)
 
-Title = Annotated[Text, StringConstraints(pattern=r"\S", max_length=500)]
-Sku = Annotated[Text, StringConstraints(pattern=r"^\S+( \S+)*$", max_length=100)]
-Brand = Annotated[Text, StringConstraints(pattern=r"\S", max_length=200)]
-Category = Annotated[Text, StringConstraints(pattern=r"\S", max_length=100)]
-Description = Annotated[str, Field(max_length=20_000, pattern=r"^[^\x00]*$")]
+OTHER = "other"  # The category of a product that has none.
+
+
+def _name_no_category(value: Any) -> Any:
+    return OTHER if is_blank(value) else value
+
+
+Title = Annotated[Line, Field(max_length=500)]
+Sku = Annotated[Line, StringConstraints(pattern=r"^\S+( \S+)*$", max_length=100)]
+Brand = Annotated[Line, Field(max_length=200)]
+Category = Annotated[Line, Field(max_length=100), BeforeValidator(_name_no_category)]
+Description = Annotated[Paragraphs, Field(max_length=20_000)]
 Rating = Annotated[Number, Field(ge=0, le=5, max_digits=3, decimal_places=2)]
-Images = Annotated[list[Annotated[Text, Field(max_length=2000)]], Field(max_length=50)]
+Images = Annotated[list[Annotated[Line, Field(max_length=2000)]], Field(max_length=50)]
 UnitAmount = Annotated[Integer, Field(ge=0, le=1_000_000_000, description="Minor units.")]
 Price = Annotated[Number, Field(ge=0, le=10_000_000, description="`unit_amount` as a decimal number.")]
 OnHand = Annotated[Integer, Field(ge=0, le=2**31)]
@@ -36,7 +53,7 @@ class ProductFields(Body):
     # What is not there is not set; only brand and rating can be set to nothing.
     sku: Sku = NOT_SET
     title: Title = NOT_SET
-    brand: Brand | None = NOT_SET
+    brand: Annotated[Brand | None, BLANK_IS_NONE] = NOT_SET
     category: Category = NOT_SET
     unit_amount: UnitAmount = NOT_SET
     price: Price = NOT_SET
@@ -75,6 +92,13 @@ class ProductIn(ProductFields):
     title: Title
     on_hand: OnHand = 0
 
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_blank_sku(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or not is_blank(values.get("sku")):
+            return values
+        return {name: value for name, value in values.items() if name != "sku"}
+
     @model_validator(mode="after")
     def _check_price(self) -> Self:
         if not {"unit_amount", "price"} & self.model_fields_set:
@@ -83,7 +107,7 @@ class ProductIn(ProductFields):
 
     def read_values(self, currency: str) -> dict[str, Any]:
         """Return all that a product is made of."""
-        return {"category": "other", "description": "", "images": []} | super().read_values(currency)
+        return {"category": OTHER, "description": "", "images": []} | super().read_values(currency)
 
 
 class ProductChange(ProductFields):

@@ -8,7 +8,7 @@ from unicodedata import category
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from catalog.domain import FIRST_LOCAL_ID, Offer, name_by_id, to_minor_units
-from shared.schemas import Text
+from shared.schemas import Line, Paragraphs, Text
 
 CENTS = Decimal("0.01")
 # Characters that end or control a line, but for NUL, which is refused.
@@ -48,10 +48,10 @@ class SourceProduct(BaseModel):
     sku: Sku | None = Field(default=None, max_length=100)
     brand: Name | None = Field(default=None, max_length=200)
     category: Name = Field(default="other", max_length=100)
-    description: Annotated[str, Field(max_length=20_000)] = ""
+    description: Annotated[Paragraphs, Field(max_length=20_000)] = ""
     rating: Annotated[Decimal, BeforeValidator(_refuse_truth)] | None = Field(default=None, ge=0, le=5)
     stock: Annotated[int, BeforeValidator(_refuse_truth)] = Field(default=0, ge=0, le=2**31)
-    images: list[Annotated[Text, Field(max_length=2000)]] = Field(default=[], max_length=50)
+    images: list[Annotated[Line, Field(max_length=2000)]] = Field(default=[], max_length=50)
 
     @model_validator(mode="before")
     @classmethod

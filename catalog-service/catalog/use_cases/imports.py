@@ -15,6 +15,7 @@ from catalog.repository.admin import lock_skus
 from catalog.schemas.imports import ImportRow
 from shared.database import Connection, Database
 from shared.errors import ValidationFailed
+from shared.json_bounds import find_excess
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +106,8 @@ def _read_row(line: bytes | None, currency: str) -> dict[str, Any]:
     """Return what is in a line by the names of columns; raise ValidationFailed."""
     if line is None:
         raise _explain("", "The line is longer than a megabyte.")
+    if excess := find_excess(line):
+        raise _explain("", excess)
     try:
         row = ImportRow.model_validate_json(line)
     except ValidationError as error:

@@ -77,6 +77,12 @@ function describe(report) {
     { title: "Why", cell: (entry) => entry.reason },
   ]);
   rejected.show(report.rejected);
+  const adjusted = makeTable("Fields that were left out", [
+    { title: "Id", kind: "main", cell: (entry) => entry.id },
+    { title: "Field", cell: (entry) => entry.field },
+    { title: "Why", cell: (entry) => entry.reason },
+  ]);
+  adjusted.show(report.adjusted);
   return card(
     "The newest copy",
     facts([
@@ -89,9 +95,11 @@ function describe(report) {
       ["Changed", formatNumber(report.changed)],
       ["Removed", formatNumber(report.removed)],
       ["Left out", formatNumber(report.rejected_count)],
+      ["Sold without a field", formatNumber(report.adjusted_count)],
       ["Edits", report.overwrite ? "were overwritten" : "were left alone"],
       ["What happened", report.detail],
     ]),
     report.rejected.length > 0 && rejected.node,
+    report.adjusted.length > 0 && adjusted.node,
   );
 }
