@@ -2,15 +2,12 @@
 
 import ipaddress
 
-from flask import Request
-
 LONGEST = 64  # Characters.
 
 
-def read_address(request: Request) -> str:
-    """Return the client's address; the gateway overwrites X-Forwarded-For, so its last value counts."""
-    forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-    address = forwarded or request.remote_addr or ""
+def read_address(forwarded: str | None, peer: str | None) -> str:
+    """Return the client's address, by X-Forwarded-For as the gateway overwrites it, else by the peer's."""
+    address = (forwarded or "").rpartition(",")[2].strip() or peer or ""
     return "".join(character for character in address if character.isprintable())[:LONGEST] or "unknown"
 
 

@@ -1,21 +1,24 @@
 """A client of auth's signed-off list, which outlives auth's absence.
 
-The list is small: it has the sessions and tokens that ended before their time, and only for as long as their
-tokens would have lived. It is asked for every two seconds, so that signing out works everywhere within five.
+The list has the sessions and tokens that ended before their time, and only for as long as their tokens would
+have lived. Every two seconds this asks for what is new, so that signing out works everywhere within five, and
+once a minute for the whole list, which leaves out what is over.
 """
 
 import logging
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.errors import ServiceUnreachable, SignOffsUnavailable
+from shared.http import HttpResponse
 from shared.service_calls import ServiceClient, ServiceTokens
 
 log = logging.getLogger(__name__)
 
 REFRESH_EVERY = 2.0  # Seconds between two refreshes.
+WHOLE_EVERY = 60.0  # Seconds between two refreshes that ask for the whole list.
 STALE_AFTER = 3 * REFRESH_EVERY  # Seconds after which `/readyz` tells how old the copy is.
 MAX_AGE = 15 * 60.0  # Seconds for which a copy is good while auth is away: as long as a token lives.
 
@@ -23,7 +26,9 @@ MAX_AGE = 15 * 60.0  # Seconds for which a copy is good while auth is away: as l
 @dataclass(frozen=True)
 class _Copy:
     ids: frozenset[str]
-    etag: str | None
+    etag: str | None  # Of the last whole list.
+    as_of: str | None  # Auth's word for the moment of the last answer; a release without changes has none.
+    whole_at: float
     asked_at: float
 
 
@@ -71,13 +76,24 @@ class SignOffsClient:
 
     def _fetch(self, asked_at: float) -> _Copy:
         copy = self._copy
+        if copy and copy.as_of and asked_at - copy.whole_at < WHOLE_EVERY:
+            return self._fetch_changes(copy, copy.as_of, asked_at)
         headers = {"If-None-Match": copy.etag} if copy and copy.etag else {}
         response = self._http.request("GET", self._path, headers=headers)
         if copy and response.status_code == 304:
-            return _Copy(copy.ids, copy.etag, asked_at)
-        if response.status_code != 200:
-            raise ValueError(f"it answered {response.status_code}")
-        return _Copy(read_sign_offs(response.json()), response.headers.get("ETag"), asked_at)
+            return replace(copy, whole_at=asked_at, asked_at=asked_at)
+        ids, as_of, _ = read_sign_offs(_require_document(response))
+        return _Copy(ids, response.headers.get("ETag"), as_of, asked_at, asked_at)
+
+    def _fetch_changes(self, copy: _Copy, since: str, asked_at: float) -> _Copy:
+        response = self._http.request("GET", self._path, params={"since": since})
+        ids, as_of, is_whole = read_sign_offs(_require_document(response))
+        if is_whole:
+            # A replica of the release before, which knows no changes.
+            return _Copy(ids, response.headers.get("ETag"), as_of, asked_at, asked_at)
+        # The same few are told for half a minute; the set is copied only for another one.
+        known = copy.ids if ids <= copy.ids else copy.ids | ids
+        return replace(copy, ids=known, as_of=as_of, asked_at=asked_at)
 
     def _note(self, reason: str | None) -> None:
         """Say when fetching begins to fail and when it works again, and nothing in between."""
@@ -88,9 +104,16 @@ class SignOffsClient:
         self._failing = reason is not None
 
 
-def read_sign_offs(document: Any) -> frozenset[str]:
-    """Return the ids of a list; raise ValueError if it is none."""
+def read_sign_offs(document: Any) -> tuple[frozenset[str], str | None, bool]:
+    """Return the ids of a list, its moment, and whether it is whole; raise ValueError if it is no list."""
     ids = document.get("ids") if isinstance(document, dict) else None
     if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
         raise ValueError("it is not a signed-off list")
-    return frozenset(ids)
+    as_of = document.get("as_of")
+    return frozenset(ids), as_of if isinstance(as_of, str) else None, "since" not in document
+
+
+def _require_document(response: HttpResponse) -> Any:
+    if response.status_code != 200:
+        raise ValueError(f"it answered {response.status_code}")
+    return response.json()

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import partial
 
+from auth.clients import OrdersClient, OwnTokens
 from auth.config import Settings, read_service_clients
 from auth.issuer import TokenIssuer
 from auth.passwords import Passwords
@@ -12,8 +13,11 @@ from auth.routes.docs import docs_routes
 from auth.routes.internal import sign_off_routes
 from auth.routes.keys import key_routes
 from auth.routes.oauth import metadata_routes, oauth_routes
+from auth.routes.visitors import Pages
 from auth.sign_offs import StoredSignOffs
 from auth.signing_keys import SigningKeys
+from auth.use_cases.guests import EVERY as FORGET_EVERY
+from auth.use_cases.guests import forget_guests
 from auth.use_cases.oauth import Clients, issue_own_token
 from auth.use_cases.sweep import EVERY as SWEEP_EVERY
 from auth.use_cases.sweep import sweep
@@ -33,23 +37,27 @@ REGISTERED = Access("registered", roles=frozenset({"customer", "admin"}))
 PRODUCT_READERS = replace(SIGNED_IN, name="product readers", scope="products:read")
 
 
-def create_app(settings: Settings | None = None, passwords: Passwords | None = None) -> ServiceFlask:
-    """Return the application, with settings from the environment unless they are handed in."""
+def create_app(
+    settings: Settings | None = None, passwords: Passwords | None = None, orders: OrdersClient | None = None
+) -> ServiceFlask:
+    """Return the application, with what the environment's settings name unless it is handed in."""
     settings = settings or read_settings(Settings)
     passwords = passwords or Passwords()
     database = connect(settings)
     keys = SigningKeys(database)
     issuer = TokenIssuer(keys, settings.public_url, settings.token_seconds)
+    own_token = partial(issue_own_token, issuer, settings.service)
     app = build_app(
         settings,
         title="Shopfleet auth",
         database=database,
         auth=Auth(keys, StoredSignOffs(database)),
-        shipping_token=partial(issue_own_token, issuer, settings.service),
+        shipping_token=own_token,
     )
-    mount(app, login_routes(app, database, passwords, issuer), access=PUBLIC)
-    mount(app, account_routes(app, database), access=SIGNED_IN)
-    mount(app, password_routes(app, database, passwords, issuer), access=REGISTERED)
+    pages = Pages(settings.public_url, settings.origins)
+    mount(app, login_routes(app, pages, database, passwords, issuer), access=PUBLIC)
+    mount(app, account_routes(app, pages, database), access=SIGNED_IN)
+    mount(app, password_routes(app, pages, database, passwords, issuer), access=REGISTERED)
     # Each of them asks every two seconds; a record of that tells nobody anything.
     mount(app, sign_off_routes(database), access=services(*CLIENTS), recorded=False)
     mount(app, verdict_routes(), access=PRODUCT_READERS, recorded=False)
@@ -62,4 +70,9 @@ def create_app(settings: Settings | None = None, passwords: Passwords | None = N
     mount(app, user_routes(database), access=ADMIN)
     mount(app, client_routes(database, settings.token_seconds), access=ADMIN)
     app.background.repeat(partial(sweep, database), every=SWEEP_EVERY, name="sweep")
+    if orders is None and settings.orders_url:
+        orders = OrdersClient(settings.orders_url, OwnTokens(own_token))
+    if orders:
+        forget = partial(forget_guests, database, orders)
+        app.background.repeat(forget, every=FORGET_EVERY, name="forget-guests")
     return app

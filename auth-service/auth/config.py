@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, SecretStr, TypeAdapter
 
-from shared.settings import ServiceSettings, stop_start
+from shared.settings import ServiceSettings, Url, stop_start
 
 # The tutorial's users, beside the package.
 USERS_FILE = Path(__file__).parent.parent / "users.json"
@@ -30,6 +30,15 @@ class Settings(ServiceSettings):
     admin_password: SecretStr | None = None
     service_clients: str = Field(default="{}", description="JSON: SHA-256 of each service's secret.")
     token_seconds: int = Field(default=15 * 60, ge=60, le=3600)
+    # Other origins whose pages may call the shop, with commas or spaces between them, as the gateway has it.
+    cors_origins: str = ""
+    # Without it, a guest is kept as long as one who has ordered.
+    orders_url: Url | None = None
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """Return the other origins whose pages may call the shop."""
+        return frozenset(self.cors_origins.replace(",", " ").split())
 
     @property
     def loads_demo_users(self) -> bool:

@@ -1,7 +1,6 @@
 """Users, sessions and credentials as plain Python, and the rules for them."""
 
 import hashlib
-import ipaddress
 import json
 import re
 import unicodedata
@@ -15,11 +14,14 @@ from uuid import UUID
 
 from confusable_homoglyphs.categories import unique_aliases  # type: ignore[import-untyped]  # It has no types.
 
+from shared.client_address import find_network
+
 IDLE_LIFE = timedelta(days=7)  # Of a refresh token that nobody uses.
 WHOLE_LIFE = timedelta(days=30)  # Of a session, however much it is used.
 GRACE = timedelta(seconds=10)  # In which a refresh whose answer was lost may be repeated.
 PLACE_LIFE = timedelta(days=90)  # For which a place is known after a log-in.
 GUEST_LIFE = timedelta(days=90)  # After which a guest is forgotten, long after the last session could live.
+GUEST_IDLE = timedelta(days=1)  # After which a guest is forgotten who has neither cart nor order.
 
 NAME_LENGTH = range(3, 151)  # Characters.
 PASSWORD_LENGTH = range(8, 1025)  # Characters (NIST SP 800-63B, section 5.1.1.2: at least 8, no other rule).
@@ -43,22 +45,15 @@ SHAPELESS = re.compile(
 )
 LEFT_TO_RIGHT = "\u200e"
 
-# The commonest of those that are long enough to be chosen at all.
-COMMON_PASSWORDS = """
-00000000 0123456789 0987654321 10203040 11223344 12121212 123123123 12341234
-1234512345 12345678 123456789 1234567890 12345678910 123456789a 1234qwer 123qweasd 147258369 1q2w3e4r
-1q2w3e4r5t 1q2w3e4r5t6y 1qaz2wsx 1qazxsw2 20202020 87654321 987654321 a1234567 a12345678 a123456789
-aa123456 abc12345 abcd1234 abcdefgh access14 admin123 admin1234 administrator alexander asdasdasd
-asdf1234 asdfasdf asdfghjk asdfghjkl babygirl baseball basketball butterfly changeme changeme123
-charlie1 chocolate computer corvette danielle dragon123 elizabeth firebird football football1 hello123
-iloveyou iloveyou1 internet jennifer jonathan letmein1 letmein123 liverpool marlboro master123 maverick
-mercedes michelle midnight minecraft monkey123 mustang1 nicholas p@ssw0rd p@ssword pa55word passw0rd
-password password! password1 password12 password123 password1234 password@123 passwort pokemon1
-princess princess1 q1w2e3r4 q1w2e3r4t5 qazwsxedc qwer1234 qwerty12 qwerty123 qwerty1234 qwerty12345
-qwertyui qwertyuiop samantha secret123 shopfleet spiderman starwars steelers sunshine sunshine1 superman
-superstar test1234 testtest trustno1 victoria welcome1 welcome123 whatever zaq12wsx zaq1zaq1 zxcvbnm1
-zxcvbnm123
-"""
+# What is written for letters. An i, an l and a 1 are one, since each is written for the other.
+LEET = str.maketrans("@4836901!|i$5+72(", "aabeggollllssttzc")
+SEPARATORS = re.compile(r"[\W_]+")
+SHOP = "Shopfleet"
+OWN_WORD = 3  # Characters that a word must have to make a password weak.
+LONGEST_DERIVED = 256  # Characters of a password that can still be a name with something around it.
+
+GUESSABLE = "is one of those that are tried first; choose another"
+DERIVED = "must not be made from the user name, the e-mail address or the shop's name"
 
 
 @dataclass(frozen=True)
@@ -85,15 +80,7 @@ class Visitor:
     @property
     def place(self) -> str:
         """Return what stays the same from visit to visit: the address, or of IPv6 the network of 64 bits."""
-        try:
-            address = ipaddress.ip_address(self.address)
-        except ValueError:
-            return self.address
-        if isinstance(address, ipaddress.IPv6Address):
-            if address.ipv4_mapped is None:
-                return str(ipaddress.ip_network((address.packed, 64), strict=False))
-            return str(address.ipv4_mapped)
-        return str(address)
+        return find_network(self.address)
 
     @property
     def place_hash(self) -> bytes:
@@ -243,15 +230,45 @@ def _read_prototypes() -> dict[int, str]:
 
 
 def find_weakness(password: str, *names: str | None) -> str | None:
-    """Return what is wrong with a new password, of somebody with these names; None if it will do."""
+    """Return what is wrong with a new password of a user with these names; None if nothing is.
+
+    How many guesses it withstands is counted where it is hashed.
+    """
     if len(password) not in PASSWORD_LENGTH:
         return f"must have {PASSWORD_LENGTH[0]} to {PASSWORD_LENGTH[-1]} characters"
-    plain = password.casefold()
-    if plain in COMMON_PASSWORDS.split() or len(set(plain)) == 1:
-        return "is one of those that are tried first; choose another"
-    if any(name and plain == name.casefold() for name in names):
-        return "must not be the user name or the e-mail address"
+    if len(password) <= LONGEST_DERIVED:
+        folded = _fold(password)
+        texts = (folded, SEPARATORS.sub("", folded))
+        if any(_is_derived(text, word) for word in list_own_words(*names) for text in texts):
+            return DERIVED
     return None
+
+
+def list_own_words(*names: str | None) -> list[str]:
+    """Return the names, the shop's among them, and the words in each, in small letters."""
+    folded = [_fold(name) for name in (SHOP, *names) if name]
+    local_parts = [name.rpartition("@")[0] for name in folded]
+    joined = [SEPARATORS.sub("", each) for each in (*folded, *local_parts)]
+    words = [word for name in folded for word in SEPARATORS.split(name)]
+    own = dict.fromkeys((*folded, *local_parts, *joined, *words))
+    return [each for each in own if len(each) >= OWN_WORD]
+
+
+def _is_derived(password: str, word: str) -> bool:
+    """Tell whether a password has no letters beside a word, both being folded.
+
+    The word may stand there several times, backwards, and with digits and signs in the place of letters.
+    """
+    read, wanted = password.translate(LEET), word.translate(LEET)
+    for form in (wanted, wanted[::-1]):
+        end, between = 0, ""
+        # Each character is read as one, so that a place is the same in both texts.
+        while (found := read.find(form, end)) >= 0:
+            between += password[end:found]
+            end = found + len(form)
+        if end and not any(sign.isalpha() for sign in between + password[end:]):
+            return True
+    return False
 
 
 @dataclass(frozen=True)

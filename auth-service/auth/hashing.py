@@ -2,8 +2,14 @@
 
     python -I hashing.py KIBIBYTES PASSES
 
-A line of JSON comes in for each password, `["hash", password]` or `["check", password, hash or null]`, and a
-line goes out, the hash or `[is_right, fresh_hash or null]`. It ends with whoever asks.
+A line of JSON comes in for each password, and a line goes out:
+
+    ["hash", password]                    the hash
+    ["choose", password, [own words]]     the hash, or null if few guesses would find the password
+    ["check", password, hash or null]     [is_right, fresh_hash or null]
+
+It ends with the process that asks. Guesses are counted here as well, because a hostile password makes that
+take as long as a hash.
 
 A thread of low priority would not do: while it waits for a processor it may hold the interpreter's lock, and
 with it those whom it should leave more room.
@@ -13,12 +19,20 @@ import json
 import os
 import sys
 import unicodedata
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from zxcvbn_rs_py import zxcvbn
 
+# A log-in lets a few tries through in an hour, and a stolen hash some twenty in a second. Eight characters at
+# random withstand as many guesses.
+FEWEST_GUESSES = 10**8
+# Characters at either end of a password that guesses are counted for. The time grows with more than their
+# square; signs that stand for letters make these take half as long as a hash.
+COUNTED = 16
 STEP = 5  # As nice(1) counts: a third of what each of the others gets.
 
 
@@ -34,6 +48,14 @@ class Hasher:
     def hash(self, password: str) -> str:
         """Return the hash to store."""
         return self._hasher.hash(_normalize(password))
+
+    def choose(self, password: str, own_words: list[str]) -> str | None:
+        """Return the hash of a new password; None if few guesses find it, the owner's own words first."""
+        text = _normalize(password).decode("utf-8", "replace")
+        ends = dict.fromkeys((text[:COUNTED], text[-COUNTED:]))
+        if all(zxcvbn(end, own_words).guesses < FEWEST_GUESSES for end in ends):
+            return None
+        return self.hash(password)
 
     def check(self, password: str, password_hash: str | None) -> tuple[bool, str | None]:
         """Tell whether the password is the hash's, and what should replace a hash with other parameters.
@@ -69,8 +91,12 @@ def step_back() -> None:
 def answer(hasher: Hasher, line: bytes) -> bytes:
     """Return the answer to a question, each of them a line."""
     name, *arguments = json.loads(line)
-    found = hasher.hash(*arguments) if name == "hash" else hasher.check(*arguments)
-    return json.dumps(found).encode() + b"\n"
+    answers: dict[str, Callable[..., object]] = {
+        "hash": hasher.hash,
+        "choose": hasher.choose,
+        "check": hasher.check,
+    }
+    return json.dumps(answers[name](*arguments)).encode() + b"\n"
 
 
 def main() -> None:

@@ -1,4 +1,8 @@
-"""Have passwords hashed and checked: few at a time, beside everybody else's work."""
+"""Have passwords hashed and checked: few at a time, beside all other work.
+
+Callers wait for their turn, and those of a higher rank go first: log-ins to accounts that there are. The
+other ranks and each address may have a share of the places in the queue, so that no flood fills it.
+"""
 
 import json
 import logging
@@ -8,9 +12,11 @@ import sys
 import threading
 import time
 import weakref
-from contextlib import closing
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from enum import IntEnum
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 from auth.errors import HashingBusy
@@ -19,9 +25,10 @@ from auth.errors import HashingBusy
 MEMORY_KIB = 19 * 1024
 PASSES = 2
 AT_ONCE = 1  # Processes that hash; more processors means more replicas, as everywhere.
-WAITING = 8  # Others that may wait, each with one of the 16 threads of the server.
+WAITING = 11  # Others that may wait, each with one of the 16 threads of the server.
+SHARE = 3  # A third of all that hash or wait is for each of the lower ranks at most, and for each address.
 PATIENCE = 5.0  # Seconds that one of them waits for its turn and its hash.
-UNHURRIED = 60.0  # The same for a command, which nobody's request waits for.
+UNHURRIED = 60.0  # The same for a command, which no request waits for.
 
 HASHING = Path(__file__).with_name("hashing.py")
 
@@ -33,6 +40,14 @@ class Checked(NamedTuple):
 
     is_right: bool
     fresh_hash: str | None = None
+
+
+class Rank(IntEnum):
+    """Who has a turn first."""
+
+    KNOWN = 0  # The password of an account that there is.
+    UNKNOWN = 1  # A log-in with a name that no account has.
+    NEW = 2  # The password of an account to be made.
 
 
 class Passwords:
@@ -47,45 +62,88 @@ class Passwords:
         waiting: int = WAITING,
         patience: float = PATIENCE,
     ) -> None:
-        self._places = threading.BoundedSemaphore(at_once + waiting)
-        self._free: SimpleQueue[HashingProcess] = SimpleQueue()
-        for _ in range(at_once):
-            self._free.put(HashingProcess(memory_kib, passes))
+        self._most = at_once + waiting
+        self._share = max(1, self._most // SHARE)
         self._patience = patience
+        # All of these change with the condition's lock alone.
+        self._changed = threading.Condition()
+        self._free = [HashingProcess(memory_kib, passes) for _ in range(at_once)]
+        self._inside = dict.fromkeys(Rank, 0)
+        self._waiting = dict.fromkeys(Rank, 0)
+        self._by_place: Counter[str] = Counter()
 
-    def require_room(self) -> None:
-        """Raise HashingBusy if another would find no room just now, before anything else is done for it."""
-        if not self._places.acquire(blocking=False):
+    def require_room(self, rank: Rank, place: str = "") -> None:
+        """Raise HashingBusy if another would find no room just now, before anything else is done for it.
+
+        `place` is where a visitor calls from; a command has none.
+        """
+        is_full = sum(self._inside.values()) >= self._most
+        is_over_share = rank is not Rank.KNOWN and self._inside[rank] >= self._share
+        if is_full or is_over_share or (place and self._by_place[place] >= self._share):
             raise HashingBusy
-        self._places.release()
 
     def hash(self, password: str) -> str:
         """Return the hash to store; raise HashingBusy when too many wait."""
-        return str(self._ask("hash", password))
+        return str(self._ask(Rank.NEW, "", "hash", password))
 
-    def matches(self, password_hash: str | None, password: str) -> bool:
+    def choose(
+        self, password: str, own_words: Sequence[str], *, rank: Rank = Rank.NEW, place: str = ""
+    ) -> str | None:
+        """Return the hash of a new password; None if few guesses would find it.
+
+        `own_words` are tried first by those who know the owner. Raises HashingBusy when too many wait.
+        """
+        chosen = self._ask(rank, place, "choose", password, list(own_words))
+        return None if chosen is None else str(chosen)
+
+    def matches(self, password_hash: str | None, password: str, *, place: str = "") -> bool:
         """Tell whether the password is the hash's; without a hash it takes as long, and is not."""
-        return self.check(password_hash, password).is_right
+        return self.check(password_hash, password, place=place).is_right
 
-    def check(self, password_hash: str | None, password: str) -> Checked:
+    def check(self, password_hash: str | None, password: str, *, place: str = "") -> Checked:
         """Do the same, and hash a right password anew if today's parameters are other than its hash's."""
-        return Checked(*self._ask("check", password, password_hash))
+        rank = Rank.UNKNOWN if password_hash is None else Rank.KNOWN
+        return Checked(*self._ask(rank, place, "check", password, password_hash))
 
-    def _ask(self, *question: str | None) -> Any:
+    def _ask(self, rank: Rank, place: str, *question: Any) -> Any:
         """Return what a process answers; raise HashingBusy without room or time."""
-        if not self._places.acquire(blocking=False):
-            raise HashingBusy
         deadline = time.monotonic() + self._patience
-        try:
-            process = self._free.get(timeout=self._patience)
+        with self._turn(rank, place) as process:
             try:
                 return process.ask(question, deadline)
-            finally:
-                self._free.put(process)
-        except (Empty, OSError) as error:
-            raise HashingBusy from error
+            except OSError as error:
+                raise HashingBusy from error
+
+    @contextmanager
+    def _turn(self, rank: Rank, place: str) -> Iterator["HashingProcess"]:
+        """Give a block a process, once it is the block's turn; raise HashingBusy without room or time."""
+
+        def is_next() -> bool:
+            return bool(self._free) and not any(self._waiting[higher] for higher in Rank if higher < rank)
+
+        with self._changed:
+            self.require_room(rank, place)
+            self._inside[rank] += 1
+            self._by_place[place] += 1
+            self._waiting[rank] += 1
+            is_ours = self._changed.wait_for(is_next, self._patience)
+            self._waiting[rank] -= 1
+            process = self._free.pop() if is_ours else None
+            # Lower ranks have waited for this one.
+            self._changed.notify_all()
+        try:
+            if process is None:
+                raise HashingBusy
+            yield process
         finally:
-            self._places.release()
+            with self._changed:
+                self._inside[rank] -= 1
+                self._by_place[place] -= 1
+                if not self._by_place[place]:
+                    del self._by_place[place]
+                if process:
+                    self._free.append(process)
+                self._changed.notify_all()
 
 
 class HashingProcess:
@@ -95,7 +153,7 @@ class HashingProcess:
         self._command = [sys.executable, "-I", str(HASHING), str(memory_kib), str(passes)]
         self._end: weakref.finalize[Any, HashingProcess] | None = None
 
-    def ask(self, question: tuple[str | None, ...], deadline: float) -> Any:
+    def ask(self, question: Sequence[Any], deadline: float) -> Any:
         """Return its answer.
 
         Raises TimeoutError after the deadline, by the monotonic clock, and ends the process with what it
@@ -107,7 +165,7 @@ class HashingProcess:
             log.warning("The process that hashes passwords has gone; another is started.")
             return self._ask(question, deadline)
 
-    def _ask(self, question: tuple[str | None, ...], deadline: float) -> Any:
+    def _ask(self, question: Sequence[Any], deadline: float) -> Any:
         if self._end is None:
             self._start()
         try:

@@ -8,7 +8,7 @@ printed once.
 import secrets
 
 from auth.config import Settings, read_demo_users
-from auth.domain import find_weakness
+from auth.domain import GUESSABLE, find_weakness, list_own_words
 from auth.errors import UsernameTaken
 from auth.passwords import UNHURRIED, Passwords
 from auth.repository import users
@@ -34,15 +34,15 @@ def seed_users(database: Database, settings: Settings, passwords: Passwords | No
         _close_demo_accounts(connection, passwords)
         if users.has_admin(connection):
             return None
-        chosen = _read_admin_password(settings)
-        password = chosen or secrets.token_urlsafe(12)
+        made_up = None if settings.admin_password else secrets.token_urlsafe(12)
+        password_hash = passwords.hash(made_up) if made_up else _hash_admin_password(settings, passwords)
         found = users.find_user_by_name(connection, FIRST_ADMIN)
         if found:
-            users.reopen_as_admin(connection, found, passwords.hash(password))
+            users.reopen_as_admin(connection, found, password_hash)
             end_sessions_of(connection, found.id)
         else:
-            _insert_user(connection, FIRST_ADMIN, "admin", passwords.hash(password))
-        return None if chosen else password
+            _insert_user(connection, FIRST_ADMIN, "admin", password_hash)
+        return made_up
 
 
 def _insert_user(connection: Connection, name: str, role: str, password_hash: str) -> None:
@@ -61,14 +61,13 @@ def _close_demo_accounts(connection: Connection, passwords: Passwords) -> None:
             end_sessions_of(connection, user.id)
 
 
-def _read_admin_password(settings: Settings) -> str | None:
-    if settings.admin_password is None:
-        return None
-    password = settings.admin_password.get_secret_value()
+def _hash_admin_password(settings: Settings, passwords: Passwords) -> str:
+    password = settings.admin_password.get_secret_value() if settings.admin_password else ""
     weakness = find_weakness(password, FIRST_ADMIN)
-    if weakness:
-        stop_start(f"ADMIN_PASSWORD {weakness}.")
-    return password
+    chosen = None if weakness else passwords.choose(password, list_own_words(FIRST_ADMIN))
+    if chosen is None:
+        stop_start(f"ADMIN_PASSWORD {weakness or GUESSABLE}.")
+    return chosen
 
 
 def main() -> None:

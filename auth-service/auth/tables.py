@@ -85,7 +85,9 @@ sign_offs = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("until", DateTime(timezone=True), nullable=False),
+    Column("changed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Index("sign_offs_until", "until"),
+    Index("sign_offs_changed", "changed_at"),
 )
 
 login_attempts = Table(

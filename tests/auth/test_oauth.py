@@ -1,6 +1,7 @@
 """A program's own token, by OAuth 2.0 client credentials (RFC 6749, sections 2.3, 4.4 and 5)."""
 
 import base64
+import time
 from urllib.parse import quote_plus
 
 import pytest
@@ -122,6 +123,50 @@ def test_a_repeated_parameter_is_an_invalid_request(client, name):
 def test_an_unknown_parameter_and_those_in_the_address_count_for_nothing(client):
     assert client.post("/auth/token?grant_type=client_credentials", headers=basic(*OURS)).status_code == 400
     answer = client.post("/auth/token?scope=x", data={**GRANT, "color": "red"}, headers=basic(*OURS))
+    assert answer.status_code == 200
+
+
+FORM_ROUTES = ["/auth/token", "/auth/introspect", "/auth/revoke"]
+
+
+def take_time(client, path, body, content_type=FORM):
+    """Return the seconds of a processor that a form costs at best, and the answer."""
+    spent = []
+    for _ in range(5):
+        begun = time.thread_time()
+        answer = client.post(path, data=body, content_type=content_type, headers=basic(*OURS))
+        spent.append(time.thread_time() - begun)
+    return min(spent), answer
+
+
+@pytest.mark.parametrize("path", FORM_ROUTES)
+def test_a_form_with_many_fields_costs_no_more_than_a_plain_one(client, path):
+    parts = "".join(f'--b\r\nContent-Disposition: form-data; name="{n}"\r\n\r\n\r\n' for n in range(999))
+    hostile = {
+        "98 000 fields": ("&".join(f"f{number:06}=x" for number in range(98_000)), FORM),
+        "98 000 fields of one name": ("&".join(["a=bc"] * 98_000), FORM),
+        "16 KB of separators": ("&" * 16_000, FORM),
+        "one field of a megabyte": ("token=" + "x" * 1_000_000, FORM),
+        "a megabyte of escapes": ("token=" + "%20" * 330_000, FORM),
+        "999 parts": (f"{parts}--b--\r\n", "multipart/form-data; boundary=b"),
+    }
+    plain, _ = take_time(client, path, "token=unknown&grant_type=client_credentials")
+    wrong = {}
+    for name, (body, content_type) in hostile.items():
+        spent, answer = take_time(client, path, body, content_type)
+        if answer.status_code not in {400, 413} or spent > 3 * plain:
+            wrong[name] = answer.status, spent / plain
+    assert wrong == {}
+
+
+def test_a_form_of_twenty_fields_and_the_longest_token_are_read(client):
+    fields = {f"field{number}": "x" for number in range(19)}
+    answer = client.post("/auth/token", data=GRANT | fields, headers=basic(*OURS))
+    assert answer.status_code == 200
+    more = client.post("/auth/token", data=GRANT | fields | {"one": "more"}, headers=basic(*OURS))
+    assert (more.status_code, more.json["error"]) == (400, "invalid_request")
+    escaped = "token=" + "%78" * 4096
+    answer = client.post("/auth/revoke", data=escaped, content_type=FORM, headers=basic(*OURS))
     assert answer.status_code == 200
 
 

@@ -4,6 +4,7 @@ import os
 import resource
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from subprocess import PIPE
 from textwrap import dedent
@@ -12,7 +13,7 @@ import psutil
 import pytest
 
 from auth.errors import HashingBusy
-from auth.passwords import Passwords
+from auth.passwords import HashingProcess, Passwords, Rank
 from tests.auth.conftest import read_seconds
 from tests.waiting import wait_for
 
@@ -46,53 +47,96 @@ def test_a_malformed_hash_matches_nothing():
 
 def test_more_log_ins_than_may_hash_at_once_are_told_to_come_back(children):
     passwords = Passwords(memory_kib=8, passes=1, at_once=1, waiting=1, patience=60)
-    passwords.hash("x")
+    known = passwords.hash("x")
     (process,) = children()
     outcomes = []
 
-    def hash_one():
+    def check_one():
         try:
-            outcomes.append(passwords.hash("x")[:10])
+            outcomes.append(str(passwords.matches(known, "x")))
         except HashingBusy as busy:
             outcomes.append(busy.headers["Retry-After"])
 
     # While the process stands still, one has its turn, one waits for its turn, and there is no third place.
     process.suspend()
-    threads = start(hash_one, 5)
+    threads = start(check_one, 5)
     wait_for(lambda: len(outcomes) >= 3)
     process.resume()
     for thread in threads:
         thread.join()
-    assert sorted(outcomes) == ["$argon2id$"] * 2 + ["1"] * 3
-    assert passwords.matches(passwords.hash("x"), "x")
+    assert sorted(outcomes) == ["1"] * 3 + ["True"] * 2
+    assert passwords.matches(known, "x")
+
+
+def test_a_flood_of_one_kind_fills_its_share_and_the_log_ins_of_accounts_go_first(children, monkeypatch):
+    order, refused = [], []
+
+    class NotedProcess(HashingProcess):
+        """A process whose questions are noted in the order in which it is asked."""
+
+        def ask(self, question, deadline):
+            order.append({"choose": "new"}.get(question[0]) or ("known" if question[2] else "unknown"))
+            return super().ask(question, deadline)
+
+    monkeypatch.setattr("auth.passwords.HashingProcess", NotedProcess)
+    passwords = Passwords(memory_kib=8, passes=1, at_once=1, waiting=11, patience=60)
+    known = passwords.choose("correct horse battery", [])
+    order.clear()
+    (process,) = children()
+
+    def ask(kind, question):
+        try:
+            question()
+        except HashingBusy:
+            refused.append(kind)
+
+    floods = {
+        "new": lambda: passwords.choose("correct horse battery", []),
+        "unknown": lambda: passwords.matches(None, "x"),
+    }
+    process.suspend()
+    threads = []
+    for kind, question in floods.items():
+        threads += start(partial(ask, kind, question), 20)
+        wait_for(lambda kind=kind: refused.count(kind) == 16)
+    threads += start(partial(ask, "known", lambda: passwords.matches(known, "x")), 4)
+    wait_for(lambda: passwords._waiting[Rank.KNOWN] == 4)
+    process.resume()
+    for thread in threads:
+        thread.join()
+    # The first of the flood had its turn before the others came.
+    assert order == ["new", *["known"] * 4, *["unknown"] * 4, *["new"] * 3]
+    assert refused == ["new"] * 16 + ["unknown"] * 16
 
 
 def test_callers_that_wait_too_long_are_told_to_come_back_and_leave_no_work_behind(children):
     passwords = Passwords(memory_kib=8, passes=1, at_once=1, waiting=1, patience=60)
-    passwords.hash("x")
+    known = passwords.hash("x")
     (process,) = children()
     process.suspend()
     passwords._patience = 0.1
     refused = []
 
-    def hash_one():
+    def check_one():
         with pytest.raises(HashingBusy):
-            passwords.hash("x")
+            passwords.matches(known, "x")
         refused.append(True)
 
-    for thread in start(hash_one, 2):
+    for thread in start(check_one, 2):
         thread.join()
     assert refused == [True, True]
     # What was begun is ended, and both places are free again.
     assert not children()
-    assert passwords._places._value == 2
+    assert set(passwords._inside.values()) == set(passwords._waiting.values()) == {0}
+    assert not passwords._by_place
+    assert len(passwords._free) == 1
 
 
 def test_a_flood_holds_no_more_memory_than_the_hashes_that_are_worked_on(children):
     passwords = Passwords(passes=1, at_once=1, waiting=10, patience=60)
-    passwords.hash("x")
+    known = passwords.choose("correct horse battery", [])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for thread in start(lambda: passwords.hash("x"), 10):
+    for thread in start(lambda: passwords.matches(known, "x"), 10):
         thread.join()
     assert len(children()) == 1
     assert read_peak(children()[0]) < (19 + 25) * 1024
@@ -140,7 +184,7 @@ def test_a_process_that_was_killed_is_replaced_in_the_midst_of_a_question(childr
     first.suspend()
     outcomes = []
     (asking,) = start(lambda: outcomes.append(passwords.matches(known, "x")), 1)
-    wait_for(passwords._free.empty)
+    wait_for(lambda: not passwords._free)
     first.kill()
     asking.join()
     assert outcomes == [True]
@@ -189,6 +233,45 @@ def test_a_hash_of_weaker_parameters_is_replaced_and_one_of_todays_is_not():
     assert checked.is_right
     assert today.check(checked.fresh_hash, "right") == (True, None)
     assert today.check(old, "wrong") == (False, None)
+
+
+def test_a_new_password_has_to_withstand_guesses_that_begin_with_the_owners_words():
+    passwords = Passwords(memory_kib=8, passes=1, patience=60)
+    chosen = passwords.choose("xanadu parade seven", [])
+    assert passwords.matches(chosen, "xanadu parade seven")
+    for password in ("Password2024!", "letmein12", "qwertyuiop12"):
+        assert passwords.choose(password, []) is None, password
+    assert passwords.choose("gruffaloes", [])
+    assert passwords.choose("gruffaloes", ["gruffaloe"]) is None
+    assert passwords.choose("\ud800 is half of a pair", [])
+
+
+def test_no_password_makes_the_count_of_its_guesses_take_longer_than_a_hash(children):
+    passwords = Passwords(patience=60)
+    passwords.hash("x")
+    (process,) = children()
+    signs = "4@8({[<369!1|0$5+7%2"
+
+    def work(question):
+        before = read_seconds(process)
+        for _ in range(5):
+            question()
+        return read_seconds(process) - before
+
+    hashing = work(lambda: passwords.hash("x"))
+    words = [f"word {number}" for number in range(100)] + ["x" * 254]
+    hostile = [
+        *("56%34|{$79[18+@!(<", "318%<{+|(674@5$[", signs * 50, "%8" * 500, "aab" * 340, "\ufdfa" * 1024),
+        *("19/20-.\\ 8" * 90, "qwertyuiop" * 100, "p455w0rdm0nk3y5h4d0w" * 50, "\u0130" * 1024, "1" * 1024),
+    ]
+    slow = {
+        password[:20]: spent / hashing
+        for password in hostile
+        for spent in [work(partial(passwords.choose, password, words))]
+        # A hash of its own may be among it.
+        if spent > 3 * hashing
+    }
+    assert slow == {}
 
 
 def test_a_password_matches_whichever_keyboard_wrote_it():

@@ -138,8 +138,8 @@ def test_a_log_in_whose_account_is_shut_meanwhile_begins_no_session(settings, ma
     class Interrupted(Passwords):
         """A hasher during whose work the account is shut."""
 
-        def check(self, password_hash, password):
-            checked = super().check(password_hash, password)
+        def check(self, password_hash, password, *, place=""):
+            checked = super().check(password_hash, password, place=place)
             run_sql("UPDATE users SET disabled = true")
             return checked
 

@@ -1,10 +1,12 @@
 """Sessions: refreshed, reused, ended."""
 
+from datetime import UTC, datetime, timedelta
 from http.cookies import SimpleCookie
 
 import pytest
 
 from auth.issuer import TokenIssuer
+from auth.repository.sessions import insert_sign_off
 from auth.signing_keys import SigningKeys
 from auth.use_cases.sessions import derive_successor
 from tests.auth.conftest import ADMIN, PRODUCTION, bearer, claims_of
@@ -232,10 +234,11 @@ def as_orders(client):
 
 def test_services_get_the_list_of_what_is_signed_off(client, signed_in, as_orders):
     empty = client.get("/internal/signed-off", headers=as_orders)
-    assert empty.json == {"ids": []}
+    assert empty.json["ids"] == []
     client.post("/auth/logout", headers=bearer(signed_in["access_token"]))
     answer = client.get("/internal/signed-off", headers=as_orders)
-    assert answer.json == {"ids": [claims_of(signed_in["access_token"])["sid"]]}
+    assert answer.json["ids"] == [claims_of(signed_in["access_token"])["sid"]]
+    assert answer.json.keys() == {"ids", "as_of"}
     assert answer.headers["Cache-Control"] == "no-cache"
     assert answer.headers["ETag"] != empty.headers["ETag"]
 
@@ -253,7 +256,54 @@ def test_a_list_that_is_known_is_not_sent_again(client, signed_in, as_orders):
 def test_the_list_is_in_order_and_leaves_out_what_is_over(client, as_orders, run_sql):
     run_sql("INSERT INTO sign_offs VALUES ('b', now() + interval '1 h'), ('c', now() - interval '1 s')")
     run_sql("INSERT INTO sign_offs VALUES ('a', now() + interval '1 h')")
-    assert client.get("/internal/signed-off", headers=as_orders).json == {"ids": ["a", "b"]}
+    assert client.get("/internal/signed-off", headers=as_orders).json["ids"] == ["a", "b"]
+
+
+def get_changes(client, headers, since):
+    answer = client.get("/internal/signed-off", query_string={"since": since}, headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert answer.json["since"]
+    return answer
+
+
+def test_services_get_only_what_is_new_since_the_answer_before(client, as_orders, run_sql):
+    run_sql(
+        "INSERT INTO sign_offs SELECT 'old' || number, now() + interval '1 h', now() - interval '1 h'"
+        " FROM generate_series(1, 5000) AS number"
+    )
+    whole = client.get("/internal/signed-off", headers=as_orders)
+    run_sql("INSERT INTO sign_offs VALUES ('b', now() + interval '1 h'), ('over', now() - interval '1 s')")
+    run_sql("INSERT INTO sign_offs VALUES ('a', now() + interval '1 h')")
+    new = get_changes(client, as_orders, whole.json["as_of"])
+    assert len(whole.json["ids"]) == 5000
+    assert new.json["ids"] == ["a", "b"]
+    assert "ETag" not in new.headers
+    assert len(new.data) < len(whole.data) / 100
+    run_sql("UPDATE sign_offs SET changed_at = now() - interval '31 s' WHERE id = 'a'")
+    assert get_changes(client, as_orders, new.json["as_of"]).json["ids"] == ["b"]
+
+
+def test_a_sign_off_that_is_committed_late_is_still_new(client, as_orders, database):
+    with database.transaction() as connection:
+        insert_sign_off(connection, "late", datetime.now(UTC) + timedelta(hours=1))
+        before = client.get("/internal/signed-off", headers=as_orders).json
+    assert before["ids"] == []
+    assert get_changes(client, as_orders, before["as_of"]).json["ids"] == ["late"]
+
+
+def test_a_sign_off_that_lasts_longer_than_at_first_is_new_again(client, as_orders, database, run_sql):
+    run_sql("INSERT INTO sign_offs VALUES ('a', now() - interval '1 s', now() - interval '1 h')")
+    as_of = client.get("/internal/signed-off", headers=as_orders).json["as_of"]
+    with database.transaction() as connection:
+        insert_sign_off(connection, "a", datetime.now(UTC) + timedelta(hours=1))
+    assert get_changes(client, as_orders, as_of).json["ids"] == ["a"]
+
+
+def test_a_moment_that_is_none_is_refused_by_name(client, as_orders):
+    for since in ("", "yesterday", "1767225600", "2026-01-01"):
+        answer = client.get("/internal/signed-off", query_string={"since": since}, headers=as_orders)
+        assert answer.status_code == 422, since
+        assert answer.json["errors"][0]["field"] == "since"
 
 
 def test_nobody_else_gets_the_list(client, signed_in):

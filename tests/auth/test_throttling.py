@@ -201,10 +201,10 @@ def test_a_try_that_nobody_had_time_for_does_not_count(settings, make_replica):
     class Busy:
         """A hasher with no time for anybody."""
 
-        def require_room(self):
+        def require_room(self, rank, place):
             """Say that there would be room."""
 
-        def check(self, *_arguments):
+        def check(self, *_arguments, **_options):
             raise HashingBusy
 
     with closing(create_app(settings, Busy())) as app:

@@ -2,18 +2,20 @@
 
 import hashlib
 import json
+import time
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from shared import sign_offs
 from shared.errors import SignOffsUnavailable
 from shared.service_calls import ServiceTokens
-from shared.sign_offs import MAX_AGE, STALE_AFTER, SignOffsClient
+from shared.sign_offs import MAX_AGE, REFRESH_EVERY, STALE_AFTER, WHOLE_EVERY, SignOffsClient
 from tests.conftest import FakeServer
 
 
 class FakeList:
-    """auth-service with a list of signed-off ids."""
+    """auth-service of the release before, with a list of signed-off ids."""
 
     def __init__(self, server: FakeServer) -> None:
         self.server = server
@@ -26,7 +28,13 @@ class FakeList:
     @property
     def asked(self) -> list[dict[str, str]]:
         """Return the headers of each question for the list."""
-        return [headers for _, path, headers, _ in self.server.requests if path == "/internal/signed-off"]
+        return [headers for _, path, headers, _ in self.server.requests if is_list(path)]
+
+    @property
+    def since(self) -> list[str | None]:
+        """Return from when on changes were asked for; None is a question for the whole list."""
+        paths = [path for _, path, _, _ in self.server.requests if is_list(path)]
+        return [parse_qs(urlsplit(path).query).get("since", [None])[0] for path in paths]
 
     def _answer(self, handler, _body) -> None:
         if handler.path == "/auth/token":
@@ -46,15 +54,54 @@ class FakeList:
         handler.wfile.write(body)
 
 
+class FakeChanges(FakeList):
+    """auth-service of this release: it also tells what is new since a moment, which here is a number."""
+
+    def __init__(self, server: FakeServer) -> None:
+        super().__init__(server)
+        self.new: list[str] = []
+        self.answers: list[bytes] = []
+        self.tells_changes = True
+
+    def _answer(self, handler, body) -> None:
+        if handler.path == "/auth/token" or self.status != 200 or not self.tells_changes:
+            return super()._answer(handler, body)
+        asked = parse_qs(urlsplit(handler.path).query)
+        told = {"ids": self.new, "since": asked["since"][0]} if asked else {"ids": self.ids}
+        self.answers.append(json.dumps({**told, "as_of": f"moment {len(self.answers)} +00:00"}).encode())
+        etag = f'"{hashlib.sha256(json.dumps(self.ids).encode()).hexdigest()}"'
+        if not asked and handler.headers.get("If-None-Match") == etag:
+            return self._send(handler, 304, b"", etag)
+        return self._send(handler, 200, self.answers[-1], None if asked else etag)
+
+
+def is_list(path: str) -> bool:
+    return urlsplit(path).path == "/internal/signed-off"
+
+
 @pytest.fixture
 def listed(fake_server) -> FakeList:
     return FakeList(fake_server)
 
 
 @pytest.fixture
-def client(listed) -> SignOffsClient:
+def changes(fake_server) -> FakeChanges:
+    return FakeChanges(fake_server)
+
+
+@pytest.fixture
+def changes_client(changes) -> SignOffsClient:
+    return make_client(changes)
+
+
+def make_client(listed: FakeList) -> SignOffsClient:
     url = listed.server.url
     return SignOffsClient(url, ServiceTokens(url, "orders-service", "a secret"))
+
+
+@pytest.fixture
+def client(listed) -> SignOffsClient:
+    return make_client(listed)
 
 
 @pytest.fixture
@@ -107,6 +154,88 @@ def test_a_list_without_an_etag_is_sent_whole_each_time(client, listed):
     client.refresh()
     assert all("If-None-Match" not in headers for headers in listed.asked)
     assert not client.has_any(["a"])
+
+
+def test_after_the_first_list_only_changes_are_asked_for(changes, changes_client):
+    changes.ids = ["a"]
+    changes_client.refresh()
+    for new in (["b"], [], ["b", "c"], ["c"]):
+        changes.new = new
+        changes_client.refresh()
+    assert changes.since == [None, *(f"moment {number} +00:00" for number in range(4))]
+    assert all(changes_client.has_any([each]) for each in "abc")
+    assert not changes_client.has_any(["d"])
+
+
+def test_the_whole_list_is_asked_for_each_minute_and_what_is_over_is_forgotten(
+    changes, changes_client, clock
+):
+    changes.ids, changes.new = ["a", "b"], ["b"]
+    changes_client.refresh()
+    rounds = int(WHOLE_EVERY / REFRESH_EVERY)
+    changes.ids = ["b"]
+    for _ in range(rounds):
+        assert changes_client.has_any(["a"])
+        clock.now += REFRESH_EVERY
+        changes_client.refresh()
+    assert [number for number, since in enumerate(changes.since) if since is None] == [0, rounds]
+    assert changes_client.has_any(["b"])
+    assert not changes_client.has_any(["a"])
+
+
+def test_an_unchanged_whole_list_is_not_sent_again_and_what_was_new_since_stays_known(
+    changes, changes_client, clock
+):
+    changes.ids, changes.new = ["a"], ["b"]
+    changes_client.refresh()
+    changes_client.refresh()
+    clock.now += WHOLE_EVERY
+    changes_client.refresh()
+    changes_client.refresh()
+    assert "If-None-Match" in changes.asked[2]
+    assert changes.since == [None, "moment 0 +00:00", None, "moment 1 +00:00"]
+    assert changes_client.has_any(["b"])
+
+
+def test_changes_that_a_replica_of_the_release_before_is_asked_for_are_its_whole_list(
+    changes, changes_client
+):
+    changes.ids = ["a", "b"]
+    changes_client.refresh()
+    changes.tells_changes, changes.ids = False, ["b", "c"]
+    changes_client.refresh()
+    assert not changes_client.has_any(["a"])
+    assert changes_client.has_any(["c"])
+    changes_client.refresh()
+    changes.tells_changes = True
+    changes_client.refresh()
+    changes_client.refresh()
+    assert [since is None for since in changes.since] == [True, False, True, True, False]
+
+
+def test_changes_that_cannot_be_had_are_asked_for_from_the_same_moment_again(changes, changes_client):
+    changes_client.refresh()
+    changes.status = 503
+    changes_client.refresh()
+    changes.status, changes.new = 200, ["a"]
+    changes_client.refresh()
+    assert changes.since == [None, "moment 0 +00:00", "moment 0 +00:00"]
+    assert changes_client.has_any(["a"])
+
+
+def test_a_great_many_sign_offs_cost_a_refresh_next_to_nothing(changes, changes_client):
+    changes.ids = [f"{number:036}" for number in range(96_000)]
+    # The list is whole for the first refresh; later ones have only what is new.
+    spent, read = [], []
+    for _ in range(4):
+        begun = time.thread_time()
+        changes_client.refresh()
+        spent.append(time.thread_time() - begun)
+        read.append(len(changes.answers[-1]))
+        changes.new = [f"{number:036}" for number in range(20)]
+    assert read[0] > 3_000_000
+    assert max(read[1:]) < 2000
+    assert min(spent[1:]) < spent[0] / 5
 
 
 def test_with_no_list_yet_nobody_can_tell(client, listed):

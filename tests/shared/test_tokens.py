@@ -1,5 +1,6 @@
 """A token is ours and live, or it is refused; never a crash."""
 
+import contextlib
 import json
 import time
 
@@ -52,6 +53,40 @@ BAD = {
 def test_it_is_refused(token):
     with pytest.raises(TokenInvalid):
         VERIFIER.verify(token)
+
+
+BASE64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
+def spell_otherwise(token: str) -> dict[str, str]:
+    """Return other spellings that Python's base64 decoder reads as the same token, by what was changed."""
+    parts = token.split(".")
+    spellings = {}
+    for number, name in enumerate(("header", "claims", "signature")):
+        part = parts[number]
+        written = {"=": f"{part}=", "==": f"{part}==", "====": f"{part}===="}
+        written |= {repr(sign): f"{part[:9]}{sign}{part[9:]}" for sign in "\n !*~é"}
+        written |= {"standard alphabet": part.translate(str.maketrans("-_", "+/"))}
+        if len(part) % 4:
+            # The last character has two or four bits that stand for nothing.
+            unused = 2 ** (2 if len(part) % 4 == 3 else 4)
+            first = BASE64URL.index(part[-1]) // unused * unused
+            written |= {sign: part[:-1] + sign for sign in BASE64URL[first : first + unused]}
+        for how, text in written.items():
+            spellings[f"{name}, {how}"] = ".".join([*parts[:number], text, *parts[number + 1 :]])
+    return {how: text for how, text in spellings.items() if text != token}
+
+
+def test_a_token_has_one_spelling():
+    token = next(token for token in iter(AUTH.token, None) if set("-_") & set(token.rpartition(".")[2]))
+    VERIFIER.verify(token)
+    accepted = []
+    for how, spelling in spell_otherwise(token).items():
+        for verifier in (VERIFIER, TokenVerifier(AUTH, ISSUER)):
+            with contextlib.suppress(TokenInvalid):
+                verifier.verify(spelling)
+                accepted.append(how)
+    assert accepted == []
 
 
 @pytest.mark.parametrize("claim", ["sid", "jti"])

@@ -4,7 +4,19 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Connection, Interval, Row, Text, and_, bindparam, func, select, update
+from sqlalchemy import (
+    ARRAY,
+    Connection,
+    DateTime,
+    Interval,
+    Row,
+    Text,
+    and_,
+    bindparam,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from auth.domain import GRACE, IDLE_LIFE, WHOLE_LIFE, Session, Visitor
@@ -98,6 +110,9 @@ FIND_SIGNED_OFF = (
     .limit(1)
 )
 READ_SIGNED_OFF = select(sign_offs.c.id).where(IS_SIGNED_OFF).order_by(sign_offs.c.id)
+READ_CHANGED = READ_SIGNED_OFF.where(
+    sign_offs.c.changed_at > bindparam("since", type_=DateTime(timezone=True))
+)
 
 
 def insert_session(
@@ -214,15 +229,19 @@ def find_live_session(connection: Connection, session_id: UUID) -> Session | Non
 def insert_sign_off(connection: Connection, identifier: str, until: datetime) -> None:
     """Refuse every token of that sid, or with that jti, until the last of them has died."""
     statement = insert(sign_offs).values(id=identifier, until=until + SIGN_OFF_LEEWAY)
-    later = func.greatest(sign_offs.c.until, statement.excluded.until)
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=[sign_offs.c.id], set_={"until": later})
-    )
+    later = {
+        "until": func.greatest(sign_offs.c.until, statement.excluded.until),
+        "changed_at": func.now(),
+    }
+    connection.execute(statement.on_conflict_do_update(index_elements=[sign_offs.c.id], set_=later))
 
 
-def read_signed_off(connection: Connection) -> list[str]:
-    """Return every id that is signed off, sorted."""
-    return list(connection.execute(READ_SIGNED_OFF).scalars())
+def read_signed_off(connection: Connection, since: datetime | None = None) -> tuple[list[str], datetime]:
+    """Return the ids that are signed off, or only those since a moment, sorted; and the moment of now."""
+    now = connection.execute(select(func.now())).scalar_one()
+    if since is None:
+        return list(connection.execute(READ_SIGNED_OFF).scalars()), now
+    return list(connection.execute(READ_CHANGED, {"since": since}).scalars()), now
 
 
 def is_signed_off(connection: Connection, identifiers: Iterable[str]) -> bool:

@@ -3,7 +3,7 @@
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request
 
-from auth.domain import SignIn
+from auth.domain import GUESSABLE, SignIn
 from auth.errors import (
     AlreadyRegistered,
     HashingBusy,
@@ -16,7 +16,7 @@ from auth.errors import (
 )
 from auth.issuer import TokenIssuer
 from auth.passwords import Passwords
-from auth.routes.visitors import REFRESH_COOKIE, read_presented, read_visitor
+from auth.routes.visitors import REFRESH_COOKIE, Pages, read_presented, read_visitor
 from auth.schemas.accounts import (
     Credentials,
     PasswordChange,
@@ -26,21 +26,19 @@ from auth.schemas.accounts import (
     UserOut,
 )
 from auth.use_cases import accounts, sessions
-from shared.access import refuse_cross_site
 from shared.app import ServiceFlask, body_optional, problem_response
 from shared.context import require_caller
 from shared.database import Database
 from shared.errors import CrossSite, Forbidden, KeysUnavailable, NotFound, TokenInvalid
 from shared.openapi import document_errors
 
-GUESSABLE = "is one of those that are tried first; choose another"
-
 
 def login_routes(
-    app: ServiceFlask, database: Database, passwords: Passwords, issuer: TokenIssuer
+    app: ServiceFlask, pages: Pages, database: Database, passwords: Passwords, issuer: TokenIssuer
 ) -> APIBlueprint:
     """Return the routes by which people come in."""
     routes = APIBlueprint("login", __name__)
+    pages.guard(routes)
 
     @routes.post("/auth")
     @routes.input(Credentials)
@@ -59,9 +57,9 @@ def login_routes(
             json_data.username,
             json_data.password,
             visitor=read_visitor(request),
-            presented=read_presented(app, request, strict=False),
+            presented=read_presented(app, pages, request, strict=False),
         )
-        return _answer(app, session, 200)
+        return _answer(app, pages, session, 200)
 
     @routes.post("/auth/register")
     @routes.input(Registration)
@@ -88,16 +86,16 @@ def login_routes(
             json_data.password,
             json_data.email,
             visitor=read_visitor(request),
-            presented=read_presented(app, request, strict=True),
+            presented=read_presented(app, pages, request, strict=True),
         )
-        return _answer(app, session, 201)
+        return _answer(app, pages, session, 201)
 
     @routes.post("/auth/guest")
     @routes.output(SignedIn, status_code=201)
-    @routes.doc(responses=document_errors(KeysUnavailable))
+    @routes.doc(responses=document_errors(CrossSite, KeysUnavailable))
     def enter_as_guest() -> Response:
         """Come in without a name: each call makes a new guest."""
-        return _answer(app, accounts.enter_as_guest(database, issuer, read_visitor(request)), 201)
+        return _answer(app, pages, accounts.enter_as_guest(database, issuer, read_visitor(request)), 201)
 
     @routes.post("/auth/refresh")
     @body_optional
@@ -108,21 +106,21 @@ def login_routes(
         """Have new tokens for a refresh token, in the body or in the cookie; it is good for one time."""
         token = json_data.refresh_token
         if token is None:
-            token = request.cookies.get(REFRESH_COOKIE, "")
-            refuse_cross_site(request, app.settings.public_url)
-        return _answer(app, sessions.refresh(database, issuer, token, read_visitor(request)), 200)
+            token = request.cookies.get(REFRESH_COOKIE, "") if pages.may_have_cookies(request) else ""
+        return _answer(app, pages, sessions.refresh(database, issuer, token, read_visitor(request)), 200)
 
     @routes.errorhandler(RefreshTokenInvalid)
     def answer_refused(problem: RefreshTokenInvalid) -> Response:
         answer = problem_response(problem.status, problem.code, problem.detail)
-        return _clear_cookies(app, answer)
+        return _clear_cookies(app, pages, answer)
 
     return routes
 
 
-def account_routes(app: ServiceFlask, database: Database) -> APIBlueprint:
+def account_routes(app: ServiceFlask, pages: Pages, database: Database) -> APIBlueprint:
     """Return the routes for everybody who is in."""
     routes = APIBlueprint("account", __name__)
+    pages.guard(routes)
 
     @routes.get("/auth/me")
     @routes.output(UserOut)
@@ -136,16 +134,17 @@ def account_routes(app: ServiceFlask, database: Database) -> APIBlueprint:
     def log_out() -> Response:
         """End the session: its tokens are refused everywhere within five seconds."""
         sessions.log_out(database, require_caller())
-        return _clear_cookies(app, Response(status=204))
+        return _clear_cookies(app, pages, Response(status=204))
 
     return routes
 
 
 def password_routes(
-    app: ServiceFlask, database: Database, passwords: Passwords, issuer: TokenIssuer
+    app: ServiceFlask, pages: Pages, database: Database, passwords: Passwords, issuer: TokenIssuer
 ) -> APIBlueprint:
     """Return the route for those who have a password."""
     routes = APIBlueprint("password", __name__)
+    pages.guard(routes)
 
     @routes.post("/auth/password")
     @routes.input(PasswordChange)
@@ -170,15 +169,17 @@ def password_routes(
             caller=require_caller(),
             visitor=read_visitor(request),
         )
-        return _answer(app, session, 200)
+        return _answer(app, pages, session, 200)
 
     return routes
 
 
-def _answer(app: ServiceFlask, session: SignIn, status: int) -> Response:
-    """Return the tokens, in the body and as cookies."""
+def _answer(app: ServiceFlask, pages: Pages, session: SignIn, status: int) -> Response:
+    """Return the tokens, in the body and, to the shop's own pages, as cookies."""
     response = jsonify(SignedIn.model_validate(session, from_attributes=True).model_dump())
     response.status_code = status
+    if not pages.may_have_cookies(request):
+        return response
     secure = app.settings.production
     response.set_cookie(
         app.cookie,
@@ -200,7 +201,9 @@ def _answer(app: ServiceFlask, session: SignIn, status: int) -> Response:
     return response
 
 
-def _clear_cookies(app: ServiceFlask, response: Response) -> Response:
+def _clear_cookies(app: ServiceFlask, pages: Pages, response: Response) -> Response:
+    if not pages.may_have_cookies(request):
+        return response
     secure = app.settings.production
     response.delete_cookie(app.cookie, httponly=True, samesite="Lax", secure=secure)
     response.delete_cookie(REFRESH_COOKIE, path="/auth", httponly=True, samesite="Strict", secure=secure)

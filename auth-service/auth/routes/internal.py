@@ -5,7 +5,7 @@ import hashlib
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request
 
-from auth.schemas.accounts import SignedOff
+from auth.schemas.accounts import SignedOff, SignedOffQuery
 from auth.use_cases import sessions
 from shared.database import Database
 from shared.openapi import Responses
@@ -18,15 +18,22 @@ def sign_off_routes(database: Database) -> APIBlueprint:
     routes = APIBlueprint("sign_offs", __name__)
 
     @routes.get("/internal/signed-off")
+    @routes.input(SignedOffQuery, location="query")
     @routes.output(SignedOff)
     @routes.doc(responses=UNCHANGED)
-    def show_signed_off() -> Response:
-        """List the sessions and tokens that are refused from now on; answers 304 to a list that is known."""
-        ids = sessions.read_signed_off(database)
-        response = jsonify(SignedOff(ids=ids).model_dump())
-        response.set_etag(hashlib.sha256("\n".join(ids).encode()).hexdigest()[:32])
+    def show_signed_off(query_data: SignedOffQuery) -> Response:
+        """List the sessions and tokens that are refused from now on, or those that are new `since` a moment.
+
+        Answers 304 to a whole list that is known.
+        """
+        since = query_data.since
+        ids, as_of = sessions.read_signed_off(database, since)
+        answer = SignedOff(ids=ids, as_of=as_of, since=since)
+        response = jsonify(answer.model_dump(mode="json", exclude_none=True))
         response.headers["Cache-Control"] = "no-cache"
-        response.make_conditional(request)
+        if since is None:
+            response.set_etag(hashlib.sha256("\n".join(ids).encode()).hexdigest()[:32])
+            response.make_conditional(request)
         return response
 
     return routes

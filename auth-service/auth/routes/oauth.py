@@ -65,6 +65,8 @@ REVOCATION: Responses = {
 CLIENT: list[str | dict[str, list[str]]] = [{"client": []}]
 # RFC 6749, section 5.1; the first of them every answer has anyway.
 NOT_STORED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+MAX_FORM = 16 * 1024  # Bytes: three times the longest token, should all of its characters be escaped.
+MAX_FIELDS = 20  # The RFCs have six for these routes, and clients send some of their own.
 AUTH_METHODS = ["client_secret_basic", "client_secret_post"]
 
 
@@ -73,6 +75,15 @@ def oauth_routes(
 ) -> APIBlueprint:
     """Return the routes for programs, each of which proves itself."""
     routes = APIBlueprint("oauth", __name__, tag="OAuth")
+
+    @routes.before_request
+    def bound_form() -> None:
+        """Refuse a form that takes long to read, before it is read."""
+        if request.mimetype != "application/x-www-form-urlencoded":
+            raise OAuthError("invalid_request", "The body must be application/x-www-form-urlencoded.")
+        request.max_content_length = MAX_FORM
+        if request.get_data(cache=True).count(b"&") >= MAX_FIELDS:
+            raise OAuthError("invalid_request", f"The form has more than {MAX_FIELDS} fields.")
 
     @routes.post("/auth/token")
     @routes.input(TokenRequest, location="form")
@@ -152,8 +163,6 @@ def _read_credentials(request: Request, form: ClientForm) -> Credentials:
 
     An empty parameter counts as left out, and none may be there twice (section 3.2).
     """
-    if request.mimetype != "application/x-www-form-urlencoded":
-        raise OAuthError("invalid_request", "The body must be application/x-www-form-urlencoded.")
     if any(len(request.form.getlist(name)) > 1 for name in request.form):
         raise OAuthError("invalid_request", "A parameter is there more than once.")
     if "Authorization" not in request.headers:

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from auth.domain import NAME_LENGTH, PASSWORD_LENGTH, choose_name
-from shared.schemas import BLANK_IS_NONE, Body, Line, Text, example
+from shared.schemas import BLANK_IS_NONE, Body, Line, Text, Time, example
 
 NewName = Annotated[
     Line, Field(min_length=NAME_LENGTH[0], max_length=NAME_LENGTH[-1]), AfterValidator(choose_name)
@@ -63,7 +63,7 @@ class RefreshRequest(Body):
 
 
 class SignedIn(BaseModel):
-    """A successful log-in; both tokens also come as cookies."""
+    """A successful log-in; both tokens also come as cookies, but not to a page of another origin."""
 
     model_config = ConfigDict(
         json_schema_extra=example(
@@ -109,9 +109,28 @@ class UserOut(BaseModel):
     created_at: datetime
 
 
-class SignedOff(BaseModel):
-    """The ids (`sid`, `jti`) whose tokens are refused although they are signed and have not ended."""
+class SignedOffQuery(BaseModel):
+    """With `since`, the `as_of` of an earlier answer, only what is new since then."""
 
-    model_config = ConfigDict(json_schema_extra=example({"ids": ["018f5c3e-9b52-7e0a-8c33-5d9a7b3f2d02"]}))
+    since: Time | None = None
+
+
+class SignedOff(BaseModel):
+    """The ids (`sid`, `jti`) whose tokens are refused although they are signed and have not ended.
+
+    `since` is there if these are only the ones that are new.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {
+                "ids": ["018f5c3e-9b52-7e0a-8c33-5d9a7b3f2d02"],
+                "as_of": "2026-03-01T09:30:02Z",
+                "since": "2026-03-01T09:30:00Z",
+            }
+        )
+    )
 
     ids: list[str]
+    as_of: datetime
+    since: datetime | None = None

@@ -1,12 +1,24 @@
 """People coming in, and their accounts."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from auth import audit
-from auth.domain import SignIn, User, Visitor, derive_skeletons, find_weakness, normalize_name, parse_id
+from auth.domain import (
+    GUESSABLE,
+    SignIn,
+    User,
+    Visitor,
+    derive_skeletons,
+    find_weakness,
+    list_own_words,
+    normalize_name,
+    parse_id,
+)
 from auth.errors import AlreadyRegistered, UsernameTaken, WeakPassword, WrongCredentials, WrongPassword
 from auth.issuer import TokenIssuer
-from auth.passwords import Passwords
+from auth.passwords import Passwords, Rank
 from auth.repository import names, throttle, users
 from auth.use_cases.attempts import count_attempt, judging, record_refusal
 from auth.use_cases.names import claim_older_names
@@ -38,13 +50,15 @@ def log_in(
 
     Raises WrongCredentials for any other pair, in the same time, and TooManyAttempts.
     """
-    passwords.require_room()
+    passwords.require_room(Rank.KNOWN, visitor.place)
     with database.autocommit() as connection:
         user = users.find_user_by_name(connection, normalize_name(username))
+        if user is None:
+            passwords.require_room(Rank.UNKNOWN, visitor.place)
         attempt = count_attempt(connection, username, user, visitor)
     # The hash is checked outside of that block: a connection is not held while a processor works.
     with judging(database, attempt):
-        checked = passwords.check(user.password_hash if user else None, password)
+        checked = passwords.check(user.password_hash if user else None, password, place=visitor.place)
     if not checked.is_right or user is None or user.disabled:
         record_refusal("wrong credentials" if not checked.is_right else "account disabled", user, visitor)
         raise WrongCredentials
@@ -93,7 +107,7 @@ def register(
     Raises WeakPassword, UsernameTaken, and AlreadyRegistered if whoever calls is no guest.
     """
     _refuse_weak("password", password, username, email)
-    passwords.require_room()
+    passwords.require_room(Rank.NEW, visitor.place)
     claim_older_names(database)
     with database.transaction() as connection:
         presenter = _find_presenter(connection, presented)
@@ -102,7 +116,8 @@ def register(
         # What is clear already costs no hash; the indexes decide between two at once.
         if names.has_owner(connection, derive_skeletons(username)):
             raise UsernameTaken
-    password_hash = passwords.hash(password)
+    choose = partial(passwords.choose, rank=Rank.NEW, place=visitor.place)
+    password_hash = _choose_hash(choose, "password", password, username, email)
     with database.transaction() as connection:
         if presenter is None:
             user = users.insert_user(connection, username, "customer", password_hash, email)
@@ -142,12 +157,14 @@ def change_password(
     """
     user = find_account(database, caller)
     _refuse_weak("new_password", new, user.username, user.email)
-    passwords.require_room()
+    passwords.require_room(Rank.KNOWN, visitor.place)
     with database.autocommit() as connection:
         attempt = count_attempt(connection, user.username, user, visitor)
     with judging(database, attempt):
-        is_right = passwords.matches(user.password_hash, current)
-        password_hash = passwords.hash(new) if is_right else ""
+        is_right = passwords.matches(user.password_hash, current, place=visitor.place)
+        if is_right:
+            choose = partial(passwords.choose, rank=Rank.KNOWN, place=visitor.place)
+            password_hash = _choose_hash(choose, "new_password", new, user.username, user.email)
     if not is_right:
         record_refusal("wrong current password", user, visitor)
         raise WrongPassword
@@ -173,7 +190,7 @@ def change_password(
 def create_admin(database: Database, passwords: Passwords, username: str, password: str) -> User:
     """Add an admin; raise WeakPassword or UsernameTaken."""
     _refuse_weak("password", password, username)
-    password_hash = passwords.hash(password)
+    password_hash = _choose_hash(passwords.choose, "password", password, username)
     claim_older_names(database)
     with database.transaction() as connection:
         user = users.insert_user(connection, username, "admin", password_hash)
@@ -200,6 +217,16 @@ def _find_presenter(connection: Connection, presented: Presented) -> User | None
 def _find_by_sub(connection: Connection, sub: str) -> User | None:
     user_id = parse_id(sub)
     return users.find_user(connection, user_id) if user_id else None
+
+
+def _choose_hash(
+    choose: Callable[[str, list[str]], str | None], field: str, password: str, *names: str | None
+) -> str:
+    """Return the hash of a new password; raise WeakPassword if few guesses would find it."""
+    chosen = choose(password, list_own_words(*names))
+    if chosen is None:
+        raise WeakPassword(field, GUESSABLE)
+    return chosen
 
 
 def _refuse_weak(field: str, password: str, *names: str | None) -> None:

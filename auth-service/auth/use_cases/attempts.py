@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from auth import audit
 from auth.domain import PER_ACCOUNT, PER_ADDRESS, PER_KNOWN_PLACE, Allowance, User, Visitor, normalize_name
-from auth.errors import HashingBusy, TooManyAttempts
+from auth.errors import HashingBusy, TooManyAttempts, WeakPassword
 from auth.repository import throttle
 from shared.database import Connection, Database
 
@@ -59,10 +59,10 @@ def count_attempt(connection: Connection, username: str, user: User | None, visi
 
 @contextmanager
 def judging(database: Database, attempt: Attempt) -> Iterator[None]:
-    """Give the try back if nobody had the time to look at the password."""
+    """Give the try back if there was no time for the password, or it was right and its successor is weak."""
     try:
         yield
-    except HashingBusy:
+    except (HashingBusy, WeakPassword):
         with database.transaction() as connection:
             throttle.give_back(connection, (*attempt.others, attempt.own))
         raise

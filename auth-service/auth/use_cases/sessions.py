@@ -6,7 +6,7 @@ import hmac
 import logging
 import secrets
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from auth import audit
@@ -18,6 +18,7 @@ from shared.context import Caller
 from shared.database import Connection, Database
 from shared.ids import new_id
 
+LATE_COMMITS = timedelta(seconds=30)  # For which a transaction that signs off may last.
 REFRESH_PREFIX = "sfr_"  # So that a token that lies around somewhere is known for what it is.
 
 
@@ -178,10 +179,14 @@ def sign_off(connection: Connection, identifier: str, until: datetime) -> None:
     sessions.insert_sign_off(connection, identifier, until)
 
 
-def read_signed_off(database: Database) -> list[str]:
-    """Return the ids of everything that is signed off, sorted."""
+def read_signed_off(database: Database, since: datetime | None) -> tuple[list[str], datetime]:
+    """Return the ids that are signed off, or only those that are new since a moment; and the moment of now.
+
+    A sign-off is dated by the beginning of its transaction and seen after its end, so that the changes begin
+    some seconds before the moment.
+    """
     with database.transaction() as connection:
-        return sessions.read_signed_off(connection)
+        return sessions.read_signed_off(connection, since - LATE_COMMITS if since else None)
 
 
 def find_session(connection: Connection, token: str) -> Session | None:

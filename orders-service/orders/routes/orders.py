@@ -64,7 +64,7 @@ def order_routes(database: Database, checkout: Checkout, payments: PaymentsClien
         the cart when the order is confirmed. An order of `items` leaves the cart alone. An order that is
         `awaiting_payment` waits for the customer's answer to the bank; the payment says how.
         """
-        network = find_network(read_address(request))
+        network = find_network(read_address(request.headers.get("X-Forwarded-For"), request.remote_addr))
         purchase = orders.Purchase(require_caller(), network, read_call("POST /orders"), json_data)
         reply = orders.place_order(database, checkout, payments, purchase)
         response = to_response(reply.answer, is_replayed=reply.is_replayed)
