@@ -23,6 +23,10 @@ WHEEL_FOLDERS = {"x86_64": "linux-x86_64", "aarch64": "linux-aarch64"}
 STOP_SIGNAL = signal.SIGTERM
 # What people may set, from the environment of `make run`.
 PASSED_ON = (
+    "SHOPFLEET_ENV",
+    "PUBLIC_URL",
+    "BIND",
+    "ALLOWED_HOSTS",
     "PRODUCT_CACHE",
     "RATE_LIMITS",
     "RATE_LIMIT_PASSWORDS",

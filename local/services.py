@@ -17,7 +17,7 @@ TELEMETRY = ("SPOOL_MIB", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEA
 # somebody's shell would otherwise reach the services.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LOG_LEVEL", *TELEMETRY)
 PASSED_ON_TO = {
-    "auth-service": ("ADMIN_PASSWORD_FILE",),
+    "auth-service": ("ADMIN_PASSWORD_FILE", "CORS_ORIGINS"),
     "catalog-service": (
         "CATALOG_UPSTREAM_URL",
         "CATALOG_UPSTREAM_TOKEN_FILE",
@@ -25,6 +25,13 @@ PASSED_ON_TO = {
         "CURRENCY",
     ),
     "logs-service": ("LOG_RETENTION_DAYS", "LOG_RETENTION_MIB"),
+    "orders-service": (
+        "RATE_LIMITS",
+        "WAITING_ORDERS_PER_CUSTOMER",
+        "WAITING_UNITS_PER_CUSTOMER",
+        "WAITING_ORDERS_PER_ADDRESS",
+        "WAITING_UNITS_PER_ADDRESS",
+    ),
     "payments-service": (
         "PAYMENT_PROVIDER",
         "STRIPE_API_BASE",

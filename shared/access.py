@@ -19,6 +19,7 @@ from shared.errors import CrossSite, Forbidden, TokenInvalid, TokenMissing
 from shared.tokens import TokenVerifier
 
 SERVICE_HEADER = "X-Service-Authorization"
+BLANKS = " \t"  # Not all that Unicode calls a blank (RFC 9110, section 5.6.3).
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})  # They change nothing (RFC 9110, section 9.2.1).
 
 
@@ -102,7 +103,7 @@ def comes_by_cookie(request: Request, cookie: str) -> bool:
 def has_bearer(request: Request) -> bool:
     """Tell whether Authorization has a Bearer token, good or not. The gateway reads it by the same rule."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return scheme.lower() == "bearer" and bool(token.strip())
+    return scheme.lower() == "bearer" and bool(token.strip(BLANKS))
 
 
 def refuse_cross_site(request: Request, public_url: str) -> None:
@@ -138,7 +139,7 @@ def _bearer_of(header: str | None) -> str:
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer":
         raise TokenInvalid
-    token = token.strip()
+    token = token.strip(BLANKS)
     if not token:
         raise TokenMissing
     return token

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Says in nginx's words what the settings say, for both stacks: writes $GATEWAY_STATE/settings/http.conf, for all
-# of nginx, and server.conf, for the shop. A setting that makes no sense stops the start with its name.
+# of nginx, server.conf, for every server, shop.conf, for the shop's, and others.conf, for that of other hosts. A
+# setting that makes no sense stops the start with its name.
 set -eu
 folder=$GATEWAY_STATE/settings
 mkdir -p "$folder"
@@ -27,18 +28,69 @@ read_number() {
 # limit NAME DEFAULT ZONE KEY: so many calls a second, and ten seconds' worth of them at once.
 limit() {
     read_number "$1" "$2"
-    echo "limit_req_zone $4 zone=$3:2m rate=${number}r/s;" >>"$folder/http.conf"
+    echo "limit_req_zone $4 zone=$3:8m rate=${number}r/s;" >>"$folder/http.conf"
     echo "limit_req zone=$3 burst=${number}0 nodelay;" >>"$folder/server.conf"
 }
 
 : >"$folder/http.conf"
 : >"$folder/server.conf"
+: >"$folder/shop.conf"
 
 # PRODUCT_CACHE=off shows how fast the catalogue itself is.
 case ${PRODUCT_CACHE:-on} in
     on | off) echo "map '' \$product_cache { default ${PRODUCT_CACHE:-on}; }" >>"$folder/http.conf" ;;
     *) refuse "PRODUCT_CACHE is '$PRODUCT_CACHE'; it can be on or off" ;;
 esac
+
+# In production the token's cookie has a prefix (`cookie_name` in shared/access.py).
+case ${SHOPFLEET_ENV:-development} in
+    development) cookie=token ;;
+    production) cookie=__Host-token ;;
+    *) refuse "SHOPFLEET_ENV is '$SHOPFLEET_ENV'; it can be development or production" ;;
+esac
+echo "map '' \$token_cookie_name { default $cookie; }" >>"$folder/http.conf"
+
+# The hosts that the shop serves. Ports are not compared, and nginx does not mind capitals and a last dot.
+hosts=
+# serve NAME HOST: a host with or without a port, from the setting NAME.
+serve() {
+    case $2 in
+        *://*) host= ;;
+        \[*\] | \[*\]:*) host=${2%%]*}] ;;
+        *:*:*) host=[$2] ;;
+        *) host=${2%%:*} ;;
+    esac
+    host=$(printf '%s' "${host%.}" | tr 'A-Z' 'a-z')
+    case $host in
+        \[*[!0-9a-f:.]*\] | \[\]) host= ;;
+        \[*\]) ;;
+        [!a-z0-9]* | *[!a-z0-9._-]*) host= ;;
+    esac
+    [ -n "$host" ] || refuse "$1 has '$2'; a host is written like shop.example"
+    case " $hosts " in
+        *" $host "*) ;;
+        *) hosts="$hosts $host" ;;
+    esac
+}
+for host in localhost 127.0.0.1 '[::1]'; do
+    serve hosts "$host"
+done
+if [ -n "${PUBLIC_URL:-}" ]; then
+    host=${PUBLIC_URL#*://}
+    serve PUBLIC_URL "${host%%[/?#]*}"
+fi
+case ${BIND:-} in
+    '' | 0.0.0.0 | :: | '[::]') ;;
+    *) serve BIND "$BIND" ;;
+esac
+for host in $(split "${ALLOWED_HOSTS:-}"); do
+    # An empty name stands for a call without a host.
+    case $host in
+        \*) every_host='"" ~.' ;;
+        *) serve ALLOWED_HOSTS "$host" ;;
+    esac
+done
+echo "server_name ${every_host:-$hosts};" >>"$folder/shop.conf"
 
 case ${RATE_LIMITS:-on} in
     on)
@@ -78,16 +130,19 @@ if [ -e "$certificates/cert.pem" ] || [ -e "$certificates/key.pem" ]; then
         [ -r "$certificates/$file" ] || refuse "TLS_CERTIFICATES: $certificates/$file is missing, or not to be read"
     done
     cat >>"$folder/server.conf" <<EOF
-listen $GATEWAY_LISTEN ssl;
 ssl_certificate "$certificates/cert.pem";
 ssl_certificate_key "$certificates/key.pem";
 include "$GATEWAY_HOME/snippets/tls.conf";
 EOF
+    listen="$GATEWAY_LISTEN ssl"
 elif [ -n "${TLS_CERTIFICATES:-}" ]; then
     refuse "TLS_CERTIFICATES is '$TLS_CERTIFICATES'; there is no cert.pem and no key.pem in it"
 else
-    echo "listen $GATEWAY_LISTEN;" >>"$folder/server.conf"
+    listen=$GATEWAY_LISTEN
 fi
+echo "listen $listen;" >>"$folder/shop.conf"
+# No host has this name, and an empty one would take the calls without a host.
+echo "listen $listen default_server; server_name @;" >"$folder/others.conf"
 
 # Other origins whose pages may call the shop.
 if [ -n "${CORS_ORIGINS:-}" ]; then
@@ -100,5 +155,5 @@ if [ -n "${CORS_ORIGINS:-}" ]; then
         refuse "CORS_ORIGINS has '$origin'; an origin is written like https://shop.example"
     done
     echo "    default ''; } include \"$GATEWAY_HOME/snippets/cors.conf\";" >>"$folder/http.conf"
-    echo "include \"$GATEWAY_HOME/snippets/cors-answers.conf\";" >>"$folder/server.conf"
+    echo "include \"$GATEWAY_HOME/snippets/cors-answers.conf\";" >>"$folder/shop.conf"
 fi

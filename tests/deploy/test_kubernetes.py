@@ -310,4 +310,8 @@ def test_production_refuses_what_is_only_for_development() -> None:
         assert "sslmode=require" in told["DATABASE_URL"]
         assert not told.get("DEMO_USERS")
         assert not container["image"].endswith(":latest")
+        # The gateway reads the same cookie and serves the same host.
+        [gateway] = find("production", "Deployment", "gateway")["spec"]["template"]["spec"]["containers"]
+        for name in ("SHOPFLEET_ENV", "PUBLIC_URL"):
+            assert environment_of("production", gateway)[name] == told[name]
     assert "StatefulSet" not in {each["kind"] for each in render("production")}

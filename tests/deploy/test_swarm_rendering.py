@@ -80,7 +80,15 @@ def test_a_certificate_is_a_secret_and_no_config(tmp_path: Path) -> None:
 
 def test_every_service_knows_that_its_gateway_listens_on_every_address() -> None:
     services = render(BIND="127.0.0.1")["services"]
-    assert {services[service]["environment"]["BIND"] for service in SERVICES} == {"0.0.0.0"}
+    parts = (*SERVICES, "gateway")
+    assert {services[part]["environment"]["BIND"] for part in parts} == {"0.0.0.0"}
+
+
+def test_the_gateway_knows_the_shop_s_hosts_and_its_environment() -> None:
+    told = {"PUBLIC_URL": "https://a.example", "ALLOWED_HOSTS": "b.example", "SHOPFLEET_ENV": "production"}
+    gateway = render(**told)["services"]["gateway"]["environment"]
+    assert {name: gateway[name] for name in told} == told
+    assert render(PORT="81")["services"]["gateway"]["environment"]["PUBLIC_URL"] == "http://localhost:81"
 
 
 def test_the_database_and_the_steps_come_first_and_what_is_there_is_replaced_one_by_one() -> None:

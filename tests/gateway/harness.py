@@ -20,6 +20,7 @@ from local.processes import wait_until
 SERVICES = ("auth", "catalog", "orders", "payments", "logs")
 GATEWAY = Path(__file__).parents[2] / "gateway"
 ORDER_ID = "0199c0de-0000-7000-8000-0123456789ab"  # Of the order that orders-service has just made.
+PUBLIC_URL = "http://shop.example"
 PATIENCE = 10.0  # Seconds to wait for what should take milliseconds.
 
 
@@ -247,7 +248,7 @@ def run_gateway(
         ),
     }
     render(home / "templates", state, variables)
-    written = write_settings(home, state, told, f"127.0.0.1:{port}")
+    written = write_settings(home, state, {"PUBLIC_URL": PUBLIC_URL, **told}, f"127.0.0.1:{port}")
     assert written.returncode == 0, written.stderr
     line = command(nginx, state, "-g", "daemon off;")
     with log.open("ab") as output:

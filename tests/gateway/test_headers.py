@@ -44,17 +44,27 @@ def test_what_a_client_claims_about_its_origin_is_overwritten_or_dropped(gateway
         assert name not in got
 
 
-def test_a_client_s_token_and_cookie_are_passed_on(gateway: Gateway) -> None:
-    sent = {"Authorization": "Bearer mine", "Cookie": "token=mine"}
-    got = gateway.call("/products", headers=sent).json["headers"]
-    assert (got["authorization"], got["cookie"]) == ("Bearer mine", "token=mine")
+def test_a_client_s_token_and_cookies_are_passed_on(gateway: Gateway) -> None:
+    cookies = {
+        "token=mine": "token=mine",
+        "refresh=sfr_mine": "refresh=sfr_mine",
+        "refresh=sfr_mine; token=mine": "token=mine; refresh=sfr_mine",
+        "theme=dark": None,
+    }
+    wrong = {}
+    for sent, expected in cookies.items():
+        headers = {"Authorization": "Bearer mine", "Cookie": sent}
+        got = gateway.call("/products", headers=headers).json["headers"]
+        if (got["authorization"], got.get("cookie")) != ("Bearer mine", expected):
+            wrong[sent] = got
+    assert wrong == {}
 
 
 def test_cookies_in_several_lines_reach_the_service_as_one_list(gateway: Gateway) -> None:
-    lines = ["Host: shop", "Cookie: theme=dark", "Cookie: token=mine", "Connection: close"]
+    lines = ["Host: localhost", "Cookie: theme=dark; refresh=r", "Cookie: token=mine", "Connection: close"]
     for path in EVERYWHERE:
         answer = gateway.send("\r\n".join([f"GET {path} HTTP/1.1", *lines, "", ""]))
-        assert answer.json["headers"]["cookie"] == "theme=dark; token=mine", path
+        assert answer.json["headers"]["cookie"] == "token=mine; refresh=r", path
 
 
 @pytest.mark.parametrize("own", ["a", "Order-17_b.c", "x" * 128])
@@ -74,7 +84,8 @@ def test_any_other_request_id_is_replaced(gateway: Gateway, own: str) -> None:
 
 def test_two_request_ids_are_none(gateway: Gateway) -> None:
     answer = gateway.send(
-        "GET /products HTTP/1.1\r\nHost: a\r\nX-Request-ID: a\r\nX-Request-ID: b\r\nConnection: close\r\n\r\n"
+        "GET /products HTTP/1.1\r\nHost: localhost\r\n"
+        "X-Request-ID: a\r\nX-Request-ID: b\r\nConnection: close\r\n\r\n"
     )
     assert re.fullmatch("[0-9a-f]{32}", answer.json["headers"]["x-request-id"])
 
@@ -160,6 +171,26 @@ def test_what_looks_like_a_secret_in_a_path_is_not_recorded(gateway: Gateway) ->
     assert gateway.record("logged-4")["message"] == "GET /nowhere/[redacted] 404"
     gateway.call("/auth/clients/sfc_0123456789abcdefghij/x", headers={"X-Request-ID": "logged-5"})
     assert gateway.record("logged-5")["attributes"]["url.path"] == "/auth/clients/[redacted]"
+
+
+def test_the_recorded_path_and_method_are_cut(gateway: Gateway) -> None:
+    long = "/nowhere/" + "abcdefghi-" * 700
+    token = "eyJhbGciOiJFUzI1NiJ9.e30.x"
+    cases = {
+        ("GET", long): long[:256],
+        ("GET", f"{long[:240]}/{token}"): f"{long[:240]}/[redacted]",
+        ("GET", f"{long[:254]}/{token}"): f"{long[:254]}/[",
+        ("GET", f"{long[:247]}4111111111111111"): f"{long[:247]}[redacted",
+        ("GET", f"{long[:300]}{token}?{long}"): long[:256],
+        ("M" * 5000, "/nowhere"): "/nowhere",
+    }
+    wrong = {}
+    for number, ((method, path), expected) in enumerate(cases.items()):
+        gateway.call(path, method, headers={"X-Request-ID": f"cut-{number}"})
+        attributes = gateway.record(f"cut-{number}")["attributes"]
+        if (attributes["url.path"], attributes["http.request.method"]) != (expected, method[:16]):
+            wrong[path[:300]] = attributes
+    assert wrong == {}
 
 
 def test_health_leaves_a_record_only_when_it_is_bad(gateway: Gateway) -> None:

@@ -16,19 +16,21 @@ AT_ONCE = 1 + 10
 RESOURCE_EXHAUSTED = 8  # Of google.rpc.Code.
 LIMITED = [
     ("RATE_LIMIT_PASSWORDS", "POST /auth", {}),
-    ("RATE_LIMIT_PASSWORDS", "POST /auth/register", {"Authorization": "Bearer {}"}),
-    ("RATE_LIMIT_PASSWORDS", "POST //auth/./password", {"Authorization": "Bearer {}"}),
+    ("RATE_LIMIT_PASSWORDS", "POST /auth/register", {"Authorization": "Bearer e30.{}.c2ln"}),
+    ("RATE_LIMIT_PASSWORDS", "POST //auth/./password", {"Authorization": "Bearer e30.{}.c2ln"}),
     ("RATE_LIMIT_SESSIONS", "POST /auth/guest", {}),
-    ("RATE_LIMIT_SESSIONS", "POST /auth/%72efresh", {"Authorization": "Bearer {}"}),
-    ("RATE_LIMIT_WRITES", "PUT /cart/items/7", {"Authorization": "Bearer {}"}),
-    ("RATE_LIMIT_WRITES", "POST /orders", {"Authorization": "Bearer {}"}),
-    ("RATE_LIMIT_WRITES", "POST /orders/7/cancel", {"Cookie": "token={}"}),
+    ("RATE_LIMIT_SESSIONS", "POST /auth/%72efresh", {"Authorization": "Bearer e30.{}.c2ln"}),
+    ("RATE_LIMIT_WRITES", "PUT /cart/items/7", {"Authorization": "Bearer e30.{}.c2ln"}),
+    ("RATE_LIMIT_WRITES", "POST /orders", {"Authorization": "Bearer e30.{}.c2ln"}),
+    ("RATE_LIMIT_WRITES", "POST /orders/7/cancel", {"Cookie": "token=e30.{}.c2ln"}),
     ("RATE_LIMIT_WRITES", "POST /auth/logout", {}),
-    ("RATE_LIMIT_TOKEN", "GET /orders", {"Authorization": "Bearer {}"}),
-    ("RATE_LIMIT_TOKEN", "GET /products", {"Cookie": "__Host-token={}"}),
+    ("RATE_LIMIT_TOKEN", "GET /orders", {"Authorization": "Bearer e30.{}.c2ln"}),
+    ("RATE_LIMIT_TOKEN", "GET /products", {"Cookie": "token=e30.{}.c2ln"}),
     ("RATE_LIMIT_ANONYMOUS", "GET /images/a.svg", {}),
+    ("RATE_LIMIT_ANONYMOUS", "GET /nowhere", {}),
+    ("RATE_LIMIT_ANONYMOUS", "GET /products", {"Host": "other.example"}),
     ("RATE_LIMIT_ADDRESS", "GET /images/a.svg", {}),
-    ("RATE_LIMIT_ADDRESS", "GET /orders", {"Authorization": "Bearer {}"}),
+    ("RATE_LIMIT_ADDRESS", "GET /orders", {"Authorization": "Bearer e30.{}.c2ln"}),
 ]
 
 
@@ -37,7 +39,8 @@ class Client:
 
     def __init__(self, number: int) -> None:
         self.address = f"127.0.1.{number}"
-        self.token = {"Authorization": f"Bearer {number}"}
+        self.number = number
+        self.token = {"Authorization": f"Bearer e30.{number}.c2ln"}
 
     def call(self, gateway: Gateway, route: str, headers: dict[str, str] | None = None) -> Answer:
         """Call a route, such as `GET /orders`."""
@@ -55,7 +58,7 @@ class Client:
         began = time.monotonic()
         for passed in range(100 * AT_ONCE):
             answer = self.call(gateway, route, headers)
-            if answer.status != 200:
+            if answer.status == 429:
                 # Each second lets one more pass.
                 assert AT_ONCE <= passed <= AT_ONCE + 1 + time.monotonic() - began
                 return answer
@@ -78,7 +81,7 @@ def client(numbers: Iterator[int]) -> Client:
 def test_a_client_that_calls_too_often_has_to_wait(
     start: Start, client: Client, setting: str, route: str, headers: dict[str, str]
 ) -> None:
-    own = {name: value.format(client.address) for name, value in headers.items()}
+    own = {name: value.format(client.number) for name, value in headers.items()}
     answer = client.call_until_refused(start(**{setting: "1"}), route, own)
     assert (answer.status, answer.headers["retry-after"]) == (429, "1")
     assert answer.headers["content-type"] == "application/problem+json"
@@ -97,9 +100,36 @@ def test_an_export_that_comes_too_often_is_refused_as_otlp_wants_it(start: Start
 def test_a_flood_with_one_token_leaves_other_tokens_and_strangers_alone(start: Start, client: Client) -> None:
     gateway = start(RATE_LIMIT_TOKEN="1", RATE_LIMIT_WRITES="1")
     client.call_until_refused(gateway, "POST /orders", client.token)
-    for headers in ({"Authorization": "Bearer two"}, {"Cookie": "token=three"}, {}):
+    for headers in ({"Authorization": "Bearer e30.two.c2ln"}, {"Cookie": "token=e30.three.c2ln"}, {}):
         assert client.call(gateway, "POST /orders", headers).status == 200
-    assert client.call(gateway, "GET /orders", {"Authorization": "Bearer two"}).status == 200
+    assert client.call(gateway, "GET /orders", {"Authorization": "Bearer e30.two.c2ln"}).status == 200
+
+
+def test_every_spelling_of_a_token_has_the_same_limits(start: Start, client: Client) -> None:
+    gateway = start(RATE_LIMIT_TOKEN="1")
+    client.call_until_refused(gateway, "GET /orders", client.token)
+    token = f"e30.{client.number}"
+    spellings = [
+        {"Authorization": f"Bearer {token}.another-signature"},
+        {"Authorization": f"Bearer {token}.c2ln="},
+        {"Authorization": f"bearer   {token}.c2ln"},
+        {"Authorization": f"\tBearer {token}.c2ln"},
+        {"Cookie": f"token={token}.c2ln"},
+        {"Cookie": f"a=b; token = {token}.c2lm; token=e30.other.c2ln"},
+        {"Authorization": "Basic YTpi", "Cookie": f"token={token}.c2ln"},
+    ]
+    passed = []
+    for headers in spellings:
+        # One may pass a second after the last.
+        if 429 not in {client.call(gateway, "GET /orders", headers).status for _ in range(3)}:
+            passed.append(headers)
+    assert passed == []
+
+
+def test_what_is_no_token_is_counted_as_none(start: Start, client: Client) -> None:
+    gateway = start(RATE_LIMIT_ANONYMOUS="1")
+    tokens = [{"Authorization": f"Bearer new-{number}"} for number in range(30)]
+    assert 429 in [client.call(gateway, "GET /orders", token).status for token in tokens]
 
 
 def test_a_flood_without_a_token_leaves_tokens_alone(start: Start, client: Client) -> None:
@@ -117,7 +147,7 @@ def test_reading_and_writing_are_counted_apart(start: Start, client: Client) -> 
 
 def test_a_new_token_for_each_call_does_not_evade_the_limits(start: Start, client: Client) -> None:
     gateway = start(RATE_LIMIT_ADDRESS="1", RATE_LIMIT_PASSWORDS="1")
-    tokens = [{"Authorization": f"Bearer new-{number}"} for number in range(30)]
+    tokens = [{"Authorization": f"Bearer e30.new-{number}.c2ln"} for number in range(30)]
     assert 429 in [client.call(gateway, "GET /orders", token).status for token in tokens]
     gateway = start(RATE_LIMIT_PASSWORDS="1")
     assert 429 in [client.call(gateway, "POST /auth", token).status for token in tokens]

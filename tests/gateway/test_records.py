@@ -90,7 +90,8 @@ def test_health_and_exports_are_written_only_when_they_fail(gateway: Gateway) ->
 
 def test_bytes_that_are_no_text_break_no_line(gateway: Gateway) -> None:
     gateway.send(
-        'GET /a"b%0a%22\xff\x01 HTTP/1.1\r\nHost: x\r\nX-Request-ID: kept-6\r\nConnection: close\r\n\r\n'
+        'GET /a"b%0a%22\xff\x01 HTTP/1.1\r\nHost: localhost\r\n'
+        "X-Request-ID: kept-6\r\nConnection: close\r\n\r\n"
     )
     gateway.call('/nowhere/"%0a\\', headers={"X-Request-ID": "kept-7"})
     assert read_record(gateway, "kept-7")["attributes"]["url.path"] == '/nowhere/"%0a\\'
@@ -109,7 +110,8 @@ def test_an_event_goes_out_at_once_and_uncompressed(gateway: Gateway) -> None:
     release = gateway.upstreams["logs"].release
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=PATIENCE) as connection:
         connection.sendall(
-            b"GET /logs/stream HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n"
+            b"GET /logs/stream HTTP/1.1\r\nHost: localhost\r\n"
+            b"Accept-Encoding: gzip\r\nConnection: close\r\n\r\n"
         )
         received = b""
         while b"at once" not in received:

@@ -46,7 +46,9 @@ def test_a_header_without_a_bearer_token_counts_as_absent_beside_the_cookie(app,
 def test_a_bearer_token_wins_over_the_cookie_even_if_it_is_bad(app, auth):
     client = app.test_client()
     client.set_cookie("token", auth.token(sub="me"))
-    assert client.get("/mine", headers={"Authorization": "bearer x.y.z"}).json["code"] == "token_invalid"
+    # Blanks of Unicode are none in HTTP.
+    for header in ("bearer x.y.z", "Bearer \xa0", "Bearer  \x85 "):
+        assert client.get("/mine", headers={"Authorization": header}).json["code"] == "token_invalid", header
     assert client.get("/mine", headers=auth.bearer(sub="you")).json["sub"] == "you"
 
 

@@ -5,6 +5,7 @@ from urllib.parse import unquote_plus
 from apiflask import APIBlueprint
 from flask import Request, Response, jsonify, request
 from pydantic import BaseModel
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from auth.domain import Scope
 from auth.errors import InsufficientScope, InvalidClient, OAuthError
@@ -78,11 +79,15 @@ def oauth_routes(
 
     @routes.before_request
     def bound_form() -> None:
-        """Refuse a form that takes long to read, before it is read."""
+        """Refuse a form that takes long to take apart, before it is."""
         if request.mimetype != "application/x-www-form-urlencoded":
             raise OAuthError("invalid_request", "The body must be application/x-www-form-urlencoded.")
-        request.max_content_length = MAX_FORM
-        if request.get_data(cache=True).count(b"&") >= MAX_FIELDS:
+        # It is received all the same: the gateway is still sending, and would take a closed connection for a
+        # service that has failed.
+        form = request.get_data(cache=True)
+        if len(form) > MAX_FORM:
+            raise RequestEntityTooLarge
+        if form.count(b"&") >= MAX_FIELDS:
             raise OAuthError("invalid_request", f"The form has more than {MAX_FIELDS} fields.")
 
     @routes.post("/auth/token")
