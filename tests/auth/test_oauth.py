@@ -140,7 +140,7 @@ def take_time(client, path, body, content_type=FORM):
 
 
 @pytest.mark.parametrize("path", FORM_ROUTES)
-def test_a_form_with_many_fields_costs_no_more_than_a_plain_one(client, path):
+def test_a_form_with_many_fields_is_received_and_not_taken_apart(client, path):
     parts = "".join(f'--b\r\nContent-Disposition: form-data; name="{n}"\r\n\r\n\r\n' for n in range(999))
     hostile = {
         "98 000 fields": ("&".join(f"f{number:06}=x" for number in range(98_000)), FORM),
@@ -154,7 +154,8 @@ def test_a_form_with_many_fields_costs_no_more_than_a_plain_one(client, path):
     wrong = {}
     for name, (body, content_type) in hostile.items():
         spent, answer = take_time(client, path, body, content_type)
-        if answer.status_code not in {400, 413} or spent > 3 * plain:
+        # To receive a megabyte costs as much as some plain calls; to take it apart cost hundreds.
+        if answer.status_code not in {400, 413} or spent > 10 * plain:
             wrong[name] = answer.status, spent / plain
     assert wrong == {}
 
