@@ -85,7 +85,7 @@ def make_export(now: int) -> bytes:
     """Return an export as our services send it: protobuf, compressed."""
     export = ExportLogsServiceRequest()
     sender = export.resource_logs.add()
-    sender.resource.attributes.add(key="service.name").value.string_value = "orders-service"
+    sender.resource.attributes.add(key="service.name").value.string_value = "bench"
     sender.resource.attributes.add(key="service.instance.id").value.string_value = "bench"
     group = sender.scope_logs.add()
     for place in range(EXPORT):

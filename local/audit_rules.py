@@ -204,7 +204,11 @@ RULES: list[tuple[str, str, LiteralString]] = [
         SELECT format('record %s of %s', id, service) AS what,
                concat(message, attributes)
                    !~ 'eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.|\$argon2id?\$|sfr_[\w-]{43}' AS holds
-        FROM (SELECT * FROM log_records ORDER BY time DESC LIMIT 100000) AS latest
+        FROM (
+            SELECT id, service, message, attributes
+            FROM (SELECT * FROM records UNION ALL SELECT * FROM audit_records) AS everything
+            ORDER BY time DESC LIMIT 100000
+        ) AS latest
         """,
     ),
 ]

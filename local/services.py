@@ -24,7 +24,7 @@ PASSED_ON_TO = {
         "CATALOG_SYNC_SECONDS",
         "CURRENCY",
     ),
-    "logs-service": ("LOG_RETENTION_DAYS", "LOG_RETENTION_MIB"),
+    "logs-service": ("LOG_RETENTION_DAYS", "LOG_RETENTION_MIB", "AUDIT_RETENTION_DAYS"),
     "orders-service": (
         "RATE_LIMITS",
         "WAITING_ORDERS_PER_CUSTOMER",

@@ -7,7 +7,7 @@ scheme or its own form gives it away, and so does whatever could be a card's num
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 REDACTED = "[REDACTED]"
@@ -45,14 +45,17 @@ _BY_FORM = re.compile(r"((?i:bearer)\s+|\bsf[rc]_)[\w.~+/=-]{16,}")
 _IN_URL = re.compile(r"(://[^/\s:@]*:)[^/\s@]+@")
 
 _MANY_DIGITS = re.compile(r"[0-9](?:[ -]?[0-9]){12}")
-# An id is passed over as a whole, since a part of it may look like a card's number.
+# An id is passed over as a whole, since a part of it may look like a card's number. A group of digits beside
+# another hexadecimal digit ends the run before it. No match begins within a group that was read, and the loop
+# gives nothing back, so that each character is read a bounded number of times.
 _NUMBERS = re.compile(
     r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-    r"|(?<![0-9a-fA-F])([0-9](?:[ -]?[0-9]){12,}+)(?![0-9a-fA-F])"
+    r"|(?<![0-9a-fA-F])([0-9]++(?![a-fA-F])(?:[ -][0-9]++(?![a-fA-F]))*+)"
 )
 _GROUP = re.compile(r"[0-9]+")
 _DOUBLED = str.maketrans("0123456789", "0246813579")  # Each digit times two, and the sum of its digits.
 SHORTEST_CARD, LONGEST_CARD = 13, 19
+LONGEST_TEXT = 128 * 1024  # Characters of a text that are looked through; no record has room for more.
 
 
 def redact_attributes(attributes: Mapping[Any, Any]) -> dict[str, Any]:
@@ -67,18 +70,16 @@ def redact_attributes(attributes: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def redact_text(text: str) -> str:
-    """Return the text without secrets and card numbers."""
+    """Return the text without secrets and card numbers, and without what exceeds 128 Ki characters.
+
+    The time it takes grows with the length alone, whatever the text is.
+    """
+    text = text[:LONGEST_TEXT]
     if _has_hint(text):
         text = _redact_secrets(text)
     if _MANY_DIGITS.search(text):
         text = _NUMBERS.sub(_redact_cards, text)
     return text
-
-
-def passes_luhn(digits: str) -> bool:
-    """Tell whether the last digit is the check digit of the others (ISO/IEC 7812-1, annex B)."""
-    summed = digits[-1::-2] + digits[-2::-2].translate(_DOUBLED)
-    return sum(map(int, summed)) % 10 == 0
 
 
 @lru_cache(maxsize=2048)
@@ -119,26 +120,42 @@ def _redact_secrets(text: str) -> str:
 def _redact_cards(match: re.Match[str]) -> str:
     """Replace the groups of digits that together make a card's number; numbers may stand beside it."""
     run = match[1]
-    if run is None:
+    if run is None or len(run) < SHORTEST_CARD:
         return match[0]
     groups = list(_GROUP.finditer(run))
+    ends = list(accumulate((len(group[0]) for group in groups), initial=0))
+    sums = _sum_digits("".join([group[0] for group in groups]))
     written, copied, first = [], 0, 0
     while first < len(groups):
-        last = _find_card(groups, first)
-        if last is not None:
+        following = _find_card(ends, sums, first)
+        if following:
             written += [run[copied : groups[first].start()], REDACTED]
-            copied = groups[last].end()
-        first = first + 1 if last is None else last + 1
+            copied = groups[following - 1].end()
+        first = following or first + 1
     return "".join([*written, run[copied:]])
 
 
-def _find_card(groups: list[re.Match[str]], first: int) -> int | None:
-    """Return the last of the groups that make a card's number from the first one on, if any do."""
-    digits = ""
-    for last in range(first, len(groups)):
-        digits += groups[last][0]
-        if len(digits) > LONGEST_CARD:
+def _find_card(ends: list[int], sums: tuple[list[int], list[int]], first: int) -> int:
+    """Return the group after a card's number that begins with this one; 0 if none does."""
+    begin = ends[first]
+    for following in range(first + 1, len(ends)):
+        end = ends[following]
+        if end - begin > LONGEST_CARD:
             break
-        if len(digits) >= SHORTEST_CARD and passes_luhn(digits):
-            return last
-    return None
+        # The last digit is the check digit of the others (ISO/IEC 7812-1, annex B).
+        if end - begin >= SHORTEST_CARD and (sums[end % 2][end] - sums[end % 2][begin]) % 10 == 0:
+            return following
+    return 0
+
+
+def _sum_digits(digits: str) -> tuple[list[int], list[int]]:
+    """Return the sums up to each digit, with every other one doubled: from the first on, or from the second.
+
+    A card's number that ends before an even place has its first kind of sum, since its last digit is single.
+    """
+    doubled = digits.translate(_DOUBLED)
+    mixed = [list(digits), list(digits)]
+    for start in (0, 1):
+        mixed[start][start::2] = doubled[start::2]
+    from_first, from_second = (list(accumulate(map(int, places), initial=0)) for places in mixed)
+    return from_first, from_second

@@ -12,5 +12,6 @@ class Settings(CallerSettings):
 
     log_retention_days: int = Field(default=14, ge=1, le=3650)
     log_retention_mib: int = Field(default=4096, ge=64)
+    audit_retention_days: int = Field(default=365, ge=1, le=3650)
     # The folder that the gateway writes its records to; without it, nobody reads them.
     records_from_gateway: Path | None = None

@@ -5,20 +5,28 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
 from logs.errors import RecordRejected
 
+# Names under which no other program writes.
+OWN_SERVICES = frozenset(
+    {"auth-service", "catalog-service", "orders-service", "payments-service", "logs-service", "gateway"}
+)
+AUDITOR, AUDIT_SCOPE = "auth-service", "shopfleet.audit"  # What they write is the audit trail.
 UNKNOWN_SERVICE = "unknown_service"  # OpenTelemetry's word for a sender that does not say.
 LONGEST_NAME = 255  # Characters of a service's or an instance's name.
 LONGEST_REQUEST_ID = 128
 LONGEST_RECORD = 128 * 1024  # Characters of a record's message and attributes, as JSON.
 UID = "log.record.uid"
+CLIENT_ID = "client.id"
 INT64 = range(-(2**63), 2**63)
+MIB = 1024 * 1024
+PARTS = 8  # The largest part of what may be kept that is dropped at once.
 # Clocks differ; but what claims to be from the future would stand above everything that follows.
 LONGEST_AHEAD = timedelta(days=1)
 
@@ -87,6 +95,11 @@ class LogRecord:
         return name_level(self.severity_number)
 
     @property
+    def is_audit(self) -> bool:
+        """Tell whether the record belongs to the audit trail."""
+        return self.service == AUDITOR and self.attributes.get("otel.scope.name") == AUDIT_SCOPE
+
+    @property
     def position(self) -> "Position":
         """Return the record's place in the order of all."""
         return Position(self.time, self.id)
@@ -151,11 +164,44 @@ class Chart:
     is_complete: bool
 
 
-def accept_record(sent: SentRecord, received_ns: int, oldest_ns: int, known: Counter[UUID]) -> LogRecord:
+@dataclass(frozen=True)
+class Retention:
+    """How long records are kept, and how many MiB they may take with their indexes.
+
+    The audit trail is kept by its age alone, whatever it takes.
+    """
+
+    days: int
+    mib: int
+    audit_days: int
+
+    def find_oldest(self, now: datetime, *, of_audit: bool = False) -> datetime:
+        """Return the time of the oldest record that is kept."""
+        return now - timedelta(days=self.audit_days if of_audit else self.days)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A partition: the records of a day, or of some hours of it, and the bytes that they take on disk."""
+
+    name: str
+    begin: datetime
+    end: datetime
+    bytes: int
+
+    @property
+    def day(self) -> date:
+        """Return the day that it belongs to."""
+        return self.begin.date()
+
+
+def accept_record(
+    sent: SentRecord, writer: str, received_ns: int, retention: Retention, known: Counter[UUID]
+) -> LogRecord:
     """Return what is kept of a record that arrived at `received_ns`; raise RecordRejected with a reason.
 
-    What is from before `oldest_ns` would be forgotten at once, and is refused instead. `known` counts the
-    records of the export that were equal, by their first one's id.
+    `writer` is the client id of the program that sent it. `known` counts the records of the export that were
+    equal, by their first one's id. What is too old would be forgotten at once, and is refused instead.
 
     What cannot be understood is passed over rather than refused, as OTLP asks of receivers: an odd trace id
     means no trace, and a record without a time has the time at which it was observed, or received.
@@ -163,10 +209,12 @@ def accept_record(sent: SentRecord, received_ns: int, oldest_ns: int, known: Cou
     time_ns = sent.time_ns or sent.observed_ns or received_ns
     if time_ns - received_ns > LONGEST_AHEAD // timedelta(microseconds=1) * 1000:
         raise RecordRejected("its time is more than a day in the future")
-    if time_ns < oldest_ns:
-        raise RecordRejected("it is older than records are kept")
     attributes = {**sent.resource, **sent.attributes}
     service = _pop_name(attributes, "service.name") or UNKNOWN_SERVICE
+    if service != writer and service.strip().casefold() in OWN_SERVICES:
+        raise RecordRejected("its service.name belongs to a service of the shop")
+    if writer not in OWN_SERVICES:
+        attributes[CLIENT_ID] = writer
     instance = _pop_name(attributes, "service.instance.id")
     if sent.scope:
         attributes.setdefault("otel.scope.name", sent.scope)
@@ -180,7 +228,7 @@ def accept_record(sent: SentRecord, received_ns: int, oldest_ns: int, known: Cou
     content = json.dumps([service, instance, sent.time_ns, number, message, trace_id, span_id, attributes])
     if len(content) > LONGEST_RECORD:
         raise RecordRejected("it is too large")
-    return LogRecord(
+    record = LogRecord(
         id=uid or _choose_id(time_ns, content, known, may_repeat=UID not in attributes),
         time=_to_datetime(time_ns),
         observed_time=_to_datetime(sent.observed_ns or received_ns),
@@ -194,6 +242,9 @@ def accept_record(sent: SentRecord, received_ns: int, oldest_ns: int, known: Cou
         order_id=_pop_order_id(attributes),
         attributes=attributes,
     )
+    if record.time < retention.find_oldest(_to_datetime(received_ns), of_audit=record.is_audit):
+        raise RecordRejected("it is older than records are kept")
+    return record
 
 
 def choose_span(search: Search, most_bars: int, now: datetime) -> Span:
@@ -222,20 +273,46 @@ def _clamp(time: datetime | None) -> datetime | None:
     return time and min(max(time, FIRST_COUNTED), LAST_COUNTED)
 
 
-def choose_days_to_drop(
-    sizes: Mapping[date, int], today: date, days_kept: int, bytes_kept: int
-) -> list[date]:
-    """Return the days that are too old, and the oldest ones that are too much; never today or later."""
+def choose_what_to_drop(parts: Iterable[Part], now: datetime, retention: Retention) -> list[Part]:
+    """Return the parts that are too old, and the oldest ones that are too much, oldest first.
+
+    Today's records from now on stay, however much they are.
+    """
+    ordered = sorted(parts, key=lambda part: part.begin)
+    total = sum(part.bytes for part in ordered)
     # A record is taken as long as it is younger than the days kept, so its whole day has to be there.
-    dropped = [day for day in sizes if day < today - timedelta(days=days_kept)]
-    left = sorted(sizes.keys() - set(dropped))
-    total = sum(sizes[day] for day in left)
-    for day in left:
-        if total <= bytes_kept or day >= today:
+    oldest = retention.find_oldest(now).date()
+    dropped = []
+    for part in ordered:
+        if part.day >= oldest and total <= retention.mib * MIB:
             break
-        dropped.append(day)
-        total -= sizes[day]
-    return sorted(dropped)
+        if part.day == now.date() and part.end > now:
+            continue
+        dropped.append(part)
+        total -= part.bytes
+    return dropped
+
+
+def choose_cut(parts: Iterable[Part], now: datetime, retention: Retention) -> tuple[Part, datetime] | None:
+    """Return the part of today that has grown too large to be dropped at once, and where to end it.
+
+    It ends a minute ahead, so that there are few records from later on, which have to be moved.
+    """
+    cut = now.replace(second=0, microsecond=0) + timedelta(minutes=2)
+    for part in parts:
+        if part.begin <= now < part.end and part.end == end_of(part.day) and cut < part.end:
+            return (part, cut) if part.bytes > retention.mib * MIB / PARTS else None
+    return None
+
+
+def begin_of(day: date) -> datetime:
+    """Return the first moment of a day."""
+    return datetime.combine(day, time(), UTC)
+
+
+def end_of(day: date) -> datetime:
+    """Return the first moment after a day."""
+    return begin_of(day) + timedelta(days=1)
 
 
 def make_id(time_ns: int, content: str) -> UUID:

@@ -26,11 +26,14 @@ class MalformedExport(Problem):
 
 
 class ExportTooLarge(Problem):
-    """The body is larger, as it came or after decompression, than one request may be."""
+    """The body is larger, as it came or decompressed, or says more than one request may."""
 
     status = 413
     code = "export_too_large"
-    detail = "The body is too large, as it came or decompressed; send fewer records at a time."
+    detail = (
+        "The body is too large, as it came or decompressed, or has too many records, attributes or values;"
+        " send fewer records at a time."
+    )
 
 
 class IngestBusy(Unavailable):

@@ -10,6 +10,8 @@ from typing import Any
 from logs.domain import EPOCH, SentRecord
 from shared.redaction import redact_text
 
+LONGEST_PATH = 256  # Characters of a call's path, or of another text that its caller chose.
+
 # One line of the format `hit`: "GET 200 3".
 HIT = re.compile(rb"([A-Z]+) ([1-5][0-9]{2}) ([0-9]+)\n")
 
@@ -38,9 +40,12 @@ def decode_lines(lines: Iterable[bytes]) -> Iterator[SentRecord | Hit | None]:
 
 
 def _read(written: dict[str, Any]) -> SentRecord:
-    attributes = {name: value for name, value in written["attributes"].items() if value != ""}
+    attributes = {name: _cut(value) for name, value in written["attributes"].items() if value != ""}
     traceparent = attributes.pop("traceparent", "")
-    attributes["url.path"] = redact_text(attributes.get("url.path", ""))
+    method, status = attributes.get("http.request.method", ""), attributes["http.response.status_code"]
+    # What is cut off may be the end of a secret, by which it is known.
+    path = redact_text(written["attributes"]["url.path"][: 2 * LONGEST_PATH])[:LONGEST_PATH]
+    attributes["url.path"] = path
     attributes["request.id"] = written["request_id"]
     attributes["order.id"] = written["order_id"]
     return SentRecord(
@@ -48,7 +53,7 @@ def _read(written: dict[str, Any]) -> SentRecord:
         observed_ns=0,
         severity_number=0,
         severity_text=written["level"],
-        body=_redact_message(written["message"]),
+        body=f"{method} {path} {status}",
         attributes={name: value for name, value in attributes.items() if value != ""},
         trace_id=written["trace_id"],
         span_id=traceparent[36:52],
@@ -58,10 +63,8 @@ def _read(written: dict[str, Any]) -> SentRecord:
     )
 
 
-def _redact_message(message: str) -> str:
-    """Redact "GET /products/1 200" but for its status, which may look like the end of a card's number."""
-    call, space, status = message.rpartition(" ")
-    return redact_text(call) + space + status
+def _cut(value: Any) -> Any:
+    return value[:LONGEST_PATH] if isinstance(value, str) else value
 
 
 def _to_nanoseconds(moment: datetime) -> int:

@@ -35,7 +35,9 @@ class Filters(BaseModel):
     q: Annotated[Text, AfterValidator(_require_word)] | None = Field(
         default=None,
         max_length=200,
-        description="Words; each has to begin a word of the message, in upper or lower case.",
+        description=(
+            "Words; each has to begin a word of the message's first 1000 characters, in upper or lower case."
+        ),
     )
     trace_id: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
     request_id: Text | None = Field(default=None, max_length=128)

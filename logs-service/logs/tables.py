@@ -17,33 +17,40 @@ from sqlalchemy.dialects.postgresql import JSONB
 metadata = MetaData()
 MOMENT = DateTime(timezone=True)
 
-# Partitioned by day; see `repository.partitions`.
-records = Table(
-    "records",
-    metadata,
-    Column("time", MOMENT, primary_key=True),
-    Column("id", Uuid, primary_key=True),
-    Column("received", BigInteger, nullable=False, server_default=func.pg_current_xact_id()),
-    Column("observed_time", MOMENT, nullable=False),
-    Column("service", Text, nullable=False),
-    Column("instance", Text),
-    Column("severity_number", SmallInteger, nullable=False),
-    Column("message", Text, nullable=False),
-    Column("trace_id", Uuid),
-    Column("span_id", Text),
-    Column("request_id", Text),
-    Column("order_id", Uuid),
-    Column("attributes", JSONB, nullable=False),
-)
-Index("records_time", records.c.time, records.c.id)
-Index("records_service", records.c.service, records.c.time, records.c.id)
-Index("records_warnings", records.c.time, records.c.id, postgresql_where=records.c.severity_number >= 13)
-Index("records_trace", records.c.trace_id, postgresql_where=records.c.trace_id.is_not(None))
-Index("records_request", records.c.request_id, postgresql_where=records.c.request_id.is_not(None))
-Index("records_order", records.c.order_id, postgresql_where=records.c.order_id.is_not(None))
-Index("records_words", func.words_of(records.c.message), postgresql_using="gin")
-Index("records_received", records.c.received)
 
+def _make_records(name: str) -> Table:
+    table = Table(
+        name,
+        metadata,
+        Column("time", MOMENT, primary_key=True),
+        Column("id", Uuid, primary_key=True),
+        Column("received", BigInteger, nullable=False, server_default=func.pg_current_xact_id()),
+        Column("observed_time", MOMENT, nullable=False),
+        Column("service", Text, nullable=False),
+        Column("instance", Text),
+        Column("severity_number", SmallInteger, nullable=False),
+        Column("message", Text, nullable=False),
+        Column("trace_id", Uuid),
+        Column("span_id", Text),
+        Column("request_id", Text),
+        Column("order_id", Uuid),
+        Column("attributes", JSONB, nullable=False),
+    )
+    Index(f"{name}_time", table.c.time, table.c.id)
+    Index(f"{name}_service", table.c.service, table.c.time, table.c.id)
+    Index(f"{name}_warnings", table.c.time, table.c.id, postgresql_where=table.c.severity_number >= 13)
+    Index(f"{name}_trace", table.c.trace_id, postgresql_where=table.c.trace_id.is_not(None))
+    Index(f"{name}_request", table.c.request_id, postgresql_where=table.c.request_id.is_not(None))
+    Index(f"{name}_order", table.c.order_id, postgresql_where=table.c.order_id.is_not(None))
+    Index(f"{name}_words", func.words_of(table.c.message), postgresql_using="gin")
+    Index(f"{name}_received", table.c.received)
+    return table
+
+
+# Partitioned by day; see `repository.partitions`.
+records = _make_records("records")
+# The audit trail of auth-service, which is kept by its age alone.
+audit_records = _make_records("audit_records")
 record_counts = Table(
     "record_counts",
     metadata,

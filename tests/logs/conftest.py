@@ -11,6 +11,7 @@ import pytest
 
 from logs.app import create_app
 from logs.config import Settings
+from logs.domain import OWN_SERVICES
 from shared.app import ServiceFlask
 from shared.database import Database, connect
 from shared.ids import new_id
@@ -34,6 +35,7 @@ def started(make_database, auth: FakeAuth) -> Iterator[ServiceFlask]:
         auth_url="http://127.0.0.1:9",
         client_secret="secret",
         log_retention_days=3650,
+        audit_retention_days=3600,
     )
     app = create_app(settings, auth)
     # Its own records would stand among those of the tests; `test_own_records.py` has one that ships them.
@@ -48,6 +50,7 @@ def app(started: ServiceFlask) -> ServiceFlask:
     with started.database.engine.begin() as connection:
         # To truncate would take ten times as long: each day's table and indexes would get new files.
         connection.exec_driver_sql("DELETE FROM records")
+        connection.exec_driver_sql("DELETE FROM audit_records")
         connection.exec_driver_sql("DELETE FROM record_counts")
     return started
 
@@ -67,6 +70,7 @@ class Sender:
 
     def __init__(self, app: ServiceFlask, auth: FakeAuth) -> None:
         self.client = app.test_client()
+        self.auth = auth
         self.writer = auth.bearer(role="service", client_id="orders-service")
         self.admin = auth.bearer(role="admin")
 
@@ -76,8 +80,10 @@ class Sender:
         return self.client.post("/v1/logs", data=body, headers=headers)
 
     def export(self, *records: dict[str, Any], service: str = "orders-service", **options: Any) -> Any:
-        """Send records as one export."""
-        return self.post(json.dumps(make_export(*records, service=service)).encode(), **options)
+        """Send records as one export, with the token of that service if it is one of ours."""
+        body = json.dumps(make_export(*records, service=service)).encode()
+        client_id = service if service in OWN_SERVICES else "orders-service"
+        return self.post(body, **{**self.auth.bearer(role="service", client_id=client_id), **options})
 
     def export_gzip(self, body: bytes, **options: Any) -> Any:
         """Send a body as gzip."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import threading
 import time
 from collections import Counter
@@ -13,10 +14,12 @@ from uuid import uuid4
 import pytest
 from prometheus_client import CollectorRegistry
 
+from logs.domain import Retention
 from logs.use_cases import gateway
 from logs.use_cases.gateway import GatewayFigures, collect_records
 
 ORDER = "0199c0de-0000-7000-8000-0123456789ab"
+KEPT = Retention(days=14, mib=1_000_000, audit_days=365)
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 
@@ -65,7 +68,7 @@ def collect(app, folder):
         collect_records(
             app.database,
             folder,
-            days_kept=14,
+            retention=KEPT,
             note=lambda stored, _hits: noted.extend(r.message for r in stored),
         )
         return noted
@@ -188,7 +191,7 @@ def test_replicas_that_read_at_once_store_each_line_once(folder, app, sender, mo
             collect_records(
                 app.database,
                 folder,
-                days_kept=14,
+                retention=KEPT,
                 note=lambda stored, _hits: noted.update(r.message for r in stored),
             )
 
@@ -230,8 +233,37 @@ def test_a_status_is_no_part_of_a_cards_number_and_one_in_the_path_is_not_stored
     assert collect() == ["GET /products/1770499999 404", "GET /products/[REDACTED] 404"]
 
 
+def test_a_long_path_is_cut_and_a_flood_of_them_takes_few_bytes(folder, app, collect, sender):
+    def read_bytes() -> int:
+        with app.database.transaction() as connection:
+            query = "SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree('records') WHERE isleaf"
+            return connection.exec_driver_sql(query).scalar_one()
+
+    before, count = read_bytes(), 400
+    paths = ["/" + "/".join(secrets.token_hex(4) for _ in range(900)) for _ in range(count)]
+    (folder / "x.log").write_text("".join(write_line(path, 404) for path in paths))
+    assert collect() == [f"GET {path[:256]} 404" for path in paths]
+    assert {record["attributes"]["url.path"] for record in sender.find()} <= {path[:256] for path in paths}
+    assert (read_bytes() - before) / count < 8_000
+
+
+def test_a_cards_number_that_the_cut_goes_through_is_not_stored(folder, collect):
+    paths = ["/" + "x" * length + "/4242424242424242" for length in range(230, 260)]
+    (folder / "x.log").write_text("".join(write_line(path, 404) for path in paths))
+    assert [message for message in collect() if "4242" in message] == []
+
+
+def test_other_texts_that_a_caller_chose_are_cut_too(folder, collect, sender):
+    method, forwarded = "A" * 8000, "b" * 8000
+    attributes = {"http.request.method": method, "client.address": forwarded}
+    (folder / "x.log").write_text(write_line("/x", 405, attributes=attributes))
+    assert collect() == [f"{'A' * 256} /x 405"]
+    [record] = sender.find()
+    assert max(len(str(value)) for value in record["attributes"].values()) == 256
+
+
 def test_no_folder_is_no_trouble(app, tmp_path):
-    collect_records(app.database, tmp_path / "nowhere", days_kept=14, note=print)
+    collect_records(app.database, tmp_path / "nowhere", retention=KEPT, note=print)
 
 
 def test_figures_count_by_method_and_status_and_a_made_up_method_is_one_of_others(folder, app):
@@ -239,7 +271,7 @@ def test_figures_count_by_method_and_status_and_a_made_up_method_is_one_of_other
     lines = [write_line(), write_line(), write_line(status=502)]
     lines.append(write_line(attributes={"http.request.method": "HACK"}))
     (folder / "x.log").write_text("".join(lines))
-    collect_records(app.database, folder, days_kept=14, note=GatewayFigures(registry).note)
+    collect_records(app.database, folder, retention=KEPT, note=GatewayFigures(registry).note)
 
     def read(method: str, status: str) -> float | None:
         labels = {"http_request_method": method, "http_response_status_code": status}
@@ -256,11 +288,11 @@ def test_a_hit_of_the_cache_is_counted_and_not_stored(folder, app, sender, caplo
     file = folder / "x.log"
     file.write_text("GET 200 3\n" * 2 + write_line("/orders") + "HEAD 304 0\nGET 200 1")
     for _ in range(2):
-        collect_records(app.database, folder, days_kept=14, note=figures.note)
+        collect_records(app.database, folder, retention=KEPT, note=figures.note)
     assert sender.find_messages() == ["GET /orders 200"]
     with file.open("a") as stream:
         stream.write("0\nGET 2\nget 200 1\n")
-    collect_records(app.database, folder, days_kept=14, note=figures.note)
+    collect_records(app.database, folder, retention=KEPT, note=figures.note)
     assert "2 of the gateway's records could not be read" in caplog.text
 
     def read(name: str, **labels: str) -> float | None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from logs.domain import Search, choose_span
+from logs.domain import Retention, Search, choose_span
 from logs.repository import counts
 from logs.use_cases.retention import keep_days
 from tests.logs.conftest import make_record
@@ -73,7 +73,7 @@ def test_putting_counts_together_changes_no_sum(filled, app):
     before = count(filled, "")
     with app.database.transaction() as connection:
         rows = connection.exec_driver_sql("SELECT count(*) FROM record_counts").scalar()
-    keep_days(app.database, days_kept=3650, mib_kept=1_000_000)
+    keep_days(app.database, Retention(days=3650, mib=1_000_000, audit_days=3650))
     assert count(filled, "") == before
     with app.database.transaction() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM record_counts").scalar() < rows

@@ -55,6 +55,14 @@ def test_a_search_is_recorded_with_its_ids_and_an_export_is_not(speaking, auth):
     assert row.request_id == "own-1"
 
 
+def test_a_path_without_a_route_is_no_part_of_a_record(speaking):
+    speaking.test_client().get("/" + "word/" * 1600)
+    wait_for(lambda: find(speaking) == ["GET unrouted 404"])
+    with speaking.database.transaction() as connection:
+        [row] = connection.exec_driver_sql("SELECT attributes FROM records WHERE service = 'logs-service'")
+    assert "word" not in str(row.attributes)
+
+
 def test_storing_its_records_makes_no_others(speaking):
     logging.getLogger("logs.test").warning("once")
     wait_for(lambda: find(speaking) == ["once"])

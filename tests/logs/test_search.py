@@ -1,6 +1,7 @@
 """Admins find records: newest first, by what fits, page by page."""
 
 import json
+import secrets
 from urllib.parse import quote
 
 import pytest
@@ -217,3 +218,33 @@ def test_words_are_counted_on_every_day_until_they_are_many(days_of_words, monke
     assert count() == (9, True)
     monkeypatch.setattr(words, "MOST_COUNTED", 2)
     assert count() == (3, False)
+
+
+def test_a_message_has_a_bounded_number_of_words_and_is_kept_whole(sender, app):
+    words = [f"w{number:04}" for number in range(20_000)]
+    message = " ".join(words)
+    sender.export(make_record(message), make_record("7 " * 20_000, second=1))
+    # The first 1000 characters have 166 of these words, and the beginning of another one.
+    found = {word: len(sender.find(f"q={word}")) for word in (words[0], words[165], words[167], words[-1])}
+    assert list(found.values()) == [1, 1, 0, 0]
+    assert sender.find_messages("q=w0000") == [message]
+    with app.database.transaction() as connection:
+        # A letter and a space each, which are the shortest words that all differ.
+        shortest = (
+            "SELECT length(words_of(string_agg(chr(20000 + n), ' '))) FROM generate_series(1, 5000) AS n"
+        )
+        assert connection.exec_driver_sql(shortest).scalar_one() == 500
+
+
+def test_the_index_takes_few_bytes_for_a_message_of_many_words(sender, app):
+    def read_bytes() -> int:
+        with app.database.transaction() as connection:
+            query = "SELECT sum(pg_indexes_size(relid)) FROM pg_partition_tree('records') WHERE isleaf"
+            return connection.exec_driver_sql(query).scalar_one()
+
+    before, count = read_bytes(), 100
+    for _ in range(count // 10):
+        messages = [" ".join(secrets.token_hex(4) for _ in range(10_000)) for _ in range(10)]
+        assert sender.export(*map(make_record, messages)).json == {}
+    # The words of a whole message would take some 400 KB.
+    assert (read_bytes() - before) / count < 20_000

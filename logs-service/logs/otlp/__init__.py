@@ -25,14 +25,14 @@ _RPC_CODES = {400: 3, 401: 16, 403: 7, 413: 8, 415: 3, 429: 8, 503: 14}
 _RPC_INTERNAL = 13
 
 
-def decode_export(body: bytes, media_type: str, encoding: str) -> list[SentRecord | RecordRejected]:
+def decode_export(body: bytes, media_type: str, encoding: str = "") -> list[SentRecord | RecordRejected]:
     """Return an export's records, and a refusal in the place of each that cannot be read.
 
     Raises UnsupportedMediaType, MalformedExport or ExportTooLarge.
     """
     if media_type not in {JSON, PROTOBUF}:
         raise UnsupportedMediaType
-    plain = _decompress(body, encoding)
+    plain = decompress(body, encoding)
     return list(read_json(plain) if media_type == JSON else read_protobuf(plain))
 
 
@@ -70,7 +70,11 @@ def _varint(number: int) -> bytes:
     return bytes(written)
 
 
-def _decompress(body: bytes, encoding: str) -> bytes:
+def decompress(body: bytes, encoding: str) -> bytes:
+    """Return the body as it was before it was packed.
+
+    Raises UnsupportedMediaType, MalformedExport or ExportTooLarge.
+    """
     if encoding in {"", "identity"}:
         return body
     if encoding != "gzip":

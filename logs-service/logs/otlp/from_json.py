@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from logs.domain import INT64, SentRecord, read_level
-from logs.errors import MalformedExport, RecordRejected
-from logs.otlp.reading import DEEPEST, attempt, check_depth, plain_float
+from logs.errors import ExportTooLarge, MalformedExport, RecordRejected
+from logs.otlp.reading import DEEPEST, LARGEST_MESSAGE, Room, attempt, check_depth, plain_float
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 MOST_DIGITS = 300  # Of a number; Python refuses to read or write some thousand of them.
@@ -20,26 +20,54 @@ UINT64 = range(2**64)
 
 # Ten brackets stand around a record's value, and up to four around each level of one.
 MOST_BRACKETS = 10 + 4 * (DEEPEST + 2)
-# A text, with or without its end, or a bracket.
-TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
+# A text, with or without its end, a comma or a bracket.
+TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[,\[\]{}]', re.DOTALL)
+# Members and items of a whole export; an attribute has four. Python needs up to 200 bytes for one.
+MOST_MEMBERS = 100_000
 
 
 def read_json(body: bytes) -> Iterator[SentRecord | RecordRejected]:
-    """Yield each record, or why it cannot be read; raise MalformedExport if the body is no JSON object."""
+    """Yield each record, or why it cannot be read.
+
+    Raises MalformedExport if the body is no JSON object, and ExportTooLarge for more records, or members and
+    items, than one export may have.
+    """
     try:
-        export = _load(body.decode("utf-8-sig", "replace"))
+        export = _load(body)
     except ValueError as error:
         raise MalformedExport("The body is not valid JSON.") from error
     if not isinstance(export, dict):
         raise MalformedExport
+    room = Room()
     for sender in _items(export, "resourceLogs"):
         resource = attempt(_read_resource, sender)
+        size, values = _measure(resource), 0 if isinstance(resource, RecordRejected) else len(resource)
         for group in _items(sender, "scopeLogs"):
             for record in _items(group, "logRecords"):
-                yield attempt(_read_record, record, group, resource)
+                read = attempt(_read_record, record, group, resource)
+                of_record = 0 if isinstance(read, RecordRejected) else _measure([read.body, read.attributes])
+                room.take_record(size=of_record + size, values=values)
+                yield RecordRejected("it is too large") if of_record > LARGEST_MESSAGE else read
 
 
-def _load(text: str) -> Any:
+def _measure(value: Any) -> int:
+    """Return the characters of a value's texts and names."""
+    match value:
+        case str():
+            return len(value)
+        case list():
+            return sum(map(_measure, value))
+        case dict():
+            return sum(map(len, value)) + sum(map(_measure, value.values()))
+    return 0
+
+
+def _load(body: bytes) -> Any:
+    """Return what the JSON says, without what lies too deep; raise ValueError or ExportTooLarge."""
+    text = body.decode("utf-8-sig", "replace")
+    # Those in texts count too, so that only a few exports are looked at more closely.
+    if body.count(b",") + body.count(b"[") + body.count(b"{") > MOST_MEMBERS:
+        text = _cut(text)
     try:
         return json.loads(text, parse_int=_read_digits)
     except RecursionError:
@@ -51,18 +79,28 @@ def _read_digits(digits: str) -> int | str:
 
 
 def _cut(text: str) -> str:
-    """Return JSON without what lies deeper than in a record that is kept; Python's parser gives up on it."""
-    kept, depth, begin = [], 0, 0
+    """Return JSON without what lies deeper than in a record that is kept.
+
+    Python's parser gives up on that. Raises ExportTooLarge for too many members and items in what is left, of
+    which the parser would make objects before they can be counted.
+    """
+    kept, members, depth, begin = [], 0, 0, 0
     for token in TOKEN.finditer(text):
-        if token[0] in "[{":
+        mark = token[0]
+        if mark in "[{":
             depth += 1
             if depth == MOST_BRACKETS:
                 kept.append(text[begin : token.end()])
                 begin = len(text)
-        elif token[0] in "]}":
+        elif mark in "]}":
             if depth == MOST_BRACKETS:
                 begin = token.start()
             depth -= 1
+        elif mark != ",":
+            continue
+        members += depth <= MOST_BRACKETS and mark in "[{,"
+        if members > MOST_MEMBERS:
+            raise ExportTooLarge
     return "".join(kept) + text[begin:]
 
 

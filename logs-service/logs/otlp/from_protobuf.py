@@ -1,8 +1,9 @@
 """An export in protobuf to records.
 
 The parser of the official messages refuses a whole export for one byte that is not UTF-8, or for one value
-that is nested too deep. The messages here are the official ones with some types changed into others that look
-the same on the wire: a string is bytes, and a record or a resource is bytes that are parsed by themselves.
+that is nested too deep, and makes a hundred bytes of an empty message, which comes in two. So the messages
+around the records are read here, field by field and without a copy; each record, resource and scope is parsed
+by itself, as the official message in which a string, which looks the same on the wire, is bytes.
 """
 
 import base64
@@ -21,26 +22,75 @@ from opentelemetry.proto.resource.v1 import resource_pb2
 
 from logs.domain import SentRecord
 from logs.errors import MalformedExport, RecordRejected
-from logs.otlp.reading import attempt, check_depth, plain_float
+from logs.otlp.reading import LARGEST_MESSAGE, Room, attempt, check_depth, plain_float
 
-EXPORT = logs_service_pb2.ExportLogsServiceRequest.DESCRIPTOR.full_name
 RECORD = logs_pb2.LogRecord.DESCRIPTOR.full_name
 RESOURCE = resource_pb2.Resource.DESCRIPTOR.full_name
-# A scope's attributes are not kept, and so are not parsed at all.
-APART = {("ResourceLogs", "resource"), ("ScopeLogs", "log_records"), ("InstrumentationScope", "attributes")}
+SCOPE = common_pb2.InstrumentationScope.DESCRIPTOR.full_name
+# The fields of the messages around the records.
+SENDERS = logs_service_pb2.ExportLogsServiceRequest.RESOURCE_LOGS_FIELD_NUMBER
+OF_SENDER, GROUPS = logs_pb2.ResourceLogs.RESOURCE_FIELD_NUMBER, logs_pb2.ResourceLogs.SCOPE_LOGS_FIELD_NUMBER
+OF_GROUP, RECORDS = logs_pb2.ScopeLogs.SCOPE_FIELD_NUMBER, logs_pb2.ScopeLogs.LOG_RECORDS_FIELD_NUMBER
+SCOPE_ATTRIBUTES = ("InstrumentationScope", "attributes")
+VARINT, FIXED_64, BYTES, GROUP_BEGINS, GROUP_ENDS, FIXED_32 = range(6)  # The wire types.
+LONGEST_VARINT = 10  # Bytes.
 
 
 def read_protobuf(body: bytes) -> Iterator[SentRecord | RecordRejected]:
-    """Yield each record, or why it cannot be read; raise MalformedExport if the body is not protobuf."""
-    try:
-        export = _message_class(EXPORT).FromString(body)
-    except DecodeError as error:
-        raise MalformedExport from error
-    for sender in export.resource_logs:
-        resource = attempt(_read_resource, sender.resource)
-        for group in sender.scope_logs:
-            for record in group.log_records:
-                yield attempt(_read_record, record, group.scope, resource)
+    """Yield each record, or why it cannot be read.
+
+    Raises MalformedExport if the body is not protobuf, and ExportTooLarge for more records or values than one
+    export may have.
+    """
+    room = Room()
+    for sender in _read_fields(memoryview(body), room).get(SENDERS, []):
+        fields = _read_fields(sender, room)
+        # One message in two fields is the sum of both.
+        written = b"".join(fields.get(OF_SENDER, []))
+        resource = attempt(_read_resource, written, room)
+        values = 0 if isinstance(resource, RecordRejected) else len(resource)
+        for group in fields.get(GROUPS, []):
+            of_group = _read_fields(group, room)
+            scope = attempt(_read_scope, b"".join(of_group.get(OF_GROUP, [])))
+            for record in of_group.get(RECORDS, []):
+                room.take_record(size=len(record) + len(written), values=values)
+                yield attempt(_read_record, record, scope, resource, room)
+
+
+def _read_fields(message: memoryview, room: Room) -> dict[int, list[memoryview]]:
+    """Return what has a length in a message, by the field's number (protobuf.dev, encoding).
+
+    Raises MalformedExport or ExportTooLarge.
+    """
+    found: dict[int, list[memoryview]] = {}
+    position = 0
+    while position < len(message):
+        room.take_field()
+        tag, position = _read_varint(message, position)
+        number, kind = tag >> 3, tag & 7
+        length = {FIXED_64: 8, FIXED_32: 4, GROUP_BEGINS: 0, GROUP_ENDS: 0}.get(kind)
+        if kind in {VARINT, BYTES}:
+            length, position = _read_varint(message, position)
+        if number == 0 or length is None:
+            raise MalformedExport
+        if kind == VARINT:
+            continue
+        if kind == BYTES:
+            found.setdefault(number, []).append(message[position : position + length])
+        position += length
+    if position > len(message):
+        raise MalformedExport
+    return found
+
+
+def _read_varint(message: memoryview, position: int) -> tuple[int, int]:
+    """Return a number, and the position after it; raise MalformedExport."""
+    number = 0
+    for place, byte in enumerate(message[position : position + LONGEST_VARINT], 1):
+        number |= (byte & 0x7F) << 7 * (place - 1)
+        if byte < 0x80:
+            return number, position + place
+    raise MalformedExport
 
 
 @cache
@@ -51,44 +101,55 @@ def _message_class(name: str) -> Any:
 @cache
 def _lenient_pool() -> DescriptorPool:
     pool = DescriptorPool()
-    for module in (common_pb2, resource_pb2, logs_pb2, logs_service_pb2):
+    for module in (common_pb2, resource_pb2, logs_pb2):
         file = FileDescriptorProto()
         module.DESCRIPTOR.CopyToProto(file)
         for message in file.message_type:
             for field in message.field:
-                if field.type == field.TYPE_STRING or (message.name, field.name) in APART:
+                # A scope's attributes are not kept, and so are not parsed at all.
+                if field.type == field.TYPE_STRING or (message.name, field.name) == SCOPE_ATTRIBUTES:
                     field.type = field.TYPE_BYTES
                     field.ClearField("type_name")
         pool.Add(file)
     return pool
 
 
-def _parse(name: str, content: bytes) -> Any:
+def _parse(name: str, content: bytes | memoryview) -> Any:
+    if len(content) > LARGEST_MESSAGE:
+        raise RecordRejected("it is too large")
     try:
-        return _message_class(name).FromString(content)
+        return _message_class(name).FromString(bytes(content))
     except DecodeError as error:
         raise RecordRejected("it is not valid protobuf, or nested too deep") from error
 
 
-def _read_resource(content: bytes) -> dict[str, Any]:
-    return _read_attributes(_parse(RESOURCE, content).attributes)
+def _read_resource(content: bytes, room: Room) -> dict[str, Any]:
+    return _read_attributes(_parse(RESOURCE, content).attributes, room)
 
 
-def _read_record(content: bytes, scope: Any, resource: dict[str, Any] | RecordRejected) -> SentRecord:
+def _read_scope(content: bytes) -> str:
+    return _read_text(_parse(SCOPE, content).name)
+
+
+def _read_record(
+    content: memoryview, scope: str | RecordRejected, resource: dict[str, Any] | RecordRejected, room: Room
+) -> SentRecord:
     if isinstance(resource, RecordRejected):
         raise resource
+    if isinstance(scope, RecordRejected):
+        raise scope
     record = _parse(RECORD, content)
     return SentRecord(
         time_ns=record.time_unix_nano,
         observed_ns=record.observed_time_unix_nano,
         severity_number=record.severity_number,
         severity_text=_read_text(record.severity_text),
-        body=_read_value(record.body),
-        attributes=_read_attributes(record.attributes),
+        body=_read_value(record.body, room),
+        attributes=_read_attributes(record.attributes, room),
         trace_id=record.trace_id.hex(),
         span_id=record.span_id.hex(),
         event_name=_read_text(record.event_name),
-        scope=_read_text(scope.name),
+        scope=scope,
         resource=resource,
     )
 
@@ -97,12 +158,13 @@ def _read_text(content: bytes) -> str:
     return content.decode("utf-8", "replace")
 
 
-def _read_attributes(attributes: Iterable[Any], depth: int = 0) -> dict[str, Any]:
-    return {_read_text(each.key): _read_value(each.value, depth) for each in attributes}
+def _read_attributes(attributes: Iterable[Any], room: Room, depth: int = 0) -> dict[str, Any]:
+    return {_read_text(each.key): _read_value(each.value, room, depth) for each in attributes}
 
 
-def _read_value(value: Any, depth: int = 0) -> Any:
+def _read_value(value: Any, room: Room, depth: int = 0) -> Any:
     check_depth(depth)
+    room.take_values()
     kind = value.WhichOneof("value")
     found: Any = getattr(value, kind) if kind else None
     match kind:
@@ -111,9 +173,9 @@ def _read_value(value: Any, depth: int = 0) -> Any:
         case "double_value":
             return plain_float(found)
         case "array_value":
-            return [_read_value(item, depth + 1) for item in found.values]
+            return [_read_value(item, room, depth + 1) for item in found.values]
         case "kvlist_value":
-            return _read_attributes(found.values, depth + 1)
+            return _read_attributes(found.values, room, depth + 1)
         case "bytes_value":
             return base64.b64encode(found).decode()
     return found

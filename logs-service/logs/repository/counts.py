@@ -1,37 +1,63 @@
 """How many records there were: from the counts by minute, or from the records that fit."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    union_all,
+)
 
 from logs.domain import Bar, Search, Span
-from logs.repository.records import fits, make_bucket
-from logs.tables import record_counts, records
+from logs.repository.records import everything, fits, make_bucket
+from logs.tables import audit_records, record_counts
 
 MOST_COUNTED = 50_000  # Records that one question counts one by one.
 SETTLED = timedelta(minutes=5)  # After which few records come in for a minute.
 
 
 def count_minutes(connection: Connection, search: Search, span: Span) -> list[Bar]:
-    """Count by the minute's counts: what a search by service and level alone needs."""
-    bucket = make_bucket(record_counts.c.minute, span)
+    """Count by the minute's counts, and the audit trail by itself: a search by service and level alone."""
+    minutes = _select_counts(record_counts, record_counts.c.minute, record_counts.c.count, search, span)
+    # It has few records, which stay when the other records of their minute go.
+    audit = _select_counts(audit_records, audit_records.c.time, literal(1), search, span)
+    counted = union_all(minutes, audit).subquery("counted")
+    total = func.sum(counted.c.count)
+    query = (
+        select(counted.c.bucket, counted.c.severity_number, total)
+        .group_by(counted.c.bucket, counted.c.severity_number)
+        .having(total > 0)
+    )
+    return [Bar(*row) for row in connection.execute(query)]
+
+
+def _select_counts(
+    table: Table, moment: ColumnElement[datetime], count: ColumnElement[int], search: Search, span: Span
+) -> Select[Any]:
     query = select(
-        bucket.label("time"), record_counts.c.severity_number, func.sum(record_counts.c.count)
-    ).where(record_counts.c.minute >= span.since, record_counts.c.minute < span.until)
+        make_bucket(moment, span).label("bucket"), table.c.severity_number, count.label("count")
+    ).where(moment >= span.since, moment < span.until)
     if search.service is not None:
-        query = query.where(record_counts.c.service == search.service)
+        query = query.where(table.c.service == search.service)
     if search.severity_number is not None:
-        query = query.where(record_counts.c.severity_number >= search.severity_number)
-    rows = connection.execute(query.group_by("time", record_counts.c.severity_number))
-    return [Bar(*row) for row in rows]
+        query = query.where(table.c.severity_number >= search.severity_number)
+    return query
 
 
 def count_records(connection: Connection, search: Search, span: Span) -> tuple[list[Bar], bool]:
     """Count the newest records that fit; tell whether these are all."""
     newest = (
-        select(records.c.time, records.c.severity_number)
-        .where(*fits(search), records.c.time >= span.since, records.c.time < span.until)
-        .order_by(records.c.time.desc())
+        select(everything.c.time, everything.c.severity_number)
+        .where(*fits(search), everything.c.time >= span.since, everything.c.time < span.until)
+        .order_by(everything.c.time.desc())
         .limit(MOST_COUNTED)
         .subquery()
     )

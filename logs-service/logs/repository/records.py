@@ -1,7 +1,7 @@
 """The records themselves."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -26,6 +26,7 @@ from sqlalchemy import (
     select,
     text,
     tuple_,
+    union_all,
 )
 from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.dialects.postgresql import insert as insert_or
@@ -33,12 +34,15 @@ from sqlalchemy.exc import IntegrityError
 
 from logs.domain import WARNING, Arrival, LogRecord, Position, Search, Span
 from logs.errors import DayMissing
-from logs.tables import MOMENT, log_records, record_counts, records
+from logs.tables import MOMENT, audit_records, log_records, record_counts, records
 
 BATCH = 1000  # Rows of one INSERT.
+BATCH_CHARACTERS = 1024 * 1024  # At which it is full; a connection keeps the memory of its longest statement.
 NO_PARTITION = "no partition of relation"
 
-FIELDS = [each for each in records.c if each.name != "received"]
+# What readers find: the audit trail among the other records. The planner looks into both by their indexes.
+everything = union_all(select(records), select(audit_records)).subquery("everything")
+FIELDS = [each for each in everything.c if each.name != "received"]
 
 # The rows of an INSERT come as one parameter, which the server takes apart: a statement of a thousand rows
 # with a parameter for each field would cost more to put together than to run.
@@ -47,9 +51,10 @@ _ROWS = (
     .table_valued(*(column(each.name, each.type) for each in FIELDS), name="rows")
     .render_derived(with_types=True)
 )
+_NAMES = [each.name for each in FIELDS]
 _ADDED = (
     insert_or(records)
-    .from_select([each.name for each in FIELDS], select(_ROWS), include_defaults=False)
+    .from_select(_NAMES, select(_ROWS), include_defaults=False)
     .on_conflict_do_nothing()
     .returning(
         func.date_trunc("minute", records.c.time, "UTC").label("minute"),
@@ -64,22 +69,35 @@ _INSERT = insert(record_counts).from_select(
         _ADDED.c.minute, _ADDED.c.service, _ADDED.c.severity_number
     ),
 )
+_INSERT_AUDIT = (
+    insert_or(audit_records)
+    .from_select(_NAMES, select(_ROWS), include_defaults=False)
+    .on_conflict_do_nothing()
+)
 
 
 def insert_records(connection: Connection, added: Iterable[LogRecord]) -> None:
-    """Add the records and count them; one that is there already is passed over.
+    """Add the records and count them, the audit trail in its own table; one that is there is passed over.
 
     Raises DayMissing if there is no partition for one of their days.
     """
     # In the order of their ids, so that two who bring the same records do not wait for each other.
     rows = sorted(added, key=lambda record: record.id)
+    audit = [record for record in rows if record.is_audit]
+    others = [record for record in rows if not record.is_audit]
     try:
-        for start in range(0, len(rows), BATCH):
-            connection.execute(_INSERT, {"rows": _write_rows(rows[start : start + BATCH])})
+        for statement, some in ((_INSERT, others), (_INSERT_AUDIT, audit)):
+            for batch in _write_batches(some):
+                connection.execute(statement, {"rows": batch})
     except IntegrityError as error:
         if NO_PARTITION in str(error.orig):
-            raise DayMissing({record.time.date() for record in rows}) from error
+            raise DayMissing({record.time.date() for record in others}) from error
         raise
+
+
+def drop_audit_records(connection: Connection, oldest: datetime) -> None:
+    """Forget the part of the audit trail that is older than it is kept."""
+    connection.execute(delete(audit_records).where(audit_records.c.time < oldest))
 
 
 def find_records(
@@ -92,7 +110,7 @@ def find_records(
 
 def find_record(connection: Connection, record_id: UUID) -> LogRecord | None:
     """Return the record of that id."""
-    row = connection.execute(select(*FIELDS).where(records.c.id == record_id).limit(1)).first()
+    row = connection.execute(select(*FIELDS).where(everything.c.id == record_id).limit(1)).first()
     return read_record(row) if row else None
 
 
@@ -102,7 +120,9 @@ def find_neighbours(
     """Return those that fit and stand next to a position, before it and after it, oldest first."""
     around = select(*FIELDS).where(*fits(search))
     earlier = newest_first(around.where(_place() < _literal(position))).limit(before)
-    later = around.where(_place() > _literal(position)).order_by(records.c.time, records.c.id).limit(after)
+    later = (
+        around.where(_place() > _literal(position)).order_by(everything.c.time, everything.c.id).limit(after)
+    )
     return (
         [read_record(row) for row in connection.execute(earlier)][::-1],
         [read_record(row) for row in connection.execute(later)],
@@ -113,16 +133,16 @@ def find_arrivals(
     connection: Connection, search: Search, *, after: Arrival, before: Arrival, limit: int
 ) -> list[tuple[Arrival, LogRecord]]:
     """Return up to `limit` records that fit and came in between these, in the order in which they came."""
-    place = tuple_(records.c.received, records.c.id)
+    place = tuple_(everything.c.received, everything.c.id)
     query = (
-        select(records)
+        select(everything)
         .where(
             *fits(search),
-            records.c.received >= after.transaction,
-            records.c.received < before.transaction,
+            everything.c.received >= after.transaction,
+            everything.c.received < before.transaction,
             place > tuple_(literal(after.transaction, BigInteger), literal(after.id, Uuid)),
         )
-        .order_by(records.c.received, records.c.id)
+        .order_by(everything.c.received, everything.c.id)
         .limit(limit)
     )
     return [(Arrival(row.received, row.id), read_record(row)) for row in connection.execute(query)]
@@ -144,23 +164,23 @@ def take_old_records(connection: Connection, *, most: int) -> list[LogRecord]:
 def fits(search: Search) -> list[ColumnElement[bool]]:
     """Return what a record must be like to be found."""
     conditions = [
-        records.c[name] == wanted
+        everything.c[name] == wanted
         for name in ("service", "instance", "request_id", "order_id")
         if (wanted := getattr(search, name)) is not None
     ]
     if search.trace_id is not None:
-        conditions.append(records.c.trace_id == UUID(search.trace_id))
+        conditions.append(everything.c.trace_id == UUID(search.trace_id))
     if search.severity_number is not None:
-        conditions.append(records.c.severity_number >= search.severity_number)
+        conditions.append(everything.c.severity_number >= search.severity_number)
         if search.severity_number >= WARNING:
             # So that the planner sees that the index of warnings serves.
-            conditions.append(records.c.severity_number >= text(str(WARNING)))
+            conditions.append(everything.c.severity_number >= text(str(WARNING)))
     if search.text is not None:
-        conditions.append(words_fit(records.c.message, search))
+        conditions.append(words_fit(everything.c.message, search))
     if search.since is not None:
-        conditions.append(records.c.time >= search.since)
+        conditions.append(everything.c.time >= search.since)
     if search.until is not None:
-        conditions.append(records.c.time < search.until)
+        conditions.append(everything.c.time < search.until)
     return conditions
 
 
@@ -174,7 +194,7 @@ def is_before(position: Position | None) -> list[ColumnElement[bool]]:
     return [] if position is None else [_place() < _literal(position)]
 
 
-def newest_first(query: Select[Any], of: FromClause = records) -> Select[Any]:
+def newest_first(query: Select[Any], of: FromClause = everything) -> Select[Any]:
     """Return the query in the order in which records are shown."""
     return query.order_by(of.c.time.desc(), of.c.id.desc())
 
@@ -186,31 +206,43 @@ def make_bucket(moment: ColumnElement[datetime], span: Span) -> ColumnElement[da
 
 
 def _place() -> Any:
-    return tuple_(records.c.time, records.c.id)
+    return tuple_(everything.c.time, everything.c.id)
 
 
 def _literal(position: Position) -> Any:
     return tuple_(literal(position.time, MOMENT), literal(position.id, Uuid))
 
 
-def _write_rows(rows: Sequence[LogRecord]) -> str:
-    written = [
-        {
-            "time": record.time.isoformat(),
-            "id": str(record.id),
-            "observed_time": record.observed_time.isoformat(),
-            "service": record.service,
-            "instance": record.instance,
-            "severity_number": record.severity_number,
-            "message": record.message,
-            "trace_id": record.trace_id,
-            "span_id": record.span_id,
-            "request_id": record.request_id,
-            "order_id": record.order_id and str(record.order_id),
-            "attributes": record.attributes,
-        }
-        for record in rows
-    ]
+def _write_batches(rows: Iterable[LogRecord]) -> Iterator[str]:
+    """Yield the rows of one statement after the other, as JSON."""
+    batch: list[str] = []
+    size = 0
+    for record in rows:
+        row = _write_row(record)
+        if batch and (len(batch) == BATCH or size + len(row) > BATCH_CHARACTERS):
+            yield f"[{','.join(batch)}]"
+            batch, size = [], 0
+        batch.append(row)
+        size += len(row)
+    if batch:
+        yield f"[{','.join(batch)}]"
+
+
+def _write_row(record: LogRecord) -> str:
+    written = {
+        "time": record.time.isoformat(),
+        "id": str(record.id),
+        "observed_time": record.observed_time.isoformat(),
+        "service": record.service,
+        "instance": record.instance,
+        "severity_number": record.severity_number,
+        "message": record.message,
+        "trace_id": record.trace_id,
+        "span_id": record.span_id,
+        "request_id": record.request_id,
+        "order_id": record.order_id and str(record.order_id),
+        "attributes": record.attributes,
+    }
     text = json.dumps(written)
     # PostgreSQL's text has every character but NUL.
     return json.dumps(_replace_nul(written)) if "\\u0000" in text else text

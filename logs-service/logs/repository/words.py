@@ -16,6 +16,7 @@ from logs.domain import Bar, LogRecord, Position, Search, Span
 from logs.repository.partitions import read_dates
 from logs.repository.records import (
     FIELDS,
+    everything,
     fits,
     is_before,
     make_bucket,
@@ -23,7 +24,6 @@ from logs.repository.records import (
     read_record,
     words_fit,
 )
-from logs.tables import records
 
 LOOKED_THROUGH = 1000  # Records whose words are compared one by one.
 MOST_COUNTED = 50_000  # Records after which no further day is counted.
@@ -62,7 +62,9 @@ def count_by_words(connection: Connection, search: Search, span: Span) -> tuple[
         if sum(bar.count for bar in bars) >= MOST_COUNTED:
             return bars, False
         within = max(begin, span.since), min(end, span.until)
-        of_day = _of_day([records.c.time, records.c.severity_number], search, *within).offset(0).subquery()
+        of_day = (
+            _of_day([everything.c.time, everything.c.severity_number], search, *within).offset(0).subquery()
+        )
         query = select(
             make_bucket(of_day.c.time, span).label("bucket"), of_day.c.severity_number, func.count()
         ).group_by("bucket", of_day.c.severity_number)
@@ -76,7 +78,7 @@ def _plan_for_these_words(connection: Connection) -> None:
 
 
 def _of_day(fields: list[Any], search: Search, begin: datetime, end: datetime) -> Any:
-    return select(*fields).where(*fits(search), records.c.time >= begin, records.c.time < end)
+    return select(*fields).where(*fits(search), everything.c.time >= begin, everything.c.time < end)
 
 
 def _days(

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from threading import BoundedSemaphore
 from typing import Any
 
@@ -11,17 +11,21 @@ from apiflask import APIBlueprint
 from flask import Response, request
 
 from logs import otlp
+from logs.domain import Retention
 from logs.errors import ExportTooLarge, IngestBusy, MalformedExport
 from logs.use_cases.records import store_records
 from shared.app import reads_body
+from shared.context import require_caller
 from shared.database import Database
 from shared.errors import Forbidden, Problem, TokenMissing, UnsupportedMediaType, title_of
 from shared.openapi import Responses
 
 log = logging.getLogger(__name__)
 
-# Exports that one process reads at once: each may take some tens of megabytes, and searches want a turn too.
+# Exports that one process reads at once, since searches want a turn too; of large ones, which may take 80 MiB
+# of memory, it reads one. Those of our services are half as large as a small one may be.
 MOST_AT_ONCE = 2
+SMALL = 1024 * 1024  # Bytes, unpacked.
 PATIENCE = 2.0  # Seconds that another one waits for its turn.
 
 _STATUS = {
@@ -98,10 +102,10 @@ _RESPONSES: Responses = {
 }
 
 
-def ingest_routes(database: Database, *, days_kept: int) -> APIBlueprint:
+def ingest_routes(database: Database, retention: Retention) -> APIBlueprint:
     """Return the route by which records come in."""
     routes = APIBlueprint("ingest", __name__)
-    turns = BoundedSemaphore(MOST_AT_ONCE)
+    turns, turn_of_large = BoundedSemaphore(MOST_AT_ONCE), BoundedSemaphore(1)
 
     @routes.post("/v1/logs")
     @routes.doc(
@@ -120,8 +124,13 @@ def ingest_routes(database: Database, *, days_kept: int) -> APIBlueprint:
         number, the enum's name, or, without either, any usual name in `severityText`; without one of them it
         is INFO. A record that cannot be repaired is not stored and counts in `partialSuccess`: one whose
         values lie within more than 30 lists and objects, is larger than 128 KiB, is older than records are
-        kept, or is more than a day in the future, also if only its resource or its scope is odd. The body as
-        a whole is 400 only if it is not JSON, or not protobuf, at all.
+        kept, is more than a day in the future, or has the `service.name` of a service of the shop that did
+        not send it, also if only its resource or its scope is odd. The body as a whole is 400 only if it is
+        not JSON, or not protobuf, at all. It is 413 beyond 8 MiB, as it came or decompressed, beyond 10 000
+        records, and beyond 300 000 attributes and items of lists (in JSON beyond 100 000 members and items),
+        where a resource's attributes count for each of its records.
+
+        The records of a program that is no service of the shop carry its client id as `client.id`.
 
         A retry of the same body stores nothing twice. Records with the same `log.record.uid` are one; equal
         records without it are as many as one export has of them.
@@ -129,8 +138,12 @@ def ingest_routes(database: Database, *, days_kept: int) -> APIBlueprint:
         request.max_content_length = otlp.LARGEST
         encoding = request.headers.get("Content-Encoding", "").strip().lower()
         with _take(turns):
-            sent = otlp.decode_export(request.get_data(), request.mimetype, encoding)
-            rejected, message = store_records(database, sent, days_kept=days_kept)
+            plain = otlp.decompress(request.get_data(cache=False), encoding)
+            with _take(turn_of_large) if len(plain) > SMALL else nullcontext():
+                sent = otlp.decode_export(plain, request.mimetype)
+                rejected, message = store_records(
+                    database, sent, writer=require_caller().client_id, retention=retention
+                )
         answer = otlp.encode_answer(request.mimetype, rejected, message)
         return Response(answer, content_type=request.mimetype)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from logs.domain import LogRecord, SentRecord
+from logs.domain import LogRecord, Retention, SentRecord
 from logs.nginx import Hit, decode_lines
 from logs.repository import gateway_files, records
 from logs.use_cases.records import accept_records, with_days
@@ -17,6 +17,7 @@ from shared.database import Connection, Database
 
 log = logging.getLogger(__name__)
 
+GATEWAY = "gateway"  # Whose name the records have.
 PATTERN = "*.log"
 CHUNK = 512 * 1024  # Bytes of one transaction, and what is left of its last line.
 OVER = 120.0  # Seconds without a line after which a file's minute is certainly over.
@@ -66,7 +67,7 @@ class GatewayFigures:
             self._seconds.labels(str(status)).observe(milliseconds / 1000)
 
 
-def collect_records(database: Database, folder: Path, *, days_kept: int, note: Note) -> None:
+def collect_records(database: Database, folder: Path, *, retention: Retention, note: Note) -> None:
     """Store what is new in the folder's files, and remove those that are read and over.
 
     `note` gets what was stored. Replicas take turns at each file.
@@ -78,7 +79,7 @@ def collect_records(database: Database, folder: Path, *, days_kept: int, note: N
         # It is gone when another replica has removed it meanwhile.
         with suppress(FileNotFoundError):
             while file.stat().st_size != positions.get(file.name, 0):
-                position = with_days(database, partial(_take, database, file, days_kept, note))
+                position = with_days(database, partial(_take, database, file, retention, note))
                 if position is None:
                     break
                 positions[file.name] = position
@@ -90,7 +91,7 @@ def collect_records(database: Database, folder: Path, *, days_kept: int, note: N
             gateway_files.forget_files(connection, gone)
 
 
-def _take(database: Database, file: Path, days_kept: int, note: Note) -> int | None:
+def _take(database: Database, file: Path, retention: Retention, note: Note) -> int | None:
     """Store the next lines of a file; return the position after them, None if there is none to read now."""
     with database.transaction() as connection:
         position = gateway_files.lock_position(connection, file.name)
@@ -100,7 +101,7 @@ def _take(database: Database, file: Path, days_kept: int, note: Note) -> int | N
         if not lines:
             _remove_if_over(file)
             return None
-        stored, hits = _store(connection, lines, days_kept)
+        stored, hits = _store(connection, lines, retention)
         position += sum(map(len, lines))
         gateway_files.set_position(connection, file.name, position)
     note(stored, hits)
@@ -122,10 +123,12 @@ def _read_lines(file: Path, position: int) -> tuple[int, list[bytes]]:
     return position, lines
 
 
-def _store(connection: Connection, lines: list[bytes], days_kept: int) -> tuple[list[LogRecord], list[Hit]]:
+def _store(
+    connection: Connection, lines: list[bytes], retention: Retention
+) -> tuple[list[LogRecord], list[Hit]]:
     decoded = list(decode_lines(lines))
     sent = (line for line in decoded if isinstance(line, SentRecord))
-    accepted, rejected = accept_records(sent, days_kept=days_kept)
+    accepted, rejected = accept_records(sent, writer=GATEWAY, retention=retention)
     records.insert_records(connection, accepted)
     lost = len(rejected) + decoded.count(None)
     if lost:

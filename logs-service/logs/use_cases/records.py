@@ -13,6 +13,7 @@ from logs.domain import (
     Chart,
     LogRecord,
     Position,
+    Retention,
     Search,
     SentRecord,
     accept_record,
@@ -29,13 +30,17 @@ MOST_ARRIVALS = 500  # Of one look.
 
 
 def store_records(
-    database: Database, sent: Iterable[SentRecord | RecordRejected], *, days_kept: int
+    database: Database,
+    sent: Iterable[SentRecord | RecordRejected],
+    *,
+    writer: str,
+    retention: Retention,
 ) -> tuple[int, str]:
-    """Keep the records of an export; return how many were rejected, and why the first one was.
+    """Keep the records that a program sent; return how many were rejected, and why the first one was.
 
     When this returns, what was accepted is committed; what was there already is passed over.
     """
-    accepted, reasons = accept_records(sent, days_kept=days_kept)
+    accepted, reasons = accept_records(sent, writer=writer, retention=retention)
 
     def insert() -> None:
         with database.transaction() as connection:
@@ -47,18 +52,17 @@ def store_records(
 
 
 def accept_records(
-    sent: Iterable[SentRecord | RecordRejected], *, days_kept: int
+    sent: Iterable[SentRecord | RecordRejected], *, writer: str, retention: Retention
 ) -> tuple[list[LogRecord], list[str]]:
     """Return what will be kept of the records, and a sentence for each that will not."""
     accepted, reasons = [], []
     known: Counter[UUID] = Counter()
     received_ns = time.time_ns()
-    oldest_ns = received_ns - days_kept * 86_400 * 1_000_000_000
     for record in sent:
         try:
             if isinstance(record, RecordRejected):
                 raise record
-            accepted.append(accept_record(record, received_ns, oldest_ns, known))
+            accepted.append(accept_record(record, writer, received_ns, retention, known))
         except RecordRejected as error:
             reasons.append(f"A record was rejected: {error}.")
     return accepted, reasons
