@@ -255,18 +255,23 @@ def test_a_sync_that_takes_long_is_taken_and_can_be_asked_for(fake_server, admin
     ask = admin()
     wait_for(lambda: ask("GET", "/products").status_code == 200)
     go_on, whole = threading.Event(), fake_server.answer
+    # The newest report is that of the first copy until this one has begun.
+    first = wait_for(lambda: (found := ask("GET", "/products/sync").json)["status"] == "done" and found)
 
     def wait(handler, body):
-        assert go_on.wait(20)
+        assert go_on.wait(60)
         whole(handler, body)
+
+    def find_report():
+        found = ask("GET", "/products/sync").json
+        return found if found["id"] != first["id"] and found["status"] == "done" else None
 
     fake_server.answer = wait
     answer = ask("POST", "/products/sync")
     assert answer.status_code == 202
     caching.products[0]["title"] = "Renamed"
     go_on.set()
-    report = wait_for(lambda: (found := ask("GET", "/products/sync").json)["status"] == "done" and found)
-    assert report["changed"] == 1
+    assert wait_for(find_report)["changed"] == 1
 
 
 def test_before_the_first_copy_there_is_no_report(start_catalog, auth, settings, database, monkeypatch):

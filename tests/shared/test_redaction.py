@@ -180,7 +180,7 @@ def find_worse_than_linear(work: Callable[[str], object]) -> list[tuple[str, str
     worse = []
     for piece in PIECES:
         for end in ENDS:
-            short, long = (piece * (size // len(piece)) + end for size in (8 * 1024, 64 * 1024))
+            short, long = (piece * (size // len(piece)) + end for size in (4 * 1024, 32 * 1024))
             if cost(work, long) < SOON:
                 continue
             # The least of three, since another process may have had the processor's cache.
