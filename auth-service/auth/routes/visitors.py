@@ -1,4 +1,4 @@
-"""Who calls, before they are anybody: the address, the page, and what they had with them from before."""
+"""What is known of a visitor before a log-in: the address, the page, and the tokens from before."""
 
 from dataclasses import dataclass
 

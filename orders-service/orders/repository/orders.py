@@ -199,7 +199,7 @@ def count_waiting(connection: Connection, order: Order) -> tuple[Waiting, Waitin
     row = connection.execute(COUNT_WAITING, values).one()
     own = sum(line.quantity for line in order.lines)
     customer = Waiting(row.customer_orders + 1, row.customer_units + own)
-    # Nobody's address is known of an order that an older replica has placed.
+    # An order that an older replica has placed has no address.
     return customer, Waiting(row.network_orders + 1, row.network_units + own) if network else customer
 
 
