@@ -30,6 +30,8 @@ from shared.verdict import verdict_routes
 
 CLIENTS = ("catalog-service", "orders-service", "payments-service", "logs-service")
 
+PREPARE_EVERY = 60.0  # Seconds between two looks whether the process that hashes is there.
+
 # Who logs in with a password, and so can change it.
 REGISTERED = Access("registered", roles=frozenset({"customer", "admin"}))
 
@@ -70,6 +72,7 @@ def create_app(
     mount(app, user_routes(database), access=ADMIN)
     mount(app, client_routes(database, settings.token_seconds), access=ADMIN)
     app.background.repeat(partial(sweep, database), every=SWEEP_EVERY, name="sweep")
+    app.background.repeat(passwords.prepare, every=PREPARE_EVERY, name="prepare-hashing", nudged=False)
     if orders is None and settings.orders_url:
         orders = OrdersClient(settings.orders_url, OwnTokens(own_token))
     if orders:

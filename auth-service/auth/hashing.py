@@ -102,6 +102,8 @@ def answer(hasher: Hasher, line: bytes) -> bytes:
 def main() -> None:
     """Answer until nobody asks any more."""
     hasher = Hasher(memory_kib=int(sys.argv[1]), passes=int(sys.argv[2]))
+    # The first count reads the dictionaries.
+    zxcvbn("", [])
     # Not before: on a busy machine it would be too late with its first answer, be ended, and begin anew.
     step_back()
     for line in sys.stdin.buffer:

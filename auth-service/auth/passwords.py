@@ -25,8 +25,11 @@ from auth.errors import HashingBusy
 MEMORY_KIB = 19 * 1024
 PASSES = 2
 AT_ONCE = 1  # Processes that hash; more processors means more replicas, as everywhere.
-WAITING = 11  # Others that may wait, each with one of the 16 threads of the server.
-SHARE = 3  # A third of all that hash or wait is for each of the lower ranks at most, and for each address.
+WAITING = 12  # Others that may wait, each with one of the 16 threads of the server.
+# A third of all that hash or wait is for each of the lower ranks at most. Once two thirds are taken, an
+# address gets no more than a third either: before, a whole office may be behind it; after, one place is left
+# for others even if two addresses flood.
+SHARE = 3
 PATIENCE = 5.0  # Seconds that one of them waits for its turn and its hash.
 UNHURRIED = 60.0  # The same for a command, which no request waits for.
 
@@ -72,14 +75,22 @@ class Passwords:
         self._waiting = dict.fromkeys(Rank, 0)
         self._by_place: Counter[str] = Counter()
 
+    def prepare(self) -> None:
+        """Start what is not running and not at work, so that no log-in has to wait for the start."""
+        with self._changed:
+            for process in self._free:
+                process.start()
+
     def require_room(self, rank: Rank, place: str = "") -> None:
         """Raise HashingBusy if another would find no room just now, before anything else is done for it.
 
         `place` is where a visitor calls from; a command has none.
         """
-        is_full = sum(self._inside.values()) >= self._most
+        inside = sum(self._inside.values())
+        is_full, is_crowded = inside >= self._most, inside >= self._most - self._share - 1
         is_over_share = rank is not Rank.KNOWN and self._inside[rank] >= self._share
-        if is_full or is_over_share or (place and self._by_place[place] >= self._share):
+        takes_too_much = is_crowded and place and self._by_place[place] >= self._share
+        if is_full or is_over_share or takes_too_much:
             raise HashingBusy
 
     def hash(self, password: str) -> str:
@@ -165,9 +176,13 @@ class HashingProcess:
             log.warning("The process that hashes passwords has gone; another is started.")
             return self._ask(question, deadline)
 
-    def _ask(self, question: Sequence[Any], deadline: float) -> Any:
+    def start(self) -> None:
+        """Start the process, unless it was."""
         if self._end is None:
             self._start()
+
+    def _ask(self, question: Sequence[Any], deadline: float) -> Any:
+        self.start()
         try:
             self._socket.settimeout(max(0.001, deadline - time.monotonic()))
             self._socket.sendall(json.dumps(question).encode() + b"\n")

@@ -8,7 +8,7 @@ from auth.passwords import Passwords, Rank
 from tests.auth.conftest import ADMIN, EVE
 from tests.waiting import wait_for
 
-PLACES = 12
+PLACES = 13
 
 
 def test_log_ins_to_accounts_succeed_while_registrations_and_unknown_names_fill_their_shares(
@@ -44,10 +44,10 @@ def test_log_ins_to_accounts_succeed_while_registrations_and_unknown_names_fill_
         wait_for(lambda: len(answers["register"]) == 16)
         threads += start("unknown", 20)
         wait_for(lambda: len(answers["unknown"]) == 16)
-        threads += start("known", 4)
-        wait_for(lambda: passwords._waiting[Rank.KNOWN] == 4)
+        threads += start("known", 5)
+        wait_for(lambda: passwords._waiting[Rank.KNOWN] == 5)
         # The queue is bounded for them as well.
-        call("known", 4)
+        call("known", 5)
         assert [answer.json["code"] for answer in answers["known"]] == ["hashing_busy"]
         process.resume()
         for thread in threads:
@@ -59,7 +59,7 @@ def test_log_ins_to_accounts_succeed_while_registrations_and_unknown_names_fill_
     assert statuses == {
         "register": [201] * 5 + [503] * 16,
         "unknown": [401] * 4 + [503] * 16,
-        "known": [200] * 4 + [503],
+        "known": [200] * 5 + [503],
     }
     refused = [answer for each in answers.values() for answer in each if answer.status_code == 503]
     assert {(answer.json["code"], answer.headers["Retry-After"]) for answer in refused} == {
@@ -92,7 +92,9 @@ def test_an_address_that_logs_in_to_accounts_of_its_own_leaves_room_for_other_ad
         threads = [threading.Thread(target=log_in, args=each) for each in tries]
         for thread in threads:
             thread.start()
-        wait_for(lambda: len(crowd) == 32)
+        # All were refused or have a place; the addresses have all places but one, or fewer.
+        wait_for(lambda: len(crowd) + sum(passwords._inside.values()) == 40)
+        assert len(crowd) >= 40 - (PLACES - 1)
         threads.append(threading.Thread(target=log_in, args=(admin, "198.51.100.7", ADMIN)))
         threads[-1].start()
         wait_for(lambda: passwords._by_place["198.51.100.7"] == 1)
@@ -100,7 +102,9 @@ def test_an_address_that_logs_in_to_accounts_of_its_own_leaves_room_for_other_ad
         for thread in threads:
             thread.join()
     assert admin == [200]
-    assert sorted(crowd) == [200] * 8 + [503] * 32
+    assert set(crowd) == {200, 503}
+    # Each address has had its third at least.
+    assert 8 <= crowd.count(200) <= PLACES - 1
 
 
 def test_a_log_in_with_an_unknown_name_that_finds_no_room_costs_no_try(settings, make_replica, run_sql):

@@ -226,6 +226,16 @@ def test_a_process_that_was_told_to_stop_is_replaced_at_the_next_question(childr
     assert children() != [process]
 
 
+def test_the_process_is_there_before_the_first_password(children):
+    passwords = Passwords()
+    assert not children()
+    passwords.prepare()
+    passwords.prepare()
+    (process,) = children()
+    assert passwords.matches(passwords.hash("a password"), "a password")
+    assert children() == [process]
+
+
 def test_a_hash_of_weaker_parameters_is_replaced_and_one_of_todays_is_not():
     weak, today = Passwords(memory_kib=8, passes=1), Passwords(memory_kib=16, passes=1)
     old = weak.hash("right")

@@ -199,7 +199,10 @@ def test_replicas_count_together(make_replica):
 
 def test_a_try_that_nobody_had_time_for_does_not_count(settings, make_replica):
     class Busy:
-        """A hasher with no time for anybody."""
+        """A hasher without time."""
+
+        def prepare(self):
+            """Have nothing to start."""
 
         def require_room(self, rank, place):
             """Say that there would be room."""
