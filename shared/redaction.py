@@ -72,7 +72,7 @@ def redact_attributes(attributes: Mapping[Any, Any]) -> dict[str, Any]:
 def redact_text(text: str) -> str:
     """Return the text without secrets and card numbers, and without what exceeds 128 Ki characters.
 
-    The time it takes grows with the length alone, whatever the text is.
+    The time it takes grows with the length of the text alone.
     """
     text = text[:LONGEST_TEXT]
     if _has_hint(text):

@@ -82,8 +82,9 @@ class UpstreamClient:
             try:
                 return self._fetch(limit, skip, headers)
             except UpstreamFailed as error:
-                # Spread out, so that not all come back at once; nobody gains by guessing it.
-                wait = error.retry_after or random.uniform(0, FIRST_WAIT * 2 ** (attempt - 1))  # noqa: S311
+                # Spread out, so that replicas do not come back at the same moment.
+                longest = FIRST_WAIT * 2 ** (attempt - 1)
+                wait = error.retry_after or random.uniform(0, longest)  # noqa: S311  # It is no secret.
                 if attempt == attempts or not error.may_pass or wait > LONGEST_WAIT:
                     raise
                 time.sleep(wait)

@@ -168,7 +168,7 @@ class Chart:
 class Retention:
     """How long records are kept, and how many MiB they may take with their indexes.
 
-    The audit trail is kept by its age alone, whatever it takes.
+    The audit trail is kept by its age alone, however much room it takes.
     """
 
     days: int

@@ -1,4 +1,4 @@
-"""Words as people see them: whatever stands around or between them, with or without accents."""
+"""Words as people see them: without the signs around and between them, and without accents."""
 
 from alembic import op
 
