@@ -7,6 +7,7 @@ costs each test half a second, because Chromium starts a process and fetches and
 import logging
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ from playwright.sync_api import (
     Browser,
     BrowserContext,
     ConsoleMessage,
+    Error,
     Page,
     Request,
+    Response,
     expect,
     sync_playwright,
 )
@@ -114,7 +117,18 @@ def page(
         if request.failure not in {"net::ERR_ABORTED", f"net::{NOT_OURS}"}:
             note(f"{request.url} failed: {request.failure}")
 
-    listeners = {"console": note_message, "pageerror": note_error, "requestfailed": note_failure}
+    def explain(response: Response) -> None:
+        # The console names the status alone; the answer says which part failed, and why.
+        if response.status >= 500:
+            with suppress(Error):
+                logging.getLogger("browser").warning("%s: %s", response.url, response.text())
+
+    listeners = {
+        "console": note_message,
+        "pageerror": note_error,
+        "requestfailed": note_failure,
+        "response": explain,
+    }
     for event, listener in listeners.items():
         page.on(event, listener)
     yield page
