@@ -1,10 +1,10 @@
-# One recipe for all services: docker build --build-arg SERVICE=auth-service .
-# Only `shared` and the service itself are inside; it runs as nobody in particular and writes nothing.
+# One Dockerfile for all services: docker build --build-arg SERVICE=auth-service .
+# The image contains `shared` and the service only. It runs as an unprivileged user and writes no files.
 
 FROM python:3.13-slim-trixie AS build
 ARG SERVICE=catalog-service
 RUN python -m venv --without-pip /venv
-# The packages first, so that a change of code leaves this layer alone.
+# Install the packages first, so that a code change does not invalidate this layer.
 COPY ${SERVICE}/requirements.txt /tmp/requirements.txt
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip --python /venv/bin/python install --disable-pip-version-check --root-user-action ignore \
@@ -12,14 +12,14 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 WORKDIR /app
 COPY shared/ shared/
 COPY ${SERVICE}/ ./
-# The root file system will be read-only, so the bytecode is made here; and a checkout may have been private.
+# Compile the bytecode now, because the root file system will be read-only. The checkout may have been private.
 RUN python -m compileall -q --invalidation-mode unchecked-hash /app && chmod -R a+rX /app
 
 FROM python:3.13-slim-trixie
 ARG SERVICE=catalog-service
 COPY --from=build /venv /venv
 COPY --from=build /app /app
-# A fresh volume that is mounted there belongs to whom this does.
+# A new volume that is mounted here gets this owner.
 RUN install -d -o 10001 -g 10001 -m 700 /spool
 WORKDIR /app
 ENV PATH=/venv/bin:$PATH PYTHONPATH=/app PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
@@ -27,6 +27,6 @@ ENV PATH=/venv/bin:$PATH PYTHONPATH=/app PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFE
 USER 10001:10001
 EXPOSE 5000
 STOPSIGNAL SIGTERM
-# A service is up in about 3 s, and the first look at it comes after one interval.
+# A service starts in about 3 s; the first check runs after one interval.
 HEALTHCHECK --interval=5s --timeout=10s --start-period=60s --retries=3 CMD ["python", "-m", "shared.healthcheck"]
 CMD ["gunicorn", "-c", "python:shared.gunicorn_conf"]

@@ -1,1 +1,1 @@
-"""How fast the shop is, and how much memory it takes: `make bench`."""
+"""Measure the shop's speed and memory: `make bench`."""

@@ -1,4 +1,4 @@
-"""Measure the shop: `make bench`, or `python -m bench checkout` for a part.
+"""Measure the shop: `make bench`, or `python -m bench checkout` for one part.
 
 SECONDS=8 is the length of each measurement, and each part has a shop of its own. The report goes to stdout
 and, with all numbers as JSON, into a folder below bench/results/.
@@ -8,15 +8,13 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from bench import calls, checkout, hot_path, identity, logs, start_up
+from bench import calls, checkout, hot_path
 from bench.errors import CannotMeasure
 from bench.machine import calibrate, describe_machine
 from bench.report import render, write_report
@@ -27,26 +25,22 @@ RESULTS = Path(__file__).with_name("results")
 
 
 class Part(NamedTuple):
-    """A part of the report: how to start its shop below a folder, and the module that measures it."""
+    """A part of the report, and the module that measures it."""
 
     title: str
-    start: Callable[[Path], AbstractContextManager[Any]]
     subject: ModuleType
 
 
-# To measure something else, add a module.
+# Add a module to measure something else.
 PARTS: Mapping[str, Part] = {
-    "hot-path": Part("The hot path", running_shop, hot_path),
-    "calls": Part("Single calls", running_shop, calls),
-    "checkout": Part("Checkouts", running_shop, checkout),
-    "identity": Part("Identity", partial(running_shop, settings=identity.SETTINGS), identity),
-    "logs": Part("Log records", running_shop, logs),
-    "start": Part("Start-up", nullcontext, start_up),
+    "hot-path": Part("The hot path", hot_path),
+    "calls": Part("Single calls", calls),
+    "checkout": Part("Checkouts", checkout),
 }
 
 
 def main(arguments: Sequence[str] = ()) -> int:
-    """Measure, print and write; return the exit code."""
+    """Measure, print and write the report; return the exit code."""
     try:
         results = measure(read_seconds(os.environ), read_names(arguments))
     except (CannotMeasure, CannotStart) as error:
@@ -97,11 +91,11 @@ def measure(seconds: float, names: Sequence[str]) -> dict[str, Any]:
 
 def _measure_part(name: str, seconds: float) -> Any:
     say(f"Starting the shop for {name} …")
-    with fresh_folder() as folder, PARTS[name].start(folder) as running:
-        return PARTS[name].subject.measure(running, seconds)
+    with fresh_folder() as folder, running_shop(folder) as shop:
+        return PARTS[name].subject.measure(shop, seconds)
 
 
 if __name__ == "__main__":
-    # Exit by an exception, so that the shop is stopped, too.
+    # Exit by an exception, so that the shop stops too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main(sys.argv[1:]))

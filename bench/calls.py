@@ -21,7 +21,7 @@ def measure(shop: Shop, seconds: float) -> dict[str, Any]:
 
 
 def render(results: Mapping[str, Any]) -> list[str]:
-    """Return the tables."""
+    """Return the tables of the report."""
     return [
         *table(
             HEAD,

@@ -1,4 +1,4 @@
-"""Full checkouts: a guest comes in, puts a product into the cart, and orders until the order is confirmed.
+"""Full checkouts: a new guest adds a product to the cart and orders it until the order is confirmed.
 
 The shop is measured as it is, with one product that all guests buy, and with a million past orders. The
 report has the processor time of a checkout by part, with the work after the answer. With CONTROL, a commit,
@@ -40,7 +40,7 @@ def measure(shop: Shop, seconds: float) -> dict[str, Any]:
 
 
 def measure_beside(shop: Shop, commit: str, seconds: float) -> dict[str, Any]:
-    """Return the numbers of a guest's checkout here and with another commit, as medians of rounds in turn."""
+    """Return the medians of a guest's checkout at this and another commit, in alternating rounds."""
     with (
         fresh_folder() as folder,
         checked_out(folder, commit) as home,
@@ -78,7 +78,7 @@ def _measure(shop: Shop, scenario: Scenario, clients: int, seconds: float, title
     orders = shop.run_sql("orders", count)
     load = measure_load(shop, scenario, clients, seconds)
     orders = shop.run_sql("orders", count) - orders
-    # The orders of the warm-up count, too, because the shop finishes them within the measured time.
+    # The orders of the warm-up count too, because the shop finishes them within the measured time.
     return {
         **load,
         "title": title,
@@ -88,7 +88,7 @@ def _measure(shop: Shop, scenario: Scenario, clients: int, seconds: float, title
 
 
 def render(results: Mapping[str, Any]) -> list[str]:
-    """Return the tables."""
+    """Return the tables of the report."""
     loads = results["loads"]
     rates = [
         [

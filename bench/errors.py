@@ -1,5 +1,5 @@
-"""Why a measurement failed."""
+"""Errors of a measurement."""
 
 
 class CannotMeasure(Exception):
-    """Say in one sentence why there are no numbers."""
+    """A measurement failed; the message says why in one sentence."""

@@ -1,4 +1,4 @@
-"""The product list asked five ways: how close the gateway comes to the limit of nginx.
+"""The product list, requested in five ways: how close the gateway comes to the limit of nginx.
 
 The limit is a static file of the same bytes from the same nginx. Browsers ask for gzip. Without the gateway's
 cache, the service answers. The tutorial's application gets the products from that nginx, too. Each round asks
@@ -38,7 +38,7 @@ CLIENTS = (1, 8, 32)
 ROUNDS = 5
 HEAD = "a second | lowest | highest | p50 ms | p99 ms | errors | nginx | behind | asking | cores"
 START_SECONDS = 20.0
-AIMS = {STATIC: 0.5, TUTORIAL: 20.0}  # The gateway's rate as a multiple of theirs.
+AIMS = {STATIC: 0.5, TUTORIAL: 20.0}  # The gateway's rate as a multiple of each control's.
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def _measure_rounds(ways: Mapping[str, Way], seconds: float) -> list[dict[str, A
 
 
 def run_flood(url: str, call: Call, clients: int, seconds: float) -> dict[str, Any]:
-    """Make a call as fast as it is answered, from as many processes as there are cores.
+    """Repeat a call as fast as it is answered, from one process per core.
 
     `good` counts all answers, and the rate those within the time. Raises CannotMeasure.
     """
@@ -145,7 +145,7 @@ def _sum_up_way(floods: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "highest": max(rates),
         **{name: _median(flood[name] for flood in floods) for name in ("p50", "p99")},
         "errors": sum(flood["errors"] for flood in floods),
-        # Microseconds of a core for an answer.
+        # Microseconds of one core per answer.
         "cpu_us": {name: round(each / max(good, 1) * 1e6, 1) for name, each in cpu.items()},
         "cores": round(sum(cpu.values()) / sum(flood["seconds"] for flood in floods), 2),
     }
@@ -157,7 +157,7 @@ def _median(values: Iterable[float | None], digits: int = 2) -> float | None:
 
 
 def render(results: Mapping[str, Any]) -> list[str]:
-    """Return the tables."""
+    """Return the tables of the report."""
     ratios = {(each["way"], each["clients"]): each["ratio"] for each in results["ratios"]}
     aims = ", ".join(f"x {aim:g} of the {way}" for way, aim in AIMS.items())
     beside = [
@@ -193,7 +193,7 @@ def _write(value: float | None, form: str) -> str:
 
 @contextmanager
 def running_tutorial(folder: Path, upstream: str) -> Iterator[Way]:
-    """Start the tutorial's application in front of a server that has the products."""
+    """Start the tutorial's application in front of a server with the products."""
     secret = token_hex(32)
     with closing(reserve()) as holder:
         port = port_of(holder)

@@ -1,4 +1,4 @@
-"""Generate load on a server, in processes beside what is measured.
+"""Generate load on a server, in separate processes.
 
 A client has one connection and makes its next call when it has the answer to the last one. The clients of a
 process share one thread with plain sockets, to leave the cores to a server that answers ten thousand calls a
@@ -7,14 +7,12 @@ second.
 
 import heapq
 import json
-import math
 import multiprocessing
 import selectors
 import socket
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import repeat
@@ -55,7 +53,7 @@ class Call:
 
 
 class Answer(NamedTuple):
-    """The answer to a call: the status (0 for none), the milliseconds it took, and the second of its end."""
+    """The answer to a call: the status (0 for none), its milliseconds, and the second of its end."""
 
     name: str
     status: int
@@ -63,14 +61,13 @@ class Answer(NamedTuple):
     second: float
 
 
-# A script tells a client what to do: it yields a call and gets the answer and its body back, or it yields the
-# moment to wait for, in seconds from the beginning.
-Script = Generator[Call | float, Any, None]
+# A script controls a client: it yields a call, and gets the answer and its body back.
+Script = Generator[Call, Any, None]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a process loads a server: for how many seconds, and with a client for each script."""
+    """The load of one process: its seconds, and a client for each script."""
 
     url: str
     seconds: float
@@ -78,51 +75,32 @@ class Plan:
 
 
 class Found(NamedTuple):
-    """What a process found: the answers, and the seconds and processor seconds that its load took."""
+    """The result of one process: the answers, and the seconds and processor seconds of its load."""
 
     answers: list[Answer]
     seconds: float
     cpu: float
 
 
-def plan_calls(
-    url: str, streams: Sequence[Call | Iterable[Call]], seconds: float, *, pace: float = 0.0
-) -> Plan:
-    """Return a plan with a client for each call, which it repeats, or stream of calls.
-
-    A client makes a call every `pace` seconds, also while answers fail; with a pace of 0 it never waits.
-    """
-    return Plan(url, seconds, partial(_make_scripts, streams, pace))
+def plan_calls(url: str, calls: Sequence[Call], seconds: float) -> Plan:
+    """Return a plan with a client for each call, which it repeats without a pause."""
+    return Plan(url, seconds, partial(_make_scripts, calls))
 
 
-def _make_scripts(streams: Sequence[Call | Iterable[Call]], pace: float, load: "Load") -> list[Script]:
-    calls = [repeat(stream) if isinstance(stream, Call) else stream for stream in streams]
-    if not pace:
-        return [follow(each) for each in calls]
-    # The clients take turns instead of calling all at once.
-    shares = [number / len(calls) for number in range(len(calls))]
-    turns = [take_turns(pace, share, load.plan.seconds, load.clock) for share in shares]
-    return [follow(each, moments) for each, moments in zip(calls, turns, strict=True)]
+def _make_scripts(calls: Sequence[Call], _load: "Load") -> list[Script]:
+    return [follow(repeat(call)) for call in calls]
 
 
 def run_load(*plans: Plan) -> list[Found]:
-    """Carry out each plan in a process of its own, all at once; raises CannotMeasure."""
-    with running_load(*plans) as loads:
-        pass
-    return [load.result() for load in loads]
-
-
-@contextmanager
-def running_load(*plans: Plan) -> Iterator[list[Future[Found]]]:
-    """Carry out each plan in a process of its own beside a block, to its end; raises CannotMeasure."""
+    """Run each plan in its own process, all at the same time; raises CannotMeasure."""
     count = max(1, len(plans))
-    # A process imports what its arguments need, here the plans, before it waits for the others.
+    # A process imports the modules of its arguments before it waits for the others.
     with ProcessPoolExecutor(count, SPAWN, _meet, (SPAWN.Barrier(count), plans)) as pool:
         loads = [pool.submit(_carry_out, plan) for plan in plans]
-        yield loads
     for load in loads:
         if error := load.exception():
             raise CannotMeasure(f"The load failed: {error}") from error
+    return [load.result() for load in loads]
 
 
 def _meet(barrier: Barrier, _plans: Sequence[Plan]) -> None:
@@ -135,7 +113,7 @@ def _carry_out(plan: Plan) -> Found:
 
 
 class Load:
-    """The clients of a process at work, with the clock and the answers that they share."""
+    """The clients of a process, with their common clock and answers."""
 
     def __init__(self, plan: Plan) -> None:
         parts = urlsplit(plan.url)
@@ -143,7 +121,7 @@ class Load:
         self.address = parts.hostname or "", parts.port or 80
         self.selector = selectors.DefaultSelector()
         self.answers: list[Answer] = []
-        self._due: list[tuple[float, int, Client]] = []  # When which client goes on; a heap.
+        self._due: list[tuple[float, int, Client]] = []  # A heap by the time of the next step.
         self._began = time.perf_counter()
 
     def clock(self) -> float:
@@ -182,25 +160,23 @@ class Client:
         self._load = load
         self._script = script
         self._socket: socket.socket | None = None
-        self._call: Call | None = None  # While its answer is not there.
+        self._call: Call | None = None  # The call in progress.
         self._reply: tuple[Answer, bytes] | None = None
 
     def go_on(self) -> float | None:
-        """Follow the script up to its next call; return the second to go on at unless a call is under way."""
+        """Start the script's next call; return the second of the retry if it could not be sent."""
         try:
             step = self._script.send(self._reply)
         except StopIteration:
             self.close()
             return None
         self._reply = None
-        if not isinstance(step, Call):
-            return step
         self._call, self._began = step, self._load.clock()
         self._head, self._status, self._tail = b"", 0, b"\r\n"
         self._body: list[bytes] = []
         try:
             if self._socket is None:
-                # It does not wait: the server is on this machine, and its backlog holds all clients.
+                # This does not block: the server is on this machine, and its backlog holds all clients.
                 self._socket = socket.create_connection(self._load.address, TIMEOUT)
                 self._load.selector.register(self._socket, selectors.EVENT_READ, self)
             self._socket.sendall(step.request)
@@ -210,7 +186,7 @@ class Client:
         return None
 
     def read(self) -> bool:
-        """Read what has come; return whether the call has ended with it."""
+        """Read the available bytes; return whether the call has ended."""
         try:
             data = self._socket.recv(CHUNK) if self._socket else b""
         except OSError:
@@ -227,7 +203,7 @@ class Client:
         return True
 
     def fail(self) -> bool:
-        """Give up the connection; return whether a call ends without an answer by that."""
+        """Drop the connection; return whether that ends a call without an answer."""
         self.close()
         if self._call is None:
             return False
@@ -242,7 +218,7 @@ class Client:
         self._socket = None
 
     def _read_head(self, data: bytes) -> bytes:
-        """Return what follows the answer's head, once all of that is there."""
+        """Return the body once it is complete."""
         self._head += data
         head, end, body = self._head.partition(b"\r\n\r\n")
         if not end:
@@ -272,19 +248,7 @@ class Client:
         self._reply, self._call = (answer, b"".join(self._body)), None
 
 
-def follow(calls: Iterable[Call], moments: Iterable[float] = repeat(0.0)) -> Script:
-    """Make the calls one after the other, each not before its moment."""
-    for moment, call in zip(moments, calls, strict=False):
-        if moment:
-            yield moment
+def follow(calls: Iterable[Call]) -> Script:
+    """Make the calls in turn."""
+    for call in calls:  # noqa: UP028  # `yield from` would send the answers to `calls`.
         yield call
-
-
-def take_turns(pace: float, share: float, seconds: float, clock: Callable[[], float]) -> Iterator[float]:
-    """Yield the moment of each turn, from a share of the pace on; leave out turns that have passed."""
-    # Rounded, since a whole number of turns may come out a little too large.
-    turns = math.ceil(round(seconds / pace - share, 6))
-    turn = 0
-    while turn < turns:
-        yield (turn + share) * pace
-        turn = max(turn + 1, math.floor(clock() / pace - share))

@@ -1,4 +1,4 @@
-"""The machine of a run, and two of its speeds, so that the numbers of two machines can be compared."""
+"""The machine of a run, with two speeds by which the numbers of two machines can be compared."""
 
 import os
 import platform
@@ -32,20 +32,20 @@ def describe_machine() -> dict[str, Any]:
 
 
 def calibrate(folder: Path) -> dict[str, float]:
-    """Return how often a second one core runs a fixed loop, and the folder's disk syncs a small write."""
+    """Return how often per second one core runs a fixed loop, and the disk syncs a small write."""
     with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
 
         def write() -> None:
             file.write(bytes(BLOCK))
             os.fdatasync(file.fileno())
 
-        # The best of some rounds, because a disturbance only makes a round slower.
+        # The best of several rounds, because a disturbance only slows a round down.
         loops, writes = (min(timeit.repeat(work, number=TIMES)) for work in (_loop, write))
     return {"python_loops": round(TIMES / loops, 1), "disk_syncs": round(TIMES / writes, 1)}
 
 
 def _loop() -> int:
-    """Do what services do, in small: make dictionaries, call, compare and format."""
+    """Do in small what services do: build dictionaries, call, compare and format."""
     rows = ({"title": f"product {number}", "stock": number % 7} for number in range(10_000))
     return sum(len(str(row["title"])) if row["stock"] else 1 for row in rows)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 
 def render(results: Mapping[str, Any], sections: Mapping[str, Sequence[str]]) -> str:
-    """Return the machine and how it was measured, and then the sections by their titles."""
+    """Return the machine and the conditions, then the sections by their titles."""
     machine, calibration = results["machine"], results["calibration"]
     head = [
         f"# Shopfleet at {machine['commit'] or 'an unknown commit'}, {results['time']}",
@@ -27,7 +27,7 @@ def render(results: Mapping[str, Any], sections: Mapping[str, Sequence[str]]) ->
 
 
 def write_report(results: Mapping[str, Any], text: str, folder: Path, time: datetime) -> Path:
-    """Write report.md and results.json into a folder named after their time; return the report's path."""
+    """Write report.md and results.json into a folder named after the time; return the report's path."""
     place = folder / f"{time:%Y%m%dT%H%M%SZ}"
     place.mkdir(parents=True)
     (place / "results.json").write_text(f"{json.dumps(results, indent=1)}\n", encoding="utf-8")
@@ -37,7 +37,7 @@ def write_report(results: Mapping[str, Any], text: str, folder: Path, time: date
 
 
 def table(head: str, rows: Sequence[Sequence[str | float | None]]) -> list[str]:
-    """Return a Markdown table, aligned to be read as plain text, with numbers at the right.
+    """Return a Markdown table that is aligned as plain text, with numbers on the right.
 
     `head` names the columns, with " | " between them. A float gets one decimal, None an empty cell.
     """

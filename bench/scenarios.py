@@ -1,4 +1,4 @@
-"""The calls and visits of customers, one scenario for each kind, and the load that they put on a shop."""
+"""Scenarios: the calls and visits of customers, and the load that they put on a shop."""
 
 import json
 import os
@@ -28,7 +28,7 @@ Visit = tuple[Call, ...]
 SEED = 1  # The same choices in every run.
 MOST_IN_CART = 10  # Products, a usual number for a full cart.
 PAGE = 100
-FULL = 0.85  # Of a core; the rest gets lost where one part waits for another.
+FULL = 0.85  # Of a core; the rest is lost while one part waits for another.
 MANY_PROCESSES = frozenset({"gateway", "postgres"})
 ADDRESS = {
     "name": "Ada Example",
@@ -43,7 +43,7 @@ GUEST = Call("POST", "/auth/guest", name="POST /auth/guest")
 
 @dataclass(frozen=True)
 class Scenario:
-    """Calls or visits of one kind, shared among the clients; where they end, the measurement ends early.
+    """Calls or visits of one kind, shared by the clients; the measurement ends early when they run out.
 
     An answer that is neither expected nor a refusal is an error.
     """
@@ -63,12 +63,12 @@ def list_products(_products: Sequence[Product]) -> Iterator[Call]:
 
 
 def read_products(products: Sequence[Product]) -> Iterator[Call]:
-    """Read one product after the other."""
+    """Read the products in turn."""
     return cycle([Call("GET", f"/products/{product['id']}") for product in products])
 
 
 def search_products(products: Sequence[Product]) -> Iterator[Call]:
-    """Search for two words of titles, so that a search hardly comes again while the gateway caches it."""
+    """Search for two words of titles, so that a search rarely repeats while the gateway caches it."""
     words = sorted({word for product in products for word in product["title"].lower().split()})
     choice = random.Random(SEED)  # noqa: S311  # The same in every run.
     while True:
@@ -81,7 +81,7 @@ def read_order(_products: Sequence[Product]) -> Iterator[Call]:
 
 
 def update_cart(products: Sequence[Product]) -> Iterator[Call]:
-    """Put one product after the other into the cart, one or two units of it."""
+    """Add one or two units of each product in turn to the cart."""
     paths = [f"/cart/items/{product['id']}" for product in products[:MOST_IN_CART]]
     return cycle([Call("PUT", path, {"quantity": units}) for units in (1, 2) for path in paths])
 
@@ -95,7 +95,7 @@ def place_orders(products: Sequence[Product]) -> Iterator[Call]:
 
 
 def check_out(products: Sequence[Product]) -> Iterator[Visit]:
-    """Put one unit into the cart, and order the cart."""
+    """Add one unit to the cart, and order the cart."""
     for product in cycle(products):
         path = f"/cart/items/{product['id']}"
         yield Call("PUT", path, {"quantity": 1}, name="PUT /cart/items/{id}"), _order()
@@ -113,7 +113,7 @@ def check_out_directly(products: Sequence[Product]) -> Iterator[Visit]:
 
 
 def _order(product_id: int | None = None) -> Call:
-    """Return the order of one unit, or of the cart, under a key of its own."""
+    """Return the order of one unit, or of the cart, under a new key."""
     body: dict[str, Any] = {
         "payment_method": "pm_card_visa",
         "shipping_address": ADDRESS,
@@ -123,17 +123,17 @@ def _order(product_id: int | None = None) -> Call:
     return Call("POST", "/orders", body, {"Idempotency-Key": str(uuid4())}, "POST /orders")
 
 
-# To measure another call, add a line.
+# Add a line to measure another call.
 CALLS = (
     Scenario("GET /products?limit=30", list_products),
     Scenario("GET /products/{id}", read_products),
     Scenario("GET /products?q={words}", search_products),
     Scenario("GET /orders/{id}", read_order, make_first=place_orders),
     Scenario("PUT /cart/items/{id}", update_cart),
-    # 202 is an order that the shop has accepted and finishes by itself.
+    # 202 is an accepted order that the shop finishes later.
     Scenario("POST /orders", place_orders, frozenset({201, 202}), frozenset({409}), leaves_work=True),
 )
-# A checkout counts only if the order is confirmed when the answer comes.
+# A checkout counts only if the answer confirms the order.
 CHECKOUT = Scenario("checkout", check_out, frozenset({201}), leaves_work=True)
 HOT_PRODUCT = Scenario("checkout, one product", check_out_one_product, frozenset({201}), leaves_work=True)
 DIRECT = Scenario("guest and order", check_out_directly, frozenset({201}), leaves_work=True)
@@ -147,7 +147,7 @@ def measure_load(shop: Shop, scenario: Scenario, clients: int, seconds: float) -
     result = put_load(shop.url, scenario, clients, warm_up, seconds)
     result["settled"] = shop.settle() if scenario.leaves_work else None
     result["cpu"] = subtract(shop.measure_cpu(), before)
-    # The parts were also at work in the warm-up, and until the orders were finished.
+    # The parts also worked during the warm-up and until the orders were finished.
     lasted = warm_up + result["seconds"] + (result["settled"] or 0)
     result["cores"] = {part: round(spent / lasted, 2) for part, spent in result["cpu"].items()}
     result["bound"] = name_bound(result["cores"], result["load_cpu"], len(os.sched_getaffinity(0)))
@@ -155,7 +155,7 @@ def measure_load(shop: Shop, scenario: Scenario, clients: int, seconds: float) -
 
 
 def put_load(url: str, scenario: Scenario, clients: int, warm_up: float, seconds: float) -> dict[str, Any]:
-    """Return the numbers of the answers after the warm-up, in milliseconds and calls a second.
+    """Return the numbers of the answers after the warm-up, in milliseconds and calls per second.
 
     `load_cpu` is the share of one core that the load took. Raises CannotMeasure.
     """
@@ -192,7 +192,7 @@ def put_load(url: str, scenario: Scenario, clients: int, warm_up: float, seconds
 
 
 def name_bound(cores: Mapping[str, float], load_cpu: float, count: int) -> str:
-    """Return what limits the rate, as far as the shares of a core tell that each part has used."""
+    """Return what limits the rate, judged by the share of a core that each part used."""
     busiest = max(cores, key=lambda part: cores[part])
     if load_cpu >= FULL:
         return "the load itself"
@@ -205,7 +205,7 @@ def name_bound(cores: Mapping[str, float], load_cpu: float, count: int) -> str:
 
 
 def _make_scripts(scenario: Scenario, clients: int, load: Load) -> list[Script]:
-    """Make each client a guest that has made its first call, and return its script."""
+    """Start a guest session for each client, make its first call, and return its script."""
     url = load.plan.url
     try:
         guests = [enter(url) for _ in range(clients)]
@@ -243,7 +243,7 @@ def _follow(name: str, calls: Iterator[Call | Visit], load: Load, guest: Guest, 
 
 
 def _visit(name: str, visit: Visit, load: Load) -> Script:
-    """Make the calls of a visit, and note one answer for all of them."""
+    """Make the calls of a visit, and record one answer for all of them."""
     answer: Answer
     answer, body = yield GUEST
     spent = answer.milliseconds
@@ -258,5 +258,5 @@ def _visit(name: str, visit: Visit, load: Load) -> Script:
 
 
 def _prepare(call: Call, guest: Guest) -> Call:
-    # Browsers ask for gzip, too.
+    # Browsers also request gzip.
     return replace(call, headers={"Accept-Encoding": "gzip", **call.headers, **guest})

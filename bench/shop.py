@@ -1,4 +1,4 @@
-"""A shop to measure: the stack of `make run` with a port and a state of its own, both removed afterwards."""
+"""A shop to measure: the stack of `make run` on a free port, with a state that is removed afterwards."""
 
 import json
 import os
@@ -18,17 +18,17 @@ import requests
 
 from bench.errors import CannotMeasure
 from bench.usage import Memory, add_up, measure_cpu, measure_memory
-from local.audit import find_databases
 from local.processes import has_ended, reap, spawn, wait_until
 from local.settings import ROOT
 from local.sockets import answers, port_of, reserve
 from local.stack import description_in
+from tools.books import find_databases
 
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
 RELOAD_SECONDS = 20.0
 SETTLE_SECONDS = 120.0
-PASSED_ON = ("PATH", "HOME", "LANG", "SCALE", "LOG_LEVEL")  # SCALE, to measure replicas, too.
+PASSED_ON = ("PATH", "HOME", "LANG", "SCALE", "LOG_LEVEL")  # SCALE, to measure several replicas.
 # A sync would take back the units that a measurement adds, logs-service would drop its oldest records, and
 # the gateway would refuse most calls.
 SETTINGS = {"CATALOG_SYNC_SECONDS": "86400", "LOG_RETENTION_MIB": "1000000", "RATE_LIMITS": "off"}
@@ -42,7 +42,7 @@ class Shop:
         self._state = state
 
     def run_sql(self, database: str, statement: str, **values: Any) -> Any:
-        """Run a statement in a service's database; return the first value of its answer, if it has one."""
+        """Run a statement in a service's database; return the first value of the result, if any."""
         url = find_databases({"STATE": str(self._state)})[database]
         with psycopg.connect(url, autocommit=True) as connection:
             cursor = connection.execute(statement.encode(), values or None)
@@ -51,20 +51,20 @@ class Shop:
 
     @property
     def services(self) -> dict[str, Any]:
-        """For each service its `url` behind the gateway, and the `pid` and `port` of its `replicas`."""
+        """Return the `url` of each service behind the gateway, and the `pid` and `port` of its `replicas`."""
         services: dict[str, Any] = self._describe()["services"]
         return services
 
     @property
     def pids(self) -> dict[str, list[int]]:
-        """The processes of the gateway, of PostgreSQL, and of each service's replicas."""
+        """Return the processes of the gateway, of PostgreSQL, and of each service's replicas."""
         pids = {part: [self._describe()[part]["pid"]] for part in ("gateway", "postgres")}
         for name, service in self.services.items():
             pids[name] = [replica["pid"] for replica in service["replicas"]]
         return pids
 
     def measure_cpu(self) -> dict[str, float]:
-        """Return the seconds of one core that each part has used so far."""
+        """Return the processor seconds that each part has used so far."""
         return {part: sum(map(measure_cpu, pids)) for part, pids in self.pids.items()}
 
     def measure_memory(self) -> dict[str, Memory]:
@@ -78,10 +78,10 @@ class Shop:
         return enter(self.url)
 
     def serve_file(self, name: str, content: bytes) -> str:
-        """Let the gateway's nginx serve a file; return the path of its URL."""
+        """Make the gateway's nginx serve a file; return the path of its URL."""
         folder, path, gateway = self._state / "gateway", f"/bench/{name}", self._describe()["gateway"]
         (folder / name).write_bytes(content)
-        # Settings of this shop's nginx alone, beside its templates.
+        # Settings of this shop's nginx only, next to its templates.
         with (folder / "settings" / "server.conf").open("a", encoding="utf-8") as settings:
             settings.write(f'location = {path} {{ alias "{folder / name}"; }}\n')
         os.kill(gateway["pid"], signal.SIGHUP)
@@ -90,7 +90,7 @@ class Shop:
         return path
 
     def settle(self) -> float:
-        """Wait until all orders are finished; return the seconds that took."""
+        """Wait until all orders are finished; return the seconds."""
         began = time.monotonic()
         # Every release has these columns and statuses, and CONTROL may be any.
         unfinished = "SELECT count(*) FROM orders WHERE status IN ('pending', 'confirmed')"
@@ -113,13 +113,13 @@ def enter(url: str) -> dict[str, str]:
 
 
 def say(text: str) -> None:
-    """Print the progress, apart from the report on stdout."""
+    """Print the progress to stderr, as the report goes to stdout."""
     print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
 def fresh_folder() -> Iterator[Path]:
-    """Make a folder on the disk where `make run` keeps its state, and remove it at the end."""
+    """Make a folder on the disk of `make run`'s state, and remove it at the end."""
     folder = Path(tempfile.mkdtemp(prefix=".local-bench-", dir=ROOT))
     try:
         yield folder
@@ -167,7 +167,7 @@ def running_shop(
 def running_process(
     arguments: Sequence[str], environment: Mapping[str, str], home: Path, output: Path
 ) -> Iterator[int]:
-    """Run Python with these arguments beside a block, and stop it at the end; yield the process id."""
+    """Run Python with these arguments during a block; yield the process id."""
     command = [sys.executable, *arguments]
     stop = signal.SIGTERM
     with output.open("wb") as log:

@@ -1,4 +1,4 @@
-"""A shop as tutorials have it, to measure beside ours: `python -m bench.tutorial PORT UPSTREAM SECRET`.
+"""The tutorial's shop, for comparison: `python -m bench.tutorial PORT UPSTREAM SECRET`.
 
 One file on Flask's development server. It accepts a cookie with a token signed by a shared secret, reads the
 products from another server at every call, and passes on the fields that it shows.
@@ -37,7 +37,7 @@ def create_app(upstream: str, secret: str) -> Flask:
 
 
 def make_cookie(secret: str, now: float) -> str:
-    """Return the cookie of a user who has logged in."""
+    """Return the cookie of a logged-in user."""
     claims = {"user_id": 1, "exp": int(now) + LIFETIME}
     return f"token={jwt.encode(claims, secret, algorithm='HS256')}"
 

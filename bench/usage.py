@@ -1,4 +1,4 @@
-"""The processor time and the memory of a program, its descendants included."""
+"""The processor time and the memory of a program with its descendants."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ class Memory(NamedTuple):
 
 
 def measure_memory(pid: int, *, with_children: bool = True) -> Memory:
-    """Return the memory of a process and its descendants; a page that several share counts once in all."""
+    """Return the memory of a process and its descendants; a shared page counts once."""
     sizes = [size for each in _family(pid, with_children) if (size := _read_pss(each.pid)) is not None]
     return Memory(len(sizes), round(sum(sizes) / 1024, 1), tuple(round(size / 1024, 1) for size in sizes))
 
@@ -28,7 +28,7 @@ def add_up(parts: Sequence[Memory]) -> Memory:
 
 
 def measure_cpu(pid: int, *, with_children: bool = True) -> float:
-    """Return the seconds of one core that a process and its descendants have used so far.
+    """Return the processor seconds that a process and its descendants have used so far.
 
     Of descendants that have ended, those count that their parent has waited for (proc(5), cutime).
     """
@@ -36,7 +36,7 @@ def measure_cpu(pid: int, *, with_children: bool = True) -> float:
 
 
 def subtract(after: Mapping[str, float], before: Mapping[str, float]) -> dict[str, float]:
-    """Return what each part has used in between."""
+    """Return the use of each part between two readings."""
     return {part: seconds - before[part] for part, seconds in after.items()}
 
 
@@ -51,7 +51,7 @@ def _read_pss(pid: int) -> int | None:
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8")
     except (FileNotFoundError, ProcessLookupError):
-        return None  # The process has ended meanwhile.
+        return None  # The process has ended.
     return next((int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")), None)
 
 
@@ -59,6 +59,6 @@ def _read_seconds(process: psutil.Process, *, ended_children: bool) -> float:
     try:
         times = process.cpu_times()
     except psutil.NoSuchProcess:
-        return 0.0  # The process has ended meanwhile.
+        return 0.0  # The process has ended.
     own = times.user + times.system
     return float(own + times.children_user + times.children_system if ended_children else own)

@@ -1,4 +1,5 @@
-# On a cluster the storefront travels with the gateway's image; its configuration comes as configs, or ConfigMaps.
+# On a cluster, the gateway's image contains the storefront. Its configuration is mounted from configs or
+# ConfigMaps.
 FROM nginx:1.30
 COPY gateway/storefront /gateway/storefront
 USER root

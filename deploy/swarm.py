@@ -1,10 +1,10 @@
-"""Deploy the shop on a Swarm, from a manager; the same again brings in a new version or other settings.
+"""Deploy the shop on a Swarm, from a manager. Repeat it to deploy a new version or new settings.
 
     VERSION=7 python3 -m deploy.swarm
 
-It says docker-compose.yml with swarm.yml in the words of `docker stack deploy`: what Compose keeps in the
-volumes of its step `secrets` becomes Swarm's secrets, and what it mounts from this checkout becomes configs,
-since no other node has one. Needs Python 3.11 and nothing else.
+It renders docker-compose.yml and swarm.yml for `docker stack deploy`. The files that Compose's job `secrets`
+writes into volumes become Swarm secrets. Files mounted from this checkout become configs, because other nodes
+have no checkout. Requires only Python 3.11.
 """
 
 import hashlib
@@ -24,33 +24,35 @@ from shared.setup_secrets import setup_secrets
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = ("docker-compose.yml", "deploy/swarm.yml")
-DATA = "shopfleet-data"  # The label of the node that has the database's data.
-OWNER = "shopfleet.stack"  # The label of secrets, which outlive the stack as the data does.
-PATIENCE = 600.0  # Seconds for all replicas to be replaced.
-SETTLED = 3  # Seconds in which nothing changes any more.
+DATA = "shopfleet-data"  # The label of the node that stores the database.
+OWNER = "shopfleet.stack"  # The label of secrets, which survive the removal of the stack, like the data.
+PATIENCE = 600.0  # Seconds within which all replicas must be replaced.
+SETTLED = 3  # Seconds without a change after which a deployment counts as done.
 CERTIFICATES = "/run/tls"
-# Of the gateway's folder: a certificate is a secret (TLS_CERTIFICATES), the storefront is in the image, and
-# the scripts are mounted by themselves. A config that is used twice changes its place from one deployment to
-# the next, and the gateway would be replaced for nothing.
-LEFT_OUT = frozenset({"tls", "storefront", "entrypoint"})
-# What Swarm has no word for: it builds nothing, knows no order, and restarts as `deploy` says.
-UNKNOWN = ("build", "depends_on", "pull_policy", "restart", "security_opt", "entrypoint")
+# Subfolders of the gateway that do not become configs: a certificate is a secret (TLS_CERTIFICATES), the
+# image contains the storefront, and the scripts have their own mounts. A config that is used twice would
+# change its order between deployments, which would replace the gateway for no reason.
+EXCLUDED = frozenset({"tls", "storefront", "entrypoint"})
+# Keys that Swarm does not support: it builds nothing, has no start order, and restarts according to `deploy`.
+UNSUPPORTED = ("build", "depends_on", "pull_policy", "restart", "security_opt", "entrypoint")
 
 Service = dict[str, Any]
 Objects = dict[str, dict[str, Any]]
 
 
 def read_compose(environment: Mapping[str, str]) -> dict[str, Any]:
-    """Return both files as Compose understands them."""
+    """Return both files as resolved by Compose."""
     options = [word for file in FILES for word in ("--file", file)]
-    # Swarm publishes on every address, also where BIND names one, and the services have to know.
-    told = {**environment, "BIND": "0.0.0.0"}  # noqa: S104
-    rendered: dict[str, Any] = json.loads(_docker("compose", *options, "config", "--format=json", env=told))
+    # Swarm publishes ports on all addresses and ignores BIND, and the services must know.
+    resolved = {**environment, "BIND": "0.0.0.0"}  # noqa: S104
+    rendered: dict[str, Any] = json.loads(
+        _docker("compose", *options, "config", "--format=json", env=resolved)
+    )
     return rendered
 
 
 def render_stack(compose: Mapping[str, Any], stack: str, secrets: Mapping[str, list[str]]) -> dict[str, Any]:
-    """Return what `docker stack deploy` takes; `secrets` has the names of the files in each folder."""
+    """Return the input of `docker stack deploy`; `secrets` lists the files of each folder."""
     services: dict[str, Service] = dict(compose["services"])
     folders = {each["source"]: each["target"] for each in services.pop("secrets")["volumes"]}
     objects: dict[str, Objects] = {"secrets": {}, "configs": {}}
@@ -58,11 +60,11 @@ def render_stack(compose: Mapping[str, Any], stack: str, secrets: Mapping[str, l
         objects["secrets"] |= {
             f"{folder}_{name}": {"external": True, "name": name_secret(stack, folder, name)} for name in names
         }
-    given = {name: secret["file"] for name, secret in compose["secrets"].items()}
+    secret_files = {name: secret["file"] for name, secret in compose["secrets"].items()}
     for service in services.values():
-        _rename(service)
-        _hand_out(service, folders, secrets)
-        _hand_files(service, stack, given, objects)
+        _translate(service)
+        _replace_secret_volumes(service, folders, secrets)
+        _replace_files(service, stack, secret_files, objects)
     used = {
         each["source"] for service in services.values() for each in service["volumes"] if "source" in each
     }
@@ -81,10 +83,10 @@ def render_stack(compose: Mapping[str, Any], stack: str, secrets: Mapping[str, l
     }
 
 
-def _rename(service: Service) -> None:
-    """Say in Swarm's words what Compose calls otherwise."""
-    for word in UNKNOWN:
-        service.pop(word, None)
+def _translate(service: Service) -> None:
+    """Translate a service from Compose's keys to those of Swarm."""
+    for key in UNSUPPORTED:
+        service.pop(key, None)
     resources = service["deploy"].setdefault("resources", {})
     resources.setdefault("limits", {})["memory"] = service.pop("mem_limit")
     if "reservations" in resources:
@@ -96,12 +98,14 @@ def _rename(service: Service) -> None:
         mounts.append({"type": "tmpfs", "target": "/dev/shm", "tmpfs": {"size": size}})  # noqa: S108
     for port in service.get("ports", []):
         port["published"] = int(port["published"])
-    for word in [word for word, value in service.items() if value is None]:
-        del service[word]
+    for key in [key for key, value in service.items() if value is None]:
+        del service[key]
 
 
-def _hand_out(service: Service, folders: Mapping[str, str], secrets: Mapping[str, list[str]]) -> None:
-    """Turn a mounted volume of secrets into a secret for each of its files, at the same place."""
+def _replace_secret_volumes(
+    service: Service, folders: Mapping[str, str], secrets: Mapping[str, list[str]]
+) -> None:
+    """Replace each mounted volume of secrets by one secret per file, at the same path."""
     for mount in [each for each in service["volumes"] if each.get("source") in folders]:
         service["volumes"].remove(mount)
         folder = Path(folders[mount["source"]]).name
@@ -110,15 +114,15 @@ def _hand_out(service: Service, folders: Mapping[str, str], secrets: Mapping[str
         )
 
 
-def _hand_files(
-    service: Service, stack: str, given: Mapping[str, str], objects: Mapping[str, Objects]
+def _replace_files(
+    service: Service, stack: str, secret_files: Mapping[str, str], objects: Mapping[str, Objects]
 ) -> None:
-    """Turn files of this machine into objects of the Swarm, which a name with a digest tells apart."""
+    """Replace files of this machine by Swarm objects, whose names contain a digest of the content."""
     references = service.pop("secrets", [])
-    service["secrets"] = [each for each in references if given.get(each["source"]) != os.devnull]
+    service["secrets"] = [each for each in references if secret_files.get(each["source"]) != os.devnull]
     for reference in service["secrets"]:
-        if reference["source"] in given:
-            file = Path(given[reference["source"]])
+        if reference["source"] in secret_files:
+            file = Path(secret_files[reference["source"]])
             reference["source"] = _add(objects["secrets"], stack, file)
     for mount in [each for each in service["volumes"] if each["type"] == "bind"]:
         service["volumes"].remove(mount)
@@ -137,9 +141,9 @@ def _files_below(source: Path, target: str) -> Iterator[tuple[Path, str]]:
         yield source, target
         return
     for file in sorted(source.rglob("*")):
-        place = file.relative_to(source)
-        if file.is_file() and place.parts[0] not in LEFT_OUT and file.name != ".gitignore":
-            yield file, f"{target}/{place}"
+        path = file.relative_to(source)
+        if file.is_file() and path.parts[0] not in EXCLUDED and file.name != ".gitignore":
+            yield file, f"{target}/{path}"
 
 
 def _add(objects: Objects, stack: str, file: Path) -> str:
@@ -150,25 +154,24 @@ def _add(objects: Objects, stack: str, file: Path) -> str:
 
 
 def name_secret(stack: str, folder: str, file: str) -> str:
-    """Return what a secret is called in the Swarm."""
+    """Return the name of a secret in the Swarm."""
     return f"{stack}_{folder}_{file}"
 
 
-def make_secrets(stack: str, services: list[str]) -> dict[str, list[str]]:
-    """Make the stack's secrets if there are none yet; return the names of the files in each folder."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as place:  # noqa: S108
-        setup_secrets(Path(place), services)
-        files = sorted(file for file in Path(place).rglob("*") if file.is_file())
+def create_secrets(stack: str, services: list[str]) -> dict[str, list[str]]:
+    """Create the stack's secrets unless they exist; return the files of each folder."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as temporary:  # noqa: S108
+        setup_secrets(Path(temporary), services)
+        files = sorted(file for file in Path(temporary).rglob("*") if file.is_file())
         wanted = {name_secret(stack, file.parent.name, file.name): file for file in files}
-        there = _docker("secret", "ls", "--format={{.Name}}", f"--filter=label={OWNER}={stack}").split()
-        if not there:
+        existing = _docker("secret", "ls", "--format={{.Name}}", f"--filter=label={OWNER}={stack}").split()
+        if not existing:
             for name, file in wanted.items():
                 _docker("secret", "create", f"--label={OWNER}={stack}", name, str(file))
-        elif wanted.keys() - set(there):
-            # Some were made together, such as a password and its copy, and none can be read again.
-            sys.exit(
-                f"Cannot deploy: of the stack's secrets, {', '.join(wanted.keys() - set(there))} is missing."
-            )
+        elif wanted.keys() - set(existing):
+            # Secrets cannot be read back, and some belong together, such as a password and its copy.
+            missing = ", ".join(wanted.keys() - set(existing))
+            sys.exit(f"Cannot deploy: the stack has secrets, but {missing} is missing.")
     folders: dict[str, list[str]] = {}
     for file in files:
         folders.setdefault(file.parent.name, []).append(file.name)
@@ -176,17 +179,17 @@ def make_secrets(stack: str, services: list[str]) -> dict[str, list[str]]:
 
 
 def label_node() -> None:
-    """Let the data be on this node if no node has been chosen for it."""
+    """Choose this node for the database, unless a node has been chosen."""
     if not _docker("node", "ls", "--quiet", f"--filter=node.label={DATA}=yes"):
         here = _docker("info", "--format={{.Swarm.NodeID}}").strip()
         _docker("node", "update", f"--label-add={DATA}=yes", here)
 
 
-def split_stack(rendered: Mapping[str, Any], there: set[str]) -> list[dict[str, Any]]:
-    """Return the stack in the parts that are deployed one after the other.
+def split_stack(rendered: Mapping[str, Any], existing: set[str]) -> list[dict[str, Any]]:
+    """Return the parts of the stack in order of their deployment.
 
-    The database and the steps come first, as with Compose; then all that is not there yet, together; then,
-    one at a time so that no request is lost, the others.
+    The database and the one-off jobs are first, as with Compose, followed by all new services together.
+    Existing services follow one at a time, so that no request is lost.
     """
     services = rendered["services"]
     first = [
@@ -195,45 +198,45 @@ def split_stack(rendered: Mapping[str, Any], there: set[str]) -> list[dict[str, 
         if name == "postgres" or service["deploy"].get("mode") == "replicated-job"
     ]
     rest = [name for name in services if name not in first]
-    new = [name for name in rest if name not in there]
-    parts = [first, new, *([name] for name in rest if name in there)]
+    new = [name for name in rest if name not in existing]
+    parts = [first, new, *([name] for name in rest if name in existing)]
     return [{**rendered, "services": {name: services[name] for name in part}} for part in parts if part]
 
 
 def deploy(rendered: Mapping[str, Any], stack: str) -> None:
-    """Hand a part of the stack over, and wait until Swarm has done what it says, or has gone back."""
-    began = datetime.now(UTC).isoformat()
-    # Without a registry nothing can be asked for an image's digest, and each node has the images itself.
+    """Deploy a part of the stack, and wait until Swarm has deployed it or rolled it back."""
+    started = datetime.now(UTC).isoformat()
+    # Without a registry, image digests cannot be resolved, and each node has its own copy of the images.
     registry = ["--with-registry-auth"] if os.environ.get("IMAGES") else ["--resolve-image=never"]
     _docker(
         "stack", "deploy", "--compose-file=-", "--detach=true", *registry, stack, text=json.dumps(rendered)
     )
     names = [f"{stack}_{name}" for name in rendered["services"]]
     deadline, settled = time.monotonic() + PATIENCE, 0
-    # An update is not seen in the first moment, and what has just started may still fall over.
+    # An update takes a moment to appear, and a new replica may still fail.
     while settled < SETTLED:
         time.sleep(1)
-        settled = settled + 1 if all(_is_done(name, began) for name in names) else 0
+        settled = settled + 1 if all(_is_done(name, started) for name in names) else 0
         if time.monotonic() > deadline:
-            late = [each for each in names if not _is_done(each, began)]
-            sys.exit(f"Not there after {PATIENCE:.0f} s: {', '.join(late)}.")
-    print(f"{', '.join(rendered['services'])}: up.", flush=True)  # noqa: T201  # A command speaks this way.
+            late = [each for each in names if not _is_done(each, started)]
+            sys.exit(f"Not deployed after {PATIENCE:.0f} s: {', '.join(late)}.")
+    print(f"{', '.join(rendered['services'])}: up.", flush=True)  # noqa: T201  # This is a command.
 
 
-def _is_done(name: str, began: str) -> bool:
-    """Tell whether a service's replicas all run in their present version, or a step has succeeded."""
+def _is_done(name: str, started: str) -> bool:
+    """Return whether all replicas of a service run the new version, or a job has succeeded."""
     service = json.loads(_docker("service", "inspect", name))[0]
     status = service.get("UpdateStatus", {})
     update = status.get("State", "")
-    # Where there was nothing to change, the end of the last update still stands there.
-    if ("rollback" in update or "paused" in update) and status["StartedAt"] >= began:
-        sys.exit(f"{name} did not come up and is as it was before; docker service ps {name} says why.")
+    # If nothing changed, the status is still that of the previous update.
+    if ("rollback" in update or "paused" in update) and status["StartedAt"] >= started:
+        sys.exit(f"{name} failed to start and was rolled back; see docker service ps {name}.")
     ids = _docker("service", "ps", "--quiet", name).split()
-    # An old one may be forgotten between the two questions.
+    # Swarm may delete an old task between the two commands.
     tasks = json.loads(_docker("inspect", *ids, may_fail=True)) if ids else []
     if "ReplicatedJob" in service["Spec"]["Mode"]:
-        mine = [each for each in tasks if each["JobIteration"] == service["JobStatus"]["JobIteration"]]
-        return any(each["Status"]["State"] == "complete" for each in mine)
+        current = [each for each in tasks if each["JobIteration"] == service["JobStatus"]["JobIteration"]]
+        return any(each["Status"]["State"] == "complete" for each in current)
     wanted = service["Spec"]["Mode"].get("Replicated", {"Replicas": 1})["Replicas"]
     states = [each["Status"]["State"] for each in tasks if each["DesiredState"] == "running"]
     return update != "updating" and len(states) >= wanted and set(states) == {"running"}
@@ -242,7 +245,7 @@ def _is_done(name: str, began: str) -> bool:
 def _docker(
     *words: str, env: Mapping[str, str] | None = None, text: str | None = None, may_fail: bool = False
 ) -> str:
-    """Run `docker`, with a text to read if there is one; return what it wrote."""
+    """Run `docker` with optional input, and return its output."""
     done = subprocess.run(
         ["docker", *words], cwd=ROOT, env=env, input=text, stdout=subprocess.PIPE, text=True, check=False
     )
@@ -252,17 +255,17 @@ def _docker(
 
 
 def main() -> None:
-    """Deploy what the environment describes."""
+    """Deploy the stack that the environment describes."""
     stack = os.environ.get("STACK") or "shopfleet"
     compose = read_compose(os.environ)
     label_node()
-    secrets = make_secrets(stack, compose["services"]["secrets"]["command"][4:])
+    secrets = create_secrets(stack, compose["services"]["secrets"]["command"][4:])
     rendered = render_stack(compose, stack, secrets)
     listed = _docker(
         "service", "ls", "--format={{.Name}}", f"--filter=label=com.docker.stack.namespace={stack}"
     )
-    there = {name.removeprefix(f"{stack}_") for name in listed.split()}
-    for part in split_stack(rendered, there):
+    existing = {name.removeprefix(f"{stack}_") for name in listed.split()}
+    for part in split_stack(rendered, existing):
         deploy(part, stack)
 
 

@@ -1,9 +1,9 @@
-"""What ends a start: CannotStart (a sentence for the person at the terminal), StopRequested (a wish)."""
+"""Errors of the stack: CannotStart and StopRequested."""
 
 
 class CannotStart(Exception):
-    """Say in one sentence why the stack cannot start."""
+    """The stack cannot start; the message says why in one sentence."""
 
 
 class StopRequested(Exception):
-    """Unwind to where the stack is stopped: somebody pressed Ctrl-C or sent a signal."""
+    """Ctrl-C or a signal asks the stack to stop."""

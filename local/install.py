@@ -1,6 +1,6 @@
-"""Make a virtual environment and fill it from lock files: `install.py FOLDER requirements.txt …`.
+"""Make a virtual environment and install lock files into it: `install.py FOLDER requirements.txt …`.
 
-It is run by whatever Python there is, so that it can say what is missing; it uses nothing newer than 3.6.
+Any Python may run this and must get a clear message, so it uses nothing newer than Python 3.6.
 """
 
 import importlib.util
@@ -13,18 +13,18 @@ OLDEST = (3, 11)
 
 
 def main() -> None:
-    """Stop at the first thing that is missing, with one sentence about it."""
+    """Make the environment; exit with one sentence if something is missing."""
     folder, *lock_files = sys.argv[1:]
     version = ".".join(str(number) for number in sys.version_info[:2])
     if sys.version_info < OLDEST:
         sys.exit(
-            f"Shopfleet needs Python 3.11 or newer, and this is {version}; try `make PYTHON=python3.13 run`."
+            f"Shopfleet needs Python 3.11 or newer, and this is {version}. Try `make PYTHON=python3.13 run`."
         )
     python = Path(folder, "bin", "python")
     if not has_pip(python):
-        # Debian's bare python3 can import venv, and has nothing to fill it with.
+        # Debian's python3 without python3-venv can import venv but lacks ensurepip.
         if importlib.util.find_spec("ensurepip") is None:
-            sys.exit("This Python cannot make virtual environments; install python3-venv and try again.")
+            sys.exit("This Python cannot make virtual environments. Install python3-venv and try again.")
         print(f"Making {folder} with Python {version} …", flush=True)
         venv.create(folder, with_pip=True, clear=True, symlinks=True)
     print(f"Installing packages into {folder} …", flush=True)
@@ -36,18 +36,18 @@ def main() -> None:
         "--quiet",
         "--disable-pip-version-check",
         "--require-hashes",
-        # A lock file names everything; older resolvers trip over an extra whose package has a newer release.
+        # A lock file names every package. Older resolvers fail on an extra whose package has a newer release.
         "--no-deps",
     ]
     for file in lock_files:
         command += ["-r", file]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     if done.returncode != 0:
-        sys.exit(f"The packages could not be installed; pip says:\n{done.stdout.decode(errors='replace')}")
+        sys.exit(f"The packages could not be installed. pip wrote:\n{done.stdout.decode(errors='replace')}")
 
 
 def has_pip(python: Path) -> bool:
-    """Tell whether the environment works: it may be half made, or its Python gone."""
+    """Return whether the environment works; it may be incomplete, or its Python removed."""
     try:
         return (
             subprocess.run(

@@ -1,7 +1,6 @@
-"""Become a program that is told when its supervisor dies: `launch.py PARENT SIGNAL COMMAND…`.
+"""Run a program that gets a signal when its supervisor dies: `launch.py PARENT SIGNAL COMMAND…`.
 
-A small program of its own rather than Popen's preexec_fn, which is unsafe once the caller has threads, as a
-test run has.
+This is a program because Popen's preexec_fn is unsafe in a process with threads, such as a test run.
 """
 
 import ctypes
@@ -13,13 +12,13 @@ PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Ask for the signal, then turn into the command."""
+    """Request the signal, then execute the command."""
     parent, stop_signal, command = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
     if ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(stop_signal)) != 0:
         sys.exit("prctl(PR_SET_PDEATHSIG) failed")
     if os.getppid() != parent:
-        sys.exit("the supervisor is gone")
-    # Python ignores these two, and what is ignored stays ignored in the program that follows.
+        sys.exit("the supervisor has ended")
+    # Python ignores these two signals, and an executed program would inherit that.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     try:

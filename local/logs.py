@@ -1,4 +1,4 @@
-"""Log files: a file for each program, appended to by the program itself and kept small from here."""
+"""Log files: each program appends to its own file, and the supervisor rotates it."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ TAIL_BYTES = 16 * 1024
 
 
 class Logs:
-    """The folder STATE/log; in it `records`, where the gateway writes what logs-service reads and removes."""
+    """The folder STATE/log; in its `records` the gateway leaves log records for logs-service."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -22,7 +22,7 @@ class Logs:
         return self._folder / f"{name}.log"
 
     def open(self, name: str) -> int:
-        """Return a descriptor that appends, so that its program goes on at the start of a truncated file."""
+        """Return an appending descriptor, so that a program continues at the start of a truncated file."""
         return os.open(self.file(name), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def size(self, name: str) -> int:
@@ -30,7 +30,7 @@ class Logs:
         return file.stat().st_size if file.exists() else 0
 
     def read_from(self, name: str, offset: int) -> str:
-        """Return what a program has written since its log was `offset` bytes long."""
+        """Return the log of a program from `offset` bytes on."""
         with self.file(name).open("rb") as stream:
             stream.seek(offset)
             return stream.read().decode(errors="replace")
@@ -40,7 +40,7 @@ class Logs:
         return "\n".join(text.splitlines()[-count:])
 
     def rotate(self) -> None:
-        """Copy a log that has grown large to NAME.log.1 and empty it; the programs keep it open."""
+        """Copy a large log to NAME.log.1 and truncate it; the program keeps it open."""
         for file in self._folder.glob("*.log"):
             if file.stat().st_size > MOST_BYTES:
                 fresh = file.with_name(f"{file.name}.new")
@@ -50,9 +50,9 @@ class Logs:
         self._drop_unread()
 
     def _drop_unread(self) -> None:
-        """Remove the oldest of the gateway's records beyond their limit: logs-service must have been away."""
+        """Remove the gateway's oldest records beyond the limit, which pile up while logs-service is down."""
         total = 0
-        # Their names are their minutes.
+        # The files are named after their minute.
         for file in sorted(self.records.glob("*.log"), reverse=True):
             with suppress(FileNotFoundError):
                 total += file.stat().st_size

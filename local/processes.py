@@ -1,7 +1,7 @@
-"""Child processes: started in sessions of their own, ended with everything they left behind.
+"""Child processes: start each in its own session, and end it with all its descendants.
 
-A group is signalled only while it is certainly ours: its leader is our unreaped child, or, for what an
-earlier run left, the group was recorded in this boot and the process works in the folder of that program.
+A process group is signalled only while it certainly belongs to this stack: its leader is an unreaped child,
+or an earlier run recorded the group in this boot and the process works in the folder of that program.
 """
 
 import json
@@ -21,7 +21,7 @@ from local.errors import CannotStart
 
 LAUNCH = Path(__file__).with_name("launch.py")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-UNPRIVILEGED_ID = 65534  # nobody
+UNPRIVILEGED_ID = 65534  # The overflow user, which owns no files.
 
 
 class Process(NamedTuple):
@@ -41,9 +41,9 @@ def spawn(
     stop_signal: signal.Signals,
     inherits: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start a command that leads a session of its own and gets `stop_signal` when this process dies.
+    """Start a command as the leader of a session; it gets `stop_signal` when this process dies.
 
-    The kernel ties that to the calling thread, so call it from a thread that stays.
+    The kernel sends the signal when the calling thread ends, so call this from a thread that stays.
     """
     launch = [sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid()), str(int(stop_signal))]
     return subprocess.Popen(
@@ -61,16 +61,16 @@ def spawn(
 def unprivileged(
     command: Sequence[str], stop_signal: signal.Signals, capabilities: Sequence[str] = ()
 ) -> list[str]:
-    """Wrap a command so that root runs it as nobody; anybody else runs it as it is.
+    """Wrap a command so that root runs it as an unprivileged user; other users run it unchanged.
 
     dac_override lets it reach its files below folders that only root may enter, so that no folder's mode has
-    to change. Changing the user clears the parent-death signal, therefore it is asked for again.
+    to change. Changing the user clears the parent-death signal, so setpriv sets it again.
     """
     if os.geteuid() != 0:
         return list(command)
     setpriv = shutil.which("setpriv")
     if setpriv is None:
-        raise CannotStart("Run as root, the stack needs the program setpriv: install the package util-linux.")
+        raise CannotStart("As root, the stack needs the program setpriv. Install the package util-linux.")
     held = ",".join(f"+{name}" for name in ("dac_override", *capabilities))
     return [
         setpriv,
@@ -87,13 +87,13 @@ def unprivileged(
 
 
 def has_ended(pid: int) -> bool:
-    """Tell whether a child has ended, and do not reap it: until then its group id stays its own."""
+    """Return whether a child has ended, without reaping it, so that its group id is not reused."""
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def reap(process: subprocess.Popen[bytes]) -> int:
-    """Kill what is left of a child's group, then collect the child's exit code."""
-    # Where nobody but the ended leader is left, there may be nobody to signal.
+    """Kill the rest of a child's process group, then return the child's exit code."""
+    # A group in which only the ended leader is left may have no process to signal.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     wait_until(lambda: not any(each.group == process.pid for each in living_processes()), 5)
@@ -101,21 +101,21 @@ def reap(process: subprocess.Popen[bytes]) -> int:
 
 
 def living_processes() -> Iterator[Process]:
-    """Read /proc; zombies have ended and are left out."""
+    """Return the processes in /proc, without zombies."""
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         try:
             name, _, rest = (entry / "stat").read_text(errors="replace").rpartition(")")
         except OSError:
-            continue  # It ended while we were looking.
+            continue  # It ended meanwhile.
         state, _, group = rest.split()[:3]
         if state not in "ZX":
             yield Process(int(entry.name), name.partition("(")[2], int(group))
 
 
 def works_in(pid: int, folder: Path) -> bool:
-    """Tell whether this folder is the working directory of a process, also after the folder was renamed."""
+    """Return whether a process works in this folder, also after the folder was renamed."""
     try:
         return Path(f"/proc/{pid}/cwd").samefile(folder)
     except OSError:
@@ -123,7 +123,7 @@ def works_in(pid: int, folder: Path) -> bool:
 
 
 def end_all(find: Callable[[], list[int]], stop_signal: signal.Signals, seconds: float) -> int:
-    """Signal the processes that `find` names, kill them when the time is over, and return their number."""
+    """Signal the processes that `find` returns, kill them after the time, and return their number."""
     found = find()
     for number, limit in ((stop_signal, seconds), (signal.SIGKILL, 5.0)):
         for pid in find():
@@ -139,7 +139,7 @@ def _find_left(group: int, home: Path) -> list[int]:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Wait for a condition, for so long at most, and tell whether it came true."""
+    """Wait at most so many seconds for a condition, and return whether it became true."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -149,7 +149,7 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 class GroupRecords:
-    """The process groups of this run on disk, so that a run after `kill -9` can end what was left."""
+    """The process groups of this run on disk, so that the next run can end orphans after `kill -9`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -171,7 +171,7 @@ class GroupRecords:
         self._save()
 
     def end_leftovers(self) -> int:
-        """End what an earlier run left and return how many processes that were."""
+        """End the processes that an earlier run left, and return their number."""
         try:
             saved = json.loads(self._file.read_text())
         except (OSError, ValueError):
@@ -189,7 +189,7 @@ class GroupRecords:
 
 
 def write_private(file: Path, text: str) -> None:
-    """Replace a file in one step, readable by its owner only."""
+    """Replace a file atomically; only its owner can read it."""
     fresh = file.with_name(f"{file.name}.new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:

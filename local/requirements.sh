@@ -1,6 +1,6 @@
 #!/bin/sh
-# Compiles every requirements.txt anew, all against one set of versions, so that all services may share one
-# virtual environment. `UPGRADE=--upgrade make requirements` moves to the newest versions.
+# Compiles every requirements.txt against one set of versions, so that all services can share one virtual
+# environment. `UPGRADE=--upgrade make requirements` moves to the newest versions.
 set -eu
 cd "$(dirname "$0")/.."
 compile() { uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \

@@ -1,4 +1,4 @@
-"""A service's processes: what they are started with, and what they are told."""
+"""A service's processes: their commands, sockets and environment."""
 
 import socket
 import sys
@@ -13,8 +13,8 @@ from local.supervisor import Program
 from shared.service import package_of
 
 TELEMETRY = ("SPOOL_MIB", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS")
-# What is handed on from the environment of `make run`. Nothing else is: a stray DATABASE_URL or PYTHONPATH of
-# somebody's shell would otherwise reach the services.
+# Variables of `make run` that the services inherit. A stray DATABASE_URL or PYTHONPATH of the user's shell
+# must not reach them.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LOG_LEVEL", *TELEMETRY)
 PASSED_ON_TO = {
     "auth-service": ("ADMIN_PASSWORD_FILE", "CORS_ORIGINS"),
@@ -45,7 +45,7 @@ PASSED_ON_TO = {
 
 @dataclass(frozen=True)
 class Replica:
-    """One process of a service, and the socket it listens on, which outlives the process."""
+    """One process of a service, and its listening socket, which outlives the process."""
 
     service: str
     number: int
@@ -61,7 +61,7 @@ class Replica:
 
 
 class Service:
-    """A service: its replicas, and a socket that all of them accept from, for calls from other services."""
+    """A service: its replicas, and a socket that all of them share for calls from other services."""
 
     def __init__(self, name: str, replicas: int) -> None:
         self.name = name
@@ -80,42 +80,42 @@ class Service:
 
     @property
     def has_seed(self) -> bool:
-        return (self.folder / self.package / "seed.py").is_file()
+        return (self.folder / self.package / "commands" / "seed.py").is_file()
 
     def upstream_servers(self, role: str = "") -> str:
-        """Return the `server` lines of the gateway's upstream; in the `role` of a backup, say."""
+        """Return the `server` lines of the gateway's upstream; `role` may be `backup`."""
         options = f"max_fails=0 {role}".rstrip()
         return " ".join(f"server {ADDRESS}:{replica.port} {options};" for replica in self.replicas)
 
-    def programs(self, told: Mapping[str, str]) -> list[Program]:
+    def programs(self, given: Mapping[str, str]) -> list[Program]:
         """Describe the replicas for the supervisor."""
-        return [self._program(replica, told) for replica in self.replicas]
+        return [self._program(replica, given) for replica in self.replicas]
 
-    def _program(self, replica: Replica, told: Mapping[str, str]) -> Program:
+    def _program(self, replica: Replica, given: Mapping[str, str]) -> Program:
         sockets = [replica.socket.fileno(), self.shared_socket.fileno()]
         binds = [option for number in sockets for option in ("--bind", f"fd://{number}")]
         return Program(
             name=replica.instance,
             command=[sys.executable, "-m", "gunicorn", "-c", "python:shared.gunicorn_conf", *binds],
-            environment={**told, "INSTANCE": replica.instance, "PORT": str(replica.port)},
+            environment={**given, "INSTANCE": replica.instance, "PORT": str(replica.port)},
             ready=lambda _pid: answers(ADDRESS, replica.port, "/healthz"),
             inherits=sockets,
         )
 
-    def migration(self, told: Mapping[str, str]) -> Program:
-        """Describe the one-shot that brings the service's database up to date."""
-        return python_job(f"{self.name}-migrate", "shared.migrate", environment=told)
+    def migration(self, given: Mapping[str, str]) -> Program:
+        """Describe the one-shot that migrates the service's database."""
+        return python_job(f"{self.name}-migrate", "shared.migrate", environment=given)
 
-    def seed(self, told: Mapping[str, str]) -> Program:
-        """Describe the one-shot that makes the first records of a new database."""
-        return python_job(f"{self.name}-seed", f"{self.package}.seed", environment=told)
+    def seed(self, given: Mapping[str, str]) -> Program:
+        """Describe the one-shot that seeds a new database."""
+        return python_job(f"{self.name}-seed", f"{self.package}.commands.seed", environment=given)
 
     def environment(
         self, settings: Settings, secrets: Path, database_port: int, urls: Mapping[str, str]
     ) -> dict[str, str]:
-        """Return what every process of the service is told; a replica gets its own INSTANCE and PORT."""
+        """Return the environment of the service's processes; each replica gets its own INSTANCE and PORT."""
         passed_on = (*PASSED_ON, *PASSED_ON_TO.get(self.name, ()))
-        told = {
+        given = {
             **{name: settings.environment[name] for name in passed_on if settings.environment.get(name)},
             "PYTHONPATH": f"{ROOT}:{self.folder}",
             "PYTHONUNBUFFERED": "1",
@@ -129,13 +129,13 @@ class Service:
             "DATABASE_URL": f"postgresql://{self.package}@{ADDRESS}:{database_port}/{self.package}",
             "DATABASE_PASSWORD_FILE": str(secrets / self.name / "database-password"),
         }
-        told |= {f"{package_of(name).upper()}_URL": url for name, url in urls.items() if name != self.name}
+        given |= {f"{package_of(name).upper()}_URL": url for name, url in urls.items() if name != self.name}
         if self.name == "auth-service":
-            return told | {
+            return given | {
                 "SERVICE_CLIENTS_FILE": str(secrets / self.name / "clients.json"),
                 "DEMO_USERS": settings.demo_users,
             }
-        return told | {"CLIENT_SECRET_FILE": str(secrets / self.name / "client-secret")}
+        return given | {"CLIENT_SECRET_FILE": str(secrets / self.name / "client-secret")}
 
 
 def python_job(name: str, module: str, *arguments: str, environment: Mapping[str, str]) -> Program:

@@ -1,4 +1,4 @@
-"""What `make run` was told, read from the environment once."""
+"""Settings of `make run`, read from the environment once."""
 
 import ipaddress
 import re
@@ -12,13 +12,13 @@ ROOT = Path(__file__).resolve().parent.parent
 SERVICES = ("auth-service", "catalog-service", "orders-service", "payments-service", "logs-service")
 MOST_REPLICAS = 20
 
-# In nginx * ? [ make an include a pattern, and $ " \ work even inside quotes; PYTHONPATH is cut at colons.
+# In nginx * ? [ make an include a pattern, and $ " \ work even inside quotes. PYTHONPATH is split at colons.
 IMPOSSIBLE_IN_PATHS = re.compile(r'[*?\["$\\:\x00-\x1f\x7f]')
 
 
 @dataclass(frozen=True)
 class Settings:
-    """PORT, STATE, SCALE and the rest, checked; `environment` has what only the services understand."""
+    """PORT, STATE, SCALE and the rest, checked; `environment` also has the services' own variables."""
 
     state: Path
     port: int = 8080
@@ -31,7 +31,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
-        """Read the environment, or refuse with the name of the variable."""
+        """Read the environment; raise CannotStart with the name of a wrong variable."""
         port = _read_port(environment.get("PORT") or "8080")
         state = Path(environment.get("STATE") or ".local").expanduser().absolute()
         for path in (ROOT, state):
@@ -49,25 +49,23 @@ class Settings:
 
     @property
     def has_demo_users(self) -> bool:
-        """Tell whether auth loads admin/admin: in development, on this machine alone or where asked for."""
+        """Return whether auth-service loads admin/admin: in development on loopback, or on request."""
         if self.demo_users:
             return self.demo_users == "yes"
         return self.shopfleet_env == "development" and ipaddress.ip_address(self.bind).is_loopback
 
 
 def read_scale(text: str) -> dict[str, int]:
-    """Read `orders-service=3,catalog-service=2`; a service that is not named has one replica."""
+    """Read `orders-service=3,catalog-service=2`; an unnamed service has one replica."""
     replicas = dict.fromkeys(SERVICES, 1)
     for part in re.split(r"[,\s]+", text.strip(", \t\n")):
         name, equals, number = part.partition("=")
         if not part:
             continue
         if name not in SERVICES:
-            raise CannotStart(f"SCALE names {name!r}; the services are {', '.join(SERVICES)}.")
+            raise CannotStart(f"SCALE names {name!r}. The services are {', '.join(SERVICES)}.")
         if not equals or not re.fullmatch(r"[0-9]{1,2}", number) or not 1 <= int(number) <= MOST_REPLICAS:
-            raise CannotStart(
-                f"SCALE says {part!r}; write it like {name}=2, with a number from 1 to {MOST_REPLICAS}."
-            )
+            raise CannotStart(f"SCALE has {part!r}. Write {name}=2, with a number from 1 to {MOST_REPLICAS}.")
         replicas[name] = int(number)
     return replicas
 
@@ -90,7 +88,7 @@ def _read_address(text: str) -> str:
 def _read_choice(environment: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
     value = environment.get(name) or choices[0]
     if value not in choices:
-        raise CannotStart(f"{name} is {value!r}; it can be {' or '.join(filter(None, choices))}.")
+        raise CannotStart(f"{name} is {value!r}; it must be {' or '.join(filter(None, choices))}.")
     return value
 
 
@@ -98,6 +96,6 @@ def _check_path(path: Path) -> None:
     found = IMPOSSIBLE_IN_PATHS.search(str(path))
     if found:
         raise CannotStart(
-            f"The path {str(path)!r} has the character {found[0]!r}, which nginx or Python cannot take; "
-            "use another folder."
+            f"The path {str(path)!r} has the character {found[0]!r}, which nginx or Python cannot handle. "
+            "Use another folder."
         )

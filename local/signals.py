@@ -1,4 +1,4 @@
-"""Signals: the handlers only set flags, and a wait ends as soon as one arrives."""
+"""Signals: the handlers only set flags, and a wait ends when a signal arrives."""
 
 import os
 import select
@@ -12,7 +12,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopSignals:
-    """What was asked for since `install`."""
+    """The stop signals since `install`."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -24,11 +24,11 @@ class StopSignals:
         self._old_wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         self._old_handlers = {number: signal.getsignal(number) for number in (*STOP_SIGNALS, signal.SIGCHLD)}
         for number in STOP_SIGNALS:
-            # Under nohup a closed terminal is no reason to stop.
+            # Under nohup the stack outlives its terminal.
             if number != signal.SIGHUP or self._old_handlers[number] != signal.SIG_IGN:
                 signal.signal(number, self._note)
         self._terminal = os.isatty(0) and self._old_handlers[signal.SIGHUP] != signal.SIG_IGN
-        # A handler that does nothing, so that the end of a child ends a wait.
+        # An empty handler, so that the end of a child interrupts a wait.
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
     def restore(self) -> None:
@@ -39,8 +39,8 @@ class StopSignals:
         os.close(self._writer)
 
     def wait(self, seconds: float) -> None:
-        """Wait so long at most; raise StopRequested if that was asked for and the stop has not begun."""
-        # A closed terminal signals the leader of its session; if that is make, it keeps the signal to itself.
+        """Wait at most so many seconds; raise StopRequested on the first stop signal."""
+        # A closed terminal signals its session leader; if that is make, the signal is not passed on.
         self.requested = self.requested or (self._terminal and not os.isatty(0))
         if self.stopping or not self.requested:
             select.select([self._reader], [], [], seconds)
@@ -50,6 +50,6 @@ class StopSignals:
             raise StopRequested
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
-        # Only a second Ctrl-C hurries: make and a closing terminal send their signals twice by themselves.
+        # Only a second Ctrl-C hurries the stop: make and a closing terminal send other signals twice.
         self.hurried = self.hurried or (self.requested and number == signal.SIGINT)
         self.requested = True

@@ -1,4 +1,4 @@
-"""Ports on this machine: taken so that nobody can come between, and asked whether somebody answers."""
+"""Ports on this machine: reserve them without a race, and probe whether a program answers."""
 
 import errno
 import http.client
@@ -14,7 +14,7 @@ PROBE_SECONDS = 1.0
 def listen(address: str = "127.0.0.1") -> socket.socket:
     """Open a listening socket on a free port, for a program to inherit.
 
-    While the program is away the connections wait in it and none is refused.
+    While the program restarts, connections wait in the socket and none is refused.
     """
     listener = socket.socket(_family(address))
     listener.bind((address, 0))
@@ -23,10 +23,10 @@ def listen(address: str = "127.0.0.1") -> socket.socket:
 
 
 def reserve(address: str = "127.0.0.1", port: int = 0) -> socket.socket:
-    """Hold a port for a program that opens it itself.
+    """Reserve a port for a program that opens the port itself.
 
-    The socket is bound and never listens. Beside such a one a program that sets SO_REUSEADDR, as nginx and
-    PostgreSQL do, may still listen, and the kernel gives the port to nobody else while it restarts.
+    The socket is bound and never listens. A program that sets SO_REUSEADDR, as nginx and PostgreSQL do, can
+    still listen on the port, and the kernel assigns the port to no other program while that one restarts.
     """
     holder = socket.socket(_family(address))
     if port:
@@ -37,9 +37,9 @@ def reserve(address: str = "127.0.0.1", port: int = 0) -> socket.socket:
 
 
 def reserve_public(address: str, port: int) -> socket.socket:
-    """Hold the gateway's port against everybody, or say why it cannot be had.
+    """Reserve the gateway's port against all other programs; raise CannotStart if it is taken.
 
-    It listens, and so takes the port from other programs that set SO_REUSEADDR too, until `make_way`.
+    The socket listens until `make_way`, so that other programs with SO_REUSEADDR cannot take the port either.
     """
     try:
         holder = reserve(address, port)
@@ -48,15 +48,15 @@ def reserve_public(address: str, port: int) -> socket.socket:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise CannotStart(
-                f"Port {port} on {address} is taken by another program; choose another with PORT={port + 1}."
+                f"Port {port} on {address} is in use. Choose another port, such as PORT={port + 1}."
             ) from None
         if error.errno == errno.EACCES:
-            raise CannotStart(f"Port {port} is for root only; choose another, such as PORT=8080.") from None
+            raise CannotStart(f"Only root can use port {port}. Choose another, such as PORT=8080.") from None
         raise CannotStart(f"The gateway cannot listen on {address} port {port}: {error.strerror}.") from None
 
 
 def make_way(holder: socket.socket) -> None:
-    """Stop listening and go on holding the port, so that the program it is held for can open it."""
+    """Stop listening but keep the reservation, so that the gateway can open the port."""
     holder.shutdown(socket.SHUT_RDWR)
 
 
@@ -66,7 +66,7 @@ def port_of(holder: socket.socket) -> int:
 
 
 def answers(address: str, port: int, path: str, *, below: int = 300) -> bool:
-    """Tell whether a GET is answered with a status below the given one."""
+    """Return whether a GET gets a status below the given one."""
     connection = http.client.HTTPConnection(address, port, timeout=PROBE_SECONDS)
     try:
         connection.request("GET", path, headers={"Connection": "close"})

@@ -1,4 +1,4 @@
-"""What the stack consists of: secrets, PostgreSQL, databases, migrations, services, gateway; and back."""
+"""The stack: secrets, PostgreSQL, databases, migrations, services and gateway, started in this order."""
 
 import fcntl
 import json
@@ -21,7 +21,7 @@ from local.supervisor import Program, Supervisor
 
 
 def run() -> int:
-    """Run the stack until somebody asks for the end; return the exit code."""
+    """Run the stack until a stop signal arrives; return the exit code."""
     try:
         settings = Settings.from_environment(os.environ)
         postgres.find("postgres")
@@ -31,9 +31,9 @@ def run() -> int:
                 Stack(settings, nginx, supervisor).start()
                 supervisor.watch()
             except StopRequested:
-                say("Stopping (Ctrl-C once more hurries).")
+                say("Stopping (press Ctrl-C again to stop at once).")
             except CannotStart as error:
-                # Said before what already runs is stopped, which may take some seconds.
+                # Print this first: stopping the started parts may take some seconds.
                 say(f"Cannot start: {error}")
                 return 1
     except CannotStart as error:
@@ -44,7 +44,7 @@ def run() -> int:
 
 
 class Stack:
-    """One start: the ports it got, and its parts in their order."""
+    """One start of the stack: its ports and its parts, in order."""
 
     def __init__(self, settings: Settings, nginx: str, supervisor: Supervisor) -> None:
         self._began = time.monotonic()
@@ -60,7 +60,7 @@ class Stack:
         supervisor.changed = self._describe
 
     def start(self) -> None:
-        """Start everything, each part when what it needs is ready."""
+        """Start each part once the parts that it needs are ready."""
         self._make_secrets()
         self._start_postgres()
         self._set_up_databases()
@@ -97,17 +97,17 @@ class Stack:
             },
         )
         self._supervisor.run(job)
-        migrations = [each.migration(self._told(each)) for each in self._services if each.has_migrations]
+        migrations = [each.migration(self._given(each)) for each in self._services if each.has_migrations]
         self._supervisor.run(*migrations)
-        seeds = [each.seed(self._told(each)) for each in self._services if each.has_seed]
+        seeds = [each.seed(self._given(each)) for each in self._services if each.has_seed]
         for output in self._supervisor.run(*seeds):
             for line in output.splitlines():
                 if line.startswith("admin password"):
                     say(line)
-        say("PostgreSQL is up, the databases are up to date.")
+        say("PostgreSQL is ready and the databases are up to date.")
 
     def _start_services(self) -> None:
-        programs = [program for each in self._services for program in each.programs(self._told(each))]
+        programs = [program for each in self._services for program in each.programs(self._given(each))]
         self._supervisor.start(*programs)
         say(f"{len(self._services)} services are healthy, in {len(programs)} processes.")
 
@@ -136,12 +136,12 @@ class Stack:
         services = {each.package: each for each in self._services}
         return f"{services['catalog'].upstream_servers()} {services['auth'].upstream_servers('backup')}"
 
-    def _told(self, service: Service) -> dict[str, str]:
+    def _given(self, service: Service) -> dict[str, str]:
         urls = {each.name: each.url for each in self._services}
-        told = service.environment(self._settings, self._secrets, port_of(self._database_port), urls)
+        given = service.environment(self._settings, self._secrets, port_of(self._database_port), urls)
         if service.name == "logs-service":
-            told["RECORDS_FROM_GATEWAY"] = str(self._supervisor.logs.records)
-        return told
+            given["RECORDS_FROM_GATEWAY"] = str(self._supervisor.logs.records)
+        return given
 
     def _environment(self) -> dict[str, str]:
         environment = self._settings.environment
@@ -149,7 +149,7 @@ class Stack:
         return passed_on | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
     def _describe(self) -> None:
-        """Write run/stack.json, by which tests and the audit find every part, also after restarts."""
+        """Write run/stack.json, in which tests and `make audit` find every part, also after restarts."""
         write_private(description_in(self._state), json.dumps(self._description(), indent=1))
 
     def _description(self) -> dict[str, Any]:
@@ -201,7 +201,7 @@ def description_in(state: Path) -> Path:
 
 
 def is_running(state: Path) -> bool:
-    """Tell whether somebody holds the state folder; a description may have outlived its stack."""
+    """Return whether a stack holds the lock of the state folder; a description may outlive its stack."""
     try:
         with (state / "lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -214,13 +214,13 @@ def is_running(state: Path) -> bool:
 
 @contextmanager
 def own_state(state: Path) -> Iterator[None]:
-    """Make the state folder, for its owner only, and keep every other run out of it."""
+    """Make the state folder, readable by its owner only, and lock it against other runs."""
     try:
         state.mkdir(parents=True, exist_ok=True)
         if state.stat().st_uid != os.geteuid():
-            raise CannotStart(f"{_shorten(state)} belongs to another user; choose another STATE.")
+            raise CannotStart(f"{_shorten(state)} belongs to another user. Choose another STATE.")
         if not (state / "lock").exists() and any(state.iterdir()):
-            raise CannotStart(f"{_shorten(state)} has other things in it; choose a new folder as STATE.")
+            raise CannotStart(f"{_shorten(state)} has other files in it. Choose a new folder as STATE.")
         state.chmod(0o700)
         lock = (state / "lock").open("a+")
         (state / "run").mkdir(exist_ok=True)
@@ -232,7 +232,7 @@ def own_state(state: Path) -> Iterator[None]:
         except BlockingIOError:
             lock.seek(0)
             raise CannotStart(
-                f"{_shorten(state)} is in use by process {lock.read().strip()}; choose another STATE."
+                f"{_shorten(state)} is in use by process {lock.read().strip()}. Choose another STATE."
             ) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))
@@ -244,7 +244,7 @@ def own_state(state: Path) -> Iterator[None]:
 
 
 def say(text: str) -> None:
-    """Write to the terminal; one that was closed is no reason to fail."""
+    """Write to the terminal; a closed terminal is not an error."""
     try:
         print(text, flush=True)
     except OSError:
@@ -252,7 +252,7 @@ def say(text: str) -> None:
 
 
 def _reachable(address: str) -> str:
-    """Return where to connect to; 0.0.0.0 and :: are only for listening."""
+    """Return the address to connect to, as 0.0.0.0 and :: are only for listening."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104
 
 

@@ -1,8 +1,8 @@
-"""Keep programs running: start them in layers, start again what dies, stop them in reverse order.
+"""Keep programs running: start them in layers, restart those that end, and stop them in reverse order.
 
-Our own, because the library `supervisor` cannot meet three lines of the design: it knows no readiness and no
-order across one-shot steps, it cannot hand a replica a listening socket of its own, and killed itself it
-leaves its children behind. One thread; signal handlers only set a flag.
+The library `supervisor` misses three requirements: it has no readiness and no order across one-shot steps, it
+cannot pass a listening socket to each replica, and its children outlive it when it is killed. This supervisor
+has one thread; its signal handlers only set a flag.
 """
 
 import os
@@ -18,23 +18,23 @@ from local.logs import Logs
 from local.processes import GroupRecords, has_ended, reap, spawn
 from local.signals import StopSignals
 
-FIRST_DELAY, LONGEST_DELAY = 0.2, 10.0  # Seconds until a dead program is started again.
-LONG_LIFE = 30.0  # Seconds after which a death counts as the first one.
-DEATHS_AT_START = 5  # Deaths after which a start is given up.
+FIRST_DELAY, LONGEST_DELAY = 0.2, 10.0  # Seconds until an ended program restarts.
+LONG_LIFE = 30.0  # Seconds of life after which the next end counts as the first.
+DEATHS_AT_START = 5  # Ends after which a start fails.
 JOB_SECONDS = 300.0
 ROTATION_SECONDS = 5.0
 
 
 def do_nothing() -> None:
-    """Stand in where a program has nothing to sweep and nobody wants to know of changes."""
+    """Default of callbacks."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """A command and how it is watched.
+    """A command and how to supervise it.
 
-    `ready` gets the process id and tells whether the program can do its work. `sweep` runs before each start
-    and after each end, and clears away what the program leaves outside its process group.
+    `ready` gets the process id and returns whether the program is ready. `sweep` runs before each start and
+    after each end, and removes what the program leaves outside its process group.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Program:
 
 
 class Child:
-    """A program's process, or the wait until there is one again."""
+    """A program's process, or the delay until its restart."""
 
     def __init__(self, program: Program, *, once: bool = False) -> None:
         self.program = program
@@ -69,7 +69,7 @@ class Child:
 
 
 class Supervisor:
-    """A context: inside it programs run, and whatever way it is left, none does any more."""
+    """A context in which programs run; leaving it in any way stops all of them."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class Supervisor:
         self._signals.install()
         ended = self._groups.end_leftovers()
         if ended:
-            self._say(f"Ended {ended} processes that an earlier run had left behind.")
+            self._say(f"Ended {ended} orphaned processes of an earlier run.")
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -102,7 +102,7 @@ class Supervisor:
             self._signals.restore()
 
     def start(self, *programs: Program) -> None:
-        """Start programs together, on top of those that run, and return when all of them are ready."""
+        """Start programs as a new layer, and return when all of them are ready."""
         layer = [Child(program) for program in programs]
         self._layers.append(layer)
         while not all(child.ready for child in layer):
@@ -117,7 +117,7 @@ class Supervisor:
             self._signals.wait(0.05)
 
     def run(self, *jobs: Program) -> list[str]:
-        """Run jobs that end by themselves, together, and return what each wrote; none may fail."""
+        """Run one-shot jobs together, and return the output of each; raise CannotStart if one fails."""
         layer = [Child(job, once=True) for job in jobs]
         offsets = [self.logs.size(job.name) for job in jobs]
         self._layers.append(layer)
@@ -134,18 +134,18 @@ class Supervisor:
             if child.exit_code:
                 trouble = describe_exit(child.exit_code)
                 raise CannotStart(f"{child.name} failed ({trouble}):\n{output.rstrip()}")
-            # What went well needs no log, and a password that was shown once must not stay in one.
+            # A successful job needs no log, and a password that it printed must not stay in a file.
             self.logs.file(child.name).unlink()
         return outputs
 
     def watch(self) -> None:
-        """Keep everything running until somebody asks for the end."""
+        """Keep everything running until a stop signal arrives."""
         while True:
             self._tick()
             self._signals.wait(1.0 if all(child.ready for child in self._children()) else 0.1)
 
     def pid(self, name: str) -> int | None:
-        """Return the process id of a program, or None while it is away."""
+        """Return the process id of a program, or None while it is not running."""
         return next(
             (each.process.pid for each in self._children() if each.name == name and each.process), None
         )
@@ -156,7 +156,7 @@ class Supervisor:
                 self._note_end(child, self._collect(child, child.process))
             if child.is_due:
                 self._launch(child)
-        # One at a time: a probe may take its whole time-out, and a signal must not wait for many of them.
+        # One probe at a time: each may take its whole time-out, and a signal must not wait for several.
         unready = self._unready()
         if unready:
             self._probe(min(unready, key=lambda child: child.probed_at))
@@ -195,10 +195,10 @@ class Supervisor:
         child.probed_at = time.monotonic()
         waited = child.probed_at - child.started_at
         if child.ready and child.deaths:
-            self._say(f"{child.name} is back.")
+            self._say(f"{child.name} is ready again.")
         if not child.ready and not child.late and waited > child.program.ready_seconds:
             child.late = True
-            self._say(f"{child.name} is still not ready; its log is {self.logs.file(child.name)}")
+            self._say(f"{child.name} is still not ready. Its log is {self.logs.file(child.name)}")
 
     def _note_end(self, child: Child, code: int) -> None:
         if child.once:
@@ -210,12 +210,12 @@ class Supervisor:
         child.ready = False
         child.start_at = time.monotonic() + delay
         self._say(
-            f"{child.name} ended ({describe_exit(code)}) and starts again in {delay:.1f} s; "
-            f"its log is {self.logs.file(child.name)}"
+            f"{child.name} ended ({describe_exit(code)}) and restarts in {delay:.1f} s. "
+            f"Its log is {self.logs.file(child.name)}"
         )
 
     def _collect(self, child: Child, process: subprocess.Popen[bytes]) -> int:
-        """Leave nothing of a process: not its group, not what it put elsewhere, not its record."""
+        """Reap a process, and remove its group, its leftovers and its record."""
         code = reap(process)
         child.process = None
         child.program.sweep()

@@ -1,3 +1,3 @@
-"""What two services or more use, and what names no business noun."""
+"""Code that two or more services use."""
 
 __version__ = "0.1.0"

@@ -1,11 +1,11 @@
-"""Who may come in: each blueprint is mounted with one of these rules.
+"""Access rules. Each blueprint is mounted with one of them.
 
     mount(app, list_routes, access=SIGNED_IN)
 
-A token comes in `Authorization: Bearer …` or in the cookie; the header wins. A header that is empty or has
-another scheme (a staging site's password, say) counts as absent where there is a cookie. A browser sends the
-cookie with every request, whichever page makes it. So a request by cookie that changes something must come
-from the shop's page.
+The client sends its token in `Authorization: Bearer …` or in the cookie; the header wins. An empty header, or
+one with another scheme (for example a staging site's Basic credentials), is ignored if there is a cookie. A
+browser attaches the cookie to requests from any site, so an unsafe request that relies on it must come from
+the shop's own pages.
 """
 
 from dataclasses import dataclass, replace
@@ -19,16 +19,16 @@ from shared.errors import CrossSite, Forbidden, TokenInvalid, TokenMissing
 from shared.tokens import TokenVerifier
 
 SERVICE_HEADER = "X-Service-Authorization"
-BLANKS = " \t"  # Not all that Unicode calls a blank (RFC 9110, section 5.6.3).
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})  # They change nothing (RFC 9110, section 9.2.1).
+BLANKS = " \t"  # HTTP whitespace is narrower than Unicode's (RFC 9110, section 5.6.3).
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110, section 9.2.1.
 
 
 @dataclass(frozen=True)
 class Access:
-    """A rule: the roles that may call, or the services that may.
+    """A rule: the roles that may call, or the services.
 
-    A token of another role may call too if it has `scope`. An integrator's has the role of a service and may
-    call by its scopes alone.
+    A token with any other role is also admitted if it has `scope`. An integrator's token has the role
+    `service` and is admitted by its scopes only.
     """
 
     name: str
@@ -38,11 +38,11 @@ class Access:
 
     @property
     def is_public(self) -> bool:
-        """Tell whether anybody may call, token or not."""
+        """Return whether a caller needs no token."""
         return not self.roles and not self.services
 
     def admit(self, request: Request, verifier: TokenVerifier, cookie: str, public_url: str) -> None:
-        """Let the request in and remember its caller.
+        """Admit the request and bind its caller to the context.
 
         Raises TokenMissing, TokenInvalid, Forbidden or CrossSite.
         """
@@ -52,11 +52,11 @@ class Access:
             if comes_by_cookie(request, cookie):
                 refuse_cross_site(request, public_url)
             caller = verifier.verify(find_token(request, cookie))
-            if not self._lets_in(caller):
+            if not self._admits(caller):
                 raise Forbidden
             _remember(caller)
 
-    def _lets_in(self, caller: Caller) -> bool:
+    def _admits(self, caller: Caller) -> bool:
         by_role = caller.role in self.roles and not caller.is_integrator
         return by_role or self.scope in caller.scope.split()
 
@@ -65,7 +65,7 @@ class Access:
         if caller.role != "service" or caller.client_id not in self.services:
             raise Forbidden
         _remember(caller)
-        # The person for whom the service calls, if a token of theirs came along.
+        # The service may forward the token of the customer it calls for.
         if "Authorization" in request.headers:
             forwarded = verifier.verify(_bearer_of(request.headers["Authorization"]))
             context.bind_customer(forwarded.sub)
@@ -77,41 +77,41 @@ ADMIN = Access("admin", roles=frozenset({"admin"}))
 
 
 def services(*client_ids: str) -> Access:
-    """Return the rule of an internal route: only these services of ours."""
+    """Return the rule of an internal route that only these services may call."""
     return Access("internal", services=frozenset(client_ids))
 
 
 def require_customer(customer: str) -> None:
-    """Refuse an internal call that names one customer and carries another's token; raise Forbidden."""
+    """Raise Forbidden if an internal call names one customer and forwards the token of a different one."""
     work = context.current()
     if work and work.customer is not None and work.customer != customer:
         raise Forbidden
 
 
 def find_token(request: Request, cookie: str) -> str:
-    """Return the token that the request carries; raise TokenMissing or TokenInvalid."""
+    """Return the request's token; raise TokenMissing or TokenInvalid."""
     if comes_by_cookie(request, cookie):
         return request.cookies[cookie]
     return _bearer_of(request.headers.get("Authorization"))
 
 
 def comes_by_cookie(request: Request, cookie: str) -> bool:
-    """Tell whether the cookie has the token: there is one, and no Bearer token in the header."""
+    """Return whether the token comes from the cookie: it is set, and the header has no Bearer token."""
     return cookie in request.cookies and not has_bearer(request)
 
 
 def has_bearer(request: Request) -> bool:
-    """Tell whether Authorization has a Bearer token, good or not. The gateway reads it by the same rule."""
+    """Return whether Authorization has a Bearer token, valid or not. The gateway applies the same rule."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return scheme.lower() == "bearer" and bool(token.strip(BLANKS))
 
 
 def refuse_cross_site(request: Request, public_url: str) -> None:
-    """Raise CrossSite if another site's page made a browser send a request that changes something.
+    """Raise CrossSite if a page of another site made the browser send an unsafe request.
 
-    For requests whose cookie is about to be believed. A browser of today says where the request comes from in
-    Sec-Fetch-Site (W3C Fetch Metadata), an older one in Origin; a program without pages says neither, and
-    nobody misuses its cookie.
+    Call this before trusting a cookie. A current browser names the origin of the request in Sec-Fetch-Site
+    (W3C Fetch Metadata), an older one in Origin. A client that is not a browser sends neither, and is not
+    exposed to cross-site request forgery.
     """
     if request.method in SAFE_METHODS:
         return
@@ -119,7 +119,7 @@ def refuse_cross_site(request: Request, public_url: str) -> None:
     if fetch_site is not None:
         allowed = fetch_site in {"same-origin", "none"}
     elif origin is not None:
-        # Whatever ends TLS before the gateway hides the scheme, so that hosts and ports are compared alone.
+        # A proxy that terminates TLS in front of the gateway hides the scheme, so compare host and port only.
         own = {_host_of(f"{request.scheme}://{request.host}"), _host_of(public_url)}
         allowed = _host_of(origin) in own - {""}
     else:
@@ -129,7 +129,7 @@ def refuse_cross_site(request: Request, public_url: str) -> None:
 
 
 def cookie_name(*, production: bool) -> str:
-    """Return the name of the token's cookie; the prefix binds it to this host and to TLS (RFC 6265bis)."""
+    """Return the name of the token cookie; the prefix binds it to this host and to TLS (RFC 6265bis)."""
     return "__Host-token" if production else "token"
 
 
@@ -146,11 +146,11 @@ def _bearer_of(header: str | None) -> str:
 
 
 def _host_of(url: str) -> str:
-    """Return host and port as browsers write them, without a scheme's usual port; "" if there is none."""
+    """Return the host and port as browsers write them: no default port, and "" if the URL has no host."""
     try:
         parts = urlsplit(url)
-        usual = parts.port in {None, {"http": 80, "https": 443}.get(parts.scheme)}
-        return f"{parts.hostname or ''}{'' if usual else f':{parts.port}'}"
+        is_default = parts.port in {None, {"http": 80, "https": 443}.get(parts.scheme)}
+        return f"{parts.hostname or ''}{'' if is_default else f':{parts.port}'}"
     except ValueError:
         return ""
 

@@ -1,4 +1,4 @@
-"""Build a Flask application the way every service of ours is built.
+"""Build the Flask application of a service.
 
 app = build_app(settings, title="…", database=database, auth=reach_auth(settings))
 mount(app, product_routes(…), access=SIGNED_IN)
@@ -39,18 +39,18 @@ log = logging.getLogger("shopfleet.access")
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-SURROGATE = re.compile(rb"\\u[dD][89abcdefABCDEF]")  # An escape in JSON.
+SURROGATE = re.compile(rb"\\u[dD][89abcdefABCDEF]")  # A JSON escape.
 MAX_BODY = 1024 * 1024  # Bytes; the gateway has the same limit.
 
 
 class JsonRequest(Request):
-    """A request whose body must be declared as JSON, whatever a route asks for."""
+    """A request whose body must be declared as JSON, on every route."""
 
     @cached_property
     def args(self) -> MultiDict[str, Any]:
-        """Return the query; a parameter that is repeated has the list of its values.
+        """Return the query; the value of a repeated parameter is a list.
 
-        APIFlask would take the first and pass over the others.
+        APIFlask would silently take the first value only.
         """
         pairs = super().args.lists()
         return MultiDict((name, values if len(values) > 1 else values[0]) for name, values in pairs)
@@ -58,7 +58,7 @@ class JsonRequest(Request):
     def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:  # noqa: ARG002
         """Return the body; raise UnsupportedMediaType, BodyTooComplex or MalformedBody.
 
-        APIFlask forces the parsing of any content type. A form is not JSON, so `force` is not heeded.
+        APIFlask forces the parsing of any content type. A form is not JSON, so `force` is ignored.
         """
         view = current_app.view_functions.get(self.endpoint or "")
         if getattr(view, "body_is_optional", False) and not self.get_data(cache=True):
@@ -67,16 +67,16 @@ class JsonRequest(Request):
             raise errors.BodyTooComplex(excess)
         body = super().get_json(force=False, silent=silent, cache=cache)
         if SURROGATE.search(self.get_data(cache=True)) and has_lone_surrogate(body):
-            raise errors.MalformedBody("The body has half of a surrogate pair, which is no character.")
+            raise errors.MalformedBody("The body has an unpaired surrogate, which is not a character.")
         return body
 
     def on_json_loading_failed(self, e: ValueError | None) -> NoReturn:
-        """Say whether it was the declaration or the contents."""
+        """Raise MalformedBody for broken JSON, UnsupportedMediaType if the body is not declared as JSON."""
         raise errors.MalformedBody if e is not None else errors.UnsupportedMediaType
 
 
 class ServiceFlask(APIFlask):
-    """The application of a service, with the rules its blueprints were mounted with."""
+    """The application of a service, with the access rule of each blueprint."""
 
     request_class = JsonRequest
 
@@ -110,7 +110,7 @@ class ServiceFlask(APIFlask):
         self.checks = checks
 
     def wait_until_ready(self, seconds: float) -> bool:
-        """Wait until every check has passed, for so long at most; return whether they have."""
+        """Wait up to `seconds` for every check to pass; return whether they did."""
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -124,7 +124,7 @@ class ServiceFlask(APIFlask):
                 return True
 
     def close(self) -> None:
-        """Let background threads end, ship the last records, and give the database's connections back."""
+        """Stop the background threads, ship the remaining records, and close the database connections."""
         self.background.stop()
         stop_traces()
         if self.shipper:
@@ -144,9 +144,9 @@ def build_app(
 ) -> ServiceFlask:
     """Return an application with logging, errors, request ids, health and metrics, and no routes of its own.
 
-    `checks` are the service's own conditions for being ready, beside its database and what it has of auth.
-    Log records are shipped with the token that the service gets by its credentials, unless `shipping_token`
-    makes one, or `log_sink` takes them right here.
+    `checks` are the service's own readiness checks, in addition to those of the database and of auth. Log
+    records are shipped with a token that the service obtains with its credentials, unless `shipping_token`
+    supplies one, or `log_sink` stores the records in this process.
     """
     metrics = Metrics()
     start_traces(settings, database.engine)
@@ -172,7 +172,7 @@ def build_app(
         AUTO_AUTH_ERROR_RESPONSE=False,
         AUTO_404_RESPONSE=False,
     )
-    app.json.sort_keys = False  # type: ignore[attr-defined]  # The default provider has it.
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # The default provider has this attribute.
     _register_errors(app)
     _register_records(app, metrics)
     mount(app, health_routes(settings, all_checks, metrics), access=PUBLIC, recorded=False)
@@ -188,21 +188,21 @@ def build_app(
 
 
 def body_optional(view: View) -> View:
-    """Let a call without a body through, as one whose members are all left out."""
-    view.body_is_optional = True  # type: ignore[attr-defined]  # Asked for by the request.
+    """Accept a call without a body, as if it had sent an empty object."""
+    view.body_is_optional = True  # type: ignore[attr-defined]  # Read by JsonRequest.
     return view
 
 
 def reads_body(view: View) -> View:
-    """Leave the body to the view, which reads it by itself."""
-    view.reads_body = True  # type: ignore[attr-defined]  # Asked for before the view is called.
+    """Mark a view that reads the body itself."""
+    view.reads_body = True  # type: ignore[attr-defined]  # Read by refuse_members.
     return view
 
 
 def refuse_members(view: View) -> None:
-    """Raise ValidationFailed if a JSON body has members and the route takes none of them."""
+    """Raise ValidationFailed if a JSON body has members and the route accepts no body."""
     takes_body = "body" in getattr(view, "_spec", {}) or getattr(view, "reads_body", False)
-    # The body of any other method has no meaning (RFC 9110, section 9.3).
+    # The body of any other method has no defined meaning (RFC 9110, section 9.3).
     has_meaning = request.method in {"POST", "PUT", "PATCH"}
     if takes_body or not has_meaning or not (request.is_json and request.content_length):
         return
@@ -210,23 +210,23 @@ def refuse_members(view: View) -> None:
     if body is None or body == {}:
         return
     names = body if isinstance(body, dict) else {"": None}
+    detail = "This call does not accept a body."
     raise errors.ValidationFailed(
-        errors=[
-            {"location": "json", "field": name, "detail": "This call takes no such member."} for name in names
-        ]
+        errors=[{"location": "json", "field": name, "detail": detail} for name in names]
     )
 
 
 def mount(app: ServiceFlask, blueprint: APIBlueprint, *, access: Access, recorded: bool = True) -> None:
-    """Add routes to the application, with the rule for who may call them.
+    """Register a blueprint with its access rule.
 
-    Routes that are not `recorded` leave no access record: they are polled, or carry records themselves.
+    Requests to routes that are not `recorded` leave no access record. Such routes are polled, or receive
+    records themselves.
     """
 
     @blueprint.before_request
     def admit() -> None:
         access.admit(request, app.verifier, app.cookie, app.settings.public_url)
-        # Replicas of two releases talk to each other, and the newer one may have more to say.
+        # Replicas of two releases call each other, and the newer one may send members that this one ignores.
         if not access.services and request.endpoint:
             refuse_members(app.view_functions[request.endpoint])
 
@@ -269,7 +269,7 @@ def _register_records(app: ServiceFlask, metrics: Metrics) -> None:
 def _describe_request(
     response: Response, route: str, seconds: float, caller: context.Caller | None
 ) -> dict[str, Any]:
-    """Return an access record's attributes, in OpenTelemetry's words where it has some; sizes are bytes."""
+    """Return an access record's attributes, named by OpenTelemetry's conventions; sizes are in bytes."""
     described = {
         "http.request.method": request.method,
         "http.route": route,
@@ -292,7 +292,7 @@ def _register_errors(app: Flask) -> None:
 
     @app.errorhandler(HTTPError)
     def answer_validation(error: HTTPError) -> Response:
-        # APIFlask raises it for input that does not fit: {"json": {"username": ["…"]}}.
+        # APIFlask raises it for invalid input, with a detail such as {"json": {"username": ["…"]}}.
         entries = [
             {"location": location, "field": field, "detail": " ".join(messages).removeprefix("Value error, ")}
             for location, fields in error.detail.items()
@@ -322,7 +322,7 @@ def problem_response(
     headers: Mapping[str, str] | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> Response:
-    """Return an RFC 9457 answer with the request id of the work at hand."""
+    """Return an RFC 9457 response with the current request id."""
     work = context.current()
     body = json.dumps(errors.describe(status, code, detail, work.request_id if work else None, extra))
     return Response(body, status=status, headers=dict(headers or {}), content_type=errors.CONTENT_TYPE)

@@ -1,4 +1,4 @@
-"""A service's own threads, for work that no request waits for."""
+"""Background threads of a service."""
 
 import logging
 import threading
@@ -8,13 +8,13 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 5.0  # Seconds that a round may take to end when the service does.
+PATIENCE = 5.0  # Seconds that a round may take to finish at shutdown.
 
 
 class Background:
-    """Tasks that are repeated until the service ends.
+    """Tasks that run repeatedly until the service stops.
 
-    Any number of replicas may repeat the same: the task itself makes sure of its turn, in the database.
+    Every replica runs them. A task that must not run twice at once coordinates through the database.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
@@ -23,11 +23,11 @@ class Background:
         )
         self._succeeded_at = Gauge(
             "background_task_last_success_timestamp_seconds",
-            "When a task last came through a round.",
+            "Time of a task's last successful round.",
             ["task"],
             registry=registry,
         )
-        # Set when the service begins to stop: whatever goes on without end has to end.
+        # Set when shutdown begins. Long-lived responses, such as event streams, must end then.
         self.stopping = threading.Event()
         self._nudges: dict[str, list[threading.Event]] = {}
         self._threads: list[threading.Thread] = []
@@ -41,10 +41,10 @@ class Background:
         nudged: bool = True,
         until_end: bool = False,
     ) -> None:
-        """Run `task` now and every so many seconds, in a thread of its own.
+        """Run `task` now and then every `every` seconds, in a thread of its own.
 
-        If `nudged`, a nudge begins the next round, too. With `until_end` the last round begins after the
-        service has begun to stop, so that it sees all that was done before.
+        If `nudged`, a nudge starts the next round early. With `until_end`, the last round starts after
+        shutdown has begun, so that it sees all earlier work.
         """
         nudge = threading.Event() if nudged else self.stopping
         if nudged:
@@ -56,13 +56,13 @@ class Background:
         thread.start()
 
     def nudge(self, *names: str) -> None:
-        """Begin the next round of these tasks, or of all: now, or once their round under way has ended."""
+        """Start the next round of these tasks, or of all tasks: now, or after the round in progress."""
         for name in names or [*self._nudges]:
             for nudge in self._nudges[name]:
                 nudge.set()
 
     def stop(self) -> None:
-        """Let every task finish the round that it is in, and start no other."""
+        """Wait for every task to finish its round in progress, and start no further rounds."""
         self.stopping.set()
         self.nudge()
         for thread in self._threads:
@@ -73,7 +73,7 @@ class Background:
     ) -> None:
         while True:
             if nudge is not self.stopping:
-                # Before the round, so that a nudge during the round begins another one.
+                # Cleared before the round, so that a nudge during the round starts another one.
                 nudge.clear()
             is_last = self.stopping.is_set()
             if is_last and not until_end:
@@ -83,7 +83,7 @@ class Background:
                 self._rounds.labels(name, "success").inc()
                 self._succeeded_at.labels(name).set_to_current_time()
             except Exception:
-                # The next round may find the database back; the thread must live to see it.
+                # The failure may be temporary, so the thread must survive it.
                 self._rounds.labels(name, "failure").inc()
                 log.exception("The background task %s failed", name)
             if is_last:

@@ -1,4 +1,4 @@
-"""Calls about many orders at once: each order has an outcome of its own, and none holds another up."""
+"""Bodies of batch calls between services: each order of a batch succeeds or fails independently."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -9,20 +9,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.errors import Problem
 from shared.schemas import Id, InternalBody, example
 
-MOST_ORDERS = 100  # Of one call.
+MOST_ORDERS = 100  # Orders in one call.
 EXAMPLE_ID = "018f5c41-5d80-7a2b-8e14-7fbc9d512f04"
 
 
 class Outcome(StrEnum):
-    """What became of one order of a batch."""
+    """The outcome of one order of a batch."""
 
     DONE = "done"
-    REFUSED = "refused"  # Asked again, the answer is the same.
-    PENDING = "pending"  # To be asked again.
+    REFUSED = "refused"  # Permanently: a retry gets the same answer.
+    PENDING = "pending"  # The caller should retry.
 
 
 class OrderBatch(InternalBody):
-    """The orders that something is asked for, each by its id."""
+    """The ids of the orders in a batch."""
 
     model_config = ConfigDict(json_schema_extra=example({"orders": [EXAMPLE_ID]}))
 
@@ -30,7 +30,7 @@ class OrderBatch(InternalBody):
 
 
 class OrderOutcome(BaseModel):
-    """What became of one order, and the code of the problem if it is not done."""
+    """The outcome of one order, with the code of the problem if it is not done."""
 
     order_id: UUID
     outcome: Outcome
@@ -38,7 +38,7 @@ class OrderOutcome(BaseModel):
 
 
 class OrderOutcomes(BaseModel):
-    """What became of each order of a batch."""
+    """The outcome of each order of a batch."""
 
     model_config = ConfigDict(
         json_schema_extra=example(
@@ -50,7 +50,7 @@ class OrderOutcomes(BaseModel):
 
     @classmethod
     def of(cls, problems: Mapping[UUID, Problem | None]) -> "OrderOutcomes":
-        """Return the outcomes of orders by their problems: none, one of theirs, or one of ours (5xx)."""
+        """Return the outcomes: done without a problem, pending after a 5xx problem, else refused."""
         return cls(orders=[_describe(order_id, problem) for order_id, problem in problems.items()])
 
 

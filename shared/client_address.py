@@ -1,4 +1,4 @@
-"""Where a request comes from, as far as the gateway can tell."""
+"""The client's address, as the gateway reports it."""
 
 import ipaddress
 
@@ -6,13 +6,13 @@ LONGEST = 64  # Characters.
 
 
 def read_address(forwarded: str | None, peer: str | None) -> str:
-    """Return the client's address, by X-Forwarded-For as the gateway overwrites it, else by the peer's."""
+    """Return the client's address from X-Forwarded-For, which the gateway overwrites, else the peer's."""
     address = (forwarded or "").rpartition(",")[2].strip() or peer or ""
     return "".join(character for character in address if character.isprintable())[:LONGEST] or "unknown"
 
 
 def find_network(address: str) -> str:
-    """Return what stays the same from visit to visit: the address, or of IPv6 the network of 64 bits."""
+    """Return the stable part of an address: all of an IPv4 address, the /64 network of an IPv6 address."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

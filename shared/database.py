@@ -1,4 +1,4 @@
-"""The database: transactions, and what the schema says of itself."""
+"""The database: connections, transactions, and the schema's revision."""
 
 import time
 from collections.abc import Iterator
@@ -16,14 +16,14 @@ from shared.errors import DatabaseUnavailable
 from shared.metrics import Figure
 from shared.settings import ServiceSettings
 
-# Use cases hand connections on, and need not know whose they are.
+# Use cases import Connection from here, so that they do not depend on SQLAlchemy.
 __all__ = ["Connection", "Database", "Schema", "connect", "read_head"]
 
 POOL_SIZE = 8  # Connections of a process, for its 16 threads.
-IDLE = 1.0  # Seconds after which a connection is asked whether it is still there.
-# A network that falls silent ends a connection within some ten seconds, seen from here (libpq, connection
-# parameters) and from the server, which would keep its locks otherwise. A process that stands still within a
-# transaction holds them for a minute.
+IDLE = 1.0  # Seconds without use after which a connection is pinged before reuse.
+# If the network goes silent, both sides drop the connection within about ten seconds: this one by libpq's
+# connection parameters, the server by its own, because it would keep the locks otherwise. If a process hangs
+# inside a transaction, the server ends it after a minute.
 PATIENCE = {
     "connect_timeout": 3,
     "keepalives_idle": 5,
@@ -59,9 +59,9 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """Run a block in a transaction, rolled back if the block raises.
+        """Run a block in a transaction, which is rolled back if the block raises.
 
-        Raises DatabaseUnavailable if the server is away, or gave up on a lock or a statement.
+        Raises DatabaseUnavailable if the server does not respond, or a lock or a statement timed out.
         """
         try:
             with self.engine.begin() as connection:
@@ -71,7 +71,7 @@ class Database:
 
     @contextmanager
     def autocommit(self) -> Iterator[Connection]:
-        """Run a block whose statements are each a transaction by itself, with no round trips around it."""
+        """Run a block in which each statement is its own transaction, without extra round trips."""
         try:
             with self.engine.connect() as connection:
                 yield connection.execution_options(isolation_level="AUTOCOMMIT")
@@ -80,7 +80,7 @@ class Database:
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
-        """Run a block that reads, and whose statements all see the database at one moment."""
+        """Run a block of reads that all see the same snapshot of the database."""
         try:
             with self.engine.connect() as connection:
                 frozen = connection.execution_options(isolation_level="REPEATABLE READ")
@@ -90,44 +90,44 @@ class Database:
             raise DatabaseUnavailable from error
 
     def read_pool(self) -> list[Figure]:
-        """Return how many of this process's connections are in use, as OpenTelemetry counts them."""
+        """Return the state of this process's connection pool, named by OpenTelemetry's conventions."""
         pool = cast(QueuePool, self.engine.pool)
         counts: dict[tuple[str, ...], float] = {("used",): pool.checkedout(), ("idle",): pool.checkedin()}
         return [
-            Figure("db_client_connection_count", "Connections of the pool.", ("state",), counts),
-            Figure("db_client_connection_max", "Connections it may have.", (), {(): POOL_SIZE}),
+            Figure("db_client_connection_count", "Connections in the pool, by state.", ("state",), counts),
+            Figure("db_client_connection_max", "Maximum connections in the pool.", (), {(): POOL_SIZE}),
         ]
 
     def read_figures(self) -> list[Figure]:
-        """Return what the server says of the database to any replica; raise DatabaseUnavailable."""
+        """Return the server's statistics of this database; raise DatabaseUnavailable."""
         with self.transaction() as connection:
             row = connection.execute(_FIGURES).one()
         states: dict[tuple[str, ...], float] = {(state,): count for state, count in row.backends.items()}
         return [
             Figure("postgresql_backends", "Connections of all replicas, by state.", ("state",), states),
-            Figure("postgresql_db_size_bytes", "Bytes that the database takes.", (), {(): row.size}),
+            Figure("postgresql_db_size_bytes", "Size of the database in bytes.", (), {(): row.size}),
             Figure(
                 "postgresql_oldest_transaction_seconds",
-                "Age of the oldest transaction that is open.",
+                "Age of the oldest open transaction in seconds.",
                 (),
                 {(): row.oldest},
             ),
         ]
 
     def close(self) -> None:
-        """Give all connections back."""
+        """Close all connections."""
         self.engine.dispose()
 
 
 def connect(settings: ServiceSettings) -> Database:
-    """Return the database that the settings name; nothing is connected yet."""
+    """Return the database of the settings, without connecting yet."""
     url = make_url(settings.database_url).set(drivername="postgresql+psycopg")
     if settings.database_password:
         url = url.set(password=settings.database_password.get_secret_value())
     prepared = {} if settings.prepared_statements == "on" else {"prepare_threshold": None}
     engine = create_engine(
         url,
-        # An error's text is logged, and has no business with people's data.
+        # Error messages are logged, and must not contain personal data.
         hide_parameters=True,
         pool_size=POOL_SIZE,
         max_overflow=0,
@@ -140,9 +140,9 @@ def connect(settings: ServiceSettings) -> Database:
 
 
 def _test_idle_connections(engine: Engine) -> None:
-    """Ask a connection whether it is still there if it was not used just now.
+    """Ping a connection before use if it has been idle.
 
-    SQLAlchemy's own `pool_pre_ping` would ask each time, which is a round trip for every transaction.
+    SQLAlchemy's `pool_pre_ping` would ping every time, which costs a round trip per transaction.
     """
 
     @event.listens_for(engine, "checkin")
@@ -160,21 +160,21 @@ def _test_idle_connections(engine: Engine) -> None:
 
 
 class Schema:
-    """The revision that the code was written for, beside the one that the database is at."""
+    """The schema revision that the code expects, compared with that of the database."""
 
     def __init__(self, database: Database, migrations: Path) -> None:
         self._database = database
         self.expected = read_head(migrations)
 
     def check(self) -> None:
-        """Raise DatabaseUnavailable unless the database answers and its schema is this revision or newer.
+        """Raise DatabaseUnavailable unless the database responds and its schema is this revision or newer.
 
         Revisions are numbered, and migrations only expand, so a newer schema serves older code.
         """
         found = self._read_revision()
         if found < self.expected:
             raise DatabaseUnavailable(
-                f"The schema is at revision {found or 'none'}, and {self.expected} is needed."
+                f"The schema is at revision {found or 'none'}; this release needs {self.expected}."
             )
 
     def _read_revision(self) -> str:
@@ -186,8 +186,8 @@ class Schema:
 
 
 def read_head(migrations: Path) -> str:
-    """Return the newest revision in the folder, or "" if the service has no schema yet.
+    """Return the newest revision in the folder, or "" if the service has no schema.
 
-    Revisions are numbered (`0001_users.py`), so that this needs no Alembic in a running service.
+    Revisions are numbered (`0001_users.py`), so a running service does not need Alembic to find it.
     """
     return max((file.name.partition("_")[0] for file in migrations.glob("versions/[0-9]*.py")), default="")

@@ -1,4 +1,4 @@
-"""The errors that a caller can meet, each owning its status and its code.
+"""The errors that every service can return. Each class owns its status and code.
 
 Problem                      500  internal_error
 ├── MalformedBody            400  malformed_body
@@ -16,7 +16,7 @@ Problem                      500  internal_error
     ├── DatabaseUnavailable  503  database_unavailable
     └── ServiceUnreachable   503  service_unreachable
 
-A service's own errors derive from these in its `errors.py`. One handler in `shared.app` answers all of
+Each service derives its own errors from these in its `errors.py`. One handler in `shared.app` returns all of
 them as `application/problem+json` (RFC 9457).
 """
 
@@ -25,14 +25,14 @@ from http import HTTPStatus
 from typing import Any
 
 CONTENT_TYPE = "application/problem+json"
-MOST_ENTRIES = 20  # Of a problem that names several fields.
+MOST_ENTRIES = 20  # Entries of a ValidationFailed.
 LONGEST_NAME = 100  # Characters of a field's name.
 
 
 class Problem(Exception):
-    """An answer other than success: a status, a stable code for programs, a sentence for people.
+    """An error response: a status, a stable code for programs, a sentence for people.
 
-    `extra` members are added to the body (RFC 9457, section 3.2); `headers` to the answer.
+    `extra` members are added to the body (RFC 9457, section 3.2), `headers` to the response.
     """
 
     status: int = 500
@@ -47,7 +47,7 @@ class Problem(Exception):
 
 
 class MalformedBody(Problem):
-    """The body is not JSON at all."""
+    """The body is not valid JSON."""
 
     status = 400
     code = "malformed_body"
@@ -55,7 +55,7 @@ class MalformedBody(Problem):
 
 
 class TokenMissing(Problem):
-    """The call carries no token (the tutorial's sentence)."""
+    """The request has no token (the tutorial's sentence)."""
 
     status = 401
     code = "token_missing"
@@ -64,7 +64,7 @@ class TokenMissing(Problem):
 
 
 class TokenInvalid(Problem):
-    """The token is not one of ours, or not any more (the tutorial's sentence; RFC 6750, section 3)."""
+    """The token is forged, expired or signed off (the tutorial's sentence; RFC 6750, section 3)."""
 
     status = 401
     code = "token_invalid"
@@ -73,7 +73,7 @@ class TokenInvalid(Problem):
 
 
 class Forbidden(Problem):
-    """The caller is known and may not do this."""
+    """The caller is authenticated, but not authorized."""
 
     status = 403
     code = "forbidden"
@@ -81,18 +81,18 @@ class Forbidden(Problem):
 
 
 class CrossSite(Forbidden):
-    """A browser sends the cookie, and another site made it do so."""
+    """A page of another site made the browser send the cookie."""
 
     code = "cross_site"
-    detail = "A page of another site may not do this with your cookie; use the shop's own, or a Bearer token."
+    detail = "Requests from another site may not use your cookie; use the shop's pages or a Bearer token."
 
 
 class NotFound(Problem):
-    """There is no such thing, or none that this caller may know of."""
+    """The resource does not exist, or the caller may not know that it does."""
 
     status = 404
     code = "not_found"
-    detail = "There is nothing here."
+    detail = "The resource does not exist."
 
 
 class UnsupportedMediaType(Problem):
@@ -104,22 +104,23 @@ class UnsupportedMediaType(Problem):
 
 
 class BodyTooComplex(Problem):
-    """The body has more members, items or depth than any call needs; it was not decoded."""
+    """The JSON has more values or deeper nesting than any call needs; it was not decoded."""
 
     status = 413
     code = "body_too_complex"
-    detail = "The body has too many members and items, or too many lists and objects within one another."
+    detail = "The body has too many values, or is nested too deeply."
 
 
 class ValidationFailed(Problem):
-    """A field does not fit its schema; `errors` has one entry a field, 20 at most, and echoes no value.
+    """Some fields do not match the schema.
 
-    `error_count` says how many there are. A name that the caller has made up is cut.
+    `errors` has one entry for each field, 20 at most, and echoes no value; `error_count` is their full
+    number. Long field names are truncated, because the caller may have invented them.
     """
 
     status = 422
     code = "validation_failed"
-    detail = "Some fields are not valid; see errors."
+    detail = "Some fields are invalid; see errors."
 
     def __init__(self, errors: Sequence[Mapping[str, Any]], **extra: Any) -> None:
         shown = [{**entry, "field": entry["field"][:LONGEST_NAME]} for entry in errors[:MOST_ENTRIES]]
@@ -127,40 +128,40 @@ class ValidationFailed(Problem):
 
 
 class Unavailable(Problem):
-    """The service cannot do its work just now; the same call may succeed soon."""
+    """The service is temporarily unavailable; a retry may succeed."""
 
     status = 503
     code = "unavailable"
-    detail = "The service is not available just now; try again in a moment."
+    detail = "The service is temporarily unavailable; try again in a moment."
     headers = {"Retry-After": "1"}
 
 
 class KeysUnavailable(Unavailable):
-    """No public key to check a token with has been had yet, or the last copy is too old."""
+    """The service has no public keys to verify tokens with yet, or its copy is too old."""
 
     code = "keys_unavailable"
-    detail = "Tokens cannot be checked just now; try again in a moment."
+    detail = "Tokens cannot be verified at the moment; try again shortly."
 
 
 class SignOffsUnavailable(Unavailable):
-    """No list of what was signed off has been had yet, or the last copy is too old."""
+    """The service has no signed-off list yet, or its copy is too old."""
 
     code = "sign_offs_unavailable"
-    detail = "Whether a token was signed off cannot be told just now; try again in a moment."
+    detail = "The list of signed-off tokens is unavailable; try again in a moment."
 
 
 class DatabaseUnavailable(Unavailable):
-    """The database does not answer."""
+    """The database does not respond."""
 
     code = "database_unavailable"
-    detail = "The database does not answer just now; try again in a moment."
+    detail = "The database is unavailable; try again in a moment."
 
 
 class ServiceUnreachable(Unavailable):
-    """Another service gave no answer within its time."""
+    """Another service did not respond in time."""
 
     code = "service_unreachable"
-    detail = "Another service does not answer just now; try again in a moment."
+    detail = "Another service did not respond; try again in a moment."
 
 
 def describe(
@@ -179,7 +180,7 @@ def describe(
     }
 
 
-# RFC 9110's phrases where Python's own have changed from one version to the next.
+# RFC 9110's phrases, where those of Python differ between versions.
 _PHRASES = {
     413: "Content Too Large",
     414: "URI Too Long",
@@ -189,7 +190,7 @@ _PHRASES = {
 
 
 def title_of(status: int) -> str:
-    """Return the status's phrase in HTTP, the title that goes with the type `about:blank`."""
+    """Return the HTTP reason phrase of a status, the title for the type `about:blank`."""
     try:
         return _PHRASES.get(status) or HTTPStatus(status).phrase
     except ValueError:

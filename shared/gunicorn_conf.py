@@ -1,8 +1,8 @@
-"""How every service is served: one worker, 16 threads; more cores means more replicas.
+"""The gunicorn configuration of every service: one worker with 16 threads; scale by adding replicas.
 
     gunicorn -c python:shared.gunicorn_conf
 
-SERVICE names the service, PORT where it listens (5000 when it runs alone, as in the tutorial).
+SERVICE names the service. PORT is its port, by default 5000 as in the tutorial.
 """
 
 import gc
@@ -32,13 +32,13 @@ threads = 16
 
 
 class LeavingWorker(ThreadWorker):
-    """Takes nobody in once it stops, so that the gateway turns to the next replica at once.
+    """A worker that refuses connections during shutdown, so that the gateway tries the next replica at once.
 
-    gunicorn only stops accepting: whoever comes then waits, and is cut off when the process ends.
+    gunicorn only stops accepting: new connections wait in the backlog, and are reset when the process exits.
     """
 
     def set_accept_enabled(self, enabled: bool | None) -> None:
-        """Close the doors for good with the last call, after letting in who stood there already."""
+        """Close the listeners at shutdown, after accepting the connections that wait in the backlog."""
         super().set_accept_enabled(enabled)
         if not self.alive:
             for listener in self.sockets:
@@ -47,7 +47,7 @@ class LeavingWorker(ThreadWorker):
                 listener.close()
 
     def handle_request(self, req: Any, conn: Any) -> bool:
-        """Join cookies that come in several lines by semicolons (RFC 9113, section 8.2.3), not by commas."""
+        """Join several Cookie headers with semicolons (RFC 9113, section 8.2.3), not with commas."""
         cookies = [value for name, value in req.headers if name == "COOKIE"]
         if len(cookies) > 1:
             others = [(name, value) for name, value in req.headers if name != "COOKIE"]
@@ -55,7 +55,7 @@ class LeavingWorker(ThreadWorker):
         return bool(super().handle_request(req, conn))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Tell the application at once, so that what goes on without end lets go of its thread."""
+        """Notify the application at once, so that endless responses such as event streams end."""
         app: Any = self.app.callable
         if app is not None:
             app.background.stopping.set()
@@ -64,20 +64,20 @@ class LeavingWorker(ThreadWorker):
 
 worker_class = LeavingWorker
 
-# Longer than nginx keeps an idle connection (60 s), so that it is nginx that closes it, and never
-# this side just when a request is on its way.
+# Longer than nginx keeps an idle connection (60 s), so that nginx closes it. If this side closed it, a
+# request could already be on its way.
 keepalive = 75
 worker_connections = 1000
 backlog = 512
-# As long a request line as the gateway lets through.
+# The longest request line that the gateway lets through.
 limit_request_line = 8190
 
-# What is being answered at SIGTERM is finished, inside the 10 s that the engine waits.
+# Requests in progress at SIGTERM are finished within the 10 s that the container engine waits.
 graceful_timeout = 8
 timeout = 30
-ARRIVAL = 5.0  # Seconds that a new worker takes at most to reach what its service needs.
+ARRIVAL = 5.0  # Seconds that a new worker waits at most for the checks of its service to pass.
 
-# A worker's heartbeat is a file: in memory where there is such a place, and nothing under a home folder.
+# The worker's heartbeat is a file, kept in memory where possible.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 control_socket_disable = True
 
@@ -89,10 +89,10 @@ forwarded_allow_ips = ""
 
 
 class JsonLogger(Logger):
-    """What gunicorn itself has to say, as JSON on standard output like everything else."""
+    """A logger that writes gunicorn's own messages as JSON to standard output."""
 
     def setup(self, cfg: Config) -> None:
-        """Let gunicorn set its loggers up, and change their form."""
+        """Set up gunicorn's loggers, then change their format and stream."""
         super().setup(cfg)
         instance = os.environ.get("INSTANCE") or socket.gethostname()
         for handler in self.error_log.handlers:
@@ -105,21 +105,21 @@ logger_class = JsonLogger
 
 
 def on_starting(_server: Arbiter) -> None:
-    """Import the application before anybody can connect, since whoever does waits until it is there."""
+    """Import the application before the port is open, so that no client waits for the import."""
     import_module(wsgi_app.partition(":")[0])
-    # The worker shares what is there now for as long as nobody writes to it, as the garbage collector would.
+    # The worker shares these pages with the master until one of them writes; the garbage collector would.
     gc.collect()
     gc.freeze()
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Let nobody in before the service has what it needs, or has waited for it long enough."""
+    """Accept requests once the checks of the service pass, or after waiting long enough."""
     app: Any = worker.app.callable
     app.wait_until_ready(ARRIVAL)
 
 
 def worker_exit(_server: Arbiter, worker: Worker) -> None:
-    """Let the application go in good order, once the last request is answered."""
+    """Close the application after its last response."""
     app: Any = worker.app.callable
     if app is not None:
         app.close()

@@ -1,4 +1,4 @@
-"""What a service says of itself: `/`, `/healthz`, `/readyz` and `/metrics`."""
+"""The routes for operators: `/`, `/healthz`, `/readyz` and `/metrics`."""
 
 from collections.abc import Callable, Mapping
 
@@ -17,7 +17,7 @@ Check = Callable[[], str | None]
 
 
 class Index(BaseModel):
-    """A service's front page."""
+    """The index of a service."""
 
     model_config = ConfigDict(
         json_schema_extra=example(
@@ -35,7 +35,7 @@ class Index(BaseModel):
 
 
 class Health(BaseModel):
-    """That the process works, and which one it is."""
+    """The identity of a process that works."""
 
     model_config = ConfigDict(
         json_schema_extra=example(
@@ -50,10 +50,10 @@ class Health(BaseModel):
 
 
 class Readiness(Health):
-    """Whether the service can do its job now.
+    """The readiness of the service.
 
-    `problems` has a sentence for each check that failed, `remarks` one for each that passed and has something
-    to say.
+    `problems` has a sentence for each check that failed, `remarks` one for each check that passed with a
+    remark.
     """
 
     model_config = ConfigDict(
@@ -65,20 +65,20 @@ class Readiness(Health):
 
 
 class Starting(Unavailable):
-    """The service has not reached all that it needs yet."""
+    """A check has not passed yet since the service started."""
 
     code = "starting"
 
 
 class NotReady(Unavailable):
-    """The service works and cannot do its job just now; `problems` says why."""
+    """The service is running but not ready; `problems` has the reasons."""
 
     code = "not_ready"
-    detail = "The service cannot do its job just now; see problems."
+    detail = "The service is not ready; see problems."
 
 
 def health_routes(settings: ServiceSettings, checks: Mapping[str, Check], metrics: Metrics) -> APIBlueprint:
-    """Return the routes. A check raises a Problem that says what is the matter, or may return a remark."""
+    """Return the routes. A check raises a Problem if it fails, and may return a remark if it passes."""
     routes = APIBlueprint("health", __name__, tag="health")
     about = {"service": settings.service, "instance": settings.instance, "version": __version__}
     reached: set[str] = set()
@@ -99,7 +99,7 @@ def health_routes(settings: ServiceSettings, checks: Mapping[str, Check], metric
     @routes.get("/")
     @routes.output(Index)
     def show_index() -> Index:
-        """Say which service this is and where its document stands."""
+        """Name the service and link its OpenAPI document."""
         name = settings.service.removesuffix("-service")
         return Index(
             service=settings.service,
@@ -111,7 +111,7 @@ def health_routes(settings: ServiceSettings, checks: Mapping[str, Check], metric
     @routes.output(Health)
     @routes.doc(responses=document_errors(Starting(KeysUnavailable.detail)))
     def show_health() -> Health:
-        """Say that the process works: once everything it needs was reached, and from then on."""
+        """Report that the process works: 200 once every check has passed, and from then on."""
         problems, _remarks = run_checks(set(checks) - reached)
         if problems:
             raise Starting(" ".join(problems.values()))
@@ -121,7 +121,7 @@ def health_routes(settings: ServiceSettings, checks: Mapping[str, Check], metric
     @routes.output(Readiness)
     @routes.doc(responses=document_errors(NotReady(problems={"keys": KeysUnavailable.detail}, remarks={})))
     def show_readiness() -> Readiness:
-        """Say whether the service can do its job now, with reasons if it cannot."""
+        """Report whether the service is ready, with reasons if it is not."""
         problems, remarks = run_checks(set(checks))
         if problems:
             raise NotReady(problems=problems, remarks=remarks)

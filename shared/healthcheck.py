@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> int:
-    """Ask once; on a busy machine an answer may take its time."""
+    """Send one request; the time-out leaves room for a busy machine."""
     connection = http.client.HTTPConnection("127.0.0.1", int(os.environ.get("PORT", "5000")), timeout=5)
     try:
         connection.request("GET", "/healthz")

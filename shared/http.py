@@ -1,6 +1,6 @@
-"""The base of every client of a service of ours: time-outs, pooling, and repeats where they are harmless.
+"""The base of all clients of internal services: time-outs, pooling, and retries of idempotent calls.
 
-It stands on urllib3 itself, because `requests` above it takes half of a short call's processor time.
+It uses urllib3 directly, because `requests` takes half of the processor time of a short call.
 """
 
 import json
@@ -19,13 +19,13 @@ from urllib3.util.retry import Retry
 from shared import traces
 from shared.errors import ServiceUnreachable
 
-# Methods that may be sent twice (RFC 9110, section 9.2.2); a POST is never repeated here.
+# Methods that may be retried (RFC 9110, section 9.2.2). A POST never is.
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """An answer, read to its end; `sent` are the headers that the request had."""
+    """A complete response; `sent` are the headers of the request."""
 
     status_code: int
     headers: Mapping[str, str]
@@ -33,15 +33,15 @@ class HttpResponse:
     sent: Mapping[str, str]
 
     def json(self) -> Any:
-        """Return the body's JSON; raise ValueError if it is none."""
+        """Return the parsed body; raise ValueError if it is not JSON."""
         return json.loads(self.content)
 
 
 class HttpClient:
     """A client of one server, safe to share between threads.
 
-    `timeout` is seconds to connect and to read. Redirects are not followed, and neither proxy variables nor
-    .netrc are heeded: a token goes where the settings say and nowhere else.
+    `timeout` is the seconds to connect and to read. The client ignores redirects, proxy variables and .netrc,
+    so that a token is only sent to the configured server.
     """
 
     def __init__(
@@ -73,9 +73,9 @@ class HttpClient:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> HttpResponse:
-        """Return the answer whatever its status; raise ServiceUnreachable if there is none in time.
+        """Return the response, with any status; raise ServiceUnreachable if there is none in time.
 
-        `json` is sent as JSON; `body` as it is, of the type that `headers` say.
+        `json` is sent as JSON, `body` unchanged with the content type from `headers`.
         """
         target = self._prefix + path + (f"?{urlencode(params)}" if params else "")
         with traces.call(method, self.base_url + path) as noted:
@@ -93,7 +93,7 @@ class HttpClient:
             return HttpResponse(response.status, response.headers, response.data, sent)
 
     def onward_headers(self) -> dict[str, str]:
-        """Return what every call carries: nothing, unless a subclass calls a service of ours."""
+        """Return headers for every call: none, unless a subclass overrides this."""
         return {}
 
 
@@ -102,7 +102,7 @@ def _dump(value: object) -> bytes:
 
 
 class _Retry(Retry):
-    """Repeats failed connections and a dying replica's answers, but never what merely took too long."""
+    """Retries failed connections and the 502 or 503 of a stopping replica, but not read time-outs."""
 
     def increment(
         self,

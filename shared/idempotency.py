@@ -1,8 +1,7 @@
-"""Calls that are made once however often they are sent, told apart by their Idempotency-Key.
+"""Idempotent calls, identified by their Idempotency-Key.
 
-The header and the errors are those of draft-ietf-httpapi-idempotency-key-header; a call that is repeated gets
-the first one's answer, as with Stripe's API. Which calls those are, and where their keys are kept, is each
-service's own.
+The header and the errors follow draft-ietf-httpapi-idempotency-key-header. A retry gets the first call's
+response, as with Stripe's API. Each service decides which calls need a key, and stores the keys itself.
 """
 
 import hashlib
@@ -23,8 +22,8 @@ KEYED = {
             "in": "header",
             "name": HEADER,
             "required": True,
-            "description": "Stands for this one call: a retry sends the same key and gets the same answer, "
-            "with `Idempotent-Replayed: true`. A key is kept for 24 hours at least.",
+            "description": "Identifies this call. A retry sends the same key and gets the same response, "
+            "with `Idempotent-Replayed: true`. Keys are kept for at least 24 hours.",
             "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY},
             "example": "8e03978e-40d5-43e8-bc93-6894a57f9324",
         }
@@ -33,37 +32,37 @@ KEYED = {
 
 
 class IdempotencyKeyMissing(Problem):
-    """A call that moves money must say which call it is."""
+    """The call moves money, so it needs a key."""
 
     status = 400
     code = "idempotency_key_missing"
-    detail = f"Send an {HEADER} header of 1 to {LONGEST_KEY} characters; a retry sends the same one."
+    detail = f"Send an {HEADER} header of 1 to {LONGEST_KEY} characters; send the same key when you retry."
 
 
 class IdempotencyInProgress(Problem):
-    """The first call with this key has not been answered yet."""
+    """The first call with this key has not finished yet."""
 
     status = 409
     code = "idempotency_in_progress"
-    detail = f"A call with this {HEADER} is being worked on; try again in a moment."
+    detail = f"A call with this {HEADER} is still in progress; try again in a moment."
     headers = {"Retry-After": "1"}
 
 
 class IdempotencyKeyReused(Problem):
-    """The key was used for another body."""
+    """The key was used with a different body."""
 
     status = 422
     code = "idempotency_key_reused"
-    detail = f"This {HEADER} was used with another body."
+    detail = f"This {HEADER} was already used with a different body."
 
 
-# What such an operation may answer for its key's sake.
+# The errors of an operation that requires a key.
 KEY_ERRORS = (IdempotencyKeyMissing, IdempotencyInProgress, IdempotencyKeyReused)
 
 
 @dataclass(frozen=True)
 class KeyedCall:
-    """Who calls which route, with the SHA-256 of the key and, as the fingerprint, of the body."""
+    """A caller, a route, the SHA-256 of the key, and the SHA-256 of the body as its fingerprint."""
 
     principal: str
     route: str
@@ -73,7 +72,7 @@ class KeyedCall:
 
 @dataclass(frozen=True)
 class Answer:
-    """The bytes that a caller was given, to be given again."""
+    """A stored response, for retries."""
 
     status: int
     content_type: str
@@ -81,16 +80,16 @@ class Answer:
 
 
 def read_call(route: str) -> KeyedCall:
-    """Return the call at hand with its key; raise IdempotencyKeyMissing."""
+    """Return the current call with its key; raise IdempotencyKeyMissing."""
     key = request.headers.get(HEADER, "")
     if not 1 <= len(key) <= LONGEST_KEY:
         raise IdempotencyKeyMissing
-    # What a caller takes for a key is not known, so it is not kept as it is.
+    # A caller may put sensitive data into a key, so only its hash is stored.
     return KeyedCall(require_caller().sub, route, _hash(key.encode()), _hash(request.get_data()))
 
 
 def to_response(answer: Answer, *, is_replayed: bool) -> Response:
-    """Return the answer, byte for byte as it is kept."""
+    """Return the stored answer, byte for byte."""
     response = Response(answer.body, answer.status, content_type=answer.content_type)
     if is_replayed:
         response.headers["Idempotent-Replayed"] = "true"

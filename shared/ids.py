@@ -1,4 +1,4 @@
-"""Identifiers that sort by the time they were made (RFC 9562, version 7)."""
+"""Identifiers that sort by their creation time (RFC 9562, version 7)."""
 
 import os
 import time
@@ -10,7 +10,7 @@ _VARIANT = 0x8000000000000000
 
 
 def new_id() -> UUID:
-    """Return a UUIDv7: 48 bits of milliseconds, then 74 random ones."""
+    """Return a UUIDv7: 48 bits of milliseconds, then 74 random bits."""
     milliseconds = time.time_ns() // 1_000_000
     random = int.from_bytes(os.urandom(10), "big")
     high = (milliseconds << 16) | _VERSION | (random >> 68)
@@ -19,9 +19,10 @@ def new_id() -> UUID:
 
 
 def first_id(moment: datetime, skew: timedelta = timedelta()) -> UUID:
-    """Return the least id that can have been made so long after a moment; UTC where it does not say.
+    """Return the smallest id that can have been made at `moment` plus `skew`; a naive moment is UTC.
 
-    Before 1970 that is the least of all. The skew comes apart, since a date may be the first or the last one.
+    Before 1970 this is the smallest UUID. The skew is a separate argument, because adding it to the first or
+    last date that Python has would overflow.
     """
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     milliseconds = int((aware.timestamp() + skew.total_seconds()) * 1000)

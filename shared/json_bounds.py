@@ -1,21 +1,22 @@
-"""How much JSON of a caller is decoded: Python needs up to a hundred bytes for each byte of small values."""
+"""Limits on JSON before it is decoded: Python needs up to 100 bytes of memory per byte of small values."""
 
 import re
 
-MOST_VALUES = 5_000  # Members and items of one body, together.
-DEEPEST = 32  # Lists and objects within one another.
+MOST_VALUES = 5_000  # Members and items in a body.
+DEEPEST = 32  # Levels of nested lists and objects.
 
-# A text, with its end or, where the body is not JSON, without it; a bracket, or a comma.
+# A string, possibly unterminated if the body is not JSON; a bracket; or a comma.
 TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{},]', re.DOTALL)
-MOST_TOKENS = 6  # Of a value: a name, a text, two brackets and a comma.
+MOST_TOKENS = 6  # Per value: a name, a string, two brackets and a comma, rounded up.
 
 
 def find_excess(body: bytes, *, most_values: int = MOST_VALUES) -> str | None:
-    """Return what JSON has too much of, as a sentence; None if it may be decoded.
+    """Return a sentence about the limit that the JSON exceeds; None if it may be decoded.
 
-    It takes a time that grows with the length alone, and no memory. A body that is not JSON may pass.
+    This takes linear time and constant memory. A body that is not JSON may pass.
     """
-    # Most bodies are small. These numbers count what stands in texts, too, so a few bodies are read twice.
+    # Most bodies are small, so count first. The counts include strings, so a few bodies need the full scan,
+    # too.
     brackets = body.count(b"[") + body.count(b"{")
     if body.count(b",") + brackets <= most_values and brackets <= DEEPEST:
         return None
@@ -25,10 +26,10 @@ def find_excess(body: bytes, *, most_values: int = MOST_VALUES) -> str | None:
         if sign in b"[{":
             depth += 1
             if depth > DEEPEST:
-                return f"There are more than {DEEPEST} lists and objects within one another."
+                return f"The JSON is nested more than {DEEPEST} levels deep."
         elif sign in b"]}":
             depth -= 1
         values += sign in b"[{,"
         if values > most_values or number > most_values * MOST_TOKENS:
-            return f"There are more than {most_values} members and items."
+            return f"The JSON has more than {most_values} values."
     return None

@@ -1,4 +1,4 @@
-"""A client of auth's JSON Web Key Set (RFC 7517) that outlives auth's absence."""
+"""A client of auth's JSON Web Key Set (RFC 7517) that tolerates outages of auth."""
 
 import logging
 import threading
@@ -15,9 +15,9 @@ from shared.tokens import ALGORITHM
 
 log = logging.getLogger(__name__)
 
-REFRESH_AFTER = 30.0  # Seconds after which the copy is fetched anew.
-COOL_DOWN = 2.0  # Seconds between two fetches, whatever asks for them: failures, unknown key ids.
-MAX_AGE = 15 * 60.0  # Seconds for which a copy is good while auth is away.
+REFRESH_AFTER = 30.0  # Seconds after which the copy is refreshed.
+COOL_DOWN = 2.0  # Seconds between two fetches, also after failures and for unknown key ids.
+MAX_AGE = 15 * 60.0  # Seconds for which a copy is used while auth is down.
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class _Copy:
 
 
 class JwksClient:
-    """The keys of `url`, fetched when needed, by one thread at a time, stale if auth is away."""
+    """The key set of `base_url`, fetched on demand by one thread at a time, and stale while auth is down."""
 
     def __init__(self, base_url: str, path: str = "/.well-known/jwks.json") -> None:
         self._http = HttpClient(base_url, timeout=(1.0, 2.0))
@@ -38,14 +38,14 @@ class JwksClient:
         self._failing = False
 
     def find_key(self, kid: str) -> EllipticCurvePublicKey | None:
-        """Return the key, fetching the set first if the copy is old or does not have it.
+        """Return the key, fetching the set first if the copy is old or lacks the key.
 
-        Raises KeysUnavailable while there is no copy, or none younger than 15 minutes, and for a key that may
-        have been made since auth is away.
+        Raises KeysUnavailable if there is no copy younger than 15 minutes, or if the key is unknown while
+        auth is down, because it may be new.
         """
         copy = self._copy
         if copy is None or kid not in copy.keys or time.monotonic() - copy.fetched_at > REFRESH_AFTER:
-            # While auth is away, one thread finds out whether it is back, and no other waits for that.
+            # While auth is down, one thread checks whether it is back, and the others do not wait.
             self._refresh(wait=copy is None or (kid not in copy.keys and not self._failing))
         key = self._current().keys.get(kid)
         if key is None and self._failing:
@@ -53,14 +53,14 @@ class JwksClient:
         return key
 
     def check(self) -> str | None:
-        """Raise KeysUnavailable unless a usable copy is here, fetching one if need be.
+        """Raise KeysUnavailable unless there is a usable copy, fetching one if necessary.
 
-        Return how old it is if the last attempt to fetch another failed.
+        Return the age of the copy if the last refresh failed.
         """
         if self._copy is None:
             self._refresh(wait=True)
         age = time.monotonic() - self._current().fetched_at
-        return f"Auth does not answer; its keys are {age:.0f} s old." if self._failing else None
+        return f"auth-service does not respond; its keys are {age:.0f} s old." if self._failing else None
 
     def _current(self) -> _Copy:
         copy = self._copy
@@ -73,7 +73,7 @@ class JwksClient:
         if not self._fetching.acquire(blocking=wait):
             return
         try:
-            # Whoever waited for another's fetch has its answer, and nobody asks before the cool-down ends.
+            # Another thread may have fetched while this one waited. During the cool-down no thread fetches.
             if self._tried_at > asked_at or time.monotonic() - self._tried_at < COOL_DOWN:
                 return
             try:
@@ -94,12 +94,12 @@ class JwksClient:
         document = response.json()
         keys = read_key_set(document)
         if not keys:
-            raise ValueError("it has no key that we can use")
+            raise ValueError("it has no usable key")
         return keys
 
 
 def read_key_set(document: Any) -> dict[str, EllipticCurvePublicKey]:
-    """Return the ES256 signing keys of a key set by key id; others are passed over (RFC 7517, section 5)."""
+    """Return the ES256 keys of a key set by key id; ignore others (RFC 7517, section 5)."""
     entries = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(entries, list):
         raise ValueError("it is not a key set")

@@ -10,7 +10,7 @@ from shared import context
 from shared.redaction import redact_attributes, redact_text
 from shared.settings import ServiceSettings
 
-# What a LogRecord has by itself; everything else was handed in with `extra` and becomes an attribute.
+# The built-in fields of a LogRecord. All others were passed with `extra`, and become attributes.
 _ENTRY = "_shopfleet_entry"
 _OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", _ENTRY}
 
@@ -18,7 +18,7 @@ _PLAIN = logging.Formatter()
 
 
 class Entry(NamedTuple):
-    """What is told of a record wherever it goes: nothing in it is secret any more."""
+    """The redacted contents of a record, the same for every handler."""
 
     message: str
     attributes: dict[str, Any]
@@ -26,7 +26,7 @@ class Entry(NamedTuple):
 
 
 class JsonFormatter(logging.Formatter):
-    """Write a record as the design's log record: time, service, level, message, ids, attributes."""
+    """Format a record as JSON: time, service, level, message, ids, attributes."""
 
     def __init__(self, service: str, instance: str) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class JsonFormatter(logging.Formatter):
         self.instance = instance
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return one line of JSON, without a line break in it."""
+        """Return one line of JSON."""
         message, attributes, work = read_entry(record)
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
@@ -52,7 +52,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def read_entry(record: logging.LogRecord) -> Entry:
-    """Return what is told of the record; it is read once, on the thread that logs, and kept with it."""
+    """Return the record's entry. It is made once, on the thread that logs, and stored in the record."""
     entry: Entry | None = vars(record).get(_ENTRY)
     if entry is None:
         work = context.current()
@@ -64,7 +64,7 @@ def read_entry(record: logging.LogRecord) -> Entry:
 
 
 def _read_attributes(record: logging.LogRecord, work: context.Context | None) -> dict[str, Any]:
-    """Return what was said beside the message: by the call, by the work at hand, by an exception."""
+    """Return the attributes of the logging call, of the current context, and of an exception."""
     attributes = {name: value for name, value in vars(record).items() if name not in _OWN_FIELDS}
     if work:
         attributes.update(work.attributes)
@@ -80,5 +80,5 @@ def configure_logging(settings: ServiceSettings, *others: logging.Handler) -> No
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter(settings.service, settings.instance))
     logging.basicConfig(level=settings.log_level, handlers=[handler, *others], force=True)
-    # A retried connection is our own record's business; urllib3 would tell it twice.
+    # The client logs a failed call itself; urllib3 would log each retry as well.
     logging.getLogger("urllib3").setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Prometheus metrics, named after OpenTelemetry's conventions."""
+"""Prometheus metrics, named by OpenTelemetry's conventions."""
 
 import logging
 import threading
@@ -16,18 +16,18 @@ log = logging.getLogger(__name__)
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-ASKED_EVERY = 10.0  # Seconds for which figures that cost a question are good.
+ASKED_EVERY = 10.0  # Seconds for which expensive figures are cached.
 
-# Anybody may send a method of their own making; all of those are one (OpenTelemetry, HTTP metrics).
+# A client may invent methods. They are all counted as `_OTHER` (OpenTelemetry, HTTP metrics).
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A gauge as it stands: its name, what it says, its labels, and a value for each of their values."""
+    """The current reading of a gauge: its name, help text, labels, and a value for each set of labels."""
 
     name: str
-    says: str
+    help: str
     labels: tuple[str, ...]
     values: Mapping[tuple[str, ...], float]
 
@@ -36,7 +36,7 @@ Read = Callable[[], Iterable[Figure]]
 
 
 class Metrics:
-    """What one process counts; an application has its own, so that two in a test stay apart."""
+    """The metrics of one application; two applications in a process have separate registries."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -56,14 +56,14 @@ class Metrics:
         self.requests.labels(known, route, status).observe(seconds)
 
     def ask(self, read: Read, *, every: float = ASKED_EVERY) -> None:
-        """Show what `read` says at each scrape, asking it again only after so many seconds.
+        """Add the figures of `read` to each scrape, calling it at most every `every` seconds.
 
-        What raises an error is left out of the scrape.
+        If it raises an error, the scrape omits its figures.
         """
         self.registry.register(_Asked(read, every))
 
     def render(self) -> bytes:
-        """Return all of it in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
 
@@ -76,25 +76,25 @@ class _Asked(Collector):
         self._figures: list[Figure] = []
 
     def describe(self) -> Iterable[Metric]:
-        """Ask nothing while being registered."""
+        """Return nothing, so that registering does not call `read`."""
         return []
 
     def collect(self) -> Iterable[Metric]:
         """Return the figures as gauges."""
         for figure in self._ask():
-            gauge = GaugeMetricFamily(figure.name, figure.says, labels=figure.labels)
+            gauge = GaugeMetricFamily(figure.name, figure.help, labels=figure.labels)
             for labels, value in figure.values.items():
                 gauge.add_metric(labels, value)
             yield gauge
 
     def _ask(self) -> list[Figure]:
-        # Two scrapes at once are one question.
+        # Concurrent scrapes share one call.
         with self._lock:
             if time.monotonic() >= self._good_until:
                 try:
                     self._figures = list(self._read())
                 except Exception as error:
-                    # Whatever it is, the other metrics are wanted all the more.
+                    # The other metrics matter even more during a failure.
                     self._figures = []
                     log.warning("Some metrics could not be read: %r", error)
                 self._good_until = time.monotonic() + self._every

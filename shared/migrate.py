@@ -1,4 +1,4 @@
-"""Bring a service's database up to date: `SERVICE=catalog-service python -m shared.migrate`."""
+"""Migrate a service's database: `SERVICE=catalog-service python -m shared.migrate`."""
 
 import time
 from pathlib import Path
@@ -12,12 +12,12 @@ from shared.errors import DatabaseUnavailable
 from shared.service import migrations_of
 from shared.settings import ServiceSettings, read_settings
 
-ADVISORY_LOCK = 5_714_001  # One number, in each service's own database: one migration at a time.
-PATIENCE = 60.0  # Seconds to wait for a server that is starting, or on a machine that is busy with it.
+ADVISORY_LOCK = 5_714_001  # The same in every database: it allows one migration at a time.
+PATIENCE = 60.0  # Seconds to wait for a starting server.
 
 
 def wait_until_reached(database: Database, seconds: float = PATIENCE) -> None:
-    """Connect to the database, again and again; raise DatabaseUnavailable if it does not answer in time."""
+    """Retry to connect to the database; raise DatabaseUnavailable if it does not respond in time."""
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -30,12 +30,12 @@ def wait_until_reached(database: Database, seconds: float = PATIENCE) -> None:
 
 
 def upgrade(database: Database, migrations: Path) -> None:
-    """Apply what is missing, in one transaction and under a lock, so that replicas cannot collide."""
+    """Apply missing migrations in one transaction, under a lock against concurrent runs."""
     config = Config()
-    # Alembic reads its options through configparser, to which a percent sign is special.
+    # Alembic reads its options through configparser, which treats a percent sign specially.
     config.set_main_option("script_location", str(migrations).replace("%", "%%"))
     with database.transaction() as connection:
-        # The role's time limits are for requests; a migration may take as long as it needs.
+        # The role's time limits are for requests; a migration may take longer.
         connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SET LOCAL lock_timeout = '60s'"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": ADVISORY_LOCK})
@@ -44,7 +44,7 @@ def upgrade(database: Database, migrations: Path) -> None:
 
 
 def run_migrations() -> None:
-    """Run inside Alembic: every service's `migrations/env.py` is a call of this."""
+    """Run inside Alembic; every service's `migrations/env.py` calls this."""
     connection: Connection = context.config.attributes["connection"]
     context.configure(connection=connection)
     context.run_migrations()

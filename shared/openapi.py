@@ -1,4 +1,4 @@
-"""Complete the OpenAPI document with what APIFlask does not know: who may call, and every error.
+"""Complete the OpenAPI document with what APIFlask does not know: access rules and errors.
 
 @routes.doc(responses=document_errors(OrderNotFound, OutOfStock(lines=[…])))
 """
@@ -18,25 +18,26 @@ from shared.errors import CONTENT_TYPE, Problem, describe, title_of
 Responses = dict[int | str, Any]
 
 DESCRIPTION = """\
-Bodies are JSON. Times are RFC 3339 in UTC. Money is an integer in minor units beside its ISO 4217 code.
+Bodies are JSON. Times are RFC 3339 in UTC. An amount of money is an integer in minor units, with its ISO 4217
+currency code.
 
-A list is `data` and `next`; `next` goes on as `cursor`, until it is null.
+A list has `data` and `next`. To get the next page, send `next` as `cursor`; on the last page it is null.
 
-An error is `application/problem+json` (RFC 9457): `code` is for programs and stays as it is, `detail` is for
-people. Each answer carries `X-Request-ID`, and an error repeats it.
+Errors are `application/problem+json` (RFC 9457): `code` is stable and for programs, `detail` is for people.
+Every response has an `X-Request-ID` header; errors repeat it in the body.
 """
 INTERNAL = {
     "name": "Internal",
-    "description": "What the services ask one another, and who looks after them; not behind the gateway.",
+    "description": "For other services and for operators; not reachable through the gateway.",
 }
-# What a service says of itself to whatever looks after it, and what the gateway asks.
+# Routes for operators, and the one that the gateway itself calls.
 INTERNAL_BLUEPRINTS = {"health", "verdict"}
 PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
 REQUEST_ID = "2f7a9c41d0b84e6c8a35e1f09b7d6c52"  # In examples.
 
 
 class FieldProblem(BaseModel):
-    """What is wrong with one field."""
+    """The problem with one field."""
 
     location: str
     field: str
@@ -58,7 +59,7 @@ class ProblemBody(BaseModel):
 
 
 class ContentTooLarge(Problem):
-    """The body is over the limit; werkzeug refuses it, with this status and sentence."""
+    """The body exceeds the limit; werkzeug refuses it with this status and detail."""
 
     status = 413
     code = "content_too_large"
@@ -66,9 +67,9 @@ class ContentTooLarge(Problem):
 
 
 def document_errors(*problems: Problem | type[Problem]) -> Responses:
-    """Return the `responses` of errors that an operation answers, each with an example of its body.
+    """Return the OpenAPI `responses` of an operation's errors, each with an example body.
 
-    An error is handed in as one that was made where its body has more than a code and a sentence.
+    Pass an instance instead of a class if the body has extra members.
     """
     responses: Responses = {}
     for problem in problems:
@@ -86,7 +87,7 @@ def document_errors(*problems: Problem | type[Problem]) -> Responses:
 
 
 def refer(model: type[BaseModel], description: str) -> dict[str, Any]:
-    """Return a response whose body is that of another status of the same operation."""
+    """Return a response that has the same body as another status of the operation."""
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
     return {"description": description, "content": {"application/json": {"schema": schema}}}
 
@@ -94,7 +95,7 @@ def refer(model: type[BaseModel], description: str) -> dict[str, Any]:
 def complete(
     app: APIFlask, spec: dict[str, Any], rules: dict[str, Access], *, production: bool
 ) -> dict[str, Any]:
-    """Add security schemes, each operation's security, and the errors that follow from both and its input."""
+    """Add security schemes, and the security and implied errors of each operation."""
     spec["info"]["description"] = DESCRIPTION
     components = spec.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
@@ -110,7 +111,7 @@ def complete(
                 view = app.view_functions[rule.endpoint]
                 operation["operationId"] = _to_camel(rule.endpoint.rpartition(".")[2])
                 if "requestBody" in operation:
-                    # A view that does without its body says so of itself.
+                    # `body_optional` marks a view that accepts a call without a body.
                     operation["requestBody"]["required"] = not getattr(view, "body_is_optional", False)
                 if access.services or blueprint in INTERNAL_BLUEPRINTS:
                     operation |= {"tags": [INTERNAL["name"]], "x-internal": True}
@@ -141,26 +142,26 @@ def _describe_security(cookie: str) -> dict[str, Any]:
             "type": "apiKey",
             "in": "cookie",
             "name": cookie,
-            "description": "The same token in the cookie that logging in sets; a browser sends it by itself.",
+            "description": "The same token in a cookie. Logging in sets it, and a browser sends it.",
         },
         "service": {
             "type": "apiKey",
             "in": "header",
             "name": "X-Service-Authorization",
-            "description": "`Bearer` and a service's own token; the gateway takes it from nobody.",
+            "description": "`Bearer` and a service's own token. The gateway strips this header.",
         },
         "client": {
             "type": "http",
             "scheme": "basic",
-            "description": "A client's id and secret, in the header or in the form.",
+            "description": "The client's id and secret, in the header or in the form.",
         },
     }
 
 
 def _describe_access(operation: dict[str, Any], access: Access) -> None:
-    """Add the operation's security, and a sentence that says who may call."""
+    """Add the operation's security, and a sentence that lists the callers."""
     if access.is_public:
-        # Where no token is asked for, a route may still ask a program for its credentials.
+        # A route without a token may still require a client's credentials.
         operation.setdefault("security", [])
         return
     if access.services:
@@ -178,7 +179,7 @@ def _describe_access(operation: dict[str, Any], access: Access) -> None:
 def _imply_errors(
     operation: dict[str, Any], access: Access, method: str, schemas: dict[str, Any]
 ) -> Iterable[Problem | type[Problem]]:
-    """Yield the errors that follow from who may call, and from what the operation takes."""
+    """Yield the errors that follow from the access rule and from the operation's input."""
     if not access.is_public:
         yield from (errors.TokenMissing, errors.TokenInvalid, errors.Forbidden)
         if not access.services and method != "GET":
@@ -207,7 +208,7 @@ def _refuse_field(location: str, required: list[str], first: str) -> Problem:
 
 
 def _add_errors(responses: dict[str, Any], more: Responses) -> None:
-    """Add errors to those that the operation names; what is there already stays, and comes first."""
+    """Add errors to those that the operation documents itself, which take precedence and are listed first."""
     for status, answer in sorted(more.items()):
         known: Any = responses.setdefault(str(status), answer)
         if known is not answer and CONTENT_TYPE in known["content"]:
@@ -216,7 +217,7 @@ def _add_errors(responses: dict[str, Any], more: Responses) -> None:
 
 
 def _arrange(value: Any, schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
-    """Return an example with its members in the schema's order; pydantic puts them into the alphabet's."""
+    """Return an example with its members in the schema's order; pydantic sorts them alphabetically."""
     for option in (schema, *schema.get("anyOf", ())):
         found = schemas[option["$ref"].rpartition("/")[2]] if "$ref" in option else option
         if isinstance(value, list) and "items" in found:

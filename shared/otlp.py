@@ -1,4 +1,4 @@
-"""Write log records as OTLP messages (opentelemetry-proto, logs/v1)."""
+"""Encode log records as OTLP messages (opentelemetry-proto, logs/v1)."""
 
 import logging
 import math
@@ -17,19 +17,19 @@ from shared.settings import ServiceSettings
 
 SEVERITIES = {10: 5, 20: 9, 30: 13, 40: 17, 50: 21}  # OTLP's number for each of Python's levels.
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-LONGEST_TEXT = 16_000  # Characters of one string; a longer one is cut.
+LONGEST_TEXT = 16_000  # Characters of one string; longer ones are truncated.
 INT64 = range(-(2**63), 2**63)
 
 
 def encode_resource(settings: ServiceSettings) -> bytes:
-    """Return a Resource: who says what follows."""
+    """Return a Resource, which identifies the process that writes the records."""
     resource = Resource()
     fill_attributes(resource.attributes, describe_resource(settings))
     return bytes(resource.SerializeToString())
 
 
 def describe_resource(settings: ServiceSettings) -> dict[str, str]:
-    """Return a process in the words of OpenTelemetry's conventions."""
+    """Return the resource attributes of this process, named by OpenTelemetry's conventions."""
     return {
         "service.name": settings.service,
         "service.instance.id": settings.instance,
@@ -38,7 +38,7 @@ def describe_resource(settings: ServiceSettings) -> dict[str, str]:
 
 
 def encode_record(record: logging.LogRecord, entry: Entry) -> bytes:
-    """Return a ScopeLogs of one record, with an id of its own by which a copy of it will be known."""
+    """Return a ScopeLogs of one record, with a unique id by which logs-service detects duplicates."""
     scope_logs = ScopeLogs()
     scope_logs.scope.name = _clean(record.name)
     nanoseconds = int(record.created * 1_000_000) * 1000
@@ -59,14 +59,14 @@ def encode_record(record: logging.LogRecord, entry: Entry) -> bytes:
 
 
 def fill_attributes(written: Any, attributes: Mapping[Any, Any]) -> None:
-    """Add KeyValues to a repeated field; what is None is left out."""
+    """Add KeyValues to a repeated field, except those whose value is None."""
     for key, value in attributes.items():
         if value is not None:
             _fill(written.add(key=_clean(str(key))).value, value)
 
 
 def _fill(written: AnyValue, value: Any) -> None:
-    """Write an AnyValue; what has no kind of its own in OTLP is written as text."""
+    """Fill an AnyValue; a value of a type that OTLP does not have becomes a string."""
     match value:
         case str():
             written.string_value = _clean(value)
@@ -88,7 +88,7 @@ def _fill(written: AnyValue, value: Any) -> None:
 
 
 def _clean(text: str) -> str:
-    """Return the text, not too long; half of a surrogate pair, which UTF-8 cannot say, is U+FFFD."""
+    """Return the text, truncated; an unpaired surrogate, which UTF-8 cannot encode, becomes U+FFFD."""
     if len(text) > LONGEST_TEXT:
         text = f"{text[:LONGEST_TEXT]}… ({len(text)} characters)"
     return text if text.isascii() else LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)

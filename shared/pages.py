@@ -1,4 +1,4 @@
-"""Lists in pages: a limit, and an opaque cursor that says where the next page begins."""
+"""Pagination: a limit, and an opaque cursor for the position of the next page."""
 
 import base64
 import binascii
@@ -13,22 +13,22 @@ from shared.schemas import has_lone_surrogate
 
 
 class PageQuery(BaseModel):
-    """How much of a list is wanted, and from where on; a parameter that is not known is refused."""
+    """The query parameters of a list; unknown parameters are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
     limit: int = Field(default=30, ge=1, le=100)
-    cursor: str | None = Field(default=None, max_length=500, description="`next` of the page before.")
+    cursor: str | None = Field(default=None, max_length=500, description="`next` of the previous page.")
 
 
 def encode_cursor(position: Any) -> str:
-    """Return a cursor that stands for a position, which is anything that JSON can say."""
+    """Return the cursor of a position, which is any JSON value."""
     text = json.dumps(position, separators=(",", ":"), ensure_ascii=False)
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str) -> Any:
-    """Return the position that a cursor stands for; raise ValidationFailed if it is not one of ours."""
+    """Return the position of a cursor; raise ValidationFailed if the cursor is malformed."""
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         position = json.loads(text)
@@ -40,12 +40,12 @@ def decode_cursor(cursor: str) -> Any:
 
 
 def encode_id(last: UUID | None) -> str | None:
-    """Return the cursor of a list that is ordered by UUIDs alone; None stays None: there is no next page."""
+    """Return the cursor of a list that is ordered by UUID; None if there is no next page."""
     return None if last is None else encode_cursor(str(last))
 
 
 def decode_id(cursor: str | None) -> UUID | None:
-    """Return the UUID that such a cursor stands for; raise ValidationFailed if it stands for none."""
+    """Return the UUID of such a cursor; raise ValidationFailed if it has none."""
     if cursor is None:
         return None
     position: Any = decode_cursor(cursor)
@@ -56,6 +56,6 @@ def decode_id(cursor: str | None) -> UUID | None:
 
 
 def bad_cursor() -> ValidationFailed:
-    """Return the refusal of a cursor that this list did not hand out."""
-    detail = "It is not a cursor of this list; pass on `next` as it came."
+    """Return the error for a cursor that this list did not issue."""
+    detail = "This is not a cursor of this list; send `next` unchanged."
     return ValidationFailed(errors=[{"location": "query", "field": "cursor", "detail": detail}])

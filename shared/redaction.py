@@ -1,7 +1,7 @@
-"""Keep secrets and card numbers out of records, where they are made.
+"""Redact secrets and card numbers in log records when they are made.
 
-An attribute whose name says that it is secret loses its value. In a text, a secret loses it where a name, a
-scheme or its own form gives it away, and so does whatever could be a card's number (ISO/IEC 7812).
+The value of an attribute with a secret's name is redacted. In text, a secret is recognized by the name or
+scheme before it, or by its own form. Digits that could be a card number (ISO/IEC 7812) are redacted, too.
 """
 
 import re
@@ -19,7 +19,7 @@ SECRET_WORDS = frozenset(
 SECRET_PAIRS = frozenset({("api", "key"), ("card", "number"), ("private", "key")})
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")  # Of snake_case, kebab-case, dotted and camelCase.
 
-# A text in lower case without any of these has no secret in it that could be told.
+# Lower-case text without any of these has no secret that the patterns below would find.
 _HINTS = (
     "authorization",
     "cookie",
@@ -45,22 +45,22 @@ _BY_FORM = re.compile(r"((?i:bearer)\s+|\bsf[rc]_)[\w.~+/=-]{16,}")
 _IN_URL = re.compile(r"(://[^/\s:@]*:)[^/\s@]+@")
 
 _MANY_DIGITS = re.compile(r"[0-9](?:[ -]?[0-9]){12}")
-# An id is passed over as a whole, since a part of it may look like a card's number. A group of digits beside
+# A UUID is skipped as a whole, since a part of it may look like a card number. A group of digits next to
 # another hexadecimal digit ends the run before it. No match begins within a group that was read, and the loop
-# gives nothing back, so that each character is read a bounded number of times.
+# is possessive, so that each character is read a bounded number of times.
 _NUMBERS = re.compile(
     r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
     r"|(?<![0-9a-fA-F])([0-9]++(?![a-fA-F])(?:[ -][0-9]++(?![a-fA-F]))*+)"
 )
 _GROUP = re.compile(r"[0-9]+")
-_DOUBLED = str.maketrans("0123456789", "0246813579")  # Each digit times two, and the sum of its digits.
+_DOUBLED = str.maketrans("0123456789", "0246813579")  # Each digit doubled, then its digits added.
 SHORTEST_CARD, LONGEST_CARD = 13, 19
-LONGEST_TEXT = 128 * 1024  # Characters of a text that are looked through; no record has room for more.
+LONGEST_TEXT = 128 * 1024  # Characters of a text that are kept; no record has room for more.
 
 
 def redact_attributes(attributes: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return the attributes without what is secret; whatever has no kind of its own in JSON becomes text."""
-    # Most have nothing to take out, and one look at all of their texts is cheaper than a look at each.
+    """Return the attributes without secrets; a value of a type that JSON does not have becomes text."""
+    # Most attributes have no secrets, and one search through all of their text is cheaper than one for each.
     texts = "\n".join([value for value in attributes.values() if isinstance(value, str)])
     redact = _redact_value if _has_hint(texts) or _MANY_DIGITS.search(texts) else _redact_other
     return {
@@ -70,9 +70,9 @@ def redact_attributes(attributes: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def redact_text(text: str) -> str:
-    """Return the text without secrets and card numbers, and without what exceeds 128 Ki characters.
+    """Return the text without secrets and card numbers, truncated to 128 Ki characters.
 
-    The time it takes grows with the length of the text alone.
+    This takes linear time.
     """
     text = text[:LONGEST_TEXT]
     if _has_hint(text):
@@ -101,7 +101,7 @@ def _redact_value(value: Any) -> Any:
 
 
 def _redact_other(value: Any) -> Any:
-    """Redact what is no text by itself; a text is passed on."""
+    """Redact a value that is not text; return text unchanged."""
     if isinstance(value, str) or value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, Mapping):
@@ -118,7 +118,7 @@ def _redact_secrets(text: str) -> str:
 
 
 def _redact_cards(match: re.Match[str]) -> str:
-    """Replace the groups of digits that together make a card's number; numbers may stand beside it."""
+    """Replace groups of digits that together form a card number; other numbers may surround it."""
     run = match[1]
     if run is None or len(run) < SHORTEST_CARD:
         return match[0]
@@ -136,7 +136,7 @@ def _redact_cards(match: re.Match[str]) -> str:
 
 
 def _find_card(ends: list[int], sums: tuple[list[int], list[int]], first: int) -> int:
-    """Return the group after a card's number that begins with this one; 0 if none does."""
+    """Return the index of the group after a card number that begins at group `first`; 0 if there is none."""
     begin = ends[first]
     for following in range(first + 1, len(ends)):
         end = ends[following]
@@ -149,9 +149,9 @@ def _find_card(ends: list[int], sums: tuple[list[int], list[int]], first: int) -
 
 
 def _sum_digits(digits: str) -> tuple[list[int], list[int]]:
-    """Return the sums up to each digit, with every other one doubled: from the first on, or from the second.
+    """Return the prefix sums of the Luhn algorithm, with every other digit doubled from the first or second.
 
-    A card's number that ends before an even place has its first kind of sum, since its last digit is single.
+    A card number that ends before an even position needs the first kind, since its last digit is not doubled.
     """
     doubled = digits.translate(_DOUBLED)
     mixed = [list(digits), list(digits)]

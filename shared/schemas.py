@@ -1,4 +1,4 @@
-"""Types that several services' schemas are made of."""
+"""Field types and base classes for the services' schemas."""
 
 import json
 import re
@@ -22,14 +22,14 @@ from pydantic import (
 
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 DAY = timedelta(days=1)
-# Control characters, halves of surrogate pairs, and Unicode's own ends of lines and paragraphs.
+# Control characters, unpaired surrogates, and Unicode's line and paragraph separators.
 CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
-NOT_STORED = re.compile("[\0\ud800-\udfff]")  # What PostgreSQL's text cannot have.
+NOT_STORED = re.compile("[\0\ud800-\udfff]")  # Characters that PostgreSQL's text cannot store.
 
 
 def _refuse_nul(text: str) -> str:
     if NOT_STORED.search(text):
-        raise ValueError("must not contain a NUL character, nor half of a surrogate pair")
+        raise ValueError("must not contain a NUL character or an unpaired surrogate")
     return text
 
 
@@ -37,12 +37,12 @@ def _trim(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     trimmed = value.strip()
-    # Zero-width and other format characters show nothing either.
+    # Zero-width and other format characters are invisible, too.
     return trimmed if any(category(sign)[0] != "Z" and category(sign) != "Cf" for sign in trimmed) else ""
 
 
 def is_blank(value: Any) -> bool:
-    """Tell whether this is a text that shows nothing."""
+    """Return whether this is text without a visible character."""
     return isinstance(value, str) and not _trim(value)
 
 
@@ -57,7 +57,7 @@ def _refuse_controls(text: str) -> str:
 
 
 def _read_integer(value: Any) -> Any:
-    # JSON has one kind of number (RFC 8259, section 6).
+    # JSON does not distinguish integers from other numbers (RFC 8259, section 6).
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -68,14 +68,14 @@ def _require_number(value: Any) -> Any:
 
 
 def _require_rfc_3339(value: Any) -> Any:
-    # Pydantic would take a bare number for seconds, and a date for its midnight.
+    # Pydantic would read a bare number as seconds, and a date as its midnight.
     if isinstance(value, str) and not RFC_3339.fullmatch(value):
-        raise ValueError("must be a time as in RFC 3339, such as 2026-01-31T12:00:00Z")
+        raise ValueError("must be an RFC 3339 time, such as 2026-01-31T12:00:00Z")
     return value
 
 
 def _clamp(moment: datetime) -> datetime:
-    # Nothing happened so early or late, and there is room left to reckon with time zones and days.
+    # A day of margin, so that adding a time zone or a day cannot overflow.
     if moment.replace(tzinfo=None) < datetime.min + DAY:
         return EARLIEST
     return LATEST if moment.replace(tzinfo=None) > datetime.max - DAY else moment.astimezone(UTC)
@@ -83,38 +83,38 @@ def _clamp(moment: datetime) -> datetime:
 
 EARLIEST, LATEST = (moment.replace(tzinfo=UTC) for moment in (datetime.min + DAY, datetime.max - DAY))
 Time = Annotated[AwareDatetime, BeforeValidator(_require_rfc_3339), AfterValidator(_clamp)]
-# Of JSON bodies, whose types are strict: a text or a boolean is no number, and `5.0` is an integer.
+# For JSON bodies, whose types are strict: a string or a boolean is not a number, but `5.0` is an integer.
 Integer = Annotated[int, BeforeValidator(_read_integer)]
 Number = Annotated[Decimal, Strict(False), BeforeValidator(_require_number)]
-# These have no kind of their own in JSON, and are written as texts.
+# JSON has no UUIDs; they are strings.
 Id = Annotated[UUID, Strict(False)]
 
 
 class Body(BaseModel):
-    """The base of the JSON bodies of our own public routes: unknown members are refused, types are strict."""
+    """The base of the JSON bodies of public routes: unknown members are refused, types are strict."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class InternalBody(BaseModel):
-    """The base of the JSON bodies of internal routes, which ignore what only a newer release sends."""
+    """The base of the JSON bodies of internal routes, which ignore members that a newer release sends."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
 
-# What is taken as it is, such as a password.
+# Text that is not normalized, such as a password.
 Text = Annotated[str, StringConstraints(min_length=1), AfterValidator(_refuse_nul)]
-# What people write. It is trimmed, and one that looks empty is empty.
+# Text that people type. It is trimmed, and empty if it has no visible character.
 Line = Annotated[
     str, BeforeValidator(_trim), StringConstraints(min_length=1), AfterValidator(_refuse_controls)
 ]
 Paragraphs = Annotated[str, BeforeValidator(_trim), AfterValidator(_refuse_nul)]
-# With this, an empty text is none: `Annotated[Line | None, Field(max_length=200), BLANK_IS_NONE]`.
+# Turns blank text into None: `Annotated[Line | None, Field(max_length=200), BLANK_IS_NONE]`.
 BLANK_IS_NONE = BeforeValidator(_none_if_blank)
 
 
 def has_lone_surrogate(value: Any) -> bool:
-    """Tell whether a text in a value of JSON has half of a surrogate pair, which UTF-8 has not (RFC 3629)."""
+    """Return whether a string in a JSON value has an unpaired surrogate, which UTF-8 excludes (RFC 3629)."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -123,12 +123,12 @@ def has_lone_surrogate(value: Any) -> bool:
 
 
 def example(values: Mapping[str, Any]) -> dict[str, JsonValue]:
-    """Return a model's `json_schema_extra`, by which the OpenAPI document has these values as its example."""
+    """Return a model's `json_schema_extra` with these values as its example in the OpenAPI document."""
     return {"examples": [dict(values)]}
 
 
 def example_of(model: type[BaseModel]) -> dict[str, Any]:
-    """Return such a model's example, for that of another one which holds it."""
+    """Return a model's example, to build the example of a model that contains it."""
     extra: Any = model.model_config["json_schema_extra"]
     found: dict[str, Any] = extra["examples"][0]
     return found

@@ -1,4 +1,4 @@
-"""Calls between our services: each carries the request on, and proves which service makes it."""
+"""Calls between services: they pass on the request's context, and authenticate the calling service."""
 
 import logging
 import threading
@@ -13,16 +13,16 @@ from shared.access import SERVICE_HEADER
 from shared.errors import ServiceUnreachable
 from shared.http import HttpClient, HttpResponse
 
-COOL_DOWN = 1.0  # Seconds after which auth is asked again for a token that it did not give.
-MARGIN = 10.0  # Seconds before its end from which a token is not used any more: it has a way to go.
+COOL_DOWN = 1.0  # Seconds after a failed token request before the next one.
+MARGIN = 10.0  # Seconds before its expiry when a token is no longer used, because a call takes time.
 
 log = logging.getLogger(__name__)
 
 
 class ServiceTokens:
-    """A service's own access token, by OAuth 2.0 client credentials (RFC 6749, section 4.4).
+    """A service's own access token, obtained with OAuth 2.0 client credentials (RFC 6749, section 4.4).
 
-    It is fetched when first needed, and anew once half of its life is over; while auth is away it serves for
+    It is fetched on first use, and renewed after half of its lifetime. If auth is down then, it is used for
     the other half.
     """
 
@@ -37,9 +37,9 @@ class ServiceTokens:
         self._renew_at = self._good_until = 0.0
 
     def current(self) -> str:
-        """Return a token that is good for a while yet; raise ServiceUnreachable if none can be had."""
+        """Return a token that is valid for a while; raise ServiceUnreachable if there is none."""
         while time.monotonic() >= self._renew_at:
-            # Whoever has a good one does not wait for the next.
+            # A caller with a valid token does not wait for its renewal.
             if self._lock.acquire(blocking=not self._is_good):
                 try:
                     if time.monotonic() >= self._renew_at:
@@ -49,11 +49,11 @@ class ServiceTokens:
             elif self._is_good:
                 break
         if not self._is_good:
-            raise ServiceUnreachable("This service could not prove itself to auth just now.")
+            raise ServiceUnreachable("This service could not get a token from auth-service.")
         return self._token
 
     def forget(self, token: str) -> None:
-        """Let the next call fetch another token, unless that has been done since this one was refused."""
+        """Discard a refused token, unless it was replaced meanwhile; the next call fetches a new one."""
         with self._lock:
             if token == self._token:
                 self._renew_at = self._good_until = 0.0
@@ -66,9 +66,9 @@ class ServiceTokens:
         try:
             self._renew()
         except ServiceUnreachable as error:
-            # Those who wait behind this one are not to wait for the same, one after the other.
+            # The cool-down keeps waiting threads from repeating the failed request one after the other.
             self._renew_at = time.monotonic() + COOL_DOWN
-            log.warning("Auth gives this service no token just now: %s", error.detail)
+            log.warning("Could not get a token from auth-service: %s", error.detail)
 
     def _renew(self) -> None:
         response = self._http.request(
@@ -78,7 +78,7 @@ class ServiceTokens:
             answer = response.json()
             token, lifetime = answer["access_token"], float(answer["expires_in"])
         except (ValueError, KeyError, TypeError) as error:
-            raise ServiceUnreachable("It was given something else.") from error
+            raise ServiceUnreachable("The response has no token.") from error
         now = time.monotonic()
         self._token = token
         self._renew_at = now + lifetime / 2
@@ -86,7 +86,7 @@ class ServiceTokens:
 
 
 class ServiceClient(HttpClient):
-    """The base of a client class for another service of ours."""
+    """The base of a client class for another service."""
 
     def __init__(self, base_url: str, tokens: ServiceTokens, **options: Any) -> None:
         super().__init__(base_url, **options)
@@ -95,10 +95,10 @@ class ServiceClient(HttpClient):
     def request(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **options: Any
     ) -> HttpResponse:
-        """Return the answer; if it is 401, that to a second try with a new token of the service's own.
+        """Return the response; after a 401, retry once with a new service token.
 
-        A token ends before its time when its key is retired. The door refuses before any work is done, so any
-        method may be repeated.
+        A token becomes invalid early when its key is retired. The server checks it before it does any work,
+        so any method may be retried.
         """
         response = super().request(method, path, headers=headers, **options)
         if response.status_code != 401:
@@ -107,7 +107,7 @@ class ServiceClient(HttpClient):
         return super().request(method, path, headers=headers, **options)
 
     def onward_headers(self) -> dict[str, str]:
-        """Return the service's own token, the request id and trace, and the caller's token while it lives."""
+        """Return the service's token, the request id and trace, and the caller's token until it expires."""
         headers = {SERVICE_HEADER: f"Bearer {self._tokens.current()}"}
         work = context.current()
         if work:

@@ -1,4 +1,4 @@
-"""Settings: environment variables, read once at start."""
+"""Settings from environment variables, read once at start."""
 
 import os
 import socket
@@ -21,7 +21,7 @@ from pydantic import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-GUNICORN_BOOT_ERROR = 3  # A worker that ends with this code is not started again in a loop.
+GUNICORN_BOOT_ERROR = 3  # gunicorn stops instead of restarting a worker that exits with this code.
 
 
 def _check_database_url(url: str) -> str:
@@ -39,9 +39,9 @@ DatabaseUrl = Annotated[str, AfterValidator(_check_database_url)]
 
 
 class ServiceSettings(BaseModel):
-    """What every service is told; a service's own `Settings` adds its fields.
+    """Settings of every service; a service's own `Settings` adds fields.
 
-    A field `database_url` is the variable `DATABASE_URL`, or the contents of the file that
+    The field `database_url` is set by the variable `DATABASE_URL`, or by the contents of the file that
     `DATABASE_URL_FILE` names.
     """
 
@@ -53,37 +53,37 @@ class ServiceSettings(BaseModel):
     public_url: Url = Field(default="http://localhost:8080", validate_default=True)
     database_url: DatabaseUrl
     database_password: SecretStr | None = None
-    # Off behind a PgBouncer before 1.22, where the next transaction may meet a server that has none of them.
+    # Turn this off behind PgBouncer before 1.22: the next transaction may use a connection without them.
     prepared_statements: Literal["on", "off"] = "on"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    # Without it, records go to standard output only.
+    # Without it, records are only written to standard output.
     logs_url: Url | None = None
-    # The folder where records wait to be shipped; without it a temporary one, which ends with the process.
+    # The folder of records that wait to be shipped; by default a temporary one, removed at the end.
     spool: Path | None = None
-    # A MiB is a file that is held open, and a process may hold 1024.
+    # Each MiB is an open file, and a process may have 1024.
     spool_mib: int = Field(default=128, ge=1, le=512)
-    # Where traces go (OTLP/HTTP); without it there are none.
+    # The OTLP/HTTP endpoint for traces; without it no traces are recorded.
     otel_exporter_otlp_endpoint: Url | None = None
 
     @field_validator("public_url")
     @classmethod
     def _require_https_in_production(cls, url: str, info: ValidationInfo) -> str:
-        """Refuse an address at which no browser keeps the cookies, and no client knows who answers.
+        """Require https in production: browsers discard the cookies otherwise.
 
-        It is the issuer, too, which RFC 8414, section 2, has begin with https.
+        The URL is also the token issuer, which must be an https URL (RFC 8414, section 2).
         """
         if info.data.get("shopfleet_env") == "production" and not url.startswith("https://"):
-            raise ValueError("in production it must begin with https://, or browsers keep no cookie")
+            raise ValueError("in production it must begin with https://, or browsers discard the cookies")
         return url
 
     @property
     def production(self) -> bool:
-        """Tell whether development's conveniences must be refused."""
+        """Return whether development conveniences must be off."""
         return self.shopfleet_env == "production"
 
 
 class CallerSettings(ServiceSettings):
-    """What a service is told that verifies tokens against auth's keys and calls other services."""
+    """Settings of a service that verifies tokens with auth's keys and calls other services."""
 
     auth_url: Url
     client_secret: SecretStr
@@ -95,8 +95,8 @@ S = TypeVar("S", bound=BaseModel)
 def read_settings(model: type[S], environ: Mapping[str, str] = os.environ) -> S:
     """Read `model` from the environment.
 
-    An empty variable counts as unset. A missing or malformed one ends the process with a sentence that
-    has its name, and never its value.
+    An empty variable counts as unset. A missing or malformed variable ends the process with a message that
+    has its name, but never its value.
     """
     values: dict[str, str] = {}
     for field in model.model_fields:
@@ -122,12 +122,12 @@ def read_settings(model: type[S], environ: Mapping[str, str] = os.environ) -> S:
 def _explain(location: tuple[int | str, ...], kind: str, message: str) -> str:
     name = str(location[0]).upper() if location else "The settings"
     if kind == "missing":
-        return f"{name} is missing; set it, or {name}_FILE to a file that holds it."
+        return f"{name} is missing; set it, or set {name}_FILE to a file that contains it."
     return f"{name} is malformed: {message.removeprefix('Value error, ')}."
 
 
 def stop_start(*sentences: str) -> NoReturn:
-    """End the process with sentences on standard error and a code that gunicorn does not loop on."""
+    """Print sentences to standard error, and exit with a code that stops gunicorn, too."""
     for sentence in sentences:
-        print(f"Cannot start: {sentence}", file=sys.stderr, flush=True)  # noqa: T201  # Nothing logs yet.
+        print(f"Cannot start: {sentence}", file=sys.stderr, flush=True)  # noqa: T201  # No logging yet.
     sys.exit(GUNICORN_BOOT_ERROR)

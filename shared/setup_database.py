@@ -1,9 +1,9 @@
-"""Make a role, a password and a database for each service; safe to repeat at every start.
+"""Create a role with a password and a database for each service; safe to run at every start.
 
     SERVER_URL=postgresql://postgres@localhost/postgres SECRETS=FOLDER \\
         python -m shared.setup_database auth-service catalog-service …
 
-FOLDER holds `superuser-password` and a `SERVICE-password` for each service.
+FOLDER contains `superuser-password` and a `SERVICE-password` for each service.
 """
 
 import os
@@ -16,15 +16,15 @@ from psycopg import sql
 
 from shared.service import package_of
 
-PATIENCE = 60.0  # Seconds to wait for a server that is starting.
-# A request's statement ends before its caller gives up, and a forgotten transaction does not hold its locks.
+PATIENCE = 60.0  # Seconds to wait for a starting server.
+# A statement times out before its caller does, and an abandoned transaction releases its locks.
 LIMITS = {"statement_timeout": "15s", "lock_timeout": "10s", "idle_in_transaction_session_timeout": "30s"}
 
 
 def setup_database(server_url: str, secrets: Path, services: list[str]) -> None:
-    """Bring the server to the state in which each service can open its own database and no other."""
+    """Set up the server so that each service can connect to its own database only."""
     with _connect(server_url, _read(secrets / "superuser-password")) as server:
-        # Two stacks on one server would otherwise meet in the middle of this.
+        # Two stacks may share the server and run this at the same time.
         server.execute("SELECT pg_advisory_lock(5714000)")
         server.execute("REVOKE CONNECT ON DATABASE postgres FROM PUBLIC")
         for service in services:
@@ -41,7 +41,7 @@ def _setup_service(server: psycopg.Connection[tuple[object, ...]], name: str, pa
             sql.SQL("ALTER ROLE {} SET {} = {}").format(role, sql.Identifier(setting), sql.Literal(value))
         )
     if not server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
-        # The same order of characters on every machine: sorting and cursors depend on it.
+        # Sorting and cursors depend on a collation that is the same on every machine.
         server.execute(
             sql.SQL(
                 "CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER builtin"
@@ -58,9 +58,9 @@ def _connect(server_url: str, password: str) -> psycopg.Connection[tuple[object,
             return psycopg.connect(server_url, password=password, autocommit=True, connect_timeout=5)
         except psycopg.OperationalError as error:
             if "password authentication failed" in str(error):
-                sys.exit("The superuser's password does not fit the data: one was deleted, the other kept.")
+                sys.exit("The superuser's password does not match the database; only one was deleted.")
             if time.monotonic() > deadline:
-                sys.exit(f"The database server did not answer within {PATIENCE:.0f} s: {error}")
+                sys.exit(f"The database server did not respond within {PATIENCE:.0f} s: {error}")
             time.sleep(0.2)
 
 
@@ -69,7 +69,7 @@ def _read(file: Path) -> str:
 
 
 def main() -> None:
-    """Read the server and the secrets from the environment, the services from the command line."""
+    """Take the server and the secrets from the environment, the services from the command line."""
     missing = [name for name in ("SERVER_URL", "SECRETS") if not os.environ.get(name)]
     if missing or len(sys.argv) < 2:
         sys.exit(

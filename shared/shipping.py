@@ -1,7 +1,8 @@
-"""Ship log records: from a spool on disk, by one thread, as OTLP.
+"""Ship log records as OTLP, from a spool on disk, in one background thread.
 
-What was logged is on disk before the call returns, and stays there until somebody has stored it. What finds
-no room there, or is refused for good, is counted and told; standard output has it all the same.
+A record is on disk before the logging call returns, and stays there until logs-service has stored it. Records
+that do not fit into the spool, or that are refused permanently, are counted and reported; they are still on
+standard output.
 """
 
 import logging
@@ -26,29 +27,29 @@ from shared.spool import RecordTooLarge, Spool, SpoolFull, frame
 
 log = logging.getLogger(__name__)
 
-BATCH = 512  # Records of one export.
-BATCH_BYTES = 512 * 1024  # At which an export is full, whatever its number; the server takes 1 MiB.
+BATCH = 512  # Records in one export.
+BATCH_BYTES = 512 * 1024  # Size limit of one export; the server accepts 1 MiB.
 EVERY = 0.5  # Seconds that a record waits for others.
-ADOPT_EVERY = 5.0  # Seconds between two looks at what processes that died have left.
-FLUSH = 2.0  # Seconds for what is left when the service ends.
-LAST_ATTEMPT = 1.0  # Seconds more for the last attempt.
+ADOPT_EVERY = 5.0  # Seconds between two searches for the files of dead processes.
+FLUSH = 2.0  # Seconds to ship the remaining records at shutdown.
+LAST_ATTEMPT = 1.0  # Additional seconds for the last attempt.
 FIRST_BACK_OFF = 0.25
 LONGEST_BACK_OFF = 10.0
 
-REFUSED = frozenset({400, 413})  # It would be refused again; whatever else goes wrong may pass by itself.
-RESOURCE_LOGS = b"\x0a"  # The field of an ExportLogsServiceRequest, as protobuf writes its tag.
+REFUSED = frozenset({400, 413})  # Permanent refusals. All other errors may be temporary.
+RESOURCE_LOGS = b"\x0a"  # The protobuf tag of this field of an ExportLogsServiceRequest.
 
 
 class _Refused(Exception):
-    """An export would be refused again."""
+    """An export was refused permanently."""
 
 
-class _EndCame(Exception):
-    """The service ends before an export was taken."""
+class _OutOfTime(Exception):
+    """The service stopped before an export was accepted."""
 
 
 class Shipper(logging.Handler):
-    """A handler that appends to a spool on disk, and a thread that hands on what is there."""
+    """A handler that appends records to a spool on disk, and a thread that ships them."""
 
     def __init__(
         self, settings: ServiceSettings, sink: Sink, registry: prometheus_client.CollectorRegistry
@@ -73,13 +74,13 @@ class Shipper(logging.Handler):
         self._count_in(registry, settings)
 
     def start(self) -> None:
-        """Begin to ship."""
+        """Start the thread."""
         self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Append the record to the spool, or count it as lost; never raise, whatever the disk does."""
-        # This module's own few records always find room, since they tell what did not. What a library says
-        # about the sending would have to be sent in its turn, without end.
+        """Append the record to the spool, or count it as lost; never raise, even on disk errors."""
+        # This module's own few records may exceed the limit, since they report the losses. Records that
+        # libraries log while shipping are skipped, since shipping them would log more of them.
         own = record.name == __name__
         if threading.get_ident() == self._thread.ident and not own:
             return
@@ -90,7 +91,7 @@ class Shipper(logging.Handler):
         except RecordTooLarge:
             self._count_lost("too_large", 1)
         except Exception:
-            # Somebody's attribute does not let itself be written.
+            # An attribute cannot be encoded.
             self._count_lost("unwritable", 1)
         else:
             self._appended_since += 1
@@ -99,19 +100,19 @@ class Shipper(logging.Handler):
                 self._wake.set()
 
     def stop(self) -> None:
-        """Take no more records, and ship what is left, for up to two seconds; the rest stays on disk."""
+        """Accept no more records, and ship for up to two seconds; the remaining records stay on disk."""
         logging.getLogger().removeHandler(self)
         self._deadline = time.monotonic() + FLUSH
         self._stopping.set()
         self._wake.set()
         if self._thread.ident is not None:
-            # With some patience for the attempt that it is in: it may have the database's connection.
+            # The attempt in progress gets extra time: it may be using a database connection.
             self._thread.join(FLUSH + LAST_ATTEMPT)
         left = self._spool.waiting_records
         if left and self._temporary:
-            log.warning("%d log records were not shipped before the end, and are lost", left)
+            log.warning("%d log records were not shipped before shutdown and are lost", left)
         elif left:
-            log.warning("%d log records wait on disk for the next process", left)
+            log.warning("%d log records remain on disk for the next process", left)
         self._spool.close()
         if self._temporary:
             shutil.rmtree(self._temporary, ignore_errors=True)
@@ -122,7 +123,7 @@ class Shipper(logging.Handler):
                 self._adopt()
                 self._ship()
             except OSError as error:
-                # A disk that cannot be read just now may be read later; the thread must live to see it.
+                # The disk error may be temporary, so the thread must survive it.
                 self._note(failing=True, reason=repr(error))
             self._wake.wait(EVERY)
             self._wake.clear()
@@ -130,13 +131,13 @@ class Shipper(logging.Handler):
             self._ship()
 
     def _adopt(self) -> None:
-        """Now and then look for files that nobody holds."""
+        """Take over files of dead processes, if it is time to search for them again."""
         if time.monotonic() >= self._adopt_at:
             self._adopt_at = time.monotonic() + ADOPT_EVERY
             self._spool.adopt()
 
     def _ship(self) -> None:
-        """Ship what waits; what comes meanwhile waits for others again, else each would be an export."""
+        """Ship the records that wait now. Later ones wait for the next call, so that they are batched."""
         left, most = self._spool.waiting_records, BATCH
         while left > 0 and not self._is_over():
             batch = self._spool.take(most_records=most, most_bytes=BATCH_BYTES)
@@ -144,11 +145,11 @@ class Shipper(logging.Handler):
                 return
             try:
                 rejected, reason = self._deliver(frame(RESOURCE_LOGS, batch.resource_logs)), "rejected"
-            except _EndCame:
+            except _OutOfTime:
                 return
             except _Refused:
                 if batch.count > 1:
-                    # One bad record must not take the others along; it is in the first half, or after.
+                    # One bad record must not cost the others: retry with half, until it is alone.
                     most = batch.count // 2
                     continue
                 rejected, reason = 1, "refused"
@@ -161,12 +162,12 @@ class Shipper(logging.Handler):
                 self._count_lost(reason, rejected)
             if reason != "refused":
                 self._note(failing=False)
-                self._tell_lost()
+                self._report_lost()
 
     def _deliver(self, export: bytes) -> int:
-        """Hand an export over until it is taken; return how many of its records were rejected.
+        """Send an export until it is accepted; return the number of rejected records.
 
-        Raises _Refused if it never will be, and _EndCame.
+        Raises _Refused or _OutOfTime.
         """
         back_off = FIRST_BACK_OFF
         while True:
@@ -180,11 +181,11 @@ class Shipper(logging.Handler):
                     raise _Refused from problem
                 wait = _read_retry_after(problem)
             except Exception as error:
-                # Whatever it is, the thread must live to see its end.
+                # The sink's error may be temporary, so the thread must survive it.
                 reason = repr(error)
             self._note(failing=True, reason=reason)
             if self._is_over():
-                raise _EndCame
+                raise _OutOfTime
             if self._stopping.is_set():
                 time.sleep(0.1)
             else:
@@ -193,7 +194,7 @@ class Shipper(logging.Handler):
             back_off = min(back_off * 2, LONGEST_BACK_OFF)
 
     def _note(self, *, failing: bool, reason: str = "") -> None:
-        """Say when shipping begins to fail and when it works again, and nothing in between."""
+        """Log the first failure, and the first success after failures."""
         if failing and not self._failing:
             log.warning("Log records do not reach logs-service: %s", reason)
         elif self._failing and not failing:
@@ -205,8 +206,8 @@ class Shipper(logging.Handler):
         with self._lost_lock:
             self._lost[reason] += count
 
-    def _tell_lost(self) -> None:
-        """Say what was lost: after a success, for only then somebody listens."""
+    def _report_lost(self) -> None:
+        """Log the losses. Call this after a success, when the report can be shipped."""
         with self._lost_lock:
             lost, self._lost = self._lost, Counter()
         if lost:
@@ -218,19 +219,19 @@ class Shipper(logging.Handler):
 
     def _count_in(self, registry: prometheus_client.CollectorRegistry, settings: ServiceSettings) -> None:
         self._shipped_total = prometheus_client.Counter(
-            "log_records_shipped", "Log records that logs-service took.", registry=registry
+            "log_records_shipped", "Log records that logs-service stored.", registry=registry
         )
         self._lost_total = prometheus_client.Counter(
             "log_records_lost", "Log records that were not shipped.", ["reason"], registry=registry
         )
         for reason in ("spool_full", "too_large", "unwritable", "refused", "rejected"):
             self._lost_total.labels(reason)
-        for name, says, read in (
+        for name, text, read in (
             ("log_records_waiting", "Log records in the spool.", lambda: self._spool.waiting_records),
-            ("log_spool_bytes", "Bytes of the spool that wait.", lambda: self._spool.waiting_bytes),
-            ("log_spool_limit_bytes", "Bytes that it may have.", lambda: settings.spool_mib * 1024 * 1024),
+            ("log_spool_bytes", "Bytes of log records in the spool.", lambda: self._spool.waiting_bytes),
+            ("log_spool_limit_bytes", "Limit of the spool.", lambda: settings.spool_mib * 1024 * 1024),
         ):
-            prometheus_client.Gauge(name, says, registry=registry).set_function(read)
+            prometheus_client.Gauge(name, text, registry=registry).set_function(read)
 
 
 def create_shipper(
@@ -239,9 +240,9 @@ def create_shipper(
     registry: prometheus_client.CollectorRegistry,
     sink: Sink | None = None,
 ) -> Shipper | None:
-    """Return a shipper if there is a `sink`, or if the settings name a logs-service.
+    """Return a shipper if there is a `sink`, or if the settings have a `logs_url`.
 
-    Without a `token` of the service's own making, the service gets one with its credentials.
+    Without `token`, the service obtains its token with its credentials.
     """
     if sink is None and settings.logs_url is not None:
         sink = _create_sink(settings, settings.logs_url, token)
@@ -252,13 +253,13 @@ def _create_sink(settings: ServiceSettings, logs_url: str, token: Token | None) 
     if token is not None:
         return LogsServiceSink(logs_url, token)
     if not isinstance(settings, CallerSettings):
-        raise TypeError("A service without a credential needs a token of its own making.")
+        raise TypeError("A service without credentials needs `token`.")
     secret = settings.client_secret.get_secret_value()
     tokens = ServiceTokens(settings.auth_url, settings.service, secret)
     return LogsServiceSink(logs_url, tokens.current, tokens.forget)
 
 
 def _read_retry_after(problem: Problem) -> float:
-    """Return the seconds that the server asks for, within reason."""
-    asked = problem.headers.get("Retry-After", "")
-    return min(float(asked), LONGEST_BACK_OFF) if asked.isdecimal() else 0.0
+    """Return the seconds of Retry-After, at most LONGEST_BACK_OFF."""
+    value = problem.headers.get("Retry-After", "")
+    return min(float(value), LONGEST_BACK_OFF) if value.isdecimal() else 0.0

@@ -1,8 +1,8 @@
-"""A client of auth's signed-off list, which outlives auth's absence.
+"""A client of auth's signed-off list that tolerates outages of auth.
 
-The list has the sessions and tokens that ended before their time, and only for as long as their tokens would
-have lived. Every two seconds this asks for what is new, so that signing out works everywhere within five, and
-once a minute for the whole list, which leaves out what is over.
+The list has the sessions and tokens that ended early, until their tokens would have expired anyway. The
+client fetches changes every two seconds, so that a sign-out takes effect in all services within five seconds,
+and the whole list once a minute, to drop expired entries.
 """
 
 import logging
@@ -18,48 +18,51 @@ from shared.service_calls import ServiceClient, ServiceTokens
 log = logging.getLogger(__name__)
 
 REFRESH_EVERY = 2.0  # Seconds between two refreshes.
-WHOLE_EVERY = 60.0  # Seconds between two refreshes that ask for the whole list.
-STALE_AFTER = 3 * REFRESH_EVERY  # Seconds after which `/readyz` tells how old the copy is.
-MAX_AGE = 15 * 60.0  # Seconds for which a copy is good while auth is away: as long as a token lives.
+WHOLE_EVERY = 60.0  # Seconds between two refreshes of the whole list.
+STALE_AFTER = 3 * REFRESH_EVERY  # Seconds after which `/readyz` reports the age of the copy.
+TIMEOUT = (0.5, 1.0)  # Seconds to connect, and to wait for data.
+MAX_AGE = 15 * 60.0  # Seconds for which a copy is used while auth is down: the lifetime of a token.
 
 
 @dataclass(frozen=True)
 class _Copy:
     ids: frozenset[str]
     etag: str | None  # Of the last whole list.
-    as_of: str | None  # Auth's word for the moment of the last answer; a release without changes has none.
+    as_of: str | None  # Auth's opaque marker for the time of the last response; an older release sends none.
     whole_at: float
     asked_at: float
 
 
 class SignOffsClient:
-    """The list of `url`, as it was when `refresh` last had an answer. Reading it never waits for auth."""
+    """The list of `base_url` as of the last successful `refresh`. Reading it never waits for auth."""
 
     def __init__(self, base_url: str, tokens: ServiceTokens, path: str = "/internal/signed-off") -> None:
-        self._http = ServiceClient(base_url, tokens, timeout=(0.5, 1.0), pool=1, retries=0)
+        self._http = ServiceClient(base_url, tokens, timeout=TIMEOUT, pool=1, retries=0)
         self._path = path
         self._copy: _Copy | None = None
         self._failing = False
 
     def has_any(self, ids: Collection[str]) -> bool:
-        """Tell whether one of these is signed off.
+        """Return whether one of these ids is signed off.
 
-        Raises SignOffsUnavailable while there is no copy, or none younger than 15 minutes.
+        Raises SignOffsUnavailable if there is no copy younger than 15 minutes.
         """
         return not self._current().ids.isdisjoint(ids)
 
     def check(self) -> str | None:
-        """Raise SignOffsUnavailable unless a usable copy is here; return how old it is if auth is away.
+        """Raise SignOffsUnavailable unless there is a usable copy; return its age if auth is down.
 
-        While there is none yet, it is asked for at once, so that a service is healthy as soon as it can be.
+        If there is no copy yet, fetch one, so that a new replica becomes healthy as soon as possible.
         """
         if self._copy is None:
             self.refresh()
         age = time.monotonic() - self._current().asked_at
-        return f"Auth does not answer; its signed-off list is {age:.0f} s old." if age > STALE_AFTER else None
+        if age <= STALE_AFTER:
+            return None
+        return f"auth-service does not respond; its signed-off list is {age:.0f} s old."
 
     def refresh(self) -> None:
-        """Ask for the list, and keep the old copy if there is no answer."""
+        """Fetch the list or its changes; keep the old copy if that fails."""
         asked_at = time.monotonic()
         try:
             self._copy = self._fetch(asked_at)
@@ -89,23 +92,23 @@ class SignOffsClient:
         response = self._http.request("GET", self._path, params={"since": since})
         ids, as_of, is_whole = read_sign_offs(_require_document(response))
         if is_whole:
-            # A replica of the release before, which knows no changes.
+            # A replica of an older release ignores `since`.
             return _Copy(ids, response.headers.get("ETag"), as_of, asked_at, asked_at)
-        # The same few are told for half a minute; the set is copied only for another one.
+        # Auth repeats recent entries for half a minute; copy the set only if there are new ones.
         known = copy.ids if ids <= copy.ids else copy.ids | ids
         return replace(copy, ids=known, as_of=as_of, asked_at=asked_at)
 
     def _note(self, reason: str | None) -> None:
-        """Say when fetching begins to fail and when it works again, and nothing in between."""
+        """Log the first failure, and the first success after failures."""
         if reason and not self._failing:
             log.warning("The signed-off list could not be fetched: %s", reason)
         elif self._failing and not reason:
-            log.info("The signed-off list is fetched again")
+            log.info("The signed-off list can be fetched again")
         self._failing = reason is not None
 
 
 def read_sign_offs(document: Any) -> tuple[frozenset[str], str | None, bool]:
-    """Return the ids of a list, its moment, and whether it is whole; raise ValueError if it is no list."""
+    """Return a list's ids, its `as_of`, and whether it is whole; raise ValueError if it is malformed."""
     ids = document.get("ids") if isinstance(document, dict) else None
     if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
         raise ValueError("it is not a signed-off list")

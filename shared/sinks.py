@@ -1,4 +1,4 @@
-"""Where shipped log records go: a callable that takes an export and keeps it, or says why not."""
+"""Destinations of shipped log records: a sink stores an export or raises an error."""
 
 from collections.abc import Callable
 
@@ -10,15 +10,15 @@ from shared.http import HttpClient
 
 PROTOBUF = "application/x-protobuf"
 
-# It stores an ExportLogsServiceRequest and returns how many of its records were rejected; it raises a Problem
-# with the status 400 or 413 to refuse the export for good, and anything else to be asked again.
+# A sink stores an ExportLogsServiceRequest and returns the number of rejected records. It raises a Problem
+# with status 400 or 413 to refuse the export permanently; after any other error the caller retries.
 Sink = Callable[[bytes], int]
 
 Token = Callable[[], str]
 
 
 class ExportRefused(Problem):
-    """logs-service did not take an export; the status is its answer's."""
+    """logs-service refused an export; the status is that of its response."""
 
     def __init__(self, status: int, retry_after: str) -> None:
         super().__init__(f"it answered {status}")
@@ -27,10 +27,10 @@ class ExportRefused(Problem):
 
 
 class LogsServiceSink:
-    """logs-service, or whatever else takes OTLP/HTTP.
+    """logs-service, or another server that accepts OTLP/HTTP.
 
-    `token` returns the access token to present, and may raise a Problem. `forget` is told of one that was
-    refused, so that the next is another.
+    `token` returns the access token to send, and may raise a Problem. `forget` discards a refused token, so
+    that `token` returns a new one.
     """
 
     def __init__(self, url: str, token: Token, forget: Callable[[str], None] = lambda _token: None) -> None:
@@ -39,12 +39,15 @@ class LogsServiceSink:
         self._forget = forget
 
     def __call__(self, export: bytes) -> int:
-        """Post an export; return how many were rejected; raise ExportRefused or ServiceUnreachable."""
+        """Send an export; return the number of rejected records.
+
+        Raises ExportRefused or ServiceUnreachable.
+        """
         token = self._token()
         headers = {"Authorization": f"Bearer {token}", "Content-Type": PROTOBUF}
         answer = self._http.request("POST", "/v1/logs", body=export, headers=headers)
         if answer.status_code == 401:
-            # It ended before its time, as when its key is retired.
+            # The token became invalid early, for example because its key was retired.
             self._forget(token)
         if answer.status_code != 200:
             raise ExportRefused(answer.status_code, answer.headers.get("Retry-After", ""))

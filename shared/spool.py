@@ -1,10 +1,11 @@
-"""Log records on disk that wait to be shipped: what was appended outlives its process.
+"""A spool of log records that wait on disk to be shipped, and so survive their process.
 
-A spool is a folder that the replicas of a service share. Each process appends to a file of its own and holds
-a lock on it; a file without one was left behind by a process that died, and whoever finds it takes it over.
+A spool is a folder that the replicas of a service share. Each process appends to its own file and keeps a
+lock on it. A file without a lock was left behind by a process that died; the next process that finds it takes
+it over.
 
-A file is an OTLP `ResourceLogs` message in the making (opentelemetry-proto, logs/v1): the resource, then a
-`ScopeLogs` for each record. It needs no index: any number of whole fields is a message.
+A file is an OTLP `ResourceLogs` message (opentelemetry-proto, logs/v1): the resource, then a `ScopeLogs` for
+each record. It needs no index, because any number of complete fields is a valid message.
 """
 
 import fcntl
@@ -22,27 +23,27 @@ from shared.ids import new_id
 SUFFIX = ".spool"
 SEGMENT = 1024 * 1024  # Bytes at which a file is full and the next one begins.
 LARGEST = 128 * 1024  # Bytes of one record.
-BEGUN_WITHIN = 60.0  # Seconds after which a file that is still hidden was left by a process that died.
+BEGUN_WITHIN = 60.0  # Seconds after which the process of a file that is still hidden must have died.
 
-# The field numbers of ResourceLogs, as protobuf writes them: a tag, a length, the contents.
+# The protobuf tags of the fields of ResourceLogs. A field is a tag, a length and the contents.
 RESOURCE, SCOPE_LOGS = b"\x0a", b"\x12"
 
 
 @dataclass(eq=False)
 class _Segment:
-    """A file that this process has the lock on."""
+    """A file that this process has locked."""
 
     path: Path
     descriptor: int
     size: int
-    shipped: int  # Bytes of it that need not be shipped any more, the resource's included.
+    shipped: int  # Bytes that are done, including the resource.
     header: bytes
-    records: int = 0  # Those that wait.
+    records: int = 0  # Records that wait.
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Records to ship together: an encoded ResourceLogs, how many records, and where they end."""
+    """Records to ship together: an encoded ResourceLogs, the number of records, and their end in the file."""
 
     resource_logs: bytes
     count: int
@@ -51,35 +52,35 @@ class Batch:
 
 
 class SpoolFull(Exception):
-    """The folder has as many bytes as it may have, or the disk has no room or takes no writing."""
+    """The folder has reached its limit, or the disk is full or not writable."""
 
 
 class RecordTooLarge(Exception):
-    """One record is larger than any has to be."""
+    """A record exceeds the size limit."""
 
 
 class Spool:
-    """A folder of records; `append` may be called from any thread, the rest from one."""
+    """A folder of records. `append` is thread-safe; one thread calls the other methods."""
 
     def __init__(self, folder: Path, resource: bytes, *, most_bytes: int) -> None:
         self._folder = folder
         self._header = frame(RESOURCE, resource)
         self._most_bytes = most_bytes
-        # A signal's handler may log in the middle of what its thread is logging.
+        # Reentrant, because a signal handler may log while its thread is logging.
         self._lock = threading.RLock()
         self._current: _Segment | None = None
         self._full: deque[_Segment] = deque()
         self._bytes = 0
         self._others_bytes = 0
         self._closed = False
-        # A disk that takes no writing must not keep a service from starting; `append` will say so.
+        # A disk that is not writable must not keep a service from starting; `append` reports it.
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
 
     def append(self, scope_logs: bytes, *, urgent: bool = False) -> None:
         """Write a record, an encoded ScopeLogs, so that it survives this process.
 
-        An urgent one needs no more than room on the disk. Raises RecordTooLarge, or SpoolFull.
+        An urgent record may exceed the limit of the folder. Raises RecordTooLarge or SpoolFull.
         """
         record = frame(SCOPE_LOGS, scope_logs)
         if len(record) > LARGEST:
@@ -100,7 +101,7 @@ class Spool:
                 self._current = None
 
     def take(self, *, most_records: int, most_bytes: int) -> Batch | None:
-        """Return the oldest records that wait, of one file, or None. They wait on until they are `done`."""
+        """Return the oldest waiting records of one file, or None. They stay in the file until `done`."""
         with self._lock:
             segment = self._full[0] if self._full else self._current
             if segment is None:
@@ -115,12 +116,12 @@ class Spool:
             return Batch(segment.header + waiting[:end], count, segment, segment.shipped + end)
         if segment is self._current:
             return None
-        # It is no whole record: the end of a file whose writer was killed within a write.
+        # The rest of the file is an incomplete record, whose writer was killed during the write.
         self.done(Batch(b"", segment.records, segment, segment.size))
         return self.take(most_records=most_records, most_bytes=most_bytes)
 
     def done(self, batch: Batch) -> None:
-        """Forget records that were shipped, or given up."""
+        """Remove records that were shipped or given up."""
         segment = batch._segment
         with self._lock:
             if self._closed:
@@ -131,7 +132,7 @@ class Spool:
             if segment.shipped < segment.size:
                 return
             if segment is self._current:
-                # Everything was shipped: the file begins anew, so that a crash leaves nothing to ship again.
+                # All records are shipped: empty the file, so that none is shipped again after a crash.
                 segment.size = segment.shipped = len(segment.header)
                 with suppress(OSError):
                     os.ftruncate(segment.descriptor, segment.size)
@@ -140,7 +141,7 @@ class Spool:
                 _remove(segment)
 
     def adopt(self) -> int:
-        """Take over the files of processes that died; return how many bytes there are in other hands."""
+        """Take over the files of dead processes; return the bytes in files of other live processes."""
         others = 0
         for path in sorted(self._folder.glob(f"*{SUFFIX}")):
             with self._lock:
@@ -158,17 +159,17 @@ class Spool:
 
     @property
     def waiting_bytes(self) -> int:
-        """Return how many bytes of records this process has to ship."""
+        """Return the number of bytes that this process has to ship."""
         return self._bytes
 
     @property
     def waiting_records(self) -> int:
-        """Return how many records this process has to ship."""
+        """Return the number of records that this process has to ship."""
         with self._lock:
             return sum(segment.records for segment in self._mine())
 
     def close(self) -> None:
-        """Let go of the files; what waits in them is for whoever comes next."""
+        """Close the files, and leave waiting records to the next process."""
         with self._lock:
             self._closed = True
             for segment in self._mine():
@@ -180,7 +181,7 @@ class Spool:
             self._full.clear()
 
     def _remove_unbegun(self) -> None:
-        """Remove files whose process died before it had written anything into them."""
+        """Remove files whose process died before it had written to them."""
         for path in self._folder.glob(".*"):
             with suppress(OSError):
                 if time.time() - path.stat().st_mtime > BEGUN_WITHIN:
@@ -190,7 +191,7 @@ class Spool:
         return [*self._full, *([self._current] if self._current else [])]
 
     def _begin(self) -> _Segment:
-        """Make a file and lock it before anybody can find it."""
+        """Create a file, and lock it before other processes can find it."""
         name = new_id().hex
         hidden = self._folder / f".{name}"
         descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -208,7 +209,7 @@ class Spool:
 
 
 def frame(tag: bytes, contents: bytes) -> bytes:
-    """Return a field as protobuf writes it: tag, length, contents."""
+    """Return a protobuf field: tag, length, contents."""
     length, written = len(contents), bytearray(tag)
     while length > 0x7F:
         written.append(length & 0x7F | 0x80)
@@ -218,7 +219,7 @@ def frame(tag: bytes, contents: bytes) -> bytes:
 
 
 def find_boundaries(data: bytes) -> Iterator[int]:
-    """Yield where each whole field of `data` ends."""
+    """Yield the end position of each complete field in `data`."""
     position = 0
     while True:
         length = shift = 0
@@ -238,16 +239,16 @@ def find_boundaries(data: bytes) -> Iterator[int]:
 
 
 def _write(segment: _Segment, data: bytes) -> None:
-    """Append all of it or nothing; raise OSError."""
+    """Append all of `data` or nothing; raise OSError."""
     written = os.write(segment.descriptor, data)
     if written < len(data):
         os.ftruncate(segment.descriptor, segment.size)
-        raise OSError(f"Only {written} of {len(data)} bytes found room.")
+        raise OSError(f"Only {written} of {len(data)} bytes were written.")
     segment.size += written
 
 
 def _open_orphan(path: Path) -> _Segment | None:
-    """Return a file that nobody has the lock on, with the lock; None if somebody has."""
+    """Lock and return a file; return None if another process has the lock."""
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -258,7 +259,7 @@ def _open_orphan(path: Path) -> _Segment | None:
     boundaries = list(find_boundaries(contents))
     size, names = os.fstat(descriptor).st_size, os.fstat(descriptor).st_nlink
     if names == 0:
-        # Its owner has shipped and removed it in just this moment.
+        # Its owner removed it between `open` and `flock`.
         os.close(descriptor)
         return None
     start = boundaries[0] if boundaries else size

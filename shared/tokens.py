@@ -1,4 +1,4 @@
-"""Verify access tokens (RFC 9068), with the algorithm fixed by us and not by the token (RFC 8725)."""
+"""Verify access tokens (RFC 9068), with a fixed algorithm regardless of the token's header (RFC 8725)."""
 
 import base64
 import json
@@ -21,38 +21,38 @@ TYPE = "at+jwt"
 AUDIENCE = "shopfleet"
 ROLES = frozenset({"guest", "customer", "admin", "service"})
 MAX_LENGTH = 4096
-LEEWAY = 5  # Seconds that two machines' clocks may differ.
-MOST_VERIFIED = 1000  # Tokens of a process, at some 2 KB each.
+LEEWAY = 5  # Seconds of clock skew between machines.
+MOST_VERIFIED = 1000  # Tokens in a process's cache, at about 2 KB each.
 REQUIRED = ["iss", "aud", "sub", "exp", "iat", "jti", "role", "client_id"]
 OPTIONS: Options = {"require": REQUIRED}
 
 
 class KeySource(Protocol):
-    """Where public keys come from: auth's JWKS over HTTP, or auth's own database."""
+    """A source of public keys: auth's JWKS over HTTP, or auth's own database."""
 
     def find_key(self, kid: str) -> EllipticCurvePublicKey | None:
-        """Return the key of that id, or None when there is none; raise KeysUnavailable if nobody can tell."""
+        """Return the key, or None if it does not exist; raise KeysUnavailable if that is unknown."""
 
     def check(self) -> str | None:
-        """Raise KeysUnavailable unless keys have been had; return a remark if they are not fresh."""
+        """Raise KeysUnavailable unless there are usable keys; return a remark if they are stale."""
 
 
 class SignOffs(Protocol):
-    """What ended before its time: the ids of sessions (`sid`) and of single tokens (`jti`)."""
+    """The ids of sessions (`sid`) and single tokens (`jti`) that ended early."""
 
     def has_any(self, ids: Collection[str]) -> bool:
-        """Tell whether one of these is signed off; raise SignOffsUnavailable if nobody can tell."""
+        """Return whether one of these is signed off; raise SignOffsUnavailable if that is unknown."""
 
     def check(self) -> str | None:
-        """Raise SignOffsUnavailable unless a list has been had; return a remark if it is not fresh."""
+        """Raise SignOffsUnavailable unless there is a usable list; return a remark if it is stale."""
 
     def refresh(self) -> None:
-        """Look for what has changed; called every two seconds."""
+        """Fetch changes; called every two seconds."""
 
 
 @dataclass(frozen=True)
 class Auth:
-    """What a service has of auth to tell whether a token is good."""
+    """The data from auth that a service needs to verify tokens."""
 
     keys: KeySource
     sign_offs: SignOffs
@@ -60,7 +60,7 @@ class Auth:
 
 @dataclass(frozen=True)
 class Verified:
-    """A token whose signature was found good: with which key, and what it says."""
+    """The key and claims of a token whose signature is valid."""
 
     kid: str
     key: EllipticCurvePublicKey
@@ -68,14 +68,14 @@ class Verified:
 
 
 class VerifiedTokens:
-    """The tokens that were verified last, so that one that comes with every call is verified once."""
+    """A cache of verified tokens, so that a client's token is verified once and not with every call."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._tokens: OrderedDict[str, Verified] = OrderedDict()
 
     def find(self, token: str) -> Verified | None:
-        """Return what is known of a token."""
+        """Return the cached verification of a token."""
         with self._lock:
             found = self._tokens.get(token)
             if found:
@@ -83,7 +83,7 @@ class VerifiedTokens:
             return found
 
     def keep(self, token: str, verified: Verified) -> None:
-        """Remember a token, and forget the one that has not come for longest if there are too many."""
+        """Cache a token; evict the least recently used one if the cache is full."""
         with self._lock:
             self._tokens[token] = verified
             if len(self._tokens) > MOST_VERIFIED:
@@ -91,7 +91,7 @@ class VerifiedTokens:
 
 
 class TokenVerifier:
-    """Turn a token into the caller it speaks of, or refuse it."""
+    """Verifies tokens and returns their callers."""
 
     def __init__(self, auth: Auth, issuer: str) -> None:
         self.auth = auth
@@ -99,10 +99,10 @@ class TokenVerifier:
         self._verified = VerifiedTokens()
 
     def verify(self, token: str) -> Caller:
-        """Return the caller.
+        """Return the caller of a token.
 
-        Raises TokenInvalid for any token that is not ours and live, KeysUnavailable or SignOffsUnavailable
-        when that cannot be told.
+        Raises TokenInvalid for a forged, expired or signed-off token, KeysUnavailable or SignOffsUnavailable
+        if the token cannot be verified.
         """
         claims = self._decode(token)
         role, scope = claims["role"], claims.get("scope", "")
@@ -125,7 +125,7 @@ class TokenVerifier:
         )
 
     def _decode(self, token: str) -> Mapping[str, Any]:
-        """Return the claims, of which the signature alone is believed from an earlier time."""
+        """Return the claims. Only the result of the signature check is cached."""
         if len(token) > MAX_LENGTH:
             raise TokenInvalid
         verified = self._verified.find(token)
@@ -157,19 +157,19 @@ class TokenVerifier:
 
 
 def _is_live(claims: Mapping[str, Any]) -> bool:
-    """Tell whether claims that were good once still are; both may have the types that PyJWT takes."""
+    """Return whether claims that were once valid still are; `aud` and `exp` have the types PyJWT accepts."""
     audience = claims["aud"]
-    is_ours = AUDIENCE in ([audience] if isinstance(audience, str) else audience)
-    return is_ours and int(claims["exp"]) > time.time() - LEEWAY
+    matches = AUDIENCE in ([audience] if isinstance(audience, str) else audience)
+    return matches and int(claims["exp"]) > time.time() - LEEWAY
 
 
 def _has_one_spelling(token: str) -> bool:
-    """Tell whether each part is written as base64url writes it, without padding (RFC 7515, section 2).
+    """Return whether each part is canonical base64url without padding (RFC 7515, section 2).
 
-    A decoder also reads padded and other spellings. Each would be another token to limits and caches.
+    A decoder also accepts other encodings. Limits and caches would treat each of them as a different token.
     """
     try:
-        # A fourth part stays together with the third and its dot, which base64url never writes.
+        # A fourth part stays joined to the third by a dot, which base64url does not have.
         return all(_encode(_decode(part)) == part for part in token.split(".", 2))
     except ValueError:
         return False
@@ -184,10 +184,10 @@ def _encode(contents: bytes) -> str:
 
 
 def _read_kid(token: str) -> str:
-    """Return the id of the key that a token of ours says it was signed with; raise TokenInvalid.
+    """Return the key id in a token's header; raise TokenInvalid.
 
-    Only the header is read here. PyJWT would take the whole token apart, and does so again to verify it, more
-    strictly than this.
+    PyJWT would parse the whole token for this. It does so later when it verifies the token, and more
+    strictly.
     """
     try:
         header = json.loads(_decode(token.partition(".")[0]))

@@ -1,7 +1,7 @@
-"""Spans of requests, calls and statements, sent as OTLP where OTEL_EXPORTER_OTLP_ENDPOINT says.
+"""Spans of requests, calls and statements, sent as OTLP to OTEL_EXPORTER_OTLP_ENDPOINT.
 
-Ids come from `shared.context`, which continues and hands on W3C trace contexts in any case; the SDK queues,
-batches and sends. Without the setting it is not even imported, and a hook costs one comparison.
+Ids come from `shared.context`, which always propagates W3C trace contexts. The SDK queues, batches and sends
+the spans. Without the setting, the SDK is not imported and a hook costs one comparison.
 """
 
 import logging
@@ -22,20 +22,20 @@ from shared.settings import ServiceSettings
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
 
-FLUSH = 1.5  # Seconds for what is left when the service ends.
+FLUSH = 1.5  # Seconds to send the remaining spans at shutdown.
 LONGEST_STATEMENT = 4000  # Characters.
 SCOPE = "shopfleet"
 
 
 class Tracer:
-    """Makes spans, and has the SDK send them."""
+    """Makes spans and passes them to the SDK."""
 
     def __init__(self, settings: ServiceSettings, endpoint: str) -> None:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
         from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
-        # A collector that is away is no reason for a log record about each span.
+        # The exporter would log an error for each failed export while the collector is down.
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
         self._resource = Resource.create({**otlp.describe_resource(settings)})
         exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
@@ -52,7 +52,7 @@ class Tracer:
         failed: bool,
         links: Iterable[Trace] = (),
     ) -> None:
-        """Hand on a span that ends now; `began` is nanoseconds since 1970, `kind` one of OpenTelemetry's."""
+        """Record a span that ends now; `began` is nanoseconds since 1970, `kind` names a SpanKind."""
         from opentelemetry.sdk.trace import ReadableSpan  # noqa: PLC0415
         from opentelemetry.sdk.util.instrumentation import InstrumentationScope  # noqa: PLC0415
         from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags  # noqa: PLC0415
@@ -82,26 +82,26 @@ _tracer: Tracer | None = None
 
 
 def start_traces(settings: ServiceSettings, engine: Engine) -> None:
-    """Send spans from now on, the statements of `engine` among them, if the settings say where to."""
-    global _tracer  # noqa: PLW0603  # Like logging, it is the process's: calls are made far from the application.
+    """Start to send spans, including those of `engine`'s statements, if the settings have an endpoint."""
+    global _tracer  # noqa: PLW0603  # One for the process, as with logging.
     if settings.otel_exporter_otlp_endpoint:
         _tracer = Tracer(settings, settings.otel_exporter_otlp_endpoint)
         _watch(engine)
 
 
 def stop_traces() -> None:
-    """Send what is left, for a moment, and no more after that."""
+    """Send the remaining spans for up to 1.5 seconds, then stop."""
     global _tracer
     tracer, _tracer = _tracer, None
     if tracer:
-        # It would wait for a collector that is away for longer than a service may take to stop.
+        # If the collector is down, the SDK would wait longer than a service may take to stop.
         flush = threading.Thread(target=tracer.processor.shutdown, name="flush-traces", daemon=True)
         flush.start()
         flush.join(FLUSH)
 
 
 def record_request(name: str, began: int, attributes: Mapping[str, Any]) -> None:
-    """Make a span of the request at hand, which has its ids already."""
+    """Record the span of the current request, with the ids of its context."""
     work = context.current()
     if _tracer and work and work.trace.is_sampled:
         status = attributes["http.response.status_code"]
@@ -111,9 +111,9 @@ def record_request(name: str, began: int, attributes: Mapping[str, Any]) -> None
 
 @contextmanager
 def resumed_work(name: str, links: Iterable[Trace] = ()) -> Iterator[None]:
-    """Make a span of the work at hand, which was begun by a request some time ago.
+    """Record a span of background work, in the trace of the request that caused it.
 
-    Work for several requests `links` to the traces of each (OpenTelemetry, conventions for batches).
+    Work for several requests has `links` to their traces (OpenTelemetry, conventions for batches).
     """
     work, began = context.current(), time.time_ns()
     failed = True
@@ -129,9 +129,10 @@ def resumed_work(name: str, links: Iterable[Trace] = ()) -> Iterator[None]:
 
 @contextmanager
 def call(method: str, url: str) -> Iterator[dict[str, Any]]:
-    """Make a span of a call to another server, below the work at hand; what is noted becomes its attributes.
+    """Record a span of a call to another server, as a child of the current span.
 
-    While it lasts it is the work at hand, so that the server's span comes below it.
+    The caller may add attributes to the yielded dict. During the call this is the current span, so that the
+    server's span becomes its child.
     """
     tracer, work = _tracer, context.current()
     noted: dict[str, Any] = {}
@@ -160,7 +161,7 @@ def call(method: str, url: str) -> Iterator[dict[str, Any]]:
 
 
 def _watch(engine: Engine) -> None:
-    """Make a span of each statement that belongs to some work; values are never in it."""
+    """Record a span of each statement that has a context, without the statement's values."""
 
     @event.listens_for(engine, "before_cursor_execute")
     def begin(_connection: Any, _cursor: Any, _sql: str, _values: Any, execution: Any, _many: bool) -> None:

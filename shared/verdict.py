@@ -1,4 +1,4 @@
-"""What the gateway may keep of an answer, and the question by which it asks whose token may see that.
+"""Support for the gateway's cache: cache headers, and the route that authorizes access to cached responses.
 
 mount(app, verdict_routes(), access=PRODUCT_READERS, recorded=False)
 """
@@ -11,23 +11,24 @@ from flask import Response
 
 
 def verdict_routes() -> APIBlueprint:
-    """Return the route by which the gateway asks whether a token may see what it has kept."""
+    """Return the route that the gateway calls to check whether a token may see cached responses."""
     routes = APIBlueprint("verdict", __name__)
 
     @routes.get("/verdict")
     @routes.output({}, status_code=204)
     def tell_verdict() -> Any:
-        """Say whether this token may list products: 204, or the problem that the list would answer."""
+        """Report whether this token may list products: 204, or the error that the list would return."""
         return Response(status=204, headers=kept_by_gateway())
 
     return routes
 
 
 def kept_by_gateway() -> dict[str, str]:
-    """Return headers by which the gateway keeps an answer for less than 2 s, and a browser asks each time.
+    """Return headers that let the gateway cache a response for less than 2 s, and make browsers revalidate.
 
-    nginx counts in whole seconds: fresh to the end of this one, and shown during the next while it is fetched
-    anew behind the reader's back (RFC 5861). nginx heeds the second only if it comes after the first.
+    nginx counts whole seconds: the response is fresh until the end of the current one, and served stale
+    during the next while nginx refreshes it in the background (RFC 5861). nginx requires this order of the
+    two headers.
     """
     return {
         "X-Accel-Expires": f"@{int(time.time())}",

@@ -1,7 +1,6 @@
-"""What the tiers of tests stand on.
+"""Fixtures for all tests: a fake auth, a fake server, and the running stacks.
 
-PostgreSQL 18 with a migrated and empty database for each test, a fake server, and two running stacks: one of
-processes, and one of containers where an engine answers.
+There are two stacks: one of processes and, if there is a Docker engine, one of containers.
 """
 
 import os
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from shared.testing import FakeAuth
+from tests.fakes import FakeAuth
 from tests.stacks import (
     ComposeStack,
     ProcessStack,
@@ -36,7 +35,7 @@ def auth() -> FakeAuth:
 
 
 class FakeServer:
-    """A real HTTP server that answers what a test tells it to, and remembers what it was asked."""
+    """A real HTTP server that answers as a test specifies and records its requests."""
 
     def __init__(self) -> None:
         self.answer: Callable[[BaseHTTPRequestHandler, bytes], None] = lambda handler, _body: (
@@ -57,7 +56,7 @@ class FakeServer:
             do_GET = do_POST = do_PUT = do_DELETE = handle_any  # noqa: N815  # The names are http.server's.
 
             def log_message(self, *_args: Any) -> None:
-                """Keep the tests' output clean."""
+                """Do not log."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
@@ -68,13 +67,13 @@ class FakeServer:
         self.thread.start()
 
     def close(self) -> None:
-        """Stop listening; what is asked from now on is refused."""
+        """Stop listening; later connections are refused."""
         self.server.shutdown()
         self.server.server_close()
 
 
 def send_json(handler: BaseHTTPRequestHandler, body: bytes, status: int = 200) -> None:
-    """Answer with a body that is JSON already."""
+    """Answer with a body of encoded JSON."""
     handler.send_response(status)
     handler.send_header("Content-Type", "application/json")
     handler.send_header("Content-Length", str(len(body)))
@@ -84,7 +83,7 @@ def send_json(handler: BaseHTTPRequestHandler, body: bytes, status: int = 200) -
 
 @pytest.fixture
 def fake_server() -> Iterator[FakeServer]:
-    """A fake server for the length of a test."""
+    """A fake server for one test."""
     server = FakeServer()
     yield server
     server.close()
@@ -92,10 +91,10 @@ def fake_server() -> Iterator[FakeServer]:
 
 @pytest.fixture(scope="session")
 def processes(tmp_path_factory: pytest.TempPathFactory) -> ProcessStack:
-    """The process stack of all workers, with two replicas of the catalogue, in a path with a space.
+    """The process stack that all workers share, with two replicas of catalog-service, in a path with a space.
 
-    Tests that use it leave every part alone, and have users, products and keys of their own. The process that
-    began the run stops it.
+    Tests must not disturb its parts, and create their own users, products and keys. The main test process
+    stops it.
     """
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -104,7 +103,7 @@ def processes(tmp_path_factory: pytest.TempPathFactory) -> ProcessStack:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Stop the stack that the workers have shared."""
+    """Stop the shared stack."""
     factory: pytest.TempPathFactory | None = getattr(config, "_tmp_path_factory", None)
     if not hasattr(config, "workerinput") and factory and factory._basetemp:
         stop_shared_stack(factory._basetemp / SHARED)
@@ -127,12 +126,12 @@ COMPOSE = pytest.param("compose", marks=[pytest.mark.long, pytest.mark.xdist_gro
 
 @pytest.fixture(params=["processes", COMPOSE])
 def stack(request: pytest.FixtureRequest) -> Stack:
-    """Each of the two in turn."""
+    """Each of the two stacks in turn."""
     return request.getfixturevalue(request.param)
 
 
 @pytest.fixture
 def shopper(stack: Stack) -> Iterator[Shopper]:
-    """Somebody without a token."""
+    """A client without a token."""
     with Shopper(stack.url) as shopper:
         yield shopper

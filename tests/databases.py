@@ -1,4 +1,4 @@
-"""PostgreSQL for tests: one server per worker, and on it one database per service, emptied between tests."""
+"""PostgreSQL for tests: one server per worker, with one database per service that is reset between tests."""
 
 import os
 import shutil
@@ -22,9 +22,9 @@ from shared.settings import ServiceSettings
 MakeDatabase = Callable[[str], str]
 MakeOldDatabase = Callable[..., Database]
 
-ROOM = 4 * 1024**3  # Bytes; the servers of all workers take a tenth of it.
+ROOM = 4 * 1024**3  # Bytes; the servers of all workers need a tenth of it.
 
-# What a migrated database looks like. A test that changes its schema or its settings leaves another shape.
+# The schema and settings of a database, to detect tests that change them.
 _READ_SHAPE = """
     SELECT (SELECT array_agg((oid, relname) ORDER BY oid) FROM pg_class
             WHERE relnamespace = 'public'::regnamespace) AS relations,
@@ -56,14 +56,14 @@ _READ_SEQUENCES = """
     ) AS reset
     FROM pg_sequences WHERE schemaname = 'public'
 """
-# A lock that the test before still holds fails the next one, which would otherwise wait without end.
+# If the previous test left a lock, the next test fails instead of waiting forever.
 PATIENCE = "20s"
 
 
 class Standing:
-    """A database that one test after the other uses, and whose rows come back between them.
+    """A database that tests use one after the other, and whose rows are restored between them.
 
-    Applications may keep their connections to it. Its rows are deleted and written anew. To truncate takes
+    Applications may stay connected to it. Changed rows are deleted and inserted again. Truncating takes
     twenty times as long: each table gets new files, and each connection plans its statements again.
     """
 
@@ -73,22 +73,22 @@ class Standing:
             url, autocommit=True, row_factory=dict_row, options=f"-c lock_timeout={PATIENCE}"
         )
         self.connection.execute("CREATE SCHEMA standing")
-        # As a replica no trigger refuses, and no foreign key asks for an order.
+        # In the replica role, triggers and foreign keys are not enforced, so the order does not matter.
         self.connection.execute(
             "CREATE FUNCTION standing.restore() RETURNS void LANGUAGE plpgsql"
             f" SET session_replication_role = replica AS $$ BEGIN {self._keep_rows()} END $$"
         )
 
     def restore(self) -> None:
-        """Bring the rows and the sequences back to what they were when this began."""
+        """Restore the original rows and sequences."""
         self.connection.execute("SELECT standing.restore()")
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         self.connection.close()
 
     def _keep_rows(self) -> str:
-        """Keep the rows that there are; return the statements that bring the changed ones back."""
+        """Save all rows; return the statements that restore changed ones."""
         deleted, written = [], []
         for row in self.connection.execute(_READ_TABLES).fetchall():
             table, kept, columns = f"public.{row['name']}", f"standing.{row['name']}", row["columns"]
@@ -107,15 +107,15 @@ class Standing:
 
 
 class Reused(Standing):
-    """A migrated database that no application of the test before uses any more."""
+    """A migrated database that is disconnected from the applications of the previous test."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self._shape = self._read_shape()
 
     def empty(self) -> bool:
-        """Bring the rows back to those of the migrations; return False where the schema has changed."""
-        # A thread of the test before that is still at work would write into the next test's tables.
+        """Restore the rows of the migrations; return False if the schema has changed."""
+        # A thread of the previous test that is still running would write to the next test's tables.
         self.connection.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -131,7 +131,7 @@ class Reused(Standing):
 
 
 class Databases:
-    """The databases of one PostgreSQL server. Only the tests of one worker use it, one after the other."""
+    """The databases of one PostgreSQL server, which belongs to one worker."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -141,14 +141,14 @@ class Databases:
         self._used: dict[str, Reused] = {}
 
     def copy(self, template: str = "template0") -> str:
-        """Make a database that nothing else uses; return its URL."""
+        """Create a new database; return its URL."""
         name = f"test_{next(self._numbers)}"
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
         self._control.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
         return self.server.url(database=name)
 
     def make(self, service: str) -> str:
-        """Make a database with a service's schema, which is migrated once and then copied; return its URL."""
+        """Create a database with a service's schema, copied from a migrated template; return its URL."""
         if service not in self._templates:
             url = self.copy()
             with closing(connect(ServiceSettings(service=service, database_url=url))) as database:
@@ -157,7 +157,7 @@ class Databases:
         return self.copy(self._templates[service])
 
     def reuse(self, service: str) -> str:
-        """Return the URL of this worker's database of a service, as it was after its migrations."""
+        """Return the URL of this worker's database of a service, reset to its state after the migrations."""
         used = self._used.get(service)
         if used and used.empty():
             return used.url
@@ -167,7 +167,7 @@ class Databases:
         return self._used[service].url
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         for used in self._used.values():
             used.close()
         self._control.close()
@@ -175,7 +175,7 @@ class Databases:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
-    """A PostgreSQL server for all tests of this worker, whose data are gone with it."""
+    """A temporary PostgreSQL server for all tests of this worker."""
     with (
         TemporaryDirectory(prefix="shopfleet-tests-", dir=_find_memory()) as folder,
         running(Path(folder)) as server,
@@ -184,34 +184,34 @@ def postgres() -> Iterator[Server]:
 
 
 def _find_memory() -> str | None:
-    """Return a folder in memory if it has room; a disk is slow at the files that an emptied table gets."""
-    folder = Path("/dev/shm")  # noqa: S108  # It is asked for, not trusted.
+    """Return a folder in memory if it has room, because a disk is slow."""
+    folder = Path("/dev/shm")  # noqa: S108  # The folder inside it has a random name.
     has_room = os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > ROOM
     return str(folder) if has_room else None
 
 
 @pytest.fixture(scope="session")
 def databases(postgres: Server) -> Iterator[Databases]:
-    """Its databases."""
+    """The databases of the worker's server."""
     with closing(Databases(postgres)) as databases:
         yield databases
 
 
 @pytest.fixture(scope="session")
 def make_empty_database(databases: Databases) -> Callable[..., str]:
-    """Make databases without a schema, or as copies of another; return the URL."""
+    """Create databases without a schema, or as copies of another; return the URL."""
     return databases.copy
 
 
 @pytest.fixture(scope="session")
 def make_database(databases: Databases) -> MakeDatabase:
-    """Make databases with a service's schema that nothing else uses; return the URL."""
+    """Create new databases with a service's schema; return the URL."""
     return databases.make
 
 
 @pytest.fixture
 def make_old_database(databases: Databases, tmp_path: Path) -> Iterator[MakeOldDatabase]:
-    """Make databases at the last revision before another; what a test upgrades them to is `migrations_of`."""
+    """Create databases at the revision before a given one; tests upgrade them to `migrations_of`."""
     with ExitStack() as opened:
 
         def make(service: str, *, before: str) -> Database:
@@ -230,7 +230,7 @@ def make_old_database(databases: Databases, tmp_path: Path) -> Iterator[MakeOldD
 
 @pytest.fixture
 def reuse_database(databases: Databases) -> MakeDatabase:
-    """Return the worker's emptied database of a service, the same one however often a test asks."""
+    """Return the worker's reset database of a service, the same one throughout a test."""
     urls: dict[str, str] = {}
 
     def reuse(service: str) -> str:

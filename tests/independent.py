@@ -1,4 +1,4 @@
-"""A client of OAuth that knows nothing of this shop but its address: authlib, as its documentation has it."""
+"""An independent OAuth client, Authlib, that is configured with the shop's address only."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from joserfc.jwk import KeySet
 
 
 class Validator(JWTBearerTokenValidator):
-    """A resource server of another company, which checks tokens by our keys (RFC 9068, section 4)."""
+    """A third-party resource server, which verifies tokens with the shop's keys (RFC 9068, section 4)."""
 
     def __init__(self, metadata: dict[str, Any]) -> None:
         super().__init__(issuer=metadata["issuer"], resource_server="shopfleet")
@@ -24,7 +24,7 @@ class Validator(JWTBearerTokenValidator):
         return KeySet.import_key_set(requests.get(self.metadata["jwks_uri"], timeout=10).json())
 
     def read(self, token: str) -> dict[str, Any]:
-        """Return the claims of a good token."""
+        """Return the claims of a valid token."""
         claims = self.authenticate_token(token)
         self.validate_token(claims, [], None)
         return dict(claims)
@@ -42,12 +42,12 @@ def discover(url: str) -> AuthorizationServerMetadata:
 
 
 def connect(metadata: dict[str, Any], client_id: str, secret: str, **options: Any) -> OAuth2Session:
-    """Return a session that has not asked for a token yet."""
+    """Return a session without a token."""
     return OAuth2Session(client_id, secret, token_endpoint=metadata["token_endpoint"], **options)
 
 
 def walk(url: str, client_id: str, secret: str) -> None:
-    """Take every step that an integrator with `logs:write` and `tokens:introspect` takes."""
+    """Use every OAuth endpoint as an integrator with `logs:write` and `tokens:introspect`."""
     metadata = discover(url)
     validator = Validator(metadata)
     for method in metadata["token_endpoint_auth_methods_supported"]:
@@ -59,9 +59,9 @@ def walk(url: str, client_id: str, secret: str) -> None:
             narrow = session.fetch_token(grant_type="client_credentials", scope="logs:write")
             _check_claims(validator.read(narrow["access_token"]), client_id, "logs:write")
             endpoint = metadata["introspection_endpoint"]
-            told = session.introspect_token(endpoint, token=narrow["access_token"]).json()
-            assert told["active"] is True
-            assert {name: told[name] for name in ("sub", "scope", "iss", "aud", "client_id")} == {
+            found = session.introspect_token(endpoint, token=narrow["access_token"]).json()
+            assert found["active"] is True
+            assert {name: found[name] for name in ("sub", "scope", "iss", "aud", "client_id")} == {
                 "sub": client_id,
                 "scope": "logs:write",
                 "iss": url,

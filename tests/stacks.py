@@ -1,4 +1,4 @@
-"""The two stacks behind one interface, so that every scenario runs on both."""
+"""One interface to the two stacks, so that a scenario can run on both."""
 
 import fcntl
 import json
@@ -21,7 +21,7 @@ from local import postgres
 from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[1]
-START_SECONDS, STOP_SECONDS = 270, 180  # Plenty: a busy machine is slow, and is not broken.
+START_SECONDS, STOP_SECONDS = 270, 180  # Generous, for busy machines.
 SERVICES = ["auth-service", "catalog-service", "orders-service", "payments-service", "logs-service"]
 
 
@@ -32,48 +32,48 @@ class Stack(Protocol):
     strikes: tuple[str, ...]
 
     def kill(self, part: str) -> None:
-        """End a part's main process with SIGKILL; `part` is a service, `gateway` or `postgres`."""
+        """Kill a part's main process with SIGKILL; `part` is a service, `gateway` or `postgres`."""
 
     def pause(self, part: str) -> None:
-        """Stop a part where it is: its connections stay open, and nothing is answered."""
+        """Suspend a part: its connections stay open, but it does not respond."""
 
     def resume(self, part: str) -> None:
-        """Let a paused part go on."""
+        """Resume a paused part."""
 
     def restart(self) -> None:
-        """Stop everything, and start it again on the same data."""
+        """Stop the stack, and start it again with the same data."""
 
     def command(self, service: str, module: str, *words: str) -> str:
-        """Run a service's own command beside it; return what it wrote."""
+        """Run a service's command in its environment; return its output."""
 
     def list_replicas(self) -> list[str]:
-        """Return the name of each replica of each service, and of the gateway and the database server."""
+        """Return the names of all service replicas, the gateway and the database server."""
 
     def strike(self, replica: str, how: str) -> None:
-        """Do one of its `strikes` to a replica, and do not wait for what comes of it."""
+        """Inject a fault, one of `strikes`, into a replica, without waiting for the effect."""
 
     def heal(self, replica: str) -> None:
-        """Undo what a strike did to a replica and does not end by itself."""
+        """Undo the lasting effects of a strike."""
 
     def audit(self) -> subprocess.CompletedProcess[str]:
-        """Look over the books, as `make audit` does."""
+        """Audit the books, as `make audit` does."""
 
     def roll(self, service: str) -> None:
         """Replace a service's replicas one at a time, as `make roll` does."""
 
     def reload_gateway(self) -> None:
-        """Let the gateway read its configuration anew."""
+        """Make the gateway reload its configuration."""
 
 
 def find_free_port() -> int:
-    """Return a port that nobody listens on just now."""
+    """Return an unused port."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
 
 
 def find_processes(folder: Path) -> list[str]:
-    """Return every process that works in the folder, or was started or told with its path."""
+    """Return all processes with the folder in their command line, environment or working directory."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -98,14 +98,14 @@ class ProcessStack:
         self._environment = environment
 
     def start(self) -> None:
-        """Start it as its makefile does, and wait until it is ready."""
-        told = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        """Start the stack as `make run` does, and wait until it is ready."""
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         self.process: subprocess.Popen[bytes] | psutil.Process
         with self.log.open("ab") as log:
             self.process = process = subprocess.Popen(
                 [sys.executable, "-m", self._module],
                 cwd=self.home,
-                env={**told, "PORT": str(self.port), "STATE": str(self.state), **self._environment},
+                env={**inherited, "PORT": str(self.port), "STATE": str(self.state), **self._environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -121,30 +121,30 @@ class ProcessStack:
         return description["ready"] and description["supervisor"]["pid"] == self.process.pid
 
     def describe(self) -> dict[str, Any]:
-        """Return what the stack says of itself: ports and process ids."""
+        """Return the stack's description of itself: ports and process ids."""
         return json.loads((self.state / "run" / "stack.json").read_text())
 
     def output(self) -> str:
-        """Return what it wrote to the terminal."""
+        """Return the stack's terminal output."""
         return self.log.read_text()
 
     def stop(self, how: int = signal.SIGTERM) -> int:
-        """Ask it to stop; return its exit code."""
+        """Stop the stack with a signal; return its exit code."""
         self.process.send_signal(how)
         return self.process.wait(timeout=STOP_SECONDS)
 
     def attach(self, port: int, pid: int) -> None:
-        """Be the stack that another worker has started."""
+        """Attach to the stack that another worker has started."""
         self.port, self.url = port, f"http://127.0.0.1:{port}"
         self.process = psutil.Process(pid)
 
     def restart(self) -> None:
-        """Stop it and start it again."""
+        """Stop the stack and start it again."""
         self.stop()
         self.start()
 
     def command(self, service: str, module: str, *words: str) -> str:
-        """Run a service's own command with the environment of its first process."""
+        """Run a service's command with the environment of its first process."""
         done = subprocess.run(
             [sys.executable, "-m", "local.command", service, module, *words],
             cwd=ROOT,
@@ -157,7 +157,7 @@ class ProcessStack:
         return done.stdout
 
     def find_pid(self, part: str) -> int | None:
-        """Return the process id of a part, a replica, or a service's first one; None while it is away."""
+        """Return the process id of a part, a replica, or a service's first replica; None while it is down."""
         description = self.describe()
         services = description["services"]
         if part in services:
@@ -166,31 +166,31 @@ class ProcessStack:
         return next((each for each in replicas if each["instance"] == part), description.get(part, {}))["pid"]
 
     def list_replicas(self) -> list[str]:
-        """Return the name of each replica of each service, and of the gateway and the database server."""
+        """Return the names of all service replicas, the gateway and the database server."""
         services = self.describe()["services"].values()
         instances = [replica["instance"] for service in services for replica in service["replicas"]]
         return [*instances, "gateway", "postgres"]
 
     def strike(self, replica: str, how: str) -> None:
-        """Do one of its `strikes` to a replica, unless it is away just now."""
+        """Inject a fault, one of `strikes`, into a replica, unless it is down."""
         with suppress(psutil.NoSuchProcess):
             if how == "pause":
                 self.pause(replica)
             else:
                 leader, *_rest = self._processes_of(replica)
-                # On SIGTERM PostgreSQL would wait for its clients to leave, and meanwhile take no other.
+                # On SIGTERM, PostgreSQL would wait for its clients to disconnect and accept no others.
                 end = postgres.STOP_SIGNAL if replica.startswith("postgres") else signal.SIGTERM
                 leader.send_signal(signal.SIGKILL if how == "kill" else end)
 
     def heal(self, replica: str) -> None:
-        """Let a paused replica go on; whatever has ended starts again by itself."""
+        """Resume a paused replica; the supervisor restarts stopped ones."""
         with suppress(psutil.NoSuchProcess):
             self.resume(replica)
 
     def audit(self) -> subprocess.CompletedProcess[str]:
-        """Look over the books, as `make audit` does."""
+        """Audit the books, as `make audit` does."""
         return subprocess.run(
-            [sys.executable, "-m", "local.audit"],
+            [sys.executable, "-m", "tools.books"],
             cwd=self.home,
             env={"STATE": str(self.state), "PATH": os.environ["PATH"]},
             capture_output=True,
@@ -199,19 +199,19 @@ class ProcessStack:
         )
 
     def kill(self, part: str) -> None:
-        """End a part's leading process; see the supervisor notice."""
+        """Kill a part's leading process; wait until the supervisor has restarted it."""
         wait_for(lambda: self.find_pid(part))
         leader, *_rest = self._processes_of(part)
         leader.kill()
         wait_for(lambda: self.find_pid(part) not in {leader.pid, None})
 
     def pause(self, part: str) -> None:
-        """Stop all of a part's processes where they are."""
+        """Suspend all of a part's processes."""
         for process in self._processes_of(part):
             process.suspend()
 
     def resume(self, part: str) -> None:
-        """Let a paused part go on."""
+        """Resume a paused part."""
         for process in self._processes_of(part):
             process.resume()
 
@@ -220,14 +220,14 @@ class ProcessStack:
         _roll(service, {**os.environ, "STATE": str(self.state)})
 
     def reload_gateway(self) -> None:
-        """Let the gateway read its configuration anew."""
+        """Make the gateway reload its configuration."""
         leader, *_rest = self._processes_of("gateway")
         leader.send_signal(signal.SIGHUP)
 
     def _processes_of(self, part: str) -> list[psutil.Process]:
         pid = self.find_pid(part)
         if pid is None:
-            # To psutil, None would be this very process.
+            # psutil.Process(None) would be this process.
             raise psutil.NoSuchProcess(0, part)
         leader = psutil.Process(pid)
         return [leader, *leader.children(recursive=True)]
@@ -237,25 +237,25 @@ _outliving: list[object] = []
 
 
 def share_stack(state: Path) -> ProcessStack:
-    """Return the stack with this state, which the first that asks for it starts."""
+    """Return the stack with this state; the first caller starts it."""
     state.parent.mkdir(parents=True, exist_ok=True)
     with state.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        # Callers come from one address, and more at once than an address may.
+        # All requests are from one address, and exceed the limits of an address.
         stack = ProcessStack(state, SCALE="catalog-service=2", RATE_LIMITS="off")
         started = state.with_suffix(".json")
         if started.exists():
             stack.attach(**json.loads(started.read_text()))
         else:
             stack.start()
-            # It runs on when this worker ends, so the worker's handle of it must not be collected before.
+            # The stack outlives this worker, so its handle must not be garbage-collected.
             _outliving.append(stack.process)
             started.write_text(json.dumps({"port": stack.port, "pid": stack.process.pid}))
     return stack
 
 
 def stop_shared_stack(state: Path) -> None:
-    """Stop the shared stack, if any test has asked for it."""
+    """Stop the shared stack, if it was started."""
     started = state.with_suffix(".json")
     if started.exists():
         with suppress(psutil.NoSuchProcess):
@@ -266,7 +266,7 @@ def stop_shared_stack(state: Path) -> None:
 
 
 class ComposeStack:
-    """The stack of `docker compose up`, as a project of its own beside any other."""
+    """The stack of `docker compose up`, as a separate project."""
 
     strikes = ("kill", "end", "pause", "restart", "disconnect")
 
@@ -290,17 +290,17 @@ class ComposeStack:
         )
 
     def up(self, *options: str) -> None:
-        """Bring it up and wait until every part is healthy."""
+        """Start the containers, and wait until all are healthy."""
         done = self.compose("up", "--detach", "--wait", "--no-build", *options, check=False)
         assert done.returncode == 0, (
             f"{done.stdout}\n{done.stderr}\n{self.compose('logs', '--tail', '20').stdout}"
         )
 
     def start(self) -> None:
-        """Build the images and bring it up.
+        """Build the images and start the containers.
 
-        Compose writes the project's name into an image. With a name for each stack, each build would replace
-        the images, and the next `up` of a stack that runs already would replace all its containers.
+        Compose writes the project name into an image. If each stack built with its own project name, it would
+        replace the images, and the next `up` of a running stack would replace all its containers.
         """
         built = subprocess.run(
             ["docker", "compose", "build"],
@@ -314,16 +314,16 @@ class ComposeStack:
         self.up()
 
     def stop(self) -> None:
-        """Remove it and its volumes."""
+        """Remove the containers and volumes."""
         self.compose("down", "--volumes", "--remove-orphans", "--timeout", "10")
 
     def restart(self) -> None:
-        """Take the containers away, and bring it up again on the same volumes."""
+        """Remove the containers, and start new ones with the same volumes."""
         self.compose("down", "--timeout", "10")
         self.up()
 
     def command(self, service: str, module: str, *words: str) -> str:
-        """Run a service's own command in its container."""
+        """Run a service's command in its container."""
         return self.compose("exec", "--no-TTY", service, "python", "-m", module, *words).stdout
 
     def containers(self, service: str) -> list[str]:
@@ -331,34 +331,34 @@ class ComposeStack:
         return self.compose("ps", "--quiet", service).stdout.split()
 
     def inspect(self, container: str) -> dict[str, Any]:
-        """Return everything that the engine knows of a container."""
+        """Return the engine's description of a container."""
         return json.loads(docker("inspect", container))[0]
 
     def kill(self, part: str) -> None:
-        """End every process in a part's container but its init, which follows them; see the engine notice."""
+        """Kill all processes in a part's container, so that its init exits; wait for the restart."""
         [container] = self.containers(part)
         before = self.inspect(container)["State"]["StartedAt"]
         self.compose("exec", "--no-TTY", part, "sh", "-c", "kill -9 -1", check=False)
         wait_for(lambda: self.inspect(container)["State"]["StartedAt"] != before)
 
     def pause(self, part: str) -> None:
-        """Stop all of a part's processes where they are."""
+        """Suspend all of a part's processes."""
         self.compose("pause", part)
 
     def resume(self, part: str) -> None:
-        """Let a paused part go on."""
+        """Resume a paused part."""
         self.compose("unpause", part)
 
     def list_replicas(self) -> list[str]:
-        """Return the name of each running container."""
+        """Return the names of the running containers."""
         listed = self.compose("ps", "--format", "{{.Name}}").stdout.split()
         return sorted(listed)
 
     def strike(self, replica: str, how: str) -> None:
-        """Do one of its `strikes` to a container, unless it is away just now.
+        """Inject a fault, one of `strikes`, into a container, unless it is down.
 
-        `kill` ends what runs in it, and the engine starts it again; `end` is `docker kill`, after which the
-        engine waits for `docker start`.
+        `kill` kills its processes, and the engine restarts it. `end` is `docker kill`, after which the engine
+        waits for `docker start`.
         """
         commands = {
             "kill": ["exec", replica, "sh", "-c", "kill -9 -1"],
@@ -370,8 +370,8 @@ class ComposeStack:
         subprocess.run(["docker", *commands[how]], capture_output=True, check=False)
 
     def heal(self, replica: str) -> None:
-        """Undo whatever does not end by itself; what does not apply is refused by the engine."""
-        # Under the name by which the others look for it.
+        """Undo all lasting faults; the engine refuses the commands that do not apply."""
+        # The other containers find it under this name.
         alias = ["--alias", self._service_of(replica)]
         for command in (
             ["unpause", replica],
@@ -386,18 +386,18 @@ class ComposeStack:
         _roll(service, {**os.environ, **there})
 
     def reload_gateway(self) -> None:
-        """Let the gateway read its configuration anew."""
+        """Make the gateway reload its configuration."""
         self.compose("kill", "--signal", "HUP", "gateway")
 
     def _service_of(self, replica: str) -> str:
         return replica.removeprefix(f"{self.project}-").rpartition("-")[0]
 
     def _network_of(self, replica: str) -> str:
-        """Return the network without which a container is of no use; all but the gateway are on both."""
+        """Return the network that a container depends on: `front` for the gateway, `back` for all others."""
         return f"{self.project}_{'front' if self._service_of(replica) == 'gateway' else 'back'}"
 
     def audit(self) -> subprocess.CompletedProcess[str]:
-        """Look over the books, in a container of their own."""
+        """Audit the books in a container."""
         return self.compose("run", "--rm", "audit", check=False)
 
 
@@ -414,24 +414,24 @@ def _roll(service: str, environment: dict[str, str]) -> None:
 
 
 def docker(*arguments: str) -> str:
-    """Run `docker`, and return what it wrote."""
+    """Run `docker`; return its output."""
     done = subprocess.run(["docker", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
 def docker_or_skip() -> None:
-    """Leave a test out where no engine and Compose can be had, unless REQUIRE_DOCKER says that they can."""
+    """Skip the test if there is no Docker engine with Compose; fail it if REQUIRE_DOCKER is set."""
     try:
         for command in (["docker", "info"], ["docker", "compose", "version"]):
             subprocess.run(command, capture_output=True, check=True, timeout=20)
     except (OSError, subprocess.SubprocessError):
-        assert not os.environ.get("REQUIRE_DOCKER"), "REQUIRE_DOCKER is set, and no engine answers."
-        pytest.skip("no Docker engine answers on this machine, so the Compose stack is left out")
+        assert not os.environ.get("REQUIRE_DOCKER"), "REQUIRE_DOCKER is set, but no Docker engine responds."
+        pytest.skip("no Docker engine responds, so the Compose stack is not tested")
 
 
 class Shopper(requests.Session):
-    """Somebody who calls the shop through its gateway."""
+    """A client that calls the shop through its gateway."""
 
     def __init__(self, url: str) -> None:
         super().__init__()
@@ -439,18 +439,18 @@ class Shopper(requests.Session):
         self.trust_env = False
 
     def request(self, method: str, path: str, **options: Any) -> requests.Response:  # type: ignore[override]
-        """Call a path of the shop."""
+        """Send a request to a path of the shop."""
         return super().request(method, self.url + path, **{"timeout": 20, **options})
 
     def log_in(self) -> str:
-        """Become the demo admin; return the token."""
+        """Log in as the demo admin; return the token."""
         answer = self.post("/auth", json={"username": "admin", "password": "admin"})
         assert answer.status_code == 200, answer.text
         return answer.json()["access_token"]
 
 
 def read_instances(shopper: Shopper, service: str, *, seconds: float) -> set[str]:
-    """Return the replicas of a service that answer within so many seconds."""
+    """Return the replicas of a service that respond within `seconds`."""
     instances, deadline = set(), time.monotonic() + seconds
     while time.monotonic() < deadline:
         answer = shopper.get(f"/healthz/{service}")

@@ -1,4 +1,4 @@
-"""Customers who read and buy all the time: they make every call once, and each has to be answered."""
+"""A steady load of customers who browse and buy. They never retry, so every call must succeed."""
 
 import threading
 import time
@@ -14,12 +14,12 @@ from tests.faults.customers import order_of
 from tests.stacks import Shopper
 
 PLENTY = 30  # Units in stock of a product that customers buy.
-PAUSE = 0.02  # Seconds between two calls of one reader: steady, and not all that the machine can do.
+PAUSE = 0.02  # Seconds between two rounds of one customer, so that the machine is not saturated.
 
 
 @dataclass
 class Load:
-    """The calls so far; `during` says what is done to the shop meanwhile, for the text of a failure."""
+    """The calls so far. `during` describes the current disturbance of the shop, for failure messages."""
 
     answered: int = 0
     during: str = ""
@@ -29,7 +29,7 @@ class Load:
     def call(
         self, shopper: Shopper, method: str, path: str, expected: tuple[int, ...] = (200,), **options: object
     ) -> None:
-        """Make a call, and note a failure."""
+        """Make a call, and record a failure."""
         began, during = time.monotonic(), self.during
         try:
             answer = shopper.request(method, path, **options)
@@ -45,7 +45,7 @@ class Load:
                 )
 
     def read(self, url: str, is_over: threading.Event) -> None:
-        """Look at products."""
+        """Browse products and orders."""
         with Shopper(url) as shopper:
             shopper.post("/auth/guest")
             while not is_over.wait(PAUSE):
@@ -54,7 +54,7 @@ class Load:
                 self.call(shopper, "GET", "/orders")
 
     def buy(self, url: str, is_over: threading.Event) -> None:
-        """Come in, fill a cart and order it, and do it again with the next product."""
+        """Start a guest session, fill a cart and order it; repeat with the next product."""
         with Shopper(url) as shopper:
             shopper.post("/auth/guest")
             products = shopper.get("/products?limit=100").json()["data"]
@@ -72,7 +72,7 @@ class Load:
 
 @contextmanager
 def steady_load(url: str, *, readers: int = 3, buyers: int = 2) -> Iterator[Load]:
-    """Let customers call for as long as the block runs."""
+    """Run the load for the duration of the block."""
     load, is_over = Load(), threading.Event()
     threads = [threading.Thread(target=load.read, args=[url, is_over]) for _ in range(readers)]
     threads += [threading.Thread(target=load.buy, args=[url, is_over]) for _ in range(buyers)]

@@ -1,8 +1,8 @@
-"""The three tiers of tests: which tests run together in one process, and how long each tier took.
+"""The three tiers of tests: scheduling, and a report of the time of each tier.
 
-`make test-fast` runs what needs no running shop, `make test` that and the tests marked `shop`, and
-`make test-all` those marked `long` as well. Each worker tests one file after the other. All tests of an
-`xdist_group` run in one worker, because they break what they stand on, or share what is dear.
+`make test-fast` runs the tests that need no running shop, `make test` adds those marked `shop`, and `make
+test-all` those marked `long`. A worker runs one file at a time. All tests of an `xdist_group` run in one
+worker, because they break their shop, or share expensive fixtures.
 """
 
 import signal
@@ -14,19 +14,19 @@ import hypothesis
 import pytest
 from xdist.scheduler import LoadGroupScheduling
 
-BUDGETS = {"fast": 120, "shop": 600, "long": 2700}  # Seconds for a tier together with those before it.
+BUDGETS = {"fast": 120, "shop": 600, "long": 2700}  # Seconds for a tier and those before it.
 SLOWEST = 10
 
 
 class FileOrGroupScheduling(LoadGroupScheduling):
-    """Give a worker a whole group, or else a whole file, so that fixtures of a module are made once."""
+    """Gives a worker a whole group or file, so that module fixtures are created once."""
 
     def _split_scope(self, nodeid: str) -> str:
         return super()._split_scope(nodeid).partition("::")[0]
 
 
 class Times:
-    """What each test took, its fixtures included, as the process sees it to which all workers report."""
+    """The time of each test with its fixtures, collected in the main process."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self.write = write
@@ -35,16 +35,16 @@ class Times:
         self.tiers: dict[str, str] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Add the set-up, the call and the end of a test; name one that fails at once."""
+        """Add the time of a test's phase; print a failure at once."""
         self.seconds[report.nodeid] += report.duration
         self.tiers[report.nodeid] = tier_of(report.keywords)
         if report.failed:
-            self.write(f"\n{report.nodeid} failed in its {report.when}")
+            self.write(f"\n{report.nodeid} failed during {report.when}")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print the slowest tests, and each tier's time beside its budget."""
+        """Print the slowest tests, and the time and budget of each tier."""
         write = terminalreporter.write_line
-        terminalreporter.section(f"{SLOWEST} slowest tests, and time of each tier", "-")
+        terminalreporter.section(f"{SLOWEST} slowest tests, and the time of each tier", "-")
         for nodeid, seconds in self.seconds.most_common(SLOWEST):
             write(f"{seconds:7.1f} s  {nodeid}")
         took = time.monotonic() - self.began
@@ -52,13 +52,13 @@ class Times:
         for nodeid, seconds in self.seconds.items():
             totals[self.tiers[nodeid]].append(seconds)
         for tier in (tier for tier in BUDGETS if tier in totals):
-            write(f"{sum(totals[tier]):7.0f} s of work in {len(totals[tier])} tests of the tier {tier}")
+            write(f"{sum(totals[tier]):7.0f} s in {len(totals[tier])} tests of the tier {tier}")
             budget = BUDGETS[tier]
         if totals:
             left_out = {"fast": "shop or long", "shop": "long", "long": ""}[tier]
             if left_out:
-                write(f"left out: tests marked {left_out}; `make test-all` runs every test")
-            write(f"{took:7.0f} s from beginning to end; the budget on two cores is {budget} s")
+                write(f"not run: tests marked {left_out}; `make test-all` runs every test")
+            write(f"{took:7.0f} s in total; the budget on two cores is {budget} s")
 
 
 def tier_of(keywords: object) -> str:
@@ -73,28 +73,28 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FileOrGro
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin to take the time, and let children have the signals that a terminal's user expects."""
+    """Start the timing, set up Hypothesis, and let child processes receive SIGHUP."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if not hasattr(config, "workerinput") and reporter is not None:
         config.pluginmanager.register(Times(reporter.write_line))
-    # By default an example that takes 0.2 s fails, which on a busy machine says nothing about the code.
+    # By default an example fails if it takes 0.2 s, which happens on a busy machine.
     hypothesis.settings.register_profile("any machine", deadline=None)
     hypothesis.settings.load_profile("any machine")
-    # nohup ignores SIGHUP, and all that a test starts would inherit that. A child does not inherit a handler.
+    # nohup ignores SIGHUP, and child processes would inherit that. They do not inherit a handler.
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put what takes longest first, so that no worker begins with it when the others are done."""
+    """Schedule the longest units first, so that no worker starts one when the others are finished."""
     sizes = Counter(_unit_of(item) for item in items)
     ranks: dict[str, int] = {}
     for item in items:
         unit, rank = _unit_of(item), ["long", "shop", "fast"].index(tier_of(item.keywords))
         ranks[unit] = min(ranks.get(unit, rank), rank)
 
-    # The shops take their time to start; one worker has results to show meanwhile.
+    # The shops are slow to start; meanwhile one worker runs the largest fast file and reports results.
     opener = max((unit for unit in ranks if ranks[unit] == 2), key=lambda unit: sizes[unit], default="")
 
     def rank(item: pytest.Item) -> tuple[bool, int, bool, int, str]:
@@ -105,6 +105,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _unit_of(item: pytest.Item) -> str:
-    """Return the group or file whose tests one worker runs."""
+    """Return the group or file of a test, which one worker runs as a whole."""
     group = item.get_closest_marker("xdist_group")
     return str(group.args[0]) if group else item.nodeid.partition("::")[0]

@@ -1,1 +1,1 @@
-"""auth-service: who you are. It keeps users and signs the tokens that every service verifies."""
+"""auth-service: it stores users and signs the tokens that every service verifies."""

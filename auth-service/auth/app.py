@@ -1,4 +1,4 @@
-"""auth-service, wired."""
+"""The wiring of auth-service."""
 
 from dataclasses import replace
 from functools import partial
@@ -11,13 +11,13 @@ from auth.routes.accounts import account_routes, login_routes, password_routes
 from auth.routes.admin import client_routes, user_routes
 from auth.routes.docs import docs_routes
 from auth.routes.internal import sign_off_routes
-from auth.routes.keys import key_routes
 from auth.routes.oauth import metadata_routes, oauth_routes
+from auth.routes.signing_keys import signing_key_routes
 from auth.routes.visitors import Pages
 from auth.sign_offs import StoredSignOffs
 from auth.signing_keys import SigningKeys
-from auth.use_cases.guests import EVERY as FORGET_EVERY
-from auth.use_cases.guests import forget_guests
+from auth.use_cases.guests import EVERY as DELETE_GUESTS_EVERY
+from auth.use_cases.guests import delete_idle_guests
 from auth.use_cases.oauth import Clients, issue_own_token
 from auth.use_cases.sweep import EVERY as SWEEP_EVERY
 from auth.use_cases.sweep import sweep
@@ -30,19 +30,19 @@ from shared.verdict import verdict_routes
 
 CLIENTS = ("catalog-service", "orders-service", "payments-service", "logs-service")
 
-PREPARE_EVERY = 60.0  # Seconds between two looks whether the process that hashes is there.
+PREPARE_EVERY = 60.0  # Seconds between two checks that the hashing process is running.
 
-# Who logs in with a password, and so can change it.
+# Users who log in with a password, and so can change it.
 REGISTERED = Access("registered", roles=frozenset({"customer", "admin"}))
 
-# As in catalog-service, for the gateway asks here while that is away.
+# The same rule as in catalog-service: the gateway asks auth-service while catalog-service is down.
 PRODUCT_READERS = replace(SIGNED_IN, name="product readers", scope="products:read")
 
 
 def create_app(
     settings: Settings | None = None, passwords: Passwords | None = None, orders: OrdersClient | None = None
 ) -> ServiceFlask:
-    """Return the application, with what the environment's settings name unless it is handed in."""
+    """Return the application; settings come from the environment, and tests may pass the parts themselves."""
     settings = settings or read_settings(Settings)
     passwords = passwords or Passwords()
     database = connect(settings)
@@ -60,14 +60,14 @@ def create_app(
     mount(app, login_routes(app, pages, database, passwords, issuer), access=PUBLIC)
     mount(app, account_routes(app, pages, database), access=SIGNED_IN)
     mount(app, password_routes(app, pages, database, passwords, issuer), access=REGISTERED)
-    # Each of them asks every two seconds; a record of that tells nobody anything.
+    # Each service polls every two seconds; access records of that would only be noise.
     mount(app, sign_off_routes(database), access=services(*CLIENTS), recorded=False)
     mount(app, verdict_routes(), access=PRODUCT_READERS, recorded=False)
-    # Whoever calls these proves itself as a client, or has the token that it wants to end.
+    # The caller authenticates as a client, or presents the token that it revokes.
     clients = Clients(database, read_service_clients(settings))
     mount(app, oauth_routes(database, clients, issuer, app.verifier), access=PUBLIC)
     mount(app, metadata_routes(settings.public_url), access=PUBLIC)
-    mount(app, key_routes(keys), access=PUBLIC, recorded=False)
+    mount(app, signing_key_routes(keys), access=PUBLIC, recorded=False)
     mount(app, docs_routes(), access=PUBLIC)
     mount(app, user_routes(database), access=ADMIN)
     mount(app, client_routes(database, settings.token_seconds), access=ADMIN)
@@ -76,6 +76,6 @@ def create_app(
     if orders is None and settings.orders_url:
         orders = OrdersClient(settings.orders_url, OwnTokens(own_token))
     if orders:
-        forget = partial(forget_guests, database, orders)
-        app.background.repeat(forget, every=FORGET_EVERY, name="forget-guests")
+        delete_guests = partial(delete_idle_guests, database, orders)
+        app.background.repeat(delete_guests, every=DELETE_GUESTS_EVERY, name="forget-guests")
     return app

@@ -1,4 +1,4 @@
-"""What auth-service is told."""
+"""The settings of auth-service."""
 
 import ipaddress
 import json
@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, SecretStr, TypeAdapter
 
 from shared.settings import ServiceSettings, Url, stop_start
 
-# The tutorial's users, beside the package.
+# The tutorial's users, next to the package.
 USERS_FILE = Path(__file__).parent.parent / "users.json"
 
 
@@ -21,18 +21,18 @@ class DemoUser(BaseModel):
 
 
 class Settings(ServiceSettings):
-    """auth-service's settings."""
+    """The environment variables of auth-service."""
 
-    # Where the gateway is published; anywhere but on this machine alone, demo users are not loaded unasked.
+    # The address that the gateway listens on. Demo users are loaded by default only on a loopback address.
     bind: str = "127.0.0.1"
     demo_users: Literal["yes", "no"] | None = None
-    # Of the first admin where there are no demo users; without it one is made up and printed once.
+    # The password of the first admin if there are no demo users. If unset, one is generated and printed once.
     admin_password: SecretStr | None = None
     service_clients: str = Field(default="{}", description="JSON: SHA-256 of each service's secret.")
     token_seconds: int = Field(default=15 * 60, ge=60, le=3600)
-    # Other origins whose pages may call the shop, with commas or spaces between them, as the gateway has it.
+    # Other origins whose pages may call the shop, separated by commas or spaces; the gateway reads them, too.
     cors_origins: str = ""
-    # Without it, a guest is kept as long as one who has ordered.
+    # If unset, guests without orders are kept as long as guests with orders.
     orders_url: Url | None = None
 
     @property
@@ -42,14 +42,14 @@ class Settings(ServiceSettings):
 
     @property
     def loads_demo_users(self) -> bool:
-        """Tell whether `users.json` is to be loaded: asked for, or in development on this machine alone."""
+        """Return whether to load `users.json`: if requested, or in development on a loopback address."""
         if self.demo_users is not None:
             return self.demo_users == "yes"
         return not self.production and is_loopback(self.bind)
 
 
 def is_loopback(address: str) -> bool:
-    """Tell whether only this machine can reach the address."""
+    """Return whether only this machine can reach the address."""
     try:
         return ipaddress.ip_address(address.strip("[]")).is_loopback
     except ValueError:
@@ -57,7 +57,7 @@ def is_loopback(address: str) -> bool:
 
 
 def read_service_clients(settings: Settings) -> dict[str, str]:
-    """Return the secret's hash of each client id."""
+    """Return the hash of each client's secret, by client id."""
     try:
         return TypeAdapter(dict[str, str]).validate_python(json.loads(settings.service_clients))
     except ValueError:

@@ -1,4 +1,4 @@
-"""auth-service's refusals.
+"""The errors of auth-service.
 
 Problem
 ├── WrongCredentials     401  wrong_credentials
@@ -14,7 +14,7 @@ Problem
 ├── TooManyAttempts      429  too_many_attempts
 └── HashingBusy          503  hashing_busy        (Unavailable)
 
-OAuthError               400  invalid_request …   (RFC 6749, section 5.2: a shape of its own)
+OAuthError               400  invalid_request …   (RFC 6749, section 5.2: its own format)
 ├── InvalidClient        401  invalid_client
 └── InsufficientScope    403  insufficient_scope
 """
@@ -27,7 +27,7 @@ from shared.errors import NotFound, Problem, Unavailable, ValidationFailed
 
 
 class WrongCredentials(Problem):
-    """No such user, another password, or a disabled account: nobody is told which."""
+    """The user is unknown, the password wrong or the account disabled. The client does not learn which."""
 
     status = 401
     code = "wrong_credentials"
@@ -35,55 +35,55 @@ class WrongCredentials(Problem):
 
 
 class RefreshTokenInvalid(Problem):
-    """The refresh token is unknown, over, or of a session that was ended: nobody is told which."""
+    """The refresh token is unknown, expired or revoked. The client does not learn which."""
 
     status = 401
     code = "refresh_token_invalid"
-    detail = "The refresh token is missing or not valid any more; log in again."
+    detail = "The refresh token is missing, expired or revoked. Log in again."
 
 
 class UsernameTaken(Problem):
-    """Another user has that name, or one that looks like it."""
+    """Another user has this name or a name that looks like it."""
 
     status = 409
     code = "username_taken"
-    detail = "This user name is taken; choose another."
+    detail = "This username is taken; choose another."
 
 
 class AlreadyRegistered(Problem):
-    """Whoever calls has an account already."""
+    """The caller already has an account."""
 
     status = 409
     code = "already_registered"
-    detail = "You have an account already and are logged in to it; log out first to make another."
+    detail = "You are already logged in to an account. Log out first to create another one."
 
 
 class _FieldRefused(ValidationFailed):
-    """One field is refused for a reason that its schema cannot know."""
+    """One field is invalid for a reason that its schema cannot express."""
 
     def __init__(self, field: str, detail: str) -> None:
         super().__init__(errors=[{"location": "json", "field": field, "detail": detail}])
 
 
 class WeakPassword(_FieldRefused):
-    """The new password would be guessed."""
+    """The new password is easy to guess."""
 
     code = "weak_password"
-    detail = "This password will not do; see errors."
+    detail = "The password is too weak. See `errors`."
 
 
 class WrongPassword(_FieldRefused):
-    """It is not the password that the account has now."""
+    """The current password is wrong."""
 
     code = "wrong_password"
-    detail = "The current password is another."
+    detail = "The current password is wrong."
 
     def __init__(self) -> None:
         super().__init__("current_password", "is not the account's password")
 
 
 class TooManyAttempts(Problem):
-    """So many tries failed that the next one has to wait."""
+    """Too many tries failed, so the client must wait before the next one."""
 
     status = 429
     code = "too_many_attempts"
@@ -95,45 +95,45 @@ class TooManyAttempts(Problem):
 
 
 class HashingBusy(Unavailable):
-    """More passwords wait to be checked than this process may hash at once."""
+    """The queue of passwords to hash is full."""
 
     code = "hashing_busy"
-    detail = "Too many people are logging in just now; try again in a moment."
+    detail = "Too many log-ins are in progress. Try again in a moment."
 
 
 class LastAdmin(Problem):
-    """Without this one nobody could do an admin's work any more."""
+    """The change would leave the shop without an admin."""
 
     status = 409
     code = "last_admin"
-    detail = "This is the last admin who can log in; make another one first."
+    detail = "This is the last admin who can log in. Create another admin first."
 
 
 class NotRegistered(Problem):
-    """A guest has no password to log in with, and so no role but that of a guest."""
+    """A guest has no password to log in with, and so keeps the role of a guest."""
 
     status = 409
     code = "not_registered"
-    detail = "This is a guest, who has to register before getting another role."
+    detail = "A guest must register before getting another role."
 
 
 class KeyNotFound(NotFound):
-    """There is no such signing key."""
+    """No signing key has this id."""
 
     code = "key_not_found"
-    detail = "There is no signing key of that id; `list` shows those that there are."
+    detail = "No signing key has this id. `list` shows all signing keys."
 
 
 class KeyNeeded(Problem):
-    """Nothing could be signed without this key."""
+    """The key is the one that signs now."""
 
     status = 409
     code = "key_needed"
-    detail = "This key signs now. Let another one sign first, with `rotate --now`, and then retire this one."
+    detail = "This is the key that signs now. Replace it with `rotate --now` first, then retire it."
 
 
 class OAuthError(Exception):
-    """A refusal of an OAuth endpoint, with its `error` code (RFC 6749, section 5.2)."""
+    """An error of an OAuth endpoint, with its `error` code (RFC 6749, section 5.2)."""
 
     status: ClassVar[int] = 400
     headers: Mapping[str, str] = {}
@@ -145,7 +145,7 @@ class OAuthError(Exception):
 
 
 class InvalidClient(OAuthError):
-    """The client is unknown, or its secret is another."""
+    """The client is unknown, or its secret is wrong."""
 
     status = 401
     headers = {"WWW-Authenticate": 'Basic realm="shopfleet", charset="UTF-8"'}
@@ -155,7 +155,7 @@ class InvalidClient(OAuthError):
 
 
 class InsufficientScope(OAuthError):
-    """The client is known, and was not given the scope that this takes (RFC 6750, section 3.1)."""
+    """The client is authenticated but lacks the required scope (RFC 6750, section 3.1)."""
 
     status = 403
 

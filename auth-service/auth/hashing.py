@@ -1,18 +1,18 @@
-"""Hash passwords in a process of its own, which lets others have most of the processor.
+"""Hash passwords in a separate process with a lower priority.
 
     python -I hashing.py KIBIBYTES PASSES
 
-A line of JSON comes in for each password, and a line goes out:
+The process reads one request per line and writes one response per line, both as JSON:
 
     ["hash", password]                    the hash
-    ["choose", password, [own words]]     the hash, or null if few guesses would find the password
+    ["choose", password, [own words]]     the hash, or null if few guesses find the password
     ["check", password, hash or null]     [is_right, fresh_hash or null]
 
-It ends with the process that asks. Guesses are counted here as well, because a hostile password makes that
-take as long as a hash.
+It ends when its parent process ends. It also estimates guesses, because a hostile password makes that take as
+long as a hash.
 
-A thread of low priority would not do: while it waits for a processor it may hold the interpreter's lock, and
-with it those whom it should leave more room.
+A thread with a low priority is not enough: it can hold the interpreter's lock while it waits for a processor,
+and so block the threads that should run first.
 """
 
 import json
@@ -27,30 +27,31 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from zxcvbn_rs_py import zxcvbn
 
-# A log-in lets a few tries through in an hour, and a stolen hash some twenty in a second. Eight characters at
-# random withstand as many guesses.
+# The throttle allows a few log-ins per hour, and a stolen hash allows about twenty guesses per second. Eight
+# random characters withstand this many guesses.
 FEWEST_GUESSES = 10**8
-# Characters at either end of a password that guesses are counted for. The time grows with more than their
-# square; signs that stand for letters make these take half as long as a hash.
+# Guesses are estimated for this many characters at each end of a password. The time grows faster than the
+# square of the length; with signs in place of letters, 16 characters take half as long as a hash.
 COUNTED = 16
-STEP = 5  # As nice(1) counts: a third of what each of the others gets.
+STEP = 5  # In units of nice(1): a third of the processor time of each normal process.
 
 
 class Hasher:
-    """Argon2id with one lane. Passwords are hashed as NFKC, so that it does not matter which keyboard wrote
-    them (NIST SP 800-63B).
+    """Hashes with Argon2id and one lane.
+
+    Passwords are normalized to NFKC, so that the result does not depend on the keyboard (NIST SP 800-63B).
     """
 
     def __init__(self, memory_kib: int, passes: int) -> None:
         self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=1)
-        self._nobody = self._hasher.hash("nobody has this password")
+        self._decoy = self._hasher.hash("a password of no account")
 
     def hash(self, password: str) -> str:
         """Return the hash to store."""
         return self._hasher.hash(_normalize(password))
 
     def choose(self, password: str, own_words: list[str]) -> str | None:
-        """Return the hash of a new password; None if few guesses find it, the owner's own words first."""
+        """Return the hash of a new password; None if few guesses find it. `own_words` are guessed first."""
         text = _normalize(password).decode("utf-8", "replace")
         ends = dict.fromkeys((text[:COUNTED], text[-COUNTED:]))
         if all(zxcvbn(end, own_words).guesses < FEWEST_GUESSES for end in ends):
@@ -58,12 +59,12 @@ class Hasher:
         return self.hash(password)
 
     def check(self, password: str, password_hash: str | None) -> tuple[bool, str | None]:
-        """Tell whether the password is the hash's, and what should replace a hash with other parameters.
+        """Return whether the password matches, and a new hash if the old one has outdated parameters.
 
-        Without a hash it takes as long, and is not.
+        Without a hash this takes equally long, and the password does not match.
         """
         try:
-            self._hasher.verify(password_hash or self._nobody, _normalize(password))
+            self._hasher.verify(password_hash or self._decoy, _normalize(password))
         except (VerificationError, InvalidHashError):
             return False, None
         if password_hash is None:
@@ -76,11 +77,11 @@ def _normalize(password: str) -> bytes:
     return unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
 
 
-def step_back() -> None:
-    """Let others have most of the processor where there is not enough for all.
+def lower_priority() -> None:
+    """Lower the priority of this process, so that other processes get most of a busy processor.
 
-    Not all of it: a shop that is busy for long has to let people in as well. Where Linux shares the
-    processor out among sessions first, the step is that of this process's session (sched(7), autogroup).
+    The step is small, because log-ins must also progress in a shop that stays busy. Where Linux schedules by
+    session (sched(7), autogroup), the nice value of this process's session is changed, too.
     """
     with suppress(OSError):
         os.nice(STEP)
@@ -89,7 +90,7 @@ def step_back() -> None:
 
 
 def answer(hasher: Hasher, line: bytes) -> bytes:
-    """Return the answer to a question, each of them a line."""
+    """Return the response line to a request line."""
     name, *arguments = json.loads(line)
     answers: dict[str, Callable[..., object]] = {
         "hash": hasher.hash,
@@ -100,12 +101,13 @@ def answer(hasher: Hasher, line: bytes) -> bytes:
 
 
 def main() -> None:
-    """Answer until nobody asks any more."""
+    """Answer requests until standard input closes."""
     hasher = Hasher(memory_kib=int(sys.argv[1]), passes=int(sys.argv[2]))
-    # The first count reads the dictionaries.
+    # The first estimate loads the dictionaries.
     zxcvbn("", [])
-    # Not before: on a busy machine it would be too late with its first answer, be ended, and begin anew.
-    step_back()
+    # Not earlier: on a busy machine the first response would miss its deadline, and the parent would kill
+    # this process and start it again.
+    lower_priority()
     for line in sys.stdin.buffer:
         sys.stdout.buffer.write(answer(hasher, line))
         sys.stdout.buffer.flush()

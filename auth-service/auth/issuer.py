@@ -5,15 +5,15 @@ import time
 
 import jwt
 
-from auth.domain import AccessToken
+from auth.domain.accounts import AccessToken
 from auth.signing_keys import SigningKeys
 from shared.tokens import ALGORITHM, AUDIENCE, TYPE
 
-OWN_CLIENT = "shop"  # The client id of tokens that people get by logging in here.
+OWN_CLIENT = "shop"  # The client id in the tokens of users.
 
 
 class TokenIssuer:
-    """Signs in the name of the shop's public address; `seconds` is how long its tokens live."""
+    """Signs tokens with the shop's public address as their issuer; `seconds` is the life of a token."""
 
     def __init__(self, keys: SigningKeys, issuer: str, seconds: int) -> None:
         self.seconds = seconds
@@ -30,9 +30,9 @@ class TokenIssuer:
         sid: str | None = None,
         guest_sub: str | None = None,
     ) -> AccessToken:
-        """Return a signed token; raise KeysUnavailable while there is nothing to sign with.
+        """Return a signed token; raise KeysUnavailable if no key can sign.
 
-        A token that belongs to no session has an `sid` of its own.
+        A token without a session gets an `sid` of its own.
         """
         key = self._keys.signing_key()
         now = int(time.time())

@@ -1,7 +1,7 @@
-"""Have passwords hashed and checked: few at a time, beside all other work.
+"""Hash and check passwords in separate processes, few at a time.
 
-Callers wait for their turn, and those of a higher rank go first: log-ins to accounts that there are. The
-other ranks and each address may have a share of the places in the queue, so that no flood fills it.
+Requests wait in a queue. Log-ins to existing accounts have the highest rank and run first. The other ranks
+and each address get a share of the queue, so that no flood fills it.
 """
 
 import json
@@ -24,14 +24,17 @@ from auth.errors import HashingBusy
 # argon2id with 19 MiB, two passes and one lane: the floor of OWASP's Password Storage Cheat Sheet.
 MEMORY_KIB = 19 * 1024
 PASSES = 2
-AT_ONCE = 1  # Processes that hash; more processors means more replicas, as everywhere.
-WAITING = 12  # Others that may wait, each with one of the 16 threads of the server.
-# A third of all that hash or wait is for each of the lower ranks at most. Once two thirds are taken, an
-# address gets no more than a third either: before, a whole office may be behind it; after, one place is left
-# for others even if two addresses flood.
+AT_ONCE = 1  # Hashing processes. To use more processors, run more replicas.
+WAITING = 12  # The most requests in the queue; each occupies one of the server's 16 threads.
+# Each of the lower ranks gets at most a third of all places. Once two thirds are taken, an address gets at
+# most a third, too. Until then an address may take more, because a whole office may share it. Afterwards one
+# place is left for other addresses, even if two addresses flood.
 SHARE = 3
-PATIENCE = 5.0  # Seconds that one of them waits for its turn and its hash.
-UNHURRIED = 60.0  # The same for a command, which no request waits for.
+PATIENCE = 5.0  # Seconds that a request waits for its turn.
+COMMAND_PATIENCE = 60.0  # The same for a command.
+# Least seconds for the hash itself. On a busy machine a hash takes seconds, and a killed process must start
+# again, which takes longer still. Only a stuck process exceeds this time.
+HASH_SECONDS = 15.0
 
 HASHING = Path(__file__).with_name("hashing.py")
 
@@ -39,22 +42,22 @@ log = logging.getLogger(__name__)
 
 
 class Checked(NamedTuple):
-    """Whether the password was right, and what should replace a hash that is weaker than today's."""
+    """Whether the password is right, and a new hash if the old one has outdated parameters."""
 
     is_right: bool
     fresh_hash: str | None = None
 
 
 class Rank(IntEnum):
-    """Who has a turn first."""
+    """The order of the queue, lowest first."""
 
-    KNOWN = 0  # The password of an account that there is.
-    UNKNOWN = 1  # A log-in with a name that no account has.
-    NEW = 2  # The password of an account to be made.
+    KNOWN = 0  # A password of an existing account.
+    UNKNOWN = 1  # A log-in with an unknown name.
+    NEW = 2  # The password of a new account.
 
 
 class Passwords:
-    """An argon2id hasher that a flood of log-ins cannot make eat the machine."""
+    """An argon2id hasher that limits processor time and memory even during a flood of log-ins."""
 
     def __init__(
         self,
@@ -68,7 +71,7 @@ class Passwords:
         self._most = at_once + waiting
         self._share = max(1, self._most // SHARE)
         self._patience = patience
-        # All of these change with the condition's lock alone.
+        # The lock of the condition guards the attributes below.
         self._changed = threading.Condition()
         self._free = [HashingProcess(memory_kib, passes) for _ in range(at_once)]
         self._inside = dict.fromkeys(Rank, 0)
@@ -76,15 +79,15 @@ class Passwords:
         self._by_place: Counter[str] = Counter()
 
     def prepare(self) -> None:
-        """Start what is not running and not at work, so that no log-in has to wait for the start."""
+        """Start the idle processes that are not running, so that no log-in waits for the start."""
         with self._changed:
             for process in self._free:
                 process.start()
 
     def require_room(self, rank: Rank, place: str = "") -> None:
-        """Raise HashingBusy if another would find no room just now, before anything else is done for it.
+        """Raise HashingBusy if the queue has no room for another request of this rank and place.
 
-        `place` is where a visitor calls from; a command has none.
+        `place` is the visitor's place; a command has none.
         """
         inside = sum(self._inside.values())
         is_full, is_crowded = inside >= self._most, inside >= self._most - self._share - 1
@@ -94,40 +97,39 @@ class Passwords:
             raise HashingBusy
 
     def hash(self, password: str) -> str:
-        """Return the hash to store; raise HashingBusy when too many wait."""
-        return str(self._ask(Rank.NEW, "", "hash", password))
+        """Return the hash to store; raise HashingBusy if the queue is full."""
+        return str(self._call(Rank.NEW, "", "hash", password))
 
     def choose(
         self, password: str, own_words: Sequence[str], *, rank: Rank = Rank.NEW, place: str = ""
     ) -> str | None:
-        """Return the hash of a new password; None if few guesses would find it.
+        """Return the hash of a new password; None if few guesses find it.
 
-        `own_words` are tried first by those who know the owner. Raises HashingBusy when too many wait.
+        `own_words` are the owner's, which attackers guess first. Raises HashingBusy if the queue is full.
         """
-        chosen = self._ask(rank, place, "choose", password, list(own_words))
+        chosen = self._call(rank, place, "choose", password, list(own_words))
         return None if chosen is None else str(chosen)
 
     def matches(self, password_hash: str | None, password: str, *, place: str = "") -> bool:
-        """Tell whether the password is the hash's; without a hash it takes as long, and is not."""
+        """Return whether the password matches the hash; without a hash, return False after the same time."""
         return self.check(password_hash, password, place=place).is_right
 
     def check(self, password_hash: str | None, password: str, *, place: str = "") -> Checked:
-        """Do the same, and hash a right password anew if today's parameters are other than its hash's."""
+        """Do the same, and also hash a right password again if the parameters of its hash are outdated."""
         rank = Rank.UNKNOWN if password_hash is None else Rank.KNOWN
-        return Checked(*self._ask(rank, place, "check", password, password_hash))
+        return Checked(*self._call(rank, place, "check", password, password_hash))
 
-    def _ask(self, rank: Rank, place: str, *question: Any) -> Any:
-        """Return what a process answers; raise HashingBusy without room or time."""
-        deadline = time.monotonic() + self._patience
+    def _call(self, rank: Rank, place: str, *request: Any) -> Any:
+        """Return the response of a process; raise HashingBusy without room or time."""
         with self._turn(rank, place) as process:
             try:
-                return process.ask(question, deadline)
+                return process.call(request, time.monotonic() + max(HASH_SECONDS, self._patience))
             except OSError as error:
                 raise HashingBusy from error
 
     @contextmanager
     def _turn(self, rank: Rank, place: str) -> Iterator["HashingProcess"]:
-        """Give a block a process, once it is the block's turn; raise HashingBusy without room or time."""
+        """Wait for a turn and yield a process; raise HashingBusy without room or time."""
 
         def is_next() -> bool:
             return bool(self._free) and not any(self._waiting[higher] for higher in Rank if higher < rank)
@@ -137,10 +139,10 @@ class Passwords:
             self._inside[rank] += 1
             self._by_place[place] += 1
             self._waiting[rank] += 1
-            is_ours = self._changed.wait_for(is_next, self._patience)
+            has_turn = self._changed.wait_for(is_next, self._patience)
             self._waiting[rank] -= 1
-            process = self._free.pop() if is_ours else None
-            # Lower ranks have waited for this one.
+            process = self._free.pop() if has_turn else None
+            # Lower ranks wait until no higher rank waits.
             self._changed.notify_all()
         try:
             if process is None:
@@ -158,58 +160,58 @@ class Passwords:
 
 
 class HashingProcess:
-    """A process that hashes for one at a time: started when it is first asked, and anew if it has gone."""
+    """A process that hashes one password at a time; it starts on demand and restarts after it died."""
 
     def __init__(self, memory_kib: int, passes: int) -> None:
         self._command = [sys.executable, "-I", str(HASHING), str(memory_kib), str(passes)]
         self._end: weakref.finalize[Any, HashingProcess] | None = None
 
-    def ask(self, question: Sequence[Any], deadline: float) -> Any:
-        """Return its answer.
+    def call(self, request: Sequence[Any], deadline: float) -> Any:
+        """Return the response to a request.
 
-        Raises TimeoutError after the deadline, by the monotonic clock, and ends the process with what it
-        does; ConnectionError if it goes away over this question twice.
+        Raises TimeoutError after the deadline (monotonic clock) and kills the process; raises ConnectionError
+        if the process dies twice during this request.
         """
         try:
-            return self._ask(question, deadline)
+            return self._call(request, deadline)
         except ConnectionError:
-            log.warning("The process that hashes passwords has gone; another is started.")
-            return self._ask(question, deadline)
+            log.warning("The password hashing process died; starting a new one.")
+            return self._call(request, deadline)
 
     def start(self) -> None:
-        """Start the process, unless it was."""
+        """Start the process if it is not running."""
         if self._end is None:
             self._start()
 
-    def _ask(self, question: Sequence[Any], deadline: float) -> Any:
+    def _call(self, request: Sequence[Any], deadline: float) -> Any:
         self.start()
         try:
             self._socket.settimeout(max(0.001, deadline - time.monotonic()))
-            self._socket.sendall(json.dumps(question).encode() + b"\n")
-            if answer := self._answers.readline():
-                return json.loads(answer)
+            self._socket.sendall(json.dumps(request).encode() + b"\n")
+            if response := self._responses.readline():
+                return json.loads(response)
             raise ConnectionResetError
         except OSError:
             self.end()
             raise
 
     def end(self) -> None:
-        """End the process, if there is one."""
+        """Kill the process, if there is one."""
         if self._end is not None:
             self._end()
             self._end = None
 
     def _start(self) -> None:
         self._socket, theirs = socket.socketpair()
-        self._answers = self._socket.makefile("rb")
+        self._responses = self._socket.makefile("rb")
         with closing(theirs):
-            # In a session of its own its priority counts against that of all others, and no Ctrl-C reaches
-            # it: it goes when this end of the socket does.
+            # In a separate session its priority applies against all other sessions, and Ctrl-C does not reach
+            # it. It ends when this side of the socket closes.
             process = subprocess.Popen(
                 self._command, stdin=theirs.fileno(), stdout=theirs.fileno(), start_new_session=True
             )
-        # Also where nobody says goodbye: with the object, and with the interpreter.
-        self._end = weakref.finalize(self, _end, process, self._socket, self._answers)
+        # Without a call of `end`, the process ends with this object or with the interpreter.
+        self._end = weakref.finalize(self, _end, process, self._socket, self._responses)
 
 
 def _end(process: subprocess.Popen[bytes], *files: Any) -> None:

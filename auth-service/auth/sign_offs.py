@@ -1,4 +1,4 @@
-"""What is signed off, as auth-service itself knows it: from its database."""
+"""Sign-offs that auth-service reads from its own database."""
 
 from collections.abc import Collection
 
@@ -8,13 +8,13 @@ from shared.errors import DatabaseUnavailable, SignOffsUnavailable
 
 
 class StoredSignOffs:
-    """A `SignOffs` for the tokens that are shown to auth-service: no copy, so that nothing in it is late."""
+    """A `SignOffs` for requests to auth-service; it keeps no copy, so it is never out of date."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def has_any(self, ids: Collection[str]) -> bool:
-        """Tell whether one of the ids is signed off; raise SignOffsUnavailable if the database is away."""
+        """Return whether one of the ids is signed off; raise SignOffsUnavailable without the database."""
         try:
             with self._database.autocommit() as connection:
                 return is_signed_off(connection, ids)
@@ -22,9 +22,9 @@ class StoredSignOffs:
             raise SignOffsUnavailable from error
 
     def check(self) -> str | None:
-        """Raise SignOffsUnavailable unless the list can be read."""
+        """Raise SignOffsUnavailable if the list cannot be read."""
         self.has_any(())
         return None
 
     def refresh(self) -> None:
-        """Do nothing: nothing is kept that could be old."""
+        """Do nothing, because there is no copy to refresh."""

@@ -1,7 +1,7 @@
-"""The signing keys: kept in the database, so that they survive restarts and all replicas share them.
+"""The signing keys, which all replicas share through the database.
 
-Which of them signs and which still verify is a question of the time by the database's clock, so that all
-replicas change over at the same moment.
+The database's clock decides which key signs and which keys verify, so that all replicas switch at the same
+moment.
 """
 
 import logging
@@ -15,22 +15,22 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from auth.domain import StoredKey, find_signer
-from auth.repository import keys as repository
+from auth.domain.signing_keys import StoredKey, find_signer
+from auth.repository import signing_keys as repository
 from shared.database import Database
 from shared.errors import DatabaseUnavailable, KeysUnavailable
 from shared.tokens import ALGORITHM
 
 log = logging.getLogger(__name__)
 
-REFRESH_AFTER = 1.0  # Seconds after which the keys are read anew, or tried to be.
-STALE_AFTER = 10.0  # Seconds after which `/readyz` tells how old the copy is.
-MAX_AGE = 15 * 60.0  # Seconds for which a copy is good while the database is away.
+REFRESH_AFTER = 1.0  # Seconds until a replica tries to read the keys again.
+STALE_AFTER = 10.0  # Seconds until `/readyz` reports the age of the copy.
+MAX_AGE = 15 * 60.0  # Seconds for which a copy is valid while the database is unavailable.
 
 
 @dataclass(frozen=True)
 class SigningKey:
-    """A private key, its public half, and the id that tokens name it by."""
+    """A private key, its public key, and the key id in the header of its tokens."""
 
     kid: str
     private_key: ec.EllipticCurvePrivateKey
@@ -38,7 +38,7 @@ class SigningKey:
 
     @property
     def public_jwk(self) -> dict[str, str]:
-        """Return the public half as a JSON Web Key (RFC 7517)."""
+        """Return the public key as a JSON Web Key (RFC 7517)."""
         numbers = ECAlgorithm.to_jwk(self.public_key, as_dict=True)
         return {**numbers, "kid": self.kid, "use": "sig", "alg": ALGORITHM}
 
@@ -60,7 +60,7 @@ class _Copy:
 
 
 class SigningKeys:
-    """The keys of all replicas. Also a `KeySource`."""
+    """A copy of the signing keys, refreshed from the database. Implements `KeySource`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -70,7 +70,7 @@ class SigningKeys:
         self._failing = False
 
     def signing_key(self) -> SigningKey:
-        """Return the key that signs now; raise KeysUnavailable if nobody can tell."""
+        """Return the key that signs now; raise KeysUnavailable if there is none or the copy is too old."""
         copy = self._current()
         signer = find_signer(copy.stored, copy.now)
         if signer is None:
@@ -78,16 +78,16 @@ class SigningKeys:
         return copy.keys[signer.kid]
 
     def published(self) -> list[SigningKey]:
-        """Return the keys that verify, and those that will; raise KeysUnavailable if nobody can tell."""
+        """Return the keys that verify now or will later; raise KeysUnavailable if the copy is too old."""
         copy = self._current()
         return [copy.keys[key.kid] for key in copy.stored if key.verifies(copy.now)]
 
     def find_key(self, kid: str) -> ec.EllipticCurvePublicKey | None:
-        """Return the public key of that id; raise KeysUnavailable if nobody can tell."""
+        """Return the public key with this id; raise KeysUnavailable if the copy is too old."""
         return next((key.public_key for key in self.published() if key.kid == kid), None)
 
     def check(self) -> str | None:
-        """Raise KeysUnavailable unless there is a key to sign with; return how old the copy is if it is."""
+        """Raise KeysUnavailable if no key can sign; return a remark if the copy is stale."""
         self.signing_key()
         age = self._current().age
         return (
@@ -97,7 +97,7 @@ class SigningKeys:
         )
 
     def _current(self) -> _Copy:
-        """Return a copy, renewed by one thread at a time; the others go on with the one that is there."""
+        """Return a copy. One thread at a time refreshes it while the others use the old copy."""
         copy = self._copy
         if copy is None or (copy.age > REFRESH_AFTER and time.monotonic() - self._tried_at > REFRESH_AFTER):
             self._refresh(wait=copy is None)
@@ -111,14 +111,14 @@ class SigningKeys:
         if not self._reading.acquire(blocking=wait):
             return
         try:
-            # Whoever waited for another's attempt has its outcome.
+            # Another thread has tried in the meantime, so its result is recent enough.
             if self._tried_at > asked_at:
                 return
             try:
                 self._copy = self._read()
                 self._failing = False
             except DatabaseUnavailable as error:
-                # It is tried each second, and said once.
+                # The replica tries every second and logs only the first failure.
                 if not self._failing:
                     log.warning("The signing keys could not be read: %s", error.detail)
                 self._failing = True
@@ -133,9 +133,9 @@ class SigningKeys:
             if not stored:
                 repository.insert_first_signing_key(connection, *generate_key())
                 stored = repository.read_signing_keys(connection)
-            # In this order, so that no key signs before its moment, however long the answer takes.
+            # In this order a slow response makes the estimated time late, so no key signs early.
             database_time, read_at = repository.read_clock(connection), time.monotonic()
-        # A key that was loaded before is not loaded again.
+        # Parse only new keys.
         known = self._copy.keys if self._copy else {}
         keys = {key.kid: known.get(key.kid) or _load(key) for key in stored}
         return _Copy(stored, keys, database_time, read_at)

@@ -1,4 +1,4 @@
-"""The tables; their migrations are in `migrations/`."""
+"""The tables of auth-service, as `migrations/` creates them."""
 
 from sqlalchemy import (
     ARRAY,

@@ -1,1 +1,1 @@
-"""catalog-service: what is for sale. It copies a product source, and serves the copy."""
+"""catalog-service: the products for sale. It copies a product source and serves the copy."""

@@ -1,4 +1,4 @@
-"""catalog-service, wired."""
+"""The wiring of catalog-service."""
 
 from dataclasses import replace
 from functools import partial
@@ -24,15 +24,15 @@ from shared.settings import read_settings
 from shared.tokens import Auth
 from shared.verdict import verdict_routes
 
-# Whoever is signed in, and integrators with that scope.
+# Signed-in users, and integrators whose token has this scope.
 PRODUCT_READERS = replace(SIGNED_IN, name="product readers", scope="products:read")
-LOOK_EVERY = 1.0  # Seconds between two looks at whether copying is due.
-RECOUNT_EVERY = 1.0  # Seconds between two looks at whether products changed.
-LAPSE_EVERY = 5.0  # Seconds between two looks at what has been held for too long.
+COPY_INTERVAL = 1.0  # Seconds between two checks whether a copy of the source is due.
+RECOUNT_INTERVAL = 1.0  # Seconds between two checks whether products have changed.
+LAPSE_INTERVAL = 5.0  # Seconds between two checks for overdue reservations.
 
 
 def create_app(settings: Settings | None = None, auth: Auth | None = None) -> ServiceFlask:
-    """Return the application, with the environment's settings and auth unless they are handed in."""
+    """Return the application; read settings and auth from the environment unless the caller passes them."""
     settings = settings or read_settings(Settings)
     database = connect(settings)
     source = create_source(settings)
@@ -51,15 +51,15 @@ def create_app(settings: Settings | None = None, auth: Auth | None = None) -> Se
     mount(app, import_routes(database, settings.currency), access=ADMIN)
     mount(app, reservation_routes(database, source, settings.currency), access=services("orders-service"))
     copy = partial(copy_source, database, source, settings.currency)
-    app.background.repeat(copy, every=LOOK_EVERY, name="copy-source")
+    app.background.repeat(copy, every=COPY_INTERVAL, name="copy-source")
     lapse = partial(lapse_reservations, database)
-    app.background.repeat(lapse, every=LAPSE_EVERY, name="lapse-reservations")
-    app.background.repeat(partial(recount, database), every=RECOUNT_EVERY, name="recount")
+    app.background.repeat(lapse, every=LAPSE_INTERVAL, name="lapse-reservations")
+    app.background.repeat(partial(recount, database), every=RECOUNT_INTERVAL, name="recount")
     return app
 
 
 def create_source(settings: Settings) -> Source:
-    """Return the upstream that the settings name, else the bundled sample."""
+    """Return the configured upstream, or the bundled sample."""
     if settings.catalog_upstream_url is None:
         return SampleSource(settings.currency)
     token = settings.catalog_upstream_token

@@ -1,4 +1,4 @@
-"""The upstream product API, a stranger who may be slow, wrong or hostile."""
+"""The client of the upstream product API, which may be slow, wrong or hostile."""
 
 import json
 import random
@@ -24,20 +24,20 @@ from catalog.errors import PageTooLarge, UpstreamFailed
 from shared import traces
 from shared.json_bounds import find_excess
 
-# Of a page, unpacked. What is larger is asked for again in smaller pages.
+# The decompressed size of a page. The source requests a larger page again in smaller pages.
 MAX_PAGE_BYTES = 8 * 1024 * 1024
-MAX_PAGE_VALUES = 100_000  # Members and items, which Python needs some hundred bytes for.
-TIMEOUT = (3.0, 10.0)  # Seconds to connect, and from one byte to the next.
-PAGE_SECONDS = 20.0  # For a whole page, however it drips in.
+MAX_PAGE_VALUES = 100_000  # JSON members and items; Python needs about a hundred bytes for each.
+TIMEOUT = (3.0, 10.0)  # Seconds to connect, and between two bytes.
+PAGE_TIMEOUT = 20.0  # Seconds for a whole page, however slowly its bytes arrive.
 ATTEMPTS = 3
-FIRST_WAIT = 0.2  # Seconds at most before the second attempt, twice as many before the third, and so on.
-LONGEST_WAIT = 5.0  # Who wants us to wait longer is left alone, and asked again with the next copy.
-MAX_VALIDATOR = 500  # Characters; a longer ETag is not kept.
+FIRST_BACKOFF = 0.2  # Maximum seconds before the second attempt; doubles with each further attempt.
+MAX_WAIT = 5.0  # Seconds; if the upstream wants a longer wait, the next copy tries again.
+MAX_VALIDATOR = 500  # Characters; a longer ETag is discarded.
 
 
 @dataclass(frozen=True)
 class RawPage:
-    """A page as it came: raw products, what the upstream says of their number, and how to ask for changes."""
+    """A page as received: raw products, the upstream's own total, and the page's validators."""
 
     products: list[Any]
     total: int | None
@@ -46,19 +46,19 @@ class RawPage:
 
 
 class UpstreamClient:
-    """Reads pages of products. No token or header of ours goes to the upstream but its own token.
+    """Fetch pages of products. The upstream receives no credentials except its own token.
 
-    Redirects are not followed, and neither proxy variables nor .netrc are heeded.
+    The client does not follow redirects and ignores proxy variables and .netrc.
     """
 
-    def __init__(self, base_url: str, token: str | None, *, page_seconds: float = PAGE_SECONDS) -> None:
+    def __init__(self, base_url: str, token: str | None, *, page_timeout: float = PAGE_TIMEOUT) -> None:
         self.base_url = base_url.rstrip("/")
         self._url = f"{self.base_url}/products"
-        self._page_seconds = page_seconds
+        self._page_timeout = page_timeout
         self._session = requests.Session()
         self._session.trust_env = False
-        self._session.mount("http://", _CuttableAdapter(max_retries=0))
-        self._session.mount("https://", _CuttableAdapter(max_retries=0))
+        self._session.mount("http://", _DeadlineAdapter(max_retries=0))
+        self._session.mount("https://", _DeadlineAdapter(max_retries=0))
         self._headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
@@ -72,9 +72,9 @@ class UpstreamClient:
         last_modified: str | None = None,
         attempts: int = ATTEMPTS,
     ) -> RawPage | None:
-        """Return a page, or None if it is the one that these validators belong to (RFC 9110, section 13).
+        """Return a page, or None if it still matches these validators (RFC 9110, section 13).
 
-        What may pass is asked for again. Raises UpstreamFailed with the upstream's message, or PageTooLarge.
+        Retries transient failures. Raises UpstreamFailed with the upstream's message, or PageTooLarge.
         """
         conditions = {"If-None-Match": etag, "If-Modified-Since": last_modified}
         headers = self._headers | {name: value for name, value in conditions.items() if value}
@@ -82,10 +82,10 @@ class UpstreamClient:
             try:
                 return self._fetch(limit, skip, headers)
             except UpstreamFailed as error:
-                # Spread out, so that replicas do not come back at the same moment.
-                longest = FIRST_WAIT * 2 ** (attempt - 1)
-                wait = error.retry_after or random.uniform(0, longest)  # noqa: S311  # It is no secret.
-                if attempt == attempts or not error.may_pass or wait > LONGEST_WAIT:
+                # Jitter keeps the replicas from retrying at the same moment.
+                backoff = FIRST_BACKOFF * 2 ** (attempt - 1)
+                wait = error.retry_after or random.uniform(0, backoff)  # noqa: S311  # Not a secret.
+                if attempt == attempts or not error.is_transient or wait > MAX_WAIT:
                     raise
                 time.sleep(wait)
         raise AssertionError("unreachable")
@@ -93,7 +93,7 @@ class UpstreamClient:
     def _fetch(self, limit: int, skip: int, headers: Mapping[str, str]) -> RawPage | None:
         query = {"limit": limit, "skip": skip}
         try:
-            with _cut_after(self._page_seconds), traces.call("GET", self._url) as noted:
+            with _deadline(self._page_timeout), traces.call("GET", self._url) as noted:
                 response = self._session.get(
                     self._url,
                     params=query,
@@ -106,14 +106,14 @@ class UpstreamClient:
                     noted["http.response.status_code"] = response.status_code
                     contents = b"" if response.status_code == 304 else _read(response.raw)
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-            raise UpstreamFailed(502, "The product source does not answer.", may_pass=True) from error
+            raise UpstreamFailed(502, "The product source does not respond.", is_transient=True) from error
         if response.status_code == 304 and ("If-None-Match" in headers or "If-Modified-Since" in headers):
             return None
         body = _parse(contents)
         if response.status_code != 200:
-            _refuse(response, body)
+            _raise_failure(response, body)
         if not isinstance(body, dict) or not isinstance(body.get("products"), list):
-            raise UpstreamFailed(502, "The product source did not answer with a list of products.")
+            raise UpstreamFailed(502, "The product source did not return a list of products.")
         total = body.get("total")
         return RawPage(
             body["products"],
@@ -141,19 +141,19 @@ def _parse(contents: bytes) -> Any:
         return None
 
 
-def _refuse(response: requests.Response, body: Any) -> NoReturn:
+def _raise_failure(response: requests.Response, body: Any) -> NoReturn:
     status = response.status_code
     message = body.get("message") or body.get("error") if isinstance(body, dict) else None
     raise UpstreamFailed(
         status,
-        message[:500] if isinstance(message, str) else f"The product source answered {status}.",
-        may_pass=status == 429 or status >= 500,
+        message[:500] if isinstance(message, str) else f"The product source returned status {status}.",
+        is_transient=status == 429 or status >= 500,
         retry_after=_read_retry_after(response.headers.get("Retry-After")),
     )
 
 
 def _read_retry_after(value: str | None) -> float | None:
-    """Return the seconds that the header asks for, which it may say as a date (RFC 9110, section 10.2.3)."""
+    """Return the header's delay in seconds; the header may be a date (RFC 9110, section 10.2.3)."""
     if not value:
         return None
     try:
@@ -173,23 +173,24 @@ def _validator(value: str | None) -> str | None:
     )
 
 
-# A socket's time-out counts from one byte to the next, and a server that drips would hold us for ever. So a
-# connection says which socket it reads from, and a timer cuts that when the time is over.
+# A socket's timeout applies between two bytes, so a server that sends one byte at a time could block us
+# forever. Each connection therefore registers the socket it reads from, and a timer shuts it down at the
+# deadline.
 _reading = threading.local()
 
 
 @contextmanager
-def _cut_after(seconds: float) -> Iterator[None]:
+def _deadline(seconds: float) -> Iterator[None]:
     sockets: list[socket.socket] = []
-    is_over = threading.Event()
+    has_expired = threading.Event()
 
-    def cut() -> None:
-        is_over.set()
+    def shut_down() -> None:
+        has_expired.set()
         for each in sockets:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
 
-    timer = threading.Timer(seconds, cut)
+    timer = threading.Timer(seconds, shut_down)
     timer.daemon = True
     _reading.sockets = sockets
     timer.start()
@@ -197,31 +198,31 @@ def _cut_after(seconds: float) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
-    # What was cut may look as if it had come to its end.
-    if is_over.is_set():
+    # A body that was cut off can look complete.
+    if has_expired.is_set():
         raise TimeoutError
 
 
-class _Cuttable(HTTPConnection):
+class _DeadlineConnection(HTTPConnection):
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # As in urllib3 itself.
         if self.sock is not None:
             _reading.sockets.append(self.sock)
         return super().getresponse()
 
 
-class _CuttableTls(_Cuttable, HTTPSConnection):
+class _DeadlineTlsConnection(_DeadlineConnection, HTTPSConnection):
     pass
 
 
-class _CuttablePool(HTTPConnectionPool):
-    ConnectionCls = _Cuttable
+class _DeadlinePool(HTTPConnectionPool):
+    ConnectionCls = _DeadlineConnection
 
 
-class _CuttableTlsPool(HTTPSConnectionPool):
-    ConnectionCls = _CuttableTls
+class _DeadlineTlsPool(HTTPSConnectionPool):
+    ConnectionCls = _DeadlineTlsConnection
 
 
-class _CuttableAdapter(HTTPAdapter):
+class _DeadlineAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": _CuttablePool, "https": _CuttableTlsPool}
+        self.poolmanager.pool_classes_by_scheme = {"http": _DeadlinePool, "https": _DeadlineTlsPool}

@@ -1,4 +1,4 @@
-"""What catalog-service is told."""
+"""Settings of catalog-service."""
 
 from typing import Literal
 
@@ -8,9 +8,9 @@ from shared.settings import CallerSettings, Url
 
 
 class Settings(CallerSettings):
-    """catalog-service's settings."""
+    """The settings of catalog-service, read from the environment."""
 
-    # Without an upstream the bundled sample catalogue is for sale.
+    # Without an upstream, the shop sells the bundled sample catalogue.
     catalog_upstream_url: Url | None = None
     catalog_upstream_token: SecretStr | None = None
     catalog_sync_seconds: int = Field(default=300, ge=1)

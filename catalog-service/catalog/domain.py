@@ -9,24 +9,25 @@ from uuid import UUID
 
 from catalog.errors import ReservationClosed, ReservationConflict, ReservationLapsed
 
-# How long stock is held for an order that is not paid.
-HOLD = timedelta(minutes=15)
+# How long a reservation holds stock for an unpaid order.
+HOLD_DURATION = timedelta(minutes=15)
 
-# Ids are integers that JavaScript's numbers hold exactly.
-LARGEST_ID = 2**53
-# From here on they are the shop's own products; those of a source are below, so that the two never meet.
+# The largest integer that a JavaScript number represents exactly.
+MAX_ID = 2**53
+# The shop's own products have ids from here on, and a source's products have smaller ones, so they never
+# clash.
 FIRST_LOCAL_ID = 9_000_000_000_000_000
 
-# So many failures in a row, and the source is left alone for a while.
+# After this many failures in a row, the circuit breaker opens and copying pauses.
 BREAKER_FAILURES = 3
 
-# Currencies without a minor unit (ISO 4217); all the others that a shop may have count in hundredths.
+# Currencies without a minor unit (ISO 4217); all other supported currencies have hundredths.
 WITHOUT_MINOR_UNIT = frozenset({"JPY"})
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A product as its source describes it. Money is in minor units."""
+    """A product as its source describes it; `unit_amount` is in minor units."""
 
     id: int
     sku: str
@@ -42,7 +43,7 @@ class Offer:
 
 @dataclass(frozen=True)
 class Product:
-    """A product that is for sale; `stock` is what can be sold now."""
+    """A product for sale; `stock` is the number of units available now."""
 
     id: int
     sku: str
@@ -59,7 +60,7 @@ class Product:
 
 
 class Sort(StrEnum):
-    """The order of a list; a minus is descending, and so are rating and newest."""
+    """The order of a list. A minus means descending; rating and newest are always descending."""
 
     ID = "id"
     PRICE = "price"
@@ -71,9 +72,9 @@ class Sort(StrEnum):
 
 @dataclass(frozen=True)
 class Filter:
-    """Which products are looked for; what is empty does not matter. Money is in minor units.
+    """The filters of a product list; an empty field does not filter. Money is in minor units.
 
-    What fits the `corrected` words fits, too.
+    A product matches if it matches `words` or `corrected`.
     """
 
     words: str | None = None
@@ -86,18 +87,18 @@ class Filter:
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether every product fits."""
+        """Return whether every product matches."""
         return self == Filter()
 
     @property
-    def is_counted(self) -> bool:
-        """Tell whether the numbers are kept of what fits: they are by category and brand."""
+    def has_stored_counts(self) -> bool:
+        """Return whether `facet_counts` covers this filter, which it does for categories and brands."""
         return self == Filter(categories=self.categories, brands=self.brands)
 
 
 @dataclass(frozen=True)
 class Count:
-    """How many products there are of a category or a brand."""
+    """The number of products in a category or of a brand."""
 
     name: str
     count: int
@@ -105,10 +106,10 @@ class Count:
 
 @dataclass(frozen=True)
 class Facets:
-    """What can be chosen from, the most frequent first, and the lowest and highest price in minor units.
+    """The facets of a list, most frequent first, and the lowest and highest price in minor units.
 
-    Each leaves its own filter aside, so that another category can be chosen than the one that is. They are
-    `exact` unless more products fit than are counted.
+    Each facet ignores its own filter, so that the customer can switch to another category. They are `exact`
+    unless more products match than are counted.
     """
 
     categories: list[Count]
@@ -119,7 +120,7 @@ class Facets:
 
 
 class State(StrEnum):
-    """Where a reservation stands: held → committed or lapsed, any → released; closed if it never began."""
+    """The state of a reservation: held → committed or lapsed, any → released; closed if it never began."""
 
     HELD = "held"
     COMMITTED = "committed"
@@ -130,7 +131,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Line:
-    """So many of a product, at the price that it had when it was first held."""
+    """A product and a quantity, at the price when the stock was first held."""
 
     product_id: int
     sku: str
@@ -146,7 +147,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Reservation:
-    """Stock set aside for an order; one that was closed before it began has no customer and no lines."""
+    """Stock held for an order; a reservation that was closed before it began has no customer and no lines."""
 
     order_id: UUID
     customer: str | None
@@ -157,18 +158,18 @@ class Reservation:
 
     @property
     def quantities(self) -> dict[int, int]:
-        """Return how many of each product are spoken of."""
+        """Return the quantity of each product, by id."""
         return {line.product_id: line.quantity for line in self.lines}
 
     def check_repeat(self, customer: str, quantities: Mapping[int, int]) -> None:
-        """Raise ReservationClosed or ReservationConflict unless the same is asked for as before."""
+        """Raise ReservationClosed or ReservationConflict unless the request matches the first one."""
         if self.state not in {State.HELD, State.LAPSED}:
             raise ReservationClosed
         if (self.customer, self.quantities) != (customer, quantities):
             raise ReservationConflict
 
     def check_commit(self) -> None:
-        """Raise ReservationLapsed or ReservationClosed unless this is held, or was committed before."""
+        """Raise ReservationLapsed or ReservationClosed unless this is held or already committed."""
         if self.state is State.LAPSED:
             raise ReservationLapsed
         if self.state not in {State.HELD, State.COMMITTED}:
@@ -177,7 +178,7 @@ class Reservation:
 
 @dataclass(frozen=True)
 class Stock:
-    """What there is of a product; `shortfall` of it is only on paper, promised before the source took it."""
+    """The stock of a product; `shortfall` counts reserved units that the source has since withdrawn."""
 
     product_id: int
     on_hand: int
@@ -187,7 +188,7 @@ class Stock:
 
 @dataclass(frozen=True)
 class ManagedProduct:
-    """A product as an admin sees it; `edited` names what was set here, and not by the source."""
+    """A product as an admin sees it; `edited` names the fields that an admin set."""
 
     product: Product
     on_hand: int
@@ -197,7 +198,7 @@ class ManagedProduct:
 
 @dataclass(frozen=True)
 class SourceCopy:
-    """How the copying stands: when it last succeeded, and what the source said if it failed since."""
+    """The status of copying the source: when it last succeeded, and the source's error if it failed since."""
 
     source: str | None
     copied_at: datetime | None
@@ -210,13 +211,13 @@ class SourceCopy:
 
     @property
     def pause_seconds(self) -> float:
-        """Return for how long the source is left alone because it failed: the circuit breaker is open."""
+        """Return how long the circuit breaker stays open; 0 while it is closed."""
         return max(0.0, self.next_in_seconds) if self.failures >= BREAKER_FAILURES else 0.0
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to copy the source until a newer claim has a higher `fence`, and what was asked for."""
+    """The right to copy the source until a newer claim has a higher `fence`, and the requested options."""
 
     fence: int
     is_first: bool
@@ -227,7 +228,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Rejection:
-    """A product of the source that is not for sale here, and why."""
+    """A source product that the copy left out, and why."""
 
     reason: str
     id: int | None = None
@@ -235,7 +236,7 @@ class Rejection:
 
 @dataclass(frozen=True)
 class Adjustment:
-    """A field of a source's product that is left out here, or is something else, and why."""
+    """A field of a source product that the copy left out or changed, and why."""
 
     id: int
     field: str
@@ -243,7 +244,7 @@ class Adjustment:
 
 
 class SyncStatus(StrEnum):
-    """How a copy of the source went: refused if it would empty the shop, abandoned if its process died."""
+    """The outcome of a copy: refused if it would empty the shop, abandoned if its process died."""
 
     RUNNING = "running"
     DONE = "done"
@@ -254,7 +255,7 @@ class SyncStatus(StrEnum):
 
 @dataclass(frozen=True)
 class SyncReport:
-    """What came of a copy of the source; of many rejections and adjustments only the first are named."""
+    """The report of a copy of the source; it lists only the first rejections and adjustments."""
 
     id: int
     source: str
@@ -275,18 +276,18 @@ class SyncReport:
     detail: str | None
 
 
-def name_by_id(product_id: int) -> str:
-    """Return the SKU of a product that has none of its own."""
+def default_sku(product_id: int) -> str:
+    """Return the SKU of a product that its source gives none."""
     return f"P-{product_id}"
 
 
 def to_minor_units(price: Decimal, currency: str, rounding: str = ROUND_HALF_UP) -> int:
-    """Return a price as an integer in the currency's minor units, half a unit rounded up unless told so."""
+    """Return a price in the currency's minor units; halves round up by default."""
     return int(price.scaleb(_exponent(currency)).quantize(Decimal(1), rounding=rounding))
 
 
 def to_price(unit_amount: int, currency: str) -> Decimal:
-    """Return minor units as the decimal price that the tutorial shows."""
+    """Return an amount in minor units as a decimal price, the tutorial's format."""
     return Decimal(unit_amount).scaleb(-_exponent(currency))
 
 

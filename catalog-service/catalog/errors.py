@@ -1,4 +1,4 @@
-"""catalog-service's refusals.
+"""The errors of catalog-service.
 
 Problem
 ├── ProductNotFound      404  product_not_found      (NotFound)
@@ -30,28 +30,28 @@ from shared.errors import NotFound, Problem, Unavailable
 
 
 class ProductNotFound(NotFound):
-    """There is no such product for sale."""
+    """No product for sale has this id."""
 
     code = "product_not_found"
     detail = "There is no such product."
 
 
 class ImageNotFound(NotFound):
-    """There is no such picture."""
+    """No image has this name."""
 
     code = "image_not_found"
-    detail = "There is no such picture."
+    detail = "There is no such image."
 
 
 class ReservationNotFound(NotFound):
-    """Nothing was ever reserved for this order."""
+    """The order never had a reservation."""
 
     code = "reservation_not_found"
     detail = "There is no reservation for this order."
 
 
 class OutOfStock(Problem):
-    """Not as many are there as are wanted; `lines` says of which product, and how many there are."""
+    """Fewer units are available than requested; `lines` has the products and their stock."""
 
     status = 409
     code = "out_of_stock"
@@ -59,7 +59,7 @@ class OutOfStock(Problem):
 
 
 class ProductUnavailable(Problem):
-    """A product is not for sale, or not any more; `lines` says which."""
+    """A product is not, or is no longer, for sale; `lines` has the products."""
 
     status = 409
     code = "product_unavailable"
@@ -71,11 +71,11 @@ class ReservationConflict(Problem):
 
     status = 409
     code = "reservation_conflict"
-    detail = "Something else is reserved for this order."
+    detail = "The order already has a different reservation."
 
 
 class ReservationClosed(Problem):
-    """The order's reservation has ended, and it cannot begin again."""
+    """The order's reservation has ended and cannot be renewed."""
 
     status = 409
     code = "reservation_closed"
@@ -83,88 +83,88 @@ class ReservationClosed(Problem):
 
 
 class ReservationLapsed(Problem):
-    """The stock was not committed in time and was given back; it may be reserved again."""
+    """The stock was released because it was not committed in time; the order may reserve again."""
 
     status = 410
     code = "reservation_lapsed"
-    detail = "The reservation has lapsed; its stock was given back."
+    detail = "The reservation has lapsed and its stock was released."
 
 
 class StockInconsistent(Problem):
-    """The database refuses what would become of a product's stock: its books were wrong before."""
+    """The new stock of a product violates a constraint, because its counts were already wrong."""
 
     status = 500
     code = "stock_inconsistent"
-    detail = "The stock count of a product is inconsistent; an operator has to correct it."
+    detail = "The stock count of a product is inconsistent; an operator must correct it."
 
 
 class CatalogueLoading(Unavailable):
-    """The first copy of the product source is still on its way."""
+    """The first copy of the product source has not finished."""
 
     code = "catalogue_loading"
-    detail = "The catalogue is being loaded for the first time; try again in a moment."
+    detail = "The catalogue is loading for the first time; try again in a moment."
 
 
 class SyncNotFound(NotFound):
-    """The source was never copied."""
+    """No copy of the source has been made yet."""
 
     code = "sync_not_found"
-    detail = "The product source was not copied yet."
+    detail = "The product source has not been copied yet."
 
 
 class VersionConflict(Problem):
-    """The product has changed since the caller saw it; `version` says what it is at now."""
+    """The product has changed since the caller read it; `version` is the current version."""
 
     status = 409
     code = "version_conflict"
-    detail = "The product has changed since; look at it again."
+    detail = "The product has changed since you read it; reload it and try again."
 
 
 class SkuTaken(Problem):
-    """Another product on sale has this sku; `product_id` says which."""
+    """Another product for sale has this SKU; `product_id` is its id."""
 
     status = 409
     code = "sku_taken"
-    detail = "Another product on sale has this sku."
+    detail = "Another product for sale has this SKU."
 
 
 class StockHeld(Problem):
-    """More is promised to orders than there is said to be; `reserved` says how much."""
+    """The new count is lower than the units held for orders; `reserved` is that number."""
 
     status = 409
     code = "stock_held"
-    detail = "More than that is held for orders."
+    detail = "More units than that are held for orders."
 
 
 class ImportRunning(Problem):
-    """Somebody is importing products, and nobody else may give a sku to one meanwhile."""
+    """An import is running, which locks the assignment of SKUs."""
 
     status = 409
     code = "import_running"
-    detail = "Products are being imported; try again when that is done."
+    detail = "A product import is running; try again when it has finished."
 
 
 class NotFromSource(Problem):
-    """The product is the shop's own, and cannot follow a source."""
+    """The product is the shop's own and cannot follow a source."""
 
     status = 422
     code = "not_from_source"
-    detail = "The product is the shop's own; no source says anything of it."
+    detail = "The product is the shop's own and does not come from the product source."
 
 
 class ImportRefused(Problem):
-    """Rows of an import are not right, so that none was loaded; `errors` names the first of them."""
+    """Rows of an import are invalid, so none was imported; `errors` lists the first of them."""
 
     status = 422
     code = "import_refused"
-    detail = "Some rows are not right, so nothing was loaded; see errors."
+    detail = "Some rows are invalid, so nothing was imported; see errors."
 
 
 class SourcePaused(Unavailable):
-    """The product source has failed again and again, and is left alone for a while."""
+    """The product source has failed several times in a row, and copying is paused."""
 
     code = "source_paused"
-    detail = "The product source has failed several times in a row and is left alone for a while."
+    detail = "The product source has failed several times in a row, so copying is paused."
 
     def __init__(self, seconds: float) -> None:
         super().__init__()
@@ -172,39 +172,38 @@ class SourcePaused(Unavailable):
 
 
 class UpstreamFailed(Problem):
-    """The product source failed, and there is no copy to serve: its status and message are passed on.
+    """The product source failed, and there is no copy to serve; pass on its status and message.
 
-    Its 401 and 403 are about our credentials there and not about the caller's here, so they become 502; so
-    does whatever is no error status. What `may_pass` is worth asking for again, after the seconds that the
-    source wants if it says so.
+    Its 401 and 403 concern our credentials there, not the caller's here, so they become 502, as does a status
+    that is not an error. A failure that `is_transient` is worth a retry, after `retry_after` seconds if set.
     """
 
     code = "upstream_failed"
 
     def __init__(
-        self, status: int, detail: str, *, may_pass: bool = False, retry_after: float | None = None
+        self, status: int, detail: str, *, is_transient: bool = False, retry_after: float | None = None
     ) -> None:
         super().__init__(detail)
         self.status = status if 400 <= status <= 599 and status not in {401, 403} else 502
-        self.may_pass = may_pass
+        self.is_transient = is_transient
         self.retry_after = retry_after
         if retry_after is not None and self.status in {429, 503}:
             self.headers = {"Retry-After": str(math.ceil(retry_after))}
 
 
 class PageTooLarge(UpstreamFailed):
-    """A page of the source is larger than anybody's memory should be asked for."""
+    """A page of the source exceeds the size limit, which protects the replica's memory."""
 
     def __init__(self) -> None:
-        super().__init__(502, "The product source answered with too large a page.")
+        super().__init__(502, "The product source returned a page that is too large.")
 
 
 class CopyRefused(UpstreamFailed):
-    """The source has so little left that it is more likely broken than sold out."""
+    """The source has lost so many products that it is more likely broken than sold out."""
 
     def __init__(self, missing: int, known: int) -> None:
         super().__init__(
             502,
-            f"The product source has lost {missing} of {known} products at once, so nothing was taken over;"
-            " a sync with allow_removals does it all the same.",
+            f"The product source has lost {missing} of {known} products at once, so nothing was copied."
+            " To accept the removals, request a sync with allow_removals.",
         )

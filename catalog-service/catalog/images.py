@@ -1,6 +1,6 @@
-"""The pictures of the sample's products, drawn as SVG from a line of shapes each.
+"""The images of the sample products, rendered as SVG from one line of shapes each.
 
-A picture is named as its product's sku, in small letters; the first three stand for the category.
+An image is named after its product's SKU, in lower case; the first three letters are the category.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ PALETTE = {
 
 @dataclass(frozen=True)
 class Scene:
-    """What a category's pictures have in common; `accent` and `shade` are the colours a and A."""
+    """The common style of a category's images; `accent` and `shade` are the colours a and A."""
 
     light: str
     dark: str
@@ -30,13 +30,13 @@ class Scene:
 
 
 def find_image(name: str) -> str | None:
-    """Return the picture of that name as an SVG document, or None."""
+    """Return the image of that name as an SVG document, or None."""
     scenes, drawings = _read_drawings()
     return _draw(scenes[name[:3]], drawings[name].split("; ")) if name in drawings else None
 
 
 def list_images() -> list[str]:
-    """Return the names of all pictures."""
+    """Return the names of all images."""
     return list(_read_drawings()[1])
 
 
@@ -84,4 +84,4 @@ def _draw_shape(shape: str, colours: dict[str, str]) -> str:
         case "l", [*path, width]:
             line = f'fill="none" stroke="{colour}" stroke-width="{width}"'
             return f'<path d="{" ".join(path)}" {line}/>'
-    raise ValueError(f"There is no such shape: {shape!r}")
+    raise ValueError(f"Unknown shape: {shape!r}")

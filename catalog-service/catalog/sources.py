@@ -1,4 +1,4 @@
-"""Where products come from: an upstream in the tutorial's shape, or the bundled sample."""
+"""Product sources: an upstream in the tutorial's format, or the bundled sample."""
 
 import hashlib
 import json
@@ -18,15 +18,15 @@ from catalog.schemas.source import OPTIONAL, SourceProduct
 
 SAMPLE = Path(__file__).parent / "sample_products.json"
 PAGE = 100
-MOST_PAGES = 1000
-MOST_TOO_LARGE = 10  # Products of one copy that are too large to be read; with more, the source is hopeless.
-MOST_SECONDS = 1800.0  # Of one copy, however many pages it has.
-LONGEST_REASON = 300
+MAX_PAGES = 1000
+MAX_TOO_LARGE = 10  # Oversized products that one copy skips; with more, the copy fails.
+MAX_SECONDS = 1800.0  # Duration of one copy.
+MAX_REASON = 300  # Characters.
 
 
 @dataclass(frozen=True)
-class Known:
-    """A page as it was when last read: what to ask the upstream for changes with."""
+class KnownPage:
+    """A page as last read, with the validators for a conditional request."""
 
     etag: str | None
     last_modified: str | None
@@ -36,9 +36,9 @@ class Known:
 
 @dataclass(frozen=True)
 class Page:
-    """A page of a source that begins at `skip`.
+    """A page of a source, beginning at `skip`.
 
-    `products` are raw; None if it is the page that was known. `total` is what the source says it has in all.
+    `products` are raw, or None if the known page is unchanged. `total` is the source's own product count.
     """
 
     skip: int
@@ -50,8 +50,8 @@ class Page:
     is_too_large: bool = False
 
 
-# Return what is known of the page that begins there and has this limit.
-FindKnown = Callable[[int, int], Known | None]
+# Returns the known page with this `skip` and `limit`.
+FindKnown = Callable[[int, int], KnownPage | None]
 
 
 class Source(Protocol):
@@ -59,18 +59,18 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """Return what tells its copies from others: where it is, its state, the currency of its prices."""
+        """Return the identity of its copies: its location or contents, and the currency of its prices."""
 
     @property
     def refresh_seconds(self) -> int | None:
-        """Return the seconds between two copies, or None if one is enough."""
+        """Return the seconds between two copies, or None if one copy is enough."""
 
     def read_pages(self, find_known: FindKnown, *, is_probe: bool) -> Iterator[Page]:
-        """Yield pages one after the other; raise UpstreamFailed, for a probe after the first try already."""
+        """Yield the pages in order; raise UpstreamFailed. A probe does not retry its first request."""
 
 
 class SampleSource:
-    """The sample catalogue that comes with the service."""
+    """The sample catalogue bundled with the service."""
 
     refresh_seconds = None
 
@@ -79,13 +79,13 @@ class SampleSource:
         self.name = f"sample {hashlib.sha256(self._contents).hexdigest()[:12]} in {currency}"
 
     def read_pages(self, _find_known: FindKnown, *, is_probe: bool) -> Iterator[Page]:  # noqa: ARG002
-        """Yield the one page that it has."""
+        """Yield its only page."""
         products = json.loads(self._contents, parse_float=Decimal)
         yield Page(0, len(products), products, len(products))
 
 
 class UpstreamSource:
-    """An API in the tutorial's shape: `/products?limit=&skip=` → `{"products": […], "total"}`."""
+    """An API in the tutorial's format: `/products?limit=&skip=` → `{"products": […], "total"}`."""
 
     def __init__(self, client: UpstreamClient, currency: str, refresh_seconds: int) -> None:
         self._client = client
@@ -93,15 +93,15 @@ class UpstreamSource:
         self.refresh_seconds = refresh_seconds
 
     def read_pages(self, find_known: FindKnown, *, is_probe: bool) -> Iterator[Page]:
-        """Yield pages until one is empty, or the last of the upstream's own total is not full.
+        """Yield pages until one is empty, or one is not full and the upstream's own total is reached.
 
-        Each page is asked for with its own validators: the first says nothing of the others.
-        One that is too large is halved until the product that makes it so is alone.
+        Each page has its own validators, because one page says nothing about the others. After a page that is
+        too large, the limit is halved until the oversized product is isolated.
         """
         seen, limit, too_large, began = 0, PAGE, 0, time.monotonic()
         total: int | None = None
-        for number in range(MOST_PAGES):
-            if time.monotonic() - began > MOST_SECONDS:
+        for number in range(MAX_PAGES):
+            if time.monotonic() - began > MAX_SECONDS:
                 raise UpstreamFailed(
                     502, f"The product source was too slow: {seen} products in half an hour."
                 )
@@ -114,11 +114,11 @@ class UpstreamSource:
                     limit //= 2
                     continue
                 too_large += 1
-                if too_large > MOST_TOO_LARGE:
+                if too_large > MAX_TOO_LARGE:
                     raise
                 page = Page(seen, limit, [None], total, is_too_large=True)
             except UpstreamFailed as error:
-                # Some refuse to be asked for what lies past their end, where there should be nothing anyway.
+                # Some upstreams reject a request past their last product, where an empty page is expected.
                 if total is not None and seen >= total and 400 <= error.status < 500:
                     return
                 raise
@@ -128,35 +128,33 @@ class UpstreamSource:
             if not length or (length < limit and (total is None or seen >= total)):
                 return
             limit = min(PAGE, 2 * limit)
-        raise UpstreamFailed(502, f"The product source has no end: {seen} products and more.")
+        raise UpstreamFailed(502, f"The product source does not end: the copy stopped after {seen} products.")
 
-    def _read_page(self, skip: int, limit: int, known: Known | None, attempts: int) -> Page:
+    def _read_page(self, skip: int, limit: int, known: KnownPage | None, attempts: int) -> Page:
         etag, modified = (known.etag, known.last_modified) if known else (None, None)
         raw = self._client.fetch_page(
             limit=limit, skip=skip, etag=etag, last_modified=modified, attempts=attempts
         )
-        if raw is None and known:
-            return Page(skip, limit, None, known.total)
-        if raw is None:
-            raise UpstreamFailed(502, "The product source says that nothing has changed since nothing.")
+        if raw is None:  # The answer to a conditional request, so the page is known.
+            return Page(skip, limit, None, known.total if known else None)
         return Page(skip, limit, raw.products, raw.total, raw.etag, raw.last_modified)
 
 
 def to_offer(raw: Any, currency: str) -> tuple[Offer, list[Adjustment]]:
-    """Return a source's product as an offer, and what is not in it as the source says.
+    """Return a source product as an offer, and the adjustments made to it.
 
-    What is wrong in an optional field is left out. Raises pydantic's ValidationError if it is no product.
+    An invalid optional field is left out. Raises pydantic's ValidationError if the product is invalid.
     """
-    wrong: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     try:
         product = SourceProduct.model_validate(raw)
     except ValidationError as error:
         errors = error.errors(include_input=False, include_url=False)
-        wrong = {str(each["loc"][0]) if each["loc"] else "": each["msg"] for each in reversed(errors)}
-        if not wrong.keys() <= OPTIONAL:
+        reasons = {str(each["loc"][0]) if each["loc"] else "": each["msg"] for each in reversed(errors)}
+        if not reasons.keys() <= OPTIONAL:
             raise
-        product = SourceProduct.model_validate({name: raw[name] for name in raw if name not in wrong})
+        product = SourceProduct.model_validate({name: raw[name] for name in raw if name not in reasons})
     if product.sku and product.sku != raw["sku"]:
-        wrong["sku"] = f'It is "{product.sku}" here: a SKU has single blanks, and no control characters.'
-    adjusted = [Adjustment(product.id, field, reason[:LONGEST_REASON]) for field, reason in wrong.items()]
+        reasons["sku"] = f'Stored as "{product.sku}": a SKU has single spaces and no control characters.'
+    adjusted = [Adjustment(product.id, field, reason[:MAX_REASON]) for field, reason in reasons.items()]
     return product.to_offer(currency), adjusted

@@ -1,4 +1,4 @@
-"""catalog-service's tables, as its migrations make them."""
+"""The tables of catalog-service, as its migrations create them."""
 
 from typing import Any
 
@@ -63,7 +63,7 @@ Index("products_for_sale", products.c.id, postgresql_where=FOR_SALE)
 Index("products_search", products.c.search, postgresql_using="gin", postgresql_where=FOR_SALE)
 Index("products_in_stock", products.c.in_stock, products.c.id, postgresql_where=FOR_SALE)
 
-# What a list can be ordered by; the id decides between equals.
+# The sort keys of product lists; the id breaks ties.
 SORT_KEYS: dict[str, ColumnElement[Any]] = {
     "id": products.c.id,
     "price": products.c.unit_amount,
@@ -81,7 +81,7 @@ for _name, _key in SORT_KEYS.items():
 facet_counts = Table(
     "facet_counts",
     metadata,
-    # '' stands for all of them.
+    # '' means all categories or all brands.
     Column("category", Text, primary_key=True),
     Column("brand", Text, primary_key=True),
     Column("products", BigInteger, nullable=False),
@@ -106,7 +106,7 @@ search_words = Table(
     metadata,
     Column("word", Text, primary_key=True),
     Column("products", BigInteger, nullable=False),
-    # How the catalogue mostly writes it; null where a replica of the release before noted it.
+    # The most frequent spelling in the catalogue; NULL if a replica of the previous release learned the word.
     Column("shown", Text),
     Column("stem", Text, Computed("(tsvector_to_array(to_tsvector('english', word)))[1]")),
     Column("trigrams", ARRAY(Text), Computed("word_trigrams(word)"), nullable=False),
@@ -156,7 +156,7 @@ source_pages = Table(
     Column("length", Integer, nullable=False),
     Column("offers", JSONB, nullable=False),
     Column("rejected", JSONB, nullable=False),
-    # Null where a replica of the release before read the page.
+    # NULL if a replica of the previous release read the page.
     Column("adjusted", JSONB),
 )
 

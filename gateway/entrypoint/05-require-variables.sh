@@ -1,6 +1,6 @@
 #!/bin/sh
-# Stops the start with the name of each variable that a template asks for and nobody has set: envsubst
-# would leave it out, and nginx would then fail with a riddle or, worse, start.
+# Stops the start if a template uses a variable that is not set, and names it. envsubst would insert an empty
+# string, and nginx would fail with an unclear error or, worse, start.
 set -eu
 templates=${NGINX_ENVSUBST_TEMPLATE_DIR:-/etc/nginx/templates}
 [ -r "$templates" ] || { echo "Cannot start: $templates cannot be read; run chmod -R a+rX gateway." >&2; exit 1; }

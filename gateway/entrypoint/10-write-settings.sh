@@ -1,7 +1,7 @@
 #!/bin/sh
-# Says in nginx's words what the settings say, for both stacks: writes $GATEWAY_STATE/settings/http.conf, for all
-# of nginx, server.conf, for every server, shop.conf, for the shop's, and others.conf, for that of other hosts. A
-# setting that makes no sense stops the start with its name.
+# Translates the settings into nginx directives, for both stacks. Writes to $GATEWAY_STATE/settings: http.conf
+# for the http block, server.conf for every server, shop.conf for the shop's server, and others.conf for the
+# server of all other hosts. An invalid setting stops the start with a message that names it.
 set -eu
 folder=$GATEWAY_STATE/settings
 mkdir -p "$folder"
@@ -11,7 +11,7 @@ refuse() {
     exit 1
 }
 
-# Cuts a list at its commas and spaces; no word in it is taken for a pattern of file names.
+# Splits a list at commas and spaces, without expanding file name patterns.
 set -f
 split() {
     printf '%s' "$1" | tr -s ', ' '  '
@@ -25,7 +25,7 @@ read_number() {
     esac
 }
 
-# limit NAME DEFAULT ZONE KEY: so many calls a second, and ten seconds' worth of them at once.
+# limit NAME DEFAULT ZONE KEY: requests per second, with a burst of ten seconds' worth.
 limit() {
     read_number "$1" "$2"
     echo "limit_req_zone $4 zone=$3:8m rate=${number}r/s;" >>"$folder/http.conf"
@@ -36,23 +36,23 @@ limit() {
 : >"$folder/server.conf"
 : >"$folder/shop.conf"
 
-# PRODUCT_CACHE=off shows how fast the catalogue itself is.
+# PRODUCT_CACHE=off measures catalog-service itself.
 case ${PRODUCT_CACHE:-on} in
     on | off) echo "map '' \$product_cache { default ${PRODUCT_CACHE:-on}; }" >>"$folder/http.conf" ;;
-    *) refuse "PRODUCT_CACHE is '$PRODUCT_CACHE'; it can be on or off" ;;
+    *) refuse "PRODUCT_CACHE is '$PRODUCT_CACHE'; it must be on or off" ;;
 esac
 
-# In production the token's cookie has a prefix (`cookie_name` in shared/access.py).
+# In production the token cookie has a prefix (`cookie_name` in shared/access.py).
 case ${SHOPFLEET_ENV:-development} in
     development) cookie=token ;;
     production) cookie=__Host-token ;;
-    *) refuse "SHOPFLEET_ENV is '$SHOPFLEET_ENV'; it can be development or production" ;;
+    *) refuse "SHOPFLEET_ENV is '$SHOPFLEET_ENV'; it must be development or production" ;;
 esac
 echo "map '' \$token_cookie_name { default $cookie; }" >>"$folder/http.conf"
 
-# The hosts that the shop serves. Ports are not compared, and nginx does not mind capitals and a last dot.
+# The hosts that the shop serves. Ports are not compared; nginx ignores case and a trailing dot.
 hosts=
-# serve NAME HOST: a host with or without a port, from the setting NAME.
+# serve NAME HOST: adds a host, with or without a port, from the setting NAME.
 serve() {
     case $2 in
         *://*) host= ;;
@@ -66,7 +66,7 @@ serve() {
         \[*\]) ;;
         [!a-z0-9]* | *[!a-z0-9._-]*) host= ;;
     esac
-    [ -n "$host" ] || refuse "$1 has '$2'; a host is written like shop.example"
+    [ -n "$host" ] || refuse "$1 has '$2'; a host looks like shop.example"
     case " $hosts " in
         *" $host "*) ;;
         *) hosts="$hosts $host" ;;
@@ -84,7 +84,7 @@ case ${BIND:-} in
     *) serve BIND "$BIND" ;;
 esac
 for host in $(split "${ALLOWED_HOSTS:-}"); do
-    # An empty name stands for a call without a host.
+    # The empty name matches requests without a host.
     case $host in
         \*) every_host='"" ~.' ;;
         *) serve ALLOWED_HOSTS "$host" ;;
@@ -105,10 +105,10 @@ case ${RATE_LIMITS:-on} in
         echo "limit_conn connections $number;" >>"$folder/server.conf"
         ;;
     off) ;;
-    *) refuse "RATE_LIMITS is '$RATE_LIMITS'; it can be on or off" ;;
+    *) refuse "RATE_LIMITS is '$RATE_LIMITS'; it must be on or off" ;;
 esac
 
-# A proxy in front of the gateway is believed about the caller's address only if it stands here.
+# The client address that a proxy reports is only trusted if the proxy is listed here.
 if [ -n "${TRUSTED_PROXIES:-}" ]; then
     for proxy in $(split "$TRUSTED_PROXIES"); do
         case $proxy in
@@ -120,14 +120,14 @@ if [ -n "${TRUSTED_PROXIES:-}" ]; then
     echo "real_ip_header X-Forwarded-For; real_ip_recursive on;" >>"$folder/http.conf"
 fi
 
-# With a certificate the port speaks TLS.
+# With a certificate, the port uses TLS.
 certificates=${TLS_CERTIFICATES:-$GATEWAY_HOME/tls}
 if [ -e "$certificates/cert.pem" ] || [ -e "$certificates/key.pem" ]; then
     case $certificates in
-        *[\"\$\\]*) refuse "TLS_CERTIFICATES is '$certificates'; nginx takes no path with \", \$ or \\" ;;
+        *[\"\$\\]*) refuse "TLS_CERTIFICATES is '$certificates'; the path must not contain \", \$ or \\" ;;
     esac
     for file in cert.pem key.pem; do
-        [ -r "$certificates/$file" ] || refuse "TLS_CERTIFICATES: $certificates/$file is missing, or not to be read"
+        [ -r "$certificates/$file" ] || refuse "TLS_CERTIFICATES: $certificates/$file is missing or not readable"
     done
     cat >>"$folder/server.conf" <<EOF
 ssl_certificate "$certificates/cert.pem";
@@ -136,15 +136,15 @@ include "$GATEWAY_HOME/snippets/tls.conf";
 EOF
     listen="$GATEWAY_LISTEN ssl"
 elif [ -n "${TLS_CERTIFICATES:-}" ]; then
-    refuse "TLS_CERTIFICATES is '$TLS_CERTIFICATES'; there is no cert.pem and no key.pem in it"
+    refuse "TLS_CERTIFICATES is '$TLS_CERTIFICATES'; it contains no cert.pem and key.pem"
 else
     listen=$GATEWAY_LISTEN
 fi
 echo "listen $listen;" >>"$folder/shop.conf"
-# No host has this name, and an empty one would take the calls without a host.
+# No host has this name. An empty name would match requests without a host.
 echo "listen $listen default_server; server_name @;" >"$folder/others.conf"
 
-# Other origins whose pages may call the shop.
+# Other origins whose pages may call the API.
 if [ -n "${CORS_ORIGINS:-}" ]; then
     echo 'map $http_origin $cors_origin {' >>"$folder/http.conf"
     for origin in $(split "$CORS_ORIGINS"); do
@@ -152,7 +152,7 @@ if [ -n "${CORS_ORIGINS:-}" ]; then
             *://*[!a-z0-9.:-]* | *://) ;;
             http://* | https://*) echo "    $origin \$http_origin;" >>"$folder/http.conf" && continue ;;
         esac
-        refuse "CORS_ORIGINS has '$origin'; an origin is written like https://shop.example"
+        refuse "CORS_ORIGINS has '$origin'; an origin looks like https://shop.example"
     done
     echo "    default ''; } include \"$GATEWAY_HOME/snippets/cors.conf\";" >>"$folder/http.conf"
     echo "include \"$GATEWAY_HOME/snippets/cors-answers.conf\";" >>"$folder/shop.conf"

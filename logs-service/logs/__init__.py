@@ -1,1 +1,1 @@
-"""logs-service: what happened. It takes log records by OTLP, and finds them again."""
+"""logs-service: receives log records over OTLP, stores them, and lets admins search them."""

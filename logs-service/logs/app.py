@@ -1,17 +1,17 @@
-"""logs-service, wired."""
+"""The application factory of logs-service."""
 
 from ctypes import CDLL
 from functools import partial
 
 from logs.config import Settings
-from logs.domain import Retention
+from logs.domain.retention import Retention
 from logs.otlp import PROTOBUF, decode_export
 from logs.routes.ingest import ingest_routes
 from logs.routes.search import search_routes
 from logs.routes.stream import stream_routes
-from logs.use_cases.gateway import GatewayFigures, collect_records
-from logs.use_cases.records import store_records
-from logs.use_cases.retention import RetentionFigures, keep_days, move_old_records
+from logs.use_cases.gateway import GatewayMetrics, collect_log_records
+from logs.use_cases.log_records import store_log_records
+from logs.use_cases.retention import RetentionMetrics, apply_retention, move_unpartitioned_records
 from shared.access import Access
 from shared.app import ServiceFlask, build_app, mount
 from shared.auth_client import reach_auth
@@ -19,22 +19,22 @@ from shared.database import connect
 from shared.settings import read_settings
 from shared.tokens import Auth
 
-# Our services, admins, and integrators with the scope.
+# The shop's own services, admins, and integrators with the scope.
 WRITERS = Access("log writers", roles=frozenset({"service", "admin"}), scope="logs:write")
 READERS = Access("log readers", roles=frozenset({"admin"}), scope="logs:read")
-LOOK_AT_DAYS_EVERY = 60.0  # Seconds.
-LOOK_AT_GATEWAY_EVERY = 1.0
+CHECK_DAYS_EVERY = 60.0  # Seconds.
+CHECK_GATEWAY_EVERY = 1.0
 
-# Of glibc (mallopt(3)): the bytes from which a piece of memory is returned as soon as it is free, and how
-# many stocks of smaller pieces the threads share. By default each thread keeps up to 64 MiB of an export.
+# Parameters of glibc's allocator (mallopt(3)): the size in bytes from which a freed block is returned to the
+# system, and the number of arenas. By default each thread retains up to 64 MiB after a large export.
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
-RETURNED_FROM, STOCKS = 256 * 1024, 2
+MMAP_THRESHOLD, ARENAS = 256 * 1024, 2
 
 
 def create_app(settings: Settings | None = None, auth: Auth | None = None) -> ServiceFlask:
-    """Return the application, with the environment's settings and auth unless they are handed in."""
+    """Return the application. Settings and auth default to those of the environment."""
     settings = settings or read_settings(Settings)
-    _return_memory()
+    _limit_retained_memory()
     database = connect(settings)
     retention = Retention(
         days=settings.log_retention_days,
@@ -43,9 +43,9 @@ def create_app(settings: Settings | None = None, auth: Auth | None = None) -> Se
     )
 
     def store_own(export: bytes) -> int:
-        # What this service says of itself needs no way over HTTP.
+        # This service stores its own records without an HTTP request.
         sent = decode_export(export, PROTOBUF, "")
-        rejected, _why = store_records(database, sent, writer=settings.service, retention=retention)
+        rejected, _why = store_log_records(database, sent, writer=settings.service, retention=retention)
         return rejected
 
     app = build_app(
@@ -55,30 +55,34 @@ def create_app(settings: Settings | None = None, auth: Auth | None = None) -> Se
         auth=auth or reach_auth(settings),
         log_sink=store_own,
     )
-    # A record of each export would be exported in its turn.
+    # Access records of exports would be exported in turn, endlessly.
     mount(app, ingest_routes(database, retention), access=WRITERS, recorded=False)
     mount(app, search_routes(database), access=READERS)
     mount(app, stream_routes(database, app.verifier.verify, app.background.stopping), access=READERS)
-    figures = RetentionFigures(app.metrics.registry, retention)
+    metrics = RetentionMetrics(app.metrics.registry, retention)
 
-    def keep() -> None:
-        figures.note(keep_days(database, retention))
+    def retain() -> None:
+        metrics.count_dropped(apply_retention(database, retention))
 
-    app.background.repeat(keep, every=LOOK_AT_DAYS_EVERY, name="keep-days")
-    move = partial(move_old_records, database, retention)
-    app.background.repeat(move, every=LOOK_AT_DAYS_EVERY, name="move-old-records")
+    app.background.repeat(retain, every=CHECK_DAYS_EVERY, name="keep-days")
+    move = partial(move_unpartitioned_records, database, retention)
+    app.background.repeat(move, every=CHECK_DAYS_EVERY, name="move-old-records")
     if settings.records_from_gateway:
-        note = GatewayFigures(app.metrics.registry).note
+        gateway_metrics = GatewayMetrics(app.metrics.registry)
         collect = partial(
-            collect_records, database, settings.records_from_gateway, retention=retention, note=note
+            collect_log_records,
+            database,
+            settings.records_from_gateway,
+            retention=retention,
+            count=gateway_metrics.count_requests,
         )
-        app.background.repeat(collect, every=LOOK_AT_GATEWAY_EVERY, name="collect-records", nudged=False)
+        app.background.repeat(collect, every=CHECK_GATEWAY_EVERY, name="collect-records", nudged=False)
     return app
 
 
-def _return_memory() -> None:
-    """Return the memory of a large export to the system once it was read, where the C library is glibc."""
+def _limit_retained_memory() -> None:
+    """Make glibc return the memory of a large export to the system; do nothing on other C libraries."""
     mallopt = getattr(CDLL(None), "mallopt", None)
     if mallopt:
-        mallopt(M_MMAP_THRESHOLD, RETURNED_FROM)
-        mallopt(M_ARENA_MAX, STOCKS)
+        mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD)
+        mallopt(M_ARENA_MAX, ARENAS)

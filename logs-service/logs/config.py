@@ -1,4 +1,4 @@
-"""What logs-service is told."""
+"""Settings of logs-service."""
 
 from pathlib import Path
 
@@ -8,10 +8,10 @@ from shared.settings import CallerSettings
 
 
 class Settings(CallerSettings):
-    """logs-service's settings."""
+    """The settings of logs-service."""
 
     log_retention_days: int = Field(default=14, ge=1, le=3650)
     log_retention_mib: int = Field(default=4096, ge=64)
     audit_retention_days: int = Field(default=365, ge=1, le=3650)
-    # The folder that the gateway writes its records to; without it, nobody reads them.
+    # The folder to which the gateway writes its records. Without it, this replica reads none.
     records_from_gateway: Path | None = None

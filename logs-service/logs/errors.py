@@ -1,4 +1,4 @@
-"""logs-service's refusals.
+"""Errors of logs-service.
 
 Problem
 ├── MalformedExport      400  malformed_export
@@ -7,8 +7,8 @@ Problem
 ├── StreamsTaken         503  streams_taken     (Unavailable)
 └── IngestBusy           503  ingest_busy       (Unavailable)
 
-RecordRejected: one record of many, counted in `partial_success` beside the others that are kept.
-DayMissing: there is no partition yet for a record's day.
+RecordRejected: one record of an export, counted in `partial_success` while the others are stored.
+DayMissing: a record's day has no partition yet.
 """
 
 from collections.abc import Collection
@@ -18,7 +18,7 @@ from shared.errors import NotFound, Problem, Unavailable
 
 
 class MalformedExport(Problem):
-    """The body as a whole is not the JSON or protobuf that it is declared to be."""
+    """The body is not valid in its declared encoding, JSON or protobuf."""
 
     status = 400
     code = "malformed_export"
@@ -26,39 +26,39 @@ class MalformedExport(Problem):
 
 
 class ExportTooLarge(Problem):
-    """The body is larger, as it came or decompressed, or says more than one request may."""
+    """The body exceeds the size limit, compressed or decompressed, or the limits of an export's content."""
 
     status = 413
     code = "export_too_large"
     detail = (
-        "The body is too large, as it came or decompressed, or has too many records, attributes or values;"
-        " send fewer records at a time."
+        "The body is too large, compressed or decompressed, or it has too many records, attributes or values."
+        " Send fewer records at a time."
     )
 
 
 class IngestBusy(Unavailable):
-    """As many exports are being read as this process reads at once; the sender's retry will find room."""
+    """This process is already reading as many exports as it may; the sender should retry."""
 
     code = "ingest_busy"
-    detail = "Too many log records arrive at once; try again in a moment."
+    detail = "Too many exports arrive at once. Try again in a moment."
 
 
 class RecordNotFound(NotFound):
-    """There is no such record, or not any more."""
+    """The record does not exist, or no longer exists."""
 
     code = "record_not_found"
-    detail = "There is no such log record, or it was dropped meanwhile."
+    detail = "No such log record. It may have been deleted."
 
 
 class StreamsTaken(Unavailable):
-    """As many follow the records as this process serves at once."""
+    """This process already serves as many streams as it may."""
 
     code = "streams_taken"
-    detail = "Too many follow the log records just now; try again in a moment."
+    detail = "Too many clients follow the log records. Try again in a moment."
 
 
 class DayMissing(Exception):
-    """Nothing was stored: one of these days has to be made first."""
+    """Nothing was stored, because one of these days has no partition yet."""
 
     def __init__(self, days: Collection[date]) -> None:
         super().__init__(days)
@@ -66,4 +66,4 @@ class DayMissing(Exception):
 
 
 class RecordRejected(Exception):
-    """This record cannot be kept, however often it is sent; the message says what is wrong with it."""
+    """The record can never be stored, so a retry is useless; the message is the reason."""

@@ -1,4 +1,4 @@
-"""The gateway's records: lines of JSON as gateway/snippets/logging.conf has nginx write them."""
+"""Decode the gateway's log files: lines of JSON in the format of gateway/snippets/logging.conf."""
 
 import json
 import re
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from logs.domain import EPOCH, SentRecord
+from logs.domain.log_records import EPOCH, SentRecord
 from shared.redaction import redact_text
 
-LONGEST_PATH = 256  # Characters of a call's path, or of another text that its caller chose.
+LONGEST_PATH = 256  # Characters of a path or another attribute that the client chose.
 
 # One line of the format `hit`: "GET 200 3".
 HIT = re.compile(rb"([A-Z]+) ([1-5][0-9]{2}) ([0-9]+)\n")
@@ -18,7 +18,7 @@ HIT = re.compile(rb"([A-Z]+) ([1-5][0-9]{2}) ([0-9]+)\n")
 
 @dataclass(frozen=True)
 class Hit:
-    """An answer from the gateway's cache, which is only counted."""
+    """A response from the gateway's cache, which is counted but not stored."""
 
     method: str
     status: int
@@ -26,13 +26,13 @@ class Hit:
 
 
 def decode_lines(lines: Iterable[bytes]) -> Iterator[SentRecord | Hit | None]:
-    """Yield each line's record or hit; None for neither, such as half of one before the disk was full."""
+    """Yield each line's record or hit; None for an invalid line, such as one cut short by a full disk."""
     for line in lines:
         if hit := HIT.fullmatch(line):
             yield Hit(hit[1].decode(), int(hit[2]), int(hit[3]))
             continue
         try:
-            # What a caller sent may be no text, and nginx writes such bytes as they are.
+            # A client may send bytes that are not UTF-8, and nginx writes them unchanged.
             written = json.loads(line.decode("utf-8", "replace"))
             yield _read(written)
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -43,7 +43,7 @@ def _read(written: dict[str, Any]) -> SentRecord:
     attributes = {name: _cut(value) for name, value in written["attributes"].items() if value != ""}
     traceparent = attributes.pop("traceparent", "")
     method, status = attributes.get("http.request.method", ""), attributes["http.response.status_code"]
-    # What is cut off may be the end of a secret, by which it is known.
+    # Redact before cutting: without its end, a secret would not be recognized.
     path = redact_text(written["attributes"]["url.path"][: 2 * LONGEST_PATH])[:LONGEST_PATH]
     attributes["url.path"] = path
     attributes["request.id"] = written["request_id"]

@@ -1,4 +1,4 @@
-"""What logs-service takes and gives: searches, records, counts."""
+"""Request and response bodies of logs-service."""
 
 from collections import Counter
 from dataclasses import replace
@@ -8,35 +8,37 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from logs.domain import INT64, LEVELS, Chart, LogRecord, Search, name_level
+from logs.domain.histogram import Chart
+from logs.domain.log_records import INT64, LogRecord
+from logs.domain.search import Search
+from logs.domain.severity import LEVELS, name_level
 from shared.pages import PageQuery
 from shared.schemas import Text, Time, example, example_of
 
 Level = Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
-
-LARGEST_EXACT = 2**53 - 1  # A reader that has doubles only, such as JavaScript, rounds larger integers.
+LARGEST_EXACT = 2**53 - 1  # JavaScript, where every number is a double, rounds larger integers.
 
 
 def _require_word(question: str) -> str:
     if not any(character.isalnum() for character in question):
-        raise ValueError("must have a letter or a digit")
+        raise ValueError("must contain a letter or a digit")
     return question
 
 
 class Filters(BaseModel):
-    """What is looked for; all that is given must fit."""
+    """Filters of a search; a record must match all of them."""
 
     model_config = ConfigDict(extra="forbid")
 
     service: Text | None = Field(default=None, max_length=255)
     instance: Text | None = Field(default=None, max_length=255)
-    level: Level | None = Field(default=None, description="The least that fits.")
+    level: Level | None = Field(default=None, description="The minimum level.")
     q: Annotated[Text, AfterValidator(_require_word)] | None = Field(
         default=None,
         max_length=200,
         description=(
-            "Words; each has to begin a word of the message's first 1000 characters, in upper or lower case."
+            "Words, in any case. Each must be the prefix of a word in the message's first 1000 characters."
         ),
     )
     trace_id: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
@@ -44,7 +46,7 @@ class Filters(BaseModel):
     order_id: UUID | None = None
 
     def to_search(self) -> Search:
-        """Return the search in the domain's words."""
+        """Return the filters as a search."""
         return Search(
             service=self.service,
             instance=self.instance,
@@ -57,40 +59,40 @@ class Filters(BaseModel):
 
 
 class TimedFilters(Filters):
-    """What is looked for, and from when."""
+    """Filters of a search, with a period."""
 
-    since: Time | None = Field(default=None, description="The first moment that fits.")
-    until: Time | None = Field(default=None, description="The first moment that does not fit any more.")
+    since: Time | None = Field(default=None, description="Start of the period, inclusive.")
+    until: Time | None = Field(default=None, description="End of the period, exclusive.")
 
     def to_search(self) -> Search:
-        """Return the search in the domain's words."""
+        """Return the filters as a search."""
         return replace(super().to_search(), since=self.since, until=self.until)
 
 
 class LogQuery(TimedFilters, PageQuery):
-    """What is looked for, and how much of it."""
+    """Filters of a search, with a period and a page."""
 
 
 class HistogramQuery(TimedFilters):
-    """What is counted."""
+    """Filters of a histogram, with a period and the number of bars."""
 
-    bars: int = Field(default=60, ge=1, le=500, description="At most so many.")
+    bars: int = Field(default=60, ge=1, le=500, description="The maximum number of bars.")
 
 
 class ContextQuery(BaseModel):
-    """How much is wanted around a record, and of whom."""
+    """How many records to show around a record, and from which source."""
 
     model_config = ConfigDict(extra="forbid")
 
     before: int = Field(default=20, ge=0, le=100)
     after: int = Field(default=20, ge=0, le=100)
     of: Literal["instance", "shop"] = Field(
-        default="instance", description="The replica that wrote the record, or everybody."
+        default="instance", description="Records of the replica that wrote this one, or of the whole shop."
     )
 
 
 class LogRecordOut(BaseModel):
-    """A record; ids are null where the work at hand had none."""
+    """A record; ids are null where the logged work had none."""
 
     model_config = ConfigDict(
         json_schema_extra=example(
@@ -121,12 +123,12 @@ class LogRecordOut(BaseModel):
     request_id: str | None
     order_id: UUID | None
     attributes: dict[str, Any] = Field(
-        description="Values of any kind, as the sender wrote them. An integer beyond ±(2^53-1) is a string."
+        description="Values of any type, as sent. An integer beyond ±(2^53-1) is a string."
     )
 
     @classmethod
     def of(cls, record: LogRecord) -> "LogRecordOut":
-        """Return the record as callers see it."""
+        """Return a stored record as a response body."""
         values = {**vars(record), "attributes": _spell_integers(record.attributes)}
         return cls(**values, level=cast(Level, record.level))
 
@@ -138,7 +140,7 @@ def _spell_integers(value: Any) -> Any:
         case list():
             return [_spell_integers(item) for item in value]
         case int() if value not in INT64:
-            # It was a double; jsonb writes all its digits.
+            # It was sent as a double, and jsonb returns all its digits.
             return float(value)
         case int() if abs(value) > LARGEST_EXACT:
             return str(value)
@@ -146,7 +148,7 @@ def _spell_integers(value: Any) -> Any:
 
 
 class LogPage(BaseModel):
-    """Records, newest first, and the cursor of the page after."""
+    """Records, newest first, and the cursor of the next page."""
 
     model_config = ConfigDict(json_schema_extra=example({"data": [example_of(LogRecordOut)], "next": None}))
 
@@ -155,7 +157,7 @@ class LogPage(BaseModel):
 
 
 class LogContext(BaseModel):
-    """A record between those around it, oldest first."""
+    """A record with those before and after it, oldest first."""
 
     model_config = ConfigDict(json_schema_extra=example({"data": [example_of(LogRecordOut)], "next": None}))
 
@@ -164,7 +166,7 @@ class LogContext(BaseModel):
 
 
 class BarOut(BaseModel):
-    """How many records there were from a moment on, by level."""
+    """The number of records in one bar, which starts at `time`, in total and by level."""
 
     time: datetime
     total: int
@@ -172,7 +174,7 @@ class BarOut(BaseModel):
 
 
 class Histogram(BaseModel):
-    """Bars of one length, oldest first; those without a record are left out."""
+    """Bars of equal length, oldest first. Empty bars are omitted."""
 
     model_config = ConfigDict(
         json_schema_extra=example(
@@ -191,12 +193,12 @@ class Histogram(BaseModel):
     next: None = None
     since: datetime
     until: datetime
-    seconds: int = Field(description="The length of a bar.")
-    complete: bool = Field(description="Whether all were counted, or only the newest.")
+    seconds: int = Field(description="The length of a bar in seconds.")
+    complete: bool = Field(description="True if all records were counted, false if only the newest.")
 
     @classmethod
     def of(cls, chart: Chart) -> "Histogram":
-        """Return the chart as callers see it."""
+        """Return a chart as a response body."""
         bars: dict[datetime, Counter[str]] = {}
         for bar in sorted(chart.bars, key=lambda bar: (bar.time, bar.severity_number)):
             bars.setdefault(bar.time, Counter())[name_level(bar.severity_number)] += bar.count

@@ -1,4 +1,4 @@
-"""logs-service's tables, as its migrations make them."""
+"""The tables of logs-service, as its migrations create them."""
 
 from sqlalchemy import (
     BigInteger,
@@ -47,9 +47,9 @@ def _make_records(name: str) -> Table:
     return table
 
 
-# Partitioned by day; see `repository.partitions`.
+# Partitioned by day; see `repository/partitions.py`.
 records = _make_records("records")
-# The audit trail of auth-service, which is kept by its age alone.
+# The audit trail of auth-service, which is limited by age alone.
 audit_records = _make_records("audit_records")
 record_counts = Table(
     "record_counts",
@@ -61,7 +61,7 @@ record_counts = Table(
 )
 Index("record_counts_minute", record_counts.c.minute)
 
-# Of the files that the gateway writes, how much was read.
+# How many bytes of each log file of the gateway were read.
 gateway_files = Table(
     "gateway_files",
     metadata,
@@ -70,8 +70,8 @@ gateway_files = Table(
     Column("read_at", MOMENT, nullable=False, server_default=func.now()),
 )
 
-# Where records were kept before they were parted by day; its rows are moved, and it stays empty.
-log_records = Table(
+# The table of releases before partitioning. Its rows are moved to `records`, so it stays empty.
+unpartitioned_records = Table(
     "log_records",
     metadata,
     Column("id", Uuid, primary_key=True),
@@ -88,8 +88,25 @@ log_records = Table(
     Column("order_id", Uuid),
     Column("attributes", JSONB, nullable=False),
 )
-Index("log_records_time", log_records.c.time, log_records.c.id)
-Index("log_records_service", log_records.c.service, log_records.c.time, log_records.c.id)
-Index("log_records_trace", log_records.c.trace_id, postgresql_where=log_records.c.trace_id.is_not(None))
-Index("log_records_request", log_records.c.request_id, postgresql_where=log_records.c.request_id.is_not(None))
-Index("log_records_order", log_records.c.order_id, postgresql_where=log_records.c.order_id.is_not(None))
+Index("log_records_time", unpartitioned_records.c.time, unpartitioned_records.c.id)
+Index(
+    "log_records_service",
+    unpartitioned_records.c.service,
+    unpartitioned_records.c.time,
+    unpartitioned_records.c.id,
+)
+Index(
+    "log_records_trace",
+    unpartitioned_records.c.trace_id,
+    postgresql_where=unpartitioned_records.c.trace_id.is_not(None),
+)
+Index(
+    "log_records_request",
+    unpartitioned_records.c.request_id,
+    postgresql_where=unpartitioned_records.c.request_id.is_not(None),
+)
+Index(
+    "log_records_order",
+    unpartitioned_records.c.order_id,
+    postgresql_where=unpartitioned_records.c.order_id.is_not(None),
+)

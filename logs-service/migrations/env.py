@@ -1,4 +1,4 @@
-"""Alembic's entrance; how it is run stands in `shared.migrate`."""
+"""Alembic's entry point; `shared.migrate` runs it."""
 
 from shared.migrate import run_migrations
 

@@ -1,1 +1,1 @@
-"""orders-service: what was bought. It keeps carts, and takes an order through its checkout to the end."""
+"""orders-service: carts, orders and the checkout."""

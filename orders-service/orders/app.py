@@ -1,4 +1,4 @@
-"""orders-service, wired."""
+"""The wiring of orders-service."""
 
 from functools import partial
 
@@ -17,12 +17,12 @@ from shared.service_calls import ServiceTokens
 from shared.settings import read_settings
 from shared.tokens import Auth
 
-CALL_TIMEOUT = (0.5, 2.0)  # Seconds to connect and to read; a step that takes longer is taken again later.
-RESUMERS = 2  # Threads that go on with orders that requests or other replicas left half done.
-SETTLERS = 1  # Threads that settle; more would only make smaller batches.
-LOOK_EVERY = 0.5  # Seconds between two looks.
+CALL_TIMEOUT = (0.5, 2.0)  # Seconds to connect and to read; a step that takes longer is retried later.
+RESUMERS = 2  # Threads that continue orders that a request or another replica left unfinished.
+SETTLERS = 1  # Threads that settle; more threads would only make smaller batches.
+LOOK_EVERY = 0.5  # Seconds between two polls for due orders.
 RESUME, SETTLE = "resume-orders", "settle-orders"
-SWEEP_EVERY = 60.0  # Seconds between two looks whether sweeping is due.
+SWEEP_EVERY = 60.0  # Seconds between two checks whether the sweep is due.
 
 
 def create_app(
@@ -31,7 +31,7 @@ def create_app(
     catalog: CatalogClient | None = None,
     payments: PaymentsClient | None = None,
 ) -> ServiceFlask:
-    """Return the application, with the environment's settings and real clients unless they are handed in."""
+    """Return the application; settings come from the environment and clients are real unless passed in."""
     settings = settings or read_settings(Settings)
     database = connect(settings)
     tokens = ServiceTokens(settings.auth_url, settings.service, settings.client_secret.get_secret_value())
@@ -65,7 +65,7 @@ def create_app(
     for _ in range(RESUMERS):
         app.background.repeat(checkout.finish_due_orders, every=LOOK_EVERY, name=RESUME)
     for _ in range(SETTLERS):
-        # What was confirmed while the service ends is settled before it has ended.
+        # Orders that are confirmed during shutdown are settled before the process exits.
         app.background.repeat(settlement.settle_due_orders, every=LOOK_EVERY, name=SETTLE, until_end=True)
     app.background.repeat(partial(sweep_leftovers, database), every=SWEEP_EVERY, name="sweep")
     return app

@@ -1,4 +1,4 @@
-"""The services that a checkout calls. Every call is idempotent and addressed by the order's id."""
+"""Clients of the services that a checkout calls. Every call is idempotent and addressed by the order's id."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,27 +12,27 @@ from shared.errors import ServiceUnreachable
 from shared.http import HttpResponse
 from shared.service_calls import ServiceClient
 
-# The catalogue's refusals that a customer can act on, with the order's reason for each.
+# The catalogue's refusals that a customer can act on, and the order's reason for each.
 RESERVE_REFUSALS = {"out_of_stock": "out_of_stock", "product_unavailable": "product_unavailable"}
-# Those of payments-service that a customer can act on.
+# The refusals of payments-service that a customer can act on.
 AUTHORIZE_REFUSALS = {"card_declined", "payment_method_unsupported"}
-# Those that end an order; asked again, it would say the same.
+# The refusals that end an order; a retry would be refused again.
 CAPTURE_REFUSALS = {"capture_failed", "payment_closed", "payment_unexpected_state"}
 
 
 @dataclass(frozen=True)
 class Reservation:
-    """The held lines, priced."""
+    """The reserved lines with their prices."""
 
     lines: tuple[Line, ...]
     currency: str
 
 
 class CatalogClient(ServiceClient):
-    """catalog-service: prices, and stock held for orders."""
+    """catalog-service: prices and reservations."""
 
     def reserve(self, order: Order) -> Reservation:
-        """Hold the order's lines; raise CheckoutRefused if they cannot be had."""
+        """Reserve the order's lines; raise CheckoutRefused if they are not available."""
         items = [{"product_id": line.product_id, "quantity": line.quantity} for line in order.lines]
         response = self.request(
             "PUT", _reservation(order.id), json={"customer": order.customer, "items": items}
@@ -41,10 +41,8 @@ class CatalogClient(ServiceClient):
             problem = _read(response)
             code = problem.get("code", "")
             if code in RESERVE_REFUSALS:
-                raise CheckoutRefused(
-                    RESERVE_REFUSALS[code], 409, code, problem["detail"], lines=problem["lines"]
-                )
-            raise CheckoutRefused("reservation_lost", 409, "reservation_lost", "The stock could not be held.")
+                raise CheckoutRefused(RESERVE_REFUSALS[code], code, problem["detail"], lines=problem["lines"])
+            raise CheckoutRefused("reservation_lost", "reservation_lost", "The stock could not be held.")
         answer = _expect(response, 200)
         lines = tuple(
             Line(item["product_id"], item["quantity"], item["sku"], item["title"], item["unit_amount"])
@@ -53,15 +51,15 @@ class CatalogClient(ServiceClient):
         return Reservation(lines, answer["currency"])
 
     def commit_reservations(self, order_ids: Iterable[UUID]) -> dict[UUID, OrderOutcome]:
-        """Turn the held units of several orders into sold ones; return what the answer says of each."""
+        """Commit the reservations of several orders; return the outcome for each order."""
         return _read_outcomes(self.request("POST", "/internal/reservations/commit", json=_batch(order_ids)))
 
     def release(self, order_id: UUID) -> None:
-        """Give the order's units back, or close the door to a reservation that is still on its way."""
+        """Release the order's units, and refuse a reservation that arrives later."""
         _expect(self.request("DELETE", _reservation(order_id)), 200)
 
     def read_offers(self, product_ids: Iterable[int]) -> tuple[dict[int, Offer], str]:
-        """Return what is known of these products, and the shop's currency."""
+        """Return the offers of these products, and the shop's currency."""
         ids = ",".join(str(number) for number in product_ids)
         answer = _expect(self.request("GET", "/internal/prices", params={"ids": ids}), 200)
         offers = {
@@ -72,10 +70,10 @@ class CatalogClient(ServiceClient):
 
 
 class PaymentsClient(ServiceClient):
-    """payments-service: one payment for each order."""
+    """payments-service: one payment per order."""
 
     def authorize(self, order: Order) -> Payment:
-        """Hold the order's amount, or begin to ask the customer; raise CheckoutRefused for a decline."""
+        """Authorize the order's amount, or start an authentication; raise CheckoutRefused for a decline."""
         body = {
             "customer": order.customer,
             "amount": order.amount,
@@ -86,33 +84,33 @@ class PaymentsClient(ServiceClient):
         if response.status_code in {402, 422}:
             raise _read_decline(_read(response))
         if response.status_code == 409:
-            raise CheckoutRefused("payment_closed", 409, "payment_closed", "The payment was closed.")
+            raise CheckoutRefused("payment_closed", "payment_closed", "The payment was closed.")
         return _to_payment(_expect(response, 200))
 
     def read(self, order_id: UUID) -> Payment:
-        """Return the order's payment as it stands."""
+        """Return the order's payment."""
         return _to_payment(_expect(self.request("GET", _payment(order_id)), 200))
 
     def capture_payments(self, order_ids: Iterable[UUID]) -> dict[UUID, OrderOutcome]:
-        """Take the authorized money of several orders; return what the answer says of each."""
+        """Capture the payments of several orders; return the outcome for each order."""
         return _read_outcomes(self.request("POST", "/internal/payments/capture", json=_batch(order_ids)))
 
     def reassign(self, order_ids: Iterable[UUID], customer: str) -> None:
-        """Make the payments of several orders this customer's, for whom the call is made."""
+        """Assign the payments of several orders to this customer, on whose behalf the call is made."""
         body = {**_batch(order_ids), "customer": customer}
         _expect(self.request("POST", "/internal/payments/reassign", json=body), 200)
 
     def cancel(self, order_id: UUID) -> Payment:
-        """Void the payment, or refund it, or close the door to one that is still on its way."""
+        """Void or refund the payment, and refuse an authorization that arrives later."""
         return _to_payment(_expect(self.request("POST", f"{_payment(order_id)}/cancel"), 200))
 
     def refund(self, refund: Refund) -> None:
-        """Give a part of the money back; raise CheckoutRefused if payments knows better what is left."""
+        """Refund a part of the payment; raise CheckoutRefused if less than that can be refunded."""
         body = {"refund_id": str(refund.id), "amount": refund.amount}
         response = self.request("POST", f"{_payment(refund.order_id)}/refunds", json=body)
         if response.status_code == 409:
             problem = _read(response)
-            raise CheckoutRefused("refund_failed", 409, problem["code"], problem["detail"])
+            raise CheckoutRefused("refund_failed", problem["code"], problem["detail"])
         _expect(response, 200)
 
 
@@ -139,12 +137,10 @@ def _read_outcomes(response: HttpResponse) -> dict[UUID, OrderOutcome]:
 def _read_decline(problem: dict[str, Any]) -> CheckoutRefused:
     code = problem.get("code", "")
     if code not in AUTHORIZE_REFUSALS:
-        # What payments-service does not take at all, as an amount beyond what the provider takes at once.
-        return CheckoutRefused(
-            "payment_declined", 402, "payment_refused", "The order cannot be paid this way."
-        )
+        # A request that payments-service does not accept, such as an amount above the provider's limit.
+        return CheckoutRefused("payment_declined", "payment_refused", "The order cannot be paid this way.")
     kept = {name: problem[name] for name in ("decline_code",) if name in problem}
-    return CheckoutRefused("payment_declined", 402, code, problem["detail"], **kept)
+    return CheckoutRefused("payment_declined", code, problem["detail"], **kept)
 
 
 def _to_payment(body: dict[str, Any]) -> Payment:
@@ -153,9 +149,9 @@ def _to_payment(body: dict[str, Any]) -> Payment:
 
 
 def _expect(response: HttpResponse, status: int) -> dict[str, Any]:
-    """Return the answer's body; whatever was not expected is a service that cannot do its work just now."""
+    """Return the body; raise ServiceUnreachable for any other status, so that the call is retried."""
     if response.status_code != status:
-        raise ServiceUnreachable(f"An unexpected answer: {response.status_code}.")
+        raise ServiceUnreachable(f"The service answered with the unexpected status {response.status_code}.")
     return _read(response)
 
 

@@ -1,4 +1,4 @@
-"""What orders-service is told."""
+"""Settings of orders-service."""
 
 from typing import Literal
 
@@ -9,11 +9,11 @@ from shared.settings import CallerSettings, Url
 
 
 class Settings(CallerSettings):
-    """orders-service's settings."""
+    """The environment variables of orders-service."""
 
     catalog_url: Url
     payments_url: Url
-    # Of orders that hold stock while their customers answer the bank.
+    # Limits on orders that hold stock while their customers authenticate to the bank.
     rate_limits: Literal["on", "off"] = "on"
     waiting_orders_per_customer: int = Field(default=5, ge=1)
     waiting_units_per_customer: int = Field(default=200, ge=1)
@@ -22,7 +22,7 @@ class Settings(CallerSettings):
 
     @property
     def waiting_limits(self) -> WaitingLimits | None:
-        """Return the limits of orders that wait for their customers; None for a shop without limits."""
+        """Return the limits on orders that wait for payment; None without limits."""
         if self.rate_limits == "off":
             return None
         return WaitingLimits(

@@ -1,4 +1,4 @@
-"""Orders, carts and the checkout's steps as plain Python."""
+"""Orders, carts and the steps of the checkout, in plain Python."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -18,15 +18,15 @@ from orders.errors import (
     RestockNeedsFullRefund,
 )
 
-# Product ids are integers that JavaScript's numbers hold exactly.
+# Product ids are integers that a JavaScript number represents exactly.
 LARGEST_ID = 2**53
-# Of a cart, and of an order.
+# Limits of a cart and of an order.
 MOST_LINES = 100
 MOST_UNITS = 1000
 
 
 class Status(StrEnum):
-    """Where an order stands, as its customer sees it."""
+    """The status of an order, as its customer sees it."""
 
     PENDING = "pending"
     AWAITING_PAYMENT = "awaiting_payment"
@@ -39,9 +39,9 @@ class Status(StrEnum):
 
 
 class Step(StrEnum):
-    """What is done next for an order: idempotent calls to other services, addressed by the order's id."""
+    """The next step of an order: idempotent calls to other services, addressed by the order's id."""
 
-    RESERVE = "reserve"  # And authorize: nothing is written between the two.
+    RESERVE = "reserve"  # And authorize: nothing is written between the two calls.
     AWAIT_PAYMENT = "await_payment"
     COMMIT = "commit"
     CAPTURE = "capture"
@@ -51,27 +51,27 @@ class Step(StrEnum):
     RESTOCK = "restock"
 
 
-# Settlement takes these, for many orders at once. The checkout takes all others, one order at a time.
+# Settlement takes these steps for many orders at once. The checkout takes all others, one order at a time.
 SETTLED = frozenset({Step.COMMIT, Step.CAPTURE})
 UNDO = frozenset({Step.CANCEL_PAYMENT, Step.RELEASE})
 REFUND = frozenset({Step.REFUND, Step.RESTOCK})
-# Steps that the same thread goes on with. At any other the order waits for settlement, or for its customer.
+# Steps that the same thread continues with. At any other step the order waits for settlement or its customer.
 CONTINUED = frozenset({Step.RESERVE}) | UNDO | REFUND
 
 PENDING_FOR = timedelta(minutes=2)  # An order that is still pending after this is undone.
-AWAITING_FOR = timedelta(minutes=10)  # So long the customer may take to answer the bank; the hold is longer.
+AWAITING_FOR = timedelta(minutes=10)  # For the customer to authenticate; the stock is held for longer.
 
-FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=0.2), timedelta(seconds=30)  # Before a step is tried again.
-DOUBLINGS = 10  # Of the wait; it has reached its longest before.
+FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=0.2), timedelta(seconds=30)  # Before a step is retried.
+DOUBLINGS = 10  # Of the wait, which reaches LONGEST_WAIT before that.
 
-# Where there is money that can be given back.
+# Statuses of orders with a captured payment.
 REFUNDABLE = frozenset({Status.PAID, Status.SHIPPED, Status.DELIVERED})
 BEFORE_SHIPPING = frozenset({Status.PENDING, Status.AWAITING_PAYMENT, Status.CONFIRMED, Status.PAID})
 
 
 @dataclass(frozen=True)
 class Line:
-    """So many of a product; what it is and costs is known once the stock is held."""
+    """A quantity of a product; `sku`, `title` and `unit_amount` are known once the stock is held."""
 
     product_id: int
     quantity: int
@@ -87,10 +87,9 @@ class Line:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a checkout failed: the order's reason, and the answer that its caller gets."""
+    """Why a checkout or a refund failed: `reason` is the order's, the rest is for its customer."""
 
     reason: str
-    status: int
     code: str
     detail: str
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -98,7 +97,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Waiting:
-    """How many orders, and units in them, wait for their customers to answer the bank."""
+    """The orders, and the units in them, that wait for their customers to authenticate to the bank."""
 
     orders: int
     units: int
@@ -106,7 +105,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class WaitingLimits:
-    """How much may wait for payment: of one customer, and of all customers at one address."""
+    """How much may wait for payment: for one customer, and for all customers of one network."""
 
     orders_per_customer: int
     units_per_customer: int
@@ -114,34 +113,34 @@ class WaitingLimits:
     units_per_address: int
 
     def find_excess(self, customer: Waiting, address: Waiting) -> str | None:
-        """Return as a sentence which limit is passed, if one is."""
+        """Return the exceeded limit as a sentence; None if there is none."""
         for whose, waiting, orders, units in (
-            ("for you", customer, self.orders_per_customer, self.units_per_customer),
-            ("at your address", address, self.orders_per_address, self.units_per_address),
+            ("your orders", customer, self.orders_per_customer, self.units_per_customer),
+            ("the orders from your network", address, self.orders_per_address, self.units_per_address),
         ):
             if waiting.orders > orders:
-                return f"More than {orders} orders {whose} would wait for their payment."
+                return f"More than {orders} of {whose} would be waiting for payment."
             if waiting.units > units:
-                return f"More than {units} units {whose} would wait for their payment."
+                return f"More than {units} units in {whose} would be waiting for payment."
         return None
 
 
 @dataclass(frozen=True)
 class Work:
-    """What is still to be done for an order, and for which request."""
+    """The remaining work on an order, and the request that it is done for."""
 
-    next_step: str  # A Step, or one that only a newer release knows.
+    next_step: str  # A Step, or a step that only a newer release knows.
     request_id: str
     traceparent: str
     attempts: int = 0
     deadline: datetime | None = None
-    # Where the customer is who has placed the order.
+    # The network from which the order was placed.
     network: str | None = None
 
 
 @dataclass(frozen=True)
 class Order:
-    """What a customer has bought; `work` is None once nothing is left to do."""
+    """A customer's purchase; `work` is None once no work remains."""
 
     id: UUID
     customer: str
@@ -160,33 +159,33 @@ class Order:
     traceparent: str
     created_at: datetime
     updated_at: datetime
-    # The version of the cart that was ordered; None for an order of its own items.
+    # The version of the ordered cart; None for an order with explicit items.
     cart_version: int | None = None
     lines: tuple[Line, ...] = ()
     work: Work | None = None
 
     @property
     def next_step(self) -> str | None:
-        """Return what is done next for the order."""
+        """Return the next step; None if no work remains."""
         return self.work.next_step if self.work else None
 
     @property
     def amount(self) -> int | None:
-        """Return what the order costs, in minor units; None until its stock is held."""
+        """Return the order's total in minor units; None until its stock is held."""
         return self.items_amount
 
     @property
     def is_undone(self) -> bool:
-        """Tell whether the order is being given up, or has been."""
+        """Return whether the order was undone, or is being undone."""
         return self.refusal is not None
 
     @property
     def needs_payment(self) -> bool:
-        """Tell whether there is money to take; an order that costs nothing needs no payment."""
+        """Return whether the order needs a payment; one with a total of 0 does not."""
         return self.amount != 0
 
     def is_late(self, now: datetime) -> bool:
-        """Tell whether the order has passed its deadline; once confirmed it has none."""
+        """Return whether the order has passed its deadline; a confirmed order has none."""
         waits = self.status in {Status.PENDING, Status.AWAITING_PAYMENT}
         deadline = self.work.deadline if self.work else None
         return waits and not self.is_undone and deadline is not None and now > deadline
@@ -194,7 +193,7 @@ class Order:
     def advance(self, progress: "Progress", now: datetime) -> "Order":
         """Return the order with its progress."""
         if self.work is None:
-            raise ValueError("Nothing is left to do for the order.")
+            raise ValueError("The order has no step left to take.")
         after = replace(self, **progress.changes, work=None, updated_at=now)
         if progress.next_step is None:
             return after
@@ -202,44 +201,52 @@ class Order:
         return replace(after, work=replace(work, next_step=progress.next_step))
 
     def check_cancel(self) -> None:
-        """Raise OrderNotCancellable for an order that was shipped, or RefundInProgress."""
+        """Raise OrderNotCancellable if the order has shipped or was refunded, or RefundInProgress."""
         if self.status not in BEFORE_SHIPPING:
             raise OrderNotCancellable(
-                f"The order is {self.status}; only one not yet shipped can be cancelled."
+                f"The order is {self.status}; only an order that has not shipped can be cancelled."
             )
         if self.next_step in REFUND:
             raise RefundInProgress
 
     def ship(self) -> Status:
-        """Return the status of a shipped order; raise OrderNotShippable unless it is paid and at rest."""
+        """Return the status of a shipped order.
+
+        Raises OrderNotShippable unless the order is paid, and no cancellation or refund is in progress.
+        """
         if self.status is not Status.SHIPPED:
             if self.status is not Status.PAID:
-                raise OrderNotShippable(f"The order is {self.status}; only a paid one can be shipped.")
+                raise OrderNotShippable(f"The order is {self.status}; only a paid order can be shipped.")
             if self.next_step is not None:
-                raise OrderNotShippable("The order is being cancelled or refunded just now.")
+                raise OrderNotShippable("A cancellation or refund of this order is in progress.")
         return Status.SHIPPED
 
     def deliver(self) -> Status:
-        """Return the status of a delivered order; raise OrderNotDeliverable unless it was shipped."""
+        """Return the status of a delivered order.
+
+        Raises OrderNotDeliverable unless the order is shipped, and no refund is in progress.
+        """
         if self.status is not Status.DELIVERED:
             if self.status is not Status.SHIPPED:
-                raise OrderNotDeliverable(f"The order is {self.status}; only a shipped one can be delivered.")
+                raise OrderNotDeliverable(
+                    f"The order is {self.status}; only a shipped order can be delivered."
+                )
             if self.next_step is not None:
-                raise OrderNotDeliverable("The order is being refunded just now.")
+                raise OrderNotDeliverable("A refund of this order is in progress.")
         return Status.DELIVERED
 
     def check_refund(self, amount: int | None, *, restock: bool) -> int:
-        """Return how much a refund gives back: `amount`, or all that is left.
+        """Return the amount of a refund in minor units: `amount`, or the remainder for None.
 
         Raises OrderNotRefundable, RefundInProgress, RefundExceedsOrder or RestockNeedsFullRefund.
         """
         if self.next_step in REFUND:
             raise RefundInProgress
         if self.status not in REFUNDABLE or self.next_step is not None:
-            raise OrderNotRefundable(f"The order is {self.status}; there is no payment to give back.")
+            raise OrderNotRefundable(f"The order is {self.status}; it has no payment to refund.")
         left = (self.amount or 0) - self.amount_refunded
         if left == 0:
-            raise OrderNotRefundable("Nothing was paid for the order, so nothing can be given back.")
+            raise OrderNotRefundable("Nothing was paid for the order, so there is nothing to refund.")
         wanted = left if amount is None else amount
         if wanted > left:
             raise RefundExceedsOrder(refundable=left)
@@ -248,13 +255,13 @@ class Order:
         return wanted
 
     def status_after(self, refund: "Refund") -> Status:
-        """Return where the order stands after a refund: a partial one leaves it where it is."""
+        """Return the order's status after a refund; a partial refund does not change it."""
         return Status.REFUNDED if self.amount_refunded + refund.amount == self.amount else self.status
 
 
 @dataclass(frozen=True)
 class Refund:
-    """Money that is given back; `restock` says that the goods are on the shelf again."""
+    """A refund; `amount` is in minor units, and `restock` also returns the units to the stock."""
 
     id: UUID
     order_id: UUID
@@ -265,7 +272,7 @@ class Refund:
 
 @dataclass(frozen=True)
 class Payment:
-    """What payments-service says of an order's payment."""
+    """An order's payment in payments-service; the id is None if none was ever authorized."""
 
     id: UUID | None
     status: str
@@ -273,8 +280,8 @@ class Payment:
 
 
 @dataclass(frozen=True)
-class Told:
-    """An event of an order's story that is yet to be written down."""
+class NewEvent:
+    """An event of an order that is yet to be recorded."""
 
     kind: str
     detail: str | None = None
@@ -282,14 +289,14 @@ class Told:
 
 @dataclass(frozen=True)
 class Progress:
-    """What has become of an order under a lease, and what is done next: nothing without a `next_step`.
+    """The progress of an order under a lease, and its next step; None means that no work remains.
 
-    The lease is kept, or else the next step is anybody's after `wait`. `attempts` says how often the step was
-    tried already. A value that `changes` does not name stays as it is.
+    If the lease is not kept, any thread may take the next step after `wait`. `attempts` counts the failed
+    attempts at that step. `changes` has the changed values of the order only.
     """
 
     order_id: UUID
-    story: tuple[Told, ...]
+    events: tuple[NewEvent, ...]
     next_step: str | None
     keeps_lease: bool = False
     wait: timedelta = timedelta()
@@ -300,7 +307,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to an order."""
+    """An event in the history of an order."""
 
     id: UUID
     time: datetime
@@ -313,7 +320,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Offer:
-    """What the catalogue says of a product just now."""
+    """A product's current price and stock in the catalogue."""
 
     product_id: int
     title: str
@@ -322,12 +329,12 @@ class Offer:
 
 
 def wait_after(attempts: int) -> timedelta:
-    """Return how long a step waits that could not be done, and that was tried so often before."""
+    """Return the wait before a step is retried, after this many earlier retries."""
     return min(FIRST_WAIT * float(2 ** min(attempts, DOUBLINGS)), LONGEST_WAIT)
 
 
 def sum_lines(lines: Iterable[tuple[int, int]]) -> tuple[Line, ...]:
-    """Return a line for each product, in the order of their ids, with its quantities added up."""
+    """Return one line per product with the sum of its quantities, sorted by product id."""
     quantities: Counter[int] = Counter()
     for product_id, quantity in lines:
         quantities[product_id] += quantity
@@ -336,7 +343,7 @@ def sum_lines(lines: Iterable[tuple[int, int]]) -> tuple[Line, ...]:
 
 @dataclass(frozen=True)
 class CartLine:
-    """So many of a product in a cart, and the price at which it was put in."""
+    """A quantity of a product in a cart, and the price at which it was added."""
 
     product_id: int
     quantity: int
@@ -346,14 +353,14 @@ class CartLine:
 
 @dataclass(frozen=True)
 class StoredCart:
-    """What is in a cart, and its version: 0 for a cart into which nothing was ever put."""
+    """The lines of a cart, and its version: 0 for a cart that never had any."""
 
     version: int
     lines: tuple[CartLine, ...]
 
 
 def find_problem(line: CartLine, offer: Offer | None) -> str | None:
-    """Return what is wrong with a line of a cart, the worst first, or None."""
+    """Return the worst problem of a cart line, or None."""
     if offer is None:
         return "unavailable"
     if offer.stock < line.quantity:
@@ -364,7 +371,7 @@ def find_problem(line: CartLine, offer: Offer | None) -> str | None:
 
 
 def find_room(own: Iterable[CartLine], guest: Iterable[CartLine]) -> list[CartLine]:
-    """Return the lines of a guest's cart that one's own has room for: its products, and so many new ones."""
+    """Return the lines of a guest's cart that fit into the customer's own: its products, then new ones."""
     products = {line.product_id for line in own}
     fitting = []
     for line in guest:

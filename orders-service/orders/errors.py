@@ -1,4 +1,4 @@
-"""orders-service's refusals.
+"""Errors that orders-service returns.
 
 Problem
 ├── OrderNotFound           404  order_not_found            (NotFound)
@@ -14,18 +14,21 @@ Problem
 ├── RefundInProgress        409  refund_in_progress
 ├── RefundExceedsOrder      409  refund_exceeds_order
 ├── RestockNeedsFullRefund  409  restock_needs_full_refund
-└── CheckoutRefused         the refusing service's status and code
+└── CheckoutRefused         402, 409 or 429, by its reason
 
-Postponed and LeaseLost are not answers: they end a round of a checkout, and another round goes on.
+Postponed and LeaseLost never reach a client: each ends one thread's work on an order, which continues later.
 """
 
 from typing import Any
 
 from shared.errors import NotFound, Problem
 
+# The HTTP status of a refused checkout, by the order's reason. All other reasons are conflicts.
+REFUSAL_STATUSES = {"payment_declined": 402, "too_many_waiting": 429}
+
 
 class OrderNotFound(NotFound):
-    """There is no such order, or it is somebody else's."""
+    """The order does not exist, or belongs to another customer."""
 
     code = "order_not_found"
     detail = "There is no such order."
@@ -39,47 +42,47 @@ class ProductNotFound(NotFound):
 
 
 class CartEmpty(Problem):
-    """There is nothing to order."""
+    """The cart has no items to order."""
 
     status = 409
     code = "cart_empty"
-    detail = "The cart is empty; put something in, or send items."
+    detail = "The cart is empty. Add a product to it, or send items."
 
 
 class CartFull(Problem):
-    """A cart has a hundred lines at most."""
+    """The cart would have more than 100 lines."""
 
     status = 409
     code = "cart_full"
-    detail = "A cart holds 100 different products at most."
+    detail = "A cart can have at most 100 different products."
 
 
 class CartChanged(Problem):
-    """The cart is not the one that the caller has seen; `cart_version` says which it is now."""
+    """The cart is no longer at the caller's version; `cart_version` is its current one."""
 
     status = 409
     code = "cart_changed"
-    detail = "The cart has changed; look at it again before you order it."
+    detail = "The cart has changed. Review it before you order."
 
 
 class CartAlreadyOrdered(Problem):
-    """Another call has ordered this version of the cart, and its order was not cancelled."""
+    """Another call ordered this version of the cart, and its order was not cancelled."""
 
     status = 409
     code = "cart_already_ordered"
-    detail = "This cart was ordered already; order_id is the order. A changed cart can be ordered again."
+    detail = "This cart was already ordered; order_id is the order. Change the cart to order again."
 
 
 class OrderNotCancellable(Problem):
-    """The order is past the point where it could be cancelled."""
+    """The order has shipped or was refunded."""
 
     status = 409
     code = "order_not_cancellable"
-    detail = "Only an order that was not shipped can be cancelled."
+    detail = "Only an order that has not shipped can be cancelled."
 
 
 class OrderNotShippable(Problem):
-    """The order is not paid, or something is being done to it."""
+    """The order is not paid, or a cancellation or refund of it is in progress."""
 
     status = 409
     code = "order_not_shippable"
@@ -87,7 +90,7 @@ class OrderNotShippable(Problem):
 
 
 class OrderNotDeliverable(Problem):
-    """The order was not shipped."""
+    """The order was not shipped, or a refund of it is in progress."""
 
     status = 409
     code = "order_not_deliverable"
@@ -95,7 +98,7 @@ class OrderNotDeliverable(Problem):
 
 
 class OrderNotRefundable(Problem):
-    """There is no money to give back."""
+    """The order has no payment left to refund."""
 
     status = 409
     code = "order_not_refundable"
@@ -103,43 +106,48 @@ class OrderNotRefundable(Problem):
 
 
 class RefundInProgress(Problem):
-    """A refund of the order is being made, and has to come to its end first."""
+    """A refund of the order must finish first."""
 
     status = 409
     code = "refund_in_progress"
-    detail = "A refund of this order is being made; try again in a moment."
+    detail = "A refund of this order is in progress; try again in a moment."
     headers = {"Retry-After": "1"}
 
 
 class RefundExceedsOrder(Problem):
-    """More is wanted back than was paid and not yet given back; `refundable` says how much that is."""
+    """The amount is more than was paid and not yet refunded; `refundable` is that remainder."""
 
     status = 409
     code = "refund_exceeds_order"
-    detail = "This is more than what is left to refund."
+    detail = "The amount is more than what remains to be refunded."
 
 
 class RestockNeedsFullRefund(Problem):
-    """All of the goods go back to the shelf or none; `refundable` says what is left to refund."""
+    """Only a refund of the whole remainder can restock; `refundable` is that remainder."""
 
     status = 409
     code = "restock_needs_full_refund"
-    detail = "Only the refund of all that is left can put the goods back."
+    detail = "Only a refund of the full remaining amount can restock the items."
 
 
 class CheckoutRefused(Problem):
-    """Another service refused a step for good; trying again would not help. `reason` is the order's."""
+    """Another service refused a step permanently; a retry would not help. `reason` is the order's."""
 
-    def __init__(self, reason: str, status: int, code: str, detail: str, **extra: Any) -> None:
+    def __init__(self, reason: str, code: str, detail: str, **extra: Any) -> None:
         super().__init__(detail, **extra)
         self.reason = reason
-        self.status = status
         self.code = code
+        self.status = find_status(reason)
 
 
 class Postponed(Exception):
-    """A step could not be done just now; it is tried again later."""
+    """A step cannot be completed now, and is retried later."""
 
 
 class LeaseLost(Exception):
-    """Another replica has taken the order over."""
+    """Another thread has taken over the order."""
+
+
+def find_status(reason: str) -> int:
+    """Return the HTTP status of a refusal with this reason."""
+    return REFUSAL_STATUSES.get(reason, 409)

@@ -1,8 +1,8 @@
-"""Settlement: what follows an order's confirmation, for many orders at once.
+"""Settlement: commit the stock and capture the payments of confirmed orders, in batches.
 
-Confirmed orders are claimed together. One call commits their stock, another captures their money, and one
-statement records what has become of each. An order that cannot be settled holds no other one up: it is asked
-for again later, or the checkout goes on with it. A batch of one is what a quiet shop does.
+A thread claims the due orders together. One call commits their stock, another captures their payments, and
+one statement records all outcomes. An order that cannot be settled does not delay the others: settlement
+retries it later, or the checkout continues it. In a quiet shop most batches have one order.
 """
 
 import logging
@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from uuid import UUID
 
-from orders.checkout import ACTOR
 from orders.clients import CAPTURE_REFUSALS, CatalogClient, PaymentsClient
-from orders.domain import CONTINUED, Progress, Refusal, Status, Step, Told, wait_after
+from orders.domain import CONTINUED, NewEvent, Progress, Refusal, Status, Step, wait_after
 from orders.repository import progress
 from orders.repository.progress import Unsettled
 from shared import context, traces
@@ -23,19 +22,19 @@ from shared.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
-MOST = 50  # Orders of one batch.
-# Seconds between two batches. An order of a quiet shop is settled at once; those that are confirmed
-# meanwhile become one batch, which costs hardly more than one order.
+MOST = 50  # Orders per batch.
+# Seconds between two batches. In a quiet shop an order is settled at once. Orders that are confirmed during
+# the pause become one batch, which costs hardly more than one order.
 PACE = 0.2
-CAPTURE_FAILED = Refusal("capture_failed", 409, "capture_failed", "The money could not be taken.")
+CAPTURE_FAILED = Refusal("capture_failed", "capture_failed", "The payment could not be captured.")
 Outcomes = Mapping[UUID, OrderOutcome]
 
 
 class Settlement:
-    """Commits and captures what was confirmed.
+    """Settles confirmed orders.
 
-    `wake_resumers` lets the checkout go on with what failed; `pause` waits for some seconds, or until the
-    service ends.
+    `wake_resumers` makes the checkout continue refused orders; `pause` waits for some seconds, or until the
+    service stops.
     """
 
     def __init__(
@@ -56,7 +55,7 @@ class Settlement:
         self._most = most
 
     def settle_due_orders(self) -> None:
-        """Settle the orders that are due, in batches, also those that another replica confirmed."""
+        """Settle the due orders in batches, including those that another replica confirmed."""
         while True:
             with self._database.autocommit() as connection:
                 batch, lease = progress.claim_unsettled_orders(connection, self._most)
@@ -69,7 +68,7 @@ class Settlement:
     def _settle(self, batch: list[Unsettled], lease: UUID) -> None:
         works = [context.continue_from(order.request_id, order.traceparent) for order in batch]
         if len(batch) == 1:
-            # All that is done is done for the one request.
+            # All work in this batch belongs to one request.
             context.enter(works[0])
             context.bind({"order.id": str(batch[0].order_id)})
         else:
@@ -84,28 +83,28 @@ class Settlement:
             context.leave()
 
     def _commit(self, batch: list[Unsettled]) -> Outcomes:
-        return _ask(self._catalog.commit_reservations, batch)
+        return _call(self._catalog.commit_reservations, batch)
 
     def _capture(self, batch: list[Unsettled]) -> Outcomes:
-        return _ask(self._payments.capture_payments, batch)
+        return _call(self._payments.capture_payments, batch)
 
     def _record(self, steps: list[Progress], lease: UUID) -> None:
         with self._database.autocommit() as connection:
-            ours = progress.record_progress(connection, steps, lease, actor=ACTOR, now=datetime.now(UTC))
+            ours = progress.record_progress(connection, steps, lease, now=datetime.now(UTC))
         if len(ours) < len(steps):
-            log.warning("Others have taken %d orders over", len(steps) - len(ours))
+            log.warning("Other threads have taken over %d orders", len(steps) - len(ours))
         paid = [str(step.order_id) for step in steps if step.next_step is None and step.order_id in ours]
         log.info("Orders settled", extra={"orders.claimed": len(steps), "orders.paid": ",".join(paid)})
         if any(step.next_step in CONTINUED for step in steps):
             self._wake_resumers()
 
 
-def _ask(call: Callable[[Iterable[UUID]], Outcomes], batch: list[Unsettled]) -> Outcomes:
-    """Return the outcomes; without an answer, or with one that says nothing of an order, there is none."""
+def _call(call: Callable[[Iterable[UUID]], Outcomes], batch: list[Unsettled]) -> Outcomes:
+    """Return the outcomes by order; none if the service is unavailable."""
     try:
         return call([order.order_id for order in batch]) if batch else {}
     except Unavailable as away:
-        log.warning("%d orders cannot be settled: %s", len(batch), away)
+        log.warning("%d orders cannot be settled now: %s", len(batch), away)
         return {}
 
 
@@ -120,29 +119,29 @@ def _find_outcome(order: Unsettled, outcomes: Outcomes) -> Outcome:
 
 
 def _conclude(order: Unsettled, committed: Outcomes, captured: Outcomes) -> Progress:
-    """Return what has become of an order."""
-    story: tuple[Told, ...] = ()
+    """Return the progress of an order."""
+    events: tuple[NewEvent, ...] = ()
     if order.next_step is Step.COMMIT:
         match _find_outcome(order, committed):
             case Outcome.REFUSED:
-                # The hold lapsed. Reserving again and asking for the same payment again lead back to here.
-                return Progress(order.order_id, (Told("reservation_lapsed"),), Step.RESERVE)
+                # The reservation lapsed. Reserving again and authorizing the same payment lead back to here.
+                return Progress(order.order_id, (NewEvent("reservation_lapsed"),), Step.RESERVE)
             case Outcome.PENDING:
-                return _ask_again(order, Step.COMMIT, order.attempts)
-        story = (Told("stock_committed"),)
+                return _retry(order, Step.COMMIT, order.attempts)
+        events = (NewEvent("stock_committed"),)
     if not order.needs_payment:
         return Progress(
-            order.order_id, (*story, Told("payment_not_needed")), None, changes={"status": Status.PAID}
+            order.order_id, (*events, NewEvent("payment_not_needed")), None, changes={"status": Status.PAID}
         )
     match _find_outcome(order, captured):
         case Outcome.DONE:
             paid = {"status": Status.PAID, "payment_status": "succeeded"}
-            return Progress(order.order_id, (*story, Told("payment_captured")), None, changes=paid)
+            return Progress(order.order_id, (*events, NewEvent("payment_captured")), None, changes=paid)
         case Outcome.REFUSED if captured[order.order_id].code in CAPTURE_REFUSALS:
-            refused = (*story, Told("refused", CAPTURE_FAILED.reason))
+            refused = (*events, NewEvent("refused", CAPTURE_FAILED.reason))
             return Progress(order.order_id, refused, Step.CANCEL_PAYMENT, changes={"refusal": CAPTURE_FAILED})
-    return _ask_again(order, Step.CAPTURE, 0 if story else order.attempts, story)
+    return _retry(order, Step.CAPTURE, 0 if events else order.attempts, events)
 
 
-def _ask_again(order: Unsettled, step: Step, attempts: int, story: tuple[Told, ...] = ()) -> Progress:
-    return Progress(order.order_id, story, step, wait=wait_after(attempts), attempts=attempts + 1)
+def _retry(order: Unsettled, step: Step, attempts: int, events: tuple[NewEvent, ...] = ()) -> Progress:
+    return Progress(order.order_id, events, step, wait=wait_after(attempts), attempts=attempts + 1)

@@ -1,4 +1,4 @@
-"""The tables as SQLAlchemy knows them; what they may hold is said in the migrations."""
+"""The tables; the migrations have their constraints."""
 
 from sqlalchemy import (
     BigInteger,

@@ -1,4 +1,4 @@
-"""Alembic's entrance; how it is run stands in `shared.migrate`."""
+"""The entry point of Alembic; see `shared.migrate`."""
 
 from shared.migrate import run_migrations
 

@@ -1,1 +1,1 @@
-"""payments-service: the money. It asks a provider, and books every movement twice."""
+"""payments-service moves money through a payment provider and keeps a double-entry ledger."""

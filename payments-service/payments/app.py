@@ -1,4 +1,4 @@
-"""payments-service, wired."""
+"""The application of payments-service."""
 
 from functools import partial
 from uuid import UUID
@@ -11,8 +11,8 @@ from payments.routes.internal import batch_routes, internal_routes
 from payments.routes.people import ledger_routes, payment_routes
 from payments.routes.webhooks import webhook_routes
 from payments.use_cases import sweep
+from payments.use_cases.batch_captures import BatchCaptures
 from payments.use_cases.figures import read_figures
-from payments.use_cases.settlement import Settlement
 from shared.access import ADMIN, PUBLIC, SIGNED_IN, services
 from shared.app import ServiceFlask, build_app, mount
 from shared.auth_client import reach_auth
@@ -22,9 +22,8 @@ from shared.service_calls import ServiceTokens
 from shared.settings import read_settings
 from shared.tokens import Auth
 
-# Seconds between two looks at what is due. Each of the jobs has a rhythm of its own beside that.
-LOOK_EVERY = 1.0
-JOBS_EVERY = 15.0
+CHECK_EVERY = 1.0  # Seconds.
+JOBS_EVERY = 15.0  # Seconds; each job also has its own interval in the database.
 
 
 def create_app(
@@ -33,7 +32,7 @@ def create_app(
     provider: Provider | None = None,
     orders: OrdersClient | None = None,
 ) -> ServiceFlask:
-    """Return the application, with what the environment's settings name unless it is handed in."""
+    """Return the application; arguments override the settings of the environment."""
     settings = settings or read_settings(Settings)
     database = connect(settings)
     app = build_app(
@@ -51,36 +50,36 @@ def create_app(
     mount(app, payment_routes(database, provider, wake), access=SIGNED_IN)
     mount(app, ledger_routes(database), access=ADMIN)
     mount(app, internal_routes(database, provider), access=services("orders-service"))
-    mount(app, batch_routes(database, Settlement(database, provider)), access=services("orders-service"))
+    mount(app, batch_routes(database, BatchCaptures(database, provider)), access=services("orders-service"))
     mount(app, webhook_routes(database, app.background, create_events(settings)), access=PUBLIC)
 
     repeat = app.background.repeat
-    repeat(partial(sweep.look_after_payments, database, provider, wake), every=LOOK_EVERY, name="look-after")
+    repeat(partial(sweep.check_due_payments, database, provider, wake), every=CHECK_EVERY, name="look-after")
     repeat(partial(sweep.reconcile, database, provider), every=JOBS_EVERY, name="reconcile")
-    repeat(partial(sweep.forget, database), every=JOBS_EVERY, name="forget")
+    repeat(partial(sweep.delete_old_rows, database), every=JOBS_EVERY, name="forget")
     if orders:
-        repeat(orders.deliver, every=LOOK_EVERY, name="wake-orders")
+        repeat(orders.deliver, every=CHECK_EVERY, name="wake-orders")
     return app
 
 
 def create_provider(settings: Settings, database: Database, background: Background) -> Provider:
-    """Return the provider that the settings name."""
+    """Return the configured provider."""
     name = choose_provider(settings)
     if name == "stripe" and settings.stripe_secret_key:
-        # The library takes half a second and 20 MB, which a shop without Stripe need not have.
+        # The import takes half a second and 20 MB, which a shop without Stripe does not need.
         from payments.clients.stripe import StripeProvider  # noqa: PLC0415
 
         return StripeProvider(settings.stripe_secret_key.get_secret_value(), settings.stripe_api_base)
 
     def notify(event_id: str, payment_id: UUID) -> None:
-        sweep.take_notice(database, event_id, payment_id=payment_id)
+        sweep.handle_event(database, event_id, payment_id=payment_id)
         background.nudge()
 
     return SimulatedProvider(database, notify)
 
 
 def create_events(settings: Settings) -> EventReader | None:
-    """Return the reader of the provider's events, if it sends some and there is a secret to check them."""
+    """Return the reader of Stripe's events; None without Stripe or without a signing secret."""
     if settings.payment_provider != "stripe" or settings.stripe_webhook_secret is None:
         return None
     from payments.clients.stripe_events import StripeEvents  # noqa: PLC0415
@@ -89,7 +88,7 @@ def create_events(settings: Settings) -> EventReader | None:
 
 
 def create_orders(settings: Settings) -> OrdersClient | None:
-    """Return the client of orders-service, if it is known where it is."""
+    """Return the client of orders-service; None without its URL."""
     if settings.orders_url is None:
         return None
     tokens = ServiceTokens(settings.auth_url, settings.service, settings.client_secret.get_secret_value())

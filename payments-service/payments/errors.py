@@ -1,4 +1,4 @@
-"""payments-service's refusals.
+"""The errors of payments-service.
 
 Problem
 ├── BadNotice                   400  bad_notice
@@ -22,15 +22,15 @@ from shared.errors import NotFound, Problem, Unavailable
 
 
 class BadNotice(Problem):
-    """A webhook that the provider did not sign, or not lately, or that is no event."""
+    """A webhook request without a valid and recent signature, or without a valid event."""
 
     status = 400
     code = "bad_notice"
-    detail = "This is not an event that the provider signed within the last five minutes."
+    detail = "The request is not an event that the provider signed within the last five minutes."
 
 
 class CardDeclined(Problem):
-    """The bank said no; `decline_code` is its reason, `payment` the id of the payment that stands."""
+    """The bank declined; `decline_code` is its reason, `payment` the id of the payment."""
 
     status = 402
     code = "card_declined"
@@ -41,22 +41,22 @@ class CardDeclined(Problem):
 
 
 class PaymentNotFound(NotFound):
-    """There is no such payment, or it is somebody else's."""
+    """The payment does not exist, or belongs to a different customer."""
 
     code = "payment_not_found"
-    detail = "There is no such payment."
+    detail = "The payment does not exist."
 
 
 class PaymentConflict(Problem):
-    """The order has a payment already, and of another kind."""
+    """The order already has a payment with different terms."""
 
     status = 409
     code = "payment_conflict"
-    detail = "This order has a payment with another customer, amount, currency or payment method."
+    detail = "This order already has a payment with a different customer, amount, currency or payment method."
 
 
 class PaymentClosed(Problem):
-    """The order's payment was canceled, maybe before it was made, and stays so."""
+    """The payment of the order is canceled, or the order was closed before its payment began."""
 
     status = 409
     code = "payment_closed"
@@ -64,7 +64,7 @@ class PaymentClosed(Problem):
 
 
 class UnexpectedPaymentState(Problem):
-    """The payment cannot go from where it stands to where it is wanted."""
+    """The payment cannot change from its status to the requested one."""
 
     status = 409
     code = "payment_unexpected_state"
@@ -74,37 +74,37 @@ class UnexpectedPaymentState(Problem):
 
 
 class CaptureFailed(Problem):
-    """The provider will not take the money that it holds, whoever asks and how often."""
+    """The provider permanently refuses to capture the held money."""
 
     status = 409
     code = "capture_failed"
-    detail = "The authorized money cannot be taken."
+    detail = "The authorized money cannot be captured."
 
     def __init__(self, decline_code: str) -> None:
         super().__init__(decline_code=decline_code)
 
 
 class RefundConflict(Problem):
-    """The refund is known, and is of another amount or payment."""
+    """The refund id exists with a different amount or payment."""
 
     status = 409
     code = "refund_conflict"
-    detail = "This refund was asked for with another amount, or for another payment."
+    detail = "This refund id was used with a different amount or payment."
 
 
 class RefundExceedsPayment(Problem):
-    """More is asked back than is left; `refundable` is what is, in minor units."""
+    """The refund exceeds the refundable amount, which is `refundable` in minor units."""
 
     status = 409
     code = "refund_exceeds_payment"
-    detail = "More cannot be refunded than was captured."
+    detail = "The refund exceeds the amount that can still be refunded."
 
     def __init__(self, refundable: int) -> None:
         super().__init__(refundable=refundable)
 
 
 class RefundFailed(Problem):
-    """The provider refused a refund for good; nothing moved."""
+    """The provider permanently refused the refund; no money moved."""
 
     status = 409
     code = "refund_failed"
@@ -115,12 +115,12 @@ class RefundFailed(Problem):
         self.decline_code = decline_code
 
 
-# The decline code of a payment whose method turned out to be of no use once the provider was asked.
+# The decline code of a payment whose method the provider refused during the authorization.
 UNSUPPORTED = "payment_method_unsupported"
 
 
 class PaymentMethodUnsupported(Problem):
-    """The provider has no such payment method, or none that can be used here."""
+    """The payment method does not exist at the provider, or cannot be used here."""
 
     status = 422
     code = UNSUPPORTED
@@ -128,15 +128,18 @@ class PaymentMethodUnsupported(Problem):
 
 
 class ProviderMismatch(Problem):
-    """The provider moved another sum than it was asked to; nothing is booked, and a person has to look."""
+    """The provider moved a different amount than requested; nothing was recorded.
+
+    An operator has to resolve it.
+    """
 
     status = 502
     code = "provider_mismatch"
-    detail = "The payment provider's book and ours do not agree."
+    detail = "The payment provider reports a different amount than requested."
 
 
 class ProviderUnavailable(Unavailable):
-    """The provider gave no answer; what it did meanwhile is found out by asking again."""
+    """The provider did not respond, and may have performed the request; a retry shows the result."""
 
     code = "provider_unavailable"
-    detail = "The payment provider does not answer just now; try again in a moment."
+    detail = "The payment provider is not responding; try again in a moment."

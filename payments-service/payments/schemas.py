@@ -1,4 +1,4 @@
-"""What payments-service takes and gives."""
+"""The request and response bodies of payments-service."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, Strict, StringConstraints
 
-from payments.domain import LARGEST_AMOUNT, LedgerEntry, Outcome, Payment, PaymentStatus, RefundStatus, Terms
+from payments.domain.ledger import LedgerEntry
+from payments.domain.payments import LARGEST_AMOUNT, Outcome, Payment, PaymentStatus, RefundStatus, Terms
 from shared.batches import OrderBatch
 from shared.schemas import Body, Id, Integer, Text, example, example_of
 
@@ -18,7 +19,7 @@ CARD_NUMBER = re.compile(r"[0-9]{12,19}")
 
 def _refuse_card_number(text: str) -> str:
     if CARD_NUMBER.search(text):
-        raise ValueError("must be the id of a payment method, and never a card number")
+        raise ValueError("must be a payment method id, never a card number")
     return text
 
 
@@ -31,7 +32,7 @@ Amount = Annotated[Integer, Field(ge=1, le=LARGEST_AMOUNT, description="Minor un
 
 
 class PaymentRequest(Body):
-    """What an order asks to be paid. Cards are named by the provider's ids, and never by their numbers."""
+    """The terms of a payment. A card is named by the provider's id, never by its number."""
 
     model_config = ConfigDict(
         json_schema_extra=example(
@@ -44,18 +45,18 @@ class PaymentRequest(Body):
         ),
     )
 
-    customer: Text = Field(max_length=255, description="The `sub` of the order's owner.")
+    customer: Text = Field(max_length=255, description="The `sub` of the order's customer.")
     amount: Amount
     currency: str = Field(pattern=r"^[A-Z]{3}$", description="ISO 4217.")
     payment_method: PaymentMethodId
 
     def to_terms(self) -> Terms:
-        """Return it in the domain's words."""
+        """Return the terms of the domain."""
         return Terms(**self.model_dump())
 
 
 class RefundRequest(Body):
-    """What goes back. The id is the caller's own, and stands for one refund however often it is sent."""
+    """A refund. The caller chooses the id; a retry sends the same one."""
 
     model_config = ConfigDict(
         json_schema_extra=example({"refund_id": "018f5c52-70a1-7f5e-9b47-a2ef0a845c07", "amount": 500}),
@@ -66,7 +67,7 @@ class RefundRequest(Body):
 
 
 class Reassignment(OrderBatch):
-    """Orders whose payments are to be another customer's: of the user who was their guest."""
+    """Orders of a guest whose payments are assigned to the user that the guest has logged in as."""
 
     model_config = ConfigDict(
         json_schema_extra=example({"orders": [str(EXAMPLE_ID)], "customer": str(EXAMPLE_ID)})
@@ -76,7 +77,7 @@ class Reassignment(OrderBatch):
 
 
 class Reassigned(BaseModel):
-    """How many payments are the customer's now."""
+    """The number of reassigned payments."""
 
     model_config = ConfigDict(json_schema_extra=example({"payments": 1}))
 
@@ -84,7 +85,7 @@ class Reassigned(BaseModel):
 
 
 class ConfirmRequest(Body):
-    """What the customer told the simulated bank; a real one asks by itself, and is only listened to."""
+    """The customer's answer to the simulated bank; a real bank reports its answer to the provider."""
 
     model_config = ConfigDict(json_schema_extra=example({"outcome": "approved"}))
 
@@ -123,24 +124,24 @@ class PaymentOut(BaseModel):
     provider: str
     payment_method: str
     next_action: Mapping[str, Any] | None = Field(
-        default=None, description="What the customer has to do; shown to nobody else."
+        default=None, description="The customer's next step; only the customer sees it."
     )
     created_at: datetime
 
     @classmethod
     def of(cls, payment: Payment) -> "PaymentOut":
-        """Return the payment as its customer sees it, and orders-service in the customer's place."""
+        """Return the payment for its customer, or for orders-service on the customer's behalf."""
         return cls.model_validate(payment)
 
     @classmethod
     def seen_by(cls, subjects: Sequence[str], payment: Payment) -> "PaymentOut":
-        """Return the payment as a caller sees it; only its customer is told what to do next."""
+        """Return the payment for a caller; only its customer sees `next_action`."""
         shown = cls.of(payment)
         return shown if payment.customer in subjects else shown.model_copy(update={"next_action": None})
 
 
 class RefundOut(BaseModel):
-    """A refund, and the payment after it."""
+    """A successful refund, and the payment after it."""
 
     model_config = ConfigDict(
         json_schema_extra=example(
@@ -161,19 +162,19 @@ class RefundOut(BaseModel):
 
 
 class ClosedOut(BaseModel):
-    """An order that had no payment, and will have none."""
+    """An order that was closed without a payment, and can never get one."""
 
     status: Literal["canceled"] = "canceled"
 
 
 class CanceledOut(RootModel[PaymentOut | ClosedOut]):
-    """What is left after a cancel."""
+    """The canceled payment, or the closed order."""
 
     model_config = ConfigDict(json_schema_extra=example(example_of(PaymentOut) | {"status": "canceled"}))
 
 
 class PaymentPage(BaseModel):
-    """Payments, newest first, and the cursor of the page after."""
+    """Payments, newest first, and the cursor of the next page."""
 
     model_config = ConfigDict(json_schema_extra=example({"data": [example_of(PaymentOut)], "next": None}))
 
@@ -189,7 +190,7 @@ class LineOut(BaseModel):
 
 
 class LedgerEntryOut(BaseModel):
-    """A double entry: its lines sum to zero."""
+    """A ledger entry; its lines sum to zero."""
 
     model_config = ConfigDict(
         json_schema_extra=example(
@@ -213,19 +214,23 @@ class LedgerEntryOut(BaseModel):
 
     @classmethod
     def of(cls, entry: LedgerEntry) -> "LedgerEntryOut":
-        """Return the entry as callers see it."""
+        """Return the response for an entry, with its lines sorted by account."""
+        lines = [
+            LineOut(account=entry.debit, amount=entry.amount),
+            LineOut(account=entry.credit, amount=-entry.amount),
+        ]
         return cls(
             id=entry.id,
             payment_id=entry.payment_id,
             movement=entry.movement,
             time=entry.created_at,
             currency=entry.currency,
-            lines=[LineOut(**vars(line)) for line in entry.lines],
+            lines=sorted(lines, key=lambda line: line.account),
         )
 
 
 class LedgerPage(BaseModel):
-    """Entries, newest first, and the cursor of the page after."""
+    """Ledger entries, newest first, and the cursor of the next page."""
 
     model_config = ConfigDict(json_schema_extra=example({"data": [example_of(LedgerEntryOut)], "next": None}))
 

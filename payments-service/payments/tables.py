@@ -1,4 +1,4 @@
-"""The tables as SQLAlchemy knows them; what they may hold is said in the migrations."""
+"""The tables for SQLAlchemy; the migrations define their constraints."""
 
 from typing import Any
 from uuid import UUID

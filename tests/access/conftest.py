@@ -1,4 +1,4 @@
-"""All five services in one process, a caller of every kind, and one of each thing that a customer may own."""
+"""All five services in one process, a caller of every kind, and one of each resource of a customer."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -12,10 +12,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from auth.app import create_app as create_auth
+from auth.commands.seed import seed_users
 from auth.config import Settings as AuthSettings
 from auth.passwords import Passwords
 from auth.repository.sessions import insert_sign_off
-from auth.seed import seed_users
 from auth.signing_keys import SigningKeys
 from catalog.app import create_app as create_catalog
 from catalog.config import Settings as CatalogSettings
@@ -27,8 +27,8 @@ from payments.app import create_app as create_payments
 from payments.config import Settings as PaymentsSettings
 from shared.app import ServiceFlask
 from shared.database import connect
-from shared.testing import FakeAuth
 from tests.access.table import SERVICES
+from tests.fakes import FakeAuth
 from tests.orders.conftest import ADDRESS, FakeCatalog, FakePayments
 from tests.waiting import wait_for
 
@@ -38,13 +38,13 @@ PARAMETER = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 
 
 def write_parameter(found: re.Match[str]) -> str:
-    """Write a parameter of a path as OpenAPI does."""
+    """Return a path parameter in OpenAPI's notation."""
     return f"{{{found[1]}}}"
 
 
 @dataclass
 class House:
-    """The five services; `subs` has the subject of each person, `things` an id for each name in a path.
+    """The five services; `subs` has the subject of each user, `things` an id for each path parameter.
 
     `broken` has the tokens that no service takes, by the service and the caller.
     """
@@ -60,7 +60,7 @@ class House:
         return self.apps[service].test_client(use_cookies=False)
 
     def claims_of(self, who: str) -> dict[str, str]:
-        """Return the claims of a person, of a service of ours, or of an integrator."""
+        """Return the claims of a user, a service or an integrator."""
         if who in self.subs:
             role = "customer" if who == "other" else who
             return {"sub": self.subs[who], "role": role}
@@ -69,7 +69,7 @@ class House:
         return {"sub": client_id, "role": "service", "client_id": client_id, "scope": scope}
 
     def token(self, service: str, who: str) -> str:
-        """Return a caller's good token, as this service takes it."""
+        """Return a caller's valid token for this service."""
         return self.auths[service].token(**self.claims_of(who))
 
     def sign_off(self, service: str, token: str, claim: str) -> str:
@@ -82,7 +82,7 @@ class House:
         return token
 
     def find_operations(self, service: str) -> set[str]:
-        """Return what the service's OpenAPI document names, and what it hides."""
+        """Return the documented and the hidden operations of a service."""
         document = self.client(service).get("/openapi.json").json
         named = {
             f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods
@@ -95,10 +95,10 @@ class House:
         return named | routed
 
     def call(self, service: str, operation: str, headers: dict[str, str], body: Any) -> int:
-        """Make one call; return the status. A body of text is a form.
+        """Make one call; return the status. A text body is a form.
 
-        Inside, each order is one that nobody has heard of, so that every call finds things as the first did;
-        and what is removed was never there.
+        Internal calls name a new order each time, and deletions name missing resources, so that no call
+        changes the result of another.
         """
         method, _, path = operation.partition(" ")
         fresh = {"order_id": str(uuid4())} if path.startswith("/internal/") else {}
@@ -110,14 +110,14 @@ class House:
             sent = {"data": body, "content_type": "application/x-www-form-urlencoded"}
         headers = {"Idempotency-Key": str(uuid4()), **headers}
         answer = self.client(service).open(path, method=method, headers=headers, **sent)
-        # A stream would hold its place for as long as somebody might read it.
+        # An open stream would occupy a slot until its reader closes it.
         answer.close()
         return answer.status_code
 
 
 @pytest.fixture(scope="session")
 def house(make_database: Callable[[str], str]) -> Iterator[House]:
-    """Everything is set up once: a call that is let in is made so that it can be made again."""
+    """Set everything up once; each allowed call is repeatable."""
     with ExitStack() as opened:
         auth = FakeAuth()
         apps = {
@@ -131,7 +131,7 @@ def house(make_database: Callable[[str], str]) -> Iterator[House]:
         }
         for app in apps.values():
             opened.callback(app.close)
-        # auth-service believes its own keys only, so its tokens are signed with them.
+        # auth-service trusts only its own keys, so these tokens are signed with them.
         key = SigningKeys(apps["auth"].database).signing_key()
         auths = {**dict.fromkeys(SERVICES, auth), "auth": FakeAuth(key.kid, key.private_key)}
         house = House(apps, auths)
@@ -146,7 +146,7 @@ def _settings(model: type, name: str, make_database: Callable[[str], str]) -> An
         "service": f"{name}-service",
         "database_url": make_database(f"{name}-service"),
         "client_secret": "secret",
-        "log_level": "ERROR",  # Some thousand access records would hide what went wrong.
+        "log_level": "ERROR",  # Thousands of access records would hide a failure.
         **nowhere,
     }
     return model(**{name: value for name, value in told.items() if name in model.model_fields})
@@ -175,7 +175,7 @@ def _bring_people(house: House) -> None:
 
 
 def _make_things(house: House) -> None:
-    """Make an order and a payment of the customer's, and wait for the products."""
+    """Make an order and a payment of the customer, and wait for the products."""
     reader = {"Authorization": f"Bearer {house.token('catalog', 'guest')}"}
     wait_for(lambda: house.client("catalog").get("/products", headers=reader).status_code == 200)
     buyer = {"Authorization": f"Bearer {house.token('orders', 'customer')}", "Idempotency-Key": "one"}
@@ -183,7 +183,7 @@ def _make_things(house: House) -> None:
     order = {"items": items, "payment_method": "pm_card_visa", "shipping_address": ADDRESS}
     shop = house.client("orders")
     order_id = shop.post("/orders", json=order, headers=buyer).json["id"]
-    # A cancelled order is as it is, whoever asks for what next.
+    # A cancelled order stays as it is after any further call.
     wait_for(lambda: shop.post(f"/orders/{order_id}/cancel", headers=buyer).status_code == 200)
     service = {"X-Service-Authorization": f"Bearer {house.token('payments', 'orders')}"}
     asked = {
@@ -201,6 +201,6 @@ def _make_things(house: House) -> None:
         "asset": "swagger-ui.css",
         "user_id": house.subs["other"],
         "session_id": str(uuid4()),
-        "client_id": "app-nobody",
+        "client_id": "app-unknown",
         "record_id": str(uuid4()),
     }

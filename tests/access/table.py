@@ -1,4 +1,4 @@
-"""Read table.txt, which says who may call what."""
+"""Read table.txt, which lists the status of every operation for every caller."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ SERVICES = ("auth", "catalog", "orders", "payments", "logs")
 
 @dataclass(frozen=True)
 class Row:
-    """An operation, and the status that each caller gets."""
+    """An operation, and the status for each caller."""
 
     service: str
     operation: str
@@ -16,9 +16,9 @@ class Row:
 
     @property
     def is_public(self) -> bool:
-        """Tell whether no token opens it: anybody may call, or a client that proves itself in another way."""
+        """Return whether the operation takes no token, because it is public or authenticates otherwise."""
         is_inside = "posing" in self.expected
-        return self.expected["nobody"] != 401 or (self.expected["admin"] == 401 and not is_inside)
+        return self.expected["none"] != 401 or (self.expected["admin"] == 401 and not is_inside)
 
     def __str__(self) -> str:
         return f"{self.service} {self.operation}"
@@ -30,7 +30,7 @@ def read_table() -> tuple[list[Row], list[Row]]:
     columns: list[str] = []
     for line in Path(__file__).with_name("table.txt").read_text().splitlines():
         words = line.split()
-        if words[:2] in (["nobody", "guest"], ["nobody", "admin"]):
+        if words[:2] in (["none", "guest"], ["none", "admin"]):
             columns = words
             parts.append([])
         elif line.startswith(("every ", *SERVICES)):

@@ -1,6 +1,6 @@
-"""Every public operation refuses members that it does not know, and answers any query without a 500.
+"""Every public operation refuses unknown members and answers any query without a 500.
 
-The operations come from the services' OpenAPI documents, so a new one is covered by itself.
+The operations are those of the OpenAPI documents, so new ones are covered automatically.
 """
 
 import base64
@@ -20,7 +20,7 @@ from tests.access.conftest import House
 from tests.access.table import SERVICES
 
 UNKNOWN = "unknown_member"
-# These ignore members that they do not know, or take no JSON of ours (DESIGN.md, section 3).
+# These ignore unknown members or take foreign formats (DESIGN.md, section 3).
 IGNORING = {
     "POST /auth/token": "RFC 6749, section 3.2: the server ignores unrecognized parameters of the form",
     "POST /auth/introspect": "RFC 7662, section 2.1: a form of OAuth",
@@ -31,7 +31,7 @@ IGNORING = {
 }
 # The queries of the catalogue and of the logs are in tests/catalog and tests/logs.
 QUERIED = ("auth", "orders", "payments")
-# As they stand in a query, percent-encoded.
+# Percent-encoded, as in a query.
 HOSTILE = [
     *("", "%20", "%09%0A", "x" * 10_000, "%F0%9F%90%A7" * 60, "1" * 400),
     *("%ED%A0%80", "%ED%A0%80%ED%B0%80", "%FF%FE", "%C3", "%00", "a%00b", "%E2%80%AE", "%0D%0AX:y"),
@@ -46,10 +46,10 @@ HOSTILE = [
 ]
 ID = "018f5c3e-7a10-7c44-9d21-4b8f6a2e1c01"
 MOMENT = "2026-01-01T00:00:00+00:00"
-# Positions of other lists, and of none.
+# Cursors of other lists, and invalid ones.
 POSITIONS: list[Any] = [
     *(None, True, 0, 1, -1, 2**63, 10**400, 1.5, float("inf"), float("nan"), "", "x", "x" * 300, "\0"),
-    *(ID, ID.replace("-", ""), f"urn:uuid:{ID}", f"app-{ID}", "app-nobody", MOMENT, "kitchen/knives"),
+    *(ID, ID.replace("-", ""), f"urn:uuid:{ID}", f"app-{ID}", "app-unknown", MOMENT, "kitchen/knives"),
     *([], [[]], [1], [1, 1], [ID], [ID, ID], [MOMENT, ID], [ID, MOMENT], [1, ID], [None, None], [MOMENT]),
     *(["0001-01-01T00:00:00+14:00", ID], ["9999-12-31T23:59:59-14:00", ID], [MOMENT[:-6], ID]),
     *(
@@ -69,20 +69,20 @@ SURROGATE = base64.urlsafe_b64encode(rb'"\ud800"').decode().rstrip("=")
 
 @dataclass(frozen=True)
 class Operation:
-    """A public operation, as a service's document describes it."""
+    """A public operation of a service's OpenAPI document."""
 
     service: str
     method: str
     path: str
     parameters: list[str]  # Of the query.
-    example: Any  # Of the JSON body; an empty one if it takes none.
+    example: Any  # The JSON body's example; empty if there is no body.
     objects: dict[str, Any]  # The schemas of all objects in the body.
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
 
     def call(self, house: House, **sent: Any) -> TestResponse:
-        """Let an admin make a call about things that there are."""
+        """Make a call as the admin with existing resources."""
         path = re.sub(r"\{(\w+)\}", lambda found: house.things[found[1]], self.path)
         token = house.token(self.service, "admin")
         headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "hostile"}
@@ -141,7 +141,7 @@ def spoil(value: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
 
 
 def list_fields(answer: TestResponse) -> list[str]:
-    """Return the fields that a refusal names."""
+    """Return the fields that the errors name."""
     return [entry["field"] for entry in answer.json.get("errors", [])]
 
 
@@ -161,10 +161,10 @@ def test_an_unknown_member_of_any_public_body_is_refused_by_name(
     assert met == {"auth", "catalog", "orders", "payments"}
 
 
-def test_each_object_in_a_public_body_is_documented_without_further_members(
+def test_each_object_in_a_public_body_is_documented_as_closed(
     operations: list[Operation],
 ) -> None:
-    """An example has not every object that a body may have."""
+    """An example may lack objects that a body can have."""
     wrong = {
         (str(operation), name)
         for operation in operations
@@ -175,7 +175,7 @@ def test_each_object_in_a_public_body_is_documented_without_further_members(
     assert any(len(operation.objects) > 1 for operation in operations)
 
 
-def test_each_operation_that_ignores_members_is_still_there(operations: list[Operation]) -> None:
+def test_each_listed_exception_exists(operations: list[Operation]) -> None:
     assert set(IGNORING) - {str(operation) for operation in operations} == set()
 
 
@@ -195,7 +195,7 @@ def list_values(parameter: str, cursors: list[str]) -> list[str]:
     return [quote(each) for each in (*cursors, *truncated, *foreign, SURROGATE)] + HOSTILE
 
 
-def test_any_value_of_any_parameter_is_answered_or_refused_by_name(
+def test_any_value_of_any_parameter_is_accepted_or_refused_by_name(
     house: House, operations: list[Operation]
 ) -> None:
     cursors = find_cursors(house, operations)

@@ -1,4 +1,6 @@
-"""Every operation of every service, called by each caller and with every broken token: see table.txt."""
+"""Every operation of every service, called by each caller and with every kind of invalid token: see
+table.txt.
+"""
 
 from collections.abc import Callable
 from itertools import count
@@ -16,7 +18,7 @@ NUMBERS = count(1)
 
 
 def make_body(house: House, row: Row) -> Any:
-    """Return a body that lets a call succeed where that is harmless; else an empty one, refused late."""
+    """Return a body with which a harmless call succeeds; otherwise an empty body."""
     customer = house.subs["customer"]
     bodies = {
         "POST /auth": {"username": "ada", "password": PASSWORD},
@@ -59,7 +61,7 @@ def as_service(token: str) -> dict[str, str]:
 
 
 def break_tokens(house: House, service: str, who: str) -> dict[str, str]:
-    """Return a caller's token in every way that it can be broken, and signed off in both."""
+    """Return a caller's token broken in every way, and signed off by session and by token."""
     if (service, who) not in house.broken:
         ended = {
             f"signed off ({claim})": house.sign_off(service, house.token(service, who), claim)
@@ -72,20 +74,20 @@ def break_tokens(house: House, service: str, who: str) -> dict[str, str]:
 def call_with_each(
     house: House, row: Row, tokens: dict[str, str], carry: Callable[[str], dict[str, str]]
 ) -> int | dict[str, int]:
-    """Return the one status that all of these tokens get, or what each gets if they differ."""
+    """Return the common status of these tokens, or the status of each if they differ."""
     answers = {how: call(house, row, carry(token)) for how, token in tokens.items()}
     statuses = set(answers.values())
     return statuses.pop() if len(statuses) == 1 else answers
 
 
 @pytest.mark.parametrize("row", OUTSIDE, ids=str)
-def test_what_is_outside_opens_to_whom_the_table_says(house: House, row: Row) -> None:
-    """Compare what each caller gets with the row of the table."""
-    answers: dict[str, Any] = {"nobody": call(house, row)}
+def test_public_operations_answer_callers_as_the_table_says(house: House, row: Row) -> None:
+    """Compare each caller's status with the table."""
+    answers: dict[str, Any] = {"none": call(house, row)}
     for who in ("guest", "customer", "other", "admin", "service", "app", "scoped"):
         token = house.token(row.service, "orders" if who == "service" else who)
         answers[who] = call(house, row, bearer(token))
-    # The token that is broken is one of a caller who is let in.
+    # Break the token of a caller who has access.
     let_in = next((who for who in ("customer", "admin") if answers[who] not in {401, 403}), "customer")
     broken = break_tokens(house, row.service, let_in)
     answers["forged"] = call_with_each(house, row, broken, bearer)
@@ -97,9 +99,9 @@ def test_what_is_outside_opens_to_whom_the_table_says(house: House, row: Row) ->
 
 
 @pytest.mark.parametrize("row", INSIDE, ids=str)
-def test_what_is_inside_opens_to_whom_the_table_says(house: House, row: Row) -> None:
-    """Compare what services, and those who pose as one, get with the row of the table."""
-    answers: dict[str, Any] = {"nobody": call(house, row)}
+def test_internal_operations_answer_callers_as_the_table_says(house: House, row: Row) -> None:
+    """Compare the status of services, and of callers that pose as one, with the table."""
+    answers: dict[str, Any] = {"none": call(house, row)}
     admin = house.token(row.service, "admin")
     answers["admin"] = call(house, row, bearer(admin) | by_cookie(admin))
     answers["posing"] = call(house, row, as_service(admin))
@@ -118,15 +120,15 @@ def test_what_is_inside_opens_to_whom_the_table_says(house: House, row: Row) -> 
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_no_operation_is_forgotten_and_none_is_made_up(house: House, service: str) -> None:
+def test_the_table_has_exactly_the_existing_operations(house: House, service: str) -> None:
     """Compare the table with the service's OpenAPI document, and with what the document hides."""
     rows = {row.operation for row in (*OUTSIDE, *INSIDE) if row.service == service}
     assert rows == house.find_operations(service)
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_the_document_says_of_each_operation_what_the_table_says(house: House, service: str) -> None:
-    """Compare `security` with whom the table lets in."""
+def test_the_documents_agree_with_the_table(house: House, service: str) -> None:
+    """Compare `security` with the callers that the table admits."""
     document = house.client(service).get("/openapi.json").json
     rows = {row.operation: row for row in (*OUTSIDE, *INSIDE) if row.service == service}
     for path, methods in document["paths"].items():

@@ -1,4 +1,4 @@
-"""auth-service on a real database."""
+"""Fixtures for auth-service on a real database."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -13,9 +13,9 @@ from sqlalchemy import text
 from werkzeug.serving import make_server
 
 from auth.app import create_app
+from auth.commands.seed import seed_users
 from auth.config import Settings
 from auth.passwords import HASHING, Passwords
-from auth.seed import seed_users
 from auth.signing_keys import SigningKeys
 from shared.app import ServiceFlask
 from shared.database import Database, connect
@@ -30,12 +30,12 @@ PRODUCTION = {"shopfleet_env": "production", "public_url": "https://shop.example
 
 @pytest.fixture(scope="session")
 def passwords() -> Passwords:
-    """A hasher whose hashes cost next to nothing, and that is never too busy."""
+    """A hasher with cheap hashes and a long queue."""
     return Passwords(memory_kib=8, passes=1, at_once=4, waiting=100, patience=60)
 
 
 def make_settings(database_url: str) -> Settings:
-    """Return the settings of a development stack with one service client."""
+    """Return development settings with one service client."""
     return Settings(
         service="auth-service",
         database_url=database_url,
@@ -45,7 +45,7 @@ def make_settings(database_url: str) -> Settings:
 
 @dataclass(frozen=True)
 class StandingApp:
-    """An application without background threads that all tests of a worker share, and its database."""
+    """An application without background threads, shared by all tests of a worker, and its database."""
 
     standing: Standing
     database: Database
@@ -59,7 +59,7 @@ def standing_app(make_database: MakeDatabase, passwords: Passwords) -> Iterator[
     with closing(connect(settings)) as database, closing(create_app(settings, passwords)) as app:
         app.background.stop()
         seed_users(database, settings, passwords)
-        # The application keeps a copy of the signing key, which has to last as long.
+        # The application keeps a copy of the signing key, so the key must exist before the snapshot.
         SigningKeys(database).signing_key()
         with closing(Standing(settings.database_url)) as standing:
             yield StandingApp(standing, database, app)
@@ -67,7 +67,7 @@ def standing_app(make_database: MakeDatabase, passwords: Passwords) -> Iterator[
 
 @pytest.fixture(scope="session")
 def standing_start(make_database: MakeDatabase) -> Iterator[tuple[Standing, Database]]:
-    """A database with neither users nor keys, as the first start finds it."""
+    """An empty database, as before the first start."""
     settings = make_settings(make_database("auth-service"))
     with closing(connect(settings)) as database, closing(Standing(settings.database_url)) as standing:
         yield standing, database
@@ -75,14 +75,14 @@ def standing_start(make_database: MakeDatabase) -> Iterator[tuple[Standing, Data
 
 @pytest.fixture
 def settings(standing_app: StandingApp) -> Settings:
-    """Settings of the application, whose database has nothing of the test before."""
+    """Settings of the application, whose database is reset before each test."""
     standing_app.standing.restore()
     return make_settings(standing_app.standing.url)
 
 
 @pytest.fixture
 def database(standing_app: StandingApp, settings: Settings) -> Database:
-    """The database, beside the application."""
+    """A connection to the application's database."""
     return standing_app.database
 
 
@@ -90,7 +90,7 @@ def database(standing_app: StandingApp, settings: Settings) -> Database:
 def make_replica(
     settings: Settings, database: Database, passwords: Passwords
 ) -> Iterator[Callable[..., ServiceFlask]]:
-    """Make applications for one test on its database, with the demo users; settings may be changed."""
+    """Make applications on the test's database with the demo users; settings can be overridden."""
     with ExitStack() as replicas:
         seed_users(database, settings, passwords)
 
@@ -105,13 +105,13 @@ def make_replica(
 @pytest.fixture
 def app(standing_app: StandingApp, settings: Settings) -> ServiceFlask:
     """auth-service with the demo users."""
-    configure_logging(settings)  # The application that was made last has the log to itself.
+    configure_logging(settings)  # Each application configures the log; restore the configuration of this one.
     return standing_app.app
 
 
 @pytest.fixture
 def client(app: ServiceFlask) -> FlaskClient:
-    """A client of it."""
+    """A client of auth-service."""
     return app.test_client()
 
 
@@ -121,13 +121,13 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def claims_of(token: str) -> dict[str, object]:
-    """Return what a token says, whoever signed it."""
+    """Return the claims of a token without a check of the signature."""
     return jwt.decode(token, options={"verify_signature": False})
 
 
 @pytest.fixture
 def admin(app: ServiceFlask) -> dict[str, str]:
-    """The header of the demo admin, whose cookies no other client has."""
+    """The Authorization header of the demo admin; no other client has the cookies."""
     return bearer(app.test_client().post("/auth", json=ADMIN).json["access_token"])
 
 
@@ -145,7 +145,7 @@ def make_client(client: FlaskClient, admin: dict[str, str]) -> Callable[..., tup
 
 @pytest.fixture
 def run_sql(database: Database) -> Callable[..., list[tuple[object, ...]]]:
-    """Run a statement on the database, as a way to let time pass or to look behind the service."""
+    """Run a statement on the database, to let time pass or to inspect the data."""
 
     def run(statement: str, **values: object) -> list[tuple[object, ...]]:
         with database.transaction() as connection:
@@ -157,7 +157,7 @@ def run_sql(database: Database) -> Callable[..., list[tuple[object, ...]]]:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., str]]:
-    """Serve applications over HTTP for the length of a test; return the address."""
+    """Serve applications over HTTP during a test; return the address."""
     with ExitStack() as servers:
 
         def start(app: ServiceFlask, port: int = 0) -> str:
@@ -174,7 +174,7 @@ def serve() -> Iterator[Callable[..., str]]:
 
 @pytest.fixture
 def children() -> Callable[[], list[psutil.Process]]:
-    """Return what lists the processes that hash for this one, without those of other tests."""
+    """Return a function that lists the hashing processes of this test."""
 
     def find() -> list[psutil.Process]:
         processes = psutil.Process().children()
@@ -185,6 +185,6 @@ def children() -> Callable[[], list[psutil.Process]]:
 
 
 def read_seconds(process: psutil.Process) -> float:
-    """Return the time that a process has had a processor."""
+    """Return the processor time of a process in seconds."""
     times = process.cpu_times()
     return times.user + times.system

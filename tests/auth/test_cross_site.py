@@ -1,10 +1,10 @@
-"""Another site's page neither sets nor clears a cookie in its visitor's browser."""
+"""Pages of other sites neither set nor clear cookies in the visitor's browser."""
 
 import pytest
 
 from tests.auth.conftest import ADMIN, EVE, bearer, claims_of
 
-OURS = "http://localhost:8080"
+SHOP = "http://localhost:8080"
 PARTNER = "https://app.example"
 FOREIGN = {
     "another site": {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"},
@@ -17,7 +17,7 @@ FOREIGN = {
     "no origin at all": {"Sec-Fetch-Site": "cross-site"},
 }
 FROM_PARTNER = {"Sec-Fetch-Site": "cross-site", "Origin": PARTNER}
-# Every route whose answer sets or clears a cookie.
+# All routes whose responses set or clear cookies.
 ROUTES = {
     "/auth": ADMIN,
     "/auth/register": EVE,
@@ -30,8 +30,8 @@ ROUTES = {
 
 @pytest.fixture
 def app_of_partners(make_replica):
-    """An application that knows the origins of two partners, and its own."""
-    return make_replica(cors_origins=f"http://localhost:3000, {PARTNER} {OURS}")
+    """An application with the origins of two partners and its own."""
+    return make_replica(cors_origins=f"http://localhost:3000, {PARTNER} {SHOP}")
 
 
 def call(client, path, headers):
@@ -40,7 +40,7 @@ def call(client, path, headers):
 
 
 def count_changes(run_sql):
-    """Return figures that any of these routes would change."""
+    """Return counts and values that each of these routes would change."""
     return run_sql(
         "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM sessions),"
         " (SELECT count(*) FROM sign_offs), (SELECT count(*) FROM refresh_tokens),"
@@ -48,7 +48,7 @@ def count_changes(run_sql):
     )
 
 
-def test_another_sites_page_is_refused_by_every_route_that_sets_a_cookie(app_of_partners, run_sql):
+def test_each_route_that_sets_cookies_refuses_pages_of_other_sites(app_of_partners, run_sql):
     visitor = app_of_partners.test_client()
     token = visitor.post("/auth", json=ADMIN).json["access_token"]
     ways = {
@@ -56,7 +56,7 @@ def test_another_sites_page_is_refused_by_every_route_that_sets_a_cookie(app_of_
         "with a token": (app_of_partners.test_client(), bearer(token)),
         "with the visitor's cookies": (visitor, {}),
     }
-    # The log-in's own, which the sweep may remove at any time.
+    # Rows of the log-in above, which the sweep may delete at any time.
     run_sql("DELETE FROM login_attempts")
     before, wrong = count_changes(run_sql), {}
     for path in ROUTES:
@@ -83,16 +83,16 @@ def test_a_partners_page_gets_tokens_in_the_body_and_no_cookie(app_of_partners):
 
     expect("/auth/guest", 201)
     expect("/auth/register", 201, json=EVE)
-    begun = expect("/auth", 200, json=EVE)
-    begun = expect("/auth/refresh", 200, json={"refresh_token": begun["refresh_token"]})
+    signed_in = expect("/auth", 200, json=EVE)
+    signed_in = expect("/auth/refresh", 200, json={"refresh_token": signed_in["refresh_token"]})
     change = {"current_password": EVE["password"], "new_password": "another horse entirely"}
-    begun = expect("/auth/password", 200, bearer(begun["access_token"]), json=change)
-    expect("/auth/logout", 204, bearer(begun["access_token"]))
-    expect("/auth/refresh", 401, json={"refresh_token": begun["refresh_token"]})
+    signed_in = expect("/auth/password", 200, bearer(signed_in["access_token"]), json=change)
+    expect("/auth/logout", 204, bearer(signed_in["access_token"]))
+    expect("/auth/refresh", 401, json={"refresh_token": signed_in["refresh_token"]})
     assert wrong == {}
 
 
-def test_a_visitors_cookies_count_for_nothing_on_a_partners_page(app_of_partners):
+def test_a_visitors_cookies_are_ignored_on_a_partners_page(app_of_partners):
     visitor = app_of_partners.test_client()
     guest = claims_of(visitor.post("/auth/guest").json["access_token"])["sub"]
     assert call(visitor, "/auth/refresh", FROM_PARTNER).status_code == 401
@@ -101,16 +101,16 @@ def test_a_visitors_cookies_count_for_nothing_on_a_partners_page(app_of_partners
     assert "guest_sub" not in claims_of(call(visitor, "/auth", FROM_PARTNER).json["access_token"])
     for path in ("/auth/logout", "/auth/password"):
         assert call(visitor, path, FROM_PARTNER).json["code"] == "cross_site"
-    # The browser still has the guest's cookies, and they are good.
+    # The guest's cookies in the browser are still valid.
     assert visitor.get("/auth/me").json["id"] == guest
     assert visitor.post("/auth/refresh").status_code == 200
 
 
-def test_the_shops_own_pages_and_programs_get_cookies(app_of_partners):
+def test_the_shops_own_pages_and_other_clients_get_cookies(app_of_partners):
     own = {
-        "a program": {},
-        "the shop's page": {"Sec-Fetch-Site": "same-origin", "Origin": OURS},
-        "the shop's page in an older browser": {"Origin": OURS},
+        "no browser": {},
+        "the shop's page": {"Sec-Fetch-Site": "same-origin", "Origin": SHOP},
+        "the shop's page in an older browser": {"Origin": SHOP},
         "typed by a person": {"Sec-Fetch-Site": "none"},
     }
     wrong = {}
@@ -123,5 +123,5 @@ def test_the_shops_own_pages_and_programs_get_cookies(app_of_partners):
     assert wrong == {}
 
 
-def test_without_cors_origins_no_other_origin_is_known(client):
+def test_without_cors_origins_other_origins_are_refused(client):
     assert call(client, "/auth/guest", FROM_PARTNER).json["code"] == "cross_site"

@@ -10,14 +10,14 @@ FILES = {
 
 
 @pytest.mark.parametrize(("name", "kind"), FILES.items())
-def test_a_file_is_there_for_everybody_and_may_be_kept_for_an_hour(client, name, kind):
+def test_a_file_is_public_and_may_be_cached_for_an_hour(client, name, kind):
     answer = client.get(f"/docs/assets/{name}")
     assert (answer.status_code, answer.mimetype) == (200, kind)
     assert len(answer.data) > 100_000
     assert answer.headers["Cache-Control"] == "public, max-age=3600"
 
 
-def test_a_file_that_has_not_changed_is_not_sent_again(client):
+def test_an_unchanged_file_is_not_sent_again(client):
     first = client.get("/docs/assets/swagger-ui.css")
     again = client.get("/docs/assets/swagger-ui.css", headers={"If-None-Match": first.headers["ETag"]})
     assert (again.status_code, again.data) == (304, b"")
@@ -26,6 +26,6 @@ def test_a_file_that_has_not_changed_is_not_sent_again(client):
 @pytest.mark.parametrize(
     "name", ["index.html", "oauth2-redirect.html", "VERSION", "..%2f__init__.py", "none.js"]
 )
-def test_nothing_else_of_the_package_is_there(client, name):
+def test_other_files_of_the_package_are_not_found(client, name):
     answer = client.get(f"/docs/assets/{name}")
     assert (answer.status_code, answer.json["code"]) == (404, "not_found")

@@ -1,14 +1,14 @@
-"""The first admin, and more of them by command."""
+"""The first admin, and further admins by command."""
 
 import io
 import sys
 
 import pytest
 
-from auth import users as command
+from auth.commands import users as command
+from auth.commands.seed import seed_users
 from auth.config import Settings
 from auth.errors import UsernameTaken, WeakPassword
-from auth.seed import seed_users
 from tests.auth.conftest import ADMIN, PRODUCTION, claims_of
 
 GOOD = "a good long password"
@@ -18,21 +18,21 @@ def log_in(client, username, password):
     return client.post("/auth", json={"username": username, "password": password})
 
 
-def test_an_admin_is_made_by_command_and_can_log_in(client, database, passwords):
+def test_an_admin_by_command_can_log_in(client, database, passwords):
     assert command.run(database, "eve", GOOD, passwords) == ["eve is an admin."]
     answer = log_in(client, "eve", GOOD)
     assert claims_of(answer.json["access_token"])["role"] == "admin"
 
 
-def test_without_a_password_one_is_made_up_and_told_once(client, database, passwords):
-    said, told = command.run(database, "eve", "", passwords)
-    assert said == "eve is an admin."
-    password = told.removeprefix("eve password (shown once): ")
+def test_without_a_password_one_is_generated_and_shown_once(client, database, passwords):
+    result, shown = command.run(database, "eve", "", passwords)
+    assert result == "eve is an admin."
+    password = shown.removeprefix("eve password (shown once): ")
     assert len(password) >= 16
     assert log_in(client, "eve", password).status_code == 200
 
 
-def test_a_name_that_is_taken_and_a_weak_password_are_refused(client, database, passwords):
+def test_a_taken_name_and_a_weak_password_are_refused(client, database, passwords):
     with pytest.raises(UsernameTaken):
         command.run(database, "ADMIN", GOOD, passwords)
     with pytest.raises(WeakPassword):
@@ -43,10 +43,10 @@ def test_a_name_that_is_taken_and_a_weak_password_are_refused(client, database, 
 @pytest.fixture
 def on_the_command_line(monkeypatch, settings, client):
     def call(*words, stdin="", **environment):
-        told = {"SERVICE": "auth-service", "DATABASE_URL": settings.database_url, **environment}
-        for name, value in told.items():
+        variables = {"SERVICE": "auth-service", "DATABASE_URL": settings.database_url, **environment}
+        for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setattr(sys, "argv", ["auth.users", *words])
+        monkeypatch.setattr(sys, "argv", ["auth.commands.users", *words])
         monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
         command.main()
 
@@ -69,25 +69,25 @@ def test_the_password_is_read_from_a_file(on_the_command_line, client, tmp_path,
 @pytest.mark.parametrize(
     ("words", "stdin", "sentence"),
     [
-        (["create-admin", "admin"], GOOD, "This user name is taken"),
+        (["create-admin", "admin"], GOOD, "This username is taken"),
         (["create-admin", "eve"], "short", "The password must have 8 to 1024 characters."),
         (["create-admin", "guest-7"], GOOD, "must not begin with guest-"),
         (["create-admin"], GOOD, "the following arguments are required: name"),
     ],
 )
-def test_what_cannot_be_done_ends_with_a_sentence(on_the_command_line, capsys, words, stdin, sentence):
+def test_each_failure_ends_with_a_sentence(on_the_command_line, capsys, words, stdin, sentence):
     with pytest.raises(SystemExit) as refused:
         on_the_command_line(*words, stdin=stdin)
     assert refused.value.code != 0
     assert sentence in f"{refused.value.code}{capsys.readouterr().err}"
 
 
-def test_the_first_admin_has_the_password_of_the_file(settings, database, passwords, make_replica):
+def test_the_first_admin_has_the_password_from_the_file(settings, database, passwords, make_replica):
     exposed = Settings(**{**settings.model_dump(), "bind": "0.0.0.0", "admin_password": GOOD})
     assert seed_users(database, exposed, passwords) is None
     client = make_replica(bind="0.0.0.0").test_client()
     assert log_in(client, "admin", GOOD).status_code == 200
-    # The file is for the first start: what the admin chose since is left alone.
+    # The file is for the first start only and does not overwrite a later password.
     other = Settings(**{**settings.model_dump(), "bind": "0.0.0.0", "admin_password": "another good one"})
     assert seed_users(database, other, passwords) is None
     assert log_in(client, "admin", GOOD).status_code == 200
@@ -95,18 +95,18 @@ def test_the_first_admin_has_the_password_of_the_file(settings, database, passwo
 
 @pytest.mark.parametrize(
     ("password", "detail"),
-    [("Password2024!", "is one of those that are tried first"), ("admin123", "must not be made from")],
+    [("Password2024!", "is too easy to guess"), ("admin123", "must not be based on")],
 )
 def test_a_weak_password_in_the_file_stops_the_start(settings, database, passwords, capsys, password, detail):
     exposed = Settings(**{**settings.model_dump(), "bind": "0.0.0.0", "admin_password": password})
     with pytest.raises(SystemExit):
         seed_users(database, exposed, passwords)
-    said = capsys.readouterr().err
-    assert f"ADMIN_PASSWORD {detail}" in said
-    assert password not in said
+    error = capsys.readouterr().err
+    assert f"ADMIN_PASSWORD {detail}" in error
+    assert password not in error
 
 
-def test_whoever_was_in_with_the_published_password_is_out_when_the_shop_is_published(
+def test_sessions_with_the_published_password_end_when_the_shop_is_exposed(
     settings, database, passwords, client
 ):
     token = log_in(client, **ADMIN).json["access_token"]

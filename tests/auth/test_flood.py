@@ -1,4 +1,4 @@
-"""Registrations and log-ins with made-up names keep no user from an account."""
+"""Floods of registrations and of unknown names do not block log-ins to accounts."""
 
 import threading
 from contextlib import closing
@@ -26,19 +26,19 @@ def test_log_ins_to_accounts_succeed_while_registrations_and_unknown_names_fill_
             address = {"X-Forwarded-For": f"203.0.{len(kind)}.{number}"}
             calls = {
                 "register": ("/auth/register", {**EVE, "username": f"customer {number}"}),
-                "unknown": ("/auth", {"username": f"nobody {number}", "password": "x"}),
+                "unknown": ("/auth", {"username": f"unknown {number}", "password": "x"}),
                 "known": ("/auth", ADMIN),
             }
             path, body = calls[kind]
             answers[kind].append(app.test_client().post(path, json=body, headers=address))
 
         def start(kind, count):
-            begun = [threading.Thread(target=call, args=[kind, number]) for number in range(count)]
-            for thread in begun:
+            started = [threading.Thread(target=call, args=[kind, number]) for number in range(count)]
+            for thread in started:
                 thread.start()
-            return begun
+            return started
 
-        # While the process stands still, each call waits that is let in.
+        # While the process is suspended, each accepted call waits.
         process.suspend()
         threads = start("register", 20)
         wait_for(lambda: len(answers["register"]) == 16)
@@ -46,13 +46,13 @@ def test_log_ins_to_accounts_succeed_while_registrations_and_unknown_names_fill_
         wait_for(lambda: len(answers["unknown"]) == 16)
         threads += start("known", 5)
         wait_for(lambda: passwords._waiting[Rank.KNOWN] == 5)
-        # The queue is bounded for them as well.
+        # The queue is also bounded for log-ins to accounts.
         call("known", 5)
         assert [answer.json["code"] for answer in answers["known"]] == ["hashing_busy"]
         process.resume()
         for thread in threads:
             thread.join()
-        # Once the flood has passed, its places are free.
+        # After the flood its places are free.
         call("register", 20)
 
     statuses = {kind: sorted(answer.status_code for answer in each) for kind, each in answers.items()}
@@ -67,7 +67,7 @@ def test_log_ins_to_accounts_succeed_while_registrations_and_unknown_names_fill_
     }
 
 
-def test_an_address_that_logs_in_to_accounts_of_its_own_leaves_room_for_other_addresses(
+def test_an_address_that_logs_in_to_its_own_accounts_leaves_room_for_other_addresses(
     settings, make_replica, children
 ):
     make_replica()
@@ -86,13 +86,13 @@ def test_an_address_that_logs_in_to_accounts_of_its_own_leaves_room_for_other_ad
 
         process.suspend()
         accounts = [{**EVE, "username": f"customer {number}"} for number in range(20)]
-        # A provider's customer has a network of addresses, which count as one.
+        # All addresses of an IPv6 network count as one.
         tries = [(crowd, f"2001:db8:1:2::{number}", each) for number, each in enumerate(accounts)]
         tries += [(crowd, "203.0.113.9", each) for each in accounts]
         threads = [threading.Thread(target=log_in, args=each) for each in tries]
         for thread in threads:
             thread.start()
-        # All were refused or have a place; the addresses have all places but one, or fewer.
+        # Each log-in was refused or has a place; at least one place is free.
         wait_for(lambda: len(crowd) + sum(passwords._inside.values()) == 40)
         assert len(crowd) >= 40 - (PLACES - 1)
         threads.append(threading.Thread(target=log_in, args=(admin, "198.51.100.7", ADMIN)))
@@ -103,17 +103,19 @@ def test_an_address_that_logs_in_to_accounts_of_its_own_leaves_room_for_other_ad
             thread.join()
     assert admin == [200]
     assert set(crowd) == {200, 503}
-    # Each address has had its third at least.
+    # Each address got at least its third.
     assert 8 <= crowd.count(200) <= PLACES - 1
 
 
-def test_a_log_in_with_an_unknown_name_that_finds_no_room_costs_no_try(settings, make_replica, run_sql):
+def test_a_log_in_that_is_refused_because_of_the_queue_does_not_count_as_a_try(
+    settings, make_replica, run_sql
+):
     make_replica()
     passwords = Passwords(memory_kib=8, passes=1, at_once=1, waiting=1, patience=60)
     passwords._inside[Rank.UNKNOWN] = 1
     with closing(create_app(settings, passwords)) as app:
         for _ in range(30):
-            answer = app.test_client().post("/auth", json={"username": "nobody", "password": "x"})
+            answer = app.test_client().post("/auth", json={"username": "unknown", "password": "x"})
             assert answer.json["code"] == "hashing_busy"
         assert app.test_client().post("/auth", json=ADMIN).status_code == 200
     assert run_sql("SELECT count(*) FROM login_attempts WHERE level > 0") == [(0,)]

@@ -1,4 +1,4 @@
-"""A client library that is not ours does client credentials, introspection, revocation and discovery."""
+"""A third-party library does client credentials, introspection, revocation and discovery."""
 
 import pytest
 from joserfc import jwt
@@ -11,7 +11,7 @@ from tests.stacks import find_free_port
 @pytest.fixture
 def shop(make_replica, serve, monkeypatch):
     """The served application and its address, which is also the issuer of its tokens."""
-    monkeypatch.setenv("AUTHLIB_INSECURE_TRANSPORT", "1")  # There is no TLS on the way to a test.
+    monkeypatch.setenv("AUTHLIB_INSECURE_TRANSPORT", "1")  # The test uses no TLS.
     port = find_free_port()
     url = f"http://127.0.0.1:{port}"
     app = make_replica(public_url=url)
@@ -19,7 +19,7 @@ def shop(make_replica, serve, monkeypatch):
     return app, url
 
 
-def test_an_integrators_library_gets_along_with_us(shop):
+def test_an_oauth_library_works_with_all_endpoints(shop):
     app, url = shop
     client = app.test_client()
     client.post("/auth", json=ADMIN)
@@ -28,7 +28,7 @@ def test_an_integrators_library_gets_along_with_us(shop):
     walk(url, made["id"], made["client_secret"])
 
 
-def test_a_persons_token_is_verified_by_somebody_elses_library(shop):
+def test_a_third_party_library_verifies_a_users_token(shop):
     app, url = shop
     token = app.test_client().post("/auth", json=ADMIN).json["access_token"]
     read = jwt.decode(token, Validator(discover(url)).get_jwks(), algorithms=["ES256"])
@@ -36,7 +36,7 @@ def test_a_persons_token_is_verified_by_somebody_elses_library(shop):
     assert read.claims == claims_of(token)
 
 
-def test_the_metadata_says_what_there_is_and_may_be_cached(client):
+def test_the_metadata_describe_the_endpoints_and_may_be_cached(client):
     answer = client.get("/.well-known/oauth-authorization-server")
     assert answer.headers["Cache-Control"] == "public, max-age=300"
     metadata = answer.json
@@ -51,7 +51,7 @@ def test_the_metadata_says_what_there_is_and_may_be_cached(client):
     assert client.get(metadata["jwks_uri"].removeprefix(metadata["issuer"])).status_code == 200
 
 
-def test_an_address_with_a_slash_at_its_end_is_not_doubled(make_replica):
+def test_a_public_url_with_a_trailing_slash_gives_no_double_slash(make_replica):
     client = make_replica(public_url="https://shop.example/").test_client()
     metadata = client.get("/.well-known/oauth-authorization-server").json
     assert metadata["issuer"] == "https://shop.example/"

@@ -1,4 +1,4 @@
-"""Names that look alike: a new name never looks like another user's, and mixes no scripts."""
+"""A new name never looks like an existing one and mixes no scripts."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from auth import users as command
-from auth.domain import derive_skeletons
+from auth.commands import users as command
+from auth.commands.seed import seed_users
+from auth.domain.credentials import derive_skeletons
 from auth.errors import UsernameTaken
 from auth.repository.names import lock_unclaimed
-from auth.seed import seed_users
 from auth.use_cases.names import claim_older_names
 from shared.database import connect
 from shared.migrate import upgrade
@@ -22,7 +22,7 @@ from tests.auth.conftest import EVE, make_settings
 
 PASSWORD = EVE["password"]
 CYRILLIC_ADMIN = "\u0430dmin"
-# A name, and names that a reader takes for it.
+# Names, and look-alikes that a reader confuses with them.
 LOOK_ALIKES = {
     "admin": [
         *("admi\u0144", "admin\u0301", "\u00e4dm\u00efn", "\uff41\uff44\uff4d\uff49\uff4e", "ADM\u0130N"),
@@ -45,7 +45,7 @@ LOOK_ALIKES = {
 }
 DIFFERENT = [
     *("ann1", "anni", "annabel", "anna-2", "anna-3", "an na", "nana"),
-    # The vowels of Indian scripts are marks, and no accents.
+    # The vowels of Indian scripts are marks but not accents.
     *("\u0930\u093e\u092e", "\u0930\u092e\u093e", "\u0930\u094b\u092e"),
 ]
 MIXED = [
@@ -71,7 +71,7 @@ UNMIXED = [
 
 @pytest.fixture
 def register(app):
-    """Let a customer without cookies register; return the answer."""
+    """Register a customer without cookies; return the response."""
 
     def register(name, app=app, **more):
         client = app.test_client(use_cookies=False)
@@ -82,7 +82,7 @@ def register(app):
 
 @pytest.fixture
 def add_older(run_sql, passwords):
-    """Add users as code without skeletons does."""
+    """Add users without skeletons, as older code does."""
 
     def add(*names):
         for name in names:
@@ -109,14 +109,14 @@ def test_a_name_that_looks_like_another_is_taken(register):
     del taken["request_id"]
     wrong = {}
     for other, answer in answers.items():
-        told = {key: value for key, value in answer.json.items() if key != "request_id"}
-        if told != taken:
+        body = {key: value for key, value in answer.json.items() if key != "request_id"}
+        if body != taken:
             wrong[other] = answer.text
     assert wrong == {}
     assert taken["code"] == "username_taken"
 
 
-def test_a_name_is_taken_whichever_of_two_look_alikes_comes_first(register):
+def test_a_name_is_taken_in_either_order_of_two_look_alikes(register):
     wrong = {}
     for name, look_alikes in LOOK_ALIKES.items():
         for number, other in enumerate(look_alikes):
@@ -127,7 +127,7 @@ def test_a_name_is_taken_whichever_of_two_look_alikes_comes_first(register):
     assert wrong == {}
 
 
-def test_names_that_differ_to_a_reader_are_had_side_by_side(register):
+def test_names_that_look_different_can_coexist(register):
     assert {name: register(name).status_code for name in DIFFERENT} == dict.fromkeys(DIFFERENT, 201)
 
 
@@ -145,7 +145,7 @@ def test_a_name_may_have_one_script_or_latin_with_chinese_japanese_or_korean(app
     assert {name: log_in(app, name) for name in UNMIXED} == dict.fromkeys(UNMIXED, 200)
 
 
-def test_a_name_of_nothing_visible_or_like_a_guests_is_refused(register):
+def test_an_invisible_name_or_one_like_a_guests_is_refused(register):
     names = ["\u1160\u1160\u1160", "\u0301\u0301\u0301", "gu\u00e9st-1", "guest\u20101", "guest-\u0661"]
     names += ["\u3164\u3164\u3164", "\u2800\u2800\u2800"]
     answers = {name: register(name).json for name in names}
@@ -161,16 +161,16 @@ def test_a_name_shares_skeletons_with_itself_in_capitals_and_with_accents(name, 
     assert set(derive_skeletons(plain)) & set(derive_skeletons(plain.casefold()))
 
 
-def test_one_of_many_look_alikes_that_register_at_once_has_the_name(register, app, make_replica, run_sql):
+def test_one_of_many_concurrent_look_alikes_gets_the_name(register, app, make_replica, run_sql):
     replicas = [app, make_replica()]
     names = ["zoe", "zo\u00e9", "zo\u00eb", "z\u00f4e", "Zo\u00e8", "z0e", "ZOE", "\u0396\u039f\u0395"] * 2
-    began = threading.Barrier(len(names))
+    ready = threading.Barrier(len(names))
 
     def join(number):
         client = replicas[number % 2].test_client()
         if number % 3 == 0:
             client.post("/auth/guest")
-        began.wait()
+        ready.wait()
         return client.post("/auth/register", json={"username": names[number], "password": PASSWORD})
 
     with ThreadPoolExecutor(len(names)) as pool:
@@ -180,7 +180,7 @@ def test_one_of_many_look_alikes_that_register_at_once_has_the_name(register, ap
     assert run_sql("SELECT count(*) FROM users WHERE role = 'customer'") == [(1,)]
 
 
-def test_a_guest_whose_wish_looks_like_another_name_stays_a_guest(app):
+def test_a_guest_who_chooses_a_look_alike_stays_a_guest(app):
     client = app.test_client()
     client.post("/auth/guest")
     assert client.post("/auth/register", json={**EVE, "username": "admi\u0144"}).status_code == 409
@@ -211,7 +211,7 @@ def test_a_name_from_an_older_replica_blocks_its_look_alikes_at_once(app, regist
     assert run_sql("SELECT count(*) FROM users WHERE role <> 'guest' AND NOT has_skeletons") == [(0,)]
 
 
-def test_older_names_are_claimed_in_batches_by_replicas_that_begin_at_once(database, add_older, run_sql):
+def test_concurrent_replicas_claim_older_names_in_batches(database, add_older, run_sql):
     add_older(*[f"older {number}" for number in range(7)], "\u00f6lder 3")
     with ThreadPoolExecutor(4) as pool:
         for each in [pool.submit(claim_older_names, database, batch=3) for _ in range(4)]:
@@ -243,7 +243,7 @@ def test_a_guest_leaves_no_skeleton(app, run_sql):
     assert run_sql(count) == before
 
 
-def test_an_admin_by_command_has_no_look_alike_either(database, passwords, register, add_older):
+def test_the_name_of_an_admin_by_command_has_no_look_alike(database, passwords, register, add_older):
     assert register("eve").status_code == 201
     add_older("mallory")
     for name in ("\u00e9ve", "mall\u00f3ry"):
@@ -255,7 +255,7 @@ def test_an_admin_by_command_has_no_look_alike_either(database, passwords, regis
 
 @pytest.fixture
 def old_database(make_old_database):
-    """A database of the release before names had skeletons."""
+    """A database of the release without skeletons."""
     return make_old_database("auth-service", before="0005")
 
 
@@ -279,7 +279,7 @@ def test_a_shop_whose_names_look_alike_is_upgraded_and_seeded(old_database, pass
         assert list(connection.execute(text(owners)).scalars()) == ["admin"]
 
 
-def test_a_first_user_whose_name_looks_like_an_older_one_stops_the_start(old_database, passwords, capsys):
+def test_a_look_alike_of_the_first_user_stops_the_start(old_database, passwords, capsys):
     upgrade(old_database, migrations_of("auth-service"))
     with old_database.transaction() as connection:
         connection.execute(
@@ -289,4 +289,4 @@ def test_a_first_user_whose_name_looks_like_an_older_one_stops_the_start(old_dat
     settings = make_settings(old_database.engine.url.render_as_string(hide_password=False))
     with closing(connect(settings)) as database, pytest.raises(SystemExit):
         seed_users(database, settings, passwords)
-    assert "The user admin cannot be made" in capsys.readouterr().err
+    assert "The user admin cannot be created" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Two replicas on one database, and many calls at once."""
+"""Two replicas on one database, and concurrent calls."""
 
 import hashlib
 import threading
@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from auth.app import create_app
-from auth.domain import Visitor
+from auth.domain.accounts import Visitor
 from auth.passwords import Passwords
 from auth.repository import sessions as repository
 from auth.repository import users
@@ -24,11 +24,11 @@ def replicas(app, make_replica):
 
 
 def run_at_once(work):
-    """Run `work` with each number, all at the same moment; return what came of each."""
-    began, results = threading.Barrier(AT_ONCE), [None] * AT_ONCE
+    """Run `work` with each number, all at the same time; return the results."""
+    ready, results = threading.Barrier(AT_ONCE), [None] * AT_ONCE
 
     def run(number):
-        began.wait()
+        ready.wait()
         results[number] = work(number)
 
     threads = [threading.Thread(target=run, args=[number]) for number in range(AT_ONCE)]
@@ -43,7 +43,7 @@ def refresh(app, token):
     return app.test_client().post("/auth/refresh", json={"refresh_token": token})
 
 
-def test_twenty_refreshes_of_one_token_leave_exactly_one_successor_that_lives(replicas, run_sql):
+def test_concurrent_refreshes_of_one_token_create_exactly_one_successor(replicas, run_sql):
     token = replicas[0].test_client().post("/auth", json=ADMIN).json["refresh_token"]
     answers = run_at_once(lambda number: refresh(replicas[number % 2], token))
     assert {answer.status_code for answer in answers} == {200}
@@ -56,36 +56,36 @@ def test_twenty_refreshes_of_one_token_leave_exactly_one_successor_that_lives(re
     assert refresh(replicas[1], successors.pop()).status_code == 200
 
 
-def test_a_token_that_comes_back_at_another_replica_ends_the_session_at_both(replicas):
+def test_reuse_of_a_token_at_another_replica_ends_the_session_at_both(replicas):
     first, second = replicas
-    begun = first.test_client().post("/auth", json=ADMIN).json
-    next_token = refresh(first, begun["refresh_token"]).json["refresh_token"]
+    signed_in = first.test_client().post("/auth", json=ADMIN).json
+    next_token = refresh(first, signed_in["refresh_token"]).json["refresh_token"]
     last = refresh(second, next_token).json
-    assert refresh(second, begun["refresh_token"]).status_code == 401
+    assert refresh(second, signed_in["refresh_token"]).status_code == 401
     assert refresh(first, last["refresh_token"]).status_code == 401
     for app in replicas:
         me = app.test_client().get("/auth/me", headers=bearer(last["access_token"]))
         assert me.status_code == 401
 
 
-def test_who_logs_out_at_one_replica_is_out_at_the_other(replicas):
+def test_a_log_out_at_one_replica_takes_effect_at_the_other(replicas):
     first, second = replicas
-    begun = first.test_client().post("/auth", json=ADMIN).json
-    headers = bearer(begun["access_token"])
+    signed_in = first.test_client().post("/auth", json=ADMIN).json
+    headers = bearer(signed_in["access_token"])
     assert second.test_client().get("/auth/me", headers=headers).status_code == 200
     assert first.test_client().post("/auth/logout", headers=headers).status_code == 204
     assert second.test_client().get("/auth/me", headers=headers).status_code == 401
-    assert refresh(second, begun["refresh_token"]).status_code == 401
+    assert refresh(second, signed_in["refresh_token"]).status_code == 401
 
 
-def test_a_sign_out_among_refreshes_always_wins(replicas, run_sql):
-    begun = replicas[0].test_client().post("/auth", json=ADMIN).json
+def test_a_log_out_wins_over_concurrent_refreshes(replicas, run_sql):
+    signed_in = replicas[0].test_client().post("/auth", json=ADMIN).json
 
     def work(number):
         client = replicas[number % 2].test_client()
         if number == AT_ONCE // 2:
-            return client.post("/auth/logout", headers=bearer(begun["access_token"]))
-        return client.post("/auth/refresh", json={"refresh_token": begun["refresh_token"]})
+            return client.post("/auth/logout", headers=bearer(signed_in["access_token"]))
+        return client.post("/auth/refresh", json={"refresh_token": signed_in["refresh_token"]})
 
     answers = run_at_once(work)
     assert {answer.status_code for answer in answers} <= {200, 204, 401}
@@ -96,21 +96,21 @@ def test_a_sign_out_among_refreshes_always_wins(replicas, run_sql):
     assert run_sql("SELECT count(*) FROM sessions WHERE ended_at IS NULL") == [(0,)]
 
 
-def test_of_twenty_who_want_a_name_at_once_one_gets_it(replicas):
+def test_of_concurrent_registrations_with_one_name_one_succeeds(replicas):
     answers = run_at_once(lambda number: replicas[number % 2].test_client().post("/auth/register", json=EVE))
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * (AT_ONCE - 1)
 
 
-def test_a_guest_who_registers_twenty_times_at_once_becomes_one_customer(replicas):
+def test_a_guest_who_registers_concurrently_becomes_one_customer(replicas):
     guest = replicas[0].test_client().post("/auth/guest").json
 
     def work(number):
-        wish = {**EVE, "username": f"eve{number}"}
+        person = {**EVE, "username": f"eve{number}"}
         headers = bearer(guest["access_token"])
-        return replicas[number % 2].test_client().post("/auth/register", json=wish, headers=headers)
+        return replicas[number % 2].test_client().post("/auth/register", json=person, headers=headers)
 
     answers = run_at_once(work)
-    # Who comes too late has an account already, or a token that has ended.
+    # Late calls find an existing account or an invalid token.
     assert sorted(answer.status_code for answer in answers)[0] == 201
     assert {answer.status_code for answer in answers} <= {201, 401, 409}
     (winner,) = [answer.json for answer in answers if answer.status_code == 201]
@@ -119,7 +119,7 @@ def test_a_guest_who_registers_twenty_times_at_once_becomes_one_customer(replica
     assert me.json["role"] == "customer"
 
 
-def test_of_twenty_password_changes_at_once_one_is_made(replicas):
+def test_of_concurrent_password_changes_one_succeeds(replicas):
     first = replicas[0].test_client().post("/auth/register", json=EVE).json
 
     def work(number):
@@ -132,11 +132,11 @@ def test_of_twenty_password_changes_at_once_one_is_made(replicas):
     assert {answer.status_code for answer in answers} <= {200, 401, 422, 429}
 
 
-def test_a_log_in_whose_account_is_shut_meanwhile_begins_no_session(settings, make_replica, run_sql):
-    """The password was looked at before, and the session would be begun after the account was shut."""
+def test_a_log_in_to_an_account_that_is_disabled_meanwhile_starts_no_session(settings, make_replica, run_sql):
+    """The account is disabled between the check of the password and the start of the session."""
 
     class Interrupted(Passwords):
-        """A hasher during whose work the account is shut."""
+        """A hasher that disables the account during a check."""
 
         def check(self, password_hash, password, *, place=""):
             checked = super().check(password_hash, password, place=place)
@@ -149,18 +149,18 @@ def test_a_log_in_whose_account_is_shut_meanwhile_begins_no_session(settings, ma
     assert run_sql("SELECT count(*) FROM sessions") == [(0,)]
 
 
-def test_a_session_is_not_ended_behind_the_back_of_a_refresh(settings, make_replica):
-    """Whoever ends it waits for the refresh, and so signs off until the new token has died, too."""
+def test_the_end_of_a_session_waits_for_a_running_refresh(settings, make_replica):
+    """The sign-off must also cover the access token of the refresh."""
     app = make_replica()
-    begun = app.test_client().post("/auth", json=ADMIN).json
+    signed_in = app.test_client().post("/auth", json=ADMIN).json
 
     def log_out():
-        app.test_client().post("/auth/logout", headers=bearer(begun["access_token"]))
+        app.test_client().post("/auth/logout", headers=bearer(signed_in["access_token"]))
 
     thread = threading.Thread(target=log_out)
     with closing(connect(settings)) as database:
         with database.transaction() as connection:
-            refreshed = hashlib.sha256(begun["refresh_token"].encode()).digest()
+            refreshed = hashlib.sha256(signed_in["refresh_token"].encode()).digest()
             assert repository.lock_session_of(connection, refreshed)
             thread.start()
             thread.join(0.3)
@@ -168,25 +168,25 @@ def test_a_session_is_not_ended_behind_the_back_of_a_refresh(settings, make_repl
         thread.join()
 
 
-def test_an_account_is_not_shut_behind_the_back_of_a_session_that_is_being_begun(settings, make_replica):
-    """Whoever shuts it waits for the session, and then finds and ends it."""
+def test_disabling_an_account_waits_for_a_session_that_is_starting(settings, make_replica):
+    """Otherwise the new session would survive."""
     make_replica()
-    begun, ended = threading.Event(), []
+    started, ended = threading.Event(), []
     with closing(connect(settings)) as database:
         with database.transaction() as connection:
             admin = users.find_user_by_name(connection, "admin")
 
-        def shut():
-            begun.wait()
+        def disable():
+            started.wait()
             with database.transaction() as connection:
                 users.lock_user(connection, admin.id)
                 ended.extend(sessions.end_sessions_of(connection, admin.id))
 
-        thread = threading.Thread(target=shut)
+        thread = threading.Thread(target=disable)
         thread.start()
         with database.transaction() as connection:
-            session = sessions.begin_session(connection, admin, Visitor("here"), token_seconds=900)
-            begun.set()
+            session = sessions.start_session(connection, admin, Visitor("here"), token_seconds=900)
+            started.set()
             thread.join(0.2)
             assert thread.is_alive()
         thread.join()

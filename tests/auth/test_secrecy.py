@@ -1,4 +1,4 @@
-"""Passwords and tokens are in no log record and in no error, whatever is done with them."""
+"""No log record and no error response contains passwords or tokens."""
 
 import io
 import json
@@ -16,26 +16,26 @@ PASSWORDS = ["Sesame-open-4711", "Sesame-shut-0815", "Sesame-wrong-1234"]
 
 @pytest.fixture
 def settings(reuse_database):
-    """Settings of a database whose schema may change."""
+    """Settings of a database whose schema the test may change."""
     return make_settings(reuse_database("auth-service"))
 
 
 @pytest.fixture
 def database(settings):
-    """That database."""
+    """The database."""
     with closing(connect(settings)) as database:
         yield database
 
 
 @pytest.fixture
 def app(make_replica):
-    """The service on it."""
+    """auth-service on that database."""
     return make_replica()
 
 
 @pytest.fixture
 def logged(app):
-    """Everything that is logged from now on, in the form in which it leaves the service, and in any other."""
+    """All log records from now on, both as JSON and as `repr` of all attributes."""
     output = io.StringIO()
     handler = logging.StreamHandler(output)
     handler.setFormatter(JsonFormatter("auth-service", "test"))
@@ -48,10 +48,10 @@ def logged(app):
     root.setLevel(level)
 
 
-def test_no_password_and_no_token_leaves_the_service_but_as_the_answer(app, database, logged, run_sql):
+def test_only_responses_contain_passwords_and_tokens(app, database, logged, run_sql):
     client = app.test_client()
     secrets, refusals = list(PASSWORDS), []
-    opened, shut, wrong = PASSWORDS
+    old, new, wrong = PASSWORDS
 
     def call(method, path, **options):
         answer = client.open(path, method=method, **options)
@@ -67,34 +67,34 @@ def test_no_password_and_no_token_leaves_the_service_but_as_the_answer(app, data
     def pair(password, username="eve"):
         return {"username": username, "password": password}
 
-    # Comings and goings.
+    # Log-ins and registrations.
     call("POST", "/auth/guest")
     call("POST", "/auth/refresh")
-    call("POST", "/auth/register", json=pair(opened))
-    call("POST", "/auth/register", json=pair(opened))
+    call("POST", "/auth/register", json=pair(old))
+    call("POST", "/auth/register", json=pair(old))
     call("POST", "/auth", json=pair(wrong))
     call("POST", "/auth", json=pair(wrong, username=wrong))
-    first = call("POST", "/auth", json=pair(opened)).json
-    call("POST", "/auth/password", json={"current_password": wrong, "new_password": shut})
-    call("POST", "/auth/password", json={"current_password": opened, "new_password": shut})
-    # Tokens that are over, come back, or are somewhere else.
+    first = call("POST", "/auth", json=pair(old)).json
+    call("POST", "/auth/password", json={"current_password": wrong, "new_password": new})
+    call("POST", "/auth/password", json={"current_password": old, "new_password": new})
+    # Expired, reused and misplaced tokens.
     call("GET", "/auth/me", headers=bearer(first["access_token"]))
     call("GET", "/auth/me", headers={"X-Request-ID": "known", **bearer("x" + first["access_token"])})
     call("POST", "/auth/refresh", json={"refresh_token": first["refresh_token"]})
-    call("POST", "/auth/refresh", json={"refresh_token": first["refresh_token"], "password": opened})
-    call("GET", f"/auth/me?token={first['access_token']}&password={opened}")
+    call("POST", "/auth/refresh", json={"refresh_token": first["refresh_token"], "password": old})
+    call("GET", f"/auth/me?token={first['access_token']}&password={old}")
     call("GET", f"/auth/{first['refresh_token']}")
-    # A family that ends.
-    begun = call("POST", "/auth", json=pair(shut)).json
-    call("POST", "/auth/refresh", json={"refresh_token": begun["refresh_token"]})
+    # A session that ends because of reuse.
+    session = call("POST", "/auth", json=pair(new)).json
+    call("POST", "/auth/refresh", json={"refresh_token": session["refresh_token"]})
     run_sql("UPDATE refresh_tokens SET used_at = used_at - interval '1 h'")
-    call("POST", "/auth/refresh", json={"refresh_token": begun["refresh_token"]})
-    # Bodies that do not fit.
-    call("POST", "/auth", data=json.dumps(pair(shut))[:-1], content_type="application/json")
-    call("POST", "/auth", json={"username": [shut], "password": {"x": shut}})
-    call("POST", "/auth/register", json=pair(shut, username="x"))
-    call("POST", "/auth", data=pair(shut))
-    # Programs.
+    call("POST", "/auth/refresh", json={"refresh_token": session["refresh_token"]})
+    # Invalid bodies.
+    call("POST", "/auth", data=json.dumps(pair(new))[:-1], content_type="application/json")
+    call("POST", "/auth", json={"username": [new], "password": {"x": new}})
+    call("POST", "/auth/register", json=pair(new, username="x"))
+    call("POST", "/auth", data=pair(new))
+    # OAuth clients.
     form = {
         "grant_type": "client_credentials",
         "client_id": "orders-service",
@@ -111,10 +111,10 @@ def test_no_password_and_no_token_leaves_the_service_but_as_the_answer(app, data
     form = {"token": admin["refresh_token"], "client_id": "shop"}
     call("POST", "/auth/revoke", data=form)
     call("POST", "/auth/logout", headers=headers)
-    # A database that is away, and one that has lost a table.
-    run_sql("ALTER TABLE sessions RENAME TO gone")
-    assert call("POST", "/auth", json=pair(shut)).status_code == 500
-    assert call("POST", "/auth/refresh", json={"refresh_token": begun["refresh_token"]}).status_code == 500
+    # A database without a table.
+    run_sql("ALTER TABLE sessions RENAME TO renamed")
+    assert call("POST", "/auth", json=pair(new)).status_code == 500
+    assert call("POST", "/auth/refresh", json={"refresh_token": session["refresh_token"]}).status_code == 500
 
     text = logged.getvalue() + "".join(refusals)
     assert len(secrets) > 15
@@ -122,5 +122,5 @@ def test_no_password_and_no_token_leaves_the_service_but_as_the_answer(app, data
     assert "shopfleet.audit" in text
     for secret in secrets:
         assert secret not in text
-        # Nor what matters of it: of a token the signature, of a refresh token what follows its prefix.
+        # Also check for the secret part alone: the signature, or the refresh token without its prefix.
         assert secret.rpartition(".")[2].removeprefix("sfr_") not in text

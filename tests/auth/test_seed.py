@@ -2,10 +2,10 @@
 
 import pytest
 
+from auth.commands.seed import seed_users
 from auth.config import Settings
 from auth.passwords import Passwords
 from auth.repository import users
-from auth.seed import seed_users
 from tests.auth.conftest import PRODUCTION, make_settings
 
 
@@ -30,7 +30,7 @@ def find(database, name):
         return users.find_user_by_name(connection, name)
 
 
-def test_in_development_the_tutorials_admin_is_there_and_stays_as_it_is(database, settings):
+def test_in_development_the_tutorials_admin_is_created_once(database, settings):
     assert seed_users(database, settings) is None
     first = find(database, "admin")
     assert seed_users(database, settings) is None
@@ -40,7 +40,9 @@ def test_in_development_the_tutorials_admin_is_there_and_stays_as_it_is(database
 
 
 @pytest.mark.parametrize("changes", [{"bind": "0.0.0.0"}, PRODUCTION, {"demo_users": "no"}])
-def test_elsewhere_the_admins_password_is_made_up_and_told_once(database, settings, passwords, changes):
+def test_outside_development_the_admins_password_is_generated_and_returned_once(
+    database, settings, passwords, changes
+):
     exposed = with_changes(settings, **changes)
     password = seed_users(database, exposed, passwords)
     assert len(password) >= 16
@@ -49,9 +51,7 @@ def test_elsewhere_the_admins_password_is_made_up_and_told_once(database, settin
 
 
 @pytest.mark.parametrize("changes", [{"bind": "0.0.0.0"}, PRODUCTION, {"demo_users": "no"}])
-def test_a_shop_that_was_a_demo_is_published_without_the_password_everybody_knows(
-    database, settings, passwords, changes
-):
+def test_an_exposed_demo_shop_loses_the_published_password(database, settings, passwords, changes):
     seed_users(database, settings, passwords)
     exposed = with_changes(settings, **changes)
     password = seed_users(database, exposed, passwords)
@@ -62,12 +62,12 @@ def test_a_shop_that_was_a_demo_is_published_without_the_password_everybody_know
     assert seed_users(database, exposed, passwords) is None
 
 
-def test_demo_users_can_be_asked_for_by_name(database, settings, passwords):
-    asked = with_changes(settings, bind="0.0.0.0", demo_users="yes")
-    assert seed_users(database, asked, passwords) is None
+def test_demo_users_can_be_requested_explicitly(database, settings, passwords):
+    requested = with_changes(settings, bind="0.0.0.0", demo_users="yes")
+    assert seed_users(database, requested, passwords) is None
     assert passwords.matches(find(database, "admin").password_hash, "admin")
 
 
-def test_the_ipv6_loopback_address_is_this_machine(settings):
+def test_the_ipv6_loopback_address_counts_as_local(settings):
     assert with_changes(settings, bind="[::1]").loads_demo_users
     assert not with_changes(settings, bind="::").loads_demo_users

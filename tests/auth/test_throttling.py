@@ -1,4 +1,4 @@
-"""Whoever tries passwords is slowed down, and the owner is not locked out."""
+"""Password guessing is slowed down, and the owner is not locked out."""
 
 import threading
 import time
@@ -8,16 +8,16 @@ import pytest
 from sqlalchemy import text
 
 from auth.app import create_app
-from auth.domain import PER_ACCOUNT, PER_ADDRESS
+from auth.domain.throttling import PER_ACCOUNT, PER_ADDRESS
 from auth.errors import HashingBusy
 from auth.passwords import Passwords
 from auth.repository.throttle import find_wait, take_tries
 from tests.auth.conftest import EVE, read_seconds
 
-OWNER, STRANGER = "198.51.100.7", "203.0.113.9"
+OWNER, ATTACKER = "198.51.100.7", "203.0.113.9"
 
 
-def log_in(client, password="wrong", username="admin", address=STRANGER):
+def log_in(client, password="wrong", username="admin", address=ATTACKER):
     pair = {"username": username, "password": password}
     return client.post("/auth", json=pair, headers={"X-Forwarded-For": address})
 
@@ -34,7 +34,7 @@ def let_pass(run_sql):
     return let
 
 
-@pytest.mark.parametrize("username", ["admin", "nobody"])
+@pytest.mark.parametrize("username", ["admin", "unknown"])
 def test_five_tries_are_free_and_then_each_wait_is_twice_the_last(client, let_pass, username):
     assert [log_in(client, username=username).status_code for _ in range(5)] == [401] * 5
     for wait in (1, 2, 4, 8, 16):
@@ -46,7 +46,7 @@ def test_five_tries_are_free_and_then_each_wait_is_twice_the_last(client, let_pa
         assert log_in(client, username=username).status_code == 401
 
 
-def test_the_waits_do_not_grow_beyond_a_quarter_of_an_hour(client, let_pass):
+def test_waits_are_at_most_fifteen_minutes(client, let_pass):
     waits = []
     for number in range(40):
         answer = log_in(client, address=f"203.0.113.{number}")
@@ -56,7 +56,7 @@ def test_the_waits_do_not_grow_beyond_a_quarter_of_an_hour(client, let_pass):
     assert waits[-2:] != [0, 0]
 
 
-def test_the_right_password_has_to_wait_too_and_nothing_is_counted_meanwhile(client, let_pass):
+def test_the_right_password_must_wait_too_and_refused_tries_do_not_count(client, let_pass):
     for _ in range(5):
         log_in(client)
     for _ in range(10):
@@ -65,14 +65,14 @@ def test_the_right_password_has_to_wait_too_and_nothing_is_counted_meanwhile(cli
     assert log_in(client, "admin").status_code == 200
 
 
-def test_a_success_forgets_the_tries_before_it(client):
+def test_a_success_clears_the_earlier_tries(client):
     for _ in range(3):
         for _ in range(4):
             assert log_in(client).status_code == 401
         assert log_in(client, "admin").status_code == 200
 
 
-def test_a_name_is_counted_in_whatever_way_it_is_written(client):
+def test_all_spellings_of_a_name_are_counted_together(client):
     for name in ("admin", "ADMIN", "adm\u0130n", "\uff41dmin", "admin"):
         assert log_in(client, username=name).status_code == 401
     assert log_in(client, username="aDMIN").status_code == 429
@@ -86,12 +86,12 @@ def test_an_address_that_tries_many_accounts_is_slowed_down_and_recovers(client,
     assert answer.headers["Retry-After"] == "1"
     assert log_in(client, username="another", address="203.0.113.10").status_code == 401
     let_pass(60)
-    # Ten were forgiven in a minute.
+    # Ten tries are forgiven in a minute.
     for number in range(9):
         assert log_in(client, username=f"more{number}").status_code == 401
 
 
-def test_a_crowd_behind_one_address_that_logs_in_is_not_slowed_down(app):
+def test_many_users_behind_one_address_are_not_slowed_down(app):
     client = app.test_client(use_cookies=False)
     for number in range(25):
         name = f"customer{number}"
@@ -99,7 +99,7 @@ def test_a_crowd_behind_one_address_that_logs_in_is_not_slowed_down(app):
         assert log_in(client, EVE["password"], name).status_code == 200
 
 
-def test_a_success_of_ones_own_buys_no_tries_on_others(client, run_sql):
+def test_logging_in_to_an_own_account_earns_no_tries_on_other_accounts(client, run_sql):
     client.post("/auth/register", json=EVE)
     for number in range(19):
         assert log_in(client, username=f"user{number}").status_code == 401
@@ -110,7 +110,7 @@ def test_a_success_of_ones_own_buys_no_tries_on_others(client, run_sql):
     assert log_in(client, username="victim2").status_code == 429
 
 
-def test_a_stranger_cannot_lock_the_owner_out(client):
+def test_an_attacker_cannot_lock_the_owner_out(client):
     assert log_in(client, "admin", address=OWNER).status_code == 200
     for _ in range(8):
         log_in(client)
@@ -119,7 +119,7 @@ def test_a_stranger_cannot_lock_the_owner_out(client):
     assert log_in(client, "admin", address=OWNER).status_code == 200
 
 
-def test_a_stranger_at_the_owners_address_is_slowed_down_too(client):
+def test_an_attacker_at_the_owners_address_is_slowed_down_too(client):
     assert log_in(client, "admin", address=OWNER).status_code == 200
     assert [log_in(client, address=OWNER).status_code for _ in range(11)] == [401] * 10 + [429]
 
@@ -141,23 +141,23 @@ def test_an_ipv6_network_is_one_place(client):
 
 
 @pytest.mark.parametrize("address", ["", "nonsense", "x" * 5000, "1.2.3.4, ", "\x07bell", "::ffff:1.2.3.4"])
-def test_an_address_that_is_none_is_still_a_place(client, address):
+def test_a_log_in_with_a_malformed_address_works(client, address):
     assert log_in(client, "admin", address=address).status_code == 200
 
 
-def test_only_the_gateways_word_on_the_address_counts(client):
+def test_only_the_address_that_the_gateway_adds_counts(client):
     for number in range(20):
-        forged = f"198.51.100.{number}, {STRANGER}"
+        forged = f"198.51.100.{number}, {ATTACKER}"
         log_in(client, username=f"user{number}", address=forged)
-    assert log_in(client, username="another", address=f"192.0.2.1, {STRANGER}").status_code == 429
+    assert log_in(client, username="another", address=f"192.0.2.1, {ATTACKER}").status_code == 429
 
 
-def test_of_twenty_at_once_only_five_are_looked_at(client, make_replica):
+def test_of_twenty_concurrent_tries_only_five_are_checked(client, make_replica):
     replicas = [client.application, make_replica()]
-    began, statuses = threading.Barrier(20), []
+    ready, statuses = threading.Barrier(20), []
 
     def guess(number):
-        began.wait()
+        ready.wait()
         statuses.append(log_in(replicas[number % 2].test_client()).status_code)
 
     threads = [threading.Thread(target=guess, args=[number]) for number in range(20)]
@@ -168,7 +168,7 @@ def test_of_twenty_at_once_only_five_are_looked_at(client, make_replica):
     assert sorted(statuses) == [401] * 5 + [429] * 15
 
 
-def test_a_transaction_that_began_first_may_count_its_try_second(database):
+def test_the_transaction_that_started_first_may_count_its_try_second(database):
     with database.transaction() as first:
         first.execute(text("SELECT 1"))
         with database.transaction() as second:
@@ -176,7 +176,7 @@ def test_a_transaction_that_began_first_may_count_its_try_second(database):
         assert take_tries(first, [(b"key", PER_ACCOUNT)]) == 0
 
 
-def test_a_try_that_comes_too_early_for_one_of_two_is_counted_for_neither(database):
+def test_a_try_that_one_of_two_keys_refuses_counts_under_neither(database):
     address, account = (b"address", PER_ADDRESS), (b"account", PER_ACCOUNT)
     with database.autocommit() as connection:
         for _ in range(5):
@@ -197,15 +197,15 @@ def test_replicas_count_together(make_replica):
     assert statuses == [401] * 5 + [429]
 
 
-def test_a_try_that_nobody_had_time_for_does_not_count(settings, make_replica):
+def test_a_try_without_a_password_check_does_not_count(settings, make_replica):
     class Busy:
-        """A hasher without time."""
+        """A hasher that is always busy."""
 
         def prepare(self):
-            """Have nothing to start."""
+            """Do nothing."""
 
         def require_room(self, rank, place):
-            """Say that there would be room."""
+            """Accept each request."""
 
         def check(self, *_arguments, **_options):
             raise HashingBusy
@@ -224,13 +224,13 @@ def test_names_are_not_stored_in_plain(client, run_sql):
     assert b"my-passw0rd" not in stored.lower()
 
 
-def test_a_refusal_is_in_the_audit_trail_without_the_name(client, caplog):
+def test_the_audit_trail_records_a_refusal_without_the_name(client, caplog):
     for _ in range(6):
         log_in(client, username="my-Passw0rd-by-mistake")
     records = [vars(each) for each in caplog.records if each.name == "shopfleet.audit"]
     reasons = [each["audit.reason"] for each in records]
     assert reasons == ["wrong credentials"] * 5 + ["too many attempts"]
-    assert {each["audit.address"] for each in records} == {STRANGER}
+    assert {each["audit.address"] for each in records} == {ATTACKER}
     assert "Passw0rd" not in repr(records)
 
 
@@ -244,11 +244,11 @@ def test_an_unknown_user_takes_as_long_as_a_known_one(settings, make_replica, ch
         (hashing,) = children()
 
         def work(name):
-            # Time of a processor, here and where passwords are hashed, however many others want it.
+            # The processor time of both processes does not depend on the load of the machine.
             before = time.process_time() + read_seconds(hashing)
             for number in range(10):
                 answer = log_in(client, username=f"{name}{number}", address=f"203.0.113.{number}")
                 assert answer.status_code == 401
             return time.process_time() + read_seconds(hashing) - before
 
-        assert work("nobody") == pytest.approx(work("known"), rel=0.5)
+        assert work("unknown") == pytest.approx(work("known"), rel=0.5)

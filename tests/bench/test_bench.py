@@ -1,4 +1,4 @@
-"""What the bench reads, measures of processes and of the machine, and reports."""
+"""The bench: its settings, its measures of processes and the machine, and its report."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bench import calls, checkout, start_up
+from bench import calls, checkout
 from bench.__main__ import PARTS, Part, main, read_names, read_seconds
 from bench.errors import CannotMeasure
 from bench.machine import calibrate, describe_machine
@@ -20,7 +20,7 @@ from bench.report import render, table, write_report
 from bench.scenarios import CALLS
 from bench.statistics import quantile
 from bench.usage import add_up, measure_cpu, measure_memory, subtract
-from local.settings import ROOT, SERVICES
+from local.settings import ROOT
 from tests.waiting import wait_for
 
 
@@ -31,13 +31,13 @@ def test_a_quantile_is_one_of_the_values(share: float, value: float) -> None:
     assert quantile([float(number) for number in range(100, 0, -1)], share) == value
 
 
-def test_there_is_no_quantile_of_nothing() -> None:
+def test_no_values_have_no_quantile() -> None:
     assert quantile([], 0.5) is None
 
 
 @pytest.fixture
 def family() -> Iterator[int]:
-    """A process with one child that is at work already."""
+    """A process with one busy child."""
     program = (
         "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(1, flush=True); input()'])"
     )
@@ -50,7 +50,7 @@ def family() -> Iterator[int]:
         process.communicate()
 
 
-def test_memory_is_that_of_the_whole_family(family: int) -> None:
+def test_memory_includes_the_descendants(family: int) -> None:
     memory = measure_memory(family)
     assert memory.processes == 2
     assert sum(memory.each) == pytest.approx(memory.pss_mib, abs=0.2)
@@ -60,7 +60,7 @@ def test_memory_is_that_of_the_whole_family(family: int) -> None:
     assert add_up([memory, alone]).each == (*memory.each, *alone.each)
 
 
-def test_processor_time_is_that_of_the_whole_family() -> None:
+def test_processor_time_includes_the_descendants() -> None:
     program = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]]); input()"
     work = "import time\nwhile time.process_time() < 0.4: pass"
     with subprocess.Popen([sys.executable, "-c", program, work], stdin=subprocess.PIPE) as process:
@@ -69,7 +69,7 @@ def test_processor_time_is_that_of_the_whole_family() -> None:
         process.communicate()
 
 
-def test_what_was_used_is_told_by_part() -> None:
+def test_use_is_reported_by_part() -> None:
     assert subtract({"a": 3.0, "b": 2.5}, {"a": 1.0, "b": 2.5}) == {"a": 2.0, "b": 0.0}
 
 
@@ -82,12 +82,12 @@ def test_a_machine_is_described_and_calibrated(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["x", "0", "-1", "nan", "inf"])
-def test_seconds_that_are_no_time_are_refused_by_name(text: str) -> None:
+def test_invalid_seconds_are_refused_by_name(text: str) -> None:
     with pytest.raises(CannotMeasure, match="SECONDS"):
         read_seconds({"SECONDS": text})
 
 
-def test_seconds_are_8_unless_told_otherwise() -> None:
+def test_seconds_are_8_by_default() -> None:
     assert read_seconds({"SECONDS": ""}) == 8
     assert read_seconds({"SECONDS": "0.5"}) == 0.5
 
@@ -131,14 +131,14 @@ def read_rows(lines: list[str]) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
 
 
-def test_the_report_tells_what_was_measured_on_and_then_each_part() -> None:
+def test_the_report_describes_the_machine_and_then_each_part() -> None:
     report = render(RESULTS, {"First": ["One."], "Next": ["Two.", "Three."]})
     assert report.startswith("# Shopfleet at abc, ")
     assert "2 x A CPU, 4.0 GiB, Linux 6.1, Python 3.13.1, PostgreSQL 18.1, nginx 1.30.4" in report
     assert report.endswith("\n\n## First\n\nOne.\n\n## Next\n\nTwo.\nThree.")
 
 
-def test_the_tables_of_calls_show_what_was_measured() -> None:
+def test_the_tables_of_calls_show_the_results() -> None:
     memory = {
         "at_rest": {
             "gateway": (2, 7.5, (2.5, 5.0)),
@@ -169,14 +169,14 @@ def test_the_tables_of_calls_show_what_was_measured() -> None:
     ]
 
 
-def test_the_tables_of_checkouts_show_what_was_measured() -> None:
+def test_the_tables_of_checkouts_show_the_results() -> None:
     load = {
         **LOAD,
         "title": "a shop",
         "steps": {"POST /orders": {"p50": 3.0, "p99": None}},
         "cpu_ms": {"gateway": 0.5, "postgres": 1.25},
     }
-    # On a busy machine, no visit may have come as far as to the order.
+    # On a busy machine, no visit may have reached the order.
     empty = {**load, "title": "another", "steps": {}}
     assert read_rows(checkout.render({"loads": [empty, load]})) == [
         ["shop", "clients", "a second", "p50 ms", "p99 ms", "errors", "settled", "bound by"],
@@ -204,13 +204,13 @@ def make_round(shop: str, cpu: float, **changes: Any) -> dict[str, Any]:
     }
 
 
-def test_a_checkout_beside_another_commit_is_told_in_medians_and_as_a_part_of_it() -> None:
+def test_a_checkout_is_compared_with_another_commit_by_medians() -> None:
     other = [make_round("abc", cpu) for cpu in (8.0, 4.0, 40.0)]
     here = [make_round("here", cpu, good=160, settled=2.0) for cpu in (2.0, 30.0, 1.0)]
     rows = [checkout.sum_up([*other, *here], shop, 8) for shop in ("abc", "here")]
     load = {**LOAD, "title": "a shop", "steps": {}, "cpu_ms": {"gateway": 0.5}}
     lines = checkout.render({"loads": [load], "beside": {"commit": "abc", "rows": rows}})
-    # The rate is that until the last order is paid: 80 orders in 8.5 s, and 160 in 10 s.
+    # The rate covers the time until the last order is paid: 80 orders in 8.5 s, and 160 in 10 s.
     assert read_rows(lines)[:5] == [
         ["shop", "clients", "gateway", "all", "a second", "p99 ms", "settled", "errors"],
         ["abc", "8", "8.00", "8.00", "9.4", "20.0", "0.5 s", "9"],
@@ -220,7 +220,7 @@ def test_a_checkout_beside_another_commit_is_told_in_medians_and_as_a_part_of_it
     ]
 
 
-def test_a_table_has_numbers_at_the_right_and_an_empty_cell_where_there_is_none() -> None:
+def test_a_table_aligns_numbers_right_and_leaves_missing_cells_empty() -> None:
     assert table("scenario | clients | rate", [["hold", 1, 2.5], ["sell", 8, None]]) == [
         "| scenario | clients | rate |",
         "|----------|--------:|-----:|",
@@ -229,25 +229,14 @@ def test_a_table_has_numbers_at_the_right_and_an_empty_cell_where_there_is_none(
     ]
 
 
-def test_a_start_is_told_with_its_services() -> None:
-    start = {"title": "first start", "seconds": 9.87, "services": {"auth-service": 2.5}}
-    again = {"title": "second start", "seconds": 4.0, "services": {}}
-    rows = [line.split("|")[1:-1] for line in start_up.render({"starts": [start, again]}) if line[:2] == "| "]
-    assert [[cell.strip() for cell in row] for row in rows] == [
-        ["start", "the shop", "auth-service"],
-        ["first start", "9.9", "2.5"],
-        ["second start", "4.0", ""],
-    ]
-
-
-def test_what_is_not_there_to_be_measured_is_named() -> None:
+def test_an_unknown_part_is_refused_by_name() -> None:
     with pytest.raises(CannotMeasure, match="checkout"):
         read_names(["chekout"])
     assert read_names(["checkout"]) == ["checkout"]
     assert read_names([]) == list(PARTS)
 
 
-def test_the_report_is_kept_under_its_time_with_all_numbers(tmp_path: Path) -> None:
+def test_the_report_is_stored_under_its_time_with_all_numbers(tmp_path: Path) -> None:
     time = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     report = write_report(RESULTS, "# A report", tmp_path / "results", time)
     assert report == tmp_path / "results" / "20260102T030405Z" / "report.md"
@@ -255,12 +244,13 @@ def test_the_report_is_kept_under_its_time_with_all_numbers(tmp_path: Path) -> N
     assert json.loads((report.parent / "results.json").read_text()) == RESULTS
 
 
-def test_the_parts_that_were_asked_for_are_measured_reported_and_kept(tmp_path, monkeypatch, capsys) -> None:
+def test_the_requested_parts_are_measured_reported_and_stored(tmp_path, monkeypatch, capsys) -> None:
     subject = SimpleNamespace(
         measure=lambda folder, seconds: {"seconds": seconds, "is_there": folder.is_dir()},
         render=lambda results: [f"Measured for {results['seconds']:g} s."],
     )
-    monkeypatch.setattr("bench.__main__.PARTS", {"one": Part("The one", nullcontext, subject)})
+    monkeypatch.setattr("bench.__main__.PARTS", {"one": Part("The one", subject)})
+    monkeypatch.setattr("bench.__main__.running_shop", nullcontext)
     monkeypatch.setattr("bench.__main__.RESULTS", tmp_path)
     monkeypatch.setenv("SECONDS", "0.5")
     assert main(["one"]) == 0
@@ -277,12 +267,10 @@ def test_the_parts_that_were_asked_for_are_measured_reported_and_kept(tmp_path, 
 @pytest.mark.timeout(1800)
 def test_the_whole_bench_runs_and_leaves_nothing_behind(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("SECONDS", "1")
-    monkeypatch.setenv("LOG_RECORDS", "20000")
     monkeypatch.setattr("bench.hot_path.CLIENTS", (1, 8))
     monkeypatch.setattr("bench.calls.CLIENTS", (1, 8))
     monkeypatch.setattr("bench.checkout.CLIENTS", (1, 8))
     monkeypatch.setattr("bench.hot_path.ROUNDS", 1)
-    monkeypatch.setattr("bench.identity.ROUNDS", 1)
     monkeypatch.setattr("bench.__main__.RESULTS", tmp_path / "results")
     monkeypatch.setattr("bench.checkout.PAST_ORDERS", 1000)
     assert main() == 0
@@ -296,14 +284,11 @@ def test_the_whole_bench_runs_and_leaves_nothing_behind(tmp_path: Path, monkeypa
     assert ways == ["static file", "gateway", "gateway, gzip", "gateway, cache off", "tutorial"]
     assert sum(row["errors"] for row in parts["hot-path"]["rows"]) == 0
     assert all(row["rate"] for row in parts["hot-path"]["rows"] if row["clients"] == 1)
-    for start in parts["start"]["starts"]:
-        assert start["services"].keys() == set(SERVICES)
-        assert 0 < max(start["services"].values()) < start["seconds"]
     loads = parts["calls"]["loads"]
     assert [(load["scenario"], load["clients"]) for load in loads] == [
         (scenario.name, clients) for scenario in CALLS for clients in (1, 8)
     ]
-    # Of many clients on a busy machine perhaps none gets its answer within the second.
+    # On a busy machine, none of many clients may get an answer within the second.
     assert all(load["good"] for load in loads if load["clients"] == 1)
     loads += parts["checkout"]["loads"]
     assert [load["errors"] for load in loads] == [0] * len(loads)

@@ -1,4 +1,4 @@
-"""How the hot path is measured: who asks, what is asked beside the gateway, what is made of the answers."""
+"""The measurement of the hot path: its clients, its controls and its summary."""
 
 import json
 import time
@@ -16,7 +16,7 @@ SECRET = "a secret that is long enough for HS256"
 NOW = 4_000_000_000.0  # Long after any test.
 
 
-def test_a_flood_sends_what_it_is_told_from_every_client_and_counts_the_answers(
+def test_a_flood_sends_its_call_from_every_client_and_counts_the_answers(
     fake_server: FakeServer,
 ) -> None:
     fake_server.answer = lambda handler, _body: send_json(handler, b"{}" * 100_000)
@@ -27,12 +27,12 @@ def test_a_flood_sends_what_it_is_told_from_every_client_and_counts_the_answers(
         ("GET", "/page?a=1", "token=t")
     }
     assert 0 < found["p50"] <= found["p99"]
-    # Of each client one answer at most comes after the end, which the rate leaves out.
+    # Each client gets at most one answer after the end, which the rate leaves out.
     assert found["good"] - 5 <= round(found["rate"] * 0.5) <= found["good"]
     assert found["load_cpu"] > 0
 
 
-def test_the_time_of_an_answer_is_that_until_its_last_byte(fake_server: FakeServer) -> None:
+def test_a_latency_includes_the_last_byte(fake_server: FakeServer) -> None:
     def answer_in_pieces(handler, _body) -> None:
         handler.send_response(200)
         handler.send_header("Content-Length", "9")
@@ -47,7 +47,7 @@ def test_the_time_of_an_answer_is_that_until_its_last_byte(fake_server: FakeServ
     assert found["p50"] >= 60
 
 
-def test_a_flood_tells_other_answers_and_lost_ones_from_good_ones(fake_server: FakeServer) -> None:
+def test_a_flood_separates_errors_and_lost_answers_from_good_ones(fake_server: FakeServer) -> None:
     answered = iter(range(1_000_000))
 
     def answer(handler, _body) -> None:
@@ -57,7 +57,7 @@ def test_a_flood_tells_other_answers_and_lost_ones_from_good_ones(fake_server: F
             case 1:
                 send_json(handler, b"{}", 503)
             case 2:
-                handler.close_connection = True  # Without a word.
+                handler.close_connection = True  # Without an answer.
 
     fake_server.answer = answer
     found = run_flood(fake_server.url, Call("GET", "/"), clients=1, seconds=0.5)
@@ -65,7 +65,7 @@ def test_a_flood_tells_other_answers_and_lost_ones_from_good_ones(fake_server: F
     assert abs(found["errors"] - 2 * found["good"]) <= 2
 
 
-def test_a_flood_comes_back_where_connections_are_closed_after_each_answer(fake_server: FakeServer) -> None:
+def test_a_flood_reconnects_after_each_closed_connection(fake_server: FakeServer) -> None:
     def answer(handler, _body) -> None:
         handler.protocol_version = "HTTP/1.0"
         handler.close_connection = True
@@ -77,9 +77,9 @@ def test_a_flood_comes_back_where_connections_are_closed_after_each_answer(fake_
     assert found["errors"] == 0
 
 
-def test_a_flood_on_a_closed_port_says_so() -> None:
-    with pytest.raises(CannotMeasure, match="/nobody"):
-        run_flood("http://127.0.0.1:9", Call("GET", "/nobody"), clients=1, seconds=0.5)
+def test_a_flood_on_a_closed_port_is_an_error() -> None:
+    with pytest.raises(CannotMeasure, match="/missing"):
+        run_flood("http://127.0.0.1:9", Call("GET", "/missing"), clients=1, seconds=0.5)
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def upstream(fake_server: FakeServer) -> FakeServer:
     return fake_server
 
 
-def test_the_tutorial_lets_in_who_has_its_cookie_and_passes_on_what_it_shows(upstream: FakeServer) -> None:
+def test_the_tutorial_requires_its_cookie_and_proxies_products(upstream: FakeServer) -> None:
     client = create_app(f"{upstream.url}/products", SECRET).test_client()
     assert client.get("/products").status_code == 401
     for claims, secret in (({"exp": NOW}, f"{SECRET}!"), ({"exp": 1}, SECRET)):
@@ -109,7 +109,7 @@ def test_the_tutorial_lets_in_who_has_its_cookie_and_passes_on_what_it_shows(ups
     assert len(upstream.requests) == 1
 
 
-def test_the_tutorial_runs_as_its_own_server_and_is_asked_as_everybody_else(
+def test_the_tutorial_runs_as_a_separate_server_and_is_measured_like_the_others(
     upstream: FakeServer, tmp_path
 ) -> None:
     with running_tutorial(tmp_path, upstream.url) as tutorial:
@@ -128,8 +128,8 @@ def make_flood(way: str, rate: float, **changes) -> dict:
     }
 
 
-def test_what_is_told_are_medians_of_rounds_and_of_their_ratios() -> None:
-    # The machine was slow in one round, for all of them alike.
+def test_the_summary_has_medians_of_rounds_and_of_their_ratios() -> None:
+    # One round was slow, equally for all.
     rates = {STATIC: (1000.0, 100.0, 1200.0), CACHED: (500.0, 60.0, 600.0), TUTORIAL: (20.0, 2.0, 30.0)}
     results = sum_up([make_flood(way, each[turn]) for turn in range(3) for way, each in rates.items()])
     assert [(row["way"], row["rate"], row["lowest"], row["highest"]) for row in results["rows"]] == [
@@ -145,7 +145,7 @@ def test_what_is_told_are_medians_of_rounds_and_of_their_ratios() -> None:
     ]
 
 
-def test_where_nothing_was_answered_there_is_no_ratio_and_the_table_is_empty() -> None:
+def test_no_answers_give_no_ratio_and_an_empty_table() -> None:
     nothing = make_flood(TUTORIAL, 0.0, good=0, p50=None, p99=None)
     results = sum_up([make_flood(CACHED, 10.0), nothing])
     assert results["ratios"] == [{"clients": 8, "way": TUTORIAL, "ratio": None}]

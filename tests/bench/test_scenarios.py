@@ -1,4 +1,4 @@
-"""What the bench asks of a shop, and what it counts of the answers of a fake one."""
+"""The scenarios, and the counts of answers of a fake shop."""
 
 import json
 from collections import Counter
@@ -33,7 +33,7 @@ PRODUCTS = [
 ]
 
 
-def test_orders_take_every_unit_there_is_and_no_more() -> None:
+def test_orders_buy_each_unit_once() -> None:
     bodies = [call.json for call in place_orders(PRODUCTS)]
     assert Counter(body["items"][0]["product_id"] for body in bodies if body) == {1: 3, 3: 5}
 
@@ -44,12 +44,12 @@ def test_orders_are_spread_over_the_products() -> None:
     assert set(first) == set(range(10))
 
 
-def test_each_order_has_a_key_of_its_own() -> None:
+def test_each_order_has_a_new_key() -> None:
     keys = [call.headers["Idempotency-Key"] for call in place_orders(PRODUCTS)]
     assert len(set(keys)) == len(keys) == 8
 
 
-def test_reading_never_ends_and_goes_through_all_products() -> None:
+def test_reading_cycles_through_all_products() -> None:
     assert [call.path for call in islice(read_products(PRODUCTS), 4)] == [
         "/products/1",
         "/products/2",
@@ -59,7 +59,7 @@ def test_reading_never_ends_and_goes_through_all_products() -> None:
     assert {call.path for call in islice(list_products(PRODUCTS), 3)} == {"/products?limit=30"}
 
 
-def test_each_search_is_for_two_words_that_titles_have() -> None:
+def test_each_search_has_two_words_of_titles() -> None:
     paths = [call.path for call in islice(search_products(PRODUCTS), 20)]
     assert {path.partition("?q=")[0] for path in paths} == {"/products"}
     assert {word for path in paths for word in path.partition("?q=")[2].split("+")} == {
@@ -73,7 +73,7 @@ def test_a_cart_is_filled_with_different_products_and_then_changed() -> None:
     assert changes == [(product, {"quantity": units}) for units in (1, 2) for product in "123"]
 
 
-def test_a_visit_buys_one_unit_by_the_cart_under_a_key_of_its_own() -> None:
+def test_a_visit_buys_one_unit_through_the_cart_under_a_new_key() -> None:
     visits = list(islice(check_out(PRODUCTS), 4))
     assert [visit[0].path for visit in visits] == [
         "/cart/items/1",
@@ -96,7 +96,7 @@ def test_scenarios_have_different_names() -> None:
 
 
 class FakeShop:
-    """A shop of two products that answers orders with the statuses it was given, and then with 201."""
+    """A shop of two products that answers orders with the given statuses, and then with 201."""
 
     def __init__(self, server: FakeServer, *statuses: int) -> None:
         self.url = server.url
@@ -127,10 +127,10 @@ class FakeShop:
             send_json(handler, b'{"data": [{"id": 1, "stock": 20}], "next": "c"}')
 
 
-def test_a_load_counts_what_was_expected_what_was_refused_and_what_was_wrong(fake_server: FakeServer) -> None:
+def test_a_load_counts_expected_refused_and_wrong_answers(fake_server: FakeServer) -> None:
     shop = FakeShop(fake_server, 202, 409, 409, 500, 422)
     load = put_load(shop.url, ORDERS, clients=3, warm_up=0.0, seconds=20.0)
-    # Fifty units in two pages of products; where they end the measurement ends, long before its 20 s.
+    # Fifty units in two pages of products; the measurement ends with them, long before its 20 s.
     assert load["ended_early"]
     assert load["seconds"] < 15
     assert load["statuses"] == {"201": 45, "202": 1, "409": 2, "422": 1, "500": 1}
@@ -142,10 +142,10 @@ def test_a_load_counts_what_was_expected_what_was_refused_and_what_was_wrong(fak
     assert shop.tokens == {"Bearer token-1", "Bearer token-2", "Bearer token-3"}
 
 
-def test_each_visit_is_made_by_a_new_guest_and_ends_where_a_call_is_refused(fake_server: FakeServer) -> None:
+def test_each_visit_has_a_new_guest_and_ends_at_a_refused_call(fake_server: FakeServer) -> None:
     shop = FakeShop(fake_server)
     load = put_load(shop.url, CHECKOUT, clients=2, warm_up=0.0, seconds=2.0)
-    # There is product 1 only, and 2 is looked for in vain.
+    # Only product 1 exists, and product 2 is not found.
     assert load["statuses"].keys() == {"201", "404"}
     assert load["good"] == load["statuses"]["201"] > 0
     assert len(set(shop.put)) == len(shop.put)
@@ -153,7 +153,7 @@ def test_each_visit_is_made_by_a_new_guest_and_ends_where_a_call_is_refused(fake
     assert load["p50"] >= load["steps"]["POST /orders"]["p50"]
 
 
-def test_a_load_lasts_as_long_as_told_and_each_client_reads_its_own_order(fake_server: FakeServer) -> None:
+def test_a_load_lasts_its_seconds_and_each_client_reads_its_own_order(fake_server: FakeServer) -> None:
     shop = FakeShop(fake_server)
     [own_order] = [scenario for scenario in CALLS if scenario.name == "GET /orders/{id}"]
     load = put_load(shop.url, own_order, clients=3, warm_up=0.0, seconds=0.5)
@@ -164,13 +164,13 @@ def test_a_load_lasts_as_long_as_told_and_each_client_reads_its_own_order(fake_s
     assert shop.tokens == {"Bearer token-1", "Bearer token-2", "Bearer token-3"}
 
 
-def test_what_comes_before_the_measurement_is_not_counted(fake_server: FakeServer) -> None:
+def test_the_warm_up_is_not_counted(fake_server: FakeServer) -> None:
     load = put_load(FakeShop(fake_server).url, ORDERS, clients=1, warm_up=20.0, seconds=0.2)
-    # All fifty units were sold while it warmed up.
+    # All fifty units were sold during the warm-up.
     assert load["statuses"] == {}
 
 
-def test_a_load_on_a_closed_port_fails_and_says_so() -> None:
+def test_a_load_on_a_closed_port_is_an_error() -> None:
     with pytest.raises(CannotMeasure, match="A client could not come in"):
         put_load("http://127.0.0.1:9", ORDERS, clients=1, warm_up=0.0, seconds=20.0)
 
@@ -184,5 +184,5 @@ def test_a_load_on_a_closed_port_fails_and_says_so() -> None:
         (0.1, {"postgres": 0.9, "catalog-service": 0.2}, "waiting"),
     ],
 )
-def test_what_bounds_a_load_is_told_by_who_was_busy(load: float, cores: dict[str, float], bound: str) -> None:
+def test_the_bound_of_a_load_is_the_busiest_part(load: float, cores: dict[str, float], bound: str) -> None:
     assert name_bound(cores, load, count=2) == bound

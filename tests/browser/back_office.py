@@ -1,4 +1,4 @@
-"""What the tests of the back office share: an admin's session, and products and orders to look at."""
+"""Shared by the tests of the back office: admin sessions, products and orders."""
 
 import base64
 import json
@@ -25,12 +25,12 @@ ADDRESS = {
 
 
 def log_in(page: Page, username: str, password: str) -> None:
-    """Log in as the page at hand does, which shows at once what the user may see."""
+    """Sign in with the session of the open page, which renders for the user at once."""
     page.evaluate(LOG_IN, [username, password])
 
 
 def enter(page: Page, username: str = "admin", password: str = "admin") -> None:
-    """Give the page a user's session by the API, with the note of it that the shop's own page would keep."""
+    """Start a user's session through the API, with the note that the shop's page keeps of it."""
     open_blank(page)
     answer = page.request.post("/auth", data={"username": username, "password": password})
     assert answer.status == 200, answer.text()
@@ -56,37 +56,37 @@ def open_back_office(page: Page, path: str = "") -> None:
 
 
 def wait_for_content(page: Page) -> None:
-    """Wait until a page of the back office is there, and with it the answers to all that it asked.
+    """Wait until a page of the back office shows all of its data.
 
-    A page is busy from the moment it is shown, and one whose code is still on its way is not yet busy.
+    The navigation proves that its code is loaded; before that, nothing is busy.
     """
     expect(page.get_by_role("navigation", name="Back office")).to_be_visible()
     expect(page.locator("[aria-busy=true]")).to_have_count(0)
 
 
 def open_user(page: Page, name: str) -> None:
-    """Find a user by name, as an admin does."""
+    """Find a user by name in the back office."""
     open_back_office(page, "users")
-    page.get_by_label("Name, email or id").fill(name)
-    page.get_by_role("button", name="Show", exact=True).click()
+    page.get_by_label("Username, email or ID").fill(name)
+    page.get_by_role("button", name="Apply", exact=True).click()
     page.get_by_role("table").get_by_role("link", name=name, exact=True).click()
     expect(page.get_by_role("heading", name=name, level=1)).to_be_visible()
 
 
 def confirm(page: Page, action: str) -> None:
-    """Press the dialog's button for the action; wait until the dialog is gone."""
+    """Press the dialog's button for the action and wait until the dialog closes."""
     page.get_by_role("dialog").get_by_role("button", name=action, exact=True).click()
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
 def leave_out(complaints: Sequence[str], *statuses: int) -> list[str]:
-    """Return the complaints without those about refusals that a test has brought about itself."""
+    """Return the complaints without those about error statuses that the test causes."""
     wanted = [f"status of {status} " for status in statuses]
     return [each for each in complaints if not any(words in each for words in wanted)]
 
 
 def place_order(shopper: Shopper, product_id: int, *, card: str = "pm_card_visa", quantity: int = 1) -> str:
-    """Order something, and return the order's id once it is as far as it comes by itself."""
+    """Place an order; return its id once it is paid or waits for the customer."""
     answer = shopper.post(
         "/orders",
         headers={"Idempotency-Key": secrets.token_hex()},
@@ -104,7 +104,7 @@ def place_order(shopper: Shopper, product_id: int, *, card: str = "pm_card_visa"
 
 
 def read_order(shopper: Shopper, order_id: str) -> dict[str, Any]:
-    """Return an order as the shop has it."""
+    """Return an order from the API."""
     answer = shopper.get(f"/orders/{order_id}")
     assert answer.status_code == 200, answer.text
     body: dict[str, Any] = answer.json()
@@ -112,7 +112,7 @@ def read_order(shopper: Shopper, order_id: str) -> dict[str, Any]:
 
 
 def add_product(admin: Shopper, **fields: Any) -> dict[str, Any]:
-    """Put a product on sale that no other test changes."""
+    """Add a product that no other test changes."""
     body = {"title": f"Test kettle {secrets.token_hex(4)}", "price": 40, "on_hand": 10, **fields}
     answer = admin.post("/products", json=body)
     assert answer.status_code == 201, answer.text

@@ -1,7 +1,7 @@
 """A real Chromium on a running shop.
 
-One test after the other uses the same page of a worker, as if no other had used it before: a page of its own
-costs each test half a second, because Chromium starts a process and fetches and compiles all scripts again.
+The tests of a worker share one page, which is cleaned between them. A new page would cost each test half a
+second, because Chromium starts a process and fetches and compiles all scripts again.
 """
 
 import logging
@@ -29,22 +29,22 @@ from tests.stacks import ROOT, ProcessStack, Shopper
 
 CHROMIUM = Path("/usr/bin/chromium")
 SCREENSHOTS = ROOT / "tests" / "artifacts"
-# Milliseconds that something may take to be seen: a busy machine is slow, and is not broken.
+# Milliseconds. A busy machine is slow.
 expect.set_options(timeout=30_000)
-# Chromium begins anew whatever is on its way when Docker adds a network to the machine, or takes one away.
-NOT_OURS = "ERR_NETWORK_CHANGED"
+# Chromium aborts requests when Docker adds or removes a network of the machine.
+NETWORK_CHANGED = "ERR_NETWORK_CHANGED"
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, remote-controlled."""
+    """Debian's Chromium, controlled by Playwright."""
     if not CHROMIUM.exists():
         assert not os.environ.get("REQUIRE_CHROMIUM"), (
             "REQUIRE_CHROMIUM is set, and there is no /usr/bin/chromium."
         )
-        pytest.skip("no /usr/bin/chromium on this machine, so the browser's tests are left out")
+        pytest.skip("The browser tests need /usr/bin/chromium.")
     options = ["--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
-    # Chromium's own sandbox needs a user other than root.
+    # Chromium's sandbox does not work for root.
     if os.geteuid() == 0:
         options.append("--no-sandbox")
     with sync_playwright() as playwright:
@@ -55,7 +55,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessStack]:
-    """A stack of one worker, for tests that pause or kill its parts: those of `xdist_group("outages")`."""
+    """A stack for the tests of `xdist_group("outages")`, which pause or kill its parts."""
     stack = ProcessStack(tmp_path_factory.mktemp("breakable") / "state", RATE_LIMITS="off")
     try:
         stack.start()
@@ -66,24 +66,24 @@ def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessStack
 
 @pytest.fixture(scope="session")
 def running(processes: ProcessStack) -> ProcessStack:
-    """The shop that the page is of: the one of all workers, unless a module says otherwise."""
+    """The stack that the page opens: the shared one, unless a module overrides it."""
     return processes
 
 
 def open_context(browser: Browser, url: str) -> BrowserContext:
-    """Open a browser window with no cookies and an empty cache, in which paths are the shop's."""
+    """Open a browser context without cookies and with an empty cache; paths are relative to `url`."""
     return browser.new_context(base_url=url, viewport=DESKTOP, locale="en-US")
 
 
 @pytest.fixture(scope="session")
 def pages() -> dict[str, Page]:
-    """The page of each shop that tests share, by the shop's URL."""
+    """The shared pages by the URL of their shop."""
     return {}
 
 
 @pytest.fixture
 def complaints() -> list[str]:
-    """What the browser complains of: errors, refused scripts and styles, failed requests."""
+    """The browser's complaints: errors, blocked scripts and styles, failed requests."""
     return []
 
 
@@ -91,34 +91,34 @@ def complaints() -> list[str]:
 def page(
     browser: Browser, pages: dict[str, Page], running: ProcessStack, complaints: list[str]
 ) -> Iterator[Page]:
-    """A page without cookies, storage or anything else of the test before."""
+    """A page without cookies, storage or other state of the previous test."""
     if running.url not in pages:
         pages[running.url] = open_context(browser, running.url).new_page()
-    # Until it is clean again, it is not offered to the next test.
+    # The page returns to the pool only once it is clean.
     page = pages.pop(running.url)
     open_blank(page)
 
     def note(complaint: str) -> None:
         complaints.append(complaint)
-        # A test that fails before it looks at the complaints shows them among its log records.
+        # A test that fails before it checks the complaints shows them in its log.
         logging.getLogger("browser").warning(complaint)
 
     def note_message(message: ConsoleMessage) -> None:
-        # A document that names no icon, as the blank one, makes Chromium look for this one.
+        # Chromium requests this icon for a document without a link to one, such as the blank page.
         is_icon = message.location["url"].endswith("/favicon.ico")
-        if message.type == "error" and NOT_OURS not in message.text and not is_icon:
+        if message.type == "error" and NETWORK_CHANGED not in message.text and not is_icon:
             note(message.text)
 
     def note_error(error: Exception) -> None:
         note(str(error))
 
     def note_failure(request: Request) -> None:
-        # The page itself gives up what it does not wait for any more, such as the answer to an older search.
-        if request.failure not in {"net::ERR_ABORTED", f"net::{NOT_OURS}"}:
+        # The page aborts requests that it no longer needs, such as an older search.
+        if request.failure not in {"net::ERR_ABORTED", f"net::{NETWORK_CHANGED}"}:
             note(f"{request.url} failed: {request.failure}")
 
     def explain(response: Response) -> None:
-        # The console names the status alone; the answer says which part failed, and why.
+        # The console has only the status; the response names the part that failed, and the reason.
         if response.status >= 500:
             with suppress(Error):
                 logging.getLogger("browser").warning("%s: %s", response.url, response.text())
@@ -139,7 +139,7 @@ def page(
 
 
 def clean(page: Page) -> None:
-    """Make a page one that no test has used."""
+    """Reset a page to its initial state."""
     for other in page.context.pages:
         if other is not page:
             other.close()
@@ -150,13 +150,13 @@ def clean(page: Page) -> None:
     page.context.clear_cookies()
     page.set_viewport_size(DESKTOP)
     page.emulate_media(color_scheme="light", reduced_motion="no-preference")
-    # What is under the mouse looks different.
+    # Hover styles would change screenshots.
     page.mouse.move(0, 0)
 
 
 @pytest.fixture
 def make_page(browser: Browser, running: ProcessStack) -> Iterator[Callable[[], Page]]:
-    """Open pages with a cache of their own, for tests that count requests or listen to them."""
+    """Open pages with an empty cache, for tests that count or observe requests."""
     contexts: list[BrowserContext] = []
 
     def make() -> Page:
@@ -170,13 +170,13 @@ def make_page(browser: Browser, running: ProcessStack) -> Iterator[Callable[[], 
 
 @pytest.fixture
 def shop(page: Page) -> Storefront:
-    """The shop in that page, with what people do there."""
+    """The storefront in the page."""
     return Storefront(page)
 
 
 @pytest.fixture
 def admin(running: ProcessStack) -> Iterator[Shopper]:
-    """The demo admin, who calls the API without a browser."""
+    """The demo admin as a client of the API."""
     with Shopper(running.url) as shopper:
         shopper.log_in()
         yield shopper
@@ -184,7 +184,7 @@ def admin(running: ProcessStack) -> Iterator[Shopper]:
 
 @pytest.fixture(scope="module")
 def product(running: ProcessStack) -> int:
-    """The id of a product at 40 dollars that only one module's tests buy, and none changes."""
+    """The id of a product at 40 dollars that the tests of one module buy and none changes."""
     with Shopper(running.url) as admin:
         admin.log_in()
         return int(add_product(admin, on_hand=1000)["id"])
@@ -192,7 +192,7 @@ def product(running: ProcessStack) -> int:
 
 @pytest.fixture
 def guest(running: ProcessStack) -> Iterator[Shopper]:
-    """A guest who calls the API without a browser."""
+    """A guest as a client of the API."""
     with Shopper(running.url) as shopper:
         assert shopper.post("/auth/guest").status_code == 201
         yield shopper
@@ -200,7 +200,7 @@ def guest(running: ProcessStack) -> Iterator[Shopper]:
 
 @pytest.fixture
 def take_screenshot(page: Page, request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Save a picture to look at, under the test's name, where the tests of the tier `long` run, too."""
+    """Save a screenshot under `name` in tests/artifacts, if the run includes the long tier."""
 
     def take(name: str) -> None:
         if "not long" in request.config.getoption("markexpr"):

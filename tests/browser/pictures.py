@@ -1,6 +1,6 @@
 """Take the README's pictures of a running shop: `URL=http://localhost:8080 python -m tests.browser.pictures`.
 
-A purchase is made for them, and they land in `pictures/`. Those of the back office want the demo admin.
+The script makes a purchase and writes to `pictures/`. The pictures of the back office need the demo admin.
 """
 
 import os
@@ -9,12 +9,13 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.conftest import CHROMIUM
-from tests.browser.storefront import ASKED, Storefront
+from tests.browser.storefront import CHALLENGED, Storefront, expect_content, go_to
 from tests.stacks import ROOT
+from tests.waiting import wait_for
 
 PICTURES = ROOT / "pictures"
 SIZE = {"width": 1200, "height": 800}
-# The back office's pages, by the names of their pictures.
+# The paths in the back office by the names of their pictures.
 BACK_OFFICE = {
     "admin-orders": "/admin/orders",
     "admin-products": "/admin/products",
@@ -24,13 +25,14 @@ BACK_OFFICE = {
 
 
 def take(page: Page, name: str) -> Path:
-    """Save what is in view; return where."""
-    expect(page.locator(".skeleton")).to_have_count(0)
-    # What was said in passing is not part of the picture.
+    """Save a screenshot of the viewport; return its path."""
+    expect_content(page)
+    # Toasts would cover the page.
     page.evaluate("document.querySelectorAll('.toast').forEach((toast) => toast.remove())")
     page.evaluate("scrollTo(0, 0)")
     in_view = "(image) => image.complete || image.getBoundingClientRect().top > innerHeight"
-    page.wait_for_function(f"Array.from(document.images).every({in_view})")
+    # Playwright's own wait evaluates a string, which the page's CSP forbids.
+    wait_for(lambda: page.evaluate(f"Array.from(document.images).every({in_view})"))
     page.wait_for_load_state("networkidle")
     path = PICTURES / f"{name}.jpg"
     page.screenshot(path=path, type="jpeg", quality=82, animations="disabled")
@@ -38,30 +40,30 @@ def take(page: Page, name: str) -> Path:
 
 
 def take_shop(page: Page) -> None:
-    """Take the pictures of a guest's purchase."""
+    """Take the pictures of a purchase by a guest."""
     shop = Storefront(page)
     shop.open()
     expect(shop.cards.first).to_be_visible()
     take(page, "products")
-    shop.put_into_cart(10)
-    shop.put_into_cart(4)
+    shop.add_to_cart(10)
+    shop.add_to_cart(4)
     take(page, "product")
     shop.open_cart()
     take(page, "cart")
     page.keyboard.press("Escape")
     shop.fill_in_address()
-    page.get_by_label(ASKED).check()
+    page.get_by_label(CHALLENGED).check()
     page.set_viewport_size({"width": SIZE["width"], "height": 1250})
     take(page, "checkout")
     page.set_viewport_size(SIZE)
-    shop.place_order(ASKED)
-    page.get_by_role("button", name="Yes, approve it").click()
+    shop.place_order(CHALLENGED)
+    page.get_by_role("button", name="Approve payment").click()
     shop.expect_status("Paid")
     take(page, "order")
 
 
 def take_phone(page: Page) -> None:
-    """Take the picture of the shop on a phone at night."""
+    """Take the picture of the shop on a phone in dark mode."""
     page.set_viewport_size({"width": 390, "height": 800})
     page.emulate_media(color_scheme="dark")
     Storefront(page).open()
@@ -75,12 +77,12 @@ def take_back_office(page: Page) -> None:
     shop.sign_in(os.environ.get("DEMO_USER", "admin"), os.environ.get("DEMO_PASSWORD", "admin"))
     expect(page.get_by_role("link", name="Back office")).to_be_visible()
     for name, path in BACK_OFFICE.items():
-        shop.open(path)
+        go_to(page, path)
         take(page, name)
 
 
 def main() -> None:
-    """Take all of them."""
+    """Take all pictures."""
     PICTURES.mkdir(exist_ok=True)
     url = os.environ.get("URL", "http://localhost:8080")
     with sync_playwright() as playwright:

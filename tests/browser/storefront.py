@@ -1,4 +1,4 @@
-"""What customers do in the storefront, and what can be measured of its pages."""
+"""Customer actions in the storefront, and measurements of its pages."""
 
 import re
 from collections.abc import Iterator
@@ -14,19 +14,19 @@ from tests.stacks import ProcessStack
 
 ADDRESS = {
     "Name": "Ada Buyer",
-    "Street and number": "1 Long Lane",
+    "Street address": "1 Long Lane",
     "Postal code": "62701",
     "City": "Springfield",
     "State or region": "IL",
 }
-ACCEPTED = "Test card that is accepted"
-ASKED = "Test card whose bank asks you"
-DECLINED = "Test card that is declined"
-# A checkout that waits for a service takes five seconds; a busy machine takes longer.
+ACCEPTED = "Test card: accepted"
+CHALLENGED = "Test card: requires authentication"
+DECLINED = "Test card: declined"
+# Milliseconds. A checkout that waits for a service takes five seconds; a busy machine takes longer.
 PATIENCE = 30_000
 DESKTOP = {"width": 1200, "height": 900}
 PHONE = {"width": 360, "height": 740}
-# A document of the shop's own origin that runs no script.
+# A document of the shop's origin that runs no script.
 BLANK = "/assets/icon.svg"
 
 
@@ -43,61 +43,61 @@ class Storefront:
         self.toasts = page.locator(".toasts")
 
     def open(self, path: str = "/") -> None:
-        """Open a view by its address, and wait until it shows something."""
+        """Open a view by its path and wait until it is rendered."""
         self.page.goto(f"/#{path}")
         expect(self.heading.first).to_be_visible()
         expect(self.page.locator("[aria-busy=true]")).to_have_count(0)
 
-    def put_into_cart(self, product_id: int) -> None:
-        """Put one of a product into the cart, from its own page."""
+    def add_to_cart(self, product_id: int) -> None:
+        """Add one unit of a product to the cart on its page."""
         self.open(f"/products/{product_id}")
-        self.page.get_by_role("button", name="Put into the cart", exact=True).click()
-        expect(self.toasts).to_contain_text("is in your cart")
+        self.page.get_by_role("button", name="Add to cart", exact=True).click()
+        expect(self.toasts).to_contain_text("to your cart")
 
     def expect_cart(self, count: int) -> None:
-        """Wait until the header says that there are so many items in the cart."""
+        """Wait until the header shows this number of items in the cart."""
         words = {0: "empty", 1: "1 item"}.get(count, f"{count} items")
         expect(self.cart_button).to_have_accessible_name(f"Cart, {words}")
 
     def open_cart(self) -> Locator:
-        """Open the cart; return it."""
+        """Open the cart and return it."""
         self.cart_button.click()
         expect(self.cart).to_be_visible()
         return self.cart
 
     def fill_in_address(self) -> None:
-        """Go to the checkout, and say where the order goes."""
+        """Open the checkout and fill in the shipping address."""
         self.open("/checkout")
         for label, value in ADDRESS.items():
             self.page.get_by_label(label, exact=True).fill(value)
 
     def place_order(self, card: str = ACCEPTED) -> None:
-        """Choose a card, and place the order."""
+        """Choose a card and place the order."""
         self.page.get_by_label(card).check()
-        self.page.get_by_role("button", name="Place the order").click()
+        self.page.get_by_role("button", name="Place order").click()
 
     def buy(self, product_id: int, card: str = ACCEPTED) -> None:
-        """Put a product into the cart, and order it."""
-        self.put_into_cart(product_id)
+        """Add a product to the cart and order it."""
+        self.add_to_cart(product_id)
         self.fill_in_address()
         self.place_order(card)
 
     def expect_status(self, words: str) -> None:
-        """Wait until the order in view is said to be in a state."""
+        """Wait until the order in view shows a status."""
         expect(self.page.locator("main header .badge")).to_have_text(words, timeout=PATIENCE)
 
     def sign_in(self, username: str, password: str) -> None:
-        """Fill in and send the form in view that signs a user in."""
-        self.page.get_by_label("User name").fill(username)
+        """Fill in and submit the sign-in form in view."""
+        self.page.get_by_label("Username").fill(username)
         self.page.get_by_label("Password", exact=True).fill(password)
         self.page.locator("form").get_by_role("button", name="Sign in", exact=True).click()
 
     def register(self, username: str, password: str) -> None:
-        """Fill in and send the form in view that registers a customer."""
-        self.page.get_by_role("button", name="Register", exact=True).click()
-        self.page.get_by_label("User name").fill(username)
+        """Fill in and submit the form in view that creates an account."""
+        self.page.get_by_role("button", name="Create an account", exact=True).click()
+        self.page.get_by_label("Username").fill(username)
         self.page.get_by_label("Password", exact=True).fill(password)
-        self.page.locator("form").get_by_role("button", name="Register", exact=True).click()
+        self.page.locator("form").get_by_role("button", name="Create account", exact=True).click()
 
     @property
     def order_id(self) -> str:
@@ -108,12 +108,12 @@ class Storefront:
 
 
 def open_blank(page: Page) -> None:
-    """Leave the shop for a page that does nothing, and whose storage is the shop's."""
+    """Open a page of the shop's origin that runs no script."""
     page.goto(BLANK)
 
 
 def go_to(page: Page, path: str) -> None:
-    """Follow a link to another view of the page at hand; wait until it has all that it shows."""
+    """Follow a link to another view and wait until it is complete."""
     page.evaluate(
         """(path) => new Promise((resolve) => {
             addEventListener("shopfleet:view", resolve, {once: true});
@@ -125,25 +125,25 @@ def go_to(page: Page, path: str) -> None:
 
 
 def expect_content(page: Page) -> None:
-    """Wait until all answers are there for which the view has a place."""
+    """Wait until the view shows all of its data."""
     expect(page.locator("[aria-busy=true], .skeleton, .is-loading")).to_have_count(0)
 
 
 @dataclass(frozen=True)
 class Look:
-    """A size and a theme in which pages are looked at."""
+    """A viewport size and a colour scheme in which pages are checked."""
 
     name: str
     size: dict[str, int]
     scheme: str
 
     def put_on(self, page: Page) -> None:
-        """Show the page this way."""
+        """Apply the look to a page."""
         page.set_viewport_size(self.size)
         page.emulate_media(color_scheme=self.scheme)
 
     def find_faults(self, page: Page) -> list[str]:
-        """Return what is wrong with the page this way: barriers, a page too wide, the other theme."""
+        """Return the faults of a page in this look: accessibility, overflow, and the wrong colour scheme."""
         self.put_on(page)
         faults = find_barriers(page)
         width = page.evaluate("document.documentElement.scrollWidth")
@@ -158,7 +158,7 @@ ORDINARY = Look("desktop-light", DESKTOP, "light")
 PHONE_IN_THE_DARK = Look("phone-dark", PHONE, "dark")
 LOOKS = [ORDINARY, PHONE_IN_THE_DARK]
 OTHER_LOOKS = [Look("desktop-dark", DESKTOP, "dark"), Look("phone-light", PHONE, "light")]
-# The tests of all pages: with two looks that show all that is different, and with the rest.
+# Two looks cover each size and each scheme; the long tier checks the other combinations.
 each_set_of_looks = pytest.mark.parametrize(
     "looks",
     [
@@ -175,10 +175,10 @@ def find_brightness(page: Page, element: str = "document.body", colour: str = "b
 
 
 def find_barriers(page: Page) -> list[str]:
-    """Return what axe-core finds that keeps people out: faults that are serious or critical."""
+    """Return the serious and critical accessibility violations that axe-core finds."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text())
-    # A fading element has the contrast of its moment, and what is looked at is where it ends.
+    # Finish all animations, because a fading element has too little contrast.
     page.evaluate(
         """() => {
             for (const each of document.getAnimations()) {
@@ -187,7 +187,7 @@ def find_barriers(page: Page) -> list[str]:
             }
         }"""
     )
-    # Without the details of all that is well, which take half of the time.
+    # The details of passed rules would take half of the time.
     results: dict[str, Any] = page.evaluate("axe.run({resultTypes: ['violations']})")
     return [
         f"{fault['id']}: {node['html']} {node['failureSummary']}"
@@ -198,7 +198,7 @@ def find_barriers(page: Page) -> list[str]:
 
 
 def measure_layout_shift(page: Page) -> float:
-    """Return how much of the page has moved by itself since it was opened (CLS)."""
+    """Return the cumulative layout shift of the page (CLS)."""
     return page.evaluate(
         """() => new Promise((resolve) => {
             new PerformanceObserver((list) => {
@@ -212,7 +212,7 @@ def measure_layout_shift(page: Page) -> float:
 
 @contextmanager
 def paused(stack: ProcessStack, *parts: str) -> Iterator[None]:
-    """Stop parts of the stack where they are, and let them go on afterwards."""
+    """Pause parts of the stack, and resume them afterwards."""
     try:
         for part in parts:
             stack.pause(part)

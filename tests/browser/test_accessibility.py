@@ -1,4 +1,4 @@
-"""The shop by keyboard and screen reader, on a phone, and in the dark."""
+"""Accessibility of the shop: keyboard, screen reader, phone and dark mode."""
 
 import re
 
@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.back_office import leave_out
 from tests.browser.storefront import (
     ADDRESS,
-    ASKED,
+    CHALLENGED,
     DECLINED,
     ORDINARY,
     PATIENCE,
@@ -25,7 +25,7 @@ VIEWS = [
     "/?q=chooping",
     "/?q=zzzz",
     "/products/4",
-    # This one is sold out.
+    # Sold out.
     "/products/12",
     "/checkout",
     "/orders",
@@ -35,7 +35,7 @@ VIEWS = [
 ]
 
 
-def test_axe_finds_a_fault_where_there_is_one(page, shop):
+def test_axe_finds_a_button_without_a_name(page, shop):
     shop.open("/developers")
     page.evaluate("document.querySelector('main').append(document.createElement('button'))")
     assert any(fault.startswith("button-name") for fault in find_barriers(page))
@@ -60,42 +60,42 @@ def test_every_page_of_the_shop_is_accessible_in_every_look(page, shop, complain
 @each_set_of_looks
 def test_every_step_of_a_purchase_is_accessible_in_every_look(page, shop, product, looks):
     faults = {}
-    shop.put_into_cart(product)
+    shop.add_to_cart(product)
     faults["product"] = look_at(page, looks)
     shop.open_cart()
     faults["cart"] = look_at(page, looks)
     page.keyboard.press("Escape")
     go_to(page, "/checkout")
-    page.get_by_role("button", name="Place the order").click()
+    page.get_by_role("button", name="Place order").click()
     faults["checkout with empty fields"] = look_at(page, looks)
     for label, value in ADDRESS.items():
         page.get_by_label(label, exact=True).fill(value)
     shop.place_order(DECLINED)
     expect(page.get_by_role("alert")).to_be_visible(timeout=PATIENCE)
     faults["checkout with a declined card"] = look_at(page, looks)
-    shop.place_order(ASKED)
+    shop.place_order(CHALLENGED)
     bank = page.get_by_role("dialog", name="Simulated bank")
     expect(bank).to_be_visible(timeout=PATIENCE)
     faults["bank"] = look_at(page, looks)
-    bank.get_by_role("button", name="Yes, approve it").click()
+    bank.get_by_role("button", name="Approve payment").click()
     shop.expect_status("Paid")
     faults["order"] = look_at(page, looks)
     go_to(page, "/orders")
-    # The shop lists the refused order, too.
+    # The list includes the declined order.
     expect(page.locator(".order-row")).to_have_count(2)
     faults["orders"] = look_at(page, looks)
     assert {step: found for step, found in faults.items() if found} == {}
 
 
 def look_at(page: Page, looks: list[Look]) -> list[str]:
-    """Return what is wrong with the page in each of the looks; leave it as it was."""
+    """Return the faults of the page in each look; restore the ordinary look."""
     faults = [fault for look in looks for fault in look.find_faults(page)]
     ORDINARY.put_on(page)
     return faults
 
 
 def press_until(page: Page, key: str, selector: str) -> None:
-    """Press a key until an element has the focus, as a customer without a mouse does."""
+    """Press a key until an element has the focus."""
     for _time in range(80):
         if page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
             return
@@ -106,7 +106,7 @@ def press_until(page: Page, key: str, selector: str) -> None:
 def test_a_purchase_needs_no_mouse(page, shop, product):
     shop.open(f"/products/{product}")
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
     press_until(page, "Tab", ".buy [type=submit]")
     page.keyboard.press("Enter")
@@ -114,7 +114,7 @@ def test_a_purchase_needs_no_mouse(page, shop, product):
     press_until(page, "Shift+Tab", "#cart")
     page.keyboard.press("Enter")
     expect(shop.cart).to_be_visible()
-    # The focus stays in the dialog, and goes back to where it came from.
+    # Closing the dialog restores the focus.
     page.keyboard.press("Escape")
     expect(shop.cart_button).to_be_focused()
     page.keyboard.press("Enter")
@@ -132,10 +132,10 @@ def test_a_purchase_needs_no_mouse(page, shop, product):
         page.keyboard.type(value)
     press_until(page, "Tab", "[name=payment_method]")
     page.keyboard.press("ArrowDown")
-    expect(page.get_by_label(ASKED)).to_be_checked()
+    expect(page.get_by_label(CHALLENGED)).to_be_checked()
     page.keyboard.press("Enter")
     bank = page.get_by_role("dialog", name="Simulated bank")
-    expect(bank.get_by_role("button", name="Yes, approve it")).to_be_focused(timeout=PATIENCE)
+    expect(bank.get_by_role("button", name="Approve payment")).to_be_focused(timeout=PATIENCE)
     page.keyboard.press("Enter")
     shop.expect_status("Paid")
 
@@ -159,9 +159,9 @@ def test_an_element_with_the_focus_has_an_outline(page, shop):
         assert outline == "3px", selector
 
 
-def test_nothing_moves_for_customers_who_asked_for_that(page, shop, product):
+def test_reduced_motion_turns_all_animations_off(page, shop, product):
     page.emulate_media(reduced_motion="reduce")
-    shop.put_into_cart(product)
+    shop.add_to_cart(product)
     shop.open_cart()
     moving = "document.getAnimations().filter((each) => each.effect.getComputedTiming().duration > 1).length"
     assert page.evaluate(moving) == 0

@@ -1,4 +1,4 @@
-"""Every page of the back office: by keyboard and screen reader, on a phone, and in the dark."""
+"""Accessibility of the back office: keyboard, screen reader, phone and dark mode."""
 
 import re
 from collections.abc import Iterator
@@ -33,13 +33,13 @@ PAGES = [
     "logs/live",
     "services",
 ]
-# What a page shows after everything that it waits for.
-SHOWN_LATE = {"services": "6 of 6 answer.", "logs/live": "Following."}
+# The texts that these pages show last.
+SHOWN_LAST = {"services": "6 of 6 healthy.", "logs/live": "Following."}
 
 
 @pytest.fixture(scope="module")
 def long_words(processes: ProcessStack) -> int:
-    """The id of a product whose title is wider than a phone, and has no place to break."""
+    """The id of a product with an unbreakable title that is wider than a phone."""
     with Shopper(processes.url) as admin:
         admin.log_in()
         return int(add_product(admin, title=f"Kettle {'unbreakable' * 8}")["id"])
@@ -47,7 +47,7 @@ def long_words(processes: ProcessStack) -> int:
 
 @pytest.fixture(scope="module")
 def ids(processes: ProcessStack, product: int, long_words: int) -> Iterator[dict[str, str]]:
-    """The ids of an order of something with a long title, its payment and its customer."""
+    """The ids of an order of the product with the long title, its payment and its customer."""
     with Shopper(processes.url) as guest:
         assert guest.post("/auth/guest").status_code == 201
         place_order(guest, product)
@@ -65,8 +65,8 @@ def test_every_page_of_the_back_office_is_accessible_in_every_look(
     for pattern in PAGES:
         path = pattern.format(**ids)
         go_to(page, f"/admin/{path}" if path else "/admin")
-        if pattern in SHOWN_LATE:
-            expect(page.get_by_text(SHOWN_LATE[pattern])).to_be_visible()
+        if pattern in SHOWN_LAST:
+            expect(page.get_by_text(SHOWN_LAST[pattern])).to_be_visible()
         faults[pattern] = [fault for look in looks for fault in look.find_faults(page)]
         if page.get_by_role("heading", level=1).count() != 1:
             faults[pattern].append("not one main heading")
@@ -88,7 +88,7 @@ def test_an_order_is_shipped_by_keyboard_alone(page, complaints, ids):
         page.keyboard.press("Tab")
     expect(button).to_be_focused()
     page.keyboard.press("Enter")
-    # The dialog takes the focus, and Escape changes nothing.
+    # The dialog gets the focus, and Escape cancels.
     dialog = page.get_by_role("dialog")
     expect(dialog).to_be_visible()
     assert dialog.evaluate("(node) => node.contains(document.activeElement)")
@@ -102,6 +102,6 @@ def test_an_order_is_shipped_by_keyboard_alone(page, complaints, ids):
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.locator(".page-title .badge")).to_have_text("Shipped")
-    # The button is gone, and a reader goes on from the top of the page.
+    # The button no longer exists, so the heading gets the focus.
     expect(page.get_by_role("heading", level=1)).to_be_focused()
     assert complaints == []

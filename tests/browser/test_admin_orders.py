@@ -1,4 +1,4 @@
-"""What an admin does with orders, and the money they brought."""
+"""Orders and refunds in the back office."""
 
 import re
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def order(product: int, guest: Shopper) -> str:
 def refund(page: Page, amount: str, *, restock: bool = False) -> None:
     page.get_by_label("Amount in USD").fill(amount)
     if restock:
-        page.get_by_label("The goods are back").check()
+        page.get_by_label("Return the items to stock").check()
     page.get_by_role("button", name="Refund", exact=True).click()
     confirm(page, f"Refund ${amount}")
 
@@ -49,7 +49,7 @@ def test_an_order_is_found_shipped_and_delivered(page, complaints, take_screensh
     page.get_by_role("button", name="Mark as delivered").click()
     confirm(page, "Mark as delivered")
     expect(page.locator(".page-title .badge")).to_have_text("Delivered")
-    expect(page.get_by_role("listitem").filter(has_text="The order has arrived")).to_be_visible()
+    expect(page.get_by_role("listitem").filter(has_text="Order delivered")).to_be_visible()
     assert complaints == []
 
 
@@ -59,17 +59,17 @@ def test_a_part_is_refunded_and_then_all_that_is_left_with_the_goods(
     order = place_order(guest, add_product(admin, on_hand=10)["id"], quantity=2)
     open_back_office(page, f"orders/{order}")
     page.get_by_label("Amount in USD").fill("12.50")
-    # A part of the money leaves the goods where they are.
-    expect(page.get_by_label("The goods are back")).to_be_disabled()
+    # A partial refund does not return items to stock.
+    expect(page.get_by_label("Return the items to stock")).to_be_disabled()
     refund(page, "12.50")
-    expect(page.get_by_text("$67.50 are left to refund.")).to_be_visible()
+    expect(page.get_by_text("$67.50 available to refund.")).to_be_visible()
     expect(page.locator(".page-title .badge")).to_have_text("Paid")
     take_screenshot("admin-refund-part")
 
     refund(page, "67.50", restock=True)
     expect(page.locator(".page-title .badge")).to_have_text("Refunded")
-    expect(page.get_by_text("All of the money was given back")).to_be_visible()
-    expect(page.get_by_text("The goods are back in stock")).to_be_visible()
+    expect(page.get_by_text("This order is fully refunded")).to_be_visible()
+    expect(page.get_by_text("Items restocked")).to_be_visible()
     take_screenshot("admin-refund-all")
 
     known = read_order(admin, order)
@@ -77,7 +77,7 @@ def test_a_part_is_refunded_and_then_all_that_is_left_with_the_goods(
     assert admin.get(f"/products/{known['items'][0]['product_id']}/stock").json()["on_hand"] == 10
     page.get_by_role("link", name=known["payment"]["id"][-8:]).click()
     expect(page.get_by_role("row", name="Refund")).to_have_count(2)
-    expect(page.get_by_role("row", name="Money was taken")).to_have_count(1)
+    expect(page.get_by_role("row", name="Capture")).to_have_count(1)
     assert complaints == []
 
 
@@ -96,20 +96,20 @@ def test_a_refund_whose_answer_was_lost_is_made_once(page, admin, order, spoil: 
     open_back_office(page, f"orders/{order}")
     page.route("**/refund", spoil, times=1)
     refund(page, "10.00")
-    expect(page.get_by_role("alert")).to_contain_text("Doing it once more is harmless")
+    expect(page.get_by_role("alert")).to_contain_text("It is safe to try again")
     with page.expect_response("**/refund") as answer:
         refund(page, "10.00")
     assert answer.value.headers["idempotent-replayed"] == "true"
-    expect(page.get_by_text("$10.00 went back.")).to_be_visible()
+    expect(page.get_by_text("Refunded $10.00.")).to_be_visible()
     expect(page.get_by_role("alert")).to_have_count(0)
     assert read_order(admin, order)["amount_refunded"] == 1000
-    expect(page.get_by_text("$70.00 are left to refund.")).to_be_visible()
-    # What is asked for from now on is something new.
+    expect(page.get_by_text("$70.00 available to refund.")).to_be_visible()
+    # The next refund has a new idempotency key.
     refund(page, "10.00")
-    expect(page.get_by_text("$60.00 are left to refund.")).to_be_visible()
+    expect(page.get_by_text("$60.00 available to refund.")).to_be_visible()
 
 
-def test_a_refusal_is_said_in_words_beside_what_the_order_is_now(
+def test_a_rejected_action_shows_the_reason_and_the_new_status(
     page, complaints, take_screenshot, guest, order
 ):
     open_back_office(page, f"orders/{order}")
@@ -119,27 +119,27 @@ def test_a_refusal_is_said_in_words_beside_what_the_order_is_now(
     page.get_by_role("button", name="Mark as shipped").click()
     confirm(page, "Mark as shipped")
     expect(page.get_by_role("alert")).to_contain_text(
-        "The order is cancelled; only a paid one can be shipped."
+        "The order is cancelled; only a paid order can be shipped."
     )
     expect(page.locator(".page-title .badge")).to_have_text("Cancelled")
-    expect(page.get_by_text("the customer cancelled it").first).to_be_visible()
+    expect(page.get_by_text("Cancelled by customer").first).to_be_visible()
     take_screenshot("admin-order-refusal")
     assert leave_out(complaints, 409) == []
 
 
-def test_an_admin_cancels_and_somebody_who_keeps_it_does_not(page, complaints, admin, order):
+def test_an_order_is_cancelled_only_after_confirmation(page, complaints, admin, order):
     open_back_office(page, f"orders/{order}")
-    page.get_by_role("button", name="Cancel the order").click()
-    confirm(page, "Keep it as it is")
+    page.get_by_role("button", name="Cancel order").click()
+    confirm(page, "Go back")
     assert read_order(admin, order)["status"] == "paid"
-    page.get_by_role("button", name="Cancel the order").click()
-    confirm(page, "Cancel the order")
+    page.get_by_role("button", name="Cancel order").click()
+    confirm(page, "Cancel order")
     expect(page.locator(".page-title .badge")).to_have_text("Cancelled")
-    expect(page.get_by_text("an admin cancelled it").first).to_be_visible()
+    expect(page.get_by_text("Cancelled by admin").first).to_be_visible()
     assert complaints == []
 
 
-def test_an_order_that_waits_for_the_bank_is_followed_by_itself(page, complaints, admin, guest):
+def test_the_page_of_an_order_that_awaits_payment_updates_itself(page, complaints, admin, guest):
     order = place_order(guest, add_product(admin)["id"], card="pm_card_authenticationRequired")
     open_back_office(page, f"orders/{order}")
     expect(page.locator(".page-title .badge")).to_have_text("Awaiting payment")
@@ -150,7 +150,7 @@ def test_an_order_that_waits_for_the_bank_is_followed_by_itself(page, complaints
     assert complaints == []
 
 
-def test_what_is_being_typed_stays_while_the_order_goes_on_by_itself(page, complaints, order):
+def test_an_update_of_the_order_keeps_the_input_of_the_admin(page, complaints, order):
     is_typed = False
 
     def forget_the_last_event(route: Route) -> None:
@@ -158,22 +158,20 @@ def test_what_is_being_typed_stays_while_the_order_goes_on_by_itself(page, compl
         body = answer.json()
         route.fulfill(response=answer, json=body if is_typed else {**body, "data": body["data"][:-1]})
 
-    # So the order is one whose money is still to be taken, and the page looks again.
+    # Without the last event the payment is not captured yet, so the page polls.
     page.route("**/events", forget_the_last_event)
     open_back_office(page, f"orders/{order}")
     amount = page.get_by_label("Amount in USD")
     amount.fill("12.50")
-    expect(page.get_by_text("The money was taken")).to_have_count(0)
+    expect(page.get_by_text("Payment captured")).to_have_count(0)
     is_typed = True
-    expect(page.get_by_text("The money was taken")).to_be_visible()
+    expect(page.get_by_text("Payment captured")).to_be_visible()
     expect(amount).to_have_value("12.50")
     expect(amount).to_be_focused()
     assert complaints == []
 
 
-def test_filters_stand_in_the_address_and_a_page_follows_the_other(
-    page, complaints, take_screenshot, processes, admin
-):
+def test_the_url_keeps_the_filters_and_the_list_is_paged(page, complaints, take_screenshot, processes, admin):
     with Shopper(processes.url) as buyer:
         assert buyer.post("/auth/guest").status_code == 201
         product = add_product(admin, on_hand=100)["id"]
@@ -182,13 +180,13 @@ def test_filters_stand_in_the_address_and_a_page_follows_the_other(
     assert admin.post(f"/orders/{orders[0]}/ship").status_code == 200
 
     open_back_office(page, f"orders?user={user['id']}&status=paid")
-    expect(page.get_by_text("30 orders; there are more")).to_be_visible()
+    expect(page.get_by_text("First 30 orders")).to_be_visible()
     page.get_by_role("button", name="Show more").click()
     expect(page.get_by_text("31 orders", exact=True)).to_be_visible()
     expect(page.get_by_role("button", name="Show more")).to_be_hidden()
     take_screenshot("admin-orders")
 
-    # By name it is the same user, and a reload keeps what was chosen.
+    # A filter by username finds the same user, and a reload keeps the filters.
     page.get_by_label("User").fill(user["username"])
     page.get_by_label("Status").select_option("shipped")
     expect(page.get_by_text("1 order", exact=True)).to_be_visible()
@@ -197,31 +195,31 @@ def test_filters_stand_in_the_address_and_a_page_follows_the_other(
     expect(page.get_by_text("1 order", exact=True)).to_be_visible()
     expect(page.get_by_label("Status")).to_have_value("shipped")
 
-    page.get_by_label("User").fill("nobody at all")
-    page.get_by_role("button", name="Show", exact=True).click()
-    expect(page.get_by_text("There is no user named nobody at all.")).to_be_visible()
+    page.get_by_label("User").fill("no-such-user")
+    page.get_by_role("button", name="Apply", exact=True).click()
+    expect(page.get_by_text("There is no user named no-such-user.")).to_be_visible()
     page.get_by_role("button", name="Clear filters").click()
-    expect(page.get_by_text("there are more")).to_be_visible()
+    expect(page.get_by_text("First 30 orders")).to_be_visible()
     expect(page).to_have_url(re.compile("#/admin/orders$"))
     assert complaints == []
 
 
-def test_an_order_leads_to_its_story_in_the_logs(page, complaints, take_screenshot, order):
+def test_an_order_links_to_its_trace_in_the_logs(page, complaints, take_screenshot, order):
     open_back_office(page, f"orders/{order}")
-    page.get_by_role("link", name="Its story in the logs").click()
+    page.get_by_role("link", name="Trace in logs").click()
     expect(page).to_have_url(re.compile(f"#/admin/logs\\?order_id={order}"))
-    expect(page.get_by_role("heading", level=1)).to_contain_text("The story of order")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Trace of order")
 
-    def is_told_by_all() -> bool:
+    def is_logged_by_all() -> bool:
         page.reload()
         expect(page.get_by_text("oldest first")).to_be_visible()
-        told = set(page.locator(".record-service").all_inner_texts())
-        return {"gateway", "orders-service", "catalog-service", "payments-service"} <= told
+        services = set(page.locator(".record-service").all_inner_texts())
+        return {"gateway", "orders-service", "catalog-service", "payments-service"} <= services
 
-    # Each service ships its records in its own time.
-    wait_for(is_told_by_all)
+    # The services send their records at different times.
+    wait_for(is_logged_by_all)
     expect(page.locator(".record-message").first).to_be_visible()
     take_screenshot("admin-order-story")
-    page.get_by_role("link", name="The order").click()
+    page.get_by_role("link", name="View order").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Order …")
     assert complaints == []

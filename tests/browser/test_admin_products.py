@@ -1,4 +1,4 @@
-"""What an admin does with products, their stock, and files of them."""
+"""Products, stock, import and export in the back office."""
 
 import json
 import re
@@ -14,95 +14,95 @@ pytestmark = pytest.mark.shop
 
 
 def write_lines(folder, *rows):
-    """Write a file of JSON Lines, and return its path."""
+    """Write a JSON Lines file and return its path."""
     path = folder / "products.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
 
 
-def test_a_product_is_found_and_edited_again_and_again(page, complaints, take_screenshot, admin):
+def test_a_product_is_found_and_edited_twice(page, complaints, take_screenshot, admin):
     product = add_product(admin)
     open_back_office(page, "products")
-    page.get_by_label("Words").fill(product["title"])
-    page.get_by_role("button", name="Show", exact=True).click()
+    page.get_by_label("Search", exact=True).fill(product["title"])
+    page.get_by_role("button", name="Apply", exact=True).click()
     page.get_by_role("link", name=product["title"]).click()
     expect(page.get_by_role("heading", name=product["title"], level=1)).to_be_visible()
 
-    # The second time the page has to know the version that the first one made.
+    # The second edit needs the version of the first one.
     for price, version in ((45.5, 2), (46, 3)):
         page.get_by_label("Price in USD").fill(str(price))
         page.get_by_role("button", name="Save", exact=True).click()
-        expect(page.get_by_text(f"Version {version}, changed")).to_be_visible()
+        expect(page.get_by_text(f"Version {version}, updated")).to_be_visible()
         known = admin.get(f"/products/{product['id']}?as=edited").json()
         assert (known["unit_amount"], known["version"]) == (price * 100, version)
     take_screenshot("admin-product")
     page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.get_by_text("Nothing was changed.")).to_be_visible()
+    expect(page.get_by_text("No changes to save.")).to_be_visible()
 
     page.get_by_label("SKU").fill("KIT-0001")
     page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.get_by_role("alert")).to_contain_text("Another product on sale has this sku.")
+    expect(page.get_by_role("alert")).to_contain_text("Another product for sale has this SKU.")
     assert leave_out(complaints, 409) == []
 
 
-def test_a_change_in_between_is_shown_and_the_admin_decides(page, complaints, take_screenshot, admin):
+def test_an_edit_conflict_is_shown_and_the_admin_decides(page, complaints, take_screenshot, admin):
     product = add_product(admin)
     path = f"/products/{product['id']}"
     open_back_office(page, f"products/{product['id']}")
     page.get_by_label("Price in USD").fill("50")
     page.get_by_label("Brand").fill("Mine")
-    theirs = {"version": 1, "price": 39, "description": "As the others want it."}
+    theirs = {"version": 1, "price": 39, "description": "Their description."}
     assert admin.patch(path, json=theirs).status_code == 200
 
     page.get_by_role("button", name="Save", exact=True).click()
     conflict = page.get_by_role("alert")
-    expect(conflict).to_contain_text("Somebody has changed this product meanwhile")
+    expect(conflict).to_contain_text("This product has changed since you opened it")
     expect(conflict.get_by_role("row", name="Price")).to_contain_text(re.compile("40.*39.*50"))
-    expect(conflict.get_by_role("row", name="Description")).to_contain_text("not changed")
+    expect(conflict.get_by_role("row", name="Description")).to_contain_text("unchanged")
     expect(conflict.get_by_role("row", name="Brand")).to_contain_text("Mine")
     take_screenshot("admin-product-conflict")
 
-    conflict.get_by_role("button", name="Save mine over it").click()
-    expect(page.get_by_text("Version 3, changed")).to_be_visible()
+    conflict.get_by_role("button", name="Overwrite with my changes").click()
+    expect(page.get_by_text("Version 3, updated")).to_be_visible()
     known = admin.get(f"{path}?as=edited").json()
     assert (known["unit_amount"], known["brand"]) == (5000, "Mine")
-    assert known["description"] == "As the others want it."
+    assert known["description"] == "Their description."
 
-    # The other way out: what is there now takes the place of what one has written.
+    # The admin can also discard the unsaved changes.
     assert admin.patch(path, json={"version": 3, "title": "Their kettle"}).status_code == 200
     page.get_by_label("Title").fill("My kettle")
     page.get_by_role("button", name="Save", exact=True).click()
-    conflict.get_by_role("button", name="Give mine up").click()
+    conflict.get_by_role("button", name="Discard my changes").click()
     expect(page.get_by_label("Title")).to_have_value("Their kettle")
     expect(conflict).to_have_count(0)
     assert admin.get(f"{path}?as=edited").json()["version"] == 4
     assert leave_out(complaints, 409) == []
 
 
-def test_stock_is_counted_and_what_is_held_is_explained(page, complaints, take_screenshot, processes, admin):
+def test_stock_is_counted_and_reserved_units_are_explained(
+    page, complaints, take_screenshot, processes, admin
+):
     product = add_product(admin)
     with Shopper(processes.url) as buyer:
         assert buyer.post("/auth/guest").status_code == 201
         place_order(buyer, product["id"], card="pm_card_authenticationRequired", quantity=3)
     open_back_office(page, f"products/{product['id']}")
     stock = page.get_by_role("region", name="Stock")
-    expect(stock).to_contain_text(re.compile("Held for orders.*3.*Can be sold.*7", re.DOTALL))
+    expect(stock).to_contain_text(re.compile("Reserved.*3.*Available.*7", re.DOTALL))
 
-    stock.get_by_label("Units counted").fill("2")
-    stock.get_by_role("button", name="Save the count").click()
-    expect(stock.get_by_role("alert")).to_contain_text(
-        "3 units are held for orders, which is more than the 2"
-    )
+    stock.get_by_label("Units on hand").fill("2")
+    stock.get_by_role("button", name="Save count").click()
+    expect(stock.get_by_role("alert")).to_contain_text("3 units are reserved for orders, more than the 2")
     take_screenshot("admin-stock-held")
-    stock.get_by_label("Units counted").fill("25")
-    stock.get_by_role("button", name="Save the count").click()
-    expect(stock).to_contain_text(re.compile("On hand.*25.*Can be sold.*22", re.DOTALL))
+    stock.get_by_label("Units on hand").fill("25")
+    stock.get_by_role("button", name="Save count").click()
+    expect(stock).to_contain_text(re.compile("On hand.*25.*Available.*22", re.DOTALL))
     expect(stock.get_by_role("alert")).to_have_count(0)
     assert admin.get(f"/products/{product['id']}/stock").json()["on_hand"] == 25
     assert leave_out(complaints, 409) == []
 
 
-def test_a_file_with_bad_rows_is_refused_by_their_numbers_and_a_good_one_loaded(
+def test_an_import_rejects_a_file_with_errors_and_lists_their_rows(
     page, complaints, take_screenshot, tmp_path, admin
 ):
     product = add_product(admin)
@@ -118,14 +118,14 @@ def test_a_file_with_bad_rows_is_refused_by_their_numbers_and_a_good_one_loaded(
 
     page.get_by_label("File", exact=True).set_input_files(write_lines(tmp_path, good))
     page.get_by_role("button", name="Import", exact=True).click()
-    expect(page.get_by_role("heading", name="All rows are loaded")).to_be_visible()
+    expect(page.get_by_role("heading", name="Import complete")).to_be_visible()
     take_screenshot("admin-import")
     assert admin.get(f"/products/{product['id']}?as=edited").json()["title"] == "Imported kettle"
     assert leave_out(complaints, 422) == []
 
 
-def test_how_far_an_import_is_can_be_seen(page, complaints, tmp_path, admin):
-    """A catalogue that takes minutes is played by an answer whose lines come when the test says so."""
+def test_an_import_shows_its_progress_and_a_failure(page, complaints, tmp_path, admin):
+    """The test sends the lines of the response itself, because a long import would take minutes."""
     open_back_office(page, "products/import")
     page.evaluate(
         """() => {
@@ -136,22 +136,24 @@ def test_how_far_an_import_is_can_be_seen(page, complaints, tmp_path, admin):
                 return Promise.resolve(new Response(body));
             };
             const encoder = new TextEncoder();
-            window.say = (line) => window.answer.enqueue(encoder.encode(line));
+            window.sendLine = (line) => window.answer.enqueue(encoder.encode(line));
         }"""
     )
     page.get_by_label("File", exact=True).set_input_files(
         write_lines(tmp_path, {"title": "Kettle", "price": 1})
     )
     page.get_by_role("button", name="Import", exact=True).click()
-    expect(page.get_by_text("is being sent and looked at")).to_be_visible()
-    # A line may come in two pieces.
-    page.evaluate("""say('{"status":"running","rows":40000,"applied"')""")
-    page.evaluate("""say(':10000,"added":0,"changed":9}\\n')""")
-    expect(page.get_by_text("10,000 of 40,000 rows are done.")).to_be_visible()
+    expect(page.get_by_text("Uploading and checking")).to_be_visible()
+    # A line may arrive in two chunks.
+    page.evaluate("""sendLine('{"status":"running","rows":40000,"applied"')""")
+    page.evaluate("""sendLine(':10000,"added":0,"changed":9}\\n')""")
+    expect(page.get_by_text("10,000 of 40,000 rows imported.")).to_be_visible()
     assert page.get_by_role("progressbar").evaluate("(bar) => bar.value") == 0.25
-    page.evaluate("""say('{"status":"failed","code":"unavailable","detail":"The database is away."}\\n')""")
+    page.evaluate(
+        """sendLine('{"status":"failed","code":"unavailable","detail":"The database is away."}\\n')"""
+    )
     page.evaluate("answer.close()")
-    expect(page.get_by_role("alert")).to_contain_text("does not answer just now")
+    expect(page.get_by_role("alert")).to_contain_text("Something went wrong on our side")
     assert complaints == []
 
 
@@ -166,30 +168,30 @@ def test_the_catalogue_is_exported_as_a_file(page, complaints, admin):
     assert complaints == []
 
 
-def test_a_new_product_is_put_on_sale_and_taken_off_again(page, complaints, take_screenshot, admin):
+def test_a_product_is_added_and_deleted(page, complaints, take_screenshot, admin):
     open_back_office(page, "products")
-    page.get_by_role("link", name="New product").click()
-    page.get_by_role("button", name="Put it on sale").click()
+    page.get_by_role("link", name="Add product").click()
+    page.get_by_role("button", name="Add product").click()
     expect(page.get_by_label("Title")).to_be_focused()
     page.get_by_label("Title").fill("Samovar")
     page.get_by_label("Price").fill("219.90")
     page.get_by_label("Units on hand").fill("3")
     take_screenshot("admin-new-product")
-    page.get_by_role("button", name="Put it on sale").click()
+    page.get_by_role("button", name="Add product").click()
     expect(page.get_by_role("heading", name="Samovar", level=1)).to_be_visible()
     found = re.search(r"products/(\d+)$", page.url)
     assert found
     path = f"/products/{found[1]}"
     assert admin.get(path).json()["unit_amount"] == 21990
 
-    page.get_by_role("button", name="Take off sale").click()
-    confirm(page, "Take off sale")
+    page.get_by_role("button", name="Delete product").click()
+    confirm(page, "Delete product")
     expect(page).to_have_url(re.compile("#/admin/products$"))
     assert admin.get(f"{path}?as=edited").status_code == 404
     assert complaints == []
 
 
-def test_a_new_product_that_is_sent_twice_at_once_is_made_once(page, complaints, admin):
+def test_a_double_submit_adds_one_product(page, complaints, admin):
     title = f"Kettle {secrets.token_hex(4)}"
     open_back_office(page, "products/new")
     page.get_by_label("Title").fill(title)
@@ -200,28 +202,28 @@ def test_a_new_product_that_is_sent_twice_at_once_is_made_once(page, complaints,
     assert complaints == []
 
 
-def test_a_change_that_is_sent_twice_at_once_is_saved_and_no_conflict_with_itself(page, complaints, admin):
+def test_a_double_submit_of_an_edit_causes_no_conflict(page, complaints, admin):
     product = add_product(admin)
     open_back_office(page, f"products/{product['id']}")
     page.get_by_label("Price in USD").fill("55")
     form = page.locator("form").filter(has=page.get_by_label("Price in USD"))
     form.evaluate("(form) => { form.requestSubmit(); form.requestSubmit(); }")
-    expect(page.get_by_text("The product is saved.")).to_be_visible()
-    expect(page.get_by_text("Version 2, changed")).to_be_visible()
-    # A second save would have come with a version that is not the newest any more.
+    expect(page.get_by_text("Product saved.")).to_be_visible()
+    expect(page.get_by_text("Version 2, updated")).to_be_visible()
+    # A second request would have an outdated version.
     page.wait_for_load_state("networkidle")
     expect(page.get_by_role("alert")).to_have_count(0)
     assert complaints == []
 
 
-def test_a_product_of_the_source_is_edited_and_follows_it_again(page, complaints, admin):
+def test_an_edited_product_is_reset_to_its_source(page, complaints, admin):
     before = admin.get("/products/119?as=edited").json()
     open_back_office(page, "products/119")
     page.get_by_label("Title").fill("Edited here")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_role("heading", name="Edited here", level=1)).to_be_visible()
-    page.get_by_role("button", name="Follow the source again").click()
-    confirm(page, "Follow the source")
+    page.get_by_role("button", name="Reset to source").click()
+    confirm(page, "Reset to source")
     expect(page.get_by_role("heading", name=before["title"], level=1)).to_be_visible()
     expect(page.get_by_label("Title")).to_have_value(before["title"])
     assert admin.get("/products/119?as=edited").json()["title"] == before["title"]

@@ -1,4 +1,4 @@
-"""The page of the API: all five documents in one place, and calls made from there."""
+"""The API documentation page: all five documents, and calls from there."""
 
 import pytest
 from playwright.sync_api import Locator, Page, Request, expect
@@ -8,28 +8,28 @@ from tests.stacks import Shopper
 
 pytestmark = [pytest.mark.shop, pytest.mark.timeout(300)]
 
-# Milliseconds in which a busy machine has drawn an operation with all its examples.
-DRAWN = 60_000
+# Milliseconds. A busy machine takes long to render an operation with all of its examples.
+RENDERED = 60_000
 DOCUMENTS = ["auth", "catalog", "orders", "payments", "logs"]
 ADMIN = {"username": "admin", "password": "admin"}
 
 
 def open_operation(page: Page, document: str, tag: str, operation: str) -> Locator:
-    """Open the page at one operation, as a link from elsewhere does."""
+    """Open the page with a link to an operation."""
     page.goto(f"/docs?urls.primaryName={document}#/{tag}/{operation}")
     found = page.locator(f"#operations-{tag}-{operation}")
-    expect(found.get_by_role("heading", name="Responses")).to_be_visible(timeout=DRAWN)
-    expect(found.locator("tr.response").last).to_be_visible(timeout=DRAWN)
+    expect(found.get_by_role("heading", name="Responses")).to_be_visible(timeout=RENDERED)
+    expect(found.locator("tr.response").last).to_be_visible(timeout=RENDERED)
     return found
 
 
 def try_out(operation: Locator) -> None:
-    """Make the operation's fields ready to be filled in."""
+    """Enable the fields of the operation."""
     operation.get_by_role("button", name="Try it out").click()
 
 
 def execute(operation: Locator, status: int) -> Locator:
-    """Make the call; return the answer's body once the answer is there with that status."""
+    """Make the call; return the body of the response once it has the status."""
     operation.get_by_role("button", name="Execute").click()
     answer = operation.locator(".live-responses-table tr.response").first
     expect(answer.locator(".response-col_status")).to_contain_text(str(status))
@@ -37,10 +37,10 @@ def execute(operation: Locator, status: int) -> Locator:
 
 
 def unfold(page: Page, tag: str, operation: str) -> Locator:
-    """Open another operation of the document at hand."""
+    """Open another operation of the same document."""
     found = page.locator(f"#operations-{tag}-{operation}")
     found.locator(".opblock-summary-control").click()
-    expect(found.get_by_role("heading", name="Responses")).to_be_visible(timeout=DRAWN)
+    expect(found.get_by_role("heading", name="Responses")).to_be_visible(timeout=RENDERED)
     return found
 
 
@@ -73,7 +73,7 @@ def test_one_page_shows_all_five_documents_and_calls_no_other_host(
 
 
 def test_a_link_leads_to_an_operation_which_can_be_tried_out(page, complaints, take_screenshot):
-    # On a phone, and in the dark; Swagger UI looks for the theme when it starts.
+    # Swagger UI reads the colour scheme on start.
     PHONE_IN_THE_DARK.put_on(page)
     assert page.request.post("/auth/guest").status == 201
     operation = open_operation(page, "orders", "Orders", "placeOrder")
@@ -81,7 +81,7 @@ def test_a_link_leads_to_an_operation_which_can_be_tried_out(page, complaints, t
     expect(operation.get_by_text("May be called by: admin, customer, guest.")).to_be_visible()
     refused = operation.locator('tr.response[data-code="409"]')
     no_stock = ["There is not enough stock; see lines."]
-    expect(refused.locator("option")).to_contain_text(no_stock, timeout=DRAWN)
+    expect(refused.locator("option")).to_contain_text(no_stock, timeout=RENDERED)
     expect(refused).to_contain_text("out_of_stock")
 
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
@@ -89,15 +89,15 @@ def test_a_link_leads_to_an_operation_which_can_be_tried_out(page, complaints, t
     assert find_brightness(page, "document.querySelector('.shop')", "color") > 500
     take_screenshot("docs-phone-dark")
 
-    # The order that stands there as an example can be placed.
+    # The example order can be placed.
     try_out(operation)
     expect(execute(operation, 201)).to_contain_text("confirmed")
-    # The gateway leads to no operation that is for the services among themselves.
+    # The gateway does not route internal operations.
     internal = unfold(page, "Internal", "wakeOrder")
     expect(internal.get_by_role("button", name="Try it out")).to_have_count(0)
-    # A link to another operation of the same document works, too.
+    # A link to another operation of the same document works.
     other = open_operation(page, "orders", "Orders", "cancelOrder")
-    expect(other.get_by_text("Cancel an order that was not shipped")).to_be_visible()
+    expect(other.get_by_text("Cancel an order that has not shipped")).to_be_visible()
     assert complaints == []
 
 
@@ -111,7 +111,7 @@ def test_products_are_listed_with_the_admin_s_session(page, complaints, take_scr
 
 
 def test_calls_use_the_session_that_began_here_unless_a_token_is_pasted(page, running, complaints):
-    operation = open_operation(page, "auth", "Login", "enterAsGuest")
+    operation = open_operation(page, "auth", "Login", "startGuestSession")
     try_out(operation)
     expect(execute(operation, 201)).to_contain_text("Authentication successful")
     operation = unfold(page, "Account", "showMe")
@@ -126,7 +126,7 @@ def test_calls_use_the_session_that_began_here_unless_a_token_is_pasted(page, ru
     try_out(operation)
     expect(execute(operation, 200)).to_contain_text('"username": "admin"')
 
-    # The pasted token is gone with the page, and the session is still there.
+    # A reload drops the pasted token and keeps the session.
     operation = open_operation(page, "orders", "Cart", "putItem")
     try_out(operation)
     operation.get_by_placeholder("product_id").fill("1")

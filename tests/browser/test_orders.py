@@ -1,92 +1,94 @@
-"""Orders: their events as they happen, how they are cancelled, and the list of all of them."""
+"""Orders: live updates, cancellation and the order history."""
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.back_office import ADDRESS
-from tests.browser.storefront import ASKED, PATIENCE, Storefront
+from tests.browser.storefront import CHALLENGED, PATIENCE, Storefront
 
 pytestmark = pytest.mark.shop
 
 MINUTE = 60_000
 
 
-def test_an_order_is_followed_until_it_has_arrived(page, shop, product, admin, complaints, take_screenshot):
+def test_the_page_of_an_order_updates_until_delivery(page, shop, product, admin, complaints, take_screenshot):
     shop.buy(product)
     shop.expect_status("Paid")
     assert admin.post(f"/orders/{shop.order_id}/ship").status_code == 200
-    # A reload shows the newest state at once.
+    # A reload shows the current status at once.
     page.reload()
     shop.expect_status("Shipped")
-    expect(page.get_by_role("button", name="Cancel the order")).to_have_count(0)
+    expect(page.get_by_role("button", name="Cancel order")).to_have_count(0)
     assert admin.post(f"/orders/{shop.order_id}/deliver").status_code == 200
-    # No one touches the page; it looks again by itself.
+    # The page polls without a reload.
     shop.expect_status("Delivered")
-    expect(page.locator("#announcer")).to_have_text("The order is now: Delivered.")
-    expect(page.get_by_role("region", name="What happened").get_by_role("listitem").last).to_contain_text(
-        "The parcel has arrived"
+    expect(page.locator("#announcer")).to_have_text("Order status: Delivered.")
+    expect(page.get_by_role("region", name="Timeline").get_by_role("listitem").last).to_contain_text(
+        "Order delivered"
     )
     take_screenshot("order-delivered")
     assert complaints == []
 
 
-def test_an_order_is_followed_on_when_the_bank_asks_nothing_any_more(page, shop, product, complaints):
-    shop.buy(product, ASKED)
+def test_the_page_follows_an_order_whose_payment_needs_no_authentication_any_more(
+    page, shop, product, complaints
+):
+    shop.buy(product, CHALLENGED)
     bank = page.get_by_role("dialog", name="Simulated bank")
     expect(bank).to_be_visible(timeout=PATIENCE)
     page.keyboard.press("Escape")
     expect(bank).to_be_hidden()
-    # As if it had been answered on another device, and the order did not know yet.
+    # Simulate an authentication on another device that has not reached the order yet.
     page.route(
         "**/payments/*", lambda route: route.fulfill(json={**route.fetch().json(), "status": "processing"})
     )
     with page.expect_response("**/payments/*"):
-        page.get_by_role("button", name="Go to the bank").click()
+        page.get_by_role("button", name="Confirm with your bank").click()
     payment = page.request.get(f"/orders/{shop.order_id}").json()["payment"]["id"]
-    told = page.request.post(
+    confirmed = page.request.post(
         f"/payments/{payment}/confirm", data={"outcome": "approved"}, headers={"Idempotency-Key": payment}
     )
-    assert told.ok, told.text()
+    assert confirmed.ok, confirmed.text()
     shop.expect_status("Paid")
     expect(bank).to_be_hidden()
     assert complaints == []
 
 
-def test_a_page_that_was_left_does_not_ask_after_its_order_any_more(make_page, product):
+def test_a_page_stops_polling_its_order_when_the_customer_leaves(make_page, product):
     page = make_page()
-    # The page's own clock, so that the minutes in which it would look again pass at once.
+    # A fake clock lets the minutes until the next poll pass at once.
     page.clock.install()
     shop = Storefront(page)
     shop.buy(product)
     shop.expect_status("Paid")
-    asked = []
-    page.on("request", lambda request: asked.append(request.url) if "/events" in request.url else None)
+    polls = []
+    page.on("request", lambda request: polls.append(request.url) if "/events" in request.url else None)
     with page.expect_request("**/events"):
         page.clock.run_for(MINUTE)
     shop.open("/login")
-    asked.clear()
+    polls.clear()
     page.clock.run_for(5 * MINUTE)
-    # An answer that comes later than any that the page would have asked for.
+    # This request ends after any poll that the page would have started.
     page.evaluate("fetch('/assets/icon.svg').then((answer) => answer.text())")
-    assert asked == []
+    assert polls == []
 
 
-def test_an_order_is_cancelled_after_a_question(page, shop, product, complaints, take_screenshot):
+def test_an_order_is_cancelled_only_after_confirmation(page, shop, product, complaints, take_screenshot):
     shop.buy(product)
     shop.expect_status("Paid")
-    cancel = page.get_by_role("button", name="Cancel the order")
+    cancel = page.get_by_role("button", name="Cancel order")
     cancel.click()
     dialog = page.get_by_role("dialog", name="Cancel this order?")
-    expect(dialog.get_by_role("button", name="Keep it as it is")).to_be_focused()
+    expect(dialog.get_by_role("button", name="Go back")).to_be_focused()
     take_screenshot("order-cancel-question")
     page.keyboard.press("Enter")
     expect(dialog).to_be_hidden()
     expect(cancel).to_be_focused()
     shop.expect_status("Paid")
     cancel.click()
-    dialog.get_by_role("button", name="Cancel the order").click()
+    dialog.get_by_role("button", name="Cancel order").click()
     shop.expect_status("Cancelled")
-    expect(page.get_by_text("You cancelled it.").first).to_be_visible()
+    expect(page.get_by_text("You cancelled this order.").first).to_be_visible()
     take_screenshot("order-cancelled")
     assert complaints == []
 
@@ -95,7 +97,7 @@ def test_all_orders_are_listed_page_by_page(page, shop, product, complaints, tak
     shop.open("/orders")
     expect(page.get_by_role("heading", name="No orders yet")).to_be_visible()
     take_screenshot("orders-none")
-    # By the API, with the cookie of the page.
+    # Through the API, with the cookie of the page.
     for number in range(21):
         order = {
             "items": [{"product_id": product, "quantity": 1}],
@@ -113,12 +115,12 @@ def test_all_orders_are_listed_page_by_page(page, shop, product, complaints, tak
     expect(rows.last.get_by_role("link")).to_be_focused()
     expect(page.get_by_role("button", name="Show more")).to_be_hidden()
     rows.last.get_by_role("link").click()
-    expect(shop.heading).to_contain_text("Order of")
+    expect(shop.heading).to_contain_text("Order placed")
     assert complaints == []
 
 
-def test_an_order_that_does_not_exist_is_not_there(page, shop, take_screenshot):
+def test_an_unknown_order_is_not_found(page, shop, take_screenshot):
     shop.open("/orders")
     page.goto("/#/orders/00000000-0000-7000-8000-000000000000")
-    expect(page.get_by_role("heading", name="This is not here")).to_be_visible()
+    expect(page.get_by_role("heading", name="Not found")).to_be_visible()
     take_screenshot("order-not-there")

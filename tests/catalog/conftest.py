@@ -1,4 +1,4 @@
-"""catalog-service on a real database, with auth in memory and a real HTTP server as its upstream."""
+"""catalog-service on a real database, with an in-memory auth and a real HTTP server as its upstream."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,16 +21,16 @@ from catalog.use_cases.sync import read_last_sync
 from shared.app import ServiceFlask
 from shared.database import Database, connect
 from shared.log import configure_logging
-from shared.testing import FakeAuth
 from tests.catalog.upstreams import CachingUpstream, FakeUpstream, execute, make_due
 from tests.conftest import FakeServer
 from tests.databases import MakeDatabase, Standing
+from tests.fakes import FakeAuth
 
 StartCatalog = Callable[..., ServiceFlask]
 
 
 def make_settings(database_url: str) -> Settings:
-    """Return the settings of a catalogue that reaches its database and nothing else."""
+    """Return settings with which the service reaches its database and nothing else."""
     return Settings(
         service="catalog-service",
         database_url=database_url,
@@ -40,7 +40,7 @@ def make_settings(database_url: str) -> Settings:
 
 
 class Catalogue:
-    """A database of this worker, and applications on it without background threads, by their settings."""
+    """A database of this worker, and shared applications on it without background threads."""
 
     def __init__(self, url: str, auth: FakeAuth, *, with_sample: bool) -> None:
         self.settings = make_settings(url)
@@ -48,28 +48,28 @@ class Catalogue:
         if with_sample:
             assert copy_source(self.database, create_source(self.settings), self.settings.currency)
             assert recount(self.database)
-            # A test that changes products need not wait for the pause after a recount.
+            # The next recount is due at once, so that tests need not wait for it.
             execute(self.database, "UPDATE recount SET due_at = now()")
         self.standing = Standing(url)
         self._auth = auth
         self._apps: dict[str, ServiceFlask] = {}
 
     def get(self, **changes: Any) -> ServiceFlask:
-        """Return the application of these settings, which all tests of the worker share."""
+        """Return the application with these settings, which all tests of the worker share."""
         name = repr(sorted(changes.items()))
         if name not in self._apps:
             self._apps[name] = self.make(**changes)
             self._apps[name].background.stop()
-        # The application that was made last has the log to itself.
+        # Creating another application has redirected the log.
         configure_logging(self.settings)
         return self._apps[name]
 
     def make(self, **changes: Any) -> ServiceFlask:
-        """Make an application that nothing else uses."""
+        """Create an application that no other test uses."""
         return create_app(Settings(**{**self.settings.model_dump(), **changes}), self._auth)
 
     def close(self) -> None:
-        """Close all applications, and give the connections back."""
+        """Close all applications and connections."""
         for app in self._apps.values():
             app.close()
         self.database.close()
@@ -78,13 +78,13 @@ class Catalogue:
 
 @pytest.fixture(scope="session")
 def auth() -> FakeAuth:
-    """An auth-service in memory, which no test of this folder changes."""
+    """An in-memory auth-service, which no test of this folder changes."""
     return FakeAuth()
 
 
 @pytest.fixture(scope="session")
 def empty_catalogue(make_database: MakeDatabase, auth: FakeAuth) -> Iterator[Catalogue]:
-    """A catalogue that was never copied from any source."""
+    """A catalogue without a copy of any source."""
     with closing(Catalogue(make_database("catalog-service"), auth, with_sample=False)) as catalogue:
         yield catalogue
 
@@ -98,20 +98,20 @@ def sample_catalogue(make_database: MakeDatabase, auth: FakeAuth) -> Iterator[Ca
 
 @pytest.fixture
 def sample_app(sample_catalogue: Catalogue) -> ServiceFlask:
-    """catalog-service with the bundled sample, and nothing of the test before."""
+    """catalog-service with the bundled sample, reset for each test."""
     sample_catalogue.standing.restore()
     return sample_catalogue.get()
 
 
 @pytest.fixture
 def client(sample_app: ServiceFlask) -> FlaskClient:
-    """A client of it."""
+    """A client of catalog-service with the bundled sample."""
     return sample_app.test_client()
 
 
 @pytest.fixture
 def catalogue(request: pytest.FixtureRequest) -> Catalogue:
-    """The catalogue of a test: with the sample if the test asks for `sample_app`, else empty."""
+    """The catalogue of a test: with the sample if the test uses `sample_app`, else empty."""
     if "sample_app" in request.fixturenames:
         request.getfixturevalue("sample_app")
         found: Catalogue = request.getfixturevalue("sample_catalogue")
@@ -122,26 +122,26 @@ def catalogue(request: pytest.FixtureRequest) -> Catalogue:
 
 
 @pytest.fixture
-def begin_again(catalogue: Catalogue) -> Callable[[], None]:
-    """Bring the rows back to what they were when the test began."""
+def reset_database(catalogue: Catalogue) -> Callable[[], None]:
+    """Restore the rows from the start of the test."""
     return catalogue.standing.restore
 
 
 @pytest.fixture
 def settings(catalogue: Catalogue) -> Settings:
-    """Settings of a catalogue that reaches its database and nothing else."""
+    """The settings of the catalogue."""
     return catalogue.settings
 
 
 @pytest.fixture
 def database(catalogue: Catalogue) -> Database:
-    """The database, without a running service."""
+    """The database of the catalogue."""
     return catalogue.database
 
 
 @pytest.fixture
 def start_catalog(catalogue: Catalogue) -> Iterator[StartCatalog]:
-    """Start catalog-service, its background threads included; all started are closed at the end."""
+    """Start catalog-service with its background threads; the fixture closes every started application."""
     with ExitStack() as started:
 
         def start(**changes: Any) -> ServiceFlask:
@@ -161,7 +161,7 @@ def worker_server() -> Iterator[FakeServer]:
 
 @pytest.fixture
 def fake_server(worker_server: FakeServer) -> FakeServer:
-    """The same, with nothing of the test before: so an application with this source can be shared too."""
+    """The fake server of this worker, reset so that tests can share applications with this source."""
     worker_server.answer = lambda handler, _body: handler.send_error(404)
     worker_server.requests = []
     return worker_server
@@ -169,13 +169,13 @@ def fake_server(worker_server: FakeServer) -> FakeServer:
 
 @pytest.fixture
 def upstream(fake_server: FakeServer) -> FakeUpstream:
-    """An upstream with nothing for sale yet."""
+    """An upstream without products."""
     return FakeUpstream(fake_server)
 
 
 @pytest.fixture
 def caching(fake_server: FakeServer) -> CachingUpstream:
-    """An upstream of three pages, which says of each whether it has changed."""
+    """An upstream of three pages with validators."""
     return CachingUpstream(fake_server)
 
 
@@ -187,7 +187,7 @@ def source(fake_server: FakeServer) -> UpstreamSource:
 
 @pytest.fixture
 def copy(database: Database, source: UpstreamSource) -> Callable[[], SyncReport]:
-    """Copy the source now, even where it is not due; return the report."""
+    """Copy the source now, even if no copy is due; return the report."""
 
     def copy() -> SyncReport:
         make_due(database)
@@ -199,7 +199,7 @@ def copy(database: Database, source: UpstreamSource) -> Callable[[], SyncReport]
 
 @pytest.fixture
 def titles(database: Database) -> Callable[[], list[str]]:
-    """Return the titles of the products on sale, by id."""
+    """Return the titles of the products for sale, by id."""
 
     def titles() -> list[str]:
         with database.transaction() as connection:
@@ -210,8 +210,8 @@ def titles(database: Database) -> Callable[[], list[str]]:
 
 
 @pytest.fixture
-def at_once(settings):
-    """Run tasks from the same moment on, each with a connection of its own; return what came of each."""
+def concurrently(settings):
+    """Run tasks at the same time, each on its own connection; return the result or the error of each."""
     databases = []
 
     def run(*tasks):
@@ -220,7 +220,7 @@ def at_once(settings):
         begin = Barrier(len(tasks))
 
         def attempt(task, database):
-            # The connection is there before the race begins.
+            # Open the connection before the race begins.
             with database.transaction():
                 pass
             begin.wait()

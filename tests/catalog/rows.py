@@ -1,4 +1,4 @@
-"""Products that a test writes into the database by itself, with no source in between."""
+"""Products that a test writes directly into the database, without a source."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,15 +8,15 @@ from sqlalchemy import text
 from catalog.domain import Filter, Sort
 from catalog.use_cases import products as use_cases
 from shared.database import Database
-from tests.catalog.shelf import Shelf
+from tests.catalog.fake_source import FakeSource
 
-SOURCE = Shelf({})
+SOURCE = FakeSource({})
 EVERYTHING = Filter()
 COLUMNS = ("id", "sku", "title", "brand", "category", "unit_amount", "description", "rating", "on_hand")
 
 
 def begin_catalogue(database: Database) -> None:
-    """Let the source have been copied, with nothing in it."""
+    """Record an empty copy of the source."""
     with database.transaction() as connection:
         connection.execute(
             text("UPDATE source_copy SET source = :source, copied_at = now()"), {"source": SOURCE.name}
@@ -24,12 +24,12 @@ def begin_catalogue(database: Database) -> None:
 
 
 def put_products(database: Database, *rows: dict[str, Any]) -> None:
-    """Write products; what a row does not say is like in any other."""
+    """Insert or replace products; absent fields have defaults."""
     with database.transaction() as connection:
         for row in rows:
             number = row["id"]
-            usual = {"sku": f"S-{number}", "title": f"Thing {number}", "brand": None, "category": "things"}
-            usual |= {"unit_amount": 500, "description": "", "rating": None, "on_hand": 1}
+            defaults = {"sku": f"S-{number}", "title": f"Thing {number}", "brand": None, "category": "things"}
+            defaults |= {"unit_amount": 500, "description": "", "rating": None, "on_hand": 1}
             connection.execute(
                 text(
                     f"INSERT INTO products ({', '.join(COLUMNS)}) VALUES (:{', :'.join(COLUMNS)})"
@@ -37,12 +37,12 @@ def put_products(database: Database, *rows: dict[str, Any]) -> None:
                     + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS)
                     + ", removed_at = NULL"
                 ),
-                usual | row,
+                defaults | row,
             )
 
 
 def remove_products(database: Database, ids: Iterable[int]) -> None:
-    """Take products off sale."""
+    """Mark products as removed."""
     with database.transaction() as connection:
         connection.execute(
             text("UPDATE products SET removed_at = now() WHERE id = ANY (:ids)"), {"ids": list(ids)}

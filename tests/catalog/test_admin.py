@@ -1,4 +1,4 @@
-"""What an admin does with products and stock, over HTTP."""
+"""Admin routes for products and stock."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -10,12 +10,12 @@ from sqlalchemy import text
 from catalog.domain import FIRST_LOCAL_ID
 from catalog.use_cases.products import recount
 from catalog.use_cases.reservations import commit_reservation, lapse_reservations, release_reservation
-from tests.catalog.shelf import copy_shelf, make_overdue, read_counts, reserve
+from tests.catalog.fake_source import copy_stock, make_overdue, read_counts, reserve
 
 MUG = {"title": "Blue Mug", "unit_amount": 1250, "category": "kitchen", "on_hand": 7}
 
-# What no field of a new product may be, and the field that the answer names.
-UNFIT = [
+# Invalid fields of a new product, and the field that the error names.
+INVALID = [
     ({"title": ""}, "title"),
     ({"title": "   "}, "title"),
     ({"title": None}, "title"),
@@ -72,13 +72,13 @@ def admin(client, auth):
 
 @pytest.fixture
 def hold(client, auth):
-    """Hold units for an order, as orders-service does."""
+    """Reserve units for an order, as orders-service does."""
 
     def hold(order_id, quantities):
         items = [{"product_id": number, "quantity": units} for number, units in quantities.items()]
         answer = client.put(
             f"/internal/reservations/{order_id}",
-            json={"customer": "somebody", "items": items},
+            json={"customer": "a-customer", "items": items},
             headers=auth.service_bearer("orders-service"),
         )
         assert answer.status_code == 200, answer.json
@@ -87,18 +87,18 @@ def hold(client, auth):
 
 
 @pytest.fixture
-def syncing(sample_app, start_catalog, auth):
+def copying_admin(sample_app, start_catalog, auth):
     """An admin of a replica that copies its source."""
     return Admin(start_catalog().test_client(), auth)
 
 
-def sync(syncing, **wishes):
-    answer = syncing.send("POST", "/products/sync", wishes or None)
+def sync(copying_admin, **options):
+    answer = copying_admin.send("POST", "/products/sync", options or None)
     assert answer.status_code == 200, answer.json
     return answer.json
 
 
-def test_a_new_product_is_for_sale_at_once_and_has_an_id_that_no_source_can_have(admin):
+def test_a_new_product_is_for_sale_at_once_with_an_id_above_those_of_any_source(admin):
     answer = admin.send("POST", "/products", {**MUG, "sku": "MUG-1", "brand": "Acme", "rating": 4.5})
     assert answer.status_code == 201
     product = answer.json
@@ -111,7 +111,7 @@ def test_a_new_product_is_for_sale_at_once_and_has_an_id_that_no_source_can_have
     assert set(product) - set(shown) == {"on_hand", "reserved", "edited"}
 
 
-def test_what_is_not_said_of_a_new_product_has_a_default(admin):
+def test_absent_fields_of_a_new_product_have_defaults(admin):
     product = admin.send("POST", "/products", {"title": "Bare", "price": 3}).json
     assert product["sku"] == f"P-{product['id']}"
     assert (product["category"], product["unit_amount"], product["stock"]) == ("other", 300, 0)
@@ -123,7 +123,7 @@ def test_what_is_not_said_of_a_new_product_has_a_default(admin):
     )
 
 
-def test_texts_are_trimmed_and_blank_ones_are_none(admin):
+def test_texts_are_trimmed_and_blank_texts_are_cleared(admin):
     blank = {"sku": " ", "brand": "", "category": "\u200b"}
     product = admin.send(
         "POST", "/products", {**MUG, **blank, "title": " A mug ", "description": " 1\n2 "}
@@ -141,7 +141,7 @@ def test_texts_are_trimmed_and_blank_ones_are_none(admin):
     assert refused == {"title": 422, "sku": 422}
 
 
-def test_the_longest_names_still_have_cursors_that_are_taken_back(admin, database):
+def test_the_longest_names_have_valid_cursors(admin, database):
     long = chr(0x1F642) * 99
     for last in "ab":
         admin.create(title=long + last, category=long + last, sku=f"LONG-{last}")
@@ -155,9 +155,9 @@ def test_the_longest_names_still_have_cursors_that_are_taken_back(admin, databas
         assert pages >= 2
 
 
-def test_a_field_that_does_not_fit_is_named(admin):
+def test_an_invalid_field_is_reported_by_name(admin):
     wrong = {}
-    for fields, field in UNFIT:
+    for fields, field in INVALID:
         answer = admin.send("POST", "/products", {**MUG, **fields})
         errors = answer.json.get("errors") or [{"field": None}]
         if (answer.status_code, errors[0]["field"]) != (422, field):
@@ -165,13 +165,13 @@ def test_a_field_that_does_not_fit_is_named(admin):
     assert wrong == {}
 
 
-def test_a_product_without_a_price_is_refused(admin):
+def test_a_product_without_a_price_is_rejected(admin):
     answer = admin.send("POST", "/products", {"title": "Priceless"})
     assert answer.status_code == 422
     assert "price" in answer.json["errors"][0]["detail"]
 
 
-def test_a_sku_belongs_to_one_product_on_sale(admin):
+def test_a_sku_is_unique_among_products_for_sale(admin):
     first = admin.create(sku="MUG-1")
     answer = admin.send("POST", "/products", {**MUG, "sku": "MUG-1"})
     assert (answer.status_code, answer.json["code"]) == (409, "sku_taken")
@@ -184,8 +184,8 @@ def test_a_sku_belongs_to_one_product_on_sale(admin):
     assert admin.change(other["id"], version=1, sku="MUG-1").json["sku"] == "MUG-1"
 
 
-def test_of_two_who_give_the_same_sku_at_once_one_gets_it(admin, syncing):
-    admins = [admin, syncing]
+def test_only_one_of_several_concurrent_new_products_gets_a_sku(admin, copying_admin):
+    admins = [admin, copying_admin]
     begin = Barrier(8)
 
     def create(admin):
@@ -196,7 +196,7 @@ def test_of_two_who_give_the_same_sku_at_once_one_gets_it(admin, syncing):
         assert sorted(pool.map(create, admins * 4)) == [201] + [409] * 7
 
 
-def test_a_change_needs_the_version_that_the_product_has(admin):
+def test_a_change_needs_the_current_version(admin):
     product = admin.create()
     changed = admin.change(product["id"], version=1, title="Red Mug", brand="Acme")
     assert changed.status_code == 200
@@ -207,15 +207,15 @@ def test_a_change_needs_the_version_that_the_product_has(admin):
     assert admin.change(product["id"], title="Green Mug").json["errors"][0]["field"] == "version"
 
 
-def test_a_change_that_changes_nothing_is_no_new_version(admin):
+def test_a_change_without_effect_keeps_the_version(admin):
     product = admin.create(brand="Acme")
     same = admin.change(product["id"], version=1, title="Blue Mug", brand="Acme", price=12.5)
     assert (same.status_code, same.json["version"]) == (200, 1)
     assert admin.change(product["id"], version=1, brand=None).json["brand"] is None
 
 
-def test_of_many_changes_at_once_to_one_version_exactly_one_is_made(admin, syncing):
-    admins = [admin, syncing]
+def test_exactly_one_of_many_concurrent_changes_to_a_version_succeeds(admin, copying_admin):
+    admins = [admin, copying_admin]
     product = admins[0].create()
     begin = Barrier(8)
 
@@ -228,7 +228,7 @@ def test_of_many_changes_at_once_to_one_version_exactly_one_is_made(admin, synci
     assert admins[0].show(product["id"]).json["version"] == 2
 
 
-def test_selling_does_not_get_in_the_way_of_a_change(admin, database, hold):
+def test_a_sale_does_not_conflict_with_a_change(admin, database, hold):
     product = admin.create()
     order_id = uuid4()
     hold(order_id, {product["id"]: 2})
@@ -236,7 +236,7 @@ def test_selling_does_not_get_in_the_way_of_a_change(admin, database, hold):
     assert admin.change(product["id"], version=1, title="Red Mug").status_code == 200
 
 
-def test_a_removed_product_is_gone_for_callers_and_stays_for_its_orders(admin, database, hold):
+def test_a_removed_product_is_404_for_clients_and_stays_for_its_orders(admin, database, hold):
     product = admin.create()
     number = product["id"]
     held, sold = uuid4(), uuid4()
@@ -255,13 +255,13 @@ def test_a_removed_product_is_gone_for_callers_and_stays_for_its_orders(admin, d
     commit_reservation(database, held)
     release_reservation(database, sold)
     assert read_counts(database)[number] == (6, 0)
-    # The hold's lines say what it was called.
+    # The lines of the reservations keep the title.
     with database.transaction() as connection:
         titles = connection.execute(text("SELECT DISTINCT title FROM reservation_lines")).scalars().all()
     assert titles == ["Blue Mug"]
 
 
-def test_a_count_sets_what_is_on_hand_with_what_is_held_among_it(admin, database, hold):
+def test_a_count_sets_the_units_on_hand_including_held_units(admin, database, hold):
     number = admin.create()["id"]
     order_id = uuid4()
     hold(order_id, {number: 2})
@@ -278,13 +278,13 @@ def test_a_count_sets_what_is_on_hand_with_what_is_held_among_it(admin, database
     assert admin.show(number).json["version"] == 1
 
 
-def test_a_count_that_is_none_is_refused(admin):
+def test_an_invalid_count_is_rejected(admin):
     bodies = ({}, {"on_hand": -1}, {"on_hand": "many"}, {"on_hand": 1, "why": "x"}, [], None)
     answers = {str(body): admin.send("PUT", "/products/1/stock", body).status_code for body in bodies}
     assert {body: status for body, status in answers.items() if status not in {415, 422}} == {}
 
 
-def test_every_request_for_a_product_that_does_not_exist_is_404(admin):
+def test_every_request_for_an_unknown_product_is_404(admin):
     statuses = {
         number: [
             admin.change(number, version=1, title="x").status_code,
@@ -297,35 +297,15 @@ def test_every_request_for_a_product_that_does_not_exist_is_404(admin):
     assert statuses == dict.fromkeys(statuses, [404] * 4)
 
 
-def test_only_an_admin_may_write(client, auth):
-    routes = [
-        ("POST", "/products"),
-        ("PATCH", "/products/1"),
-        ("DELETE", "/products/1"),
-        ("GET", "/products/1/stock"),
-        ("PUT", "/products/1/stock"),
-        ("POST", "/products/sync"),
-        ("GET", "/products/sync"),
-        ("GET", "/products/export"),
-        ("POST", "/products/import"),
-    ]
-    for method, path in routes:
-        assert client.open(path, method=method, json={}).status_code == 401
-        for role in ("guest", "customer", "service"):
-            assert Admin(client, auth, role=role).send(method, path, {}).status_code == 403
-        reader = Admin(client, auth, role="customer", scope="products:read")
-        assert reader.send(method, path, {}).status_code == 403
-
-
-def test_what_was_edited_of_the_sources_product_survives_the_next_copy(admin, syncing):
+def test_edits_of_a_source_product_survive_the_next_copy(admin, copying_admin):
     assert admin.change(1, version=1, price=1, title="Ours").json["edited"] == ["title", "unit_amount"]
     assert admin.count(2, 5).status_code == 200
-    assert sync(syncing)["changed"] == 0
+    assert sync(copying_admin)["changed"] == 0
     assert (admin.show(1).json["price"], admin.show(1).json["title"]) == (1, "Ours")
     assert admin.show(2).json["stock"] == 5
 
 
-def test_a_field_is_given_back_to_the_source_at_once(admin):
+def test_a_field_follows_the_source_again_at_once(admin):
     before = admin.show(1).json
     version = admin.change(1, version=1, price=1, title="Ours").json["version"]
     answer = admin.change(1, version=version, follow_source=["unit_amount"])
@@ -339,7 +319,7 @@ def test_a_field_is_given_back_to_the_source_at_once(admin):
     assert answer.json["edited"] == []
 
 
-def test_a_field_cannot_be_set_and_given_back_in_one(admin):
+def test_a_change_cannot_set_a_field_that_follows_the_source(admin):
     for field, name in (({"title": "x"}, "title"), ({"price": 1}, "unit_amount")):
         answer = admin.change(1, version=1, follow_source=[name], **field)
         assert answer.status_code == 422
@@ -349,58 +329,58 @@ def test_a_field_cannot_be_set_and_given_back_in_one(admin):
     assert (answer.status_code, answer.json["code"]) == (422, "not_from_source")
 
 
-def test_a_sync_that_is_asked_to_overwrites_what_was_edited(admin, syncing, database, hold):
+def test_a_sync_with_overwrite_discards_edits(admin, copying_admin, database, hold):
     before = [admin.show(1).json, admin.show(2).json]
     admin.change(1, version=1, price=1, title="Ours")
     admin.count(2, 5)
     order_id = uuid4()
     hold(order_id, {2: 3})
     commit_reservation(database, order_id)
-    report = sync(syncing, overwrite=True)
+    report = sync(copying_admin, overwrite=True)
     assert (report["overwrite"], report["changed"]) == (True, 2)
     after = [admin.show(1).json, admin.show(2).json]
     assert [product["title"] for product in after] == [product["title"] for product in before]
     assert after[0]["price"] == before[0]["price"]
-    # What was sold stays sold, though it was counted before.
+    # Sold units stay sold, even though the stock was counted before.
     assert after[1]["stock"] == before[1]["stock"] - 3
-    assert sync(syncing, overwrite=True)["changed"] == 0
+    assert sync(copying_admin, overwrite=True)["changed"] == 0
 
 
-def test_a_product_that_was_removed_here_stays_removed_whatever_the_source_says(admin, syncing):
+def test_a_product_removed_by_an_admin_stays_removed_after_a_sync(admin, copying_admin):
     assert admin.send("DELETE", "/products/1").status_code == 204
-    sync(syncing)
-    sync(syncing, overwrite=True)
+    sync(copying_admin)
+    sync(copying_admin, overwrite=True)
     assert admin.show(1).status_code == 404
 
 
-def test_the_shops_own_products_are_not_the_sources_to_remove(admin, syncing):
+def test_a_sync_does_not_remove_the_shops_own_products(admin, copying_admin):
     number = admin.create()["id"]
-    assert sync(syncing, overwrite=True, allow_removals=True)["removed"] == 0
+    assert sync(copying_admin, overwrite=True, allow_removals=True)["removed"] == 0
     assert admin.show(number).status_code == 200
 
 
-def test_what_the_source_takes_from_a_held_product_is_remembered_until_it_is_made_good(database):
-    copy_shelf(database, {1: 10})
+def test_a_shortfall_remains_until_the_source_has_new_units(database):
+    copy_stock(database, {1: 10})
     sold, held = uuid4(), uuid4()
     reserve(database, sold, {1: 3})
     commit_reservation(database, sold)
     reserve(database, held, {1: 2})
-    copy_shelf(database, {1: 0})
+    copy_stock(database, {1: 0})
     assert read_counts(database) == {1: (2, 2)}
     make_overdue(database)
     lapse_reservations(database)
-    # The two were promised, and nobody has them: they are not for sale again.
+    # The two released units do not exist, so they are not for sale again.
     assert read_counts(database) == {1: (0, 0)}
-    copy_shelf(database, {1: 4})
+    copy_stock(database, {1: 4})
     assert read_counts(database) == {1: (1, 0)}
     release_reservation(database, sold)
     assert read_counts(database) == {1: (4, 0)}
 
 
-def test_a_count_makes_an_end_of_what_the_source_took_away(database, admin):
-    copy_shelf(database, {1: 10})
+def test_a_count_clears_the_shortfall(database, admin):
+    copy_stock(database, {1: 10})
     reserve(database, uuid4(), {1: 6})
-    copy_shelf(database, {1: 2})
+    copy_stock(database, {1: 2})
     assert admin.send("GET", "/products/1/stock").json["shortfall"] == 4
     assert admin.count(1, 8).json == {
         "product_id": 1,

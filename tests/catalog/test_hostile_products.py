@@ -1,4 +1,4 @@
-"""What a source has for sale may be nonsense, too much, or suddenly gone: one bad product is one."""
+"""Invalid, oversized or missing products of a source do not affect its other products."""
 
 import json
 from urllib.parse import parse_qs, urlsplit
@@ -10,10 +10,10 @@ from catalog import clients
 from tests.catalog.upstreams import make_product, serve
 from tests.conftest import send_json
 
-# Products that are none, and how the reason begins for which each is rejected.
+# Invalid products, and how the reason for each rejection begins.
 BAD_PRODUCTS = [
-    ("nonsense", "It is no object."),
-    (None, "It is no object."),
+    ("nonsense", "Not a JSON object."),
+    (None, "Not a JSON object."),
     ({}, "id: Field required"),
     ({"id": 9, "price": 1}, "title: Field required"),
     (make_product(9, id="x"), "id: Input should be a valid integer"),
@@ -32,13 +32,13 @@ BAD_PRODUCTS = [
     (make_product(9, price=float("inf")), "price: "),
     (make_product(9, price=1e300), "price: "),
     (make_product(9, rating=11, title=None, stock=-1), "title: Field required"),
-    (make_product(1), "id: It was there before."),
-    (make_product(9, sku="P-1"), "sku: It is the one of product 1."),
+    (make_product(1), "id: An earlier product has this id."),
+    (make_product(9, sku="P-1"), "sku: Product 1 has this SKU."),
 ]
 
 
-# What a product can be sold without, and what makes it wrong.
-WRONG_FIELDS = [
+# Optional fields, and invalid values of each.
+INVALID_FIELDS = [
     ("stock", [-1, -3, 2.5, True, "many", 2**31 + 1, 10**30, [], {}]),
     ("rating", [8.4, 11, -1, True, "good", [], {}, float("nan"), float("inf")]),
     ("images", ["a.png", [{"url": "a.png"}], ["a.png", 7], [""], ["a\0b"], ["a"] * 51, ["x" * 2001], {}, 7]),
@@ -47,7 +47,7 @@ WRONG_FIELDS = [
     ("description", [7, {}, ["x"], "x" * 20_001, "\ud800"]),
     ("sku", [12345, 1.5, True, {}, [], "x" * 101, "a\0b", "\ud800"]),
 ]
-KEPT = {
+VALID = {
     "sku": "AB-9",
     "brand": "Acme",
     "category": "kitchen",
@@ -56,7 +56,7 @@ KEPT = {
     "stock": 5,
     "images": ["/a.png"],
 }
-LEFT_OUT = {
+DEFAULTS = {
     "sku": "P-9",
     "brand": None,
     "category": "other",
@@ -67,10 +67,10 @@ LEFT_OUT = {
 }
 
 
-def test_one_bad_product_never_spoils_the_others(fake_server, copy, titles, begin_again):
+def test_an_invalid_product_does_not_affect_the_others(fake_server, copy, titles, reset_database):
     wrong = {}
     for bad, reason in BAD_PRODUCTS:
-        begin_again()
+        reset_database()
         serve(fake_server, [make_product(1), bad, make_product(2)])
         report = copy()
         reasons = [rejection.reason[: len(reason)] for rejection in report.rejected]
@@ -80,37 +80,39 @@ def test_one_bad_product_never_spoils_the_others(fake_server, copy, titles, begi
     assert wrong == {}
 
 
-def read_kept(database):
+def read_product(database):
     with database.transaction() as connection:
         query = text(
-            f"SELECT {', '.join(KEPT)} FROM (SELECT *, on_hand AS stock FROM products) AS p WHERE id = 9"
+            f"SELECT {', '.join(VALID)} FROM (SELECT *, on_hand AS stock FROM products) AS p WHERE id = 9"
         )
         return dict(connection.execute(query).one()._mapping)
 
 
-def test_a_wrong_optional_field_is_left_out_and_its_product_is_sold(fake_server, copy, database, begin_again):
+def test_an_invalid_optional_field_is_left_out_and_its_product_is_for_sale(
+    fake_server, copy, database, reset_database
+):
     wrong = {}
-    for name, values in WRONG_FIELDS:
+    for name, values in INVALID_FIELDS:
         for value in values:
-            begin_again()
-            serve(fake_server, [make_product(1), make_product(9, **{**KEPT, name: value})])
+            reset_database()
+            serve(fake_server, [make_product(1), make_product(9, **{**VALID, name: value})])
             report = copy()
             adjusted = [(each.id, each.field, bool(each.reason)) for each in report.adjusted]
-            found = (report.rejected_count, report.adjusted_count, adjusted, read_kept(database))
-            if found != (0, 1, [(9, name, True)], {**KEPT, name: LEFT_OUT[name]}):
+            found = (report.rejected_count, report.adjusted_count, adjusted, read_product(database))
+            if found != (0, 1, [(9, name, True)], {**VALID, name: DEFAULTS[name]}):
                 wrong[name, repr(value)[:80]] = found
     assert wrong == {}
 
 
-def test_several_wrong_fields_of_a_product_are_each_named(fake_server, copy, database):
-    serve(fake_server, [make_product(9, **{name: values[0] for name, values in WRONG_FIELDS})])
+def test_each_of_several_invalid_fields_of_a_product_is_reported(fake_server, copy, database):
+    serve(fake_server, [make_product(9, **{name: values[0] for name, values in INVALID_FIELDS})])
     report = copy()
-    assert (report.added, report.rejected_count, report.adjusted_count) == (1, 0, len(WRONG_FIELDS))
-    assert {each.field for each in report.adjusted} == set(LEFT_OUT)
-    assert read_kept(database) == LEFT_OUT
+    assert (report.added, report.rejected_count, report.adjusted_count) == (1, 0, len(INVALID_FIELDS))
+    assert {each.field for each in report.adjusted} == set(DEFAULTS)
+    assert read_product(database) == DEFAULTS
 
 
-def test_of_many_adjustments_the_first_hundred_are_named_and_all_are_counted(fake_server, copy):
+def test_a_report_lists_the_first_hundred_adjustments_and_counts_all(fake_server, copy):
     serve(fake_server, [make_product(number, rating=8.4) for number in range(1, 252)])
     report = copy()
     assert (report.adjusted_count, len(report.adjusted), report.adjusted[0].id) == (251, 100, 1)
@@ -123,9 +125,7 @@ def read_skus(database):
         return {row.id: row.sku for row in rows}
 
 
-def test_a_sku_gets_single_blanks_and_no_control_characters_and_the_report_says_so(
-    fake_server, copy, database
-):
+def test_spaces_and_control_characters_in_a_sku_are_normalised_and_reported(fake_server, copy, database):
     written = ["A  1", "\tA\t2 ", "A\r\n3", "A\u00a04", "A\x01\x1f5", "A\u3000\u20286", "A 7", " \t "]
     serve(fake_server, [make_product(number, sku=sku) for number, sku in enumerate(written, 1)])
     report = copy()
@@ -135,9 +135,7 @@ def test_a_sku_gets_single_blanks_and_no_control_characters_and_the_report_says_
     assert report.rejected_count == 0
 
 
-def test_a_sku_that_becomes_the_one_of_another_product_is_left_out_and_the_report_says_so(
-    fake_server, copy, database
-):
+def test_a_normalised_sku_of_another_product_is_replaced_and_reported(fake_server, copy, database):
     products = [
         make_product(1, sku="A\t1"),
         make_product(2, sku="A 1"),
@@ -159,18 +157,18 @@ def test_a_sku_that_becomes_the_one_of_another_product_is_left_out_and_the_repor
         5: "P-5",
     }
     assert (found[150], found[152], 6 in found) == ("P-6", "C 1", False)
-    assert [(each.id, each.reason) for each in report.rejected] == [(6, "sku: It is the one of product 150.")]
-    said = {each.id: each.reason for each in report.adjusted if "is the one of" in each.reason}
-    assert said == {
-        1: '"A 1" is the one of product 2; it is "P-1" here.',
-        3: '"A 1" is the one of product 2; it is "P-3" here.',
-        5: '"B 1" is the one of product 4; it is "P-5" here.',
-        6: '"C 1" is the one of product 152; it is "P-6" here.',
+    assert [(each.id, each.reason) for each in report.rejected] == [(6, "sku: Product 150 has this SKU.")]
+    replaced = {each.id: each.reason for each in report.adjusted if "has the SKU" in each.reason}
+    assert replaced == {
+        1: 'Stored as "P-1": product 2 has the SKU "A 1".',
+        3: 'Stored as "P-3": product 2 has the SKU "A 1".',
+        5: 'Stored as "P-5": product 4 has the SKU "B 1".',
+        6: 'Stored as "P-6": product 152 has the SKU "C 1".',
     }
     assert copy().changed == 0
 
 
-def test_what_says_nothing_is_as_good_as_not_there(fake_server, copy, database):
+def test_null_and_blank_fields_count_as_absent(fake_server, copy, database):
     nothing = dict.fromkeys(["sku", "brand", "category", "description", "rating", "stock", "images"])
     serve(fake_server, [make_product(1, **nothing), make_product(2, sku="", brand=" ", category="")])
     assert copy().rejected_count == 0
@@ -180,13 +178,13 @@ def test_what_says_nothing_is_as_good_as_not_there(fake_server, copy, database):
     assert rows == [("P-1", None, "other", "", None, []), ("P-2", None, "other", "", None, [])]
 
 
-def test_of_many_rejections_the_first_hundred_are_named_and_all_are_counted(fake_server, copy):
+def test_a_report_lists_the_first_hundred_rejections_and_counts_all(fake_server, copy):
     serve(fake_server, [make_product(1), *[{"id": number} for number in range(2, 252)]])
     report = copy()
     assert (report.rejected_count, len(report.rejected), report.rejected[0].id) == (250, 100, 2)
 
 
-def test_a_known_product_that_goes_bad_stays_as_it_last_was(fake_server, copy, titles):
+def test_a_known_product_that_becomes_invalid_keeps_its_last_valid_state(fake_server, copy, titles):
     serve(fake_server, [make_product(1), make_product(2)])
     copy()
     serve(fake_server, [make_product(1, title="Renamed"), make_product(2, price=-5)])
@@ -195,7 +193,7 @@ def test_a_known_product_that_goes_bad_stays_as_it_last_was(fake_server, copy, t
     assert titles() == ["Renamed", "Thing 2"]
 
 
-def test_products_too_large_for_a_page_are_left_out_alone(fake_server, copy, titles, monkeypatch):
+def test_only_products_too_large_for_a_page_are_left_out(fake_server, copy, titles, monkeypatch):
     monkeypatch.setattr(clients, "MAX_PAGE_BYTES", 20_000)
     products = [make_product(number) for number in range(1, 31)]
     for number in (7, 8, 21):
@@ -203,12 +201,12 @@ def test_products_too_large_for_a_page_are_left_out_alone(fake_server, copy, tit
     serve(fake_server, products)
     report = copy()
     assert (report.status, report.added, report.rejected_count) == ("done", 27, 3)
-    assert {each.reason for each in report.rejected} == {"It is too large."}
+    assert {each.reason for each in report.rejected} == {"The product is too large."}
     assert len(titles()) == 27
 
 
-def test_an_upstream_without_an_end_is_given_up(fake_server, copy, monkeypatch):
-    monkeypatch.setattr("catalog.sources.MOST_PAGES", 5)
+def test_the_copy_of_an_endless_upstream_fails(fake_server, copy, monkeypatch):
+    monkeypatch.setattr("catalog.sources.MAX_PAGES", 5)
 
     def answer(handler, _body):
         skip = int(parse_qs(urlsplit(handler.path).query)["skip"][0])
@@ -219,11 +217,11 @@ def test_an_upstream_without_an_end_is_given_up(fake_server, copy, monkeypatch):
     report = copy()
     assert (report.status, report.detail) == (
         "failed",
-        "The product source has no end: 500 products and more.",
+        "The product source does not end: the copy stopped after 500 products.",
     )
 
 
-def test_an_upstream_that_begins_again_has_come_to_its_end(fake_server, copy, titles):
+def test_an_upstream_that_repeats_its_first_page_is_complete(fake_server, copy, titles):
     page = json.dumps(
         {"products": [make_product(number) for number in range(1, 101)], "total": 10**9}
     ).encode()
@@ -234,11 +232,13 @@ def test_an_upstream_that_begins_again_has_come_to_its_end(fake_server, copy, ti
     assert len(titles()) == 100
 
 
-def test_a_total_that_is_too_low_or_none_at_all_hides_no_full_page(fake_server, copy, titles, begin_again):
+def test_a_low_or_invalid_total_does_not_end_the_copy_before_the_last_page(
+    fake_server, copy, titles, reset_database
+):
     products = [make_product(number) for number in range(1, 251)]
     wrong = {}
     for total in (0, 100, 150, -1, "250", None, 2.5, [], True):
-        begin_again()
+        reset_database()
         serve(fake_server, products, total=total)
         found = (copy().added, len(titles()))
         if found != (250, 250):
@@ -246,7 +246,7 @@ def test_a_total_that_is_too_low_or_none_at_all_hides_no_full_page(fake_server, 
     assert wrong == {}
 
 
-def test_a_source_that_refuses_to_be_asked_beyond_its_end_has_come_to_it(fake_server, copy):
+def test_a_source_that_rejects_a_page_past_its_end_is_complete(fake_server, copy):
     products = [make_product(number) for number in range(1, 101)]
 
     def answer(handler, _body):
@@ -259,22 +259,20 @@ def test_a_source_that_refuses_to_be_asked_beyond_its_end_has_come_to_it(fake_se
     assert (copy().status, copy().added) == ("done", 0)
 
 
-def test_a_source_that_contradicts_itself_takes_nothing_off_sale(fake_server, copy, titles):
+def test_nothing_is_removed_if_the_total_of_the_source_does_not_match(fake_server, copy, titles):
     serve(fake_server, [make_product(number) for number in range(1, 9)])
     copy()
     serve(fake_server, [make_product(number) for number in range(3, 9)], total=8)
     report = copy()
     assert (report.status, report.removed) == ("done", 0)
-    assert report.detail.startswith("2 products were missing and stay on sale: the source gave 6")
+    assert report.detail.startswith("2 products were missing but stay for sale: the source returned 6")
     assert len(titles()) == 8
     serve(fake_server, [make_product(number) for number in range(3, 9)])
     assert copy().removed == 2
 
 
 @pytest.mark.parametrize("left", [0, 9])
-def test_a_source_that_has_lost_most_of_its_products_is_not_believed(
-    fake_server, copy, titles, database, left
-):
+def test_a_copy_that_would_remove_most_products_is_refused(fake_server, copy, titles, database, left):
     serve(fake_server, [make_product(number) for number in range(1, 21)])
     copy()
     serve(fake_server, [make_product(number, title="New") for number in range(1, left + 1)])
@@ -287,14 +285,14 @@ def test_a_source_that_has_lost_most_of_its_products_is_not_believed(
     assert (copy().removed, len(titles())) == (20 - left, left)
 
 
-def test_a_few_products_may_all_be_gone(fake_server, copy, titles):
+def test_a_small_source_may_lose_all_its_products(fake_server, copy, titles):
     serve(fake_server, [make_product(number) for number in range(1, 11)])
     copy()
     serve(fake_server, [])
     assert (copy().removed, titles()) == (10, [])
 
 
-def test_two_products_may_swap_their_skus(fake_server, copy, database):
+def test_two_products_can_swap_their_skus(fake_server, copy, database):
     products = [make_product(number, sku=f"S{number}") for number in range(1, 151)]
     serve(fake_server, products)
     copy()

@@ -1,4 +1,4 @@
-"""A product source that is slow, wrong or hostile: the last good copy stays, and one bad product is one."""
+"""The last good copy stays if a product source is slow, wrong or hostile."""
 
 import gzip
 import socket
@@ -22,29 +22,29 @@ from tests.conftest import FakeServer, send_json
 
 @pytest.fixture
 def stocked(fake_server, copy, titles):
-    """A shop that has copied three products from the server before that goes wrong."""
+    """Copy three products before the server misbehaves, and check that they stay."""
     serve(fake_server, [make_product(number) for number in (1, 2, 3)])
     assert copy().added == 3
     yield
     assert titles() == ["Thing 1", "Thing 2", "Thing 3"]
 
 
-def drip_body(handler, _body):
+def send_body_slowly(handler, _body):
     handler.send_response(200)
     handler.send_header("Content-Type", "application/json")
     handler.send_header("Content-Length", "1000000")
     handler.end_headers()
-    drip(handler)
+    send_slowly(handler)
 
 
-def drip_headers(handler, _body):
+def send_headers_slowly(handler, _body):
     handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-    drip(handler)
+    send_slowly(handler)
 
 
-def drip(handler):
+def send_slowly(handler):
     handler.close_connection = True
-    # Until the other side has enough of it.
+    # Until the client closes the connection.
     with suppress(OSError):
         while True:
             handler.wfile.write(b" ")
@@ -52,9 +52,9 @@ def drip(handler):
             time.sleep(0.05)
 
 
-def say_nothing(handler, _body):
+def send_nothing(handler, _body):
     handler.close_connection = True
-    # Until the other side has enough of it.
+    # Until the client closes the connection.
     with suppress(OSError):
         handler.connection.recv(1)
 
@@ -74,10 +74,10 @@ def answer_html(handler, _body):
     handler.wfile.write(contents)
 
 
-BOMB = gzip.compress(bytes(1024 * 1024)) * 100  # Packed parts one after the other are one packed whole.
+BOMB = gzip.compress(bytes(1024 * 1024)) * 100  # Concatenated gzip members form one gzip stream.
 
 
-def bomb(handler, _body):
+def send_bomb(handler, _body):
     handler.send_response(200)
     handler.send_header("Content-Encoding", "gzip")
     handler.send_header("Content-Length", str(len(BOMB)))
@@ -106,42 +106,42 @@ def answer_number(handler, _body):
     send_json(handler, b'{"products": [' + b"9" * 100_000 + b"]}")
 
 
-def refuse(status, message=b'{"message": "no"}'):
+def respond(status, message=b'{"message": "no"}'):
     return lambda handler, _body: send_json(handler, message, status=status)
 
 
-SILENT = "The product source does not answer."
-SHAPELESS = "The product source did not answer with a list of products."
-TOO_LARGE = "The product source answered with too large a page."
+NO_RESPONSE = "The product source does not respond."
+NO_LIST = "The product source did not return a list of products."
+TOO_LARGE = "The product source returned a page that is too large."
 WRONG_ANSWERS = [
-    (reset, SILENT),
-    (answer_html, SHAPELESS),
+    (reset, NO_RESPONSE),
+    (answer_html, NO_LIST),
     (answer_deep, TOO_LARGE),
     (answer_many, TOO_LARGE),
-    (answer_number, SHAPELESS),
-    (refuse(500), "no"),
-    (refuse(429), "no"),
-    (refuse(404), "no"),
-    (refuse(401), "no"),
-    (refuse(304), "The product source answered 304."),
-    (refuse(200, b"[]"), SHAPELESS),
-    (refuse(200, b'{"products": {}}'), SHAPELESS),
-    (refuse(200, b""), SHAPELESS),
+    (answer_number, NO_LIST),
+    (respond(500), "no"),
+    (respond(429), "no"),
+    (respond(404), "no"),
+    (respond(401), "no"),
+    (respond(304), "The product source returned status 304."),
+    (respond(200, b"[]"), NO_LIST),
+    (respond(200, b'{"products": {}}'), NO_LIST),
+    (respond(200, b""), NO_LIST),
 ]
 
 
 @pytest.fixture
-def attack(fake_server, copy, titles, database, source, begin_again, monkeypatch):
-    """Let a source that was copied before answer like this; return what is wrong with what comes of it."""
-    monkeypatch.setattr(clients, "FIRST_WAIT", 0.01)
+def attack(fake_server, copy, titles, database, source, reset_database, monkeypatch):
+    """Let a known source respond with `answer`; return the outcome if it is not the expected one."""
+    monkeypatch.setattr(clients, "FIRST_BACKOFF", 0.01)
 
     def attack(answer, detail, attacked=source):
-        begin_again()
+        reset_database()
         serve(fake_server, [make_product(number) for number in (1, 2, 3)])
         assert copy().added == 3
         fake_server.answer = answer
         make_due(database)
-        # What the copy itself takes: how long it waits for a processor says nothing about the source.
+        # CPU time of this thread, which does not depend on the load of the machine.
         began = time.thread_time()
         assert copy_source(database, attacked, "USD")
         is_cheap = time.thread_time() - began < 10
@@ -154,55 +154,58 @@ def attack(fake_server, copy, titles, database, source, begin_again, monkeypatch
     return attack
 
 
-def test_an_upstream_that_answers_wrongly_fails_cheaply_and_the_last_copy_stays(attack):
+def test_an_invalid_response_fails_cheaply_and_the_last_copy_stays(attack):
     found = {number: attack(answer, detail) for number, (answer, detail) in enumerate(WRONG_ANSWERS)}
     assert {number: wrong for number, wrong in found.items() if wrong} == {}
 
 
-def test_an_upstream_that_is_too_slow_fails_in_time_and_the_last_copy_stays(attack, fake_server):
-    # None of these ever comes to an end, so that no machine is too slow for so short a time.
-    impatient = UpstreamSource(UpstreamClient(fake_server.url, None, page_seconds=0.05), "USD", 60)
-    found = {answer: attack(answer, SILENT, impatient) for answer in (drip_body, drip_headers, say_nothing)}
+def test_a_slow_upstream_fails_in_time_and_the_last_copy_stays(attack, fake_server):
+    # None of these responses ends, so even a slow machine can use such a short timeout.
+    hurried = UpstreamSource(UpstreamClient(fake_server.url, None, page_timeout=0.05), "USD", 60)
+    found = {
+        answer: attack(answer, NO_RESPONSE, hurried)
+        for answer in (send_body_slowly, send_headers_slowly, send_nothing)
+    }
     assert {answer: wrong for answer, wrong in found.items() if wrong} == {}
 
 
-def test_an_upstream_that_sends_a_bomb_fails_in_time_and_the_last_copy_stays(attack, monkeypatch):
+def test_a_decompression_bomb_fails_in_time_and_the_last_copy_stays(attack, monkeypatch):
     monkeypatch.setattr(clients, "MAX_PAGE_BYTES", 1024 * 1024)
-    assert attack(bomb, TOO_LARGE) is None
+    assert attack(send_bomb, TOO_LARGE) is None
 
 
-def test_a_bomb_is_unpacked_no_further_than_a_page_may_be_large(fake_server):
-    fake_server.answer = bomb
+def test_a_decompression_bomb_is_rejected_without_a_retry(fake_server):
+    fake_server.answer = send_bomb
     client = UpstreamClient(fake_server.url, None)
     with pytest.raises(PageTooLarge):
         client.fetch_page(limit=1, skip=0)
     assert len(fake_server.requests) == 1
 
 
-def test_many_empty_values_are_not_decoded(fake_server):
+def test_a_page_with_too_many_values_is_not_decoded(fake_server):
     fake_server.answer = answer_many
     tracemalloc.start()
     with pytest.raises(PageTooLarge):
         UpstreamClient(fake_server.url, None).fetch_page(limit=1, skip=0)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    # Decoded it would be some 20 MB; what came is 1 MB, twice while it is put together.
+    # Decoded, the page would take about 20 MB. Raw, it has 1 MB, and takes twice that while it is assembled.
     assert peak < 6 * 1024 * 1024
 
 
-def test_one_page_that_drips_holds_nobody_longer_than_its_time(fake_server):
-    client = UpstreamClient(fake_server.url, None, page_seconds=0.5)
-    for answer in (drip_headers, drip_body):
+def test_a_page_that_arrives_byte_by_byte_is_cut_off_at_the_timeout(fake_server):
+    client = UpstreamClient(fake_server.url, None, page_timeout=0.5)
+    for answer in (send_headers_slowly, send_body_slowly):
         fake_server.answer = answer
         began = time.monotonic()
-        # The page has no end, so to come back at all is to have cut it off.
+        # The page does not end, so an error means that the client cut it off.
         with pytest.raises(UpstreamFailed):
             client.fetch_page(limit=1, skip=0, attempts=1)
         assert time.monotonic() - began > 0.4
 
 
 @pytest.mark.usefixtures("stocked")
-def test_a_redirect_is_not_followed_and_the_token_goes_nowhere_else(fake_server, copy):
+def test_a_redirect_is_not_followed_and_no_other_server_gets_the_token(fake_server, copy):
     with closing(FakeServer()) as elsewhere:
 
         def redirect(handler, _body):
@@ -213,12 +216,12 @@ def test_a_redirect_is_not_followed_and_the_token_goes_nowhere_else(fake_server,
 
         fake_server.answer = redirect
         report = copy()
-        assert (report.status, report.detail) == ("failed", "The product source answered 302.")
+        assert (report.status, report.detail) == ("failed", "The product source returned status 302.")
         assert elsewhere.requests == []
 
 
-def test_what_may_pass_is_asked_for_again_and_what_will_not_is_not(fake_server, copy, monkeypatch):
-    monkeypatch.setattr(clients, "FIRST_WAIT", 0.01)
+def test_transient_errors_are_retried_and_permanent_errors_are_not(fake_server, copy, monkeypatch):
+    monkeypatch.setattr(clients, "FIRST_BACKOFF", 0.01)
     statuses = iter([500, 429, 200])
 
     def answer(handler, _body):
@@ -228,15 +231,13 @@ def test_what_may_pass_is_asked_for_again_and_what_will_not_is_not(fake_server, 
     fake_server.answer = answer
     assert copy().status == "done"
     assert len(fake_server.requests) == 3
-    fake_server.answer = refuse(404)
+    fake_server.answer = respond(404)
     assert copy().status == "failed"
     assert len(fake_server.requests) == 4
 
 
 @pytest.mark.parametrize(("wait", "calls"), [("1", 3), ("30", 1), ("Fri, 31 Dec 2099 23:59:59 GMT", 1)])
-def test_a_source_that_wants_us_to_wait_is_left_alone_that_long(
-    fake_server, copy, database, monkeypatch, wait, calls
-):
+def test_retry_after_of_the_source_is_respected(fake_server, copy, database, monkeypatch, wait, calls):
     slept = []
     monkeypatch.setattr(clients.time, "sleep", slept.append)
 
@@ -257,7 +258,7 @@ def test_a_source_that_wants_us_to_wait_is_left_alone_that_long(
     assert left < 905
 
 
-def test_an_upstream_that_dies_while_it_is_read_changes_nothing(fake_server, copy, titles):
+def test_an_upstream_that_dies_during_a_copy_changes_nothing(fake_server, copy, titles):
     serve(fake_server, [make_product(number) for number in range(1, 151)])
     copy()
     serve(fake_server, [make_product(number, title="New") for number in range(1, 151)])

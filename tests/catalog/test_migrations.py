@@ -1,4 +1,4 @@
-"""What a migration makes of data that was there before it."""
+"""Migrations of existing data."""
 
 import pytest
 from sqlalchemy import text
@@ -9,18 +9,18 @@ from shared.service import migrations_of
 
 @pytest.fixture
 def database(make_old_database):
-    """A database at the revision before the books had to balance."""
+    """A database at the revision before `shortfall`."""
     return make_old_database("catalog-service", before="0004")
 
 
-def test_stock_books_begin_with_what_is_there(database):
+def test_stock_counts_start_from_the_current_stock(database):
     with database.transaction() as connection:
         connection.execute(
             text("""
                 INSERT INTO products (id, sku, title, category, unit_amount, description, on_hand, reserved,
                                       source_on_hand)
                 VALUES (1, 'A', '', '', 1, '', 7, 2, 10), -- Three were sold.
-                       (2, 'B', '', '', 1, '', 2, 2, 0), -- The source took away what is held.
+                       (2, 'B', '', '', 1, '', 2, 2, 0), -- The source withdrew the held units.
                        (3, 'C', '', '', 1, '', 5, 0, NULL);
                 INSERT INTO reservations (order_id, customer, currency, state, expires_at)
                 SELECT gen_random_uuid(), state, 'USD', state, now()

@@ -1,4 +1,4 @@
-"""A source that fails is left alone for a while, and the last copy is served meanwhile."""
+"""A circuit breaker pauses copying from a failing source, and the last copy is served meanwhile."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -14,36 +14,36 @@ from tests.catalog.upstreams import CachingUpstream, execute, fail
 from tests.waiting import wait_for
 
 
-def test_after_three_failures_the_source_is_left_alone_and_then_asked_once(
+def test_three_failures_open_the_circuit_breaker_and_one_probe_follows(
     fake_server, copy, database, monkeypatch, source
 ):
-    monkeypatch.setattr("catalog.clients.FIRST_WAIT", 0.01)
+    monkeypatch.setattr("catalog.clients.FIRST_BACKOFF", 0.01)
     fail(fake_server)
     for failures in (1, 2, 3):
         copy()
         assert len(fake_server.requests) == 3 * failures
-    # Open: nobody asks before the pause is over, not even by hand.
+    # Open: no copy runs before the pause is over, not even on request.
     assert not copy_source(database, source, "USD")
     with pytest.raises(SourcePaused) as refusal:
         request_sync(database, lambda: None, overwrite=False, allow_removals=False)
     assert 1 <= int(refusal.value.headers["Retry-After"]) <= 10
     assert len(fake_server.requests) == 9
-    # Half open: one call, and no other if that fails.
+    # Half open: one request, without a retry.
     copy()
     assert len(fake_server.requests) == 10
     assert "4 times in a row" in describe_copy(database, source)
     CachingUpstream(fake_server)
     assert copy().status == "done"
     assert describe_copy(database, source) is None
-    # Closed: failures are worth three calls again.
+    # Closed: requests are retried again.
     fail(fake_server)
     asked = len(fake_server.requests)
     copy()
     assert len(fake_server.requests) == asked + 3
 
 
-def test_the_pause_grows_with_each_failure_up_to_a_minute(fake_server, copy, database, monkeypatch):
-    monkeypatch.setattr("catalog.clients.FIRST_WAIT", 0.001)
+def test_the_pause_doubles_with_each_failure_up_to_a_minute(fake_server, copy, database, monkeypatch):
+    monkeypatch.setattr("catalog.clients.FIRST_BACKOFF", 0.001)
     fail(fake_server)
     waits = []
     for _ in range(9):
@@ -55,10 +55,8 @@ def test_the_pause_grows_with_each_failure_up_to_a_minute(fake_server, copy, dat
         assert 0.5 * expected <= wait <= 1.25 * expected
 
 
-def test_a_source_that_dies_under_load_is_noted_and_no_request_fails(
-    fake_server, start_catalog, auth, monkeypatch, database
-):
-    monkeypatch.setattr("catalog.clients.FIRST_WAIT", 0.01)
+def test_no_request_fails_while_the_source_is_down(fake_server, start_catalog, auth, monkeypatch, database):
+    monkeypatch.setattr("catalog.clients.FIRST_BACKOFF", 0.01)
     CachingUpstream(fake_server)
     whole = fake_server.answer
     replicas = [start_catalog(catalog_upstream_url=fake_server.url, catalog_sync_seconds=1) for _ in range(2)]
@@ -68,7 +66,7 @@ def test_a_source_that_dies_under_load_is_noted_and_no_request_fails(
         wait_for(lambda client=client: client.get("/products", headers=headers).status_code == 200)
     stop, statuses, ages = threading.Event(), set(), []
 
-    def look(client):
+    def read_products(client):
         while not stop.is_set():
             answer = client.get("/products?limit=5", headers=headers)
             statuses.add(answer.status_code)
@@ -86,7 +84,7 @@ def test_a_source_that_dies_under_load_is_noted_and_no_request_fails(
         execute(database, "UPDATE source_copy SET copied_at = copied_at - interval '5 seconds'")
 
     def copy_again():
-        """Let a replica copy now, unless one is at it."""
+        """Let a replica copy now, unless one is already copying."""
         execute(database, "UPDATE source_copy SET next_attempt_at = now() WHERE leased_until IS NULL")
         for replica in replicas:
             replica.background.nudge()
@@ -97,7 +95,7 @@ def test_a_source_that_dies_under_load_is_noted_and_no_request_fails(
 
     with ThreadPoolExecutor(4) as pool:
         for client in clients * 2:
-            pool.submit(look, client)
+            pool.submit(read_products, client)
         try:
             fail(fake_server)
             wait_for(lambda: copy_again() or age() >= 0)
@@ -121,8 +119,8 @@ def test_a_source_that_dies_under_load_is_noted_and_no_request_fails(
 def reserve_one(client, auth):
     answer = client.put(
         f"/internal/reservations/{uuid4()}",
-        json={"customer": "somebody", "items": [{"product_id": 1, "quantity": 1}]},
+        json={"customer": "a-customer", "items": [{"product_id": 1, "quantity": 1}]},
         headers=auth.service_bearer("orders-service"),
     )
-    # There is none in stock, which is no failure of anybody's.
+    # The product is sold out, so this is the regular answer.
     assert answer.json["code"] == "out_of_stock"

@@ -1,4 +1,4 @@
-"""Every query parameter with values that make no sense: each is heeded, or refused by its name."""
+"""Every query parameter with hostile values: each value is accepted or rejected by name."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,7 +9,7 @@ from werkzeug.test import TestResponse
 
 from shared.pages import decode_cursor, encode_cursor
 
-# As they stand in a URL.
+# As written in a URL.
 VALUES = [
     "",
     "%20",
@@ -105,7 +105,7 @@ VALUES = [
     quote(encode_cursor([])),
     quote(encode_cursor([None] * 5)),
 ]
-# What a cursor may have been made to say.
+# Values of a manipulated cursor.
 POSITIONS: list[Any] = [
     *[None, True, False, "", "a", "\0", "x" * 1000, [], {}, [1], {"a": 1}],
     *[
@@ -132,12 +132,12 @@ ORDERS = [
 ]
 LISTS = [*ORDERS, "q=with&sort=price", "category=kitchen", "brand=Tindlecroft&sort=title", "in_stock=true"]
 
-Ask = Callable[[str], TestResponse]
+Send = Callable[[str], TestResponse]
 
 
 @pytest.fixture
-def ask(client, auth) -> Ask:
-    """Ask as orders-service where it is internal, else as a customer."""
+def send(client, auth) -> Send:
+    """Send a GET request: as orders-service to internal paths, else as a customer."""
     return lambda path: client.get(
         path, headers=auth.service_bearer("orders-service") if "/internal/" in path else auth.bearer()
     )
@@ -145,7 +145,7 @@ def ask(client, auth) -> Ask:
 
 @pytest.fixture
 def parameters(sample_app) -> Iterator[tuple[str, str]]:
-    """Return every path and name of a query parameter of the service."""
+    """Return the path and the name of every query parameter of the service."""
     found = [
         (rule.rule, name)
         for rule in sample_app.url_map.iter_rules()
@@ -157,13 +157,13 @@ def parameters(sample_app) -> Iterator[tuple[str, str]]:
 
 
 def read_names(view: Any) -> list[str]:
-    """Return the names of the parameters that a view takes."""
+    """Return the names of a view's query parameters."""
     schema = getattr(view, "_spec", {}).get("args", [])
     return [name for model, where, *_ in schema if where == "query" for name in model.model_fields]
 
 
-def describe(answer: TestResponse, *names: str) -> Any:
-    """Return what is wrong with an answer to a value of one of these parameters, or None."""
+def find_fault(answer: TestResponse, *names: str) -> Any:
+    """Return what is wrong with a response to a value of one of these parameters, or None."""
     if answer.status_code in {200, 204}:
         return None
     if answer.status_code in {400, 422} and answer.content_type == "application/problem+json":
@@ -172,7 +172,7 @@ def describe(answer: TestResponse, *names: str) -> Any:
     return answer.status_code, answer.data[:200]
 
 
-def test_every_value_of_every_parameter_is_heeded_or_refused_by_name(ask, parameters):
+def test_every_value_of_every_parameter_is_accepted_or_rejected_by_name(send, parameters):
     wrong = {}
     for place, (path, name) in enumerate(parameters):
         needed = "&ids=1" if path == "/internal/prices" and name != "ids" else ""
@@ -180,66 +180,66 @@ def test_every_value_of_every_parameter_is_heeded_or_refused_by_name(ask, parame
         # Each parameter gets a third of the values, and each value goes to a third of the parameters.
         values = VALUES[place % 3 :: 3]
         for query in [f"{name}={value}" for value in values] + repeated:
-            if found := describe(ask(f"{path}?{query}{needed}"), name):
+            if found := find_fault(send(f"{path}?{query}{needed}"), name):
                 wrong[path, query[:80]] = found
     assert wrong == {}
 
 
-def test_every_search_is_heeded_or_refused_by_name_in_an_order_and_with_facets(ask):
+def test_every_search_with_an_order_and_facets_is_accepted_or_rejected_by_name(send):
     wrong = {}
     for value in VALUES:
-        if found := describe(ask(f"/products?q={value}&sort=title&facets=true&limit=1"), "q"):
+        if found := find_fault(send(f"/products?q={value}&sort=title&facets=true&limit=1"), "q"):
             wrong[value[:80]] = found
     assert wrong == {}
 
 
-def test_an_unknown_parameter_is_refused_by_its_name_whatever_it_is(ask, parameters):
+def test_any_unknown_parameter_is_rejected_by_name(send, parameters):
     wrong = {}
     for path in {path for path, _ in parameters}:
         needed = "ids=1&" if path == "/internal/prices" else ""
         for name in ("skip", "a%00b", "%ED%A0%80", "", "q.0", "x" * 5000, "%EF%BC%91", "limit[]", "Q"):
-            answer = ask(f"{path}?{needed}{name}=1")
+            answer = send(f"{path}?{needed}{name}=1")
             if answer.status_code != 422 or len(answer.json["errors"]) != 1:
                 wrong[path, name[:20]] = answer.status_code, answer.json
     assert wrong == {}
 
 
-def test_a_cursor_of_another_list_or_a_part_of_one_is_refused(ask):
-    cursors = {query: ask(f"/products?limit=2&{query}").json["next"] for query in LISTS}
-    category = ask("/categories?limit=2").json["next"]
+def test_a_cursor_of_another_list_or_a_truncated_cursor_is_rejected(send):
+    cursors = {query: send(f"/products?limit=2&{query}").json["next"] for query in LISTS}
+    category = send("/categories?limit=2").json["next"]
     wrong: dict[Any, Any] = {}
     for query, cursor in cursors.items():
         others = {other for name, other in cursors.items() if name != query and other != cursor}
         for other in {*others, category, *[cursor[:end] for end in range(1, len(cursor), 3)], cursor + "A"}:
-            answer = ask(f"/products?limit=2&{query}&cursor={quote(other)}")
+            answer = send(f"/products?limit=2&{query}&cursor={quote(other)}")
             same = query in {"", "sort=id"} and other in {cursors[""], cursors["sort=id"]}
-            if describe(answer, "cursor") or (answer.status_code != 422 and not same):
+            if find_fault(answer, "cursor") or (answer.status_code != 422 and not same):
                 wrong[query, other] = answer.status_code
     for other in cursors.values():
-        if (answer := ask(f"/categories?cursor={quote(other)}")).status_code != 422:
+        if (answer := send(f"/categories?cursor={quote(other)}")).status_code != 422:
             wrong["/categories", other] = answer.status_code
     assert wrong == {}
 
 
-def test_a_cursor_that_says_something_else_is_heeded_or_refused(ask):
+def test_a_manipulated_cursor_is_accepted_or_rejected_by_name(send):
     wrong = {}
     for query in ORDERS:
-        said = decode_cursor(ask(f"/products?limit=2&{query}").json["next"])
-        for place in range(len(said)):
+        parts = decode_cursor(send(f"/products?limit=2&{query}").json["next"])
+        for place in range(len(parts)):
             for value in POSITIONS:
-                cursor = encode_cursor([*said[:place], value, *said[place + 1 :]])
-                if found := describe(ask(f"/products?limit=2&{query}&cursor={quote(cursor)}"), "cursor"):
+                cursor = encode_cursor([*parts[:place], value, *parts[place + 1 :]])
+                if found := find_fault(send(f"/products?limit=2&{query}&cursor={quote(cursor)}"), "cursor"):
                     wrong[query, place, repr(value)[:40]] = found
     for value in POSITIONS:
-        if found := describe(ask(f"/categories?cursor={quote(encode_cursor(value))}"), "cursor"):
+        if found := find_fault(send(f"/categories?cursor={quote(encode_cursor(value))}"), "cursor"):
             wrong["/categories", repr(value)[:40]] = found
     assert wrong == {}
 
 
-def test_a_path_shows_the_product_of_its_id_or_none(ask):
+def test_a_path_returns_the_product_with_its_id_or_an_error(send):
     wrong = {}
     for value in VALUES:
-        answer = ask(f"/products/{value}")
+        answer = send(f"/products/{value}")
         if answer.status_code == 200 and answer.json["id"] != int(unquote(value)):
             wrong[value[:40]] = answer.json["id"]
         elif answer.status_code not in {200, 308, 400, 403, 404}:

@@ -1,4 +1,4 @@
-"""Which way PostgreSQL goes through some ten thousand products for each kind of list."""
+"""The query plans of each kind of list, with some ten thousand products."""
 
 import re
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
-from catalog.config import Settings
 from catalog.domain import Filter, Sort
 from catalog.use_cases import products as use_cases
 from shared.database import Database, connect
+from tests.catalog.conftest import make_settings
 from tests.catalog.rows import SOURCE, begin_catalogue
 
-NUMBER = 30_000
-MOST_READ = 10_000  # Rows of the table that a list may look at: twice those that are rather sorted.
+PRODUCTS = 30_000
+MAX_READ = 10_000  # Product rows that a list may read; sorting alone may need MAX_SORTED.
 
 FILL = """
 INSERT INTO products (id, sku, title, brand, category, unit_amount, description, rating, on_hand)
@@ -37,19 +37,16 @@ WHERE indrelid = 'products'::regclass AND NOT indisprimary
 
 @pytest.fixture(scope="module")
 def large(make_database) -> Iterator[Database]:
-    """A catalogue large enough that the planner has a reason to choose."""
+    """A catalogue large enough for the planner to prefer indexes."""
     url = make_database("catalog-service")
-    settings = Settings(
-        service="catalog-service", database_url=url, auth_url="http://127.0.0.1:9", client_secret="secret"
-    )
-    with closing(connect(settings)) as database:
+    with closing(connect(make_settings(url))) as database:
         begin_catalogue(database)
         with database.transaction() as connection:
-            # An index is made of all rows in a fraction of the time that it takes to put them in one by one.
+            # Creating an index after the insert takes a fraction of the time of updating it with every row.
             indexes = connection.execute(text(INDEXES)).all()
             for index in indexes:
                 connection.execute(text(f"DROP INDEX {index.name}"))
-            connection.execute(text(FILL), {"number": NUMBER})
+            connection.execute(text(FILL), {"number": PRODUCTS})
             for index in indexes:
                 connection.exec_driver_sql(index.definition)
         use_cases.recount(database)
@@ -59,12 +56,12 @@ def large(make_database) -> Iterator[Database]:
 
 
 def explain(database: Database, call: Any) -> list[dict[str, Any]]:
-    """Return the nodes of the plans of every SELECT that a call makes, with what it SETs before."""
-    asked: list[tuple[str, Any]] = []
+    """Return the plan nodes of every SELECT that a call executes, with its SET statements applied."""
+    statements: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
         if statement.lstrip().startswith(("SELECT", "SET")):
-            asked.append((statement, parameters))
+            statements.append((statement, parameters))
 
     event.listen(database.engine, "before_cursor_execute", note)
     try:
@@ -79,7 +76,7 @@ def explain(database: Database, call: Any) -> list[dict[str, Any]]:
             walk(each)
 
     with database.transaction() as connection:
-        for statement, parameters in asked:
+        for statement, parameters in statements:
             if statement.startswith("SET"):
                 connection.exec_driver_sql(statement)
                 continue
@@ -90,10 +87,10 @@ def explain(database: Database, call: Any) -> list[dict[str, Any]]:
     return nodes
 
 
-def look(
+def explain_page(
     database: Database, wanted: Filter, sort: Sort | None = Sort.ID, **more: Any
 ) -> list[dict[str, Any]]:
-    """Return the plan of a page of the list."""
+    """Return the plan nodes of a page of the list."""
     return explain(
         database,
         lambda: use_cases.list_products(database, SOURCE, wanted, sort, limit=30, **more),
@@ -101,7 +98,7 @@ def look(
 
 
 def count_read(nodes: list[dict[str, Any]]) -> int:
-    """Return how many rows of the table were looked at."""
+    """Return the number of product rows that were read."""
     return sum(
         node["Actual Loops"] * (node["Actual Rows"] + node.get("Rows Removed by Filter", 0))
         for node in nodes
@@ -117,7 +114,7 @@ def assert_by_index(nodes: list[dict[str, Any]]) -> None:
     scans = [node["Node Type"] for node in nodes if node.get("Relation Name") == "products"]
     assert scans
     assert "Seq Scan" not in scans
-    assert count_read(nodes) <= MOST_READ
+    assert count_read(nodes) <= MAX_READ
 
 
 @pytest.mark.parametrize("sort", list(Sort))
@@ -131,25 +128,23 @@ def assert_by_index(nodes: list[dict[str, Any]]) -> None:
         (Filter(brands=("Brand 5", "Brand 6")), "brand_"),
     ],
 )
-def test_every_order_of_everything_of_a_category_and_of_a_brand_is_a_walk_along_its_index(
-    large, wanted, scope, sort
-):
+def test_every_order_of_all_products_a_category_or_a_brand_is_a_scan_of_its_index(large, wanted, scope, sort):
     name = sort.value.removeprefix("-")
     expected = f"products_{scope}{name}" if scope or sort is not Sort.ID else "products_for_sale"
-    nodes = look(large, wanted, sort)
+    nodes = explain_page(large, wanted, sort)
     assert indexes(nodes) <= {expected, "products_pkey"}
-    # A page, and one more to see whether there is a next, of each category or brand.
+    # For each category or brand: a page, and one more row to find out whether a next page exists.
     assert count_read(nodes) <= 31 * max(1, len(wanted.categories), len(wanted.brands))
     assert "Sort" not in {node["Node Type"] for node in nodes if node.get("Relation Name") == "products"}
 
 
 @pytest.mark.parametrize("sort", list(Sort))
-def test_a_page_in_the_middle_costs_what_the_first_one_does(large, sort):
+def test_a_later_page_costs_no_more_than_the_first(large, sort):
     first = use_cases.list_products(large, SOURCE, Filter(), sort, limit=30)
     after = first.next
     for _ in range(5):
         after = use_cases.list_products(large, SOURCE, Filter(), sort, after=after, limit=100).next
-    nodes = look(large, Filter(), sort, after=after)
+    nodes = explain_page(large, Filter(), sort, after=after)
     assert_by_index(nodes)
     assert count_read(nodes) <= 31
 
@@ -164,7 +159,7 @@ def test_a_page_in_the_middle_costs_what_the_first_one_does(large, sort):
         Filter(categories=("category 3",), brands=("Brand 5",)),
         Filter(categories=("category 3",), brands=("Brand 5", "Brand 6"), in_stock=True, lowest=200),
         Filter(words="board"),
-        # In titles at the very end of the alphabet.
+        # Titles at the very end of the order.
         Filter(words="walnut board"),
         Filter(words="S-12345"),
         Filter(words="board", brands=("Brand 5",), in_stock=True),
@@ -172,22 +167,22 @@ def test_a_page_in_the_middle_costs_what_the_first_one_does(large, sort):
     ],
 )
 @pytest.mark.parametrize("sort", list(Sort))
-def test_every_other_filter_is_met_by_some_index_and_few_rows(large, wanted, sort):
-    assert_by_index(look(large, wanted, sort))
+def test_every_other_filter_uses_an_index_and_reads_few_rows(large, wanted, sort):
+    assert_by_index(explain_page(large, wanted, sort))
 
 
 @pytest.mark.parametrize("words", ["walnut", "walnut board", "oak", "made of", "S-12345", "walnut board oak"])
-def test_a_ranked_search_looks_at_a_bounded_number(large, words):
-    assert_by_index(look(large, Filter(words=words), None))
+def test_a_search_by_relevance_reads_a_limited_number_of_rows(large, words):
+    assert_by_index(explain_page(large, Filter(words=words), None))
 
 
-def test_rare_words_are_found_in_the_index_of_words(large):
-    nodes = look(large, Filter(words="S-12345"), None)
+def test_rare_words_use_the_word_index(large):
+    nodes = explain_page(large, Filter(words="S-12345"), None)
     assert indexes(nodes) == {"products_search"}
     assert count_read(nodes) <= 1
 
 
-def test_a_misspelt_word_is_looked_up_in_the_index_of_trigrams(large):
+def test_the_correction_of_a_typo_uses_the_trigram_index(large):
     with large.transaction() as connection:
         connection.execute(
             text("""
@@ -198,7 +193,7 @@ def test_a_misspelt_word_is_looked_up_in_the_index_of_trigrams(large):
         )
     with large.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE search_words"))
-    nodes = look(large, Filter(words="walnutt"), None)
+    nodes = explain_page(large, Filter(words="walnutt"), None)
     used = {node.get("Index Name") for node in nodes}
     assert {"search_words_trigrams", "search_words_stem"} <= used
     assert not [
@@ -208,20 +203,20 @@ def test_a_misspelt_word_is_looked_up_in_the_index_of_trigrams(large):
     ]
 
 
-def test_kept_facets_and_categories_do_not_look_at_products_at_all(large):
-    def ask():
+def test_stored_facets_and_categories_read_no_products(large):
+    def send():
         use_cases.list_products(
             large, SOURCE, Filter(categories=("category 3",)), Sort.ID, limit=1, with_facets=True
         )
         use_cases.list_categories(large, SOURCE, after="", limit=30)
 
-    nodes = explain(large, ask)
-    # Two for the page itself; the numbers are those that are kept.
+    nodes = explain(large, send)
+    # Two rows for the page itself; the counts are stored.
     assert count_read(nodes) <= 2
 
 
 @pytest.mark.parametrize("wanted", [Filter(words="walnut"), Filter(lowest=5000), Filter(in_stock=True)])
-def test_counted_facets_look_at_a_bounded_number(large, wanted):
+def test_counted_facets_read_a_limited_number_of_rows(large, wanted):
     nodes = explain(
         large,
         lambda: use_cases.list_products(large, SOURCE, wanted, Sort.ID, limit=1, with_facets=True),
@@ -229,12 +224,10 @@ def test_counted_facets_look_at_a_bounded_number(large, wanted):
     assert count_read(nodes) <= 15_000
 
 
-def test_a_hold_touches_no_index(large):
+def test_a_reservation_updates_no_index(large):
     with large.transaction() as connection:
-        before = connection.execute(text("SELECT ctid FROM products WHERE id = 77")).scalar()
         connection.execute(text("UPDATE products SET on_hand = 10, reserved = 0 WHERE id = 77"))
     with large.transaction() as connection:
         count = "SELECT pg_stat_get_xact_tuples_hot_updated('products'::regclass)"
         connection.execute(text("UPDATE products SET reserved = reserved + 1 WHERE id = 77"))
         assert connection.execute(text(count)).scalar() == 1
-    assert before is not None

@@ -36,7 +36,7 @@ def get(client, auth):
     return get
 
 
-def test_the_list_has_the_tutorials_shape_and_every_field_of_the_design(get):
+def test_the_list_has_the_tutorials_format_and_every_documented_field(get):
     answer = get("/products")
     first = answer.json["data"][0]
     sample = json.loads(Path(SAMPLE).read_text())[0]
@@ -49,7 +49,7 @@ def test_the_list_has_the_tutorials_shape_and_every_field_of_the_design(get):
     assert answer.headers["Cache-Control"].startswith("private, no-cache")
 
 
-def test_all_pages_together_have_every_product_once_and_in_order(get):
+def test_the_pages_have_every_product_once_and_in_order(get):
     ids, path = [], "/products?limit=50"
     while path:
         page = get(path).json
@@ -58,19 +58,10 @@ def test_all_pages_together_have_every_product_once_and_in_order(get):
     assert ids == list(range(1, 121))
 
 
-def test_thirty_products_make_a_page_unless_asked_otherwise(get):
+def test_a_page_has_thirty_products_by_default(get):
     assert len(get("/products").json["data"]) == 30
     last = get("/products?limit=100").json["next"]
     assert len(get(f"/products?limit=100&cursor={last}").json["data"]) == 20
-
-
-@pytest.mark.parametrize(
-    "query", ["limit=0", "limit=101", "limit=many", "cursor=nonsense", "cursor=LTE", "colour=red"]
-)
-def test_a_query_that_does_not_fit_is_refused_by_field(get, query):
-    answer = get(f"/products?{query}")
-    assert answer.status_code == 422
-    assert answer.json["errors"][0]["field"] == query.partition("=")[0]
 
 
 def test_one_product_is_the_same_as_in_the_list(get):
@@ -79,7 +70,7 @@ def test_one_product_is_the_same_as_in_the_list(get):
 
 
 @pytest.mark.parametrize("path", ["/products/121", "/products/0", f"/products/{10**30}"])
-def test_a_product_that_is_not_there_is_404(get, path):
+def test_an_unknown_product_is_404(get, path):
     answer = get(path)
     assert answer.status_code == 404
     assert answer.json["code"] == "product_not_found"
@@ -92,27 +83,17 @@ def test_a_second_replica_does_not_load_the_sample_again(get, start_catalog, aut
     assert [product["version"] for product in answer.json["data"]] == versions == [1] * 30
 
 
-def test_another_currency_is_another_copy_and_not_another_label(start_catalog, auth):
+def test_another_currency_needs_another_copy_with_its_own_minor_units(start_catalog, auth):
     def read_first(currency):
         with closing(start_catalog(currency=currency)) as replica:
             client = replica.test_client()
 
-            def ask():
+            def send():
                 answer = client.get("/products", headers=auth.bearer())
                 return answer.status_code == 200 and answer.json["data"][0]
 
-            return wait_for(ask)
+            return wait_for(send)
 
     dollars, yen = read_first("USD"), read_first("JPY")
     assert (dollars["unit_amount"], dollars["price"]) == (6490, 64.9)
-    assert (yen["unit_amount"], yen["price"]) == (65, 65)
-
-
-def test_yen_have_no_minor_unit(start_catalog, auth):
-    client = start_catalog(currency="JPY").test_client()
-    answer = wait_for(
-        lambda: (found := client.get("/products", headers=auth.bearer())).status_code == 200 and found
-    )
-    first = answer.json["data"][0]
-    assert first["currency"] == "JPY"
-    assert first["price"] == first["unit_amount"]
+    assert (yen["unit_amount"], yen["price"], yen["currency"]) == (65, 65, "JPY")

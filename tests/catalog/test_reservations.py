@@ -1,4 +1,4 @@
-"""Stock for orders, as orders-service asks for it."""
+"""Internal routes for orders-service: stock for orders, and prices."""
 
 import json
 from uuid import uuid4
@@ -8,22 +8,23 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from catalog.use_cases import reservations as use_cases
-from tests.catalog.shelf import copy_shelf, make_overdue, read_counts, reserve
+from tests.catalog.fake_source import copy_stock, make_overdue, read_counts, reserve
+from tests.catalog.upstreams import execute
 from tests.waiting import wait_for
 
-# Of the bundled sample.
+# From the bundled sample.
 BOARD = {"product_id": 1, "quantity": 2}
 POT = {"product_id": 2, "quantity": 1}
 
 
 class Orders:
-    """What orders-service sends."""
+    """The requests of orders-service."""
 
     def __init__(self, client, auth):
         self.client = client
         self.headers = auth.service_bearer("orders-service")
 
-    def reserve(self, order_id, *items, customer="somebody", **headers):
+    def reserve(self, order_id, *items, customer="customer-1", **headers):
         return self.client.put(
             f"/internal/reservations/{order_id}",
             json={"customer": customer, "items": items},
@@ -55,12 +56,7 @@ def order_id():
     return uuid4()
 
 
-def execute(database, statement):
-    with database.transaction() as connection:
-        connection.execute(text(statement))
-
-
-def test_a_hold_answers_with_the_lines_priced_and_takes_them_from_the_stock(orders, stock, order_id):
+def test_a_reservation_returns_priced_lines_and_reduces_the_stock(orders, stock, order_id):
     before = stock(1)
     answer = orders.reserve(order_id, POT, BOARD)
     assert answer.status_code == 200
@@ -85,14 +81,14 @@ def test_a_hold_answers_with_the_lines_priced_and_takes_them_from_the_stock(orde
     assert stock(1) == before - 2
 
 
-def test_a_hold_is_for_fifteen_minutes(orders, order_id, database):
+def test_a_reservation_lasts_fifteen_minutes(orders, order_id, database):
     orders.reserve(order_id, BOARD)
     with database.transaction() as connection:
         left = connection.execute(text("SELECT expires_at - created_at FROM reservations")).scalar()
     assert left.total_seconds() == 15 * 60
 
 
-def test_the_same_lines_again_get_the_same_answer_byte_for_byte(orders, stock, order_id, database):
+def test_a_repeated_request_gets_the_same_response_byte_for_byte(orders, stock, order_id, database):
     first = orders.reserve(order_id, BOARD, POT)
     execute(database, "UPDATE products SET unit_amount = 1, title = 'Renamed' WHERE id = 1")
     one = {"product_id": 1, "quantity": 1}
@@ -115,10 +111,10 @@ def test_other_lines_for_the_same_order_are_a_conflict(orders, order_id, databas
 
 def test_another_customer_for_the_same_order_is_a_conflict(orders, order_id):
     orders.reserve(order_id, BOARD)
-    assert orders.reserve(order_id, BOARD, customer="else").json["code"] == "reservation_conflict"
+    assert orders.reserve(order_id, BOARD, customer="customer-2").json["code"] == "reservation_conflict"
 
 
-def test_what_is_not_there_is_refused_with_its_lines_and_nothing_is_held(orders, stock, order_id, database):
+def test_insufficient_stock_is_rejected_with_its_lines_and_nothing_is_held(orders, stock, order_id, database):
     before = read_counts(database)
     answer = orders.reserve(order_id, POT, {"product_id": 1, "quantity": 9999})
     assert (answer.status_code, answer.json["code"]) == (409, "out_of_stock")
@@ -127,14 +123,14 @@ def test_what_is_not_there_is_refused_with_its_lines_and_nothing_is_held(orders,
     assert orders.reserve(order_id, POT).status_code == 200
 
 
-def test_lines_of_one_product_are_added_up_before_they_are_compared_with_the_stock(orders, stock, order_id):
+def test_quantities_of_one_product_are_added_up_before_the_stock_check(orders, stock, order_id):
     half = {"product_id": 1, "quantity": stock(1) // 2 + 1}
     answer = orders.reserve(order_id, half, half)
     assert answer.json["code"] == "out_of_stock"
     assert answer.json["lines"][0]["requested"] == 2 * half["quantity"]
 
 
-def test_what_is_not_for_sale_is_refused_with_its_lines(orders, order_id, database):
+def test_unavailable_products_are_rejected_with_their_lines(orders, order_id, database):
     execute(database, "UPDATE products SET removed_at = now() WHERE id = 2")
     before = read_counts(database)
     answer = orders.reserve(order_id, BOARD, POT, {"product_id": 999, "quantity": 3})
@@ -146,7 +142,7 @@ def test_what_is_not_for_sale_is_refused_with_its_lines(orders, order_id, databa
     assert read_counts(database) == before
 
 
-def test_committing_sells_what_is_held_once_however_often_it_is_asked(orders, order_id, database):
+def test_repeated_commits_sell_the_held_units_once(orders, order_id, database):
     on_hand, reserved = read_counts(database)[1]
     orders.reserve(order_id, BOARD)
     first = orders.commit(order_id)
@@ -157,12 +153,12 @@ def test_committing_sells_what_is_held_once_however_often_it_is_asked(orders, or
     assert orders.reserve(order_id, BOARD).json["code"] == "reservation_closed"
 
 
-def test_what_was_never_reserved_cannot_be_committed(orders, order_id):
+def test_an_order_without_a_reservation_cannot_be_committed(orders, order_id):
     answer = orders.commit(order_id)
     assert (answer.status_code, answer.json["code"]) == (404, "reservation_not_found")
 
 
-def test_what_was_not_committed_in_time_is_given_back_and_gone(orders, order_id, database):
+def test_an_overdue_reservation_lapses_and_cannot_be_committed(orders, order_id, database):
     before = read_counts(database)
     orders.reserve(order_id, BOARD, POT)
     assert use_cases.lapse_reservations(database) == 0
@@ -174,7 +170,7 @@ def test_what_was_not_committed_in_time_is_given_back_and_gone(orders, order_id,
     assert (answer.status_code, answer.json["code"]) == (410, "reservation_lapsed")
 
 
-def test_what_has_lapsed_can_be_reserved_again_at_its_first_prices(orders, order_id, database):
+def test_a_lapsed_reservation_is_renewed_at_its_first_prices(orders, order_id, database):
     first = orders.reserve(order_id, BOARD).json
     make_overdue(database)
     use_cases.lapse_reservations(database)
@@ -186,7 +182,7 @@ def test_what_has_lapsed_can_be_reserved_again_at_its_first_prices(orders, order
     assert orders.commit(order_id).status_code == 200
 
 
-def test_what_has_lapsed_is_held_anew_even_if_the_clock_was_set_back(orders, order_id, database):
+def test_a_lapsed_reservation_is_renewed_even_if_the_clock_was_set_back(orders, order_id, database):
     orders.reserve(order_id, BOARD)
     held = read_counts(database)
     make_overdue(database)
@@ -197,7 +193,9 @@ def test_what_has_lapsed_is_held_anew_even_if_the_clock_was_set_back(orders, ord
         assert read_counts(database) == held
 
 
-def test_what_has_lapsed_and_was_sold_to_another_is_out_of_stock(orders, stock, order_id, database):
+def test_a_lapsed_reservation_is_out_of_stock_if_another_order_took_its_units(
+    orders, stock, order_id, database
+):
     all_of_it = {"product_id": 1, "quantity": stock(1)}
     orders.reserve(order_id, all_of_it)
     make_overdue(database)
@@ -207,7 +205,7 @@ def test_what_has_lapsed_and_was_sold_to_another_is_out_of_stock(orders, stock, 
     assert orders.commit(order_id).status_code == 410
 
 
-def test_an_overdue_hold_that_nobody_ended_yet_is_renewed_when_asked_again(orders, order_id, database):
+def test_an_overdue_reservation_that_has_not_lapsed_yet_is_renewed(orders, order_id, database):
     first = orders.reserve(order_id, BOARD).json
     counts = read_counts(database)
     make_overdue(database)
@@ -216,7 +214,7 @@ def test_an_overdue_hold_that_nobody_ended_yet_is_renewed_when_asked_again(order
     assert read_counts(database) == counts
 
 
-def test_the_service_lapses_reservations_by_itself(orders, order_id, database, start_catalog, stock):
+def test_the_service_lapses_reservations_in_the_background(orders, order_id, database, start_catalog, stock):
     before = stock(1)
     orders.reserve(order_id, BOARD)
     make_overdue(database)
@@ -225,7 +223,7 @@ def test_the_service_lapses_reservations_by_itself(orders, order_id, database, s
 
 
 @pytest.mark.parametrize("committed", [False, True])
-def test_releasing_gives_the_units_back_once_sold_or_not(orders, order_id, database, committed):
+def test_repeated_releases_return_held_or_sold_units_once(orders, order_id, database, committed):
     before = read_counts(database)
     orders.reserve(order_id, BOARD, POT)
     if committed:
@@ -239,7 +237,7 @@ def test_releasing_gives_the_units_back_once_sold_or_not(orders, order_id, datab
     assert orders.reserve(order_id, BOARD, POT).json["code"] == "reservation_closed"
 
 
-def test_releasing_what_has_lapsed_gives_nothing_back_twice(orders, order_id, database):
+def test_releasing_a_lapsed_reservation_returns_no_unit_twice(orders, order_id, database):
     before = read_counts(database)
     orders.reserve(order_id, BOARD)
     make_overdue(database)
@@ -249,7 +247,7 @@ def test_releasing_what_has_lapsed_gives_nothing_back_twice(orders, order_id, da
     assert orders.reserve(order_id, BOARD).json["code"] == "reservation_closed"
 
 
-def test_what_was_released_before_it_was_reserved_stays_closed(orders, order_id, database):
+def test_an_order_released_before_it_reserved_stays_closed(orders, order_id, database):
     before = read_counts(database)
     first = orders.release(order_id)
     assert first.status_code == 200
@@ -273,53 +271,53 @@ def test_what_was_released_before_it_was_reserved_stays_closed(orders, order_id,
         "DELETE FROM reservations",
     ],
 )
-def test_the_database_refuses_what_code_may_never_do(orders, order_id, database, statement):
+def test_database_constraints_reject_inconsistent_rows(orders, order_id, database, statement):
     orders.reserve(order_id, BOARD)
     with pytest.raises(IntegrityError):
         execute(database, statement)
 
 
-def test_a_copy_of_the_source_keeps_what_was_sold_and_what_is_held(database):
-    copy_shelf(database, {1: 10, 2: 10, 3: 10})
+def test_a_copy_of_the_source_keeps_sold_and_held_units(database):
+    copy_stock(database, {1: 10, 2: 10, 3: 10})
     sold, held = uuid4(), uuid4()
     reserve(database, sold, {1: 3, 2: 3, 3: 3})
     use_cases.commit_reservation(database, sold)
     reserve(database, held, {1: 2, 2: 2, 3: 2})
-    copy_shelf(database, {1: 10, 2: 10, 3: 10})
+    copy_stock(database, {1: 10, 2: 10, 3: 10})
     assert read_counts(database) == {1: (7, 2), 2: (7, 2), 3: (7, 2)}
-    copy_shelf(database, {1: 14, 2: 9, 3: 0})
+    copy_stock(database, {1: 14, 2: 9, 3: 0})
     assert read_counts(database) == {1: (11, 2), 2: (6, 2), 3: (2, 2)}
-    copy_shelf(database, {1: 14, 2: 9, 3: 0})
+    copy_stock(database, {1: 14, 2: 9, 3: 0})
     assert read_counts(database) == {1: (11, 2), 2: (6, 2), 3: (2, 2)}
 
 
-def test_a_copy_that_takes_a_product_off_sale_leaves_its_holds_alone(database, order_id):
-    copy_shelf(database, {1: 10, 2: 10})
+def test_a_copy_that_removes_a_product_keeps_its_reservations(database, order_id):
+    copy_stock(database, {1: 10, 2: 10})
     reserve(database, order_id, {1: 3, 2: 3})
-    copy_shelf(database, {2: 10})
+    copy_stock(database, {2: 10})
     use_cases.commit_reservation(database, order_id)
-    copy_shelf(database, {1: 10, 2: 10})
+    copy_stock(database, {1: 10, 2: 10})
     assert read_counts(database) == {1: (7, 0), 2: (7, 0)}
 
 
-def test_a_product_whose_source_was_never_asked_keeps_its_count_at_the_first_copy(database):
-    copy_shelf(database, {1: 10})
+def test_a_product_without_a_source_stock_keeps_its_count_at_the_first_copy(database):
+    copy_stock(database, {1: 10})
     execute(database, "UPDATE products SET on_hand = 7, source_on_hand = NULL")
-    copy_shelf(database, {1: 12})
+    copy_stock(database, {1: 12})
     assert read_counts(database) == {1: (7, 0)}
-    copy_shelf(database, {1: 13})
+    copy_stock(database, {1: 13})
     assert read_counts(database) == {1: (8, 0)}
 
 
 @pytest.mark.parametrize("state", ["held", "sold"])
-def test_the_stock_of_a_product_does_not_change_its_version(orders, client, auth, order_id, state):
+def test_stock_changes_do_not_change_the_version_of_a_product(orders, client, auth, order_id, state):
     orders.reserve(order_id, BOARD)
     if state == "sold":
         orders.commit(order_id)
     assert client.get("/products/1", headers=auth.bearer()).json["version"] == 1
 
 
-def test_prices_are_listed_by_product_and_what_is_gone_is_left_out(orders, stock, order_id):
+def test_prices_are_listed_by_product_without_unavailable_products(orders, stock, order_id):
     orders.reserve(order_id, BOARD)
     answer = orders.prices("ids=2,1,999,2")
     assert answer.status_code == 200
@@ -334,7 +332,7 @@ def test_prices_are_listed_by_product_and_what_is_gone_is_left_out(orders, stock
     }
 
 
-def test_no_price_is_given_in_another_currency_than_it_was_copied_in(
+def test_prices_are_only_returned_in_the_currency_of_their_copy(
     orders, order_id, start_catalog, auth, upstream
 ):
     held = orders.reserve(order_id, BOARD)
@@ -350,7 +348,7 @@ def test_no_price_is_given_in_another_currency_than_it_was_copied_in(
 @pytest.mark.parametrize(
     "query", ["", "ids=", "ids=one", "ids=1,", "ids=-1", "ids=" + "1," * 100 + "1", "ids=1&colour=red"]
 )
-def test_a_price_query_that_does_not_fit_is_refused(orders, query):
+def test_an_invalid_price_query_is_rejected(orders, query):
     assert orders.prices(query).status_code == 422
 
 
@@ -366,50 +364,29 @@ def test_a_price_query_that_does_not_fit_is_refused(orders, query):
         [BOARD] * 101,
     ],
 )
-def test_lines_that_do_not_fit_are_refused(orders, order_id, items):
+def test_invalid_lines_are_rejected(orders, order_id, items):
     assert orders.reserve(order_id, *items).status_code == 422
 
 
-def test_an_order_id_that_is_none_is_not_found(orders):
+def test_an_invalid_order_id_is_404(orders):
     assert orders.commit("17").status_code == 404
 
 
-def test_only_orders_service_is_let_in(client, auth, order_id):
-    routes = [
-        ("PUT", f"/internal/reservations/{order_id}"),
-        ("POST", f"/internal/reservations/{order_id}/commit"),
-        ("DELETE", f"/internal/reservations/{order_id}"),
-        ("GET", "/internal/prices?ids=1"),
-    ]
-    for method, path in routes:
-        body = {"customer": "somebody", "items": [BOARD]} if method == "PUT" else None
-
-        def ask(headers, method=method, path=path, body=body):
-            return client.open(path, method=method, json=body, headers=headers).status_code
-
-        assert ask({}) == 401
-        for role in ("guest", "customer", "admin", "service"):
-            assert ask(auth.bearer(role=role, client_id="orders-service")) == 401
-            personal = auth.token(role=role, client_id="shop")
-            assert ask({"X-Service-Authorization": f"Bearer {personal}"}) == 403
-        assert ask(auth.service_bearer("payments-service")) == 403
-        assert ask({**auth.service_bearer("orders-service"), "Authorization": "Bearer wrong"}) == 401
-
-
-def test_a_forwarded_token_must_be_the_customers(orders, auth, order_id, database):
+def test_a_forwarded_token_must_belong_to_the_customer(orders, auth, order_id, database):
     before = read_counts(database)
-    refused = orders.reserve(order_id, BOARD, customer="somebody", **auth.bearer(sub="else"))
+    refused = orders.reserve(order_id, BOARD, customer="customer-1", **auth.bearer(sub="customer-2"))
     assert (refused.status_code, refused.json["code"]) == (403, "forbidden")
     assert read_counts(database) == before
-    own = orders.reserve(order_id, BOARD, customer="somebody", **auth.bearer(sub="somebody", role="guest"))
+    token = auth.bearer(sub="customer-1", role="guest")
+    own = orders.reserve(order_id, BOARD, customer="customer-1", **token)
     assert own.status_code == 200
 
 
-def test_one_record_tells_of_the_work_and_names_the_order(capsys, start_catalog, auth, order_id):
+def test_a_reservation_writes_one_log_record_with_the_order_id(capsys, start_catalog, auth, order_id):
     client = start_catalog().test_client()
     wait_for(lambda: client.get("/products", headers=auth.bearer()).status_code == 200)
     assert Orders(client, auth).reserve(order_id, BOARD).status_code == 200
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    told = [record for record in records if record["attributes"].get("order.id") == str(order_id)]
-    assert [record["message"] for record in told] == ["PUT /internal/reservations/<uuid:order_id> 200"]
-    assert told[0]["attributes"]["reservation.state"] == "held"
+    written = [record for record in records if record["attributes"].get("order.id") == str(order_id)]
+    assert [record["message"] for record in written] == ["PUT /internal/reservations/<uuid:order_id> 200"]
+    assert written[0]["attributes"]["reservation.state"] == "held"

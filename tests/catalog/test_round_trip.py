@@ -1,4 +1,4 @@
-"""What an export writes, an import reads: whatever the source has sent."""
+"""An import accepts every export, for any products of the source."""
 
 import io
 import json
@@ -17,8 +17,10 @@ from catalog.use_cases.source import copy_source
 from shared.database import Database
 from tests.catalog.upstreams import execute, make_due
 
-SIGNS = st.sampled_from([*"aB1é \t\r\n\0\x01\x1c\x85\u00a0\u00ad\u200b\u2028\u3000\ufeff\ud800,;'\"\\🫖"])
-WRITTEN = st.text(SIGNS, max_size=6) | st.text(max_size=12)
+CHARACTERS = st.sampled_from(
+    [*"aB1é \t\r\n\0\x01\x1c\x85\u00a0\u00ad\u200b\u2028\u3000\ufeff\ud800,;'\"\\🫖"]
+)
+WRITTEN = st.text(CHARACTERS, max_size=6) | st.text(max_size=12)
 LONG = st.sampled_from([100, 101, 200, 201, 500, 501, 2000, 2001, 20_000, 20_001]).map(lambda n: "é" * n)
 NUMBERS = (
     st.integers(-5, 10**7 + 1)
@@ -44,7 +46,7 @@ PRODUCTS = st.lists(GOOD | BAD, max_size=6)
 
 
 class HostileSource:
-    """A source that sends these products."""
+    """A source with these products."""
 
     name = "hostile"
     refresh_seconds = 60
@@ -52,8 +54,8 @@ class HostileSource:
     def __init__(self, products: list[Any]) -> None:
         self.products = products
 
-    def read_pages(self, _find_known: FindKnown, *, is_probe: bool) -> Iterator[Page]:  # noqa: ARG002  # A source's.
-        """Yield the one page that it has."""
+    def read_pages(self, _find_known: FindKnown, *, is_probe: bool) -> Iterator[Page]:  # noqa: ARG002
+        """Yield its only page."""
         yield Page(0, 100, self.products, len(self.products))
 
 
@@ -79,17 +81,19 @@ def load(database: Database, lines: list[dict[str, Any]]) -> tuple[int, int, int
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(before=PRODUCTS, now=PRODUCTS)
-def test_what_a_hostile_source_sent_is_exported_and_imported_unchanged(database, begin_again, before, now):
-    begin_again()
+def test_products_of_a_hostile_source_are_exported_and_imported_unchanged(
+    database, reset_database, before, now
+):
+    reset_database()
     copy_from(database, before)
-    # Products that go bad stay as they were beside those that come.
+    # Products that become invalid keep their last valid state, and new ones are added.
     copy_from(database, now)
     exported = export(database)
     assert load(database, exported) == (len(exported), 0, 0)
     assert export(database) == exported
 
 
-def test_a_sku_that_two_products_have_since_long_keeps_no_export_from_being_imported(database):
+def test_an_export_with_a_duplicate_sku_can_be_imported(database):
     copy_from(database, [{"id": number, "title": "A", "price": 1} for number in (1, 2, 3)])
     execute(database, "UPDATE products SET sku = 'SAME' WHERE id < 3")
     exported = export(database)

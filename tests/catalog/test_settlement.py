@@ -1,35 +1,35 @@
-"""Stock of many orders that is sold by one call: each order has an outcome of its own."""
+"""One request commits the reservations of many orders; each order has its own outcome."""
 
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import event, text
 
-from catalog.errors import ReservationClosed, ReservationLapsed, ReservationNotFound, StockInconsistent
+from catalog.errors import ReservationClosed, ReservationLapsed
 from catalog.use_cases import reservations as use_cases
 from catalog.use_cases.reservations import commit_reservations, lapse_reservations, release_reservation
 from shared.batches import MOST_ORDERS
-from tests.catalog.shelf import copy_shelf, make_overdue, read_counts, reserve
+from tests.catalog.fake_source import copy_stock, make_overdue, read_counts, reserve
 
 DONE = ("done", None)
 
 
 @pytest.fixture
 def commit(client, auth):
-    """Ask for the stock of several orders to be sold; return each one's outcome and code."""
+    """Commit several orders in one request; return the outcome and the code of each."""
 
-    def ask(*order_ids):
+    def send(*order_ids):
         body = {"orders": [str(order_id) for order_id in order_ids]}
         headers = auth.service_bearer("orders-service")
         answer = client.post("/internal/reservations/commit", json=body, headers=headers)
         assert answer.status_code == 200, answer.json
         return {UUID(each["order_id"]): (each["outcome"], each["code"]) for each in answer.json["orders"]}
 
-    return ask
+    return send
 
 
 def count(database, *numbers):
-    """Return what is on hand and what is reserved of some products; the sample has more."""
+    """Return the units on hand and the reserved units of some products; the sample has more."""
     counts = read_counts(database)
     return {number: counts[number] for number in numbers}
 
@@ -41,8 +41,8 @@ def hold(database, quantities, count=1):
     return order_ids
 
 
-def test_the_stock_of_all_is_sold_once_and_a_best_seller_is_written_once(database, commit):
-    copy_shelf(database, {1: 100, 2: 100})
+def test_a_batch_sells_each_order_once_and_writes_each_product_once(database, commit):
+    copy_stock(database, {1: 100, 2: 100})
     order_ids = [*hold(database, {1: 1}, 5), *hold(database, {1: 2, 2: 3}, 2)]
     rows = []
 
@@ -60,8 +60,8 @@ def test_the_stock_of_all_is_sold_once_and_a_best_seller_is_written_once(databas
     assert count(database, 1, 2) == {1: (91, 0), 2: (94, 0)}
 
 
-def test_each_kind_of_order_has_its_own_outcome_beside_the_others(database, commit):
-    copy_shelf(database, {1: 100})
+def test_each_order_of_a_batch_has_its_own_outcome(database, commit):
+    copy_stock(database, {1: 100})
     [lapsed] = hold(database, {1: 1})
     make_overdue(database)
     lapse_reservations(database)
@@ -81,8 +81,8 @@ def test_each_kind_of_order_has_its_own_outcome_beside_the_others(database, comm
     assert count(database, 1) == {1: (98, 0)}
 
 
-def test_one_product_whose_books_are_wrong_holds_only_its_own_orders_up(database, commit, caplog):
-    copy_shelf(database, {1: 100, 2: 100})
+def test_a_product_with_inconsistent_stock_blocks_only_its_own_orders(database, commit, caplog):
+    copy_stock(database, {1: 100, 2: 100})
     good, bad = hold(database, {1: 1}, 3), hold(database, {2: 1}, 1)
     with database.transaction() as connection:
         connection.execute(text("UPDATE products SET reserved = 0 WHERE id = 2"))
@@ -92,8 +92,8 @@ def test_one_product_whose_books_are_wrong_holds_only_its_own_orders_up(database
     assert "A reservation cannot be committed" in caplog.text
 
 
-def test_batches_of_the_same_orders_at_once_sell_once(database, at_once):
-    copy_shelf(database, dict.fromkeys(range(1, 6), 100))
+def test_concurrent_batches_of_the_same_orders_sell_once(database, concurrently):
+    copy_stock(database, dict.fromkeys(range(1, 6), 100))
     order_ids = [
         order_id
         for number in range(1, 6)
@@ -103,12 +103,12 @@ def test_batches_of_the_same_orders_at_once_sell_once(database, at_once):
         lambda own, order_ids=order_ids[::step]: commit_reservations(own, order_ids)
         for step in (1, -1, 1, -1)
     ]
-    assert at_once(*tasks) == [dict.fromkeys(order_ids)] * 4
+    assert concurrently(*tasks) == [dict.fromkeys(order_ids)] * 4
     assert read_counts(database) == dict.fromkeys(range(1, 6), (92, 0))
 
 
-def test_batches_singles_releases_and_lapses_at_once_count_every_unit_once(database, at_once):
-    copy_shelf(database, {1: 200, 2: 200})
+def test_concurrent_batches_commits_releases_and_lapses_count_every_unit_once(database, concurrently):
+    copy_stock(database, {1: 200, 2: 200})
     order_ids = hold(database, {1: 1, 2: 1}, count=40)
     make_overdue(database)
 
@@ -121,7 +121,7 @@ def test_batches_singles_releases_and_lapses_at_once_count_every_unit_once(datab
                 ended.append(problem.code)
         return ended
 
-    at_once(
+    concurrently(
         lambda own: commit_reservations(own, order_ids),
         lambda own: commit_reservations(own, order_ids[::-1]),
         commit_each,
@@ -140,17 +140,7 @@ def test_batches_singles_releases_and_lapses_at_once_count_every_unit_once(datab
 @pytest.mark.parametrize(
     "body", [{}, {"orders": []}, {"orders": ["x"]}, {"orders": [str(uuid4())] * (MOST_ORDERS + 1)}]
 )
-def test_a_batch_that_is_none_is_refused(client, auth, body):
+def test_an_invalid_batch_is_rejected(client, auth, body):
     headers = auth.service_bearer("orders-service")
     answer = client.post("/internal/reservations/commit", json=body, headers=headers)
     assert (answer.status_code, answer.json["code"]) == (422, "validation_failed")
-
-
-def test_the_problems_are_those_of_a_single_commit(database):
-    copy_shelf(database, {1: 1})
-    [order_id] = hold(database, {1: 1})
-    release_reservation(database, order_id)
-    unknown = uuid4()
-    problems = commit_reservations(database, [order_id, unknown])
-    assert [type(problem) for problem in problems.values()] == [ReservationClosed, ReservationNotFound]
-    assert StockInconsistent.status >= 500

@@ -1,4 +1,4 @@
-"""Stock adds up after any holds, sales, releases, lapses, copies, counts, imports and edits."""
+"""Stock counts stay consistent after any reservations, copies, counts, imports and edits."""
 
 import io
 import json
@@ -23,7 +23,7 @@ from catalog.errors import (
 from catalog.use_cases.admin import change_product, count_stock
 from catalog.use_cases.imports import import_products
 from catalog.use_cases.reservations import commit_reservation, lapse_reservations, release_reservation
-from tests.catalog.shelf import copy_shelf, make_overdue, reserve
+from tests.catalog.fake_source import copy_stock, make_overdue, reserve
 
 START = {1: 4, 2: 6, 3: 0}
 ORDERS = st.sampled_from([UUID(int=number) for number in range(1, 6)])
@@ -31,7 +31,7 @@ NUMBERS = st.sampled_from(sorted(START))
 UNITS = st.integers(0, 8)
 BASKETS = st.dictionaries(st.sampled_from(sorted(START)), st.integers(1, 4), min_size=1)
 
-# All that the audit looks at, too.
+# The same columns as in the audit of the books.
 BOOKS = """
 SELECT id, on_hand, reserved, shortfall, source_on_hand,
        coalesce(sum(quantity) FILTER (WHERE state = 'held'), 0)::bigint AS held,
@@ -42,7 +42,7 @@ GROUP BY id ORDER BY id
 
 
 class StockRules(RuleBasedStateMachine):
-    """The catalogue beside a model of it in plain Python, which says what each call must answer."""
+    """The catalogue, compared with a plain Python model that predicts the result of each call."""
 
     def __init__(self, database):
         super().__init__()
@@ -50,28 +50,28 @@ class StockRules(RuleBasedStateMachine):
         with database.transaction() as connection:
             for table in ("reservation_lines", "reservations", "products", "source_pages"):
                 connection.execute(text(f"DELETE FROM {table}"))
-        copy_shelf(database, START)
+        copy_stock(database, START)
         self.source = dict(START)
-        self.supplied = dict(START)  # What there would be had nothing been sold.
-        self.counted = set()  # Of these the source has no say any more.
+        self.supplied = dict(START)  # The stock without any sales.
+        self.counted = set()  # The source no longer controls the stock of these products.
         self.reservations = {}
 
     def count_units(self, number, state):
-        """Return how many units of a product the model has in this state."""
+        """Return the number of units of a product that the model has in this state."""
         return sum(basket.get(number, 0) for known, basket in self.reservations.values() if known is state)
 
     def on_hand(self, number):
-        """Return what must be on hand: what is left of the supply, but never less than is promised."""
+        """Return the expected units on hand: the supply minus sales, but at least the held units."""
         owned = self.supplied[number] - self.count_units(number, State.COMMITTED)
         return max(owned, self.count_units(number, State.HELD))
 
-    def left(self, number):
+    def available(self, number):
         return self.on_hand(number) - self.count_units(number, State.HELD)
 
     @rule(order=ORDERS, basket=BASKETS)
     def reserve(self, order, basket):
         state, known = self.reservations.get(order, (None, basket))
-        fits = all(self.left(number) >= quantity for number, quantity in basket.items())
+        fits = all(self.available(number) >= quantity for number, quantity in basket.items())
         if state in {State.COMMITTED, State.RELEASED, State.CLOSED}:
             expected = ReservationClosed
         elif known != basket:
@@ -123,11 +123,11 @@ class StockRules(RuleBasedStateMachine):
             self.counted = set()
             with self.database.transaction() as connection:
                 connection.execute(text("UPDATE source_copy SET overwrite = true"))
-        copy_shelf(self.database, self.source)
+        copy_stock(self.database, self.source)
         self.follow_source()
 
     @rule(number=NUMBERS)
-    def give_stock_back(self, number):
+    def follow_source_stock(self, number):
         change_product(self.database, number, self.version(number), {}, {"stock"})
         self.counted.discard(number)
         self.follow_source()
@@ -173,7 +173,7 @@ class StockRules(RuleBasedStateMachine):
             return connection.execute(query, {"id": number}).scalar()
 
     @invariant()
-    def every_unit_is_left_or_held_or_sold(self):
+    def every_unit_is_available_held_or_sold(self):
         with self.database.transaction() as connection:
             books = list(connection.execute(text(BOOKS)))
         for row in books:
@@ -186,7 +186,7 @@ class StockRules(RuleBasedStateMachine):
             assert row.shortfall == 0 or row.on_hand == row.reserved
 
 
-def test_no_unit_is_lost_or_sold_twice_in_any_order_of_events(database):
+def test_no_sequence_of_events_loses_a_unit_or_sells_it_twice(database):
     run_state_machine_as_test(
         lambda: StockRules(database),
         settings=settings(

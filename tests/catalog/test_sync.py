@@ -1,4 +1,4 @@
-"""Copies of the product source: who makes them and when, what is asked of them, what they report."""
+"""Copies of the product source: scheduling, conditional requests, options and reports."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -12,13 +12,13 @@ from catalog.use_cases import source as copying
 from catalog.use_cases.source import copy_source
 from catalog.use_cases.sync import read_last_sync, request_sync
 from shared.database import connect
-from tests.catalog.shelf import Shelf
+from tests.catalog.fake_source import FakeSource
 from tests.catalog.upstreams import CachingUpstream, execute, make_due, make_products
 from tests.waiting import wait_for
 
 
 @pytest.mark.parametrize("header", ["ETag", "Last-Modified"])
-def test_only_pages_that_changed_are_sent_again(caching, copy, header, titles):
+def test_only_changed_pages_are_sent_again(caching, copy, header, titles):
     caching.header = header
     first = copy()
     assert (first.pages, first.unchanged_pages, first.added) == (3, 0, 250)
@@ -31,7 +31,7 @@ def test_only_pages_that_changed_are_sent_again(caching, copy, header, titles):
     assert titles()[120] == "Renamed"
 
 
-def test_a_source_that_shrinks_or_grows_behind_unchanged_pages_is_followed(caching, copy, titles):
+def test_a_copy_follows_a_source_that_shrinks_or_grows_after_unchanged_pages(caching, copy, titles):
     copy()
     del caching.products[200:]
     assert copy().removed == 50
@@ -41,7 +41,7 @@ def test_a_source_that_shrinks_or_grows_behind_unchanged_pages_is_followed(cachi
     assert len(titles()) == 250
 
 
-def test_a_page_that_did_not_change_still_gives_what_was_edited_back(caching, copy, database, titles):
+def test_an_unchanged_page_still_overwrites_edits(caching, copy, database, titles):
     copy()
     execute(database, "UPDATE products SET title = 'Ours', edited = '{title}' WHERE id = 7")
     assert (copy().changed, titles()[6]) == (0, "Ours")
@@ -50,7 +50,7 @@ def test_a_page_that_did_not_change_still_gives_what_was_edited_back(caching, co
     assert (report.unchanged_pages, report.changed, titles()[6]) == (3, 1, "Thing 7")
 
 
-def test_a_source_whose_pages_do_not_know_its_new_total_is_followed_too(caching, copy, database):
+def test_unchanged_pages_with_an_old_total_do_not_prevent_removals(caching, copy, database):
     copy()
     del caching.products[240:]
     whole = caching.server.answer
@@ -67,21 +67,17 @@ def test_a_source_whose_pages_do_not_know_its_new_total_is_followed_too(caching,
     assert (report.unchanged_pages, report.removed) == (2, 10)
 
 
-def test_the_rejected_of_an_unchanged_page_are_still_reported(caching, copy):
+def test_rejections_and_adjustments_of_an_unchanged_page_are_still_reported(caching, copy):
     caching.products[3]["price"] = -1
-    assert copy().rejected_count == 1
-    report = copy()
-    assert (report.unchanged_pages, report.rejected_count, report.rejected[0].id) == (3, 1, 4)
+    caching.products[4]["rating"] = 8.4
+    first, second = copy(), copy()
+    assert (first.unchanged_pages, second.unchanged_pages) == (0, 3)
+    for report in (first, second):
+        assert (report.rejected_count, report.rejected[0].id) == (1, 4)
+        assert (report.adjusted_count, report.adjusted[0].id) == (1, 5)
 
 
-def test_the_adjusted_of_an_unchanged_page_are_still_reported(caching, copy):
-    caching.products[3]["rating"] = 8.4
-    assert copy().adjusted_count == 1
-    report = copy()
-    assert (report.unchanged_pages, report.adjusted_count, report.adjusted[0].id) == (3, 1, 4)
-
-
-def test_a_page_that_the_release_before_read_is_asked_for_again(caching, copy, database):
+def test_a_page_read_by_the_previous_release_is_requested_again(caching, copy, database):
     copy()
     execute(database, "UPDATE source_pages SET adjusted = NULL WHERE skip = 100")
     assert copy().unchanged_pages == 2
@@ -89,36 +85,36 @@ def test_a_page_that_the_release_before_read_is_asked_for_again(caching, copy, d
     assert copy().unchanged_pages == 3
 
 
-def test_another_source_is_not_asked_what_changed_since_the_last_one(caching, copy, database):
+def test_validators_of_one_source_are_not_sent_to_another(caching, copy, database):
     copy()
-    copy_shelf_once(database)
+    copy_one_product(database)
     assert copy().unchanged_pages == 0
     assert 304 not in caching.answers
 
 
-def copy_shelf_once(database):
-    assert copy_source(database, Shelf({1: 1}), "USD")
+def copy_one_product(database):
+    assert copy_source(database, FakeSource({1: 1}), "USD")
 
 
-def test_what_was_edited_of_one_source_is_not_set_on_another_ones_products(caching, copy, database):
+def test_edits_of_one_source_do_not_apply_to_the_products_of_another(caching, copy, database):
     copy()
     execute(database, "UPDATE products SET title = 'Ours', edited = '{title,stock}' WHERE id = 1")
     execute(database, "UPDATE products SET removed_at = now(), edited = '{removed}' WHERE id = 2")
-    assert copy_source(database, Shelf({1: 4, 2: 4}), "USD")
+    assert copy_source(database, FakeSource({1: 4, 2: 4}), "USD")
     with database.transaction() as connection:
         rows = connection.execute(text("SELECT title, on_hand FROM products WHERE removed_at IS NULL"))
         assert [tuple(row) for row in rows] == [("Thing 1", 4), ("Thing 2", 4)]
 
 
-def test_a_stock_that_changes_is_no_new_version(database):
-    copy_shelf_once(database)
-    assert copy_source(database, Shelf({1: 9}), "USD")
+def test_a_new_stock_keeps_the_version(database):
+    copy_one_product(database)
+    assert copy_source(database, FakeSource({1: 9}), "USD")
     with database.transaction() as connection:
         row = connection.execute(text("SELECT on_hand, version FROM products")).one()
     assert tuple(row) == (9, 1)
 
 
-def test_of_many_replicas_one_copies(caching, settings, source):
+def test_only_one_of_many_replicas_copies(caching, settings, source):
     begin = threading.Barrier(6)
 
     def attempt(_number):
@@ -131,10 +127,10 @@ def test_of_many_replicas_one_copies(caching, settings, source):
     assert caching.answers == [200, 200, 200]
 
 
-class StuckSource:
-    """A source that stands still after its first page until it is told to go on."""
+class PausedSource:
+    """A source that pauses after its first page until the test sets `go_on`."""
 
-    name = "shelf"
+    name = "fake"
     refresh_seconds = 60
 
     def __init__(self, title):
@@ -151,15 +147,15 @@ class StuckSource:
 
 @pytest.mark.parametrize("moment", ["reading", "writing"])
 def test_a_slow_copy_never_overwrites_a_newer_one(database, settings, monkeypatch, moment, titles):
-    slow, quick = StuckSource("Old"), StuckSource("New")
+    slow, quick = PausedSource("Old"), PausedSource("New")
     quick.go_on.set()
     if moment == "writing":
         slow.go_on.set()
-        hold_up_writing(monkeypatch, slow)
+        pause_writing(monkeypatch, slow)
     with closing(connect(settings)) as own, ThreadPoolExecutor(1) as pool:
         copied = pool.submit(copy_source, own, slow, "USD")
         assert slow.is_reading.wait(20)
-        # Its lease ends while it stands still.
+        # Its lease expires while it is paused.
         make_due(database)
         assert copy_source(database, quick, "USD")
         slow.go_on.set()
@@ -174,32 +170,32 @@ def test_a_slow_copy_never_overwrites_a_newer_one(database, settings, monkeypatc
     assert statuses == ["abandoned", "done"]
 
 
-def hold_up_writing(monkeypatch, slow):
-    """Let the slow copy stand still between its last page and its first write."""
+def pause_writing(monkeypatch, slow):
+    """Pause the slow copy between its last page and its first write."""
     slow.is_reading = threading.Event()
     slow.written = threading.Event()
-    find_gone = copying._find_gone
+    find_missing = copying._find_missing
 
     def wait(database, claim, inventory, tally):
-        gone = find_gone(database, claim, inventory, tally)
+        missing = find_missing(database, claim, inventory, tally)
         if not slow.is_reading.is_set():
             slow.is_reading.set()
             assert slow.written.wait(20)
-        return gone
+        return missing
 
     slow.read_pages = lambda _find_known, **_: iter(
         [Page(0, 2, [{"id": number, "title": "Old", "price": 1} for number in (1, 2)], 2)]
     )
-    monkeypatch.setattr(copying, "_find_gone", wait)
+    monkeypatch.setattr(copying, "_find_missing", wait)
 
 
-def test_a_copy_lets_buyers_in_between(database, settings):
-    """Nothing is locked while the source is read, and nobody waits for rows that stay as they are."""
-    assert copy_source(database, Shelf(dict.fromkeys(range(1, 51), 5)), "USD")
+def test_a_copy_does_not_block_buyers(database, settings):
+    """A copy locks nothing while it reads the source, and never locks unchanged rows."""
+    assert copy_source(database, FakeSource(dict.fromkeys(range(1, 51), 5)), "USD")
     with database.transaction() as buyer:
         buyer.execute(text("SELECT id FROM products WHERE id <= 50 FOR UPDATE"))
         with closing(connect(settings)) as own:
-            assert copy_source(own, Shelf(dict.fromkeys(range(1, 52), 5)), "USD")
+            assert copy_source(own, FakeSource(dict.fromkeys(range(1, 52), 5)), "USD")
     assert read_last_sync(database).added == 1
 
 
@@ -213,16 +209,16 @@ def admin(start_catalog, auth, fake_server):
     return start
 
 
-def test_a_sync_by_hand_answers_with_its_report(caching, admin):
-    ask = admin()
-    wait_for(lambda: ask("GET", "/products").status_code == 200)
-    first = ask("GET", "/products/sync").json
+def test_a_requested_sync_returns_its_report(caching, admin):
+    send = admin()
+    wait_for(lambda: send("GET", "/products").status_code == 200)
+    first = send("GET", "/products/sync").json
     caching.products = [
         *make_products(249, price=6),
         {"id": 300, "title": "New", "price": 1, "images": "a"},
         {"id": 301},
     ]
-    answer = ask("POST", "/products/sync")
+    answer = send("POST", "/products/sync")
     assert answer.status_code == 200
     assert answer.headers["Location"] == "/products/sync"
     report = answer.json
@@ -240,34 +236,34 @@ def test_a_sync_by_hand_answers_with_its_report(caching, admin):
         {"id": 300, "field": "images", "reason": "Input should be a valid list"},
     ]
     assert report["started_at"] <= report["finished_at"]
-    assert ask("GET", "/products/sync").json == report
+    assert send("GET", "/products/sync").json == report
 
 
 @pytest.mark.parametrize("body", [{"overwrite": "perhaps"}, {"colour": 1}, []])
-def test_a_sync_with_wishes_that_are_none_is_refused(caching, admin, body):
+def test_a_sync_with_invalid_options_is_rejected(caching, admin, body):
     answer = admin()("POST", "/products/sync", body)
     assert (answer.status_code, answer.json["code"]) == (422, "validation_failed")
 
 
-def test_a_sync_that_takes_long_is_taken_and_can_be_asked_for(fake_server, admin, monkeypatch):
-    monkeypatch.setattr("catalog.use_cases.sync.PATIENCE", 0.2)
+def test_a_long_sync_is_accepted_and_its_report_is_available_later(fake_server, admin, monkeypatch):
+    monkeypatch.setattr("catalog.use_cases.sync.SYNC_TIMEOUT", 0.2)
     caching = CachingUpstream(fake_server)
-    ask = admin()
-    wait_for(lambda: ask("GET", "/products").status_code == 200)
+    send = admin()
+    wait_for(lambda: send("GET", "/products").status_code == 200)
     go_on, whole = threading.Event(), fake_server.answer
-    # The newest report is that of the first copy until this one has begun.
-    first = wait_for(lambda: (found := ask("GET", "/products/sync").json)["status"] == "done" and found)
+    # Until the requested copy begins, the newest report is that of the first copy.
+    first = wait_for(lambda: (found := send("GET", "/products/sync").json)["status"] == "done" and found)
 
     def wait(handler, body):
         assert go_on.wait(60)
         whole(handler, body)
 
     def find_report():
-        found = ask("GET", "/products/sync").json
+        found = send("GET", "/products/sync").json
         return found if found["id"] != first["id"] and found["status"] == "done" else None
 
     fake_server.answer = wait
-    answer = ask("POST", "/products/sync")
+    answer = send("POST", "/products/sync")
     assert answer.status_code == 202
     caching.products[0]["title"] = "Renamed"
     go_on.set()
@@ -281,13 +277,13 @@ def test_before_the_first_copy_there_is_no_report(start_catalog, auth, settings,
     assert (answer.status_code, answer.json["code"]) == (404, "sync_not_found")
 
 
-def test_a_wish_that_comes_during_a_copy_is_for_the_next_one(database, settings):
-    slow = StuckSource("Thing")
+def test_a_sync_requested_during_a_copy_applies_to_the_next_copy(database, settings):
+    slow = PausedSource("Thing")
     with closing(connect(settings)) as own, ThreadPoolExecutor(2) as pool:
         copied = pool.submit(copy_source, own, slow, "USD")
         assert slow.is_reading.wait(20)
         asked = pool.submit(request_sync, database, lambda: None, overwrite=True, allow_removals=False)
-        wait_for(lambda: is_asked_for(database))
+        wait_for(lambda: is_requested(database))
         slow.go_on.set()
         assert copied.result(20)
         assert copy_source(database, slow, "USD")
@@ -295,7 +291,7 @@ def test_a_wish_that_comes_during_a_copy_is_for_the_next_one(database, settings)
     assert (is_done, report.overwrite, report.status) == (True, True, "done")
 
 
-def is_asked_for(database):
+def is_requested(database):
     return execute(database, "SELECT requested_at IS NOT NULL FROM source_copy").scalar()
 
 
@@ -307,5 +303,5 @@ def test_only_the_last_hundred_reports_are_kept(database):
         SELECT 'x', 'done', false, false FROM generate_series(1, 150)
         """,
     )
-    copy_shelf_once(database)
+    copy_one_product(database)
     assert execute(database, "SELECT count(*) FROM source_syncs").scalar() == 100

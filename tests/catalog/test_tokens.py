@@ -1,9 +1,7 @@
-"""The tutorial's answers to callers without a token, or with a bad one."""
-
-import pytest
+"""The tutorial's responses to callers without a token or with an invalid one."""
 
 
-def test_without_a_token_there_are_no_products(client):
+def test_a_missing_token_is_401(client):
     answer = client.get("/products")
     assert answer.status_code == 401
     assert answer.json["error"] == "Authorization token is missing"
@@ -19,20 +17,6 @@ def test_a_tampered_token_is_invalid(client, auth):
     assert answer.json["error"] == "Authorization token is invalid"
 
 
-def test_the_cookie_is_as_good_as_the_header(client, auth):
-    client.set_cookie("token", auth.token())
-    assert client.get("/products").status_code == 200
-
-
-def test_the_header_wins_over_the_cookie(client, auth):
+def test_the_header_takes_precedence_over_the_cookie(client, auth):
     client.set_cookie("token", auth.token())
     assert client.get("/products", headers={"Authorization": "Bearer wrong"}).status_code == 401
-
-
-@pytest.mark.parametrize("role", ["guest", "customer", "admin"])
-def test_every_person_may_look_around(client, auth, role):
-    assert client.get("/products", headers=auth.bearer(role=role)).status_code == 200
-
-
-def test_a_service_is_no_person(client, auth):
-    assert client.get("/products", headers=auth.bearer(role="service")).status_code == 403

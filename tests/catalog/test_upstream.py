@@ -1,4 +1,4 @@
-"""A real product source, copied page by page over HTTP."""
+"""A product source that is copied page by page over HTTP."""
 
 from decimal import Decimal
 from functools import partial
@@ -7,18 +7,9 @@ import pytest
 
 from catalog.domain import to_minor_units
 from catalog.use_cases.figures import read_figures
+from tests.catalog.upstreams import make_product
 from tests.conftest import FakeServer
 from tests.waiting import wait_for
-
-
-def make_product(number: int, **changes):
-    return {
-        "id": number,
-        "title": f"Thing {number}",
-        "price": 9.99,
-        "brand": "Acme",
-        "description": "A thing.",
-    } | changes
 
 
 @pytest.fixture
@@ -31,8 +22,8 @@ def get(start_catalog, auth, upstream):
 
 @pytest.fixture
 def standing_get(catalogue, auth, upstream, monkeypatch):
-    """Ask a replica with this source, for which the test itself copies."""
-    monkeypatch.setattr("catalog.clients.FIRST_WAIT", 0.01)
+    """Send GET requests to a replica with this source; the test makes the copies itself."""
+    monkeypatch.setattr("catalog.clients.FIRST_BACKOFF", 0.01)
     client = catalogue.get(catalog_upstream_url=upstream.url).test_client()
     return lambda path="/products": client.get(path, headers=auth.bearer())
 
@@ -42,9 +33,9 @@ def read_titles(get):
     return [product["title"] for product in answer.json["data"]] if answer.status_code == 200 else []
 
 
-def test_it_is_copied_page_by_page_with_its_own_token(upstream, get):
+def test_an_upstream_is_copied_page_by_page_with_its_own_token(upstream, get):
     upstream.products = [make_product(number) for number in range(1, 251)]
-    # Page by page it is put on sale, too; and the service may have asked before there was anything.
+    # The service may have copied the upstream before it had any products.
     wait_for(lambda: get("/products/250").status_code == 200)
     assert get("/products/250").json["title"] == "Thing 250"
     asked = [path for _method, path, _headers, _body in upstream.server.requests]
@@ -56,26 +47,12 @@ def test_it_is_copied_page_by_page_with_its_own_token(upstream, get):
 
 
 def test_a_product_without_a_brand_is_kept_without_one(upstream, standing_get, copy):
-    without = make_product(1)
-    del without["brand"]
-    upstream.products = [without, make_product(2, brand=None), make_product(3, brand=" ")]
+    upstream.products = [make_product(1), make_product(2, brand=None), make_product(3, brand=" ")]
     copy()
     assert [product["brand"] for product in standing_get().json["data"]] == [None, None, None]
 
 
-def test_a_product_that_is_none_is_passed_over_and_the_others_are_kept(upstream, standing_get, copy):
-    upstream.products = [
-        make_product(1),
-        make_product(2, price=-1),
-        "nonsense",
-        make_product(4, id="x"),
-        make_product(5),
-    ]
-    copy()
-    assert read_titles(standing_get) == ["Thing 1", "Thing 5"]
-
-
-def test_what_changes_there_changes_here_and_what_stays_keeps_its_version(upstream, standing_get, copy):
+def test_a_copy_applies_changes_and_unchanged_products_keep_their_version(upstream, standing_get, copy):
     upstream.products = [make_product(1), make_product(2), make_product(3)]
     copy()
     upstream.products = [make_product(1), make_product(2, title="Renamed"), make_product(4)]
@@ -91,11 +68,11 @@ def test_an_empty_upstream_is_an_empty_catalogue(upstream, get):
     assert answer.data == b""
 
 
-def test_with_no_copy_its_error_is_passed_on_with_its_message(upstream, standing_get, copy, begin_again):
+def test_without_a_copy_the_error_of_the_upstream_is_passed_on(upstream, standing_get, copy, reset_database):
     upstream_errors = {500: 500, 503: 503, 404: 404, 429: 429, 401: 502, 403: 502, 302: 502}
     wrong = {}
     for theirs, ours in upstream_errors.items():
-        begin_again()
+        reset_database()
         upstream.failure = (theirs, b'{"message": "Our shelves are being painted"}')
         copy()
         answer = standing_get()
@@ -107,17 +84,17 @@ def test_with_no_copy_its_error_is_passed_on_with_its_message(upstream, standing
     assert wrong == {}
 
 
-def test_an_answer_in_another_shape_is_a_bad_gateway(upstream, standing_get, copy, begin_again):
+def test_a_malformed_response_of_the_upstream_is_502(upstream, standing_get, copy, reset_database):
     statuses = {}
     for body in (b"<html>", b"[]", b'{"products": 3}'):
-        begin_again()
+        reset_database()
         upstream.failure = (200, body)
         copy()
         statuses[body] = standing_get().status_code
     assert statuses == dict.fromkeys(statuses, 502)
 
 
-def test_while_it_fails_the_last_copy_is_served_and_it_recovers_by_itself(upstream, get):
+def test_the_last_copy_is_served_until_the_upstream_recovers(upstream, get):
     upstream.products = [make_product(1)]
     wait_for(lambda: get().status_code == 200)
     upstream.failure = (500, b"{}")
@@ -128,25 +105,23 @@ def test_while_it_fails_the_last_copy_is_served_and_it_recovers_by_itself(upstre
     wait_for(lambda: read_titles(get) == ["Back"])
 
 
-def test_an_upstream_that_is_not_there_is_a_bad_gateway(start_catalog, auth, monkeypatch):
-    monkeypatch.setattr("catalog.clients.FIRST_WAIT", 0.01)
+def test_an_unreachable_upstream_is_502(start_catalog, auth, monkeypatch):
+    monkeypatch.setattr("catalog.clients.FIRST_BACKOFF", 0.01)
     server = FakeServer()
     server.close()
     client = start_catalog(catalog_upstream_url=server.url).test_client()
 
-    def ask():
+    def send():
         found = client.get("/products", headers=auth.bearer())
         return found.json["code"] != "catalogue_loading" and found
 
-    answer = wait_for(ask)
+    answer = wait_for(send)
     assert answer.status_code == 502
-    assert answer.json["error"] == "The product source does not answer."
+    assert answer.json["error"] == "The product source does not respond."
 
 
-def test_what_was_copied_from_another_source_is_not_served_as_this_ones(
-    client, start_catalog, auth, upstream, monkeypatch
-):
-    monkeypatch.setattr("catalog.clients.FIRST_WAIT", 0.01)
+def test_the_copy_of_another_source_is_not_served(client, start_catalog, auth, upstream, monkeypatch):
+    monkeypatch.setattr("catalog.clients.FIRST_BACKOFF", 0.01)
     assert client.get("/products", headers=auth.bearer()).status_code == 200
     upstream.failure = (500, b'{"message": "down"}')
     client = start_catalog(catalog_upstream_url=upstream.url).test_client()
@@ -164,10 +139,10 @@ def test_prices_become_integers_in_minor_units(price, currency, minor):
     assert to_minor_units(Decimal(price), currency) == minor
 
 
-def test_the_metrics_tell_how_old_the_copy_is_and_how_often_the_source_failed_since(
+def test_the_metrics_report_the_age_of_the_copy_and_the_failures_since(
     database, source, upstream, copy, monkeypatch
 ):
-    monkeypatch.setattr("catalog.clients.FIRST_WAIT", 0.01)
+    monkeypatch.setattr("catalog.clients.FIRST_BACKOFF", 0.01)
     upstream.failure = (500, b"{}")
     read = partial(read_figures, database, source)
     copy()
@@ -180,7 +155,7 @@ def test_the_metrics_tell_how_old_the_copy_is_and_how_often_the_source_failed_si
     assert figures["catalog_source_refresh_seconds"] == 60
 
 
-def test_the_bundled_sample_does_not_grow_old(start_catalog):
+def test_the_bundled_sample_has_no_age_metrics(start_catalog):
     text = start_catalog().test_client().get("/metrics").text
     assert "http_server_request_duration_seconds" in text
     assert "catalog_source" not in text

@@ -1,5 +1,5 @@
-"""Search finds words as people see them: whatever stands around them, with or without accents."""
-# ruff: noqa: RUF001  # Signs and letters that look like others are what is tested.
+"""Search finds words regardless of surrounding punctuation and of accents."""
+# ruff: noqa: RUF001  # These tests need ambiguous characters.
 
 import unicodedata
 from typing import Any
@@ -16,9 +16,9 @@ from shared.migrate import upgrade
 from shared.service import migrations_of
 from tests.catalog.rows import SOURCE, begin_catalogue, list_ids, put_products
 
-# A title, and queries that find it.
+# Titles, and queries that find each.
 FOUND = [
-    # Signs, quotation marks and dashes.
+    # Symbols, quotation marks and dashes.
     ("Quillow® Pan", ["quillow", "quillow pan", "Quillow®", '"quillow pan"', "quillow®pan"]),
     ("Frobnik™ Kettle", ["frobnik", "Frobnik™", "frobnik kettle"]),
     ("Frobnik™️Kettle", ["frobnik", "kettle"]),
@@ -86,7 +86,7 @@ SKUS = [
     ("AB 1,234", ["AB 1,234", "ab1234", "1234"]),
     ("IT-THE", ["it-the", "it"]),
 ]
-# A title, and queries that do not find it.
+# Titles, and queries that do not find each.
 NOT_FOUND = [
     ("Frobnik™ Kettle", ["tm", "frobniktm", "frobnik -kettle", 'frobnik -"kettle"', "kettle -frobnik™"]),
     ("Copper Kettle Blue", ['"kettle copper"', "“kettle copper”", "copper -blue", "pan or -copper", "pan"]),
@@ -99,20 +99,22 @@ NOT_FOUND = [
 
 
 @pytest.fixture
-def shelf(database: Database) -> Database:
+def empty_catalog(database: Database) -> Database:
     """An empty catalogue."""
     begin_catalogue(database)
     return database
 
 
-def find(shelf: Database, words: str) -> list[int]:
-    return list_ids(shelf, Filter(words=words), None)
+def find(empty_catalog: Database, words: str) -> list[int]:
+    return list_ids(empty_catalog, Filter(words=words), None)
 
 
-def miss(shelf: Database, rows: list[tuple[str, list[str]]], name: str) -> list[tuple[str, str]]:
-    """Return the queries that do not find the row that they belong to."""
+def find_misses(
+    empty_catalog: Database, rows: list[tuple[str, list[str]]], name: str
+) -> list[tuple[str, str]]:
+    """Return the queries that do not find their row."""
     put_products(
-        shelf,
+        empty_catalog,
         *[
             {"id": number, "title": "x", "sku": f"sku{number}", name: value}
             for number, (value, _) in enumerate(rows)
@@ -122,15 +124,15 @@ def miss(shelf: Database, rows: list[tuple[str, list[str]]], name: str) -> list[
         (value, query)
         for number, (value, queries) in enumerate(rows)
         for query in queries
-        if number not in find(shelf, query)
+        if number not in find(empty_catalog, query)
     ]
 
 
-def test_a_title_is_found_by_its_words_whatever_stands_around_them(shelf):
-    assert miss(shelf, FOUND, "title") == []
+def test_a_title_is_found_by_its_words_despite_punctuation_and_accents(empty_catalog):
+    assert find_misses(empty_catalog, FOUND, "title") == []
 
 
-def test_a_brand_a_category_and_a_description_are_found_like_a_title(shelf):
+def test_a_brand_a_category_and_a_description_are_found_like_a_title(empty_catalog):
     wrong = {}
     for name in ("brand", "category", "description"):
         rows = [
@@ -138,31 +140,31 @@ def test_a_brand_a_category_and_a_description_are_found_like_a_title(shelf):
             for value, queries in FOUND
             if not value[0].isdigit() and "1," not in value and "10" not in value
         ]
-        wrong[name] = miss(shelf, rows, name)
+        wrong[name] = find_misses(empty_catalog, rows, name)
     assert wrong == {"brand": [], "category": [], "description": []}
 
 
-def test_a_sku_is_found_as_a_whole_and_by_its_parts(shelf):
-    assert miss(shelf, SKUS, "sku") == []
+def test_a_sku_is_found_as_a_whole_and_by_its_parts(empty_catalog):
+    assert find_misses(empty_catalog, SKUS, "sku") == []
 
 
-def test_a_query_that_means_something_else_finds_nothing(shelf):
+def test_a_query_with_another_meaning_finds_nothing(empty_catalog):
     wrong = []
     for title, queries in NOT_FOUND:
-        put_products(shelf, {"id": 1, "title": title})
-        wrong += [(title, query) for query in queries if find(shelf, query)]
+        put_products(empty_catalog, {"id": 1, "title": title})
+        wrong += [(title, query) for query in queries if find(empty_catalog, query)]
     assert wrong == []
 
 
-def test_minus_quotes_and_or_keep_their_meaning_beside_accents_and_signs(shelf):
+def test_minus_quotes_and_or_work_with_accents_and_punctuation(empty_catalog):
     put_products(
-        shelf,
+        empty_catalog,
         {"id": 1, "title": "Crème—Lamp, süß"},
         {"id": 2, "title": "Creme-Kettle®"},
         {"id": 3, "title": "Pan ör lid"},
     )
     found = {
-        query: sorted(find(shelf, query))
+        query: sorted(find(empty_catalog, query))
         for query in (
             "creme -lamp",
             "crème -süß",
@@ -184,19 +186,19 @@ def test_minus_quotes_and_or_keep_their_meaning_beside_accents_and_signs(shelf):
     }
 
 
-def correct(shelf: Database, words: str) -> tuple[str | None, list[int]]:
-    found = use_cases.list_products(shelf, SOURCE, Filter(words=words), None, limit=5)
+def correct(empty_catalog: Database, words: str) -> tuple[str | None, list[int]]:
+    found = use_cases.list_products(empty_catalog, SOURCE, Filter(words=words), None, limit=5)
     return found.corrected, [product.id for product in found.products]
 
 
-def test_corrected_has_words_as_the_catalogue_writes_them(shelf):
+def test_corrections_use_the_spelling_of_the_catalogue(empty_catalog):
     put_products(
-        shelf,
+        empty_catalog,
         {"id": 1, "title": "Crème Bru\u0302le\u0301e Brush"},
         {"id": 2, "title": "Crème-Brûlée™ dish, Smørrebrød"},
         {"id": 3, "title": "Straßenkarte"},
     )
-    use_cases.recount(shelf)
+    use_cases.recount(empty_catalog)
     wrong = {}
     for asked, corrected in {
         "brulleé": "brûlée",
@@ -204,24 +206,24 @@ def test_corrected_has_words_as_the_catalogue_writes_them(shelf):
         "„brulleee“ -karte": "„brûlée“ -karte",
         "smorebrod": "smørrebrød",
         "strasenkarte": "straßenkarte",
-        # Known words, however they are written.
+        # Known words in any spelling.
         "brulee": None,
         "bru\u0302le\u0301e": None,
         "BRÛLÉE xx": None,
         "strassenkarte": None,
-        # Nothing is taken out of a word with a digit.
+        # Words with digits are not corrected.
         "brulle4": None,
         "dissh_7 dissh7": "dish_7 dissh7",
     }.items():
-        if (found := correct(shelf, asked))[0] != corrected:
+        if (found := correct(empty_catalog, asked))[0] != corrected:
             wrong[asked] = found
     assert wrong == {}
 
 
-def test_what_is_corrected_is_found(shelf):
-    put_products(shelf, {"id": 1, "title": "Smørrebrød"})
-    use_cases.recount(shelf)
-    assert correct(shelf, "smorebrod") == ("smørrebrød", [1])
+def test_a_corrected_word_finds_its_product(empty_catalog):
+    put_products(empty_catalog, {"id": 1, "title": "Smørrebrød"})
+    use_cases.recount(empty_catalog)
+    assert correct(empty_catalog, "smorebrod") == ("smørrebrød", [1])
 
 
 WRITTEN = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60)
@@ -241,18 +243,18 @@ PIECES = st.lists(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(title=PIECES, query=PIECES)
-def test_every_word_of_any_title_finds_it_and_no_query_breaks_the_search(shelf, title, query):
-    with shelf.transaction() as connection:
+def test_every_word_of_any_title_finds_it_and_no_query_breaks_the_search(empty_catalog, title, query):
+    with empty_catalog.transaction() as connection:
 
-        def ask(expression: str, query: str = query) -> Any:
+        def send(expression: str, query: str = query) -> Any:
             values = {"title": title, "query": query, "apart": unicodedata.normalize("NFD", title)}
             return connection.execute(text(f"SELECT {expression}"), values).scalar()
 
-        ask("search_text(:title, 'A', NULL, '', :title) @@ search_query(:query)")
+        send("search_text(:title, 'A', NULL, '', :title) @@ search_query(:query)")
         words = "to_tsvector('simple', fold_words(:{}))"
-        assert ask(f"{words.format('title')} = {words.format('apart')}")
+        assert send(f"{words.format('title')} = {words.format('apart')}")
         for word in read_words(title):
-            assert ask(
+            assert send(
                 "numnode(search_query(:query)) = 0"
                 " OR search_text(:title, 'A', NULL, '', '') @@ search_query(:query)",
                 word,
@@ -260,9 +262,11 @@ def test_every_word_of_any_title_finds_it_and_no_query_breaks_the_search(shelf, 
 
 
 def read_words(title: str) -> list[str]:
-    """Return what stands between signs and blanks; what this Python does not know may be a letter."""
-    kinds = [(sign, unicodedata.category(sign)) for sign in title]
-    return "".join(sign if kind[0] in "LNM" or kind in {"Cf", "Cn"} else " " for sign, kind in kinds).split()
+    """Return the words of a title; a character that this Python version does not know may be a letter."""
+    categories = [(character, unicodedata.category(character)) for character in title]
+    return "".join(
+        character if kind[0] in "LNM" or kind in {"Cf", "Cn"} else " " for character, kind in categories
+    ).split()
 
 
 @pytest.fixture
@@ -271,7 +275,7 @@ def old_database(make_old_database):
     return make_old_database("catalog-service", before="0005")
 
 
-def test_products_of_the_release_before_are_found_and_its_queries_still_work(old_database):
+def test_products_of_the_previous_release_are_found_and_its_queries_still_work(old_database):
     put_products(old_database, {"id": 1, "title": "Crème—Lamp", "sku": "ABX-4477"})
     begin_catalogue(old_database)
     upgrade(old_database, migrations_of("catalog-service"))
@@ -283,10 +287,10 @@ def test_products_of_the_release_before_are_found_and_its_queries_still_work(old
     assert correct(old_database, "cremme")[0] == "crème"
 
 
-def test_a_dump_can_be_restored_for_the_words_of_a_product_need_no_search_path(shelf):
-    with shelf.transaction() as connection:
+def test_a_dump_can_be_restored_without_a_search_path(empty_catalog):
+    with empty_catalog.transaction() as connection:
         connection.execute(text("SET LOCAL search_path = ''"))
         connection.execute(text("SET LOCAL session_replication_role = replica"))
         added = "INSERT INTO public.products (id, sku, title, category, unit_amount, description, on_hand)"
         connection.execute(text(f"{added} VALUES (1, 'A-1', 'Crème 10,000', '', 1, '', 1)"))
-    assert find(shelf, "creme") == [1]
+    assert find(empty_catalog, "creme") == [1]

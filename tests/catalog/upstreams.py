@@ -1,4 +1,4 @@
-"""Product sources as real HTTP servers, and what tests do with copies of them."""
+"""Product sources as real HTTP servers, and helpers for copies of them."""
 
 import hashlib
 import json
@@ -21,8 +21,14 @@ def make_products(count, **changes):
     ]
 
 
+def read_page(handler, products):
+    """Return the page of products that a request asks for."""
+    query = {name: int(values[0]) for name, values in parse_qs(urlsplit(handler.path).query).items()}
+    return products[query["skip"] : query["skip"] + query["limit"]]
+
+
 class FakeUpstream:
-    """A product source in the tutorial's shape, holding the products that a test gives it."""
+    """A product source in the tutorial's format, with the products that a test gives it."""
 
     def __init__(self, server: FakeServer) -> None:
         self.server = server
@@ -35,13 +41,12 @@ class FakeUpstream:
         if self.failure:
             send_json(handler, self.failure[1], status=self.failure[0])
             return
-        query = {name: int(values[0]) for name, values in parse_qs(urlsplit(handler.path).query).items()}
-        page = self.products[query["skip"] : query["skip"] + query["limit"]]
+        page = read_page(handler, self.products)
         send_json(handler, json.dumps({"products": page, "total": len(self.products)}).encode())
 
 
 class CachingUpstream:
-    """A source that gives each page an ETag, or the time of its last change, and says if it is the same."""
+    """A source that sends a validator with each page and answers 304 if the page is unchanged."""
 
     def __init__(self, server):
         self.server = server
@@ -51,14 +56,11 @@ class CachingUpstream:
         server.answer = self._answer
 
     def _answer(self, handler, _body):
-        query = {name: int(values[0]) for name, values in parse_qs(urlsplit(handler.path).query).items()}
-        page = self.products[query["skip"] : query["skip"] + query["limit"]]
+        page = read_page(handler, self.products)
         body = json.dumps({"products": page, "total": len(self.products)}).encode()
         tag = f'W/"{hashlib.sha256(body).hexdigest()}"'
-        asked = handler.headers.get(
-            {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}[self.header]
-        )
-        if asked == tag:
+        condition = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}[self.header]
+        if handler.headers.get(condition) == tag:
             self.answers.append(304)
             handler.send_response(304)
             handler.end_headers()
@@ -72,11 +74,10 @@ class CachingUpstream:
 
 
 def serve(server, products, **extra):
-    """Let the server have these products, page by page."""
+    """Make the server return these products, page by page."""
 
     def answer(handler, _body):
-        query = {name: int(values[0]) for name, values in parse_qs(urlsplit(handler.path).query).items()}
-        page = products[query["skip"] : query["skip"] + query["limit"]]
+        page = read_page(handler, products)
         send_json(handler, json.dumps({"products": page, "total": len(products), **extra}).encode())
 
     server.answer = answer

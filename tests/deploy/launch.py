@@ -1,6 +1,6 @@
-"""Run the stack of `make run` with databases on servers of their own: `python -m tests.deploy.launch`.
+"""Run the stack of `make run` with separate database servers: `python -m tests.deploy.launch`.
 
-Catalog, orders and payments each have a PostgreSQL, behind one PgBouncer in transaction mode.
+Catalog, orders and payments each have their own PostgreSQL, behind one PgBouncer in transaction mode.
 """
 
 import shutil
@@ -22,7 +22,7 @@ from local.sockets import port_of, reserve
 from local.stack import Stack
 from local.supervisor import Program
 
-APART = ("catalog-service", "orders-service", "payments-service")
+SEPARATE = ("catalog-service", "orders-service", "payments-service")
 CONFIGURATION = """
 [databases]
 {databases}
@@ -36,16 +36,16 @@ auth_file = {users}
 
 
 class PooledService(Service):
-    """A service that finds its database behind the PgBouncer, if it is one of those that are apart."""
+    """A service that reaches its database through the PgBouncer, if it has a separate server."""
 
     def environment(
         self, settings: Settings, secrets: Path, database_port: int, urls: Mapping[str, str]
     ) -> dict[str, str]:
-        """Return what every process of the service is told."""
-        if self.name not in APART:
+        """Return the environment of the service's processes."""
+        if self.name not in SEPARATE:
             return super().environment(settings, secrets, database_port, urls)
-        told = super().environment(settings, secrets, SpreadStack.pooler_port, urls)
-        return told | {"PREPARED_STATEMENTS": "off"}
+        environment = super().environment(settings, secrets, SpreadStack.pooler_port, urls)
+        return environment | {"PREPARED_STATEMENTS": "off"}
 
 
 class SpreadStack(Stack):
@@ -57,7 +57,7 @@ class SpreadStack(Stack):
         super()._start_postgres()
         self._pooler = reserve()
         SpreadStack.pooler_port = port_of(self._pooler)
-        self._servers = {service: reserve() for service in APART}
+        self._servers = {service: reserve() for service in SEPARATE}
         for service, port in self._servers.items():
             name = f"postgres-{service}"
             data = self._state / name
@@ -70,7 +70,7 @@ class SpreadStack(Stack):
 
     def _set_up_databases(self) -> None:
         for service, port in self._servers.items():
-            told = {
+            environment = {
                 "SERVER_URL": f"postgresql://postgres@{ADDRESS}:{port_of(port)}/postgres",
                 "SECRETS": str(self._secrets / "database"),
             }
@@ -78,7 +78,7 @@ class SpreadStack(Stack):
                 f"database-{service}",
                 "shared.setup_database",
                 service,
-                environment=self._environment() | told,
+                environment=self._environment() | environment,
             )
             self._supervisor.run(job)
         self._start_pooler()
@@ -87,10 +87,10 @@ class SpreadStack(Stack):
     def _start_pooler(self) -> None:
         program = shutil.which("pgbouncer", path="/usr/bin:/usr/sbin:/usr/local/bin")
         if program is None:
-            raise CannotStart("There is no pgbouncer here.")
+            raise CannotStart("pgbouncer is not installed.")
         folder = self._state / "pgbouncer"
         folder.mkdir(exist_ok=True)
-        names = {service: service.removesuffix("-service") for service in APART}
+        names = {service: service.removesuffix("-service") for service in SEPARATE}
         users = [
             f'"{name}" "{(self._secrets / service / "database-password").read_text().strip()}"'
             for service, name in names.items()
@@ -122,7 +122,7 @@ class SpreadStack(Stack):
         )
 
     def _description(self) -> dict[str, Any]:
-        parts = ["pgbouncer", *(f"postgres-{service}" for service in APART)]
+        parts = ["pgbouncer", *(f"postgres-{service}" for service in SEPARATE)]
         ports = {
             f"postgres-{service}": port_of(port) for service, port in getattr(self, "_servers", {}).items()
         }

@@ -1,4 +1,4 @@
-"""The manifests of deploy/kubernetes as `kubectl kustomize` renders them, and what Compose says."""
+"""The manifests of deploy/kubernetes as rendered by `kubectl kustomize`, and the resolved Compose file."""
 
 import json
 import os
@@ -20,20 +20,23 @@ Manifest = dict[str, Any]
 
 
 def kubectl_or_skip() -> None:
-    """Leave a test out where there is no kubectl with Kustomize 5, unless REQUIRE_KUBECTL says there is."""
+    """Skip a test without a kubectl with Kustomize 5, or fail if REQUIRE_KUBECTL is set."""
     try:
-        said = subprocess.run(["kubectl", "version", "--client"], capture_output=True, text=True, check=False)
-        found = re.search(r"^Kustomize Version: v(\d+)", said.stdout, re.MULTILINE)
+        version = subprocess.run(
+            ["kubectl", "version", "--client"], capture_output=True, text=True, check=False
+        )
+        found = re.search(r"^Kustomize Version: v(\d+)", version.stdout, re.MULTILINE)
     except OSError:
         found = None
     if not found or int(found[1]) < 5:
-        assert not os.environ.get("REQUIRE_KUBECTL"), "REQUIRE_KUBECTL is set, and there is no such kubectl."
-        pytest.skip("no kubectl with Kustomize 5 is installed, so the manifests for Kubernetes are left out")
+        missing = "no kubectl with Kustomize 5 is installed"
+        assert not os.environ.get("REQUIRE_KUBECTL"), f"REQUIRE_KUBECTL is set, but {missing}."
+        pytest.skip(f"{missing}, so the tests of the Kubernetes manifests are skipped")
 
 
 @cache
 def render(overlay: str) -> list[Manifest]:
-    """Return what an overlay is rendered to."""
+    """Return the rendered manifests of an overlay."""
     done = subprocess.run(
         ["kubectl", "kustomize", f"deploy/kubernetes/{overlay}"],
         cwd=ROOT,
@@ -42,39 +45,39 @@ def render(overlay: str) -> list[Manifest]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""  # Not a word about what is deprecated.
+    assert done.stderr == ""  # No deprecation warnings.
     return list(yaml.safe_load_all(done.stdout))
 
 
 def find(overlay: str, kind: str, name: str) -> Manifest:
-    """Return the one manifest of that kind and name."""
+    """Return the manifest of this kind and name."""
     [found] = [each for each in render(overlay) if each["kind"] == kind and each["metadata"]["name"] == name]
     return found
 
 
 def pods_of(overlay: str) -> Iterator[tuple[str, Manifest]]:
-    """Return the template of each pod, under the kind and name of what makes it."""
+    """Yield each pod template with the kind and name of its owner."""
     for each in render(overlay):
         if "template" in each.get("spec", {}):
             yield f"{each['kind']} {each['metadata']['name']}", each["spec"]["template"]
 
 
 def containers_of(pod: Manifest) -> list[Manifest]:
-    """Return all containers of a pod."""
+    """Return all containers of a pod template."""
     return [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
 
 
 def environment_of(overlay: str, container: Manifest) -> dict[str, str]:
-    """Return what a container is told."""
-    told: dict[str, str] = {}
+    """Return the environment of a container."""
+    environment: dict[str, str] = {}
     for source in container.get("envFrom", []):
-        told |= find(overlay, "ConfigMap", source["configMapRef"]["name"])["data"]
-    return told | {each["name"]: each["value"] for each in container.get("env", [])}
+        environment |= find(overlay, "ConfigMap", source["configMapRef"]["name"])["data"]
+    return environment | {each["name"]: each["value"] for each in container.get("env", [])}
 
 
 @cache
 def read_compose() -> dict[str, Any]:
-    """Return docker-compose.yml as Compose understands it where nothing is set."""
+    """Return the services of docker-compose.yml as resolved by Compose, without any variables set."""
     docker_or_skip()
     done = subprocess.run(
         ["docker", "compose", "config", "--format=json"],

@@ -1,4 +1,4 @@
-"""The shop on a Swarm of one node, which is made for it and taken apart again."""
+"""The shop on a temporary Swarm of one node."""
 
 import os
 import secrets
@@ -13,12 +13,12 @@ from tests.stacks import ROOT, SERVICES, Shopper, docker, docker_or_skip, find_f
 from tests.waiting import wait_for
 
 OVERLAY = ("--file", "docker-compose.yml", "--file", "deploy/swarm.yml")
-BRIDGE = "docker_gwbridge"  # The engine's own network for a Swarm's containers, which it leaves behind.
-BY_HAND = "`SWARM=yes .venv/bin/python -m pytest tests/deploy/test_swarm.py` runs them all the same"
+BRIDGE = "docker_gwbridge"  # The engine's network for a Swarm's containers, which remains after the Swarm.
+BY_HAND = "`SWARM=yes .venv/bin/python -m pytest tests/deploy/test_swarm.py` runs them anyway"
 
 
 class SwarmStack:
-    """A stack of its own name, port and versions."""
+    """A stack with a unique name, port and image tags."""
 
     def __init__(self) -> None:
         self.name = f"shopfleet-swarm-{secrets.token_hex(3)}"
@@ -27,13 +27,13 @@ class SwarmStack:
         self._of_stack = f"label=com.docker.stack.namespace={self.name}"
 
     def environment(self, version: str) -> dict[str, str]:
-        """Return what the commands of deploy/README.md are told."""
-        told = {"STACK": self.name, "PORT": str(self.port), "DEMO_USERS": "yes", "IMAGES": ""}
-        # The gateway stays: its own update takes the node away for a moment.
-        return {**os.environ, **told, "VERSION": self.tag(version), "GATEWAY_VERSION": self.tag("1")}
+        """Return the environment of the deployment commands."""
+        given = {"STACK": self.name, "PORT": str(self.port), "DEMO_USERS": "yes", "IMAGES": ""}
+        # Keep the gateway's version: its update makes the node unavailable for a moment.
+        return {**os.environ, **given, "VERSION": self.tag(version), "GATEWAY_VERSION": self.tag("1")}
 
     def tag(self, version: str) -> str:
-        """Return the tag of a version's images, which belongs to this stack alone."""
+        """Return the tag of a version's images, which is unique to this stack."""
         return f"{self.name}-{version}"
 
     def build(self, version: str) -> None:
@@ -49,7 +49,7 @@ class SwarmStack:
         assert built.returncode == 0, built.stderr
 
     def deploy(self, version: str) -> subprocess.CompletedProcess[str]:
-        """Deploy a version, as deploy/README.md says, and wait for what becomes of it."""
+        """Deploy a version with `deploy.swarm`, and wait for the result."""
         return subprocess.run(
             [sys.executable, "-m", "deploy.swarm"],
             cwd=ROOT,
@@ -67,12 +67,12 @@ class SwarmStack:
         return set(docker("ps", "--quiet", "--filter", named).split())
 
     def versions(self, service: str) -> set[str]:
-        """Return the versions of a service whose containers run."""
+        """Return the versions of a service's running containers."""
         images = {docker("inspect", "--format={{.Config.Image}}", each) for each in self.containers(service)}
         return {image.partition("@")[0].rpartition(f"{self.name}-")[2] for image in images}
 
     def running(self) -> list[str]:
-        """Return what there is of the stack: its services, and containers and networks by their ids."""
+        """Return the stack's services by name, and its containers and networks by id."""
         return [
             *docker("service", "ls", "--format={{.Name}}", "--filter", self._of_stack).split(),
             *docker("ps", "--quiet", "--filter", self._of_stack).split(),
@@ -84,12 +84,12 @@ class SwarmStack:
         return docker("volume", "ls", "--quiet", "--filter", self._of_stack).split()
 
     def wipe(self) -> None:
-        """Remove all there is of the stack, in any state."""
+        """Remove the stack in any state."""
         subprocess.run(["docker", "stack", "rm", self.name], capture_output=True, check=False)
         wait_for(lambda: not self.running(), seconds=90)
 
     def sweep(self) -> None:
-        """Remove what a node keeps that has left its Swarm: ended containers, volumes, images."""
+        """Remove what remains after the Swarm: stopped containers, volumes and images."""
         containers = docker("ps", "--all", "--quiet", "--filter", self._of_stack).split()
         images = [
             image
@@ -106,39 +106,39 @@ class SwarmStack:
 
 
 def find_obstacle(state: str, running: list[str], *, forced: bool) -> str | None:
-    """Say why an engine has to be left alone, by the state of its node and the containers that run on it."""
+    """Return why the tests must not touch this engine, given the state of its node and its containers."""
     if state != "inactive":
         return (
-            f"this engine belongs to a Swarm already (its node is {state}), so the tests of a deployment on "
-            "Swarm are left out: they would have to leave it"
+            f"this engine already belongs to a Swarm (its node is {state}), so the tests of a deployment on "
+            "Swarm are skipped: they would have to leave it"
         )
     if running and not forced:
         return (
             f"containers run on this engine ({', '.join(sorted(running))}), so the tests of a deployment on "
-            "Swarm are left out: an engine that begins or leaves a Swarm can lose the names by which "
-            f"containers find each other; {BY_HAND}"
+            "Swarm are skipped: an engine that joins or leaves a Swarm may lose the DNS names of running "
+            f"containers; {BY_HAND}"
         )
     return None
 
 
 def free_engine_or_skip() -> None:
-    """Leave a test out that makes the engine a Swarm, unless it harms nothing or SWARM=yes demands it."""
+    """Skip a test that turns the engine into a Swarm, unless that is harmless or SWARM=yes is set."""
     docker_or_skip()
     forced = os.environ.get("SWARM") == "yes"
     state = docker("info", "--format={{.Swarm.LocalNodeState}}")
     obstacle = find_obstacle(state, docker("ps", "--format={{.Names}}").split(), forced=forced)
-    assert not (obstacle and forced), f"SWARM=yes is set, and {obstacle}."
+    assert not (obstacle and forced), f"SWARM=yes is set, but {obstacle}."
     if obstacle:
         pytest.skip(obstacle)
 
 
 @contextmanager
 def swarm_of_one() -> Iterator[SwarmStack]:
-    """Make this machine a Swarm for as long as the block runs, and leave it as it was."""
+    """Turn this machine into a Swarm for the length of the block, and restore it afterwards."""
     free_engine_or_skip()
     had_bridge = BRIDGE in docker("network", "ls", "--format={{.Name}}").split()
     stack = SwarmStack()
-    # A machine that is busy with tests is no node that has failed.
+    # A node that is busy with tests must not count as failed.
     docker("swarm", "init", "--advertise-addr=127.0.0.1", "--dispatcher-heartbeat=60s")
     try:
         yield stack
@@ -153,7 +153,7 @@ def swarm_of_one() -> Iterator[SwarmStack]:
 
 
 def is_open(stack: SwarmStack) -> bool:
-    """Tell whether the shop answers for each of its services."""
+    """Return whether all services of the shop are healthy."""
     try:
         with Shopper(stack.url) as shopper:
             return all(shopper.get(f"/healthz/{service}").status_code == 200 for service in SERVICES)

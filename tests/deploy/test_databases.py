@@ -1,4 +1,4 @@
-"""Databases on servers of their own, behind PgBouncer in transaction mode: a storm, and the books after."""
+"""Databases on separate servers behind PgBouncer in transaction mode: a storm, and then the audit."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from local.postgres import Server
-from tests.deploy.launch import APART
+from tests.deploy.launch import SEPARATE
 from tests.faults import test_storm as storms
 from tests.stacks import ROOT, ProcessStack
 
@@ -19,28 +19,28 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 
 class SpreadStack(ProcessStack):
-    """A process stack whose catalog, orders and payments have a PostgreSQL each, behind a PgBouncer."""
+    """A process stack whose catalog, orders and payments each have a PostgreSQL behind a PgBouncer."""
 
     def __init__(self, state: Path, **environment: str) -> None:
         super().__init__(state, module="tests.deploy.launch", **environment)
 
     def list_replicas(self) -> list[str]:
-        """Return the name of everything that may be struck."""
-        return [*super().list_replicas(), "pgbouncer", *(f"postgres-{service}" for service in APART)]
+        """Return the names of all parts that may get a fault."""
+        return [*super().list_replicas(), "pgbouncer", *(f"postgres-{service}" for service in SEPARATE)]
 
     def database_url(self, name: str) -> str:
-        """Return where a database is, past the PgBouncer."""
+        """Return the URL of a database, bypassing the PgBouncer."""
         description = self.describe()
         server = description.get(f"postgres-{name}-service", description["postgres"])
         password = Path(description["postgres"]["superuser_password_file"]).read_text(encoding="utf-8")
         return Server(server["port"], password.strip(), server["pid"] or 0).url(database=name)
 
     def audit(self) -> subprocess.CompletedProcess[str]:
-        """Look over the books, each where it is."""
+        """Audit the books on all database servers."""
         names = ("auth", "catalog", "orders", "payments", "logs")
         urls = {f"AUDIT_URL_{name.upper()}": self.database_url(name) for name in names}
         return subprocess.run(
-            [sys.executable, "-m", "local.audit"],
+            [sys.executable, "-m", "tools.books"],
             cwd=ROOT,
             env={"PATH": os.environ["PATH"], **urls},
             capture_output=True,
@@ -51,10 +51,11 @@ class SpreadStack(ProcessStack):
 
 @pytest.fixture(scope="module")
 def spread(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SpreadStack]:
-    """Such a stack, with two replicas of what takes part in a checkout."""
+    """Such a stack, with two replicas of each service that takes part in a checkout."""
     if shutil.which("pgbouncer", path="/usr/bin:/usr/sbin:/usr/local/bin") is None:
-        assert not os.environ.get("REQUIRE_PGBOUNCER"), "REQUIRE_PGBOUNCER is set, and there is no pgbouncer."
-        pytest.skip("pgbouncer is not installed, so databases on servers of their own are left out")
+        missing = "pgbouncer is not installed"
+        assert not os.environ.get("REQUIRE_PGBOUNCER"), f"REQUIRE_PGBOUNCER is set, but {missing}."
+        pytest.skip(f"{missing}, so the tests of separate database servers are skipped")
     scale = ",".join(f"{service}={number}" for service, number in storms.REPLICAS.items())
     stack = SpreadStack(tmp_path_factory.mktemp("spread") / "state", SCALE=scale, RATE_LIMITS="off")
     stack.start()
@@ -63,14 +64,14 @@ def spread(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SpreadStack]:
 
 
 def count_tables(url: str) -> int:
-    """Return how many tables a database has."""
+    """Return the number of tables in a database."""
     with psycopg.connect(url) as server:
         [(number,)] = server.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchall()
     return int(number)
 
 
-@pytest.mark.parametrize("service", APART)
-def test_a_services_database_is_on_the_server_of_its_own(spread: SpreadStack, service: str) -> None:
+@pytest.mark.parametrize("service", SEPARATE)
+def test_a_services_database_is_on_its_own_server(spread: SpreadStack, service: str) -> None:
     name = service.removesuffix("-service")
     url, main = spread.database_url(name), spread.describe()["postgres"]["port"]
     assert count_tables(url) > 1
@@ -80,7 +81,7 @@ def test_a_services_database_is_on_the_server_of_its_own(spread: SpreadStack, se
 
 
 @pytest.mark.usefixtures("spread")
-def test_in_a_storm_nothing_is_lost_and_every_answer_is_true(
+def test_a_storm_loses_nothing_and_every_response_holds_true(
     request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    storms.test_in_a_storm_nothing_is_lost_and_every_answer_is_true("spread", request, capsys)
+    storms.test_a_storm_loses_nothing_and_every_response_holds_true("spread", request, capsys)

@@ -1,4 +1,4 @@
-"""The manifests for Kubernetes: rendered, valid, restricted, and of one mind with docker-compose.yml."""
+"""The Kubernetes manifests are valid, restricted and consistent with docker-compose.yml."""
 
 import re
 from collections.abc import Iterable
@@ -24,8 +24,8 @@ from tests.stacks import ROOT, SERVICES
 
 pytestmark = pytest.mark.shop
 
-SCHEMAS = ("1.31", "1.37")  # The oldest Kubernetes that all of it is for, and the newest with schemas.
-# What a volume may be in the profile `restricted` of the Pod Security Standards.
+SCHEMAS = ("1.31", "1.37")  # The oldest supported Kubernetes, and the newest with published schemas.
+# Volume types that the `restricted` profile of the Pod Security Standards allows.
 VOLUMES = {
     "configMap",
     "csi",
@@ -36,9 +36,10 @@ VOLUMES = {
     "projected",
     "secret",
 }
-# Replicas of logs-service in the gateway's pods read its records; with Compose all of them do.
-ELSEWHERE = {"logs-service": {"RECORDS_FROM_GATEWAY"}}
-OF_THEIR_OWN = {
+# On Kubernetes, replicas of logs-service in the gateway's pods read its records; with Compose all replicas
+# do.
+SET_ELSEWHERE = {"logs-service": {"RECORDS_FROM_GATEWAY"}}
+DIFFERENT = {
     "BIND": "0.0.0.0",  # Compose publishes the gateway on 127.0.0.1 alone.
     "DEMO_USERS": "yes",
 }
@@ -52,28 +53,28 @@ def _kubectl() -> None:
 
 @pytest.mark.parametrize("version", SCHEMAS)
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_every_manifest_is_valid_by_the_published_schemas(overlay: str, version: str) -> None:
+def test_every_manifest_is_valid_against_the_published_schemas(overlay: str, version: str) -> None:
     assert len(render(overlay)) > 40
     for manifest in render(overlay):
         kubernetes_validate.validate(manifest, version, strict=True)
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_every_name_that_a_pod_refers_to_is_there_or_is_a_secret(overlay: str) -> None:
+def test_every_config_map_that_a_pod_refers_to_exists(overlay: str) -> None:
     maps = {each["metadata"]["name"] for each in render(overlay) if each["kind"] == "ConfigMap"}
     for _, pod in pods_of(overlay):
         mounted = {each["configMap"]["name"] for each in pod["spec"]["volumes"] if "configMap" in each}
-        told = {
+        environments = {
             source["configMapRef"]["name"]
             for container in containers_of(pod)
             for source in container.get("envFrom", [])
         }
-        assert mounted | told <= maps
+        assert mounted | environments <= maps
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_every_pod_satisfies_the_restricted_profile(overlay: str) -> None:
-    """The Pod Security Standards' list, and a read-only root file system."""
+    """Also require a read-only root file system, which the Pod Security Standards do not."""
     for name, pod in pods_of(overlay):
         spec, context = pod["spec"], pod["spec"]["securityContext"]
         assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys(), name
@@ -103,7 +104,7 @@ def test_every_pod_satisfies_the_restricted_profile(overlay: str) -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 @pytest.mark.parametrize("name", [*SERVICES, "gateway"])
-def test_what_answers_calls_is_probed_drained_spread_scaled_and_not_all_taken_away_at_once(
+def test_every_server_is_probed_drained_spread_scaled_and_protected_from_disruption(
     overlay: str, name: str
 ) -> None:
     deployment = find(overlay, "Deployment", name)
@@ -114,9 +115,9 @@ def test_what_answers_calls_is_probed_drained_spread_scaled_and_not_all_taken_aw
     assert container["ports"] == [{"name": "http", "containerPort": port}]
     assert {"readinessProbe", "livenessProbe"} <= container.keys()
     drained = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
-    # The DNS keeps an answer for 5 s in Kubernetes, and the gateway for 2.
+    # DNS responses are cached for 5 s in Kubernetes, and for 2 s in the gateway.
     assert drained > 7
-    # What is under way has the 10 s that the design gives it.
+    # Requests in progress get 10 s to finish.
     assert pod["spec"]["terminationGracePeriodSeconds"] >= drained + 10
     assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
     for selected in (
@@ -127,17 +128,17 @@ def test_what_answers_calls_is_probed_drained_spread_scaled_and_not_all_taken_aw
     ):
         assert selected == labels
     assert labels.items() <= pod["metadata"]["labels"].items()
-    assert "replicas" not in deployment["spec"]  # It belongs to the autoscaler alone.
+    assert "replicas" not in deployment["spec"]  # Only the autoscaler sets it.
     scaler = find(overlay, "HorizontalPodAutoscaler", name)["spec"]
     assert scaler["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}
     assert scaler["minReplicas"] >= 2
 
 
-def test_health_is_asked_for_as_with_compose() -> None:
+def test_probes_match_the_health_checks_of_compose() -> None:
     for part, pod, composed in parts_of_both():
         container = pod["spec"]["containers"][0]
         if part in SERVICES:
-            # The image's own healthcheck asks for it, too.
+            # The image's health check requests it, too.
             assert 'request("GET", "/healthz")' in (ROOT / "shared" / "healthcheck.py").read_text()
             for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
                 assert container[probe]["httpGet"] == {"path": "/healthz", "port": "http"}
@@ -146,19 +147,21 @@ def test_health_is_asked_for_as_with_compose() -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_step_is_no_replica(service: str) -> None:
+def test_the_pod_of_a_migration_is_not_selected_as_a_replica(service: str) -> None:
     job = find("development", "Job", f"{service.removesuffix('-service')}-migration")
     labels = job["spec"]["template"]["metadata"]["labels"]
     assert labels["app.kubernetes.io/component"] == "step"
 
 
-def shorten(told: dict[str, str]) -> dict[str, str]:
-    """Return the settings that are made, with short names of hosts and no breaks of lines."""
-    return {name: " ".join(value.replace(FULL_NAME, "").split()) for name, value in told.items() if value}
+def normalize(environment: dict[str, str]) -> dict[str, str]:
+    """Return all non-empty settings, with short host names and without line breaks."""
+    return {
+        name: " ".join(value.replace(FULL_NAME, "").split()) for name, value in environment.items() if value
+    }
 
 
 def parts_of_both() -> Iterable[tuple[str, Manifest, dict[str, Any]]]:
-    """Return what runs both with Compose and on Kubernetes: its name, its pod, its service there."""
+    """Yield the name, the pod template and the Compose service of every part."""
     compose = read_compose()
     for name, pod in pods_of("development"):
         part = name.partition(" ")[2]
@@ -166,33 +169,33 @@ def parts_of_both() -> Iterable[tuple[str, Manifest, dict[str, Any]]]:
 
 
 def test_kubernetes_runs_what_compose_runs() -> None:
-    kept = {part for part, *_ in parts_of_both()}
-    # There secrets are made by hand, and the books are looked over from outside.
-    assert read_compose().keys() - kept <= {"secrets", "audit", "prometheus"}
+    deployed = {part for part, *_ in parts_of_both()}
+    # On Kubernetes an operator creates the secrets, and the audit runs from outside.
+    assert read_compose().keys() - deployed <= {"secrets", "audit", "prometheus"}
 
 
 def test_every_part_has_the_same_settings_as_with_compose() -> None:
     for part, pod, composed in parts_of_both():
-        told = shorten(environment_of("development", pod["spec"]["containers"][0]))
-        wanted = shorten(composed.get("environment", {}))
+        settings = normalize(environment_of("development", pod["spec"]["containers"][0]))
+        wanted = normalize(composed.get("environment", {}))
         if part == "gateway":
             wanted["GATEWAY_RESOLVER"] = f"kube-dns.kube-system{FULL_NAME.removeprefix('.shopfleet')}"
-        for name in ELSEWHERE.get(part.replace("migration", "service"), set()):
+        for name in SET_ELSEWHERE.get(part.replace("migration", "service"), set()):
             del wanted[name]
-        assert {name: value for name, value in told.items() if name not in OF_THEIR_OWN} == {
-            name: value for name, value in wanted.items() if name not in OF_THEIR_OWN
+        assert {name: value for name, value in settings.items() if name not in DIFFERENT} == {
+            name: value for name, value in wanted.items() if name not in DIFFERENT
         }, part
-        assert told.get("BIND", "0.0.0.0") == OF_THEIR_OWN["BIND"]
+        assert settings.get("BIND", "0.0.0.0") == DIFFERENT["BIND"]
 
 
-def test_the_replica_that_reads_the_gateways_records_has_the_settings_of_logs_service_with_compose() -> None:
+def test_the_reader_of_the_gateways_records_has_the_settings_of_logs_service() -> None:
     [reader] = find("development", "Deployment", "gateway")["spec"]["template"]["spec"]["initContainers"]
-    told = shorten(environment_of("development", reader))
-    wanted = shorten(read_compose()["logs-service"]["environment"])
-    assert {**told, "BIND": ""} == {**wanted, "BIND": ""}
+    settings = normalize(environment_of("development", reader))
+    wanted = normalize(read_compose()["logs-service"]["environment"])
+    assert {**settings, "BIND": ""} == {**wanted, "BIND": ""}
 
 
-def test_every_part_runs_the_same_program_as_the_same_user_with_the_same_folders_as_with_compose() -> None:
+def test_every_part_has_the_same_program_user_and_folders_as_with_compose() -> None:
     for part, pod, composed in parts_of_both():
         container = pod["spec"]["containers"][0]
         image = container["image"].removesuffix(":latest")
@@ -207,13 +210,13 @@ def test_every_part_runs_the_same_program_as_the_same_user_with_the_same_folders
             for each in composed["volumes"]
             if each["type"] == "volume" and (part, each["target"]) != ("logs-service", "/records")
         }
-        steps_share_a_template = {"/spool"} if part.endswith("-migration") else set()
+        unused_by_migrations = {"/spool"} if part.endswith("-migration") else set()
         assert folders | volumes <= mounts, part
-        for path in mounts - folders - volumes - steps_share_a_template:
+        for path in mounts - folders - volumes - unused_by_migrations:
             assert part == "gateway" or path == "/dev/shm", path  # noqa: S108
 
 
-def test_the_gateway_has_every_file_of_its_configuration_where_compose_puts_it() -> None:
+def test_the_gateway_has_all_configuration_files_at_the_same_paths_as_with_compose() -> None:
     pod = find("development", "Deployment", "gateway")["spec"]["template"]["spec"]
     maps = {each["name"]: each["configMap"]["name"] for each in pod["volumes"] if "configMap" in each}
     found: dict[str, str] = {}
@@ -221,7 +224,7 @@ def test_the_gateway_has_every_file_of_its_configuration_where_compose_puts_it()
         if mount["name"] in maps and "subPath" not in mount:
             data = find("development", "ConfigMap", maps[mount["name"]])["data"]
             found |= {f"{mount['mountPath']}/{name}": contents for name, contents in data.items()}
-    # A file that is missing here belongs into gateway/kustomization.yaml.
+    # If a file is missing here, add it to gateway/kustomization.yaml.
     assert found == {
         f"/gateway/{file.relative_to(ROOT / 'gateway')}": file.read_text()
         for folder in ("templates", "snippets", "entrypoint")
@@ -239,14 +242,14 @@ def test_the_gateway_has_every_file_of_its_configuration_where_compose_puts_it()
     }
 
 
-def doors_of(overlay: str) -> set[tuple[str, str, int]]:
-    """Return the calls within the namespace that the policies allow: from, to, port."""
+def allowed_calls_of(overlay: str) -> set[tuple[str, str, int]]:
+    """Return the calls that the network policies allow within the namespace: source, target, port."""
     allowed = set()
     for policy in [each for each in render(overlay) if each["kind"] == "NetworkPolicy"]:
         for rule in policy["spec"].get("ingress", []):
             target = policy["spec"]["podSelector"]["matchLabels"][NAME]
             [port] = rule["ports"]
-            sources = ["anybody"]
+            sources = ["any"]
             if "from" in rule:
                 [peer] = rule["from"]
                 [expression] = peer["podSelector"]["matchExpressions"]
@@ -257,29 +260,29 @@ def doors_of(overlay: str) -> set[tuple[str, str, int]]:
 
 
 def calls_of_compose() -> set[tuple[str, str, int]]:
-    """Return the calls that docker-compose.yml tells its parts to make."""
+    """Return the calls that docker-compose.yml configures: source, target, port."""
     compose = read_compose()
-    made = {("anybody", "gateway", compose["gateway"]["ports"][0]["target"])}
+    made = {("any", "gateway", compose["gateway"]["ports"][0]["target"])}
     for part, service in compose.items():
-        # A step has the doors of its service.
+        # A migration may make the calls of its service.
         caller = re.sub("-migration$", "-service", part)
         for value in service.get("environment", {}).values():
             for address in re.findall(r"(?:@|://|server )([a-z-]+:\d+)", value):
                 target, _, port = address.partition(":")
                 if target in compose and caller not in {"audit", "prometheus"}:
                     made.add((caller, target, int(port)))
-    # It has one of logs-service beside it, which is there for its records.
+    # The gateway's pods also run a logs-service, which stores the gateway's records.
     return made | {("gateway", "postgres", 5432)}
 
 
-def test_the_policies_allow_exactly_the_calls_that_compose_wires() -> None:
-    assert doors_of("development") == calls_of_compose()
+def test_network_policies_allow_exactly_the_calls_that_compose_configures() -> None:
+    assert allowed_calls_of("development") == calls_of_compose()
     without = {call for call in calls_of_compose() if call[1] != "postgres"}
-    assert doors_of("production") == without
+    assert allowed_calls_of("production") == without
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_nothing_is_allowed_unless_a_policy_says_so_and_little_leads_outside(overlay: str) -> None:
+def test_network_policies_deny_by_default_and_allow_little_outgoing_traffic(overlay: str) -> None:
     policies = [each["spec"] for each in render(overlay) if each["kind"] == "NetworkPolicy"]
     [default] = [each for each in policies if each["podSelector"] == {}]
     assert set(default["policyTypes"]) == {"Ingress", "Egress"}
@@ -301,17 +304,17 @@ def test_nothing_is_allowed_unless_a_policy_says_so_and_little_leads_outside(ove
     )
 
 
-def test_production_refuses_what_is_only_for_development() -> None:
+def test_production_has_no_development_settings() -> None:
     for service in SERVICES:
         [container] = find("production", "Deployment", service)["spec"]["template"]["spec"]["containers"]
-        told = environment_of("production", container)
-        assert told["SHOPFLEET_ENV"] == "production"
-        assert told["PUBLIC_URL"].startswith("https://")
-        assert "sslmode=require" in told["DATABASE_URL"]
-        assert not told.get("DEMO_USERS")
+        settings = environment_of("production", container)
+        assert settings["SHOPFLEET_ENV"] == "production"
+        assert settings["PUBLIC_URL"].startswith("https://")
+        assert "sslmode=require" in settings["DATABASE_URL"]
+        assert not settings.get("DEMO_USERS")
         assert not container["image"].endswith(":latest")
         # The gateway reads the same cookie and serves the same host.
         [gateway] = find("production", "Deployment", "gateway")["spec"]["template"]["spec"]["containers"]
         for name in ("SHOPFLEET_ENV", "PUBLIC_URL"):
-            assert environment_of("production", gateway)[name] == told[name]
+            assert environment_of("production", gateway)[name] == settings[name]
     assert "StatefulSet" not in {each["kind"] for each in render("production")}

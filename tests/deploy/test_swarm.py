@@ -1,9 +1,9 @@
 """The shop on a real Swarm: deploy it, buy in it, upgrade it under load, and remove it again.
 
-An engine that begins or leaves a Swarm can lose the names by which running containers find each other. So
-these tests run only where the engine belongs to no Swarm and no container runs. `SWARM=yes` runs them beside
-other containers, too, and fails where the engine belongs to a Swarm already. A run of all tests begins with
-them, in the group `compose` (see conftest.py), before any other container of the run starts.
+An engine that joins or leaves a Swarm may lose the DNS names of running containers. So these tests run only
+if the engine belongs to no Swarm and runs no container. With `SWARM=yes` they also run next to other
+containers, and fail if the engine already belongs to a Swarm. A run of all tests starts with them, in the
+group `compose` (see conftest.py), before any other container of the run.
 """
 
 import subprocess
@@ -21,13 +21,13 @@ from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1200), pytest.mark.xdist_group("compose")]
 
-BEFORE, AFTER = 1.0, 3.0  # Seconds of load around what is done.
+BEFORE, AFTER = 1.0, 3.0  # Seconds of load before and after a change.
 BROKEN = 'FROM {image}\nCMD ["python", "-c", "raise SystemExit(1)"]\n'
 
 
 @pytest.fixture(scope="module")
 def swarm() -> Iterator[SwarmStack]:
-    """The shop in its first version."""
+    """The first version of the shop."""
     with swarm_of_one() as stack:
         stack.build("1")
         done = stack.deploy("1")
@@ -36,16 +36,16 @@ def swarm() -> Iterator[SwarmStack]:
         yield stack
 
 
-def test_a_guest_buys_something_and_the_order_is_paid(swarm: SwarmStack) -> None:
+def test_a_guest_places_an_order_and_it_is_paid(swarm: SwarmStack) -> None:
     with Customer(swarm.url) as customer:
-        customer.come_in()
+        customer.start_guest_session()
         answer = customer.order(uuid.uuid4().hex, "pm_card_visa")
         assert answer.status_code == 201, answer.text
         order_id = answer.json()["id"]
         customer.wait_for_order(order_id, lambda order: order["status"] == "paid", seconds=30)
 
 
-def test_the_gateways_records_are_found_among_the_logs(swarm: SwarmStack) -> None:
+def test_the_gateways_records_are_found_in_the_logs(swarm: SwarmStack) -> None:
     with Shopper(swarm.url) as admin:
         admin.log_in()
         request_id = admin.get("/orders").headers["X-Request-ID"]
@@ -57,7 +57,7 @@ def test_the_gateways_records_are_found_among_the_logs(swarm: SwarmStack) -> Non
         wait_for(lambda: read_services() == {"gateway", "orders-service"}, seconds=30)
 
 
-def test_secrets_and_configs_are_objects_of_the_swarm_and_each_service_has_its_own(swarm: SwarmStack) -> None:
+def test_each_service_has_its_own_secrets_and_configs_of_the_swarm(swarm: SwarmStack) -> None:
     def list_secrets(service: str) -> set[str]:
         template = "{{range .Spec.TaskTemplate.ContainerSpec.Secrets}}{{.SecretName}} {{end}}"
         return set(docker("service", "inspect", f"--format={template}", f"{swarm.name}_{service}").split())
@@ -88,10 +88,10 @@ def test_a_new_version_of_every_service_loses_no_request(swarm: SwarmStack) -> N
     }
 
 
-def test_a_version_that_does_not_come_up_is_taken_back_without_a_failed_request(swarm: SwarmStack) -> None:
+def test_a_version_that_fails_to_start_is_rolled_back_without_a_failed_request(swarm: SwarmStack) -> None:
     for service in SERVICES:
         docker("tag", f"shopfleet/{service}:{swarm.tag('1')}", f"shopfleet/{service}:{swarm.tag('broken')}")
-    # The first that is replaced; no other is touched after it.
+    # The first service to be replaced; its failure stops the deployment.
     image = f"shopfleet/auth-service:{swarm.tag('broken')}"
     subprocess.run(
         ["docker", "build", "--quiet", "--tag", image, "-"],
@@ -106,11 +106,11 @@ def test_a_version_that_does_not_come_up_is_taken_back_without_a_failed_request(
         wait_for(lambda: {service: swarm.versions(service) for service in SERVICES} == before, seconds=60)
         time.sleep(AFTER)
     assert done.returncode == 1
-    assert f"{swarm.name}_auth-service did not come up" in done.stderr
+    assert f"{swarm.name}_auth-service failed to start" in done.stderr
     assert load.failures == []
     assert len(swarm.containers("auth-service")) == 2
-    again = swarm.deploy(before["auth-service"].pop())
-    assert again.returncode == 0, again.stdout + again.stderr
+    repaired = swarm.deploy(before["auth-service"].pop())
+    assert repaired.returncode == 0, repaired.stdout + repaired.stderr
 
 
 def test_a_killed_replica_is_replaced_and_no_read_fails(swarm: SwarmStack) -> None:
@@ -123,7 +123,7 @@ def test_a_killed_replica_is_replaced_and_no_read_fails(swarm: SwarmStack) -> No
     assert load.failures == []
 
 
-def test_removing_the_stack_leaves_its_data_and_secrets_and_nothing_else(swarm: SwarmStack) -> None:
+def test_removing_the_stack_leaves_only_its_data_and_secrets(swarm: SwarmStack) -> None:
     docker("stack", "rm", swarm.name)
     wait_for(lambda: not swarm.running(), seconds=90)
     kept = docker("secret", "ls", "--quiet", "--filter", f"label=shopfleet.stack={swarm.name}").split()

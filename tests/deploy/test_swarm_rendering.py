@@ -1,4 +1,4 @@
-"""What Swarm gets: Compose's own description in other words, without anything of this machine."""
+"""The Compose file is rendered for Swarm without any reference to this machine."""
 
 import os
 from pathlib import Path
@@ -25,12 +25,12 @@ def _docker() -> None:
 
 
 def render(**environment: str) -> dict[str, Any]:
-    """Return the stack `shop` as it is rendered with such an environment."""
-    told = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return render_stack(read_compose({**told, **environment}), "shop", SECRETS)
+    """Return the stack `shop`, rendered with this environment."""
+    base = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return render_stack(read_compose({**base, **environment}), "shop", SECRETS)
 
 
-def test_nothing_is_mounted_from_this_machine_and_every_object_that_is_used_is_there() -> None:
+def test_no_files_of_this_machine_are_mounted_and_all_used_objects_exist() -> None:
     stack = render()
     for name, service in stack["services"].items():
         assert {each["type"] for each in service["volumes"]} <= {"volume", "tmpfs"}, name
@@ -42,14 +42,14 @@ def test_nothing_is_mounted_from_this_machine_and_every_object_that_is_used_is_t
         assert service["deploy"]["resources"]["limits"]["memory"], name
 
 
-def test_each_service_gets_its_own_secrets_where_compose_has_them() -> None:
+def test_each_service_gets_its_own_secrets_at_the_same_paths_as_with_compose() -> None:
     services = render()["services"]
     for service in SERVICES:
         targets = {each["source"]: each["target"] for each in services[service]["secrets"]}
         assert targets == {f"{service}_{name}": f"/run/secrets/shopfleet/{name}" for name in SECRETS[service]}
 
 
-def test_a_named_secret_file_becomes_a_secret_and_a_changed_one_becomes_another(tmp_path: Path) -> None:
+def test_a_secret_file_becomes_a_secret_that_is_replaced_when_it_changes(tmp_path: Path) -> None:
     key = tmp_path / "key"
 
     def find_keys() -> list[str]:
@@ -69,7 +69,7 @@ def test_a_named_secret_file_becomes_a_secret_and_a_changed_one_becomes_another(
     assert not [each for each in without if "stripe" in each["target"]]
 
 
-def test_a_certificate_is_a_secret_and_no_config(tmp_path: Path) -> None:
+def test_a_certificate_is_a_secret_and_not_a_config(tmp_path: Path) -> None:
     for name in ("cert.pem", "key.pem"):
         (tmp_path / name).write_text(name)
     gateway = render(TLS_CERTIFICATES=str(tmp_path))["services"]["gateway"]
@@ -78,22 +78,22 @@ def test_a_certificate_is_a_secret_and_no_config(tmp_path: Path) -> None:
     assert render()["services"]["gateway"]["secrets"] == []
 
 
-def test_every_service_knows_that_its_gateway_listens_on_every_address() -> None:
+def test_every_part_knows_that_the_gateway_listens_on_all_addresses() -> None:
     services = render(BIND="127.0.0.1")["services"]
     parts = (*SERVICES, "gateway")
     assert {services[part]["environment"]["BIND"] for part in parts} == {"0.0.0.0"}
 
 
-def test_the_gateway_knows_the_shop_s_hosts_and_its_environment() -> None:
-    told = {"PUBLIC_URL": "https://a.example", "ALLOWED_HOSTS": "b.example", "SHOPFLEET_ENV": "production"}
-    gateway = render(**told)["services"]["gateway"]["environment"]
-    assert {name: gateway[name] for name in told} == told
+def test_the_gateway_gets_the_hosts_and_the_environment_of_the_shop() -> None:
+    given = {"PUBLIC_URL": "https://a.example", "ALLOWED_HOSTS": "b.example", "SHOPFLEET_ENV": "production"}
+    gateway = render(**given)["services"]["gateway"]["environment"]
+    assert {name: gateway[name] for name in given} == given
     assert render(PORT="81")["services"]["gateway"]["environment"]["PUBLIC_URL"] == "http://localhost:81"
 
 
-def test_the_database_and_the_steps_come_first_and_what_is_there_is_replaced_one_by_one() -> None:
-    there = {"postgres", "database", "auth-service", "orders-service"}
-    first, new, *rest = [set(part["services"]) for part in split_stack(render(), there)]
+def test_the_database_and_one_off_jobs_come_first_and_existing_services_are_updated_one_by_one() -> None:
+    existing = {"postgres", "database", "auth-service", "orders-service"}
+    first, new, *rest = [set(part["services"]) for part in split_stack(render(), existing)]
     assert first == {"postgres", "database", *(f"{each.split('-')[0]}-migration" for each in SERVICES)}
     assert new == {"gateway", "catalog-service", "payments-service", "logs-service"}
     assert rest == [{"auth-service"}, {"orders-service"}]

@@ -1,4 +1,4 @@
-"""The shop that these tests may break: one stack with fault points, which one worker has to itself."""
+"""Fixtures: a shop with fault points that the tests may break. One worker has it to itself."""
 
 from collections.abc import Iterator
 
@@ -31,5 +31,5 @@ def shop(tmp_path_factory: pytest.TempPathFactory, points: Points) -> Iterator[P
 
 @pytest.fixture(params=[pytest.param("shop", marks=pytest.mark.xdist_group("faults")), COMPOSE])
 def breakable(request: pytest.FixtureRequest) -> Stack:
-    """Each of the two stacks in turn, to be broken."""
+    """Each of the two stacks in turn; a test may break it."""
     return request.getfixturevalue(request.param)

@@ -1,4 +1,4 @@
-"""Customers who do not give up: they repeat a call, under the same key, until the shop has answered it."""
+"""Customers that repeat a call with the same idempotency key until they get a final response."""
 
 import time
 from collections.abc import Callable
@@ -17,33 +17,33 @@ ADDRESS = {
     "postal_code": "62701",
     "country": "US",
 }
-PATIENCE = 90.0  # Seconds of trying until the shop is taken to be broken.
+PATIENCE = 90.0  # Seconds of retries until the shop counts as broken.
 PAUSE = 0.2
-# What is refused for now only: the shop works on this call, or on another that has to end first.
+# Temporary errors: this call is still in progress, or another call has to end first.
 IN_PROGRESS = frozenset({"idempotency_in_progress", "refund_in_progress"})
-# The deadline of a pending order in seconds, and half a minute. Most take some ten, until a dead process's
-# lease has ended; but while an order waits for that, other things die.
+# The deadline of a pending order in seconds, plus half a minute. Most orders take about ten seconds, until
+# the lease of a dead process expires, but more parts may fail in the meantime.
 FINAL_WITHIN = 150.0
 
 
 class Customer(Shopper):
-    """A guest whose calls carry a request id of their own, by which their work is known everywhere."""
+    """A guest whose calls have a fixed request id, by which every service recognizes their work."""
 
     def __init__(self, url: str, request_id: str | None = None) -> None:
         super().__init__(url)
         if request_id:
             self.headers["X-Request-ID"] = request_id
-        self.hiccups = 0  # Calls that got no answer, or one that says "try again".
+        self.hiccups = 0  # Calls without a response, or with a temporary error.
 
-    def insist(self, method: str, path: str, **options: Any) -> requests.Response:
-        """Repeat a call until it is answered for good, which is neither 5xx nor 429 nor "in progress"."""
+    def call_until_answered(self, method: str, path: str, **options: Any) -> requests.Response:
+        """Repeat a call until the response is final: not 5xx, not 429 and not "in progress"."""
         deadline = time.monotonic() + PATIENCE
         while True:
-            answer, trouble = self._try(method, path, options)
+            answer, problem = self._try(method, path, options)
             if answer is not None:
                 return answer
             assert time.monotonic() < deadline, (
-                f"{method} {path} was not answered in {PATIENCE:.0f} s: {trouble}"
+                f"{method} {path} got no final response in {PATIENCE:.0f} s: {problem}"
             )
             self.hiccups += 1
             time.sleep(PAUSE)
@@ -53,36 +53,38 @@ class Customer(Shopper):
             answer = self.request(method, path, **options)
         except requests.RequestException as error:
             return None, repr(error)
-        # The shop answers 500 to an error that its code does not foresee. There must be none.
+        # 500 means an unexpected error, and there must be none.
         assert answer.status_code != 500, f"{method} {path}: {answer.text}"
-        again = answer.status_code >= 500 or answer.status_code == 429 or read_code(answer) in IN_PROGRESS
-        return (None if again else answer), f"{answer.status_code} {answer.text[:300]}"
+        is_temporary = (
+            answer.status_code >= 500 or answer.status_code == 429 or read_code(answer) in IN_PROGRESS
+        )
+        return (None if is_temporary else answer), f"{answer.status_code} {answer.text[:300]}"
 
-    def come_in(self) -> "Customer":
-        """Become a guest."""
-        answer = self.insist("POST", "/auth/guest")
+    def start_guest_session(self) -> "Customer":
+        """Start a guest session."""
+        answer = self.call_until_answered("POST", "/auth/guest")
         assert answer.status_code == 201, answer.text
         self.cookies.clear()
         self.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         return self
 
-    def come_in_as_admin(self) -> "Customer":
-        """Become the demo admin."""
-        answer = self.insist("POST", "/auth", json={"username": "admin", "password": "admin"})
+    def log_in_as_admin(self) -> "Customer":
+        """Log in as the demo admin."""
+        answer = self.call_until_answered("POST", "/auth", json={"username": "admin", "password": "admin"})
         assert answer.status_code == 200, answer.text
         self.cookies.clear()
         self.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         return self
 
     def order(self, key: str, card: str, *, product: int = 1, quantity: int = 1) -> requests.Response:
-        """Order so many of a product, under this key."""
-        return self.insist(
+        """Order a quantity of a product with this idempotency key."""
+        return self.call_until_answered(
             "POST", "/orders", json=order_of(card, product, quantity), headers={"Idempotency-Key": key}
         )
 
     def confirm(self, key: str, payment: str, outcome: str = "approved") -> requests.Response:
-        """Tell the bank that it was the customer, or that it was not."""
-        return self.insist(
+        """Complete the bank's authentication with this outcome."""
+        return self.call_until_answered(
             "POST",
             f"/payments/{payment}/confirm",
             json={"outcome": outcome},
@@ -90,29 +92,31 @@ class Customer(Shopper):
         )
 
     def refund(self, key: str, order_id: str, **body: Any) -> requests.Response:
-        """Give money back, as the admin."""
-        return self.insist("POST", f"/orders/{order_id}/refund", json=body, headers={"Idempotency-Key": key})
+        """Refund an order, as the admin."""
+        return self.call_until_answered(
+            "POST", f"/orders/{order_id}/refund", json=body, headers={"Idempotency-Key": key}
+        )
 
     def read_order(self, order_id: str) -> dict[str, Any]:
-        """Return the order as it stands."""
-        answer = self.insist("GET", f"/orders/{order_id}")
+        """Return the order."""
+        answer = self.call_until_answered("GET", f"/orders/{order_id}")
         assert answer.status_code == 200, answer.text
         order: dict[str, Any] = answer.json()
         return order
 
     def wait_for_order(
-        self, order_id: str, is_there: Callable[[dict[str, Any]], bool], *, seconds: float
+        self, order_id: str, is_expected: Callable[[dict[str, Any]], bool], *, seconds: float
     ) -> dict[str, Any]:
-        """Return the order once it is as described."""
+        """Return the order once it meets the condition."""
 
-        def ask() -> dict[str, Any] | None:
+        def read() -> dict[str, Any] | None:
             order = self.read_order(order_id)
-            if is_there(order):
+            if is_expected(order):
                 return order
             time.sleep(0.2)
             return None
 
-        found = wait_for(ask, seconds=seconds)
+        found = wait_for(read, seconds=seconds)
         assert found is not None
         return found
 
@@ -127,7 +131,7 @@ def order_of(card: str, product: int = 1, quantity: int = 1) -> dict[str, Any]:
 
 
 def read_code(answer: requests.Response) -> str:
-    """Return the stable word of an error."""
+    """Return the code of an error."""
     try:
         return str(answer.json().get("code"))
     except ValueError:

@@ -1,4 +1,4 @@
-"""The services' own configuration, but for the application."""
+"""The configuration of the services, with a different application."""
 
 from shared.gunicorn_conf import *  # noqa: F403
 

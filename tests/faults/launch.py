@@ -10,14 +10,14 @@ from local.services import Replica, Service
 from local.supervisor import Program
 from tests.faults.points import FOLDER
 
-LONGEST_DELAY = 0.4  # Seconds until a part that died starts again; here dozens die in a row.
+LONGEST_DELAY = 0.4  # Seconds until a part restarts; these tests kill dozens in a row.
 
 
 class StoppingService(Service):
-    """A service whose processes stop where a test says."""
+    """A service whose processes stop at fault points."""
 
-    def _program(self, replica: Replica, told: Mapping[str, str]) -> Program:
-        program = super()._program(replica, told)
+    def _program(self, replica: Replica, given: Mapping[str, str]) -> Program:
+        program = super()._program(replica, given)
         command = [
             word.replace("shared.gunicorn_conf", "tests.faults.gunicorn_conf") for word in program.command
         ]

@@ -1,10 +1,10 @@
-"""Fault points: places at which a service stops until the test lets it go on or kills a part.
+"""Fault points: places at which a service stops until the test resumes it or kills a part.
 
-There is one before and after each call to another service and each commit. None is in the services' own code:
-a process that is started by `tests.faults.launch` has the two functions wrapped through which all of them go.
-A point's name is made of what is there, such as `orders-service: before commit of place_order 1`; the number
-counts how often the order's work came by. A test learns the names from an order that nothing happens to.
-Several points are one state of the world, if nothing is committed between them.
+There is one before and after each call to another service and each commit. The services' own code has none: a
+process started by `tests.faults.launch` wraps the functions through which all calls and commits go. The name
+of a point describes it, such as `orders-service: before commit of place_order 1`; the number counts the
+passes of one order. A test learns the names from an undisturbed order. Points without a commit between them
+are one state of the system.
 """
 
 import os
@@ -28,45 +28,45 @@ from shared.database import Connection, Database
 from shared.service import package_of
 from shared.service_calls import ServiceClient
 
-FOLDER = "FAULT_POINTS"  # The variable that names the folder by which a test and the processes talk.
-AT_ONCE = 4  # Orders that stop at once.
-LONGEST_STOP = 30.0  # Seconds after which a forgotten process goes on.
+FOLDER = "FAULT_POINTS"  # The variable with the folder through which a test and the processes communicate.
+AT_ONCE = 4  # Orders that stop concurrently.
+LONGEST_STOP = 30.0  # Seconds after which a forgotten process resumes.
 WRITES = re.compile(r"\b(INSERT INTO|UPDATE \w+ SET|DELETE FROM)\b")
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
-NOBODY = "-"  # Stands in the trace where a thread does not know for which request it works.
+UNKNOWN = "-"  # In the trace, if a thread does not know yet for which request it works.
 
 
 class Point(NamedTuple):
     """A point that the work of a request has passed."""
 
     name: str
-    is_claim: bool = False  # The process did not know yet for which request it works.
+    is_claim: bool = False  # The process did not know the request yet.
 
     @property
     def service(self) -> str:
-        """The service whose process it is."""
+        """The service of the process."""
         return self.name.partition(":")[0]
 
     @property
     def is_commit(self) -> bool:
-        """Tell whether something was committed just before this point."""
+        """Return whether this point follows a commit."""
         return ": after commit of " in self.name
 
 
 class State(NamedTuple):
-    """The points of a service between two commits of any service: to kill it at each of them is the same."""
+    """The points of a service between two commits of any service; killing it at any of them is equivalent."""
 
     points: tuple[Point, ...]
-    next_commit: str  # By which declined and bought differ, whose points before it have the same names.
+    next_commit: str  # It distinguishes journeys whose earlier points have the same names.
 
     @property
     def latest(self) -> str:
-        """The last point: the process has done most, and may have a transaction open."""
+        """The last point, where the process has done the most and may have an open transaction."""
         return [point.name for point in self.points if not point.is_claim][-1]
 
 
 class Points:
-    """The test's side."""
+    """The fault points from the test's side."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -74,25 +74,25 @@ class Points:
         (folder / "trace").touch()
 
     def read_trace(self, request_id: str) -> list[Point]:
-        """Return the points that the work of a request has passed, in their order.
+        """Return the points that the work of a request has passed, in order.
 
-        What a thread does just before it knows for whom, such as claiming an order, belongs to the request.
+        A thread's work just before it learns the request, such as claiming an order, belongs to the request.
         """
         passed: dict[int, Point] = {}
         claims: dict[str, list[tuple[int, str]]] = {}
         for number, line in enumerate((self.folder / "trace").read_text().splitlines()):
-            thread, whose, name = line.split(" ", 2)
-            if whose == NOBODY:
+            thread, owner, name = line.split(" ", 2)
+            if owner == UNKNOWN:
                 claims.setdefault(thread, []).append((number, name))
                 continue
             claimed = claims.pop(thread, [])
-            if whose == request_id:
+            if owner == request_id:
                 passed |= {earlier: Point(claim, is_claim=True) for earlier, claim in claimed}
                 passed[number] = Point(name)
         return [point for _number, point in sorted(passed.items())]
 
     def arm(self, request_id: str, name: str) -> None:
-        """Stop the next process that comes to this point in the work of this request."""
+        """Stop the next process that reaches this point in the work of this request."""
         _write(self.folder / f"armed-{request_id}", name)
 
     def find_stopped(self, request_id: str) -> int | None:
@@ -101,14 +101,14 @@ class Points:
             return int((self.folder / f"reached-{request_id}").read_text())
         return None
 
-    def go_on(self, request_id: str) -> None:
-        """Let the process go on, if it still lives."""
+    def resume(self, request_id: str) -> None:
+        """Resume the process, if it is still alive."""
         (self.folder / f"armed-{request_id}").unlink(missing_ok=True)
         (self.folder / f"go-{request_id}").touch()
 
 
 def find_states(trace: list[Point], service: str) -> list[State]:
-    """Return the states that the world was in while a service worked, told apart by commits."""
+    """Return the states of the system during the work of a service; commits separate them."""
     states: list[State] = []
     points: list[Point] = []
     for point in [*trace, Point("the end: after commit of nothing")]:
@@ -122,7 +122,7 @@ def find_states(trace: list[Point], service: str) -> list[State]:
 
 
 class Stopper:
-    """A process's side."""
+    """The fault points from a process's side."""
 
     def __init__(self, folder: Path, service: str) -> None:
         self._folder = folder
@@ -131,9 +131,9 @@ class Stopper:
         self._lock = threading.Lock()
 
     def reach(self, what: str) -> None:
-        """Write down that the work at hand came by, and stop if a test asked for it."""
+        """Record that the current work has reached this point, and stop if a test has armed it."""
         work = context.current()
-        request_id = work.request_id if work else NOBODY
+        request_id = work.request_id if work else UNKNOWN
         name = f"{self._service}: {what}"
         if work:
             with self._lock:
@@ -142,7 +142,7 @@ class Stopper:
         with (self._folder / "trace").open("a") as trace:
             trace.write(f"{threading.get_native_id()} {request_id} {name}\n")
         for armed in self._folder.glob("armed-*") if work is None else [self._folder / f"armed-{request_id}"]:
-            # Of several threads that come by at once, one takes the file away.
+            # If several threads are here, only one of them renames the file.
             with suppress(FileNotFoundError):
                 if armed.read_text() == name:
                     self._stop(armed.rename(self._folder / armed.name.replace("armed", "claimed")))
@@ -156,7 +156,7 @@ class Stopper:
 
 
 def install(stopper: Stopper) -> None:
-    """Wrap what every call and every commit goes through."""
+    """Wrap the functions through which every call and every commit goes."""
     request, transaction, autocommit = ServiceClient.request, Database.transaction, Database.autocommit
 
     def stop_around_call(self: ServiceClient, method: str, path: str, **options: Any) -> Any:
@@ -171,7 +171,7 @@ def install(stopper: Stopper) -> None:
         name = _name_caller(sys._getframe())
         with transaction(self) as connection:
             yield connection
-            # A transaction that has only read has nothing to commit, and nothing to lose.
+            # A read-only transaction has nothing to commit.
             writes = connection.execute(text("SELECT pg_current_xact_id_if_assigned() IS NOT NULL")).scalar()
             if writes:
                 stopper.reach(f"before commit of {name}")
@@ -189,7 +189,7 @@ def install(stopper: Stopper) -> None:
         with autocommit(self) as connection:
             event.listen(connection, "after_cursor_execute", note)
             yield connection
-        # Before its only statement nothing has happened since the point before.
+        # Before its only statement, nothing has happened since the previous point.
         if any(written):
             stopper.reach(f"after commit of {name}")
 
@@ -199,16 +199,16 @@ def install(stopper: Stopper) -> None:
 
 
 def _name_caller(frame: FrameType | None) -> str:
-    """Return the function whose transaction it is: the first one outside of here and of contextlib."""
+    """Return the function that owns the transaction: the first outside this module and contextlib."""
     while frame and frame.f_code.co_filename.endswith(("points.py", "contextlib.py")):
         frame = frame.f_back
     return frame.f_code.co_name if frame else "no function"
 
 
-def _write(file: Path, words: str) -> None:
-    fresh = file.with_name(f"new-{file.name}")
-    fresh.write_text(words)
-    fresh.rename(file)
+def _write(file: Path, content: str) -> None:
+    temporary = file.with_name(f"new-{file.name}")
+    temporary.write_text(content)
+    temporary.rename(file)
 
 
 def create_app() -> ServiceFlask:
@@ -217,7 +217,7 @@ def create_app() -> ServiceFlask:
     install(Stopper(Path(os.environ[FOLDER]), service))
     module: Any = import_module(f"{package_of(service)}.app")
     if service == "orders-service":
-        # Several orders stop at once here, each in a thread of its own that works for it alone.
+        # Several orders stop concurrently, and each needs its own thread.
         module.RESUMERS = module.SETTLERS = AT_ONCE
         module.MOST = 1
     app: ServiceFlask = module.create_app()

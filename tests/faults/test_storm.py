@@ -1,6 +1,6 @@
-"""Customers buy while one part after the other is killed, paused, restarted or cut off: no harm comes of it.
+"""Customers buy while parts are killed, paused, restarted or disconnected, without any harm.
 
-The seed is printed. STORM_SEED=… replays its strikes and choices, STORM_SECONDS=… makes it longer.
+The test prints its seed. STORM_SEED=… replays its faults and choices, STORM_SECONDS=… sets its length.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.customers import FINAL_WITHIN, Customer
-from tests.faults.storm import let_it_rage
+from tests.faults.storm import run_storm
 from tests.stacks import ComposeStack, ProcessStack, Stack, docker_or_skip
 from tests.waiting import wait_for
 
@@ -26,7 +26,7 @@ REPLICAS = {"orders-service": 2, "payments-service": 2, "catalog-service": 2}
 
 @pytest.fixture
 def stormy_processes(tmp_path: Path) -> Iterator[ProcessStack]:
-    """A process stack with two replicas of what takes part in a checkout."""
+    """A process stack with two replicas of each service that takes part in a checkout."""
     scale = ",".join(f"{service}={number}" for service, number in REPLICAS.items())
     stack = ProcessStack(tmp_path / "state", SCALE=scale, RATE_LIMITS="off")
     stack.start()
@@ -36,7 +36,7 @@ def stormy_processes(tmp_path: Path) -> Iterator[ProcessStack]:
 
 @pytest.fixture
 def stormy_compose() -> Iterator[ComposeStack]:
-    """The same with Docker."""
+    """The same stack with Docker."""
     docker_or_skip()
     stack = ComposeStack(RATE_LIMITS="off")
     try:
@@ -50,13 +50,13 @@ def stormy_compose() -> Iterator[ComposeStack]:
 
 
 def read_seconds(request: pytest.FixtureRequest) -> float:
-    """Return how long the storm of a test lasts."""
+    """Return the length of a test's storm in seconds."""
     usual = LONG if request.node.get_closest_marker("long") else SHORT
     return float(os.environ.get("STORM_SECONDS") or usual)
 
 
 def wait_until_quiet(stack: Stack) -> None:
-    """Wait until the audit finds nothing broken and nothing in progress; fail with what it says otherwise."""
+    """Wait until the audit finds nothing wrong and nothing in progress; otherwise fail with its output."""
 
     def is_quiet() -> bool:
         nonlocal done
@@ -81,29 +81,29 @@ def wait_until_quiet(stack: Stack) -> None:
         ),
     ],
 )
-def test_in_a_storm_nothing_is_lost_and_every_answer_is_true(
+def test_a_storm_loses_nothing_and_every_response_holds_true(
     stormy: str, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seed = os.environ.get("STORM_SEED") or secrets.token_hex(4)
     seconds = read_seconds(request)
     stack: Stack = request.getfixturevalue(stormy)
-    witness, storm = let_it_rage(stack, seed, seconds)
+    witness, storm = run_storm(stack, seed, seconds)
     with capsys.disabled():
         sys.stdout.write(
-            f"\nSTORM_SEED={seed}: {len(storm.struck)} strikes ({', '.join(storm.struck)})"
+            f"\nSTORM_SEED={seed}: {len(storm.faults)} faults ({', '.join(storm.faults)})"
             f"\n{dict(sorted(witness.counted.items()))}\n"
         )
     wait_until_quiet(stack)
-    assert witness.troubles == []
-    assert len(witness.claims) > seconds / 2, "Hardly any customer could buy anything."
+    assert witness.violations == []
+    assert len(witness.claims) > seconds / 2, "Too few customers could buy."
     with Customer(stack.url) as admin:
-        admin.come_in_as_admin()
+        admin.log_in_as_admin()
         orders = {
             order_id: admin.read_order(order_id) for order_id in {each.order_id for each in witness.claims}
         }
-    lies = [
-        f"{each.told} … and is {orders[each.order_id]}"
+    false_claims = [
+        f"{each.response} … but the order is {orders[each.order_id]}"
         for each in witness.claims
         if not each.is_true(orders[each.order_id])
     ]
-    assert lies == []
+    assert false_claims == []

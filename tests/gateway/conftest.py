@@ -1,4 +1,4 @@
-"""One gateway in front of five services, shared by the tests that leave it as it is."""
+"""One gateway in front of five fake services, shared by the tests that do not disturb it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -14,7 +14,7 @@ Start = Callable[..., Gateway]
 
 @pytest.fixture(scope="session")
 def nginx() -> str:
-    """Return the nginx that `make run` would take."""
+    """Return the nginx that `make run` would use."""
     return find_nginx()
 
 
@@ -29,7 +29,7 @@ def upstreams() -> Iterator[dict[str, Upstream]]:
 def gateway(
     nginx: str, upstreams: dict[str, Upstream], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Gateway]:
-    """Return the gateway in front of them, run from a path with spaces."""
+    """Return the gateway in front of the services, in a path with spaces."""
     folder: Path = tmp_path_factory.mktemp("a gateway")
     servers = {name: upstream.address for name, upstream in upstreams.items()}
     with run_gateway(nginx, folder, servers) as gateway:
@@ -41,16 +41,16 @@ def gateway(
 def start(
     nginx: str, upstreams: dict[str, Upstream], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Start]:
-    """Start gateways with settings. The tests of a module that want the same settings share a gateway."""
+    """Start gateways with settings. Tests of a module with the same settings share a gateway."""
     servers = {name: upstream.address for name, upstream in upstreams.items()}
     started: dict[frozenset[tuple[str, str]], Gateway] = {}
     with ExitStack() as running:
 
-        def start_one(**told: str) -> Gateway:
-            settings = frozenset(told.items())
+        def start_one(**values: str) -> Gateway:
+            settings = frozenset(values.items())
             if settings not in started:
                 folder = tmp_path_factory.mktemp("a gateway")
-                gateway = running.enter_context(run_gateway(nginx, folder, servers, **told))
+                gateway = running.enter_context(run_gateway(nginx, folder, servers, **values))
                 gateway.upstreams = upstreams
                 started[settings] = gateway
             return started[settings]

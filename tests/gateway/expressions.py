@@ -1,4 +1,4 @@
-"""The regular expressions of the gateway's configuration, and subjects on which each takes long."""
+"""The regular expressions of the gateway's configuration, and worst-case subjects for them."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -13,15 +13,15 @@ ESCAPE = re.compile(r"""\\(["'\\tnr])""")
 ESCAPES = {"t": "\t", "n": "\n", "r": "\r"}
 OPERATORS = ("~", "~*", "!~", "!~*")
 REPEATS = (codes.MAX_REPEAT, codes.MIN_REPEAT, codes.POSSESSIVE_REPEAT)
-# What a class stands for, in turn: with one of its own characters, a loop meets what comes after it.
+# Samples for a character class: with the right one, a loop also matches what follows it.
 USUAL = "a0 ;/"
-# What makes a subject fail at its end.
+# Ends of a subject that make the match fail.
 ENDS = ("", "!")
 
 
 @dataclass(frozen=True)
 class Expression:
-    """An expression of nginx and where it stands."""
+    """An nginx expression and its file."""
 
     file: str
     text: str
@@ -35,7 +35,7 @@ class Expression:
 
 
 def find_expressions(files: Iterable[Path]) -> list[Expression]:
-    """Return every expression in files of nginx: of maps, locations, servers, conditions and rewrites."""
+    """Return the expressions of maps, locations, servers, conditions and rewrites in nginx files."""
     found = []
     for file in files:
         for words in _read_statements(file.read_text()):
@@ -63,11 +63,11 @@ def _read_statements(text: str) -> Iterator[list[str]]:
 
 
 def make_subjects(expression: Expression, size: int) -> set[str]:
-    """Return subjects of a size, each a part of what the expression looks for, over and over.
+    """Return subjects of a size, each a repetition of a part that the expression matches.
 
-    An expression takes long where two of its loops, or a loop and the search for a beginning, can share out
-    the same characters. So every stretch of every sequence in it is repeated, after what comes before it. The
-    letters differ each time if the expression looks for what it has found before.
+    An expression is slow if two of its loops, or a loop and the search for a start, can divide the same
+    characters among them. So every part of every sequence in it is repeated, after the prefix before it. The
+    letters differ in each repetition if the expression has a back-reference.
     """
     text = expression.text.replace("(?<", "(?P<").replace("(?P<=", "(?<=").replace("(?P<!", "(?<!")
     tree = parser.parse(text.replace("\\z", "\\Z"))
@@ -83,7 +83,7 @@ def make_subjects(expression: Expression, size: int) -> set[str]:
                 loops.append("".join(loop.replace(favourite, spell(number)) for number in range(times)))
             for end in ENDS:
                 subjects |= {(prefix + each)[: size - len(end)] + end for each in loops}
-    # No header of HTTP has an end of a line.
+    # An HTTP header has no line breaks.
     return {subject for subject in subjects if "\n" not in subject and "\r" not in subject}
 
 
@@ -117,14 +117,14 @@ def _inner(op: Any, value: Any) -> list[Any]:
 def _list_loops(
     sequence: Any, favourite: str, prefix: str, groups: dict[int, str]
 ) -> Iterator[tuple[str, str]]:
-    """Return what comes before each stretch of a sequence, and the stretch."""
+    """Return the parts of a sequence, each with its prefix."""
     samples: list[str] = []
     is_word = False
     for part in sequence:
         for inner in _inner(*part):
             yield from _list_loops(inner, favourite, prefix + "".join(samples), groups)
         sample = _sample(part, favourite, groups)
-        # The characters of a word go together, or there were thousands of stretches.
+        # Keep the characters of a word together, or there would be thousands of parts.
         if is_word and part[0] is codes.LITERAL:
             samples[-1] += sample
         else:
@@ -137,7 +137,7 @@ def _list_loops(
 
 
 def _sample(part: tuple[Any, Any], favourite: str, groups: dict[int, str]) -> str:
-    """Return a text that a part matches, of the favourite character where that is possible."""
+    """Return a text that a part matches, of the favourite character where possible."""
     op, value = part
     if op is codes.LITERAL:
         return chr(value)

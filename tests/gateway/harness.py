@@ -1,4 +1,4 @@
-"""The real nginx with the real configuration, in front of small servers that tell what they were asked."""
+"""The real nginx with the real configuration, in front of fake services that echo their requests."""
 
 import http.client
 import json
@@ -16,17 +16,18 @@ from typing import Any
 
 from local.gateway import command, environment, render, settings
 from local.processes import wait_until
+from local.sockets import port_of, reserve
 
 SERVICES = ("auth", "catalog", "orders", "payments", "logs")
 GATEWAY = Path(__file__).parents[2] / "gateway"
-ORDER_ID = "0199c0de-0000-7000-8000-0123456789ab"  # Of the order that orders-service has just made.
+ORDER_ID = "0199c0de-0000-7000-8000-0123456789ab"  # Of the order that the fake orders-service creates.
 PUBLIC_URL = "http://shop.example"
-PATIENCE = 10.0  # Seconds to wait for what should take milliseconds.
+PATIENCE = 10.0  # Seconds to wait for events that should take milliseconds.
 
 
 @dataclass
 class Seen:
-    """A request as a service got it."""
+    """A request as a service received it."""
 
     service: str
     method: str
@@ -36,12 +37,12 @@ class Seen:
 
 
 class Upstream:
-    """A service that answers what it was asked, as JSON, and remembers it.
+    """A fake service that echoes each request as JSON, and records it.
 
-    A path that ends in `/silence` is answered only after `release` was set, and one that ends in
-    `/refusal` with the service's own 404. One that ends in `/stream` gets an event at once, and another after
-    `release` was set. One that `drops` reads a request and closes the connection.
-    `script`, where it returns something, has the answer instead: a status, headers, and a body.
+    A path that ends in `/silence` is answered only after `release` is set, and a path that ends in
+    `/refusal` with the service's own 404. A path that ends in `/stream` gets an event at once, and another
+    after `release` is set. A service that `drops` reads a request and closes the connection.
+    `script` may return a different answer: a status, headers, and a body.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Upstream:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            # With the header and the body in one write, Nagle's algorithm has nothing to hold back.
+            # With the headers and the body in one write, Nagle's algorithm delays nothing.
             wbufsize = -1
 
             def handle_any(self) -> None:
@@ -126,14 +127,14 @@ class Upstream:
             do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = handle_any  # noqa: N815
 
             def log_message(self, format: str, *args: Any) -> None:
-                """Say nothing; the tests read `seen`."""
+                """Do not log; the tests read `seen`."""
 
         return Handler
 
 
 @dataclass
 class Answer:
-    """What came back, with header names in lower case."""
+    """A response, with header names in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -161,7 +162,7 @@ class Gateway:
         body: str | None = None,
         client: str = "127.0.0.1",
     ) -> Answer:
-        """Send one request on a connection of its own, from the client's address."""
+        """Send one request on a new connection, from the client's address."""
         connection = http.client.HTTPConnection(
             "127.0.0.1", self.port, timeout=PATIENCE, source_address=(client, 0)
         )
@@ -172,7 +173,7 @@ class Gateway:
             connection.close()
 
     def send(self, text: str) -> Answer:
-        """Send these very bytes, which no well-behaved client would."""
+        """Send raw bytes, for requests that no well-behaved client sends."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as connection:
             connection.sendall(text.encode("latin-1"))
             response = http.client.HTTPResponse(connection, method="GET")
@@ -180,14 +181,12 @@ class Gateway:
             return _read(response)
 
     def record(self, request_id: str) -> dict[str, Any]:
-        """Return the access record of a call; it is written a moment after the answer."""
-        assert wait_until(lambda: bool(self._records(request_id)), PATIENCE), (
-            "There is no record of that call."
-        )
+        """Return the access record of a request; it is written a moment after the response."""
+        assert wait_until(lambda: bool(self._records(request_id)), PATIENCE), "The request was not recorded."
         return self._records(request_id)[0]
 
     def kept(self, request_id: str) -> list[dict[str, Any]]:
-        """Return the records of a call that were written for logs-service."""
+        """Return the records of a request that were written for logs-service."""
         text = "".join(file.read_text() for file in sorted(self.records.glob("*.log")))
         return _find(text, request_id)
 
@@ -209,12 +208,12 @@ def _read(response: http.client.HTTPResponse) -> Answer:
 
 @contextmanager
 def run_services() -> Iterator[dict[str, Upstream]]:
-    """Start a server in the place of each service."""
+    """Start a fake for each service."""
     upstreams = {name: Upstream(name) for name in SERVICES}
     try:
         yield upstreams
     finally:
-        # Each waits for its thread, so all of them at once.
+        # Each waits for its thread, so stop all at once.
         with ThreadPoolExecutor() as pool:
             list(pool.map(Upstream.stop, upstreams.values()))
 
@@ -226,17 +225,20 @@ def run_gateway(
     servers: Mapping[str, str],
     home: Path = GATEWAY,
     resolver: str = "127.0.0.1",
-    **told: str,
+    **values: str,
 ) -> Iterator[Gateway]:
-    """Start nginx in `folder`, with the settings of `told`.
+    """Start nginx in `folder`, with settings from `values`.
 
-    `servers` has the addresses of each service, separated by spaces; a name is looked up as in Docker, at
-    `resolver`, again and again.
+    `servers` has the addresses of each service, separated by spaces. nginx keeps resolving names, as in
+    Docker, at `resolver`.
     """
-    state, log, port = folder / "state", folder / "log", free_port()
+    state, log = folder / "state", folder / "log"
     records = folder / "records"
     for each in (state, records):
         each.mkdir(parents=True)
+    # Between a look for a free port and nginx's start, another test could take the port.
+    holder = reserve()
+    port = port_of(holder)
     variables = {
         "GATEWAY_RESOLVER": resolver,
         "GATEWAY_HOME": str(home),
@@ -248,7 +250,7 @@ def run_gateway(
         ),
     }
     render(home / "templates", state, variables)
-    written = write_settings(home, state, {"PUBLIC_URL": PUBLIC_URL, **told}, f"127.0.0.1:{port}")
+    written = write_settings(home, state, {"PUBLIC_URL": PUBLIC_URL, **values}, f"127.0.0.1:{port}")
     assert written.returncode == 0, written.stderr
     line = command(nginx, state, "-g", "daemon off;")
     with log.open("ab") as output:
@@ -262,31 +264,25 @@ def run_gateway(
     finally:
         process.terminate()
         process.wait(PATIENCE)
+        holder.close()
 
 
 def write_settings(
-    home: Path, state: Path, told: Mapping[str, str], listen: str = "127.0.0.1:9"
+    home: Path, state: Path, values: Mapping[str, str], listen: str = "127.0.0.1:9"
 ) -> "subprocess.CompletedProcess[str]":
-    """Write the settings in nginx's words, as both stacks do."""
-    job = settings(home, state, listen, told)
+    """Write the settings as nginx directives, as both stacks do."""
+    job = settings(home, state, listen, values)
     return subprocess.run(job.command, env=job.environment, capture_output=True, text=True, check=False)
 
 
 def shorten(home: Path, times: Mapping[str, str]) -> Path:
-    """Copy the configuration to `home`, where each directive with its time has another time."""
+    """Copy the configuration to `home`, and replace the times of these directives."""
     shutil.copytree(GATEWAY, home)
     for line, time in times.items():
         files = [*home.glob("templates/*"), *home.glob("snippets/*")]
         [file] = [file for file in files if f"{line};" in file.read_text()]
         file.write_text(file.read_text().replace(f"{line};", f"{line.partition(' ')[0]} {time};"))
     return home
-
-
-def free_port() -> int:
-    """Return a port without a listener."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _server_lines(addresses: str, role: str = "") -> str:

@@ -1,4 +1,4 @@
-"""What calls cost nginx: the processor time of its workers."""
+"""The processor time that requests cost the workers of nginx."""
 
 import http.client
 import time
@@ -15,13 +15,13 @@ NO_HEADERS: Mapping[str, str] = {}
 def read_processor_seconds(process: psutil.Process) -> float:
     """Return the processor time of a process.
 
-    Its clock (clock_getcpuclockid(3)) counts nanoseconds; /proc counts hundredths of a second.
+    The CPU clock of a process (clock_getcpuclockid(3)) has nanoseconds; /proc has hundredths of a second.
     """
     return time.clock_gettime((~process.pid << 3) | 2)
 
 
 class Meter:
-    """A connection to nginx, of which the leading process is known."""
+    """A connection to an nginx whose master process is known."""
 
     def __init__(self, leader: int, port: int) -> None:
         self._workers = psutil.Process(leader).children()
@@ -34,7 +34,7 @@ class Meter:
         self._connection.close()
 
     def cost(self, path: str, headers: Mapping[str, str] = NO_HEADERS, calls: int = 1) -> float:
-        """Return the seconds of processor time that a call takes, on the average of some."""
+        """Return the average processor time of a request in seconds."""
         before = self._spent()
         for _ in range(calls):
             self._connection.request("GET", path, headers=dict(headers))

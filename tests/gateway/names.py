@@ -1,4 +1,4 @@
-"""A DNS server that answers as a test says, and may fail in every way a real one does."""
+"""A DNS server for tests, which can fail in every way a real one does."""
 
 import socket
 import threading
@@ -10,21 +10,21 @@ import dns.message
 import dns.rcode
 import dns.rrset
 
-TTL = 600  # As in the answers of Docker's DNS. The gateway has a time of its own.
+TTL = 600  # As in Docker's DNS. The gateway ignores it.
 
 
 class Failure(Enum):
-    """How the server fails for a name."""
+    """The ways in which a look-up can fail."""
 
     SILENCE = auto()
     SERVFAIL = auto()
     REFUSED = auto()
-    NXDOMAIN = auto()  # There is no such name.
-    NODATA = auto()  # There is such a name, and it has no address.
+    NXDOMAIN = auto()  # The name does not exist.
+    NODATA = auto()  # The name exists, but has no address.
 
 
 class NameServer:
-    """A DNS server that knows some names; `answers` has the addresses of each, or how its look-up fails."""
+    """A DNS server; `answers` has the addresses of each name, or how its look-up fails."""
 
     def __init__(self, answers: Mapping[str, tuple[str, ...] | Failure]) -> None:
         self.answers = dict(answers)
@@ -58,7 +58,7 @@ class NameServer:
             if known is not Failure.NODATA:
                 answer.set_rcode(dns.rcode.from_text(known.name))
             if known in {Failure.NXDOMAIN, Failure.NODATA}:
-                # What says for how long a name that is not there is to be remembered (RFC 2308).
+                # The SOA record defines how long a negative answer is cached (RFC 2308).
                 soa = f"a.root. b.root. 1 {TTL} {TTL} {TTL} {TTL}"
                 answer.authority.append(dns.rrset.from_text(".", TTL, "IN", "SOA", soa))
         else:

@@ -1,4 +1,4 @@
-"""A service that only tells which token it reads: `gunicorn tests.gateway.reader:tell`."""
+"""A service that returns the token it reads: `gunicorn tests.gateway.reader:read`."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -10,8 +10,8 @@ from shared.access import cookie_name, find_token
 from shared.errors import TokenInvalid, TokenMissing
 
 
-def tell(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Answer with the token that services read, of a request for the path of an environment."""
+def read(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Return the token as services read it; the path ends in the environment."""
     request = Request(environ)
     try:
         token = find_token(request, cookie_name(production=request.path.endswith("production")))

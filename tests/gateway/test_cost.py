@@ -1,4 +1,4 @@
-"""No header and no address costs nginx much more processor time than any other of its size."""
+"""Every header and address costs nginx about as much processor time as others of the same size."""
 
 import shutil
 from pathlib import Path
@@ -6,30 +6,31 @@ from pathlib import Path
 import pytest
 
 from tests.gateway.expressions import Expression, find_expressions, make_subjects, spell
-from tests.gateway.harness import GATEWAY, SERVICES, Gateway, free_port, run_gateway, write_settings
+from tests.gateway.harness import GATEWAY, SERVICES, Gateway, run_gateway, write_settings
 from tests.gateway.meter import Meter
+from tests.stacks import find_free_port
 
 pytestmark = pytest.mark.shop
 
 AWAY = dict.fromkeys(SERVICES, "127.0.0.1:9")
-LONG = 7900  # A header may have 8 KB.
-# Times the processor time of a plain call of that size. An expression that looks at each character a few
-# times stays below 10, and one that looks at each for each other goes beyond 100.
+LONG = 7900  # The limit of a header is 8 KB.
+# Multiples of the processor time of a plain request of that size. An expression that reads each character a
+# few times stays below 10; a quadratic expression exceeds 100.
 MOST = 30
-TRIES = 3  # One call may be disturbed, and is then made again.
+TRIES = 3  # A request may be disturbed, and is then measured again.
 
 
 def measure(gateway: Gateway, port: int) -> Meter:
-    """Return a meter of a gateway's calls to a port."""
+    """Return a meter of the gateway's port."""
     return Meter(int((gateway.log.parent / "state/nginx.pid").read_text()), port)
 
 
 def make_config(folder: Path, expressions: list[Expression], port: int) -> Path:
-    """Return a gateway that also looks through X-Subject on a port, on each path with another expression."""
+    """Return a configuration that also matches X-Subject on a port, with one expression for each path."""
     home = folder / "home"
     shutil.copytree(GATEWAY, home)
     template = home / "templates/nginx.conf.template"
-    # Quotes keep the blanks around a subject.
+    # Quotes preserve the blanks around a subject.
     maps = """map $http_x_subject $subject { '~^"(?<quoted_subject>.*)"$' $quoted_subject; }"""
     maps += "\n".join(
         f"map $subject $found_{number} {{ {expression.key} 1; default 0; }}"
@@ -46,8 +47,8 @@ def make_config(folder: Path, expressions: list[Expression], port: int) -> Path:
 
 
 def find_slow(nginx: str, folder: Path, expressions: list[Expression]) -> dict[str, str]:
-    """Return the expressions that take longer than linear, and on what."""
-    port = free_port()
+    """Return the expressions that take more than linear time, with their subjects."""
+    port = find_free_port()
     home = make_config(folder, expressions, port)
     slow = {}
     with run_gateway(nginx, folder / "gateway", AWAY, home) as gateway, measure(gateway, port) as meter:
@@ -61,12 +62,12 @@ def find_slow(nginx: str, folder: Path, expressions: list[Expression]) -> dict[s
     return slow
 
 
-def test_no_expression_of_the_gateway_takes_longer_than_linear(nginx: str, tmp_path: Path) -> None:
-    told = {"TRUSTED_PROXIES": "10.0.0.0/8", "CORS_ORIGINS": "https://app.example", "ALLOWED_HOSTS": "*"}
-    assert write_settings(GATEWAY, tmp_path / "state", told).returncode == 0
+def test_every_expression_of_the_gateway_takes_linear_time(nginx: str, tmp_path: Path) -> None:
+    values = {"TRUSTED_PROXIES": "10.0.0.0/8", "CORS_ORIGINS": "https://app.example", "ALLOWED_HOSTS": "*"}
+    assert write_settings(GATEWAY, tmp_path / "state", values).returncode == 0
     files = [GATEWAY / "templates/nginx.conf.template", *GATEWAY.glob("snippets/*.conf")]
     expressions = find_expressions([*files, *tmp_path.glob("state/settings/*.conf")])
-    # One of each kind is found: of a map, a rewrite, and the settings.
+    # One expression of each kind is found: of a map, a rewrite, and the settings.
     assert {"^application/x-protobuf", "^/healthz/", "."} <= {each.text for each in expressions}
     assert find_slow(nginx, tmp_path, expressions) == {}
 
@@ -81,7 +82,9 @@ SLOW = [
 ]
 
 
-def test_the_measure_finds_expressions_that_take_longer_than_linear(nginx: str, tmp_path: Path) -> None:
+def test_the_measurement_finds_expressions_that_take_more_than_linear_time(
+    nginx: str, tmp_path: Path
+) -> None:
     expressions = [Expression("", text, ignores_case=False) for text in SLOW]
     found = find_slow(nginx, tmp_path, expressions)
     assert [text for text in SLOW if f": {text}" not in found] == []
@@ -96,7 +99,7 @@ CALLS = {
 }
 
 
-def test_no_call_costs_much_more_than_any_other_of_its_size(nginx: str, tmp_path: Path) -> None:
+def test_no_request_costs_much_more_than_others_of_its_size(nginx: str, tmp_path: Path) -> None:
     with run_gateway(nginx, tmp_path / "gateway", AWAY) as gateway, measure(gateway, gateway.port) as meter:
         plain = meter.cost("/products/1?" + "-" * LONG, calls=100)
         costs = {name: min(meter.cost(path, calls=10) for _ in range(TRIES)) for name, path in CALLS.items()}

@@ -1,4 +1,4 @@
-"""The gateway and the services read the same token, however a client sends it."""
+"""The gateway and the services read the same token from every request."""
 
 import json
 import shutil
@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.harness import GATEWAY, SERVICES, Gateway, free_port, run_gateway
+from tests.gateway.harness import GATEWAY, SERVICES, Gateway, run_gateway
+from tests.stacks import find_free_port
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.shop
 
 ROOT = GATEWAY.parent
-# What a client sends, and the token that counts in development and in production.
+# The headers that a client sends, and the token that counts in development and in production.
 SENT: list[tuple[list[str], str, str]] = [
     ([], "", ""),
     (["Cookie: token=mine"], "mine", ""),
@@ -73,7 +74,7 @@ SENT: list[tuple[list[str], str, str]] = [
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a configuration by which the gateway tells what it reads."""
+    """Return a configuration with which the gateway returns the token it reads."""
     home = tmp_path_factory.mktemp("telling") / "home"
     shutil.copytree(GATEWAY, home)
     snippet = home / "snippets/credential.conf"
@@ -83,9 +84,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def reader() -> Iterator[str]:
-    """Return the address of a service as the shop runs them, which tells what it reads."""
-    address = f"127.0.0.1:{free_port()}"
-    command = [sys.executable, "-m", "gunicorn", "--bind", address, "tests.gateway.reader:tell"]
+    """Return the address of a service under gunicorn that returns the token it reads."""
+    address = f"127.0.0.1:{find_free_port()}"
+    command = [sys.executable, "-m", "gunicorn", "--bind", address, "tests.gateway.reader:read"]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
         wait_for(lambda: "Booting worker" in process.stderr.readline())  # type: ignore[union-attr]
@@ -101,14 +102,14 @@ def test_gateway_and_services_read_the_same_token(
     servers = dict.fromkeys(SERVICES, reader)
     with run_gateway(nginx, tmp_path / "gateway", servers, home, SHOPFLEET_ENV=environment) as gateway:
         for lines, *expected in SENT:
-            told = read_both(gateway, environment, lines)
-            if set(told) != {expected[environment == "production"]}:
-                wrong.append((lines, told))
+            tokens = read_both(gateway, environment, lines)
+            if set(tokens) != {expected[environment == "production"]}:
+                wrong.append((lines, tokens))
     assert wrong == []
 
 
 def read_both(gateway: Gateway, environment: str, lines: list[str]) -> tuple[str, str]:
-    """Return the token that the gateway reads, and the one that a service reads behind it."""
+    """Return the tokens that the gateway and a service behind it read."""
     head = [f"GET /auth/{environment} HTTP/1.1", "Host: localhost", *lines, "Connection: close"]
     answer = gateway.send("\r\n".join([*head, "", ""]))
     assert answer.status == 200, lines

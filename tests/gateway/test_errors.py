@@ -1,4 +1,4 @@
-"""The gateway's own refusals, and what it does when a service does not answer."""
+"""The gateway's own errors, and its handling of services that do not respond."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from google.rpc.status_pb2 import Status
 
-from tests.gateway.harness import SERVICES, Answer, Gateway, Upstream, free_port, run_gateway, shorten
+from tests.gateway.harness import SERVICES, Answer, Gateway, Upstream, run_gateway, shorten
+from tests.stacks import find_free_port
 
 pytestmark = pytest.mark.shop
 
@@ -57,7 +58,7 @@ def _assert_is_problem(answer: Answer, status: int) -> None:
 @pytest.mark.parametrize(
     ("text", "status"), [case[1:] for case in REFUSALS], ids=[case[0] for case in REFUSALS]
 )
-def test_each_refusal_is_a_problem_with_its_status_and_request_id(
+def test_each_error_is_a_problem_with_its_status_and_request_id(
     gateway: Gateway, text: str, status: int
 ) -> None:
     counts = [len(upstream.seen) for upstream in gateway.upstreams.values()]
@@ -65,22 +66,22 @@ def test_each_refusal_is_a_problem_with_its_status_and_request_id(
     assert [len(upstream.seen) for upstream in gateway.upstreams.values()] == counts
 
 
-def test_the_refusal_of_a_method_names_those_that_are_allowed(gateway: Gateway) -> None:
+def test_a_405_lists_the_allowed_methods(gateway: Gateway) -> None:
     assert gateway.call("/", "POST").headers["allow"] == "GET, HEAD"
 
 
-def test_a_refusal_keeps_the_client_s_request_id_and_repeats_nothing_else(gateway: Gateway) -> None:
+def test_an_error_repeats_the_client_s_request_id_and_nothing_else(gateway: Gateway) -> None:
     answer = gateway.call("/nowhere/<b>", headers={"X-Request-ID": "mine"})
     assert answer.json["request_id"] == "mine"
     assert b"<b>" not in answer.body
 
 
-def test_a_refusal_of_head_has_no_body(gateway: Gateway) -> None:
+def test_an_error_for_head_has_no_body(gateway: Gateway) -> None:
     answer = gateway.call("/nowhere", "HEAD")
     assert (answer.status, answer.body) == (404, b"")
 
 
-def test_a_whole_catalogue_may_be_larger_than_other_bodies(gateway: Gateway) -> None:
+def test_an_import_may_be_larger_than_other_bodies(gateway: Gateway) -> None:
     assert gateway.call("/products/import", "POST", body="x" * 9 * 1024 * 1024).status == 200
     assert gateway.call("/products", "POST", body="x" * 9 * 1024 * 1024).status == 413
 
@@ -90,28 +91,29 @@ def test_a_body_and_an_address_just_below_the_limits_pass(gateway: Gateway) -> N
     assert gateway.call(f"/products?q={'x' * 8000}").status == 200
 
 
-def test_a_service_s_own_error_passes_through_as_it_is(gateway: Gateway) -> None:
+def test_a_service_s_own_error_passes_through_unchanged(gateway: Gateway) -> None:
     answer = gateway.call("/products/refusal")
     assert (answer.status, answer.json) == (404, {"code": "own_refusal"})
 
 
 @pytest.fixture(scope="module")
 def down(nginx: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """Return a gateway whose services are all away; one has a name that the DNS does not know."""
-    servers = {name: f"127.0.0.1:{free_port()}" for name in SERVICES} | {"payments": "payments.invalid:5000"}
+    """Return a gateway whose services are all down; one has a name that does not exist in the DNS."""
+    servers = {name: f"127.0.0.1:{find_free_port()}" for name in SERVICES}
+    servers["payments"] = "payments.invalid:5000"
     with run_gateway(nginx, tmp_path_factory.mktemp("down"), servers) as gateway:
         yield gateway
 
 
-def test_a_service_that_is_away_is_a_502_with_the_advice_to_try_again(down: Gateway) -> None:
+def test_a_service_that_is_down_is_a_502_with_retry_after(down: Gateway) -> None:
     for path in ("/products", "/auth", "/orders/a%0Ab", "/healthz/logs-service", "/docs/orders.json"):
         _assert_is_problem(down.call(path), 502)
     _assert_is_problem(down.call("/auth", "POST", body="{}"), 502)
-    # However large the body is that does not arrive.
+    # Also if the body is large.
     _assert_is_problem(down.call("/products/import", "POST", body="x" * 9 * 1024 * 1024), 502)
 
 
-def test_an_export_is_refused_with_a_status_in_its_own_encoding(down: Gateway) -> None:
+def test_the_error_of_an_export_is_a_status_in_its_own_encoding(down: Gateway) -> None:
     as_json = down.call("/v1/logs", "POST", headers={"Content-Type": "application/json"}, body="{}")
     assert (as_json.status, as_json.headers["content-type"]) == (502, "application/json")
     assert as_json.json == {
@@ -125,18 +127,18 @@ def test_an_export_is_refused_with_a_status_in_its_own_encoding(down: Gateway) -
     assert Status.FromString(protobuf.body) == Status()
 
 
-def test_the_gateway_itself_starts_and_works_while_all_services_are_away(down: Gateway) -> None:
+def test_the_gateway_starts_and_works_while_all_services_are_down(down: Gateway) -> None:
     assert down.call("/healthz").status == 200
     assert down.call("/").status == 200
 
 
-def test_a_name_that_the_dns_does_not_know_is_a_502_and_no_failed_start(down: Gateway) -> None:
+def test_a_name_that_does_not_exist_in_the_dns_is_a_502_and_not_a_failed_start(down: Gateway) -> None:
     _assert_is_problem(down.call("/payments"), 502)
 
 
 @contextmanager
 def run_two_replicas(*, drops: bool = False) -> Iterator[tuple[dict[str, str], list[Upstream]]]:
-    """Start two replicas that every service has; yield the addresses by service, and the replicas."""
+    """Start two replicas for all services; yield the addresses by service, and the replicas."""
     replicas = [Upstream(name, drops=drops) for name in ("one", "two")]
     try:
         yield dict.fromkeys(SERVICES, " ".join(replica.address for replica in replicas)), replicas
@@ -145,10 +147,10 @@ def run_two_replicas(*, drops: bool = False) -> Iterator[tuple[dict[str, str], l
             replica.stop()
 
 
-def test_a_service_that_does_not_answer_in_time_is_a_504_and_is_asked_only_once(
+def test_a_service_that_does_not_respond_in_time_is_a_504_and_is_called_only_once(
     nginx: str, tmp_path: Path
 ) -> None:
-    # Time passes 75 times as fast.
+    # The time-outs are 75 times as short.
     times = {"proxy_read_timeout 15s": "200ms", "proxy_next_upstream_timeout 5s": "67ms"}
     home = shorten(tmp_path / "home", times)
     calls = [("GET", "/products/silence"), ("POST", "/auth/silence")]
@@ -161,9 +163,11 @@ def test_a_service_that_does_not_answer_in_time_is_a_504_and_is_asked_only_once(
         assert sorted((seen.method, seen.path) for replica in replicas for seen in replica.seen) == calls
 
 
-def test_a_replica_that_refuses_connections_is_passed_over(nginx: str, tmp_path: Path) -> None:
+def test_a_replica_that_refuses_connections_is_skipped(nginx: str, tmp_path: Path) -> None:
     alive = Upstream("alive")
-    servers = dict.fromkeys(SERVICES, f"127.0.0.1:{free_port()} {alive.address} 127.0.0.1:{free_port()}")
+    servers = dict.fromkeys(
+        SERVICES, f"127.0.0.1:{find_free_port()} {alive.address} 127.0.0.1:{find_free_port()}"
+    )
     try:
         with run_gateway(nginx, tmp_path / "gateway", servers) as gateway:
             for method, body in (("GET", None), ("POST", "{}")):
@@ -184,7 +188,7 @@ def test_replicas_take_turns(nginx: str, tmp_path: Path) -> None:
         assert [len(replica.seen) for replica in replicas] == [10, 10]
 
 
-def test_a_post_whose_connection_breaks_is_sent_again_only_where_that_is_harmless(
+def test_a_post_whose_connection_breaks_is_retried_only_on_idempotent_routes(
     nginx: str, tmp_path: Path
 ) -> None:
     twice = ["/auth", "/auth/guest", "/auth/refresh", "/orders", "/v1/logs"]

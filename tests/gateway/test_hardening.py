@@ -1,4 +1,4 @@
-"""Requests that mean one thing to a gateway and another to a service, and clients that never end."""
+"""Requests that a gateway and a service may interpret differently, and clients that never finish."""
 
 import socket
 import time
@@ -86,14 +86,14 @@ def _reached(gateway: Gateway, text: str) -> tuple[int, list[Seen]]:
 
 
 @pytest.mark.parametrize(("text", "status"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
-def test_a_request_that_could_be_read_in_two_ways_is_refused_and_reaches_no_service(
+def test_an_ambiguous_request_is_refused_and_reaches_no_service(
     gateway: Gateway, text: str, status: int
 ) -> None:
     assert _reached(gateway, text) == (status, [])
 
 
 @pytest.mark.parametrize("text", [row[1] for row in PASSED], ids=[row[0] for row in PASSED])
-def test_an_odd_request_with_one_meaning_arrives_in_its_plain_form(gateway: Gateway, text: str) -> None:
+def test_an_unusual_but_unambiguous_request_arrives_in_canonical_form(gateway: Gateway, text: str) -> None:
     status, [seen] = _reached(gateway, text)
     assert (status, seen.path.startswith("/auth")) == (200, True)
     odd = {"upgrade", "connection", "transfer-encoding", "trailer", "x-service-authorization"}
@@ -102,7 +102,7 @@ def test_an_odd_request_with_one_meaning_arrives_in_its_plain_form(gateway: Gate
     assert seen.body == ("{}" if "2" in text.partition("\r\n\r\n")[2] else "")
 
 
-def test_the_host_of_an_absolute_address_wins_as_the_rfc_says(gateway: Gateway) -> None:
+def test_the_host_of_an_absolute_uri_wins(gateway: Gateway) -> None:
     # RFC 9112, section 3.2.2.
     _status, [seen] = _reached(
         gateway, f"GET http://shop.example/auth/me HTTP/1.1\r\nHost: localhost\r\n{END}"
@@ -110,7 +110,7 @@ def test_the_host_of_an_absolute_address_wins_as_the_rfc_says(gateway: Gateway) 
     assert (seen.path, seen.headers["host"]) == ("/auth/me", "shop.example")
 
 
-def test_a_request_hidden_behind_another_is_a_request_of_its_own(gateway: Gateway) -> None:
+def test_a_pipelined_request_is_a_separate_request(gateway: Gateway) -> None:
     inner = (
         "GET /internal/signed-off HTTP/1.1\r\nHost: localhost\r\nX-Service-Authorization: Bearer x\r\n\r\n"
     )
@@ -124,7 +124,7 @@ def test_a_request_hidden_behind_another_is_a_request_of_its_own(gateway: Gatewa
 def hurried(
     nginx: str, upstreams: dict[str, Upstream], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Gateway]:
-    """Return a gateway that waits one second for a client, and takes two calls at once from an address."""
+    """Return a gateway that waits one second for a client, and allows two connections per address."""
     folder: Path = tmp_path_factory.mktemp("hurried")
     home = shorten(folder / "home", {"client_header_timeout 10s": "1s", "client_body_timeout 15s": "1s"})
     servers = {name: upstream.address for name, upstream in upstreams.items()}
@@ -132,7 +132,7 @@ def hurried(
         yield gateway
 
 
-def test_a_client_that_never_comes_to_the_end_is_let_go(hurried: Gateway) -> None:
+def test_a_client_that_never_finishes_its_request_is_disconnected(hurried: Gateway) -> None:
     began = time.monotonic()
     beginnings = ["", "GET /auth/me HT", GET, f"{POST}Content-Length: 100\r\n\r\n{{"]
     held = []
@@ -143,14 +143,14 @@ def test_a_client_that_never_comes_to_the_end_is_let_go(hurried: Gateway) -> Non
             lines.append(connections.enter_context(line))
             line.sendall(beginning.encode())
         for beginning, line in zip(beginnings, lines, strict=True):
-            # Nothing, or a 408 without a word that a client could use; then the end.
+            # Either nothing or a 408 without a body; then the connection is closed.
             if line.recv(65536)[:13] not in {b"", b"HTTP/1.1 408 "} and line.recv(1) != b"":
                 held.append(beginning)
     assert held == []
     assert time.monotonic() - began < PATIENCE
 
 
-def test_a_client_that_sends_its_headers_slowly_is_let_go(hurried: Gateway) -> None:
+def test_a_client_that_sends_its_headers_slowly_is_disconnected(hurried: Gateway) -> None:
     with socket.create_connection(("127.0.0.1", hurried.port), timeout=PATIENCE) as slow:
         slow.sendall(GET.encode())
 
@@ -165,7 +165,7 @@ def test_a_client_that_sends_its_headers_slowly_is_let_go(hurried: Gateway) -> N
     assert hurried.call("/auth/me").status == 200
 
 
-def test_an_address_that_holds_too_many_calls_open_is_refused_more(
+def test_an_address_with_too_many_open_requests_is_refused_more(
     hurried: Gateway, upstreams: dict[str, Upstream]
 ) -> None:
     orders = upstreams["orders"]

@@ -1,4 +1,4 @@
-"""What the gateway adds to a call and its answer, and what it takes away."""
+"""Headers that the gateway adds to requests and responses, or removes from them."""
 
 import re
 from datetime import datetime
@@ -33,7 +33,7 @@ EVERYWHERE = [
 
 
 @pytest.mark.parametrize("path", EVERYWHERE)
-def test_what_a_client_claims_about_its_origin_is_overwritten_or_dropped(gateway: Gateway, path: str) -> None:
+def test_a_client_s_claims_about_its_address_are_overwritten_or_dropped(gateway: Gateway, path: str) -> None:
     host = f"shop.example:{gateway.port}"
     got = gateway.call(path, headers={**CLAIMED, "Host": host}).json["headers"]
     assert got["x-forwarded-for"] == "127.0.0.1"
@@ -60,7 +60,7 @@ def test_a_client_s_token_and_cookies_are_passed_on(gateway: Gateway) -> None:
     assert wrong == {}
 
 
-def test_cookies_in_several_lines_reach_the_service_as_one_list(gateway: Gateway) -> None:
+def test_several_cookie_headers_reach_the_service_as_one(gateway: Gateway) -> None:
     lines = ["Host: localhost", "Cookie: theme=dark; refresh=r", "Cookie: token=mine", "Connection: close"]
     for path in EVERYWHERE:
         answer = gateway.send("\r\n".join([f"GET {path} HTTP/1.1", *lines, "", ""]))
@@ -82,7 +82,7 @@ def test_any_other_request_id_is_replaced(gateway: Gateway, own: str) -> None:
     assert answer.headers["x-request-id"] == made
 
 
-def test_two_request_ids_are_none(gateway: Gateway) -> None:
+def test_two_request_ids_are_replaced(gateway: Gateway) -> None:
     answer = gateway.send(
         "GET /products HTTP/1.1\r\nHost: localhost\r\n"
         "X-Request-ID: a\r\nX-Request-ID: b\r\nConnection: close\r\n\r\n"
@@ -118,7 +118,7 @@ def test_a_valid_trace_is_continued_with_its_state(gateway: Gateway, sent: str, 
         f"cc-{TRACE}-{SPAN}-01more",
     ],
 )
-def test_any_other_trace_is_begun_anew_without_the_old_state(gateway: Gateway, sent: str) -> None:
+def test_an_invalid_trace_is_replaced_and_its_state_is_dropped(gateway: Gateway, sent: str) -> None:
     got = gateway.call("/products", headers={"traceparent": sent, "tracestate": "a=1"}).json["headers"]
     assert re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-01", got["traceparent"])
     assert TRACE not in got["traceparent"]
@@ -126,7 +126,7 @@ def test_any_other_trace_is_begun_anew_without_the_old_state(gateway: Gateway, s
 
 
 @pytest.mark.parametrize("path", ["/", "/products", "/auth", "/nowhere", "/healthz", "/products/refusal"])
-def test_every_answer_carries_the_security_headers_once(gateway: Gateway, path: str) -> None:
+def test_every_response_has_the_security_headers_once(gateway: Gateway, path: str) -> None:
     headers = gateway.call(path).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["x-frame-options"] == "DENY"
@@ -136,14 +136,14 @@ def test_every_answer_carries_the_security_headers_once(gateway: Gateway, path: 
     assert re.fullmatch("[0-9a-f]{32}", headers["x-request-id"])
 
 
-def test_json_is_compressed_for_those_who_ask_but_never_beside_a_token(gateway: Gateway) -> None:
+def test_json_is_compressed_on_request_but_never_if_it_contains_a_token(gateway: Gateway) -> None:
     long = {"Accept-Encoding": "gzip", "X-Long": "x" * 2000}
     assert gateway.call("/orders", headers=long).headers["content-encoding"] == "gzip"
     assert "content-encoding" not in gateway.call("/auth", headers=long).headers
     assert "content-encoding" not in gateway.call("/auth/refresh", headers=long).headers
 
 
-def test_the_access_record_tells_who_answered_and_leaves_the_query_out(gateway: Gateway) -> None:
+def test_the_access_record_names_the_replica_and_omits_the_query(gateway: Gateway) -> None:
     sent = {"X-Request-ID": "logged-1", "traceparent": f"00-{TRACE}-{SPAN}-01"}
     gateway.call("/products/7?token=whispered", "DELETE", headers=sent)
     record = gateway.record("logged-1")
@@ -159,12 +159,12 @@ def test_the_access_record_tells_who_answered_and_leaves_the_query_out(gateway: 
     assert "whispered" not in gateway.log.read_text()
 
 
-def test_the_access_record_of_a_refusal_has_the_caller_s_own_method_and_path(gateway: Gateway) -> None:
+def test_the_access_record_of_an_error_has_the_original_method_and_path(gateway: Gateway) -> None:
     gateway.call("/nowhere", "POST", headers={"X-Request-ID": "logged-2"}, body="{}")
     assert gateway.record("logged-2")["message"] == "POST /nowhere 404"
 
 
-def test_what_looks_like_a_secret_in_a_path_is_not_recorded(gateway: Gateway) -> None:
+def test_possible_secrets_in_a_path_are_not_recorded(gateway: Gateway) -> None:
     gateway.call("/nowhere/4111111111111111/x", headers={"X-Request-ID": "logged-3"})
     assert gateway.record("logged-3")["attributes"]["url.path"] == "/nowhere/[redacted]"
     gateway.call("/nowhere/eyJhbGciOiJFUzI1NiJ9.e30.x?y", headers={"X-Request-ID": "logged-4"})
@@ -173,7 +173,7 @@ def test_what_looks_like_a_secret_in_a_path_is_not_recorded(gateway: Gateway) ->
     assert gateway.record("logged-5")["attributes"]["url.path"] == "/auth/clients/[redacted]"
 
 
-def test_the_recorded_path_and_method_are_cut(gateway: Gateway) -> None:
+def test_the_recorded_path_and_method_are_truncated(gateway: Gateway) -> None:
     long = "/nowhere/" + "abcdefghi-" * 700
     token = "eyJhbGciOiJFUzI1NiJ9.e30.x"
     cases = {
@@ -193,7 +193,7 @@ def test_the_recorded_path_and_method_are_cut(gateway: Gateway) -> None:
     assert wrong == {}
 
 
-def test_health_leaves_a_record_only_when_it_is_bad(gateway: Gateway) -> None:
+def test_health_checks_are_recorded_only_if_they_fail(gateway: Gateway) -> None:
     gateway.call("/healthz", headers={"X-Request-ID": "poll-1"})
     gateway.call("/healthz/auth-service", headers={"X-Request-ID": "poll-2"})
     gateway.call("/healthz/no-service", headers={"X-Request-ID": "poll-3"})

@@ -1,4 +1,4 @@
-"""Which hosts the gateway serves. A name of another site that leads to it (DNS rebinding) gets nothing."""
+"""The hosts that the gateway serves. A foreign name that resolves to it (DNS rebinding) is refused."""
 
 import socket
 import ssl
@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from local.certificate import make_certificate
 from tests.gateway.conftest import Start
 from tests.gateway.harness import GATEWAY, PATIENCE, Gateway, write_settings
+from tools.certificate import make_certificate
 
 pytestmark = pytest.mark.shop
 
-TOLD = {
+SETTINGS = {
     "PUBLIC_URL": "https://Shop.Example:8443/front?a#b",
     "BIND": "192.0.2.7",
     "ALLOWED_HOSTS": "other.example, THIRD.example.:99  [2001:db8::1]:1,2001:db8::2 my_proxy",
@@ -31,7 +31,7 @@ PATHS = ["/", "/products", "/auth", "/v1/logs", "/assets/app.js", "/healthz/auth
 
 
 def _ask(gateway: Gateway, target: str, host: str, version: str = "1.1") -> int:
-    """Return the status of a call with this target and this Host; a refusal must be told as one."""
+    """Return the status of a request with this target and Host; check the body of a 421."""
     counts = sum(len(upstream.seen) for upstream in gateway.upstreams.values())
     host_line = f"Host: {host}\r\n" if host else ""
     answer = gateway.send(f"GET {target} HTTP/{version}\r\n{host_line}Connection: close\r\n\r\n")
@@ -39,32 +39,32 @@ def _ask(gateway: Gateway, target: str, host: str, version: str = "1.1") -> int:
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.headers["cache-control"] == "no-store"
         assert answer.headers["x-frame-options"] == "DENY"
-        told = answer.json
-        assert (told["code"], told["title"], told["status"]) == (
+        problem = answer.json
+        assert (problem["code"], problem["title"], problem["status"]) == (
             "misdirected_request",
             "Misdirected Request",
             421,
         )
-        assert "ALLOWED_HOSTS" in told["detail"]
-        assert told["request_id"] == answer.headers["x-request-id"]
+        assert "ALLOWED_HOSTS" in problem["detail"]
+        assert problem["request_id"] == answer.headers["x-request-id"]
         assert sum(len(upstream.seen) for upstream in gateway.upstreams.values()) == counts
     return answer.status
 
 
 def test_the_gateway_serves_its_hosts_on_any_port_and_no_others(start: Start) -> None:
-    gateway = start(**TOLD)
+    gateway = start(**SETTINGS)
     expected = {**dict.fromkeys(SERVED, 200), **dict.fromkeys(REFUSED, 421)}
     assert {host: _ask(gateway, "/products", host) for host in expected} == expected
-    # RFC 9112, section 3.2.2: the host of an absolute address counts.
-    # nginx takes no underscore in one.
+    # RFC 9112, section 3.2.2: the host of an absolute URI counts.
+    # nginx does not accept an underscore in it.
     hosts = [host for host in expected if "_" not in host]
     absolute = {host: _ask(gateway, f"http://{host}/products", "localhost") for host in hosts}
     assert absolute == {host: expected[host] for host in hosts}
     assert _ask(gateway, "http://localhost/products", "evil.example") == 200
 
 
-def test_no_path_is_served_to_another_host_but_the_gateway_s_health(start: Start) -> None:
-    gateway = start(**TOLD)
+def test_other_hosts_are_only_served_the_gateway_s_health(start: Start) -> None:
+    gateway = start(**SETTINGS)
     assert {path: _ask(gateway, path, "evil.example") for path in PATHS} == dict.fromkeys(PATHS, 421)
     methods = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD")
     statuses = {method: gateway.call("/cart", method, {"Host": "evil.example"}).status for method in methods}
@@ -74,8 +74,8 @@ def test_no_path_is_served_to_another_host_but_the_gateway_s_health(start: Start
     assert _ask(gateway, "/healthz", "", "1.0") == 200
 
 
-def test_a_call_that_names_no_host_is_for_another_one(start: Start) -> None:
-    assert _ask(start(**TOLD), "/products", "", "1.0") == 421
+def test_a_request_without_a_host_is_refused(start: Start) -> None:
+    assert _ask(start(**SETTINGS), "/products", "", "1.0") == 421
     assert _ask(start(ALLOWED_HOSTS="*"), "/products", "", "1.0") == 200
 
 
@@ -94,8 +94,8 @@ def test_a_star_serves_every_host(start: Start) -> None:
     assert {host: _ask(gateway, "/products", host) for host in hosts} == dict.fromkeys(hosts, 200)
 
 
-def test_a_refused_host_leaves_a_record(start: Start) -> None:
-    gateway = start(**TOLD)
+def test_a_refused_host_is_recorded(start: Start) -> None:
+    gateway = start(**SETTINGS)
     gateway.call("/cart", headers={"Host": "evil.example", "X-Request-ID": "host-1"})
     assert gateway.record("host-1")["attributes"]["http.response.status_code"] == 421
 
@@ -118,20 +118,20 @@ def _ask_in_http_2(gateway: Gateway, authority: str, host: str = "") -> int:
             frame = stream.read(9)
             payload = stream.read(int.from_bytes(frame[:3], "big"))
             if frame[3] == 1:
-                # nginx writes other statuses as three digits.
+                # nginx encodes other statuses as three digits.
                 return {0x88: 200, 0x8C: 400}.get(payload[0]) or int(payload[2:5])
 
 
-def test_the_authority_of_http_2_counts_as_the_host(start: Start, tmp_path: Path) -> None:
+def test_the_authority_of_http_2_is_the_host(start: Start, tmp_path: Path) -> None:
     for name, content in zip(("cert.pem", "key.pem"), make_certificate(), strict=True):
         (tmp_path / name).write_bytes(content)
-    gateway = start(**TOLD, TLS_CERTIFICATES=str(tmp_path))
+    gateway = start(**SETTINGS, TLS_CERTIFICATES=str(tmp_path))
     expected = {**dict.fromkeys(SERVED, 200), **dict.fromkeys(REFUSED, 421)}
     assert {host: _ask_in_http_2(gateway, host) for host in expected} == expected
     assert _ask_in_http_2(gateway, "evil.example", "shop.example") in {400, 421}
 
 
-def test_hosts_that_make_no_sense_stop_the_start_with_the_name_of_the_setting(tmp_path: Path) -> None:
+def test_an_invalid_host_stops_the_start_and_names_the_setting(tmp_path: Path) -> None:
     accepted = []
     for name, value in [
         *[("ALLOWED_HOSTS", value) for value in ("https://shop.example", "*.shop.example", ".shop.example")],

@@ -1,4 +1,4 @@
-"""What the gateway keeps of the catalogue's answers, for whom, and for how long."""
+"""The gateway's cache of product pages: its entries, who may read them, and their lifetime."""
 
 import re
 import threading
@@ -21,7 +21,7 @@ TAG = 'W/"first"'
 
 @dataclass
 class Shelf:
-    """A catalogue that says how long its answers keep, and a judge of tokens; auth-service judges too."""
+    """A catalog-service whose responses are cacheable and which gives verdicts, as does auth-service."""
 
     gateway: Gateway
     upstreams: dict[str, Upstream]
@@ -55,24 +55,24 @@ class Shelf:
         return None
 
     def asked(self, path: str = "/products", service: str = "catalog") -> int:
-        """Return how often a service was asked for a path, with any arguments."""
+        """Return the number of requests for a path, with any arguments, that reached a service."""
         return sum(seen.path.partition("?")[0] == path for seen in self.upstreams[service].seen)
 
     def get(self, path: str = "/products", **headers: str) -> Answer:
-        """Ask with the good token, unless another is named."""
+        """Send a request with the good token, unless `headers` are given."""
         return self.gateway.call(path, headers=headers or GOOD)
 
 
 @pytest.fixture
 def shelf(nginx: str, tmp_path: Path) -> Iterator[Shelf]:
-    """Return a gateway of its own with nothing in its cache."""
+    """Return a separate gateway with an empty cache."""
     with run_services() as upstreams:
         servers = {name: upstream.address for name, upstream in upstreams.items()}
         with run_gateway(nginx, tmp_path / "a gateway", servers) as gateway:
             yield Shelf(gateway, upstreams)
 
 
-def test_a_repeated_question_is_answered_by_the_gateway_alone(shelf: Shelf) -> None:
+def test_a_repeated_query_is_answered_from_the_cache(shelf: Shelf) -> None:
     first = shelf.get("/products?limit=30")
     for _ in range(5):
         again = shelf.get("/products?limit=30")
@@ -84,20 +84,20 @@ def test_a_repeated_question_is_answered_by_the_gateway_alone(shelf: Shelf) -> N
     assert (shelf.asked(), shelf.asked("/verdict")) == (1, 1)
 
 
-def test_one_product_is_kept_too_and_apart_from_another(shelf: Shelf) -> None:
+def test_products_are_cached_separately(shelf: Shelf) -> None:
     for path in ("/products/7", "/products/8", "/products/7", "/products/8"):
         shelf.get(path)
     assert (shelf.asked("/products/7"), shelf.asked("/products/8")) == (1, 1)
 
 
-def test_head_is_answered_from_what_get_brought_and_the_other_way_round(shelf: Shelf) -> None:
+def test_head_and_get_share_a_cache_entry(shelf: Shelf) -> None:
     head = shelf.gateway.call("/products", "HEAD", GOOD)
     assert (head.status, head.body) == (200, b"")
     assert shelf.get().body == b"one"
     assert shelf.asked() == 1
 
 
-def test_a_client_that_has_the_answer_gets_a_304_from_the_cache_compressed_or_not(shelf: Shelf) -> None:
+def test_a_conditional_request_gets_a_304_from_the_cache_compressed_or_not(shelf: Shelf) -> None:
     shelf.text = "x" * 5000
     shelf.get()
     for encoding in ("identity", "gzip"):
@@ -105,7 +105,7 @@ def test_a_client_that_has_the_answer_gets_a_304_from_the_cache_compressed_or_no
         assert (answer.status, answer.body, answer.headers["etag"]) == (304, b"", TAG)
         full = shelf.get(**GOOD, **{"If-None-Match": 'W/"other"', "Accept-Encoding": encoding})
         assert (full.status, full.headers["etag"]) == (200, TAG)
-    # Once for each encoding.
+    # One request for each encoding.
     assert shelf.asked() == 2
 
 
@@ -117,7 +117,7 @@ ENCODINGS = {
 }
 
 
-def test_an_answer_is_kept_as_the_catalogue_compressed_it_beside_the_plain_one(shelf: Shelf) -> None:
+def test_the_compressed_and_the_plain_response_are_cached_separately(shelf: Shelf) -> None:
     shelf.keeps["Vary"] = "Accept-Encoding"
     plain, script = shelf.text, shelf.answer
 
@@ -131,10 +131,10 @@ def test_an_answer_is_kept_as_the_catalogue_compressed_it_beside_the_plain_one(s
     wrong = []
     for sent, expected in ENCODINGS.items():
         got = shelf.get(**GOOD, **{"Accept-Encoding": sent})
-        told = (got.headers.get("content-encoding", "none"), got.body, got.headers["vary"])
+        found = (got.headers.get("content-encoding", "none"), got.body, got.headers["vary"])
         body = b"compressed" if expected == "gzip" else plain.encode()
-        if told != (expected, body, "Accept-Encoding"):
-            wrong.append((sent, told))
+        if found != (expected, body, "Accept-Encoding"):
+            wrong.append((sent, found))
     assert wrong == []
     assert shelf.asked() == 2
     asked = {seen.headers.get("accept-encoding") for seen in shelf.upstreams["catalog"].seen}
@@ -143,7 +143,7 @@ def test_an_answer_is_kept_as_the_catalogue_compressed_it_beside_the_plain_one(s
     assert shelf.get(**tagged).status == 304
 
 
-def test_a_hit_is_a_short_line_and_all_else_a_record(shelf: Shelf) -> None:
+def test_a_cache_hit_is_a_short_line_and_everything_else_a_record(shelf: Shelf) -> None:
     shelf.get(**GOOD, **{"X-Request-ID": "hit-1"})
     for number in (2, 3):
         shelf.get(**GOOD, **{"X-Request-ID": f"hit-{number}"})
@@ -161,7 +161,7 @@ def test_a_hit_is_a_short_line_and_all_else_a_record(shelf: Shelf) -> None:
     assert recorded == {"hit-1": 1, "hit-2": 0, "hit-3": 0, "hit-4": 0, "hit-5": 1}
 
 
-def test_the_order_of_the_arguments_makes_no_other_question(shelf: Shelf) -> None:
+def test_the_order_of_the_arguments_does_not_matter(shelf: Shelf) -> None:
     shelf.get("/products?limit=5&sort=price&q=a")
     others = ["sort=price&limit=5&q=a", "q=a&sort=price&limit=5", "limit=5&q=a&sort=price"]
     found = {other: shelf.get(f"/products?{other}").headers["x-cache"] for other in others}
@@ -176,7 +176,7 @@ ODD_QUESTIONS = [
 ]
 
 
-def test_the_service_answers_an_odd_question_and_the_answer_is_not_kept(shelf: Shelf, tmp_path: Path) -> None:
+def test_unusual_queries_are_passed_to_the_service_and_not_cached(shelf: Shelf, tmp_path: Path) -> None:
     shelf.get("/products?limit=5")
     shelf.get("/products")
     before = shelf.asked()
@@ -187,14 +187,14 @@ def test_the_service_answers_an_odd_question_and_the_answer_is_not_kept(shelf: S
     assert len(kept) == 2
 
 
-def test_the_gateway_knows_every_argument_that_the_catalogue_knows() -> None:
+def test_the_gateway_knows_every_argument_of_the_product_list() -> None:
     text = (GATEWAY / "snippets/hot-path.conf").read_text()
     [alternatives] = re.findall(r"\((limit\|[a-z_|]+)\)=", text)
     assert set(alternatives.split("|")) == set(ProductQuery.model_fields)
     assert set(re.findall(r"([a-z_]+)=\$arg_\1", text)) == set(ProductQuery.model_fields)
 
 
-def test_different_questions_are_kept_apart(shelf: Shelf) -> None:
+def test_different_queries_are_cached_separately(shelf: Shelf) -> None:
     questions = [
         *["limit=5", "limit=6", "q=limit%3D5", "q=a%26sort=price", "q=a&sort=price", "q=A", "q=a"],
         *["category=a", "brand=a", "min_price=1", "max_price=1", "in_stock=true", "facets=true"],
@@ -205,7 +205,7 @@ def test_different_questions_are_kept_apart(shelf: Shelf) -> None:
         assert found == dict.fromkeys(questions, expected)
 
 
-def test_nothing_else_below_products_is_kept_even_if_the_service_says_so(shelf: Shelf) -> None:
+def test_other_paths_below_products_are_not_cached_even_if_the_service_allows_it(shelf: Shelf) -> None:
     paths = [
         "/products/sync",
         "/products/7/stock",
@@ -215,7 +215,7 @@ def test_nothing_else_below_products_is_kept_even_if_the_service_says_so(shelf: 
         "/products/7/",
     ]
     paths += ["/products/7?limit=5", "/products/7%0a", "/products/9999999999999999999"]
-    # The name of a path in a token makes no other path of this one.
+    # A path inside a token does not change the path of the request.
     shelf.good |= {"Bearer good /products"}
     for token in ("good", "good /products"):
         for path in paths * 2:
@@ -224,7 +224,7 @@ def test_nothing_else_below_products_is_kept_even_if_the_service_says_so(shelf: 
     assert shelf.asked("/verdict") == 0
 
 
-def test_a_change_goes_to_the_service_with_its_body(shelf: Shelf) -> None:
+def test_a_write_is_passed_to_the_service_with_its_body(shelf: Shelf) -> None:
     for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
         for path in ("/products", "/products/7"):
             answer = shelf.gateway.call(path, method, GOOD, "a body").json
@@ -232,7 +232,7 @@ def test_a_change_goes_to_the_service_with_its_body(shelf: Shelf) -> None:
     assert shelf.asked("/verdict") == 0
 
 
-def test_a_read_with_a_body_goes_to_the_service(shelf: Shelf) -> None:
+def test_a_read_with_a_body_is_passed_to_the_service(shelf: Shelf) -> None:
     for _ in range(2):
         shelf.gateway.call("/products", "GET", GOOD, "a body")
     assert (shelf.asked(), shelf.asked("/verdict")) == (2, 0)
@@ -255,20 +255,20 @@ REFUSED = [
 ]
 
 
-def test_a_client_without_a_good_token_gets_the_service_s_own_refusal_each_time(shelf: Shelf) -> None:
+def test_a_client_without_a_good_token_gets_the_service_s_own_error_each_time(shelf: Shelf) -> None:
     shelf.get()
     shelf.get(Cookie="token=good")
     wrong = []
     for headers in REFUSED * 2:
         answer = shelf.get(**headers)
-        told = (answer.status, answer.json, answer.headers.get("x-cache", "BYPASS"))
-        if told != (401, {"code": "token_invalid"}, "BYPASS"):
-            wrong.append((headers, told))
+        found = (answer.status, answer.json, answer.headers.get("x-cache", "BYPASS"))
+        if found != (401, {"code": "token_invalid"}, "BYPASS"):
+            wrong.append((headers, found))
     assert wrong == []
     assert shelf.asked() == 1 + 2 * len(REFUSED)
 
 
-def test_a_cookie_is_as_good_as_the_header(shelf: Shelf) -> None:
+def test_a_token_in_the_cookie_works_like_one_in_the_header(shelf: Shelf) -> None:
     cookies = [
         *["token=good1", "a=1; token=good2", "token=good3; z=2", "csrftoken=x; token=good4;"],
         *["  token\t= good5 ; a", "token=good6; token=bad", "__Host-token=bad; token=good7"],
@@ -292,17 +292,17 @@ def test_in_production_the_cookie_has_its_prefix(nginx: str, tmp_path: Path) -> 
             assert shelf.get(Cookie="__Host-token=good").headers["x-cache"] == "HIT"
 
 
-def test_a_header_without_a_bearer_token_leaves_the_cookie_to_speak(shelf: Shelf) -> None:
+def test_the_cookie_counts_if_the_header_has_no_bearer_token(shelf: Shelf) -> None:
     shelf.get(Cookie="token=good")
     for header in ("", "Bearer", "Basic YWRtaW46YWRtaW4=", "Token good"):
         answer = shelf.get(Authorization=header, Cookie="token=good")
         assert (answer.status, answer.headers["x-cache"]) == (200, "HIT"), header
-    # A longer token than the gateway keeps is still the one that counts.
+    # A token that is too long for the gateway still counts.
     assert shelf.get(Authorization="Bearer " + "x" * 5000, Cookie="token=good").status == 401
     assert shelf.asked("/verdict") == 1
 
 
-def test_no_way_to_show_a_good_token_lets_a_bad_one_in(shelf: Shelf) -> None:
+def test_a_good_token_elsewhere_in_the_request_does_not_admit_a_bad_one(shelf: Shelf) -> None:
     shelf.get()
     both = [
         {"Cookie": "token =good; token=bad"},
@@ -319,7 +319,7 @@ def test_no_way_to_show_a_good_token_lets_a_bad_one_in(shelf: Shelf) -> None:
     assert found == []
 
 
-def test_every_credential_is_judged_by_itself_to_its_last_character(shelf: Shelf) -> None:
+def test_every_credential_has_its_own_verdict_to_the_last_character(shelf: Shelf) -> None:
     long = "Bearer " + "x" * 4090
     shelf.good |= {long + "1", "bearer good"}
     assert [shelf.get(Authorization=long + end).status for end in "1213"] == [200, 401, 200, 401]
@@ -327,13 +327,13 @@ def test_every_credential_is_judged_by_itself_to_its_last_character(shelf: Shelf
     assert shelf.asked("/verdict") == 4
 
 
-def test_a_token_that_was_refused_is_let_in_as_soon_as_it_is_good(shelf: Shelf) -> None:
+def test_a_refused_token_is_admitted_as_soon_as_it_is_good(shelf: Shelf) -> None:
     assert shelf.get(Authorization="Bearer new").status == 401
     shelf.good |= {"Bearer new"}
     assert shelf.get(Authorization="Bearer new").status == 200
 
 
-def test_a_verdict_too_is_fetched_anew_in_the_background(shelf: Shelf) -> None:
+def test_a_verdict_is_refreshed_in_the_background(shelf: Shelf) -> None:
     shelf.verdict_keeps = {"X-Accel-Expires": "@1", "Cache-Control": "stale-while-revalidate=9999999999"}
     shelf.get()
     answer = shelf.get()
@@ -343,7 +343,7 @@ def test_a_verdict_too_is_fetched_anew_in_the_background(shelf: Shelf) -> None:
     wait_for(lambda: shelf.get().headers["x-cache"] == "HIT" and shelf.asked("/verdict") > 3)
 
 
-def test_a_token_that_has_ended_is_refused_once_its_verdict_is_too_old(shelf: Shelf) -> None:
+def test_an_ended_token_is_refused_once_its_verdict_expires(shelf: Shelf) -> None:
     shelf.verdict_keeps = {"X-Accel-Expires": "1"}
     assert shelf.get().status == 200
     shelf.good.clear()
@@ -351,7 +351,7 @@ def test_a_token_that_has_ended_is_refused_once_its_verdict_is_too_old(shelf: Sh
     assert [shelf.get().status for _ in range(3)] == [401] * 3
 
 
-def test_an_odd_verdict_leads_to_the_service_and_never_to_an_error(shelf: Shelf) -> None:
+def test_an_unexpected_verdict_bypasses_the_cache_and_is_never_an_error(shelf: Shelf) -> None:
     shelf.get()
     shelf.good |= {"Bearer other"}
     for status in [200, 301, 400, 401, 403, 404, 418, 422, 429, 500, 502, 503, 504, 511] * 2:
@@ -360,7 +360,7 @@ def test_an_odd_verdict_leads_to_the_service_and_never_to_an_error(shelf: Shelf)
         assert (answer.status, answer.body, answer.headers["x-cache"]) == (200, b"one", "BYPASS")
 
 
-def test_a_service_s_error_is_not_kept(shelf: Shelf) -> None:
+def test_a_service_s_error_is_not_cached(shelf: Shelf) -> None:
     for status in (400, 404, 422, 429, 500, 503):
         shelf.status = status
         assert shelf.get().status == status
@@ -368,20 +368,20 @@ def test_a_service_s_error_is_not_kept(shelf: Shelf) -> None:
     assert shelf.get().status == 200
 
 
-def test_an_answer_that_sets_a_cookie_or_says_nothing_of_keeping_is_not_kept(shelf: Shelf) -> None:
+def test_a_response_that_sets_a_cookie_or_has_no_lifetime_is_not_cached(shelf: Shelf) -> None:
     for keeps in ({**shelf.keeps, "Set-Cookie": "a=b"}, {}, {"Cache-Control": "no-store"}):
         shelf.keeps = keeps
         shelf.get()
         assert shelf.get().headers["x-cache"] == "MISS"
 
 
-def test_an_empty_catalogue_is_kept_too(shelf: Shelf) -> None:
+def test_an_empty_list_is_cached_too(shelf: Shelf) -> None:
     shelf.status = 204
     assert shelf.get().status == 204
     assert (shelf.get().status, shelf.asked()) == (204, 1)
 
 
-def test_many_clients_that_ask_the_same_at_once_cost_the_service_one_call(shelf: Shelf) -> None:
+def test_concurrent_clients_with_the_same_query_cost_the_service_one_request(shelf: Shelf) -> None:
     together = threading.Barrier(12)
 
     def ask(_number: int) -> int:
@@ -393,7 +393,7 @@ def test_many_clients_that_ask_the_same_at_once_cost_the_service_one_call(shelf:
     assert (shelf.asked(), shelf.asked("/verdict")) == (1, 1)
 
 
-def test_an_answer_that_has_just_expired_is_served_once_more_while_it_is_fetched_anew(shelf: Shelf) -> None:
+def test_a_recently_expired_response_is_served_while_it_is_refreshed(shelf: Shelf) -> None:
     shelf.keeps = {
         "X-Accel-Expires": "@1",
         "Cache-Control": "private, no-cache, stale-while-revalidate=9999999999",
@@ -406,7 +406,7 @@ def test_an_answer_that_has_just_expired_is_served_once_more_while_it_is_fetched
     wait_for(lambda: shelf.get().body == b"two")
 
 
-def test_an_older_answer_is_not_served(shelf: Shelf) -> None:
+def test_an_older_response_is_not_served(shelf: Shelf) -> None:
     shelf.keeps = {"X-Accel-Expires": "@1", "Cache-Control": "private, no-cache, stale-while-revalidate=1"}
     shelf.get()
     shelf.text = "two"
@@ -414,7 +414,7 @@ def test_an_older_answer_is_not_served(shelf: Shelf) -> None:
     assert (answer.body, answer.headers["x-cache"]) == (b"two", "EXPIRED")
 
 
-def test_the_last_pages_are_served_while_the_catalogue_is_away_and_auth_knows_the_token(shelf: Shelf) -> None:
+def test_stale_pages_are_served_while_catalog_service_is_down_and_the_token_is_good(shelf: Shelf) -> None:
     shelf.keeps = {"X-Accel-Expires": "@1", "Cache-Control": "private, no-cache"}
     shelf.verdict_keeps = {}
     assert shelf.get().status == 200
@@ -427,7 +427,7 @@ def test_the_last_pages_are_served_while_the_catalogue_is_away_and_auth_knows_th
     assert shelf.asked("/verdict", "auth") >= 2
 
 
-def test_the_last_pages_are_served_while_the_catalogue_fails(shelf: Shelf) -> None:
+def test_stale_pages_are_served_while_catalog_service_fails(shelf: Shelf) -> None:
     shelf.keeps = {"X-Accel-Expires": "@1"}
     shelf.get()
     shelf.status = 503
@@ -443,13 +443,13 @@ def test_the_cache_can_be_turned_off(nginx: str, tmp_path: Path) -> None:
             assert (shelf.asked(), shelf.asked("/verdict")) == (2, 0)
 
 
-def test_a_client_cannot_reach_a_verdict(shelf: Shelf) -> None:
+def test_a_client_cannot_request_a_verdict(shelf: Shelf) -> None:
     for path in ("/verdict", "/no-verdict", "//verdict", "/products/../verdict", "/products/%2e%2e/verdict"):
         assert shelf.get(path).status == 404
     assert shelf.asked("/verdict") == 0
 
 
-def test_only_the_gateway_can_read_what_it_keeps(shelf: Shelf, tmp_path: Path) -> None:
+def test_only_the_gateway_can_read_its_cache(shelf: Shelf, tmp_path: Path) -> None:
     shelf.get()
     state = tmp_path / "a gateway/state"
     for folder in ("products", "verdicts"):

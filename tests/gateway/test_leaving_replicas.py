@@ -1,4 +1,4 @@
-"""The DNS lists a replica for a moment after it has gone, and clients do not notice."""
+"""The DNS still lists a replica for a moment after it has stopped, and clients do not notice."""
 
 import http.client
 import socket
@@ -9,8 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.gateway.harness import PATIENCE, SERVICES, Upstream, free_port, run_gateway, shorten
+from tests.gateway.harness import PATIENCE, SERVICES, Upstream, run_gateway, shorten
 from tests.gateway.names import NameServer
+from tests.stacks import find_free_port
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.shop
@@ -30,7 +31,7 @@ CALLS = [
 
 @pytest.fixture
 def alive() -> Iterator[Upstream]:
-    """The replica that stays."""
+    """The replica that keeps running."""
     upstream = Upstream("alive")
     yield upstream
     upstream.stop()
@@ -38,20 +39,20 @@ def alive() -> Iterator[Upstream]:
 
 @pytest.fixture
 def gone(alive: Upstream) -> Iterator[None]:
-    """Addresses at which nothing answers, as those of containers that have gone; the port is the same."""
+    """Addresses that do not respond, like those of stopped containers, on the same port."""
     with ExitStack() as sockets:
         for address in GONE:
-            door = sockets.enter_context(closing(socket.create_server((address, alive.port), backlog=0)))
-            # The kernel drops a new connection when the queue of a listener is full.
+            listener = sockets.enter_context(closing(socket.create_server((address, alive.port), backlog=0)))
+            # The kernel drops new connections when the backlog of a listener is full.
             for _ in range(2):
                 waiting = sockets.enter_context(closing(socket.socket()))
                 waiting.setblocking(False)
-                waiting.connect_ex(door.getsockname())
+                waiting.connect_ex(listener.getsockname())
         yield
 
 
 def count_tries(port: int) -> int:
-    """Return how many connections nginx tries to open to addresses that do not answer."""
+    """Return the number of connections that nginx is opening to addresses that do not respond."""
     return sum(
         line.status == psutil.CONN_SYN_SENT and line.raddr.port == port
         for line in psutil.net_connections("tcp4")
@@ -59,7 +60,7 @@ def count_tries(port: int) -> int:
 
 
 @pytest.mark.usefixtures("gone")
-def test_a_call_that_reached_no_replica_is_made_again_when_the_list_has_changed(
+def test_a_request_that_reached_no_replica_is_retried_when_the_list_has_changed(
     nginx: str, tmp_path: Path, alive: Upstream
 ) -> None:
     servers = dict.fromkeys(SERVICES, f"{NAME}:{alive.port}")
@@ -69,14 +70,14 @@ def test_a_call_that_reached_no_replica_is_made_again_when_the_list_has_changed(
         gateway = stack.enter_context(
             run_gateway(nginx, tmp_path / "gateway", servers, resolver=names.address)
         )
-        # nginx has taken the first answer in when it asks again.
+        # nginx has processed the first answer when it sends the next query.
         wait_for(lambda: names.asked[NAME] > 1)
         before, lines = count_tries(alive.port), []
         for number, (method, path, _inside) in enumerate(CALLS):
             line = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=PATIENCE)
             lines.append(stack.enter_context(closing(line)))
             line.request(method, path, bodies[method], {"X-Request-ID": f"call-{number}"})
-        # Each call tries a replica for two seconds. nginx hears of the change meanwhile.
+        # Each request tries a replica for two seconds. Meanwhile nginx learns of the change.
         wait_for(lambda: count_tries(alive.port) >= before + len(CALLS))
         names.answers[NAME] = ("127.0.0.1",)
         statuses = [line.getresponse().status for line in lines]
@@ -92,9 +93,7 @@ def test_a_call_that_reached_no_replica_is_made_again_when_the_list_has_changed(
 
 
 @pytest.mark.usefixtures("gone")
-def test_where_no_replica_comes_back_the_second_failure_is_the_answer(
-    nginx: str, tmp_path: Path, alive: Upstream
-) -> None:
+def test_a_second_failure_is_returned_to_the_client(nginx: str, tmp_path: Path, alive: Upstream) -> None:
     times = {"proxy_connect_timeout 2s": "100ms", "proxy_next_upstream_timeout 2s": "100ms"}
     home = shorten(tmp_path / "home", times)
     servers = dict.fromkeys(SERVICES, " ".join(f"{address}:{alive.port}" for address in GONE))
@@ -108,11 +107,11 @@ def test_where_no_replica_comes_back_the_second_failure_is_the_answer(
     assert alive.seen == []
 
 
-def test_a_call_that_a_replica_may_be_working_on_is_not_made_again(
+def test_a_request_that_a_replica_may_be_processing_is_not_retried(
     nginx: str, tmp_path: Path, alive: Upstream
 ) -> None:
     alive.drops = True
-    servers = dict.fromkeys(SERVICES, alive.address) | {"auth": f"127.0.0.1:{free_port()}"}
+    servers = dict.fromkeys(SERVICES, alive.address) | {"auth": f"127.0.0.1:{find_free_port()}"}
     with run_gateway(nginx, tmp_path / "gateway", servers) as gateway:
         assert gateway.call("/payments/7/confirm", "POST", body="{}").status == 502
     assert len(alive.seen) == 1

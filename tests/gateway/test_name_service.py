@@ -1,4 +1,4 @@
-"""What the gateway knows of the replicas while the DNS fails, and how it recovers."""
+"""The gateway's list of replicas while the DNS fails and after it recovers."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -12,7 +12,7 @@ from tests.waiting import wait_for
 
 pytestmark = pytest.mark.shop
 
-# Each service fails in another way, all at the same time.
+# Each service's name fails in a different way, all at the same time.
 FAILURES = {
     "auth": Failure.SILENCE,
     "catalog": Failure.SERVFAIL,
@@ -20,7 +20,7 @@ FAILURES = {
     "orders": Failure.NXDOMAIN,
     "payments": Failure.NODATA,
 }
-# These answers say that a service has no replica. The others say nothing of its replicas.
+# These answers mean that a service has no replica. The others do not change its replicas.
 DENIALS = {Failure.NXDOMAIN, Failure.NODATA}
 NAMES = [f"{service}.test" for service in FAILURES]
 BEFORE, AFTER = "127.0.0.1", "127.0.0.5"
@@ -28,15 +28,15 @@ BEFORE, AFTER = "127.0.0.1", "127.0.0.5"
 
 @pytest.fixture
 def names() -> Iterator[NameServer]:
-    """A DNS that knows where each service is."""
+    """A DNS with an address for each service."""
     with closing(NameServer(dict.fromkeys(NAMES, (BEFORE,)))) as names:
         yield names
 
 
 @pytest.fixture
 def gateway(nginx: str, tmp_path: Path, names: NameServer) -> Iterator[Gateway]:
-    """A gateway that asks this DNS, and a replica at each of the two addresses; they have one port."""
-    # Silence is noticed sooner. All other times are the gateway's own.
+    """A gateway that uses this DNS, and a replica at each of two addresses, with the same port."""
+    # The DNS time-out is shorter. All other times are the gateway's own.
     home = shorten(tmp_path / "home", {"resolver_timeout 2s": "100ms"})
     with ExitStack() as running:
         before = Upstream("before", address=BEFORE)
@@ -49,7 +49,7 @@ def gateway(nginx: str, tmp_path: Path, names: NameServer) -> Iterator[Gateway]:
 
 
 def find_replicas(gateway: Gateway) -> dict[str, str | int]:
-    """Call each service; return which replica answered, or the gateway's own status."""
+    """Call each service; return the replica that answered, or the gateway's own status."""
     answers = {service: gateway.call(f"/healthz/{service}-service") for service in FAILURES}
     return {
         service: answer.json["service"] if answer.status == 200 else answer.status
@@ -57,14 +57,14 @@ def find_replicas(gateway: Gateway) -> dict[str, str | int]:
     }
 
 
-def test_only_a_denied_name_loses_its_replicas_and_every_name_recovers_with_the_next_answer(
+def test_only_a_negative_answer_removes_the_replicas_and_every_name_recovers_with_the_next_answer(
     gateway: Gateway, names: NameServer
 ) -> None:
     wait_for(lambda: find_replicas(gateway) == dict.fromkeys(FAILURES, "before"))
 
     names.answers = dict(zip(NAMES, FAILURES.values(), strict=True))
     failed = names.asked.copy()
-    # When nginx asks again, its first question has failed and the answer before that is no longer valid.
+    # When nginx retries, its first query has failed and the previous answer is no longer valid.
     wait_for(lambda: all(names.asked[name] >= failed[name] + 2 for name in NAMES))
     assert find_replicas(gateway) == {
         service: 502 if failure in DENIALS else "before" for service, failure in FAILURES.items()
@@ -74,6 +74,6 @@ def test_only_a_denied_name_loses_its_replicas_and_every_name_recovers_with_the_
 
     names.answers = dict.fromkeys(NAMES, (AFTER,))
     recovered = names.asked.copy()
-    # The question after the first good answer is the proof that nginx has taken that one in.
+    # The query after the first good answer proves that nginx has processed that answer.
     wait_for(lambda: all(names.asked[name] >= recovered[name] + 2 for name in NAMES))
     assert find_replicas(gateway) == dict.fromkeys(FAILURES, "after")

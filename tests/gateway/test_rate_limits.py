@@ -1,4 +1,4 @@
-"""Which clients have to wait. Each limit in turn is one call a second, and so ten more at once."""
+"""Rate limits. Each tested limit is one request per second, with a burst of ten more."""
 
 import time
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from tests.gateway.harness import GATEWAY, Answer, Gateway, write_settings
 pytestmark = pytest.mark.shop
 
 AT_ONCE = 1 + 10
-RESOURCE_EXHAUSTED = 8  # Of google.rpc.Code.
+RESOURCE_EXHAUSTED = 8  # A google.rpc.Code.
 LIMITED = [
     ("RATE_LIMIT_PASSWORDS", "POST /auth", {}),
     ("RATE_LIMIT_PASSWORDS", "POST /auth/register", {"Authorization": "Bearer e30.{}.c2ln"}),
@@ -35,7 +35,7 @@ LIMITED = [
 
 
 class Client:
-    """A client with an address and a token of its own, so that the gateway counts its calls apart."""
+    """A client with its own address and token, so that the gateway counts its requests separately."""
 
     def __init__(self, number: int) -> None:
         self.address = f"127.0.1.{number}"
@@ -43,23 +43,23 @@ class Client:
         self.token = {"Authorization": f"Bearer e30.{number}.c2ln"}
 
     def call(self, gateway: Gateway, route: str, headers: dict[str, str] | None = None) -> Answer:
-        """Call a route, such as `GET /orders`."""
+        """Send a request to a route, such as `GET /orders`."""
         method, _, path = route.partition(" ")
         return gateway.call(path, method, headers, client=self.address)
 
     def count_passed(self, gateway: Gateway, route: str, headers: dict[str, str] | None = None) -> int:
-        """Make twice as many calls as pass at once; return how many passed."""
+        """Send twice as many requests as a burst allows; return how many passed."""
         return sum(self.call(gateway, route, headers).status == 200 for _ in range(2 * AT_ONCE))
 
     def call_until_refused(
         self, gateway: Gateway, route: str, headers: dict[str, str] | None = None
     ) -> Answer:
-        """Call as often as the limit allows; return the refusal."""
+        """Send requests until one is refused; return the refusal."""
         began = time.monotonic()
         for passed in range(100 * AT_ONCE):
             answer = self.call(gateway, route, headers)
             if answer.status == 429:
-                # Each second lets one more pass.
+                # One more request passes each second.
                 assert AT_ONCE <= passed <= AT_ONCE + 1 + time.monotonic() - began
                 return answer
         raise AssertionError(f"{route} is not limited.")
@@ -67,18 +67,18 @@ class Client:
 
 @pytest.fixture(scope="module")
 def numbers() -> Iterator[int]:
-    """The numbers of this file's clients."""
+    """The numbers of the clients in this file."""
     return count(1)
 
 
 @pytest.fixture
 def client(numbers: Iterator[int]) -> Client:
-    """A client that has not called yet."""
+    """A new client."""
     return Client(next(numbers))
 
 
 @pytest.mark.parametrize(("setting", "route", "headers"), LIMITED)
-def test_a_client_that_calls_too_often_has_to_wait(
+def test_a_client_with_too_many_requests_is_refused(
     start: Start, client: Client, setting: str, route: str, headers: dict[str, str]
 ) -> None:
     own = {name: value.format(client.number) for name, value in headers.items()}
@@ -89,7 +89,7 @@ def test_a_client_that_calls_too_often_has_to_wait(
     assert answer.json["request_id"] == answer.headers["x-request-id"]
 
 
-def test_an_export_that_comes_too_often_is_refused_as_otlp_wants_it(start: Start, client: Client) -> None:
+def test_too_many_exports_are_refused_in_the_format_of_otlp(start: Start, client: Client) -> None:
     headers = {**client.token, "Content-Type": "application/json"}
     answer = client.call_until_refused(start(RATE_LIMIT_TOKEN="1"), "POST /v1/logs", headers)
     assert (answer.status, answer.headers["retry-after"]) == (429, "1")
@@ -97,7 +97,7 @@ def test_an_export_that_comes_too_often_is_refused_as_otlp_wants_it(start: Start
     assert answer.json["code"] == RESOURCE_EXHAUSTED
 
 
-def test_a_flood_with_one_token_leaves_other_tokens_and_strangers_alone(start: Start, client: Client) -> None:
+def test_a_flood_with_one_token_does_not_affect_other_clients(start: Start, client: Client) -> None:
     gateway = start(RATE_LIMIT_TOKEN="1", RATE_LIMIT_WRITES="1")
     client.call_until_refused(gateway, "POST /orders", client.token)
     for headers in ({"Authorization": "Bearer e30.two.c2ln"}, {"Cookie": "token=e30.three.c2ln"}, {}):
@@ -120,25 +120,25 @@ def test_every_spelling_of_a_token_has_the_same_limits(start: Start, client: Cli
     ]
     passed = []
     for headers in spellings:
-        # One may pass a second after the last.
+        # One request may pass a second after the last.
         if 429 not in {client.call(gateway, "GET /orders", headers).status for _ in range(3)}:
             passed.append(headers)
     assert passed == []
 
 
-def test_what_is_no_token_is_counted_as_none(start: Start, client: Client) -> None:
+def test_a_malformed_token_is_counted_as_anonymous(start: Start, client: Client) -> None:
     gateway = start(RATE_LIMIT_ANONYMOUS="1")
     tokens = [{"Authorization": f"Bearer new-{number}"} for number in range(30)]
     assert 429 in [client.call(gateway, "GET /orders", token).status for token in tokens]
 
 
-def test_a_flood_without_a_token_leaves_tokens_alone(start: Start, client: Client) -> None:
+def test_an_anonymous_flood_does_not_affect_clients_with_tokens(start: Start, client: Client) -> None:
     gateway = start(RATE_LIMIT_ANONYMOUS="1")
     client.call_until_refused(gateway, "GET /images/a.svg")
     assert client.call(gateway, "GET /orders", client.token).status == 200
 
 
-def test_reading_and_writing_are_counted_apart(start: Start, client: Client) -> None:
+def test_reads_and_writes_are_counted_separately(start: Start, client: Client) -> None:
     gateway = start(RATE_LIMIT_WRITES="1", RATE_LIMIT_PASSWORDS="1")
     client.call_until_refused(gateway, "POST /orders", client.token)
     client.call_until_refused(gateway, "POST /auth")
@@ -153,16 +153,14 @@ def test_a_new_token_for_each_call_does_not_evade_the_limits(start: Start, clien
     assert 429 in [client.call(gateway, "POST /auth", token).status for token in tokens]
 
 
-def test_the_gateway_s_own_health_and_a_provider_s_events_are_never_refused(
-    start: Start, client: Client
-) -> None:
+def test_the_gateway_s_health_and_a_provider_s_events_are_not_limited(start: Start, client: Client) -> None:
     gateway = start(RATE_LIMIT_ANONYMOUS="1", RATE_LIMIT_ADDRESS="1")
     assert client.count_passed(gateway, "GET /healthz") == 2 * AT_ONCE
     gateway = start(RATE_LIMIT_WRITES="1")
     assert client.count_passed(gateway, "POST /payments/webhooks/stripe") == 2 * AT_ONCE
 
 
-def test_an_answer_from_the_cache_is_counted_too(start: Start, client: Client) -> None:
+def test_cache_hits_are_counted_too(start: Start, client: Client) -> None:
     gateway = start(RATE_LIMIT_TOKEN="1")
     catalog = gateway.upstreams["catalog"]
     keeps = {"X-Accel-Expires": "60"}
@@ -180,12 +178,12 @@ def test_all_limits_can_be_turned_off(start: Start, client: Client) -> None:
     assert client.count_passed(gateway, "POST /auth") == 2 * AT_ONCE
 
 
-def test_by_default_a_customer_meets_no_limit(gateway: Gateway, client: Client) -> None:
+def test_by_default_a_customer_does_not_reach_a_limit(gateway: Gateway, client: Client) -> None:
     assert [client.call(gateway, "POST /auth").status for _ in range(150)] == [200] * 150
     assert [client.call(gateway, "GET /orders", client.token).status for _ in range(300)] == [200] * 300
 
 
-def test_a_setting_that_makes_no_sense_stops_the_start_with_its_name(tmp_path: Path) -> None:
+def test_an_invalid_setting_stops_the_start_and_is_named(tmp_path: Path) -> None:
     accepted = []
     for name, value in [
         ("RATE_LIMITS", "yes"),

@@ -1,4 +1,4 @@
-"""What the gateway writes for logs-service: a line for each call, in a file for each minute."""
+"""The gateway's records for logs-service: one line per request, in one file per minute."""
 
 import re
 import socket
@@ -6,22 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from local.processes import wait_until
 from tests.gateway.conftest import Start
-from tests.gateway.harness import ORDER_ID, PATIENCE, SERVICES, Gateway, free_port, run_gateway
+from tests.gateway.harness import ORDER_ID, PATIENCE, SERVICES, Gateway, run_gateway
+from tests.stacks import find_free_port
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.shop
 
-CALLERS = [f"kept-429-{number}" for number in range(30)]  # More than come at once.
+CALLERS = [f"kept-429-{number}" for number in range(30)]  # More than a burst allows.
 
 
 def read_record(gateway: Gateway, request_id: str) -> dict:
-    """Return the one record of a call, once it is there."""
-    assert wait_until(lambda: len(gateway.kept(request_id)) == 1, PATIENCE)
+    """Return the only record of a request, once it is written."""
+    wait_for(lambda: len(gateway.kept(request_id)) == 1, seconds=PATIENCE)
     return gateway.kept(request_id)[0]
 
 
-def test_a_call_is_written_as_on_standard_output_into_the_file_of_its_minute(gateway: Gateway) -> None:
+def test_a_request_is_recorded_in_the_file_of_its_minute_as_on_standard_output(gateway: Gateway) -> None:
     gateway.call("/products/7?token=secret", headers={"X-Request-ID": "kept-1"})
     record = read_record(gateway, "kept-1")
     assert record == gateway.record("kept-1")
@@ -32,7 +33,7 @@ def test_a_call_is_written_as_on_standard_output_into_the_file_of_its_minute(gat
     assert record["attributes"]["http.request.size"] > 0
 
 
-def test_a_new_order_is_named_as_orders_service_names_it(gateway: Gateway) -> None:
+def test_the_record_of_a_new_order_has_the_id_from_orders_service(gateway: Gateway) -> None:
     gateway.call("/orders", "POST", headers={"X-Request-ID": "kept-2"}, body="{}")
     assert read_record(gateway, "kept-2")["order_id"] == ORDER_ID
 
@@ -47,13 +48,15 @@ def test_a_new_order_is_named_as_orders_service_names_it(gateway: Gateway) -> No
         (f"/payments/{ORDER_ID}", ""),
     ],
 )
-def test_an_old_order_is_named_as_the_path_names_it(gateway: Gateway, path: str, order_id: str) -> None:
+def test_the_record_of_an_old_order_has_the_id_from_the_path(
+    gateway: Gateway, path: str, order_id: str
+) -> None:
     request_id = f"kept-{re.sub('[^a-z0-9]', '', path)}"
     gateway.call(path, headers={"X-Request-ID": request_id})
     assert read_record(gateway, request_id)["order_id"] == order_id
 
 
-def test_refusals_of_the_gateway_itself_are_written_too(gateway: Gateway) -> None:
+def test_the_gateway_s_own_errors_are_recorded_too(gateway: Gateway) -> None:
     gateway.call("/nowhere", headers={"X-Request-ID": "kept-404"})
     gateway.call("/auth", "POST", headers={"X-Request-ID": "kept-413"}, body="x" * (1024 * 1024 + 1))
     gateway.send("GET /products HTTP/1.1\r\nX-Request-ID: kept-400\r\nConnection: close\r\n\r\n")
@@ -62,7 +65,7 @@ def test_refusals_of_the_gateway_itself_are_written_too(gateway: Gateway) -> Non
         assert record["attributes"]["http.response.status_code"] == status
 
 
-def test_so_is_a_client_that_has_to_wait(start: Start) -> None:
+def test_rate_limited_requests_are_recorded_too(start: Start) -> None:
     gateway = start(RATE_LIMIT_ANONYMOUS="1")
     answers = {name: gateway.call("/images/a.svg", headers={"X-Request-ID": name}) for name in CALLERS}
     refused = [name for name, answer in answers.items() if answer.status == 429]
@@ -71,8 +74,8 @@ def test_so_is_a_client_that_has_to_wait(start: Start) -> None:
         assert read_record(gateway, name)["attributes"]["http.response.status_code"] == 429
 
 
-def test_so_is_a_call_that_reached_no_replica(nginx: str, tmp_path: Path) -> None:
-    away = dict.fromkeys(SERVICES, f"127.0.0.1:{free_port()}")
+def test_requests_that_reached_no_replica_are_recorded_too(nginx: str, tmp_path: Path) -> None:
+    away = dict.fromkeys(SERVICES, f"127.0.0.1:{find_free_port()}")
     with run_gateway(nginx, tmp_path / "gateway", away) as gateway:
         gateway.call("/orders/7", headers={"X-Request-ID": "kept-502"})
         record = read_record(gateway, "kept-502")
@@ -80,7 +83,7 @@ def test_so_is_a_call_that_reached_no_replica(nginx: str, tmp_path: Path) -> Non
     assert record["level"] == "ERROR"
 
 
-def test_health_and_exports_are_written_only_when_they_fail(gateway: Gateway) -> None:
+def test_health_checks_and_exports_are_recorded_only_if_they_fail(gateway: Gateway) -> None:
     gateway.call("/healthz", headers={"X-Request-ID": "kept-3"})
     gateway.call("/v1/logs", "POST", headers={"X-Request-ID": "kept-4"}, body="{}")
     gateway.call("/v1/logs", "POST", headers={"X-Request-ID": "kept-5"}, body="x" * (8 * 1024 * 1024 + 1))
@@ -88,7 +91,7 @@ def test_health_and_exports_are_written_only_when_they_fail(gateway: Gateway) ->
     assert gateway.kept("kept-3") == gateway.kept("kept-4") == []
 
 
-def test_bytes_that_are_no_text_break_no_line(gateway: Gateway) -> None:
+def test_invalid_utf_8_does_not_break_a_record(gateway: Gateway) -> None:
     gateway.send(
         'GET /a"b%0a%22\xff\x01 HTTP/1.1\r\nHost: localhost\r\n'
         "X-Request-ID: kept-6\r\nConnection: close\r\n\r\n"
@@ -97,7 +100,7 @@ def test_bytes_that_are_no_text_break_no_line(gateway: Gateway) -> None:
     assert read_record(gateway, "kept-7")["attributes"]["url.path"] == '/nowhere/"%0a\\'
 
 
-def test_where_nothing_can_be_written_calls_are_answered_all_the_same(gateway: Gateway) -> None:
+def test_requests_succeed_even_if_records_cannot_be_written(gateway: Gateway) -> None:
     hidden = gateway.records.with_name("hidden")
     gateway.records.rename(hidden)
     try:
@@ -106,7 +109,7 @@ def test_where_nothing_can_be_written_calls_are_answered_all_the_same(gateway: G
         hidden.rename(gateway.records)
 
 
-def test_an_event_goes_out_at_once_and_uncompressed(gateway: Gateway) -> None:
+def test_an_event_is_sent_at_once_and_uncompressed(gateway: Gateway) -> None:
     release = gateway.upstreams["logs"].release
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=PATIENCE) as connection:
         connection.sendall(

@@ -1,4 +1,4 @@
-"""Which service a path leads to, and that no other path leads anywhere."""
+"""The routes to the services; all other paths are 404."""
 
 import re
 from urllib.parse import unquote
@@ -157,30 +157,30 @@ def _assert_is_problem(answer: Answer, status: int) -> None:
 
 
 @pytest.mark.parametrize(("path", "service", "onward"), ROUTES)
-def test_a_routed_path_leads_to_its_service(gateway: Gateway, path: str, service: str, onward: str) -> None:
+def test_a_path_is_routed_to_its_service(gateway: Gateway, path: str, service: str, onward: str) -> None:
     answer = gateway.call(path)
     assert answer.status == 200
     assert (answer.json["service"], answer.json["path"]) == (service, onward)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-def test_a_service_gets_the_method_and_the_body_as_they_were_sent(gateway: Gateway, method: str) -> None:
+def test_a_service_gets_the_original_method_and_body(gateway: Gateway, method: str) -> None:
     answer = gateway.call("/auth/token", method, body="grant_type=client_credentials")
     assert (answer.json["method"], answer.json["body"]) == (method, "grant_type=client_credentials")
 
 
 @pytest.mark.parametrize("path", NOWHERE)
-def test_any_other_path_is_nowhere(gateway: Gateway, path: str) -> None:
+def test_any_other_path_is_404(gateway: Gateway, path: str) -> None:
     _assert_is_problem(gateway.call(path), 404)
 
 
 @pytest.mark.parametrize("path", HOSTILE)
-def test_no_way_of_writing_a_path_leads_behind_the_door(gateway: Gateway, path: str) -> None:
+def test_no_spelling_of_a_path_reaches_an_internal_route(gateway: Gateway, path: str) -> None:
     counts = {name: len(upstream.seen) for name, upstream in gateway.upstreams.items()}
     answer = gateway.send(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     reached = [seen for name, upstream in gateway.upstreams.items() for seen in upstream.seen[counts[name] :]]
     if reached:
-        # What does pass stays below a public path, whatever the service makes of its slashes and dots.
+        # A path that does pass stays below a public path, however the service interprets slashes and dots.
         (seen,) = reached
         segments = unquote(seen.path.partition("?")[0]).split("/")
         assert segments[1] in {"products", "auth", "images"}
@@ -191,12 +191,12 @@ def test_no_way_of_writing_a_path_leads_behind_the_door(gateway: Gateway, path: 
         _assert_is_problem(answer, answer.status)
 
 
-def test_a_path_arrives_as_it_was_matched(gateway: Gateway) -> None:
+def test_a_service_gets_the_normalized_path(gateway: Gateway) -> None:
     assert gateway.call("//products/./7/../8%2F9").json["path"] == "/products/8/9"
     assert gateway.call("/products/a%3Fb%23c%25").json["path"] == "/products/a%3Fb%23c%25"
 
 
-def test_the_front_page_is_there_with_nothing_inside_that_the_policy_refuses(gateway: Gateway) -> None:
+def test_the_front_page_complies_with_the_content_security_policy(gateway: Gateway) -> None:
     page = gateway.call("/")
     assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert b"<style" not in page.body
@@ -211,7 +211,7 @@ def test_the_front_page_is_there_with_nothing_inside_that_the_policy_refuses(gat
 
 
 @pytest.mark.parametrize("path", ["/docs", "/docs/", "/docs?urls.primaryName=orders"])
-def test_the_page_of_the_api_is_there_and_loads_all_it_needs_from_here(gateway: Gateway, path: str) -> None:
+def test_the_api_page_loads_all_its_files_from_the_shop(gateway: Gateway, path: str) -> None:
     page = gateway.call(path)
     assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert b"<style" not in page.body
@@ -222,7 +222,7 @@ def test_the_page_of_the_api_is_there_and_loads_all_it_needs_from_here(gateway: 
     assert all(b"src=" in attributes and not inside for attributes, inside in scripts)
 
 
-def test_pictures_inside_a_style_are_for_the_page_of_the_api_alone(gateway: Gateway) -> None:
+def test_only_the_api_page_may_load_inline_images(gateway: Gateway) -> None:
     policies = {
         path: gateway.call(path).headers["content-security-policy"] for path in ("/docs", "/docs/", "/")
     }
@@ -232,7 +232,7 @@ def test_pictures_inside_a_style_are_for_the_page_of_the_api_alone(gateway: Gate
     assert not any("unsafe" in policy for policy in policies.values())
 
 
-def test_the_gateway_tells_its_own_health_without_asking_anyone(gateway: Gateway) -> None:
+def test_the_gateway_s_health_does_not_depend_on_a_service(gateway: Gateway) -> None:
     answer = gateway.call("/healthz")
     assert (answer.json["status"], answer.json["service"]) == ("ok", "gateway")
     assert answer.headers["content-type"].startswith("application/json")

@@ -1,4 +1,4 @@
-"""What happens before nginx runs: the configuration is sound, and a variable that is missing has a name."""
+"""The configuration is sound, and missing variables are named at start."""
 
 import os
 import re
@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from local.certificate import make_certificate
 from local.gateway import PASSED_ON
 from tests.gateway.conftest import Start
 from tests.gateway.harness import GATEWAY, Gateway
+from tools.certificate import make_certificate
 
 pytestmark = pytest.mark.shop
 
@@ -25,12 +25,12 @@ def _check_variables(values: dict[str, str]) -> "subprocess.CompletedProcess[str
     return subprocess.run([str(SCRIPT)], env=environment, capture_output=True, text=True, check=False)
 
 
-def test_a_start_with_all_variables_goes_on() -> None:
+def test_a_start_with_all_variables_succeeds() -> None:
     done = _check_variables(dict.fromkeys(VARIABLES, "a value; with $signs and 'quotes'"))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_variables_that_are_missing_or_empty_stop_the_start_with_their_names() -> None:
+def test_missing_or_empty_variables_stop_the_start_and_are_named() -> None:
     one = VARIABLES[-1]
     others = dict.fromkeys(VARIABLES[:-1], "set")
     for values, missing in [
@@ -46,28 +46,28 @@ def test_variables_that_are_missing_or_empty_stop_the_start_with_their_names() -
 
 def test_docker_compose_sets_every_variable_and_no_other() -> None:
     compose = (GATEWAY.parent / "docker-compose.yml").read_text()
-    # The last is read by the script that writes the settings.
+    # The script that writes the settings reads the last one.
     expected = sorted([*VARIABLES, "GATEWAY_LISTEN"])
     assert sorted(re.findall(r"^ +(GATEWAY_[A-Z_]+):", compose, re.MULTILINE)) == expected
 
 
-def test_every_setting_is_passed_on_by_both_stacks_and_told_in_the_readme() -> None:
+def test_every_setting_is_passed_on_by_both_stacks_and_documented() -> None:
     root = GATEWAY.parent
     script = (GATEWAY / "entrypoint/10-write-settings.sh").read_text()
     asked = re.findall(r"\$\{([A-Z_]+)|^ *limit ([A-Z_]+)|read_number ([A-Z]+_[A-Z]+)", script, re.MULTILINE)
     assert {"".join(names) for names in asked} == set(PASSED_ON)
     for name in PASSED_ON:
         assert f"      {name}: ${{{name}:" in (root / "docker-compose.yml").read_text(), name
-        assert f"\n| `{name}` |" in (root / "README.md").read_text(), name
+        assert f"\n| `{name}` |" in (root / "docs/configuration.md").read_text(), name
 
 
-def test_nginx_has_nothing_to_warn_about(start: Start) -> None:
+def test_nginx_starts_without_warnings(start: Start) -> None:
     gateway = start()
     gateway.call("/healthz")
     assert not re.search(r"\[(warn|error|crit|alert|emerg)\]", gateway.log.read_text())
 
 
-def test_gixy_finds_nothing_wrong_with_every_part_switched_on(start: Start, tmp_path: Path) -> None:
+def test_gixy_finds_no_issues_with_all_features_enabled(start: Start, tmp_path: Path) -> None:
     (tmp_path / "tls").mkdir()
     for name, content in zip(("cert.pem", "key.pem"), make_certificate(), strict=True):
         (tmp_path / "tls" / name).write_bytes(content)
@@ -76,8 +76,8 @@ def test_gixy_finds_nothing_wrong_with_every_part_switched_on(start: Start, tmp_
         TRUSTED_PROXIES="10.0.0.0/8",
         CORS_ORIGINS="https://app.example",
     )
-    # What it says of proxy_pass with a path is what is wanted here (see the template), and of try_files that
-    # it costs a look at the disk.
+    # Gixy warns about proxy_pass with a path, which is intended here (see the template), and about the disk
+    # access of try_files.
     skipped = "proxy_pass_normalized,try_files_is_evil_too"
     command = [
         sys.executable,
@@ -93,7 +93,7 @@ def test_gixy_finds_nothing_wrong_with_every_part_switched_on(start: Start, tmp_
     assert done.returncode == 0
 
 
-def test_all_proxy_headers_are_set_in_one_place_and_every_snippet_says_why() -> None:
+def test_all_proxy_headers_are_set_in_one_file_and_every_snippet_has_a_reason() -> None:
     files = [TEMPLATE, *GATEWAY.glob("snippets/*.conf")]
     setting = [
         file.name for file in files if re.search(r"^\s*proxy_set_header", file.read_text(), re.MULTILINE)
@@ -103,14 +103,14 @@ def test_all_proxy_headers_are_set_in_one_place_and_every_snippet_says_why() -> 
         assert file.read_text().startswith("# Why: "), file.name
 
 
-def test_every_call_onward_carries_the_path_that_was_matched() -> None:
-    # A proxy_pass without a path would hand on the caller's own spelling of it, dots and all.
+def test_every_proxy_pass_sends_the_normalized_path() -> None:
+    # A proxy_pass without a path would pass on the client's spelling of it, including dots.
     targets = re.findall(r"proxy_pass http://[a-z]+([^;]*);", TEMPLATE.read_text())
     assert len(targets) >= 15
     assert all(target.startswith("/") for target in targets)
 
 
-def test_the_page_names_only_what_is_there(gateway: Gateway) -> None:
+def test_the_links_of_the_front_page_work(gateway: Gateway) -> None:
     page = Path(GATEWAY / "storefront/index.html").read_text()
     for link in re.findall(r'href="(/[^"]*)"', page):
         assert gateway.call(link).status == 200, link

@@ -1,4 +1,4 @@
-"""What changes once there is a certificate."""
+"""The gateway with a certificate."""
 
 import http.client
 import json
@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from local.certificate import main, make_certificate
 from tests.gateway.conftest import Start
-from tests.gateway.harness import GATEWAY, PATIENCE, SERVICES, Gateway, free_port, run_gateway, write_settings
+from tests.gateway.harness import GATEWAY, PATIENCE, SERVICES, Gateway, run_gateway, write_settings
+from tests.stacks import find_free_port
+from tools.certificate import main, make_certificate
 
 pytestmark = pytest.mark.shop
 
@@ -25,7 +26,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def secure(start: Start, certificates: Path) -> Gateway:
-    """Return a gateway with it."""
+    """Return a gateway with the certificate."""
     return start(TLS_CERTIFICATES=str(certificates))
 
 
@@ -53,10 +54,8 @@ def _ask(gateway: Gateway, certificates: Path, path: str) -> tuple[http.client.H
     return answer, body
 
 
-def test_its_own_refusals_are_those_of_a_gateway_without_one(
-    nginx: str, tmp_path: Path, certificates: Path
-) -> None:
-    away = dict.fromkeys(SERVICES, f"127.0.0.1:{free_port()}")
+def test_errors_are_the_same_as_without_a_certificate(nginx: str, tmp_path: Path, certificates: Path) -> None:
+    away = dict.fromkeys(SERVICES, f"127.0.0.1:{find_free_port()}")
     answers = {}
     with run_gateway(nginx, tmp_path / "gateway", away, TLS_CERTIFICATES=str(certificates)) as gateway:
         for path in ("/nowhere", "/orders"):
@@ -69,7 +68,7 @@ def test_its_own_refusals_are_those_of_a_gateway_without_one(
         assert answer.headers["Retry-After"] == (None if status == 404 else "1")
 
 
-def test_it_speaks_https_and_says_so_to_the_service_and_to_browsers(
+def test_it_serves_https_and_reports_that_to_services_and_browsers(
     secure: Gateway, certificates: Path
 ) -> None:
     for path, status in (("/auth/me", 200), ("/nowhere", 404), ("/", 200)):
@@ -82,23 +81,23 @@ def test_it_speaks_https_and_says_so_to_the_service_and_to_browsers(
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1", "shop.example"])
-def test_the_certificate_stands_for_this_machine_and_the_shop_s_own_name(
+def test_the_certificate_is_valid_for_this_machine_and_the_shop_s_name(
     secure: Gateway, certificates: Path, host: str
 ) -> None:
     _shake_hands(secure, certificates, host=host).close()
 
 
-def test_it_speaks_http_2_to_those_who_can_and_1_1_to_others(secure: Gateway, certificates: Path) -> None:
+def test_it_supports_http_2_and_http_1_1(secure: Gateway, certificates: Path) -> None:
     for offered, chosen in ((("h2", "http/1.1"), "h2"), (("http/1.1",), "http/1.1"), ((), None)):
         with _shake_hands(secure, certificates, *offered) as line:
             assert line.selected_alpn_protocol() == chosen
             if chosen == "h2":
-                # RFC 9113, section 3.4: the preface, then an empty SETTINGS frame; the answer is one, too.
+                # RFC 9113, section 3.4: the preface, then an empty SETTINGS frame; the server sends one, too.
                 line.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
                 assert line.recv(9)[3] == 4
 
 
-def test_tls_1_2_is_taken_and_nothing_older(secure: Gateway, certificates: Path) -> None:
+def test_tls_1_2_is_the_oldest_accepted_version(secure: Gateway, certificates: Path) -> None:
     with _shake_hands(secure, certificates, newest=ssl.TLSVersion.TLSv1_2) as line:
         assert line.version() == "TLSv1.2"
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -113,7 +112,7 @@ def test_tls_1_2_is_taken_and_nothing_older(secure: Gateway, certificates: Path)
         context.wrap_socket(line)
 
 
-def test_a_call_without_tls_is_sent_to_the_address_with_tls(secure: Gateway) -> None:
+def test_plain_http_is_redirected_to_https(secure: Gateway) -> None:
     count = len(secure.upstreams["orders"].seen)
     for method in ("GET", "POST"):
         answer = secure.call("/orders?limit=2", method, {"Host": f"shop.example:{secure.port}"})
@@ -122,13 +121,13 @@ def test_a_call_without_tls_is_sent_to_the_address_with_tls(secure: Gateway) -> 
     assert len(secure.upstreams["orders"].seen) == count
 
 
-def test_without_a_certificate_it_speaks_http_and_promises_nothing(gateway: Gateway) -> None:
+def test_without_a_certificate_it_serves_http_without_hsts(gateway: Gateway) -> None:
     answer = gateway.call("/")
     assert answer.status == 200
     assert "strict-transport-security" not in answer.headers
 
 
-def test_a_folder_without_both_files_stops_the_start_with_the_name_of_the_setting(tmp_path: Path) -> None:
+def test_a_folder_without_both_files_stops_the_start_and_names_the_setting(tmp_path: Path) -> None:
     for present in ((), ("cert.pem",), ("key.pem",)):
         folder = tmp_path / f"with {len(list(tmp_path.iterdir()))}"
         folder.mkdir()
@@ -139,14 +138,12 @@ def test_a_folder_without_both_files_stops_the_start_with_the_name_of_the_settin
         assert done.stderr.startswith("Cannot start: TLS_CERTIFICATES")
 
 
-def test_a_certificate_that_is_there_is_left_alone(
-    certificates: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_existing_certificate_is_kept(certificates: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (certificates / "cert.pem").read_bytes()
     assert main({"TLS_CERTIFICATES": str(certificates)}) == 1
     assert (certificates / "cert.pem").read_bytes() == before
-    assert "There is a certificate" in capsys.readouterr().out
+    assert "already has a certificate" in capsys.readouterr().out
 
 
-def test_no_certificate_is_made_twice() -> None:
+def test_every_certificate_is_unique() -> None:
     assert make_certificate() != make_certificate()

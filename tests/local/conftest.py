@@ -1,4 +1,4 @@
-"""Dummy stacks: a real supervisor in a process of its own, over shell scripts."""
+"""Dummy stacks: a real supervisor process over shell scripts."""
 
 import json
 import os
@@ -20,7 +20,7 @@ ROOT = DRIVER.parents[2]
 
 
 class DummyStack:
-    """A running supervisor and what it says."""
+    """A running supervisor and its output."""
 
     def __init__(self, state: Path, plan: dict[str, Any]) -> None:
         self.state = state
@@ -71,7 +71,7 @@ class DummyStack:
         return code
 
     def close(self) -> None:
-        """Leave nothing behind, whatever the test did."""
+        """Kill every process that the test left."""
         if self.process.poll() is None:
             self.process.kill()
         self.exit_code()

@@ -1,4 +1,4 @@
-"""A service's command, run as the service itself runs."""
+"""A service's command runs in the environment of the service."""
 
 import fcntl
 import json
@@ -17,7 +17,7 @@ from tests.stacks import ROOT
 
 @pytest.fixture
 def service():
-    """A process that stands for a running service."""
+    """A process in place of a running service."""
     process = subprocess.Popen(
         [sys.executable, "-c", "print(flush=True); input()"],
         stdin=subprocess.PIPE,
@@ -32,7 +32,7 @@ def service():
 
 @pytest.fixture(autouse=True)
 def stack(tmp_path):
-    """Something that holds the state folder, as a running stack does."""
+    """A lock on the state folder, as a running stack holds it."""
     with (tmp_path / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield lock
@@ -64,7 +64,7 @@ def test_a_command_gets_the_environment_of_the_running_service(tmp_path, service
     assert "STATE" not in environment
 
 
-def test_what_a_stack_that_was_killed_has_left_leads_to_nobody_else_s_process(tmp_path, service, stack):
+def test_a_stale_description_of_a_killed_stack_is_not_used(tmp_path, service, stack):
     describe(tmp_path, service.pid)
     stack.close()
     with pytest.raises(CannotStart, match="No shop runs"):
@@ -75,7 +75,7 @@ def test_what_a_stack_that_was_killed_has_left_leads_to_nobody_else_s_process(tm
     assert service.poll() is None
 
 
-def test_it_becomes_the_command_with_its_words_and_its_exit_code(tmp_path, service):
+def test_the_command_gets_its_arguments_and_sets_the_exit_code(tmp_path, service):
     describe(tmp_path, service.pid)
     done = run(tmp_path, "auth-service", "json.tool", "--help")
     assert done.returncode == 0
@@ -86,20 +86,20 @@ def test_it_becomes_the_command_with_its_words_and_its_exit_code(tmp_path, servi
 @pytest.mark.parametrize(
     ("name", "pids", "sentence"),
     [
-        ("auth-service", [None], "auth-service does not run just now."),
-        ("auth-service", [], "auth-service does not run just now."),
-        ("nobody", [], "nobody does not run just now."),
-        ("auth-service", [2**22 + 1], "auth-service cannot be asked how it was started"),
+        ("auth-service", [None], "auth-service is not running."),
+        ("auth-service", [], "auth-service is not running."),
+        ("no-service", [], "no-service is not running."),
+        ("auth-service", [2**22 + 1], "The environment of auth-service cannot be read"),
     ],
 )
-def test_what_does_not_run_is_said_in_a_sentence(tmp_path, name, pids, sentence):
+def test_a_stopped_service_is_reported_in_a_sentence(tmp_path, name, pids, sentence):
     describe(tmp_path, *pids)
     with pytest.raises(CannotStart, match=sentence):
         find_environment(tmp_path, name)
 
 
-def test_without_a_shop_or_words_it_says_what_it_needs(tmp_path):
-    done = run(tmp_path, "auth-service", "auth.keys", "list")
+def test_a_missing_shop_or_argument_is_reported(tmp_path):
+    done = run(tmp_path, "auth-service", "auth.commands.signing_keys", "list")
     assert done.returncode == 1
-    assert done.stderr == f"No shop runs with its state in {tmp_path}; start one with `make run`.\n"
+    assert done.stderr == f"No shop runs with its state in {tmp_path}. Start one with `make run`.\n"
     assert "usage: " in run(tmp_path).stderr

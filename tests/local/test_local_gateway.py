@@ -1,4 +1,4 @@
-"""The gateway without Docker: which nginx, and what becomes of the templates."""
+"""The gateway without Docker: the choice of nginx, and the templates."""
 
 import subprocess
 from pathlib import Path
@@ -24,14 +24,14 @@ from local.settings import ROOT, SERVICES
         ("1.9.15", False),
     ],
 )
-def test_only_an_nginx_without_known_holes_is_taken(version: str, expected: bool) -> None:
+def test_only_an_nginx_without_known_vulnerabilities_is_used(version: str, expected: bool) -> None:
     assert gateway.is_new_enough(f"nginx version: nginx/{version} (Debian)\n") is expected
 
 
 @pytest.mark.parametrize(
     "text", ["", "freenginx version: freenginx/1.31.5", "nginx version: openresty/1.31.5"]
 )
-def test_another_program_is_not_taken_for_nginx(text: str) -> None:
+def test_another_program_is_not_mistaken_for_nginx(text: str) -> None:
     assert not gateway.is_new_enough(text)
 
 
@@ -50,7 +50,7 @@ def test_the_nginx_on_path_is_preferred_if_it_is_new_enough(
     assert gateway.is_new_enough(gateway.read_version(found))
 
 
-def test_a_template_keeps_what_is_nginx_s_own(tmp_path: Path) -> None:
+def test_a_template_keeps_the_variables_of_nginx(tmp_path: Path) -> None:
     templates = tmp_path / "templates"
     templates.mkdir()
     (templates / "nginx.conf.template").write_text("listen ${GATEWAY_LISTEN}; set $host ${host}; $GATEWAY_X")
@@ -60,15 +60,15 @@ def test_a_template_keeps_what_is_nginx_s_own(tmp_path: Path) -> None:
     assert (tmp_path / "nginx.conf").read_text() == "listen 127.0.0.1:1; set $host ${host}; $GATEWAY_X"
 
 
-def test_a_variable_that_nobody_set_stops_the_start_with_its_name(tmp_path: Path) -> None:
+def test_an_unset_variable_stops_the_start_with_its_name(tmp_path: Path) -> None:
     (tmp_path / "nginx.conf.template").write_text("resolver ${GATEWAY_RESOLVER};")
 
     with pytest.raises(CannotStart, match=r"nginx\.conf\.template uses GATEWAY_RESOLVER"):
         gateway.render(tmp_path, tmp_path / "out", {})
 
 
-def test_nginx_takes_the_templates_from_a_path_with_spaces(tmp_path: Path) -> None:
-    out = tmp_path / "a folder; of {somebody}'s"
+def test_nginx_accepts_templates_in_a_path_with_spaces(tmp_path: Path) -> None:
+    out = tmp_path / "a folder; of {a user}'s"
     out.mkdir()
     packages = [service.removesuffix("-service").upper() for service in SERVICES]
     variables = {

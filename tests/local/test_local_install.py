@@ -1,4 +1,4 @@
-"""The lock files name every package that is needed, at a version that suits the others."""
+"""The lock files name every required package in compatible versions."""
 
 import subprocess
 import sys
@@ -6,10 +6,10 @@ import sys
 import pytest
 
 
-# Not fast, although it needs no shop.
+# It needs no shop but is slow.
 @pytest.mark.shop
 def test_the_installed_packages_have_what_they_need() -> None:
-    """Nothing is resolved at installing (`--no-deps`), so a lock that forgets a package shows up here."""
+    """Installing resolves nothing (`--no-deps`), so this finds a package that a lock file lacks."""
     done = subprocess.run(
         [sys.executable, "-m", "pip", "check", "--disable-pip-version-check"],
         capture_output=True,

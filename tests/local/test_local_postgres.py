@@ -1,4 +1,4 @@
-"""PostgreSQL from the wheel: how it is set up, and that it comes back after the worst."""
+"""PostgreSQL from the wheel: its setup, and its recovery after kills."""
 
 import os
 import signal
@@ -24,9 +24,9 @@ def processes_of(folder: Path) -> list[int]:
 
 def test_a_new_server_speaks_scram_sorts_as_in_docker_and_never_runs_as_root(tmp_path: Path) -> None:
     folder = tmp_path / "with a space"
-    # What a start left that was killed while it made the data.
+    # The leftovers of a start that was killed in initdb.
     (folder / "data.new" / "base").mkdir(parents=True)
-    # As root, the server runs as nobody, below a folder that only root may enter.
+    # Root starts the server as an unprivileged user, below a folder that only root may enter.
     tmp_path.chmod(0o700)
     with postgres.running(folder) as server, psycopg.connect(server.url()) as connection:
         row = connection.execute(
@@ -43,23 +43,23 @@ def test_a_new_server_speaks_scram_sorts_as_in_docker_and_never_runs_as_root(tmp
     assert tmp_path.stat().st_mode & 0o777 == 0o700
 
 
-# It waits for the disk, which other programs may keep busy.
+# The test waits for the disk, which may be busy.
 @pytest.mark.timeout(400)
-def test_data_survives_kill_9_of_everything_even_if_the_pid_file_names_a_stranger(tmp_path: Path) -> None:
+def test_data_survives_kill_9_of_everything_and_a_pid_file_of_another_process(tmp_path: Path) -> None:
     with postgres.running(tmp_path, durable=True) as server:
         with psycopg.connect(server.url(), autocommit=True) as connection:
             connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
         for pid in processes_of(tmp_path):
-            # A backend may end by itself when its server is gone.
+            # A backend may end by itself after its server.
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         wait_for(lambda: processes_of(tmp_path) == [])
-        # No other program gets the server's port while it is away.
+        # No other program gets the server's port while it restarts.
         with socket.socket() as other, pytest.raises(OSError, match="in use"):
             other.bind(("127.0.0.1", server.port))
         pid_file = tmp_path / "data" / "postmaster.pid"
         left = pid_file.read_text()
-    # The stranger has the server's user id: PostgreSQL ignores processes of other users.
+    # The other process has the server's user id: PostgreSQL ignores processes of other users.
     with subprocess.Popen(unprivileged(["sleep", "600"], signal.SIGTERM)) as stranger:
         pid_file.write_text(left.replace(str(server.pid), str(stranger.pid), 1))
         try:
@@ -100,7 +100,7 @@ def test_the_data_of_another_version_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "PG_VERSION").write_text("16\n")
 
-    with pytest.raises(CannotStart, match="PostgreSQL 16's"), postgres.running(tmp_path):
+    with pytest.raises(CannotStart, match="belongs to PostgreSQL 16"), postgres.running(tmp_path):
         pass
 
 

@@ -1,4 +1,4 @@
-"""What `make run` is told, and how it refuses."""
+"""The settings of `make run`, and how it refuses wrong ones."""
 
 import fcntl
 import os
@@ -15,7 +15,7 @@ from local.settings import ROOT, SERVICES, Settings, read_scale
 from local.stack import own_state
 
 
-def test_scale_names_services_and_all_others_have_one_replica() -> None:
+def test_scale_names_services_and_the_others_have_one_replica() -> None:
     assert read_scale("orders-service=3,catalog-service=2") == {
         **dict.fromkeys(SERVICES, 1),
         "orders-service": 3,
@@ -50,12 +50,12 @@ def test_a_malformed_variable_is_refused_by_name(name: str, value: str) -> None:
 
 
 @pytest.mark.parametrize("character", list('*?["$\\:\n'))
-def test_a_folder_that_nginx_or_python_cannot_take_is_refused(character: str) -> None:
+def test_a_folder_that_nginx_or_python_cannot_handle_is_refused(character: str) -> None:
     with pytest.raises(CannotStart, match="the character"):
         Settings.from_environment({"STATE": f"/srv/a{character}b"})
 
 
-def test_a_folder_with_spaces_and_quotes_is_taken() -> None:
+def test_a_folder_with_spaces_and_quotes_is_accepted() -> None:
     assert Settings.from_environment({"STATE": "/srv/it's a {shop}; ok"}).port == 8080
 
 
@@ -71,7 +71,7 @@ def test_a_folder_with_spaces_and_quotes_is_taken() -> None:
         ({"SHOPFLEET_ENV": "production", "DEMO_USERS": "yes"}, True),
     ],
 )
-def test_demo_users_are_for_development_on_this_machine_or_asked_for(
+def test_demo_users_are_for_development_on_loopback_or_on_request(
     environment: dict[str, str], expected: bool
 ) -> None:
     assert Settings.from_environment(environment).has_demo_users is expected
@@ -86,11 +86,11 @@ def test_the_state_folder_is_made_for_its_owner_only(tmp_path: Path) -> None:
     assert tmp_path.stat().st_mode & 0o777 == 0o755
 
 
-def test_somebody_s_folder_is_neither_taken_nor_changed(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_neither_used_nor_changed(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").touch()
     tmp_path.chmod(0o755)
 
-    with pytest.raises(CannotStart, match="has other things in it"), own_state(tmp_path):
+    with pytest.raises(CannotStart, match="has other files in it"), own_state(tmp_path):
         pass
 
     assert tmp_path.stat().st_mode & 0o777 == 0o755
@@ -103,12 +103,12 @@ def test_a_second_start_on_the_same_state_is_refused(tmp_path: Path) -> None:
             own_state(tmp_path / "state"),
         ):
             pass
-        # The one that was refused has not taken the lock away.
+        # The refused start has not released the lock.
         with (tmp_path / "state" / "lock").open() as lock, pytest.raises(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def test_a_taken_port_is_one_sentence_and_exit_1(tmp_path: Path) -> None:
+def test_a_port_in_use_is_one_sentence_and_exit_1(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         ended = subprocess.run(
@@ -123,7 +123,7 @@ def test_a_taken_port_is_one_sentence_and_exit_1(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert ended.stderr == ""
     (line,) = ended.stdout.splitlines()
-    assert f"Port {port} on 127.0.0.1 is taken by another program" in line
+    assert f"Port {port} on 127.0.0.1 is in use" in line
 
 
 def test_an_old_python_is_one_sentence_and_exit_1(

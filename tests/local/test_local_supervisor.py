@@ -1,4 +1,4 @@
-"""What the supervisor promises, on dummy programs."""
+"""The supervisor, on dummy programs."""
 
 import os
 import re
@@ -34,7 +34,7 @@ def lives(pid: int) -> bool:
     return any(each.pid == pid for each in living_processes())
 
 
-def test_a_killed_program_is_started_again_and_reported(make_stack: Callable[..., Any]) -> None:
+def test_a_killed_program_is_restarted_and_reported(make_stack: Callable[..., Any]) -> None:
     stack = make_stack([SLEEPER])
     stack.says("up")
     first = stack.pid("sleeper")
@@ -42,11 +42,11 @@ def test_a_killed_program_is_started_again_and_reported(make_stack: Callable[...
     os.kill(first, signal.SIGKILL)
 
     assert "SIGKILL" in stack.says("sleeper ended")
-    assert stack.says("sleeper is back.")
+    assert stack.says("sleeper is ready again.")
     assert stack.pid("sleeper") != first
 
 
-def test_a_connection_waits_while_its_program_is_away(make_stack: Callable[..., Any]) -> None:
+def test_a_connection_waits_while_its_program_restarts(make_stack: Callable[..., Any]) -> None:
     stack = make_stack([{"name": "server", "python": ANSWERING, "socket": True}])
     port = int(stack.says("port").split()[1])
     stack.says("up")
@@ -72,7 +72,7 @@ def test_the_children_of_a_killed_leader_are_killed_before_it_starts_again(
 
     os.kill(leader, signal.SIGKILL)
 
-    stack.says("family is back.")
+    stack.says("family is ready again.")
     assert not lives(child)
 
 
@@ -141,7 +141,7 @@ def test_the_next_start_ends_the_processes_of_a_killed_run(make_stack: Callable[
     stack.says("up")
     leader = stack.pid("family")
     (child,) = wait_for(lambda: [pid for pid in stack.processes() if pid != leader])
-    stack.send(signal.SIGSTOP)  # So that it cannot tidy up in between.
+    stack.send(signal.SIGSTOP)  # A stopped supervisor cannot clean up.
     os.kill(leader, signal.SIGKILL)
     stack.send(signal.SIGKILL)
     stack.exit_code()
@@ -149,12 +149,12 @@ def test_the_next_start_ends_the_processes_of_a_killed_run(make_stack: Callable[
 
     following = make_stack([SLEEPER])
 
-    assert following.says("Ended 1 processes")
+    assert following.says("Ended 1 orphaned processes")
     assert following.says("up")
     assert not lives(child)
 
 
-def test_a_process_elsewhere_is_not_signalled_though_its_group_was_recorded(tmp_path: Path) -> None:
+def test_a_process_in_another_folder_is_not_signalled_although_its_group_was_recorded(tmp_path: Path) -> None:
     records = GroupRecords(tmp_path)
     with subprocess.Popen(["sleep", "600"], start_new_session=True) as stranger:
         records.add("gateway", stranger.pid, signal.SIGTERM)
@@ -176,7 +176,7 @@ def test_a_recorded_group_in_its_own_folder_is_ended(tmp_path: Path) -> None:
         assert left.wait(5) == -signal.SIGTERM
 
 
-def test_records_of_an_earlier_boot_are_not_believed(tmp_path: Path) -> None:
+def test_records_of_an_earlier_boot_are_ignored(tmp_path: Path) -> None:
     records = GroupRecords(tmp_path)
     with subprocess.Popen(["sleep", "600"], start_new_session=True, cwd=records.home("gateway")) as stranger:
         records.add("gateway", stranger.pid, signal.SIGTERM)
@@ -189,7 +189,7 @@ def test_records_of_an_earlier_boot_are_not_believed(tmp_path: Path) -> None:
             stranger.kill()
 
 
-def test_a_program_that_keeps_dying_waits_longer_each_time(
+def test_the_delay_before_a_restart_grows_with_each_end(
     make_stack: Callable[..., Any], tmp_path: Path
 ) -> None:
     flag = tmp_path / "broken"
@@ -200,15 +200,13 @@ def test_a_program_that_keeps_dying_waits_longer_each_time(
     flag.touch()
     os.kill(stack.pid("moody"), signal.SIGKILL)
 
-    stack.says("starts again in 0.8 s")
+    stack.says("restarts in 0.8 s")
     ends = [line for line in stack.said if "moody ended" in line]
     assert [re.findall(r"in ([\d.]+) s", line)[0] for line in ends] == ["0.1", "0.2", "0.4", "0.8"]
     assert all("exit code 7" in line and "moody.log" in line for line in ends[1:])
 
 
-def test_a_start_is_given_up_when_a_program_keeps_ending(
-    make_stack: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_a_start_fails_when_a_program_keeps_ending(make_stack: Callable[..., Any], tmp_path: Path) -> None:
     broken = {"name": "broken", "shell": "echo no such thing; exit 1", "ready": str(tmp_path / "never")}
     stack = make_stack([SLEEPER], [broken], first_delay=0.02)
 
@@ -218,7 +216,7 @@ def test_a_start_is_given_up_when_a_program_keeps_ending(
     assert stack.processes() == []
 
 
-def test_a_start_is_given_up_when_a_program_is_not_ready_in_time(
+def test_a_start_fails_when_a_program_is_not_ready_in_time(
     make_stack: Callable[..., Any], tmp_path: Path
 ) -> None:
     slow = {"name": "slow", "shell": "echo thinking; exec sleep 600", "ready": str(tmp_path / "never")}
@@ -252,7 +250,7 @@ def test_a_job_that_fails_ends_the_start_with_its_output(make_stack: Callable[..
     assert "up" not in stack.said
 
 
-def test_a_job_that_went_well_leaves_no_log(make_stack: Callable[..., Any]) -> None:
+def test_a_successful_job_leaves_no_log(make_stack: Callable[..., Any]) -> None:
     stack = make_stack([SLEEPER], jobs=[{"name": "seed", "shell": "echo admin password: secret"}])
 
     stack.says("up")
@@ -273,7 +271,7 @@ def test_a_program_that_ignores_its_signal_is_killed_when_its_time_is_over(
     assert stack.processes() == []
 
 
-def test_a_second_ctrl_c_hurries(make_stack: Callable[..., Any]) -> None:
+def test_a_second_ctrl_c_kills_the_programs(make_stack: Callable[..., Any]) -> None:
     stack = make_stack([{**STUBBORN, "stop_seconds": 600}])
     wait_for(lambda: "ready" in Logs(stack.state / "log").last_lines("stubborn"))
 
@@ -285,7 +283,7 @@ def test_a_second_ctrl_c_hurries(make_stack: Callable[..., Any]) -> None:
     assert stack.processes() == []
 
 
-def test_a_large_log_is_put_aside_and_its_program_goes_on_writing(
+def test_a_large_log_is_rotated_while_its_program_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logs_module, "MOST_BYTES", 10)

@@ -1,6 +1,6 @@
-"""Post exports to a logs-service of this process, several at once; tell the answers and the memory it took.
+"""Post exports concurrently to a logs-service in this process; print the statuses and the peak memory.
 
-Run by a test as a process of its own: `python -m tests.logs.measure_hostile DATABASE_URL FOLDER`.
+A test runs this as a separate process: `python -m tests.logs.measure_hostile DATABASE_URL FOLDER`.
 """
 
 import json
@@ -13,14 +13,14 @@ from typing import Any
 
 from logs.app import create_app
 from logs.config import Settings
-from shared.testing import FakeAuth
+from tests.fakes import FakeAuth
 
 AT_ONCE = 16  # As many threads as the service has.
 BUSY = 503
 
 
 def main() -> None:
-    """Post each file of the folder until it is not turned away, and write what happened as JSON."""
+    """Post each file of the folder, retry while the service is busy, and print the result as JSON."""
     auth = FakeAuth()
     settings = Settings(
         service="logs-service", database_url=sys.argv[1], auth_url="http://127.0.0.1:9", client_secret="s"
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def read_peak() -> float:
-    """Return the most MiB that the process has had at once; `getrusage` begins with its parent's."""
+    """Return the peak memory of the process in MiB; `getrusage` would include that of its parent."""
     [peak] = re.findall(r"VmHWM:\s*([0-9]+) kB", Path("/proc/self/status").read_text())
     return int(peak) / 1024
 

@@ -1,4 +1,4 @@
-"""Records are parted by day: days come when they are needed, and go whole."""
+"""Records are partitioned by day. Partitions are created as needed, split when large, and dropped whole."""
 
 import secrets
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ import psycopg
 import pytest
 from prometheus_client import CollectorRegistry
 
-from logs.domain import MIB, Part, Retention, choose_cut, choose_what_to_drop
+from logs.domain.retention import MIB, Partition, Retention, choose_partitions_to_drop, choose_split
 from logs.repository import partitions
 from logs.use_cases import retention
-from logs.use_cases.retention import RetentionFigures, keep_days, move_old_records
-from tests.logs.conftest import NOW, make_record
+from logs.use_cases.retention import RetentionMetrics, apply_retention, move_unpartitioned_records
+from tests.logs.conftest import NOW, make_record, write_age
 
 TODAY = date(2026, 1, 10)
 NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
@@ -28,68 +28,68 @@ def days_of(app) -> list[date]:
         return partitions.read_dates(connection)
 
 
-def age(days: float) -> str:
-    """Return the moment so many days ago, as OTLP writes it."""
-    moment = datetime.now(UTC) - timedelta(days=days)
-    return str(int(moment.timestamp()) * 1_000_000_000)
-
-
-def test_a_day_comes_with_its_first_record(app, sender):
-    sender.export(make_record("long ago", timeUnixNano=age(700)), make_record("then", timeUnixNano=age(703)))
+def test_a_day_gets_its_partition_with_its_first_record(app, sender):
+    sender.export(
+        make_record("long ago", timeUnixNano=write_age(700)), make_record("then", timeUnixNano=write_age(703))
+    )
     today = datetime.now(UTC).date()
     assert {today - timedelta(days=700), today - timedelta(days=703)} <= set(days_of(app))
     assert sender.find_messages() == ["long ago", "then"]
 
 
-def test_today_and_tomorrow_are_there_before_they_are_needed(app):
-    keep_days(app.database, EVER)
+def test_today_and_tomorrow_get_their_partitions_in_advance(app):
+    apply_retention(app.database, EVER)
     today = datetime.now(UTC).date()
     assert {today, today + timedelta(days=1)} <= set(days_of(app))
 
 
-def test_a_record_older_than_records_are_kept_is_rejected_and_not_kept_for_a_moment(sender, app):
-    answer = sender.export(make_record("old", timeUnixNano=age(3651)), make_record("new"))
+def test_a_record_beyond_the_retention_period_is_rejected(sender, app):
+    answer = sender.export(make_record("old", timeUnixNano=write_age(3651)), make_record("new"))
     assert answer.json["partialSuccess"] == {
         "rejectedLogRecords": "1",
-        "errorMessage": "A record was rejected: it is older than records are kept.",
+        "errorMessage": "A record was rejected: it is older than the retention period.",
     }
     assert sender.find_messages() == ["new"]
 
 
-def test_days_that_are_too_old_go_with_their_counts(app, sender):
-    sender.export(make_record("old", timeUnixNano=age(12)), make_record("new", timeUnixNano=age(2)))
-    keep_days(app.database, replace(EVER, days=10))
+def test_days_that_are_too_old_are_dropped_with_their_counts(app, sender):
+    sender.export(
+        make_record("old", timeUnixNano=write_age(12)), make_record("new", timeUnixNano=write_age(2))
+    )
+    apply_retention(app.database, replace(EVER, days=10))
     assert sender.find_messages() == ["new"]
     since = (datetime.now(UTC) - timedelta(days=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
     chart = sender.client.get(f"/logs/histogram?since={since}", headers=sender.admin).json
     assert sum(bar["total"] for bar in chart["data"]) == 1
 
 
-def test_two_replicas_do_not_get_into_each_others_way(app, sender):
-    sender.export(make_record("old", timeUnixNano=age(12)))
+def test_one_replica_at_a_time_applies_the_retention(app, sender):
+    sender.export(make_record("old", timeUnixNano=write_age(12)))
     with app.database.transaction() as connection:
-        assert partitions.take_turn(connection)
-        keep_days(app.database, replace(EVER, days=10))
+        assert partitions.try_lock(connection)
+        apply_retention(app.database, replace(EVER, days=10))
         assert sender.find_messages() == ["old"]
-    keep_days(app.database, replace(EVER, days=10))
+    apply_retention(app.database, replace(EVER, days=10))
     assert sender.find_messages() == []
 
 
-def test_when_there_is_too_much_the_oldest_days_go_first_and_the_newest_records_stay(app, sender, caplog):
-    sender.export(*[make_record(str(day), timeUnixNano=age(day)) for day in (0, 3, 4)])
-    keep_days(app.database, replace(EVER, mib=0))
+def test_beyond_the_storage_limit_the_oldest_days_are_dropped_and_the_newest_records_stay(
+    app, sender, caplog
+):
+    sender.export(*[make_record(str(day), timeUnixNano=write_age(day)) for day in (0, 3, 4)])
+    apply_retention(app.database, replace(EVER, mib=0))
     assert sender.find_messages() == ["0"]
-    assert "The newest records alone take more" in caplog.text
+    assert "The newest log records alone exceed the storage limit" in caplog.text
 
 
-def make_part(begin: float, end: float, size: float) -> Part:
-    """Return a part from one hour to another, counted from today's beginning, of so many MiB."""
+def make_partition(start: float, end: float, size: float) -> Partition:
+    """Return a partition of `size` MiB; `start` and `end` are hours after midnight."""
     day = datetime.combine(TODAY, datetime.min.time(), UTC)
-    return Part("p", day + timedelta(hours=begin), day + timedelta(hours=end), int(size * MIB))
+    return Partition("p", day + timedelta(hours=start), day + timedelta(hours=end), int(size * MIB))
 
 
-def test_what_goes_is_what_is_too_old_and_then_the_oldest_of_what_is_too_much():
-    # Each part by the hour of its beginning, with its size. It is noon, seven days are kept and 10 MiB.
+def test_the_oldest_partitions_are_dropped_beyond_the_retention_period_or_the_storage_limit():
+    # Sizes by the hour of the start. It is noon, and the limits are seven days and 10 MiB.
     cases = [
         ({}, []),
         ({0: 5, -24: 5}, []),
@@ -107,49 +107,51 @@ def test_what_goes_is_what_is_too_old_and_then_the_oldest_of_what_is_too_much():
     ]
     found = []
     for sizes, _dropped in cases:
-        begins = [*sorted(sizes), 1000]
-        parts = [
-            make_part(begin, min(begin // 24 * 24 + 24, following), sizes[begin])
-            for begin, following in pairwise(begins)
+        starts = [*sorted(sizes), 1000]
+        stored = [
+            make_partition(start, min(start // 24 * 24 + 24, following), sizes[start])
+            for start, following in pairwise(starts)
         ]
-        chosen = choose_what_to_drop(parts, NOON, Retention(days=7, mib=10, audit_days=365))
-        found.append((sizes, [(part.begin - NOON) / timedelta(hours=1) + 12 for part in chosen]))
+        chosen = choose_partitions_to_drop(stored, NOON, Retention(days=7, mib=10, audit_days=365))
+        found.append((sizes, [(each.start - NOON) / HOUR + 12 for each in chosen]))
     assert found == cases
 
 
-def test_a_part_of_today_ends_a_minute_ahead_once_it_is_an_eighth_of_what_is_kept():
-    cut = NOON + timedelta(minutes=2)
+def test_todays_partition_is_split_once_it_takes_an_eighth_of_the_storage_limit():
+    split = NOON + timedelta(minutes=2)
     cases = [
         ([(0, 24, 1), (24, 48, 9)], NOON, None),
-        ([(-24, 0, 9), (0, 24, 1.1), (24, 48, 0)], NOON, cut),
+        ([(-24, 0, 9), (0, 24, 1.1), (24, 48, 0)], NOON, split),
         ([(0, 11, 9), (11, 24, 1)], NOON, None),
-        ([(0, 11, 1), (11, 24, 9)], NOON + timedelta(seconds=59), cut),
-        # The rest of the day has a part that begins soon.
+        ([(0, 11, 1), (11, 24, 9)], NOON + timedelta(seconds=59), split),
+        # A later partition of the day starts soon.
         ([(0, 12.02, 9), (12.02, 24, 9)], NOON, None),
-        # The day is nearly over.
+        # The day is almost over.
         ([(0, 24, 9)], NOON + timedelta(hours=11, minutes=58), None),
     ]
     kept = Retention(days=7, mib=8, audit_days=365)
-    chosen = [choose_cut([make_part(*each) for each in parts], now, kept) for parts, now, _cut in cases]
-    assert [found and found[1] for found in chosen] == [cut for _parts, _now, cut in cases]
+    chosen = [
+        choose_split([make_partition(*each) for each in stored], now, kept) for stored, now, _split in cases
+    ]
+    assert [found and found[1] for found in chosen] == [split for _stored, _now, split in cases]
 
 
-def read_parts(app) -> list[Part]:
+def read_partitions(app) -> list[Partition]:
     with app.database.transaction() as connection:
-        return partitions.read_parts(connection)
+        return partitions.read_partitions(connection)
 
 
-def cut_day(app, begin: datetime, *hours: int) -> None:
-    """Cut a day at these hours, as it would have been while it was today."""
+def split_day(app, start: datetime, *hours: int) -> None:
+    """Split a day at these hours."""
     for hour in hours:
         with app.database.transaction() as connection:
-            last = [part for part in partitions.read_parts(connection) if part.day == begin.date()][-1]
-            partitions.cut_part(connection, last, begin + timedelta(hours=hour))
+            last = [each for each in partitions.read_partitions(connection) if each.day == start.date()][-1]
+            partitions.split_partition(connection, last, start + timedelta(hours=hour))
 
 
-def fill_day(sender, begin: datetime, *hours: int) -> None:
-    """Export a record of each hour."""
-    moments = {hour: int((begin + timedelta(hours=hour, minutes=30)).timestamp()) for hour in hours}
+def fill_day(sender, start: datetime, *hours: int) -> None:
+    """Export a record for each of these hours."""
+    moments = {hour: int((start + timedelta(hours=hour, minutes=30)).timestamp()) for hour in hours}
     answer = sender.export(
         *[make_record(str(hour), timeUnixNano=str(moment * 10**9)) for hour, moment in moments.items()]
     )
@@ -158,33 +160,33 @@ def fill_day(sender, begin: datetime, *hours: int) -> None:
 
 @pytest.fixture
 def day(app) -> Iterator[datetime]:
-    """A day of a test's own, which is gone afterwards."""
-    begin = datetime(2026, 1, 15, tzinfo=UTC)
-    yield begin
+    """A day that only this test uses, and that is dropped afterwards."""
+    start = datetime(2026, 1, 15, tzinfo=UTC)
+    yield start
     with app.database.transaction() as connection:
-        partitions.drop_records(connection, begin.date(), begin + timedelta(days=1))
+        partitions.drop_partitions(connection, start.date(), start + timedelta(days=1))
 
 
-def test_a_day_in_parts_has_every_record_once_and_each_part_goes_by_itself(app, sender, day):
+def test_a_split_day_has_every_record_once_and_its_partitions_are_dropped_separately(app, sender, day):
     fill_day(sender, day, 1, 9, 17, 22)
-    cut_day(app, day, 8, 16)
+    split_day(app, day, 8, 16)
     fill_day(sender, day, 2, 10, 18)
     assert sender.find_messages() == ["22", "18", "17", "10", "9", "2", "1"]
-    parts = [part for part in read_parts(app) if part.day == day.date()]
-    assert [((part.begin - day) / HOUR, (part.end - day) / HOUR) for part in parts] == [
+    of_day = [each for each in read_partitions(app) if each.day == day.date()]
+    assert [((each.start - day) / HOUR, (each.end - day) / HOUR) for each in of_day] == [
         (0, 8),
         (8, 16),
         (16, 24),
     ]
-    assert all(part.bytes > 0 for part in parts)
+    assert all(each.bytes > 0 for each in of_day)
 
     with app.database.transaction() as connection:
-        partitions.drop_records(connection, day.date(), day + 8 * HOUR)
+        partitions.drop_partitions(connection, day.date(), day + 8 * HOUR)
     assert sender.find_messages() == ["22", "18", "17", "10", "9"]
-    # A record that comes late still has its place, also of a replica that knows whole days only.
+    # A late record still has a partition, even if an old replica that knows only whole days inserts it.
     fill_day(sender, day, 3)
     with app.database.transaction() as connection:
-        partitions.drop_records(connection, day.date(), day + 16 * HOUR)
+        partitions.drop_partitions(connection, day.date(), day + 16 * HOUR)
     fill_day(sender, day, 4)
     assert sender.find_messages() == ["22", "18", "17", "4"]
     chart = sender.client.get(
@@ -193,16 +195,16 @@ def test_a_day_in_parts_has_every_record_once_and_each_part_goes_by_itself(app, 
     assert [bar["total"] for bar in chart.json["data"]] == [4]
 
     with app.database.transaction() as connection:
-        partitions.drop_records(connection, day.date(), day + 24 * HOUR)
+        partitions.drop_partitions(connection, day.date(), day + 24 * HOUR)
     assert sender.find_messages() == []
     assert day.date() not in days_of(app)
 
 
-def test_the_release_before_reads_and_drops_a_day_in_parts(app, sender, day):
+def test_the_previous_release_reads_and_drops_a_split_day(app, sender, day):
     fill_day(sender, day, 1, 9)
-    cut_day(app, day, 8)
+    split_day(app, day, 8)
     with app.database.transaction() as connection:
-        # Its own statements.
+        # The statements of that release.
         names = connection.exec_driver_sql(
             "SELECT child.relname FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid"
             " WHERE inhparent = 'records'::regclass"
@@ -214,13 +216,13 @@ def test_the_release_before_reads_and_drops_a_day_in_parts(app, sender, day):
     assert sender.find_messages() == ["5"]
 
 
-def test_a_flood_makes_todays_oldest_hours_go_and_it_is_told(app, sender, caplog):
+def test_a_flood_drops_the_oldest_hours_of_today_with_a_warning(app, sender, caplog):
     registry = CollectorRegistry()
-    figures = RetentionFigures(registry, SMALL)
-    begin = datetime.combine(datetime.now(UTC).date(), datetime.min.time(), UTC) - timedelta(days=1)
+    metrics = RetentionMetrics(registry, SMALL)
+    start = datetime.combine(datetime.now(UTC).date(), datetime.min.time(), UTC) - timedelta(days=1)
     sizes = []
     for minutes in range(0, 200, 5):
-        now = begin + timedelta(hours=6, minutes=minutes)
+        now = start + timedelta(hours=6, minutes=minutes)
         moment = str(int(now.timestamp()) * 10**9)
         words = " ".join(secrets.token_hex(4) for _ in range(2000))
         sender.export(
@@ -229,29 +231,29 @@ def test_a_flood_makes_todays_oldest_hours_go_and_it_is_told(app, sender, caplog
                 for number in range(20)
             ]
         )
-        figures.note(keep_days(app.database, SMALL, now))
-        sizes.append(sum(part.bytes for part in read_parts(app)) / MIB)
-    # An eighth, what comes until the cut, and what other tests have left in later days.
+        metrics.count_dropped(apply_retention(app.database, SMALL, now))
+        sizes.append(sum(each.bytes for each in read_partitions(app)) / MIB)
+    # The excess is an eighth, the records until the split, and what other tests left in later days.
     assert max(sizes) < SMALL.mib * 1.5, sizes
     newest = {int(message[6:9]) for message in sender.find_messages()}
     assert newest == {175, 180, 185, 190, 195}
     assert not sender.find_messages("q=minute000")
-    assert "Today's records up to" in caplog.text
+    assert "Dropped today's log records up to" in caplog.text
     dropped = registry.get_sample_value("log_records_dropped_bytes_total", {"reason": "size"})
     assert dropped
     assert dropped > SMALL.mib * MIB / 2
     chart = sender.client.get(
-        f"/logs/histogram?since={begin:%Y-%m-%d}T00:00:00Z&bars=1", headers=sender.admin
+        f"/logs/histogram?since={start:%Y-%m-%d}T00:00:00Z&bars=1", headers=sender.admin
     )
     with app.database.transaction() as connection:
         kept = connection.exec_driver_sql("SELECT count(*) FROM records").scalar_one()
-        partitions.drop_records(connection, begin.date(), begin + timedelta(days=1))
+        partitions.drop_partitions(connection, start.date(), start + timedelta(days=1))
     assert 100 < kept < 800
     assert sum(bar["total"] for bar in chart.json["data"]) == kept
 
 
 def insert_old(app, message: str, days: float) -> None:
-    """Write a record as the code before this one did."""
+    """Insert a record like releases before partitioning did."""
     with psycopg.connect(app.settings.database_url) as connection:
         connection.execute(
             "INSERT INTO log_records VALUES (uuidv7(), %(time)s, %(time)s, 'auth-service', NULL, 'WARNING',"
@@ -260,27 +262,27 @@ def insert_old(app, message: str, days: float) -> None:
         )
 
 
-def test_what_older_code_keeps_is_moved_and_found(app, sender, monkeypatch):
+def test_records_of_older_releases_are_moved_and_found(app, sender, monkeypatch):
     monkeypatch.setattr(retention, "MOST_MOVED", 2)
     for number in range(5):
         insert_old(app, f"old {number}", days=number)
-    move_old_records(app.database, replace(EVER, days=3))
+    move_unpartitioned_records(app.database, replace(EVER, days=3))
     assert sender.find_messages("request_id=r-9&level=WARNING") == ["old 0", "old 1", "old 2"]
     with psycopg.connect(app.settings.database_url) as connection:
         assert connection.execute("SELECT count(*) FROM log_records").fetchone() == (0,)
 
 
 def test_old_records_are_moved_in_every_time_zone_of_the_database(app, sender, far_east):
-    # At noon in UTC the next day has begun there, and no other test has records of these days.
+    # At noon in UTC the next day has begun there. No other test has records on these days.
     noon = datetime.now(UTC).replace(hour=12) - timedelta(days=100)
     insert_old(app, "moved", days=(datetime.now(UTC) - noon) / timedelta(days=1))
-    move_old_records(far_east, replace(EVER, days=200))
+    move_unpartitioned_records(far_east, replace(EVER, days=200))
     assert sender.find_messages("request_id=r-9") == ["moved"]
 
 
-def test_a_day_that_another_replica_made_meanwhile_is_no_trouble(app, sender):
+def test_a_day_that_another_replica_has_created_is_not_an_error(app, sender):
     moment = datetime.fromtimestamp(NOW / 1e9, UTC).date() - timedelta(days=1)
     with app.database.transaction() as connection:
-        partitions.make_days(connection, [moment])
-        partitions.make_days(connection, [moment])
+        partitions.create_days(connection, [moment])
+        partitions.create_days(connection, [moment])
     assert days_of(app).count(moment) == 1

@@ -1,4 +1,4 @@
-"""What the gateway wrote into files is stored, each line once, whoever reads, and the files go."""
+"""Each line of the gateway's files is stored once, by any replica, and complete files are deleted."""
 
 import json
 import os
@@ -14,9 +14,9 @@ from uuid import uuid4
 import pytest
 from prometheus_client import CollectorRegistry
 
-from logs.domain import Retention
+from logs.domain.retention import Retention
 from logs.use_cases import gateway
-from logs.use_cases.gateway import GatewayFigures, collect_records
+from logs.use_cases.gateway import GatewayMetrics, collect_log_records
 
 ORDER = "0199c0de-0000-7000-8000-0123456789ab"
 KEPT = Retention(days=14, mib=1_000_000, audit_days=365)
@@ -24,7 +24,7 @@ TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 
 def write_line(path: str = "/products", status: int = 200, **changes: Any) -> str:
-    """Return a line as nginx writes it."""
+    """Return a line in nginx's format."""
     attributes = {
         "http.request.method": "GET",
         "url.path": path,
@@ -53,7 +53,7 @@ def write_line(path: str = "/products", status: int = 200, **changes: Any) -> st
 
 @pytest.fixture
 def folder(app, tmp_path: Path) -> Path:
-    """A folder that a gateway writes to, and nobody has read yet."""
+    """A folder of log files, of which nothing has been read yet."""
     with app.database.engine.begin() as connection:
         connection.exec_driver_sql("TRUNCATE gateway_files")
     return tmp_path
@@ -61,23 +61,23 @@ def folder(app, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def collect(app, folder):
-    """Read the folder once; return what was noted."""
+    """Read the folder once; return the messages that were counted."""
 
     def collect_once() -> list[str]:
-        noted: list[str] = []
-        collect_records(
+        counted: list[str] = []
+        collect_log_records(
             app.database,
             folder,
             retention=KEPT,
-            note=lambda stored, _hits: noted.extend(r.message for r in stored),
+            count=lambda stored, _hits: counted.extend(r.message for r in stored),
         )
-        return noted
+        return counted
 
     return collect_once
 
 
 def age(file: Path, seconds: float) -> None:
-    """Make a file look as if it was written so long ago."""
+    """Date a file's last write back."""
     then = time.time() - seconds
     os.utime(file, (then, then))
 
@@ -111,7 +111,7 @@ def test_lines_are_stored_once_as_the_file_grows(folder, collect, sender):
         assert sorted(sender.find_messages(), reverse=True) == expected
 
 
-def test_half_a_line_waits_for_its_other_half(folder, collect):
+def test_an_incomplete_line_is_read_once_it_is_complete(folder, collect):
     file, line = folder / "2026-01-31T12-00.log", write_line("/split")
     file.write_text(write_line("/whole") + line[:50])
     assert collect() == ["GET /whole 200"]
@@ -120,10 +120,10 @@ def test_half_a_line_waits_for_its_other_half(folder, collect):
     assert collect() == ["GET /split 200"]
 
 
-def test_a_file_goes_once_it_is_read_and_over_and_not_before(folder, collect, app):
+def test_a_file_is_deleted_only_once_it_is_complete_and_read(folder, collect, app):
     file = folder / "2026-01-31T12-00.log"
     file.write_text(write_line())
-    age(file, gateway.OVER + 60)
+    age(file, gateway.COMPLETE_AFTER + 60)
     assert len(collect()) == 1
     assert not file.exists()
     younger = folder / "2026-01-31T12-02.log"
@@ -139,7 +139,7 @@ def test_a_file_goes_once_it_is_read_and_over_and_not_before(folder, collect, ap
         assert list(names) == [younger.name]
 
 
-def test_what_is_no_record_is_passed_over_and_told(folder, collect, sender, caplog):
+def test_invalid_lines_are_skipped_and_logged(folder, collect, sender, caplog):
     lines = [
         write_line("/before"),
         "nonsense\n",
@@ -155,22 +155,22 @@ def test_what_is_no_record_is_passed_over_and_told(folder, collect, sender, capl
     assert len(sender.find()) == 3
 
 
-def test_half_a_line_of_a_minute_that_is_over_is_given_up(folder, collect):
+def test_an_incomplete_line_of_a_complete_file_is_given_up(folder, collect):
     file = folder / "x.log"
     file.write_text(write_line()[:40])
-    age(file, gateway.OVER + 60)
+    age(file, gateway.COMPLETE_AFTER + 60)
     collect()
     assert not file.exists()
 
 
-def test_more_than_one_chunk_and_a_line_without_end_are_no_trouble(folder, collect, monkeypatch):
+def test_a_file_of_several_chunks_with_an_endless_line_is_read_whole(folder, collect, monkeypatch):
     monkeypatch.setattr(gateway, "CHUNK", 2000)
     lines = [write_line(f"/{number}") for number in range(20)]
     (folder / "x.log").write_text("".join(lines[:10]) + "x" * 5000 + "\n" + "".join(lines[10:]))
     assert collect() == [f"GET /{number} 200" for number in range(20)]
 
 
-def test_another_file_with_the_name_of_one_that_was_read_is_read_from_its_beginning(folder, collect, sender):
+def test_a_new_file_with_the_name_of_an_old_one_is_read_from_the_start(folder, collect, sender):
     file = folder / "x.log"
     file.write_text(write_line("/a-long-path-of-the-first-file"))
     collect()
@@ -179,20 +179,20 @@ def test_another_file_with_the_name_of_one_that_was_read_is_read_from_its_beginn
     assert len(sender.find()) == 3
 
 
-def test_replicas_that_read_at_once_store_each_line_once(folder, app, sender, monkeypatch):
+def test_concurrent_replicas_store_each_line_once(folder, app, sender, monkeypatch):
     monkeypatch.setattr(gateway, "CHUNK", 3000)
     for minute in range(3):
         text = "".join(write_line(f"/{minute}/{number}") for number in range(30))
         (folder / f"{minute}.log").write_text(text)
-    noted: Counter[str] = Counter()
+    counted: Counter[str] = Counter()
 
     def read() -> None:
         for _ in range(8):
-            collect_records(
+            collect_log_records(
                 app.database,
                 folder,
                 retention=KEPT,
-                note=lambda stored, _hits: noted.update(r.message for r in stored),
+                count=lambda stored, _hits: counted.update(r.message for r in stored),
             )
 
     threads = [threading.Thread(target=read) for _ in range(4)]
@@ -200,11 +200,11 @@ def test_replicas_that_read_at_once_store_each_line_once(folder, app, sender, mo
         thread.start()
     for thread in threads:
         thread.join()
-    assert set(noted.values()) == {1}
-    assert len(noted) == len(sender.find()) == 90
+    assert set(counted.values()) == {1}
+    assert len(counted) == len(sender.find()) == 90
 
 
-def test_a_reader_that_dies_before_it_has_committed_has_read_nothing(folder, collect, sender, monkeypatch):
+def test_a_reader_that_dies_before_its_commit_has_read_nothing(folder, collect, sender, monkeypatch):
     (folder / "x.log").write_text(write_line())
     with monkeypatch.context() as dying:
         dying.setattr(gateway.gateway_files, "set_position", lambda *_args: 1 / 0)
@@ -214,7 +214,7 @@ def test_a_reader_that_dies_before_it_has_committed_has_read_nothing(folder, col
     assert len(collect()) == len(sender.find()) == 1
 
 
-def test_a_record_of_a_day_that_is_not_there_makes_it(folder, collect, sender):
+def test_a_record_of_a_day_without_a_partition_creates_it(folder, collect, sender):
     moment = datetime.now(UTC) - timedelta(days=9)
     (folder / "x.log").write_text(write_line(time=moment.isoformat()))
     assert len(collect()) == len(sender.find()) == 1
@@ -226,14 +226,14 @@ def test_a_secret_in_a_path_is_not_stored(folder, collect, sender):
     assert "1111-1111" not in str(sender.find())
 
 
-def test_a_status_is_no_part_of_a_cards_number_and_one_in_the_path_is_not_stored(folder, collect):
-    # With the status it would pass for a card's number: 1770499999404.
+def test_a_card_number_in_a_path_is_redacted_but_digits_before_a_status_are_not(folder, collect):
+    # Together with the status, the first would look like a card number: 1770499999404.
     lines = [write_line(path, 404) for path in ("/products/1770499999", "/products/4242424242424242")]
     (folder / "a.log").write_text("".join(lines))
     assert collect() == ["GET /products/1770499999 404", "GET /products/[REDACTED] 404"]
 
 
-def test_a_long_path_is_cut_and_a_flood_of_them_takes_few_bytes(folder, app, collect, sender):
+def test_long_paths_are_cut_and_take_few_bytes(folder, app, collect, sender):
     def read_bytes() -> int:
         with app.database.transaction() as connection:
             query = "SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree('records') WHERE isleaf"
@@ -247,13 +247,13 @@ def test_a_long_path_is_cut_and_a_flood_of_them_takes_few_bytes(folder, app, col
     assert (read_bytes() - before) / count < 8_000
 
 
-def test_a_cards_number_that_the_cut_goes_through_is_not_stored(folder, collect):
+def test_a_card_number_at_the_cut_is_not_stored(folder, collect):
     paths = ["/" + "x" * length + "/4242424242424242" for length in range(230, 260)]
     (folder / "x.log").write_text("".join(write_line(path, 404) for path in paths))
     assert [message for message in collect() if "4242" in message] == []
 
 
-def test_other_texts_that_a_caller_chose_are_cut_too(folder, collect, sender):
+def test_other_attributes_that_a_client_chose_are_cut_too(folder, collect, sender):
     method, forwarded = "A" * 8000, "b" * 8000
     attributes = {"http.request.method": method, "client.address": forwarded}
     (folder / "x.log").write_text(write_line("/x", 405, attributes=attributes))
@@ -262,16 +262,16 @@ def test_other_texts_that_a_caller_chose_are_cut_too(folder, collect, sender):
     assert max(len(str(value)) for value in record["attributes"].values()) == 256
 
 
-def test_no_folder_is_no_trouble(app, tmp_path):
-    collect_records(app.database, tmp_path / "nowhere", retention=KEPT, note=print)
+def test_a_missing_folder_is_not_an_error(app, tmp_path):
+    collect_log_records(app.database, tmp_path / "nowhere", retention=KEPT, count=print)
 
 
-def test_figures_count_by_method_and_status_and_a_made_up_method_is_one_of_others(folder, app):
+def test_metrics_count_by_method_and_status_and_group_unknown_methods(folder, app):
     registry = CollectorRegistry()
     lines = [write_line(), write_line(), write_line(status=502)]
     lines.append(write_line(attributes={"http.request.method": "HACK"}))
     (folder / "x.log").write_text("".join(lines))
-    collect_records(app.database, folder, retention=KEPT, note=GatewayFigures(registry).note)
+    collect_log_records(app.database, folder, retention=KEPT, count=GatewayMetrics(registry).count_requests)
 
     def read(method: str, status: str) -> float | None:
         labels = {"http_request_method": method, "http_response_status_code": status}
@@ -282,17 +282,17 @@ def test_figures_count_by_method_and_status_and_a_made_up_method_is_one_of_other
     assert registry.get_sample_value("gateway_request_duration_seconds_sum", status) == 0.012
 
 
-def test_a_hit_of_the_cache_is_counted_and_not_stored(folder, app, sender, caplog):
+def test_a_cache_hit_is_counted_but_not_stored(folder, app, sender, caplog):
     registry = CollectorRegistry()
-    figures = GatewayFigures(registry)
+    metrics = GatewayMetrics(registry)
     file = folder / "x.log"
     file.write_text("GET 200 3\n" * 2 + write_line("/orders") + "HEAD 304 0\nGET 200 1")
     for _ in range(2):
-        collect_records(app.database, folder, retention=KEPT, note=figures.note)
+        collect_log_records(app.database, folder, retention=KEPT, count=metrics.count_requests)
     assert sender.find_messages() == ["GET /orders 200"]
     with file.open("a") as stream:
         stream.write("0\nGET 2\nget 200 1\n")
-    collect_records(app.database, folder, retention=KEPT, note=figures.note)
+    collect_log_records(app.database, folder, retention=KEPT, count=metrics.count_requests)
     assert "2 of the gateway's records could not be read" in caplog.text
 
     def read(name: str, **labels: str) -> float | None:

@@ -1,4 +1,4 @@
-"""logs-service stores its own records like those of other services, and no record makes another."""
+"""logs-service stores its own records, and storing one causes no other."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from logs.config import Settings
 from shared import shipping
 from shared.app import ServiceFlask
 from shared.database import connect
-from shared.testing import FakeAuth
+from tests.fakes import FakeAuth
 from tests.logs.conftest import Sender, make_record
 from tests.waiting import wait_for
 
@@ -20,7 +20,7 @@ from tests.waiting import wait_for
 def speaking(
     make_database: Callable[[str], str], tmp_path: Path, auth: FakeAuth, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[ServiceFlask]:
-    """A logs-service of a test's own, with a spool, that ships its records at once."""
+    """A separate logs-service with a spool that exports its own records at once."""
     monkeypatch.setattr(shipping, "EVERY", 0.05)
     monkeypatch.setattr(shipping, "FIRST_BACK_OFF", 0.05)
     settings = Settings(
@@ -36,7 +36,7 @@ def speaking(
 
 
 def find(app: ServiceFlask) -> list[str]:
-    """Return what it said of itself, newest first, without asking over HTTP."""
+    """Return its own messages, newest first, without an HTTP request, which would be recorded."""
     with app.database.transaction() as connection:
         rows = connection.exec_driver_sql(
             "SELECT message FROM records WHERE service = 'logs-service' ORDER BY time DESC, id DESC"
@@ -44,9 +44,9 @@ def find(app: ServiceFlask) -> list[str]:
         return list(rows.scalars())
 
 
-def test_a_search_is_recorded_with_its_ids_and_an_export_is_not(speaking, auth):
+def test_a_search_is_recorded_with_its_ids_but_an_export_is_not(speaking, auth):
     sender = Sender(speaking, auth)
-    sender.export(make_record("somebody else's"))
+    sender.export(make_record("of another service"))
     sender.post(b"no")
     sender.client.get("/logs?limit=1", headers={**sender.admin, "X-Request-ID": "own-1"})
     wait_for(lambda: find(speaking) == ["GET /logs 200"])
@@ -55,7 +55,7 @@ def test_a_search_is_recorded_with_its_ids_and_an_export_is_not(speaking, auth):
     assert row.request_id == "own-1"
 
 
-def test_a_path_without_a_route_is_no_part_of_a_record(speaking):
+def test_a_path_without_a_route_is_not_recorded(speaking):
     speaking.test_client().get("/" + "word/" * 1600)
     wait_for(lambda: find(speaking) == ["GET unrouted 404"])
     with speaking.database.transaction() as connection:
@@ -63,19 +63,19 @@ def test_a_path_without_a_route_is_no_part_of_a_record(speaking):
     assert "word" not in str(row.attributes)
 
 
-def test_storing_its_records_makes_no_others(speaking):
+def test_storing_its_own_records_causes_no_others(speaking):
     logging.getLogger("logs.test").warning("once")
     wait_for(lambda: find(speaking) == ["once"])
-    # Another record would have come with the next look at the spool, and so on.
+    # Otherwise each shipment from the spool would add a record.
     logging.getLogger("logs.test").warning("twice")
     wait_for(lambda: len(find(speaking)) >= 2)
     assert find(speaking) == ["twice", "once"]
 
 
-def test_what_it_says_while_the_database_is_away_is_there_later(speaking, monkeypatch):
+def test_records_written_during_a_database_outage_are_stored_later(speaking, monkeypatch):
     nowhere = speaking.settings.model_copy(update={"database_url": "postgresql://x@127.0.0.1:9/x"})
-    with monkeypatch.context() as away:
-        away.setattr(speaking.database, "engine", connect(nowhere).engine)
-        logging.getLogger("logs.test").warning("nobody hears")
+    with monkeypatch.context() as outage:
+        outage.setattr(speaking.database, "engine", connect(nowhere).engine)
+        logging.getLogger("logs.test").warning("during the outage")
         wait_for(lambda: speaking.shipper._failing)
-    wait_for(lambda: "nobody hears" in find(speaking))
+    wait_for(lambda: "during the outage" in find(speaking))

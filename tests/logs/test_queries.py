@@ -1,4 +1,4 @@
-"""Each route that reads records answers any query: with records, or with a refusal of the parameter."""
+"""Every route that reads records answers any query with records or with an error for the parameter."""
 
 import base64
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ VALUES = [
     "9" * 30,
     "9" * 4999,
     "%ED%A0%80",  # A lone surrogate.
-    "a%FF%C3",  # No UTF-8.
+    "a%FF%C3",  # Invalid UTF-8.
     "a%00b",
     "a%0D%0Ab",
     "%25%27%22%5C",
@@ -52,7 +52,7 @@ VALUES = [
     "2026-01-01T00:00:00%2B99:99",
     "a&{name}=b",  # The parameter twice.
 ]
-# Those of other lists, and those that a client made up.
+# Cursors of other lists, and forged ones.
 CURSORS = [
     encode_cursor(position)
     for position in [
@@ -81,7 +81,7 @@ CURSORS = [
 ]
 
 
-# What else is asked for changes which query of the database is run.
+# Other parameters that change the database query.
 OTHERS = {
     ("/logs", "cursor"): ["&q=a"],
     ("/logs/histogram", "since"): ["&q=a", "&level=ERROR", "&service=a&bars=1"],
@@ -90,7 +90,7 @@ OTHERS = {
 
 
 def list_parameters(sender: Sender) -> Iterator[tuple[str, str]]:
-    """Yield the path and the name of each query parameter that the OpenAPI document has."""
+    """Yield the path and the name of each query parameter in the OpenAPI document."""
     for path, operations in sender.client.get("/openapi.json").json["paths"].items():
         for parameter in operations.get("get", {}).get("parameters", []):
             if parameter["in"] == "query":
@@ -98,7 +98,7 @@ def list_parameters(sender: Sender) -> Iterator[tuple[str, str]]:
 
 
 def ask(sender: Sender, path: str) -> tuple[int, list[str]]:
-    """Return an answer's status, and the fields that it refuses; of a stream, read the first look, too."""
+    """Return a response's status and the rejected fields; for a stream, also read its first events."""
     answer: Any = sender.client.get(path, headers=sender.admin)
     fields = [] if answer.status_code == 200 else [error["field"] for error in answer.json.get("errors", [])]
     if answer.mimetype == "text/event-stream":
@@ -108,10 +108,8 @@ def ask(sender: Sender, path: str) -> tuple[int, list[str]]:
     return answer.status_code, fields
 
 
-def test_no_value_of_a_query_parameter_is_an_internal_error(
-    sender: Sender, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stream, "HEARTBEAT", 0)  # A stream says so after each look.
+def test_no_query_parameter_causes_an_internal_error(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "HEARTBEAT", 0)  # A stream sends a keep-alive after each poll.
     sender.export(make_record("a record"))
     [record] = sender.find()
     parameters = list(list_parameters(sender))

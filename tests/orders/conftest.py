@@ -1,4 +1,4 @@
-"""orders-service on a real database, with a catalogue and payments in memory."""
+"""orders-service on a real database, with fakes of catalog-service and payments-service."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
@@ -23,8 +23,8 @@ from shared.database import Database
 from shared.errors import ServiceUnreachable
 from shared.ids import new_id
 from shared.log import configure_logging
-from shared.testing import FakeAuth
 from tests.databases import MakeDatabase, Standing
+from tests.fakes import FakeAuth
 from tests.waiting import wait_for
 
 ADDRESS = {
@@ -37,8 +37,8 @@ ADDRESS = {
 }
 
 
-def tell(codes: Mapping[UUID, str | None]) -> dict[UUID, OrderOutcome]:
-    """Return the outcomes of a batch by the orders' problems."""
+def make_outcomes(codes: Mapping[UUID, str | None]) -> dict[UUID, OrderOutcome]:
+    """Return the outcomes of a batch, from the error code of each order or None."""
     outcomes = {None: Outcome.DONE, "provider_unavailable": Outcome.PENDING}
     return {
         order_id: OrderOutcome(order_id=order_id, outcome=outcomes.get(code, Outcome.REFUSED), code=code)
@@ -47,7 +47,7 @@ def tell(codes: Mapping[UUID, str | None]) -> dict[UUID, OrderOutcome]:
 
 
 class FakeService:
-    """The part that both fakes share: they remember their calls, and are away when a test says so."""
+    """Records its calls; those in `is_away` fail before their work, those in `loses_answer` after it."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -62,7 +62,6 @@ class FakeService:
             raise ServiceUnreachable
 
     def _after(self, name: str) -> None:
-        """Drop the connection after the work was done, when a test says so."""
         if name in self.loses_answer:
             raise ServiceUnreachable
 
@@ -84,9 +83,7 @@ class FakeCatalog(FakeService):
             short = [line for line in order.lines if self.stock.get(line.product_id, 0) < line.quantity]
             if short:
                 lines = [{"product_id": line.product_id, "requested": line.quantity} for line in short]
-                raise CheckoutRefused(
-                    "out_of_stock", 409, "out_of_stock", "Not enough in stock.", lines=lines
-                )
+                raise CheckoutRefused("out_of_stock", "out_of_stock", "Not enough in stock.", lines=lines)
             for line in order.lines:
                 self.stock[line.product_id] -= line.quantity
         self.holds[order.id] = ("held", order.lines)
@@ -101,7 +98,7 @@ class FakeCatalog(FakeService):
         self.batches.append(wanted)
         outcomes = {order_id: self._commit(order_id) for order_id in wanted}
         self._after("commit")
-        return tell(outcomes)
+        return make_outcomes(outcomes)
 
     def _commit(self, order_id: UUID) -> str | None:
         self._called("commit")
@@ -135,7 +132,7 @@ class FakeCatalog(FakeService):
 
 
 class FakePayments(FakeService):
-    """Takes pm_card_visa, asks the customer for pm_card_authenticationRequired, and declines the rest."""
+    """Accepts pm_card_visa, and pm_card_authenticationRequired once confirmed; declines the rest."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -155,7 +152,7 @@ class FakePayments(FakeService):
     def authorize(self, order: Order) -> Payment:
         self._called("authorize")
         if self.payments.get(order.id, {}).get("status") == "canceled":
-            raise CheckoutRefused("payment_closed", 409, "payment_closed", "The payment was closed.")
+            raise CheckoutRefused("payment_closed", "payment_closed", "The payment was closed.")
         statuses = {
             "pm_card_visa": "requires_capture",
             "pm_card_authenticationRequired": "requires_action",
@@ -163,7 +160,6 @@ class FakePayments(FakeService):
         if order.payment_method not in statuses:
             raise CheckoutRefused(
                 "payment_declined",
-                402,
                 "card_declined",
                 "The card was declined.",
                 decline_code="generic_decline",
@@ -185,7 +181,7 @@ class FakePayments(FakeService):
         return self._show(self.payments[order_id])
 
     def confirm(self, order_id: UUID, status: str = "requires_capture") -> None:
-        """Do what the bank does when the customer has answered."""
+        """Set the status, as the bank does when the customer has authenticated."""
         self.payments[order_id]["status"] = status
 
     def capture_payments(self, order_ids: Iterable[UUID]) -> dict[UUID, OrderOutcome]:
@@ -193,7 +189,7 @@ class FakePayments(FakeService):
         self.batches.append(wanted)
         outcomes = {order_id: self._capture(order_id) for order_id in wanted}
         self._after("capture")
-        return tell(outcomes)
+        return make_outcomes(outcomes)
 
     def _capture(self, order_id: UUID) -> str | None:
         try:
@@ -236,7 +232,7 @@ class FakePayments(FakeService):
 
 
 def create_quick_app(settings: Settings, *others: Any) -> ServiceFlask:
-    """Return an application that looks for orders often, and ends at once."""
+    """Return an application that polls for due orders often, and stops at once."""
     with patch("orders.app.LOOK_EVERY", 0.05):
         return create_app(settings, *others)
 
@@ -244,7 +240,7 @@ def create_quick_app(settings: Settings, *others: Any) -> ServiceFlask:
 class StandingOrders:
     """An application that all tests of a worker share, with its fakes and its database.
 
-    Its background threads run only within a test that uses it, so that none works while the rows come back.
+    Its background threads run only during a test that uses it, so that none runs while the database is reset.
     """
 
     def __init__(self, standing: Standing) -> None:
@@ -268,17 +264,17 @@ class StandingOrders:
             self.app = create_quick_app(self.settings, self.auth, self.catalog, self.payments)
 
     def restore(self) -> None:
-        """Forget what the test before did."""
+        """Reset the database and the fakes."""
         self.standing.restore()
         for fake in (self.catalog, self.payments):
-            # Tests put other methods in, too.
+            # Tests also replace methods.
             vars(fake).clear()
             fake.__init__()  # type: ignore[misc]
 
     @contextmanager
     def run(self) -> Iterator[ServiceFlask]:
-        """Run the background tasks for the length of a test."""
-        # The application that was made last has the log to itself.
+        """Run the background tasks during a test."""
+        # Creating an application configures the log, so the last one created has it.
         configure_logging(self.settings)
         background = self.app.background
         background.stopping.clear()
@@ -292,7 +288,7 @@ class StandingOrders:
             background._threads.clear()
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self.app.close()
 
 
@@ -308,38 +304,38 @@ def standing_orders(make_database: MakeDatabase) -> Iterator[StandingOrders]:
 
 @pytest.fixture
 def standing(standing_orders: StandingOrders) -> StandingOrders:
-    """The same, with nothing of the test before."""
+    """The worker's application, reset."""
     standing_orders.restore()
     return standing_orders
 
 
 @pytest.fixture
 def auth(standing: StandingOrders) -> FakeAuth:
-    """An auth-service in memory."""
+    """A fake auth-service."""
     return standing.auth
 
 
 @pytest.fixture
 def catalog(standing: StandingOrders) -> FakeCatalog:
-    """A catalogue in memory."""
+    """A fake catalog-service."""
     return standing.catalog
 
 
 @pytest.fixture
 def payments(standing: StandingOrders) -> FakePayments:
-    """Payments in memory."""
+    """A fake payments-service."""
     return standing.payments
 
 
 @pytest.fixture
 def database(standing: StandingOrders) -> Database:
-    """The database, for what no request does."""
+    """The database, for statements that no request runs."""
     return standing.app.database
 
 
 @pytest.fixture
 def start_orders(standing, auth, catalog, payments) -> Iterator[Callable[[], ServiceFlask]]:
-    """Start replicas for one test; all are closed at its end."""
+    """Start replicas; all are closed at the end of the test."""
     with ExitStack() as started:
 
         def start() -> ServiceFlask:
@@ -385,14 +381,14 @@ class Buyer:
 
 @pytest.fixture
 def app(standing) -> Iterator[ServiceFlask]:
-    """One replica, whose threads run."""
+    """One replica with running background threads."""
     with standing.run() as app:
         yield app
 
 
 @pytest.fixture
 def quick_retries(monkeypatch) -> None:
-    """Let a step that could not be done be tried again soon."""
+    """Shorten the wait before a step is retried."""
     monkeypatch.setattr("orders.domain.FIRST_WAIT", timedelta(seconds=0.02))
 
 
@@ -410,7 +406,7 @@ def admin(app, auth) -> Buyer:
 
 @pytest.fixture
 def paid(buyer) -> str:
-    """The path of an order that was paid: 20.00 for two of product 1."""
+    """The path of a paid order: two units of product 1, 20.00 in total."""
     location = buyer.order().headers["Location"]
     wait_for(lambda: read_status(buyer, location) == "paid")
     return location
@@ -422,19 +418,19 @@ def read_status(buyer: Buyer, location: str) -> str:
 
 
 def read_kinds(buyer: Buyer, location: str) -> list[str]:
-    """Return the kinds of an order's events, the oldest first."""
+    """Return the kinds of an order's events, oldest first."""
     return [event["kind"] for event in buyer.get(f"{location}/events").json["data"]]
 
 
 def sweep(database: Database) -> None:
-    """Sweep now, after the service's own first sweep."""
+    """Run a sweep, after the service's own first one."""
     wait_for(lambda: run_sql(database, "SELECT 1 FROM jobs WHERE due_at > now()"))
     run_sql(database, "UPDATE jobs SET due_at = now()")
     sweep_leftovers(database)
 
 
 def run_sql(database: Database, statement: str, **values: Any) -> Any:
-    """Run a statement on the database, past the service; return the rows, if there are any."""
+    """Run a statement on the database; return its rows, if it returns any."""
     with database.transaction() as connection:
         result = connection.execute(text(statement), values)
         return result.all() if result.returns_rows else None

@@ -1,4 +1,4 @@
-"""Addresses: what each country needs, and texts as forms send them."""
+"""Addresses: the required fields of each country, and blank texts."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from tests.stacks import ROOT
 
 COUNTRIES = ROOT / "gateway/storefront/assets/shop/countries.js"
 NOT_IN_HONG_KONG = {"country": "HK", "city": None, "postal_code": None}
-# What is changed of an address, and the field that is refused; None stands for none.
+# Changes to a valid address, and the field that is then refused, or None.
 CASES: list[tuple[dict[str, Any], str | None]] = [
     ({**NOT_IN_HONG_KONG, "region": "Kowloon"}, None),
     ({**NOT_IN_HONG_KONG, "region": " "}, "region"),
@@ -51,7 +51,7 @@ def order(buyer, number, address, **others):
     return buyer.order(key=f"key {number}", shipping_address=address, **others)
 
 
-def test_each_country_has_its_own_rules_and_blank_texts_are_none(buyer):
+def test_an_address_is_checked_by_the_rules_of_its_country(buyer):
     wrong = []
     for number, (changes, field) in enumerate(CASES):
         answer = order(buyer, number, {**ADDRESS, **changes})
@@ -62,7 +62,7 @@ def test_each_country_has_its_own_rules_and_blank_texts_are_none(buyer):
     assert wrong == []
 
 
-def test_texts_are_kept_trimmed_and_blank_ones_as_none(buyer):
+def test_texts_are_trimmed_and_blank_ones_become_null(buyer):
     address = {**ADDRESS, "name": "  Ada Buyer ", "line2": " ", "country": "DE", "region": ""}
     shown = order(buyer, 1, address, email="").json
     kept = {"name": "Ada Buyer", "line2": None, "country": "DE", "region": None}
@@ -73,11 +73,11 @@ def test_texts_are_kept_trimmed_and_blank_ones_as_none(buyer):
 @pytest.mark.parametrize(
     ("email", "kept"), [(" ", None), (" ada@example.com ", "ada@example.com"), (None, None)]
 )
-def test_an_email_address_is_trimmed_and_a_blank_one_is_none(buyer, email, kept):
+def test_an_email_address_is_trimmed_and_a_blank_one_becomes_null(buyer, email, kept):
     assert order(buyer, 1, ADDRESS, email=email).json["email"] == kept
 
 
-def test_an_email_address_of_two_lines_is_refused(buyer):
+def test_an_email_address_with_a_line_break_is_refused(buyer):
     answer = order(buyer, 1, ADDRESS, email="ada@example.com\r\nBcc: b@example.com")
     assert [error["field"] for error in answer.json["errors"]] == ["email"]
 
@@ -89,7 +89,7 @@ def test_an_order_with_an_address_of_the_first_release_is_shown(buyer, database)
     assert buyer.get(location).json["shipping_address"]["country"] == "ZZ"
 
 
-def test_the_storefront_asks_for_what_the_shop_demands():
+def test_the_storefront_requires_the_same_fields_as_the_shop():
     script = COUNTRIES.read_text(encoding="utf-8")
     codes, needs = (
         script.split("const CODES =")[1].split(";")[0],
@@ -98,8 +98,8 @@ def test_the_storefront_asks_for_what_the_shop_demands():
     listed = set(re.findall(r"\b[A-Z]{2}\b", codes))
     letters = [chr(code) for code in range(ord("A"), ord("Z") + 1)]
     assert listed == {one + other for one in letters for other in letters if is_country(one + other)}
-    asked = {code: {"city"} for code in listed}
+    required = {code: {"city"} for code in listed}
     for names, group in re.findall(r'^  "?([a-z_ ]*)"?:\s+((?:[^:]+?)),$', needs, re.MULTILINE):
-        asked |= {code: set(names.split()) for code in re.findall(r"\b[A-Z]{2}\b", group)}
-    demanded = {code: find_required_fields(code) - {"name", "line1"} for code in listed}
-    assert asked == demanded
+        required |= {code: set(names.split()) for code in re.findall(r"\b[A-Z]{2}\b", group)}
+    expected = {code: find_required_fields(code) - {"name", "line1"} for code in listed}
+    assert required == expected

@@ -1,20 +1,20 @@
-"""An order whose bank asks for the customer waits for the answer, but not for ever."""
+"""An order whose bank requires authentication waits for its customer until a deadline."""
 
 import pytest
 
 from tests.orders.conftest import read_kinds, read_status, run_sql
 from tests.waiting import wait_for
 
-ASKS = "pm_card_authenticationRequired"
+NEEDS_AUTHENTICATION = "pm_card_authenticationRequired"
 WAKE = "/internal/orders/{}/wake"
 pytestmark = pytest.mark.usefixtures("quick_retries")
 
 
 @pytest.fixture
 def awaiting(buyer):
-    """The path of an order whose customer is asked; two of product 1 from the cart."""
+    """The path of an order that waits for its customer: two units of product 1 from the cart."""
     buyer.call("PUT", "/cart/items/1", json={"quantity": 2})
-    answer = buyer.order(items=None, card=ASKS)
+    answer = buyer.order(items=None, card=NEEDS_AUTHENTICATION)
     assert (answer.status_code, answer.json["status"]) == (201, "awaiting_payment")
     return answer.headers["Location"]
 
@@ -23,8 +23,8 @@ def find_payment(payments):
     return next(iter(payments.payments))
 
 
-def put_off(database):
-    """Put the order's next step off for a long time, as after many looks."""
+def postpone(database):
+    """Postpone the order's next poll by an hour."""
     wait_for(
         lambda: run_sql(
             database,
@@ -38,7 +38,7 @@ def expire(database):
     run_sql(database, "UPDATE order_work SET deadline = now() - interval '1s', next_attempt_at = now()")
 
 
-def test_the_order_shows_its_payment_and_goes_on_when_the_bank_says_yes(buyer, awaiting, payments, catalog):
+def test_the_order_shows_its_payment_and_continues_when_the_bank_approves(buyer, awaiting, payments, catalog):
     assert buyer.get(awaiting).json["payment"]["status"] == "requires_action"
     assert len(buyer.get("/cart").json["items"]) == 1
     payments.confirm(find_payment(payments))
@@ -55,16 +55,16 @@ def test_the_order_shows_its_payment_and_goes_on_when_the_bank_says_yes(buyer, a
     ]
 
 
-def test_a_repeated_call_is_told_what_the_first_was_told(buyer, awaiting, payments):
+def test_a_repeated_call_gets_the_first_answer(buyer, awaiting, payments):
     payments.confirm(find_payment(payments))
     wait_for(lambda: read_status(buyer, awaiting) == "paid")
-    again = buyer.order(items=None, card=ASKS)
+    again = buyer.order(items=None, card=NEEDS_AUTHENTICATION)
     assert (again.status_code, again.json["status"]) == (201, "awaiting_payment")
     assert again.headers["Idempotent-Replayed"] == "true"
 
 
 @pytest.mark.parametrize("status", ["requires_payment_method", "canceled"])
-def test_when_the_bank_says_no_the_order_is_cancelled_and_holds_nothing(
+def test_an_order_that_the_bank_declines_is_cancelled_and_holds_no_stock(
     buyer, awaiting, payments, catalog, status
 ):
     payments.confirm(find_payment(payments), status)
@@ -74,8 +74,8 @@ def test_when_the_bank_says_no_the_order_is_cancelled_and_holds_nothing(
     assert len(buyer.get("/cart").json["items"]) == 1
 
 
-def test_payments_wakes_the_order(app, auth, buyer, awaiting, payments, database):
-    put_off(database)
+def test_payments_service_wakes_the_order(app, auth, buyer, awaiting, payments, database):
+    postpone(database)
     payments.confirm(find_payment(payments))
     wake = app.test_client().post(
         WAKE.format(find_payment(payments)), headers=auth.service_bearer("payments-service")
@@ -84,13 +84,13 @@ def test_payments_wakes_the_order(app, auth, buyer, awaiting, payments, database
     wait_for(lambda: read_status(buyer, awaiting) == "paid")
 
 
-def test_an_order_that_never_was_cannot_be_woken(app, auth):
+def test_an_unknown_order_cannot_be_woken(app, auth):
     path = WAKE.format("00000000-0000-7000-8000-000000000000")
     answer = app.test_client().post(path, headers=auth.service_bearer("payments-service"))
     assert (answer.status_code, answer.json["code"]) == (404, "order_not_found")
 
 
-def test_only_payments_may_wake(app, auth, awaiting, payments):
+def test_only_payments_service_may_wake_an_order(app, auth, awaiting, payments):
     path = WAKE.format(find_payment(payments))
     client = app.test_client()
     assert client.post(path, headers=auth.service_bearer("catalog-service")).status_code == 403
@@ -102,8 +102,8 @@ def test_the_customer_has_ten_minutes(buyer, awaiting, database):
     assert 590 < left <= 600
 
 
-def test_past_its_deadline_the_order_is_undone(buyer, awaiting, payments, catalog, database):
-    put_off(database)
+def test_an_order_past_its_deadline_is_undone(buyer, awaiting, payments, catalog, database):
+    postpone(database)
     expire(database)
     wait_for(lambda: read_status(buyer, awaiting) == "cancelled")
     assert buyer.get(awaiting).json["reason"] == "timed_out"
@@ -111,25 +111,27 @@ def test_past_its_deadline_the_order_is_undone(buyer, awaiting, payments, catalo
     assert payments.payments[find_payment(payments)]["status"] == "canceled"
 
 
-def test_an_answer_in_the_last_moment_counts(buyer, awaiting, payments, database):
-    put_off(database)
+def test_an_authentication_in_the_last_moment_counts(buyer, awaiting, payments, database):
+    postpone(database)
     payments.confirm(find_payment(payments))
     expire(database)
     wait_for(lambda: read_status(buyer, awaiting) == "paid")
 
 
-def test_the_customer_may_cancel_instead(buyer, awaiting, payments, catalog):
+def test_the_customer_can_cancel_a_waiting_order(buyer, awaiting, payments, catalog):
     assert buyer.post(f"{awaiting}/cancel").json["reason"] == "cancelled_by_customer"
     assert catalog.stock[1] == 100
 
 
-def test_looks_become_rarer_but_not_rarer_than_every_15_s(buyer, awaiting, database):
-    put_off(database)
+def test_polls_back_off_to_15_s_at_most(buyer, awaiting, database):
+    postpone(database)
     run_sql(database, "UPDATE order_work SET attempts = 5000, next_attempt_at = now()")
+    # now() is the start of the transaction, which may be before the poll that this statement sees.
     wait = wait_for(
         lambda: run_sql(
             database,
-            "SELECT extract(epoch FROM next_attempt_at - now()) FROM order_work WHERE attempts = 5001",
+            "SELECT extract(epoch FROM next_attempt_at - clock_timestamp()) FROM order_work"
+            " WHERE attempts = 5001",
         )
     )[0][0]
     assert 10 < wait <= 15

@@ -1,4 +1,4 @@
-"""Cancelling gives money and stock back, whatever is being done for the order just then."""
+"""Cancelling refunds the payment and releases the stock at any step of the order."""
 
 import threading
 
@@ -12,9 +12,7 @@ def cancel(buyer, location):
     return buyer.post(f"{location}/cancel")
 
 
-def test_a_paid_order_is_cancelled_by_its_customer_and_everything_is_given_back(
-    buyer, paid, catalog, payments
-):
+def test_a_customer_cancels_a_paid_order_which_is_refunded_and_restocked(buyer, paid, catalog, payments):
     answer = cancel(buyer, paid)
     assert answer.status_code == 200
     assert (answer.json["status"], answer.json["reason"]) == ("cancelled", "cancelled_by_customer")
@@ -30,32 +28,32 @@ def test_cancelling_again_changes_nothing(buyer, paid, payments):
     assert payments.calls.count("cancel") == 1
 
 
-def test_an_admin_cancels_anybodys_order(buyer, admin, paid):
+def test_an_admin_cancels_a_customers_order(buyer, admin, paid):
     assert cancel(admin, paid).json["reason"] == "cancelled_by_admin"
     assert read_status(buyer, paid) == "cancelled"
 
 
-def test_somebody_elses_order_is_not_there_to_be_cancelled(app, auth, paid, buyer):
+def test_cancelling_another_customers_order_is_404(app, auth, paid, buyer):
     answer = cancel(Buyer(app, auth, "bob"), paid)
     assert (answer.status_code, answer.json["code"]) == (404, "order_not_found")
     assert read_status(buyer, paid) == "paid"
 
 
-def test_what_was_shipped_cannot_be_cancelled(buyer, admin, paid):
+def test_a_shipped_order_cannot_be_cancelled(buyer, admin, paid):
     for move in ("ship", "deliver"):
         assert admin.post(f"{paid}/{move}").status_code == 200
         answer = cancel(buyer, paid)
         assert (answer.status_code, answer.json["code"]) == (409, "order_not_cancellable"), move
 
 
-def test_an_order_that_failed_stays_cancelled_for_its_own_reason(buyer):
+def test_cancelling_a_failed_order_keeps_its_reason(buyer):
     order_id = buyer.order(card="pm_card_chargeDeclined").json["order_id"]
     answer = cancel(buyer, f"/orders/{order_id}")
     assert (answer.status_code, answer.json["reason"]) == (200, "payment_declined")
 
 
 @pytest.mark.parametrize("step", ["commit", "capture"])
-def test_a_confirmed_order_is_cancelled_while_it_cannot_be_finished(buyer, catalog, payments, step):
+def test_a_confirmed_order_that_cannot_be_settled_is_cancelled(buyer, catalog, payments, step):
     catalog.is_away, payments.is_away = {step}, {step}
     location = buyer.order().headers["Location"]
     assert cancel(buyer, location).json["status"] == "cancelled"
@@ -75,25 +73,27 @@ def test_a_pending_order_is_undone_its_payment_first(buyer, catalog, payments, s
 
 
 class Pause:
-    """Holds the first call of a step until it is told to go on."""
+    """Blocks the first call of a step until `go_on` is set."""
 
     def __init__(self, step):
-        self.step, self.asked, self.go_on = step, threading.Event(), threading.Event()
+        self.step, self.reached, self.go_on = step, threading.Event(), threading.Event()
 
     def __call__(self, name):
-        if name == self.step and not self.asked.is_set():
-            self.asked.set()
+        if name == self.step and not self.reached.is_set():
+            self.reached.set()
             self.go_on.wait(10)
 
 
 @pytest.mark.parametrize("step", ["reserve", "authorize"])
-def test_a_call_whose_order_is_cancelled_meanwhile_gets_409(start_orders, auth, catalog, payments, step):
+def test_a_call_whose_order_is_cancelled_during_the_checkout_gets_409(
+    start_orders, auth, catalog, payments, step
+):
     pause = Pause(step)
     catalog.before = payments.before = pause
     answers = []
     waiting = threading.Thread(target=lambda: answers.append(Buyer(start_orders(), auth, "ada").order()))
     waiting.start()
-    assert pause.asked.wait(10)
+    assert pause.reached.wait(10)
     other = Buyer(start_orders(), auth, "ada")
     location = f"/orders/{other.get('/orders').json['data'][0]['id']}"
     assert cancel(other, location).status_code == 200
@@ -107,26 +107,26 @@ def test_a_call_whose_order_is_cancelled_meanwhile_gets_409(start_orders, auth, 
     assert again.headers["Idempotent-Replayed"] == "true"
 
 
-def test_a_call_whose_order_is_cancelled_waits_for_the_cancellations_end(
+def test_a_call_whose_order_is_cancelled_waits_for_the_end_of_the_cancellation(
     start_orders, auth, catalog, payments
 ):
-    asked, undoing = Pause("authorize"), Pause("cancel")
+    authorizing, undoing = Pause("authorize"), Pause("cancel")
 
     def pause_both(name):
-        asked(name)
+        authorizing(name)
         undoing(name)
 
     payments.before = pause_both
     answers, other = [], Buyer(start_orders(), auth, "ada")
     waiting = threading.Thread(target=lambda: answers.append(Buyer(start_orders(), auth, "ada").order()))
     waiting.start()
-    assert asked.asked.wait(10)
+    assert authorizing.reached.wait(10)
     location = f"/orders/{other.get('/orders').json['data'][0]['id']}"
     cancelling = threading.Thread(target=lambda: cancel(other, location))
     cancelling.start()
-    assert undoing.asked.wait(10)
-    asked.go_on.set()
-    # It has lost the order, and gets no answer before the cancellation is done.
+    assert undoing.reached.wait(10)
+    authorizing.go_on.set()
+    # The call has lost its lease, and gets no answer before the cancellation is done.
     waiting.join(0.2)
     assert answers == []
     undoing.go_on.set()
@@ -143,20 +143,18 @@ def test_a_replica_in_the_middle_of_a_step_records_nothing_after_a_cancellation(
     catalog.before = payments.before = pause
     buyer = Buyer(start_orders(), auth, "ada")
     location = buyer.order().headers["Location"]
-    assert pause.asked.wait(10)
+    assert pause.reached.wait(10)
     assert cancel(buyer, location).json["status"] == "cancelled"
-    story = read_kinds(buyer, location)
+    kinds = read_kinds(buyer, location)
     pause.go_on.set()
     wait_for(lambda: (catalog.calls + payments.calls).count(step) == 1)
     other = Buyer(start_orders(), auth, "ada")
     assert read_status(other, location) == "cancelled"
-    assert read_kinds(other, location) == story
+    assert read_kinds(other, location) == kinds
 
 
 @pytest.mark.usefixtures("quick_retries")
-def test_a_cancellation_that_cannot_be_finished_yet_is_202_and_finishes_by_itself(
-    buyer, paid, payments, monkeypatch
-):
+def test_an_unfinished_cancellation_is_202_and_finishes_in_the_background(buyer, paid, payments, monkeypatch):
     monkeypatch.setattr("orders.use_cases.changes.LONGEST", 0.02)
     payments.is_away = {"cancel"}
     answer = cancel(buyer, paid)
@@ -168,7 +166,7 @@ def test_a_cancellation_that_cannot_be_finished_yet_is_202_and_finishes_by_itsel
 
 
 @pytest.mark.usefixtures("quick_retries")
-def test_a_payment_that_is_not_canceled_yet_leaves_the_order_as_it_was(buyer, paid, payments, monkeypatch):
+def test_an_order_keeps_its_status_until_its_payment_is_cancelled(buyer, paid, payments, monkeypatch):
     monkeypatch.setattr("orders.use_cases.changes.LONGEST", 0.02)
     cancel_payment, settled = payments.cancel, threading.Event()
 
@@ -184,7 +182,7 @@ def test_a_payment_that_is_not_canceled_yet_leaves_the_order_as_it_was(buyer, pa
     wait_for(lambda: read_status(buyer, paid) == "cancelled")
 
 
-def test_twenty_cancellations_at_once_give_everything_back_once(app, auth, paid, catalog, database):
+def test_twenty_concurrent_cancellations_take_effect_once(app, auth, paid, catalog, database):
     answers = []
     threads = [
         threading.Thread(target=lambda: answers.append(cancel(Buyer(app, auth, "ada"), paid)))

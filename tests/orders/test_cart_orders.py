@@ -1,4 +1,4 @@
-"""A cart is ordered once: what is ordered twice, what stays in the cart, and what the caller is told."""
+"""Each version of a cart is ordered once, and its ordered units are removed from it."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +8,7 @@ import pytest
 from tests.orders.conftest import Buyer, read_status, run_sql, sweep
 from tests.waiting import wait_for
 
-ASKS = "pm_card_authenticationRequired"
+NEEDS_AUTHENTICATION = "pm_card_authenticationRequired"
 pytestmark = pytest.mark.usefixtures("quick_retries")
 
 
@@ -28,7 +28,7 @@ def describe(answer):
     return answer.status_code, answer.json.get("code")
 
 
-def test_the_version_is_another_after_each_change_and_the_same_while_nothing_changes(buyer, catalog):
+def test_the_version_changes_with_each_change_of_the_cart_only(buyer, catalog):
     seen = [buyer.get("/cart").json["version"], put(buyer, 1, 2), put(buyer, 2, 1), put(buyer, 1, 3)]
     seen.append(buyer.call("DELETE", "/cart/items/2").json["version"])
     assert seen == sorted(set(seen))
@@ -36,7 +36,7 @@ def test_the_version_is_another_after_each_change_and_the_same_while_nothing_cha
     assert put(buyer, 1, 3) == buyer.get("/cart").json["version"] == seen[-1]
 
 
-def test_two_calls_at_once_with_two_keys_make_one_order(app, auth, buyer, catalog):
+def test_two_concurrent_calls_with_two_keys_make_one_order(app, auth, buyer, catalog):
     put(buyer, 1, 2)
     both = threading.Barrier(2)
 
@@ -51,39 +51,39 @@ def test_two_calls_at_once_with_two_keys_make_one_order(app, auth, buyer, catalo
         placed = [answer for answer in answers if answer.status_code == 201]
         refused = [answer for answer in answers if answer.status_code == 409]
         assert (len(placed), len(refused)) == (1, 1), [describe(answer) for answer in answers]
-        # A call that reads the cart after the first order has emptied it is told that instead.
+        # A call that reads the cart after the first order has emptied it gets cart_empty.
         assert refused[0].json["code"] in {"cart_already_ordered", "cart_empty"}
         if refused[0].json["code"] == "cart_already_ordered":
             assert refused[0].json["order_id"] == placed[0].json["id"]
     assert catalog.stock[1] == 90
 
 
-def test_a_cart_whose_order_waits_for_the_bank_is_not_ordered_again_until_that_is_cancelled(buyer):
+def test_a_cart_whose_order_waits_for_payment_is_not_ordered_again_until_that_is_cancelled(buyer):
     put(buyer, 1, 2)
-    first = order_cart(buyer, "first", ASKS)
+    first = order_cart(buyer, "first", NEEDS_AUTHENTICATION)
     assert first.json["status"] == "awaiting_payment"
     again = order_cart(buyer, "second")
     assert describe(again) == (409, "cart_already_ordered")
     assert again.json["order_id"] == first.json["id"]
-    # The same quantity put in once more is the same cart.
+    # Setting the same quantity again does not change the cart.
     put(buyer, 1, 2)
     assert describe(order_cart(buyer, "third")) == (409, "cart_already_ordered")
-    # What the first call was told stays its answer.
-    assert order_cart(buyer, "first", ASKS).data == first.data
+    # The first call keeps its answer.
+    assert order_cart(buyer, "first", NEEDS_AUTHENTICATION).data == first.data
     assert buyer.call("POST", f"/orders/{first.json['id']}/cancel").json["status"] == "cancelled"
     assert order_cart(buyer, "fourth").status_code == 201
     assert show(buyer) == {}
 
 
-def test_a_changed_cart_is_another_order(buyer):
+def test_a_changed_cart_can_be_ordered(buyer):
     put(buyer, 1, 2)
-    order_cart(buyer, "first", ASKS)
+    order_cart(buyer, "first", NEEDS_AUTHENTICATION)
     put(buyer, 1, 3)
     assert order_cart(buyer, "second").json["items"][0]["quantity"] == 3
 
 
 @pytest.mark.parametrize("order", [{"card": "pm_card_chargeDeclined"}, {"short": True}])
-def test_a_cart_whose_order_was_refused_is_ordered_again(buyer, catalog, order):
+def test_a_cart_whose_order_was_refused_can_be_ordered_again(buyer, catalog, order):
     version = put(buyer, 1, 2)
     catalog.stock[1] = 1 if "short" in order else 100
     assert order_cart(buyer, "first", order.get("card", "pm_card_visa")).status_code in {402, 409}
@@ -92,18 +92,18 @@ def test_a_cart_whose_order_was_refused_is_ordered_again(buyer, catalog, order):
     assert order_cart(buyer, "second", cart_version=version).status_code == 201
 
 
-def test_a_cart_that_is_not_the_one_that_was_seen_is_not_ordered(buyer):
+def test_a_cart_with_a_newer_version_is_not_ordered(buyer):
     seen = put(buyer, 1, 2)
     now = put(buyer, 1, 3)
     answer = order_cart(buyer, "a key", cart_version=seen)
     assert describe(answer) == (409, "cart_changed")
     assert answer.json["cart_version"] == now
     assert buyer.get("/orders").json["data"] == []
-    # The key was not used up.
+    # The refused call has not taken the key.
     assert order_cart(buyer, "a key", cart_version=now).status_code == 201
 
 
-def test_an_old_version_that_was_ordered_is_called_ordered_and_its_key_replays(buyer):
+def test_an_old_version_that_was_ordered_is_refused_and_its_key_replays(buyer):
     version = put(buyer, 1, 2)
     first = order_cart(buyer, "first", cart_version=version)
     assert first.status_code == 201
@@ -115,24 +115,24 @@ def test_an_old_version_that_was_ordered_is_called_ordered_and_its_key_replays(b
     assert (replayed.data, replayed.headers["Idempotent-Replayed"]) == (first.data, "true")
 
 
-def test_a_version_goes_with_no_items_and_is_a_number(buyer):
+def test_a_cart_version_is_a_number_and_excludes_items(buyer):
     for options in ({"items": [(1, 1)], "cart_version": 1}, {"items": None, "cart_version": -1}):
         assert describe(buyer.order(**options)) == (422, "validation_failed"), options
     assert describe(order_cart(buyer, "a key", cart_version=0)) == (409, "cart_empty")
     assert describe(order_cart(buyer, "a key", cart_version=9)) == (409, "cart_changed")
 
 
-def test_units_that_were_put_in_while_the_bank_was_slow_stay_in_the_cart(app, auth, buyer, payments):
+def test_units_that_are_added_during_the_checkout_stay_in_the_cart(app, auth, buyer, payments):
     put(buyer, 1, 2)
     put(buyer, 2, 1)
     asked, go_on = threading.Event(), threading.Event()
 
-    def hold(name):
+    def pause(name):
         if name == "authorize":
             asked.set()
             assert go_on.wait(60)
 
-    payments.before = hold
+    payments.before = pause
     answers = []
     thread = threading.Thread(target=lambda: answers.append(order_cart(buyer, "a key")))
     thread.start()
@@ -144,10 +144,10 @@ def test_units_that_were_put_in_while_the_bank_was_slow_stay_in_the_cart(app, au
     assert show(buyer) == {1: 3}
 
 
-def test_units_that_were_taken_out_meanwhile_do_not_come_back(buyer, payments):
+def test_units_that_are_removed_during_the_checkout_do_not_return(buyer, payments):
     put(buyer, 1, 3)
     put(buyer, 2, 1)
-    location = order_cart(buyer, "a key", ASKS).headers["Location"]
+    location = order_cart(buyer, "a key", NEEDS_AUTHENTICATION).headers["Location"]
     put(buyer, 1, 1)
     buyer.call("DELETE", "/cart/items/2")
     payments.confirm(next(iter(payments.payments)))
@@ -155,16 +155,14 @@ def test_units_that_were_taken_out_meanwhile_do_not_come_back(buyer, payments):
     assert show(buyer) == {}
 
 
-def test_an_order_of_items_leaves_the_cart_alone(buyer):
+def test_an_order_with_items_does_not_change_the_cart(buyer):
     version = put(buyer, 1, 3)
     assert buyer.order(items=[(1, 1)]).status_code == 201
     assert show(buyer) == {1: 3}
     assert buyer.get("/cart").json["version"] == version
 
 
-def test_a_line_that_comes_in_while_the_cart_is_emptied_is_kept_or_ordered_and_never_lost(
-    app, auth, buyer, catalog
-):
+def test_a_line_that_is_added_while_the_cart_is_emptied_is_kept_or_ordered(app, auth, buyer, catalog):
     for number in range(10):
         put(buyer, 1, 1)
         with ThreadPoolExecutor(2) as pool:
@@ -178,7 +176,7 @@ def test_a_line_that_comes_in_while_the_cart_is_emptied_is_kept_or_ordered_and_n
         buyer.call("DELETE", "/cart/items/2")
 
 
-def test_the_versions_of_carts_that_were_empty_for_90_days_are_forgotten(buyer, app, auth, database):
+def test_the_versions_of_carts_that_were_empty_for_90_days_are_deleted(buyer, app, auth, database):
     other = Buyer(app, auth, "bob")
     put(buyer, 1, 1)
     put(other, 1, 1)

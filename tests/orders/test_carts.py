@@ -1,4 +1,4 @@
-"""Carts as they change hands, and as prices change under them."""
+"""Carts: changed prices, limits, guests who sign in, and the sweep."""
 
 import threading
 
@@ -11,13 +11,13 @@ from tests.waiting import wait_for
 
 @pytest.fixture
 def guest(app, auth):
-    """Somebody who has not logged in yet."""
+    """A customer who has not signed in."""
     return Buyer(app, auth, "a guest", role="guest")
 
 
 @pytest.fixture
 def member(app, auth):
-    """The same person, logged in."""
+    """The same customer, signed in."""
     return Buyer(app, auth, "ada", guest_sub="a guest")
 
 
@@ -40,7 +40,7 @@ def fill(database, owner, products):
     )
 
 
-def test_a_changed_price_is_shown_and_marked_until_the_line_is_put_in_again(buyer, catalog):
+def test_a_changed_price_is_shown_and_marked_until_the_product_is_added_again(buyer, catalog):
     put(buyer, 1, 2)
     catalog.prices[1] = 1100
     item = buyer.get("/cart").json["items"][0]
@@ -48,7 +48,7 @@ def test_a_changed_price_is_shown_and_marked_until_the_line_is_put_in_again(buye
     assert put(buyer, 1, 2).json["items"][0]["problem"] is None
 
 
-def test_the_worst_problem_of_a_line_is_told(buyer, catalog):
+def test_a_line_shows_its_worst_problem(buyer, catalog):
     put(buyer, 1, 2)
     catalog.prices[1] = 1100
     catalog.stock[1] = 1
@@ -57,12 +57,12 @@ def test_the_worst_problem_of_a_line_is_told(buyer, catalog):
     assert buyer.get("/cart").json["items"][0]["problem"] == "unavailable"
 
 
-def test_a_line_from_before_prices_were_remembered_is_not_marked(buyer, database):
+def test_a_line_without_a_stored_price_is_not_marked(buyer, database):
     fill(database, "ada", [1])
     assert buyer.get("/cart").json["items"][0]["problem"] is None
 
 
-def test_a_put_asks_the_catalogue_once(buyer, catalog):
+def test_a_put_calls_the_catalogue_once(buyer, catalog):
     put(buyer, 1, 2)
     catalog.calls.clear()
     assert len(put(buyer, 2, 1).json["items"]) == 2
@@ -87,12 +87,12 @@ def test_a_cart_has_a_hundred_lines_at_most(buyer, database, catalog):
     assert catalog.calls == []
 
 
-def test_two_calls_at_once_do_not_put_in_a_hundred_and_first(app, auth, database, monkeypatch):
+def test_two_concurrent_calls_do_not_add_a_hundred_and_first_line(app, auth, database, monkeypatch):
     fill(database, "ada", range(10, 109))
     put_item, read_cart = carts.put_item, carts.read_cart
-    both, have_put, counted, is_alone = threading.Barrier(2), set(), [], threading.Event()
+    both, writers, counted, is_alone = threading.Barrier(2), set(), [], threading.Event()
 
-    def is_other_held_up():
+    def is_other_blocked():
         return run_sql(
             database,
             "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
@@ -100,14 +100,14 @@ def test_two_calls_at_once_do_not_put_in_a_hundred_and_first(app, auth, database
 
     def put_and_note(*arguments):
         put_item(*arguments)
-        have_put.add(threading.get_ident())
+        writers.add(threading.get_ident())
 
     def count_together(*arguments):
         cart = read_cart(*arguments)
-        if threading.get_ident() in have_put:
+        if threading.get_ident() in writers:
             counted.append(len(cart.lines))
-            # Neither commits before the other has counted, unless the other has to wait for this one.
-            wait_for(lambda: len(counted) == 2 or is_other_held_up())
+            # Neither call commits before the other has counted, unless the other is blocked by a lock.
+            wait_for(lambda: len(counted) == 2 or is_other_blocked())
             if len(counted) == 1:
                 is_alone.set()
             if not is_alone.is_set():
@@ -128,7 +128,7 @@ def test_two_calls_at_once_do_not_put_in_a_hundred_and_first(app, auth, database
     assert sorted(answer.status_code for answer in answers) == [200, 409]
 
 
-def test_a_guests_cart_becomes_that_of_the_person_they_logged_in_as(guest, member):
+def test_a_guests_cart_is_merged_into_the_accounts_cart(guest, member):
     put(guest, 1, 2)
     put(guest, 2, 1)
     put(member, 3, 1)
@@ -136,7 +136,7 @@ def test_a_guests_cart_becomes_that_of_the_person_they_logged_in_as(guest, membe
     assert show(guest) == {}
 
 
-def test_quantities_are_added_up_to_the_limit(guest, app, auth, member):
+def test_merged_quantities_are_added_up_to_the_limit(guest, app, auth, member):
     put(guest, 1, 600)
     put(guest, 2, 3)
     earlier = Buyer(app, auth, "ada")
@@ -146,26 +146,26 @@ def test_quantities_are_added_up_to_the_limit(guest, app, auth, member):
     assert show(member) == {1: 1000, 2: 7}
 
 
-def test_an_order_without_items_takes_the_guests_cart_along(guest, member):
+def test_an_order_of_the_cart_includes_the_guests_cart(guest, member):
     put(guest, 1, 2)
     assert member.order(items=None).json["items"][0]["quantity"] == 2
     assert show(member) == {}
 
 
-def test_a_guests_cart_is_taken_over_when_a_line_is_put_in_or_taken_out(guest, member):
+def test_adding_or_removing_a_line_merges_the_guests_cart(guest, member):
     put(guest, 1, 2)
     assert len(put(member, 2, 1).json["items"]) == 2
     put(guest, 3, 1)
     assert len(member.call("DELETE", "/cart/items/2").json["items"]) == 2
 
 
-def test_somebody_whose_token_names_no_guest_gets_nobodys_cart(guest, app, auth):
+def test_a_token_that_names_no_guest_merges_no_cart(guest, app, auth):
     put(guest, 1, 2)
     assert show(Buyer(app, auth, "bob")) == {}
     assert show(guest) == {1: 2}
 
 
-def test_twenty_reads_at_once_take_a_guests_cart_over_once(guest, app, auth):
+def test_twenty_concurrent_reads_merge_a_guests_cart_once(guest, app, auth):
     put(guest, 1, 2)
     threads = [
         threading.Thread(target=lambda: show(Buyer(app, auth, "ada", guest_sub="a guest"))) for _ in range(20)
@@ -177,7 +177,7 @@ def test_twenty_reads_at_once_take_a_guests_cart_over_once(guest, app, auth):
     assert show(Buyer(app, auth, "ada")) == {1: 2}
 
 
-def test_what_does_not_fit_of_a_guests_cart_is_left_out(database, member):
+def test_lines_of_a_guests_cart_beyond_the_limit_are_dropped(database, member):
     fill(database, "a guest", range(1, 51))
     fill(database, "ada", range(41, 121))
     cart = show(member)
@@ -190,7 +190,7 @@ def age_carts(database, where):
     run_sql(database, f"UPDATE cart_items SET updated_at = now() - interval '91 days' WHERE {where}")
 
 
-def test_a_guests_cart_that_nobody_touched_for_90_days_is_thrown_away(guest, buyer, database):
+def test_a_guests_cart_without_changes_for_90_days_is_deleted(guest, buyer, database):
     put(guest, 1, 1)
     put(buyer, 1, 1)
     age_carts(database, "true")

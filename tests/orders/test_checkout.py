@@ -1,4 +1,4 @@
-"""An order's way from its placing to its end, whatever comes in between."""
+"""The checkout of an order, with failures at every step."""
 
 import threading
 
@@ -37,7 +37,7 @@ def test_an_order_is_confirmed_with_the_catalogues_prices_and_then_paid(buyer, c
     assert catalog.calls.count("commit") == payments.calls.count("capture") == 1
 
 
-def test_the_steps_are_taken_in_the_designs_order(buyer, catalog, payments):
+def test_the_steps_are_taken_in_order(buyer, catalog, payments):
     taken = []
     catalog.before = payments.before = taken.append
     location = buyer.order().headers["Location"]
@@ -47,7 +47,7 @@ def test_the_steps_are_taken_in_the_designs_order(buyer, catalog, payments):
     assert kinds == ["placed", "stock_reserved", "payment_authorized", "stock_committed", "payment_captured"]
 
 
-def test_out_of_stock_is_409_with_the_lines_and_asks_for_no_money(buyer, catalog, payments):
+def test_out_of_stock_is_409_with_the_lines_and_authorizes_no_payment(buyer, catalog, payments):
     answer = buyer.order(items=[(1, 2), (2, 101)])
     assert answer.status_code == 409
     assert answer.json["code"] == "out_of_stock"
@@ -58,7 +58,7 @@ def test_out_of_stock_is_409_with_the_lines_and_asks_for_no_money(buyer, catalog
     assert payments.calls == []
 
 
-def test_out_of_stock_shuts_the_door_to_a_reservation_that_is_still_on_its_way(buyer, catalog):
+def test_out_of_stock_also_releases_a_reservation_that_arrives_late(buyer, catalog):
     buyer.order(items=[(2, 101)])
     assert catalog.calls == ["reserve", "release"]
 
@@ -76,7 +76,7 @@ def test_a_decline_is_402_with_its_reason_and_leaves_nothing_held(buyer, catalog
 
 @pytest.mark.usefixtures("quick_retries")
 @pytest.mark.parametrize("step", ["reserve", "authorize"])
-def test_while_a_service_is_away_the_caller_gets_202_and_the_order_finishes_by_itself(
+def test_while_a_service_is_unavailable_the_call_gets_202_and_the_order_finishes_in_the_background(
     buyer, catalog, payments, step
 ):
     catalog.is_away, payments.is_away = {step}, {step}
@@ -116,7 +116,7 @@ def test_a_pending_order_past_its_deadline_is_undone_its_payment_first(
 
 
 @pytest.mark.usefixtures("quick_retries")
-def test_an_order_whose_payment_cannot_be_cancelled_yet_is_not_called_cancelled(buyer, payments, database):
+def test_an_order_is_not_cancelled_before_its_payment_is(buyer, payments, database):
     payments.is_away = {"authorize", "cancel"}
     answer = buyer.order()
     age(database, answer.json["id"])
@@ -126,7 +126,7 @@ def test_an_order_whose_payment_cannot_be_cancelled_yet_is_not_called_cancelled(
     wait_for(lambda: read_status(buyer, answer.headers["Location"]) == "cancelled")
 
 
-def test_an_order_that_a_dead_replica_left_behind_is_finished_by_another(
+def test_another_replica_finishes_the_order_of_a_dead_replica(
     start_orders, auth, catalog, payments, database
 ):
     first = start_orders()
@@ -134,7 +134,7 @@ def test_an_order_that_a_dead_replica_left_behind_is_finished_by_another(
     buyer = Buyer(first, auth, "ada")
     order_id = buyer.order().json["id"]
     first.close()
-    # As a kill leaves it: the lease belongs to a replica that is gone.
+    # A killed replica leaves its lease behind.
     with database.transaction() as connection:
         connection.execute(
             text(
@@ -151,7 +151,7 @@ def test_an_order_that_a_dead_replica_left_behind_is_finished_by_another(
 def test_a_thread_that_lost_the_lease_records_nothing(buyer, payments, database, monkeypatch):
     def steal(name):
         if name == "authorize" and payments.calls.count("authorize") == 1:
-            # The call waits for the answer of the lease's new holder, who is not there.
+            # The call would wait for the new holder of the lease, which does not exist here.
             monkeypatch.setattr("orders.use_cases.orders.PATIENCE", 0.05)
             with database.transaction() as connection:
                 connection.execute(text("UPDATE order_work SET lease_token = gen_random_uuid()"))
@@ -165,7 +165,7 @@ def test_a_thread_that_lost_the_lease_records_nothing(buyer, payments, database,
 
 
 @pytest.mark.usefixtures("quick_retries")
-def test_two_replicas_take_each_order_once(start_orders, auth, catalog, payments):
+def test_two_replicas_process_each_order_once(start_orders, auth, catalog, payments):
     payments.is_away = {"authorize"}
     buyers = [Buyer(start_orders(), auth, f"buyer {number}") for number in range(2)]
     placed = [
@@ -178,7 +178,7 @@ def test_two_replicas_take_each_order_once(start_orders, auth, catalog, payments
     assert catalog.stock[1] == 80
 
 
-def test_one_product_bought_by_many_at_once_is_never_sold_twice(app, auth, catalog):
+def test_concurrent_orders_never_sell_more_than_the_stock(app, auth, catalog):
     catalog.stock[1] = 5
     lock, answers = threading.Lock(), []
     reserve = catalog.reserve
@@ -214,11 +214,11 @@ def test_an_order_that_costs_nothing_needs_no_payment(buyer, catalog, payments):
 
 
 @pytest.mark.usefixtures("quick_retries")
-def test_a_step_is_tried_again_however_often_it_was_tried(buyer, payments, database):
+def test_a_step_is_retried_after_any_number_of_attempts(buyer, payments, database):
     payments.is_away = {"capture"}
     location = buyer.order().headers["Location"]
     wait_for(lambda: payments.calls.count("capture") >= 2)
-    # As after a week: 2 to the power of this is more than a float holds.
+    # The attempts of a week: 2 to this power exceeds a float.
     wait_for(
         lambda: run_sql(
             database,
@@ -234,11 +234,11 @@ def test_a_step_is_tried_again_however_often_it_was_tried(buyer, payments, datab
     wait_for(lambda: read_status(buyer, location) == "paid")
 
 
-def test_an_order_with_nothing_left_to_do_has_no_work(buyer, paid, database):
+def test_a_finished_order_has_no_work(buyer, paid, database):
     assert run_sql(database, "SELECT order_id FROM order_work") == []
 
 
-def test_a_step_of_a_newer_release_is_left_to_it_and_its_order_is_shown(
+def test_a_step_of_a_newer_release_is_not_claimed_and_its_order_is_shown(
     start_orders, auth, payments, database
 ):
     payments.is_away = {"capture"}
@@ -266,9 +266,7 @@ def test_nothing_is_written_between_the_reservation_and_the_authorization(buyer,
 
 
 @pytest.mark.usefixtures("quick_retries")
-def test_a_checkout_that_was_cut_off_begins_at_its_reservation_and_gets_the_first_prices(
-    buyer, catalog, payments
-):
+def test_an_interrupted_checkout_repeats_its_reservation_and_keeps_the_first_prices(buyer, catalog, payments):
     payments.is_away = {"authorize"}
     location = buyer.order().headers["Location"]
     payments.is_away = set()
@@ -290,7 +288,7 @@ def test_a_reservation_that_is_refused_later_cancels_the_payment_first(buyer, ca
     payments.loses_answer = {"authorize"}
     answer = buyer.order()
     assert answer.status_code == 202
-    # The hold is gone, and so is the stock.
+    # The reservation is lost, and the product is out of stock.
     catalog.holds.clear()
     catalog.stock[1] = 0
     taken = []
@@ -300,8 +298,8 @@ def test_a_reservation_that_is_refused_later_cancels_the_payment_first(buyer, ca
     assert [payment["status"] for payment in payments.payments.values()] == ["canceled"]
 
 
-def test_a_payment_that_was_authorized_on_other_terms_is_cancelled(buyer, payments):
-    payments.refuse["authorize"] = CheckoutRefused("payment_closed", 409, "payment_closed", "Closed.")
+def test_a_payment_that_was_closed_is_cancelled(buyer, payments):
+    payments.refuse["authorize"] = CheckoutRefused("payment_closed", "payment_closed", "Closed.")
     answer = buyer.order()
     assert (answer.status_code, answer.json["code"]) == (409, "payment_closed")
     assert payments.calls == ["authorize", "cancel"]
@@ -317,7 +315,7 @@ def test_a_wide_order_is_placed_and_confirmed_by_one_statement_each(app, buyer, 
 
     assert buyer.order(items=[(number, 1) for number in range(1, 10)]).status_code == 201
     event.remove(database.engine, "after_cursor_execute", note)
-    # The last may be what settlement has recorded by then.
+    # The third may be settlement's.
     assert len(written) in {2, 3}
 
 

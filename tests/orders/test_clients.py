@@ -1,4 +1,4 @@
-"""An answer of another service means one of three things: done, refused for good, or try again."""
+"""The answer of a called service means one of three things: done, refused permanently, or retry."""
 
 import json
 from datetime import UTC, datetime
@@ -39,12 +39,10 @@ class FakeTokens:
 
 @pytest.fixture
 def answer(fake_server):
-    """Say what the other service answers from now on."""
+    """Set the answer of the called service."""
 
-    def set_answer(code_of_http, /, **body):
-        fake_server.answer = lambda handler, _sent: send_json(
-            handler, json.dumps(body).encode(), code_of_http
-        )
+    def set_answer(status, /, **body):
+        fake_server.answer = lambda handler, _sent: send_json(handler, json.dumps(body).encode(), status)
 
     return set_answer
 
@@ -69,7 +67,7 @@ CALLS = {
 
 
 def raised_by(call, *arguments):
-    """Return the error that a call ends with, or None."""
+    """Return the error that a call raises, or None."""
     try:
         call(*arguments)
     except (ServiceUnreachable, CheckoutRefused) as error:
@@ -77,7 +75,7 @@ def raised_by(call, *arguments):
     return None
 
 
-def test_what_is_no_answer_of_payments_is_tried_again(payments, answer):
+def test_an_unexpected_status_of_payments_is_retried(payments, answer):
     wrong = []
     for status in (500, 502, 503, 401, 403, 404, 405):
         answer(status, code="somehow", detail="Something.")
@@ -88,13 +86,13 @@ def test_what_is_no_answer_of_payments_is_tried_again(payments, answer):
     assert wrong == []
 
 
-def test_an_answer_that_is_not_json_is_tried_again(payments, fake_server):
+def test_an_answer_that_is_not_json_is_retried(payments, fake_server):
     fake_server.answer = lambda handler, _sent: send_json(handler, b"<html>")
     with pytest.raises(ServiceUnreachable):
         payments.read(ID)
 
 
-def test_what_payments_refuses_for_good_is_not_tried_again(payments, answer):
+def test_a_permanent_refusal_of_payments_is_not_retried(payments, answer):
     cases = [
         ("authorize", 402, "card_declined", "payment_declined", "card_declined"),
         ("authorize", 422, "payment_method_unsupported", "payment_declined", "payment_method_unsupported"),
@@ -104,15 +102,15 @@ def test_what_payments_refuses_for_good_is_not_tried_again(payments, answer):
         ("refund", 409, "refund_failed", "refund_failed", "refund_failed"),
     ]
     wrong = []
-    for call, status, code, reason, told in cases:
+    for call, status, code, reason, expected in cases:
         answer(status, code=code, detail="No.", decline_code="generic_decline")
         error = raised_by(CALLS[call], payments)
-        if not isinstance(error, CheckoutRefused) or (error.reason, error.code) != (reason, told):
+        if not isinstance(error, CheckoutRefused) or (error.reason, error.code) != (reason, expected):
             wrong.append((call, status, code, error))
     assert wrong == []
 
 
-def test_an_answer_that_is_no_list_of_outcomes_is_tried_again(catalog, payments, answer):
+def test_an_answer_without_outcomes_is_retried(catalog, payments, answer):
     wrong = []
     for body in ({}, {"orders": [{"order_id": str(ID)}]}, {"orders": [{"order_id": "1", "outcome": "done"}]}):
         answer(200, **body)
@@ -123,7 +121,7 @@ def test_an_answer_that_is_no_list_of_outcomes_is_tried_again(catalog, payments,
     assert wrong == []
 
 
-def test_a_batch_names_its_orders_and_is_answered_for_each(catalog, payments, answer, fake_server):
+def test_a_batch_lists_its_orders_and_gets_an_outcome_for_each(catalog, payments, answer, fake_server):
     outcome = {"order_id": str(ID), "outcome": "refused", "code": "reservation_lapsed"}
     answer(200, orders=[outcome])
     for call in (catalog.commit_reservations, payments.capture_payments):
@@ -134,17 +132,17 @@ def test_a_batch_names_its_orders_and_is_answered_for_each(catalog, payments, an
     ]
 
 
-def test_a_payment_is_read_with_what_was_given_back(payments, answer):
+def test_a_cancelled_payment_has_its_refunded_amount(payments, answer):
     answer(200, **{**PAYMENT, "status": "canceled", "amount_refunded": 700})
     assert payments.cancel(ID) == Payment(ID, "canceled", 700)
 
 
-def test_an_order_without_a_payment_is_closed_all_the_same(payments, answer):
+def test_an_order_without_a_payment_can_be_cancelled(payments, answer):
     answer(200, status="canceled")
     assert payments.cancel(ID) == Payment(None, "canceled", 0)
 
 
-def test_payments_is_asked_with_the_orders_amount_and_a_refunds_own_id(payments, answer, fake_server):
+def test_payments_gets_the_orders_amount_and_the_refunds_id(payments, answer, fake_server):
     answer(200, **PAYMENT)
     payments.authorize(ORDER)
     payments.refund(Refund(ID, ID, 500, False, "boss"))
@@ -160,7 +158,7 @@ def test_payments_is_asked_with_the_orders_amount_and_a_refunds_own_id(payments,
     assert json.loads(refund) == {"refund_id": str(ID), "amount": 500}
 
 
-def test_a_catalogue_that_cannot_answer_is_tried_again(catalog, answer):
+def test_an_error_of_the_catalogue_is_retried(catalog, answer):
     calls = {"reserve": ORDER, "commit_reservations": [ID], "release": ID, "read_offers": [1]}
     wrong = []
     for status in (500, 503):
@@ -172,7 +170,7 @@ def test_a_catalogue_that_cannot_answer_is_tried_again(catalog, answer):
     assert wrong == []
 
 
-def test_what_is_out_of_stock_is_told_with_its_lines(catalog, answer):
+def test_an_out_of_stock_refusal_has_its_lines(catalog, answer):
     lines = [{"product_id": 1, "requested": 2, "available": 0}]
     answer(409, code="out_of_stock", detail="Gone.", lines=lines)
     with pytest.raises(CheckoutRefused) as refused:

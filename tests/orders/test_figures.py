@@ -1,4 +1,4 @@
-"""What Prometheus is told of orders."""
+"""The metrics of orders."""
 
 from orders.use_cases.figures import read_figures
 from tests.orders.conftest import run_sql
@@ -12,7 +12,7 @@ def read(database):
     }
 
 
-def test_without_orders_everything_is_nothing(app, database):
+def test_without_orders_all_figures_are_0(app, database):
     figures = read(database)
     assert figures["orders", "paid"] == figures["orders", "pending"] == 0
     assert figures["orders_oldest_unfinished_seconds", "pending"] == 0
@@ -27,7 +27,7 @@ def test_orders_are_counted_by_status(app, database, paid, buyer):
     assert figures["orders", "shipped"] == 0
 
 
-def test_an_order_that_is_stuck_grows_old_and_one_that_is_done_does_not(app, database, paid):
+def test_only_an_unfinished_order_has_an_age(app, database, paid):
     run_sql(database, "UPDATE orders SET created_at = now() - interval '1 hour'")
     assert read(database)["orders_oldest_unfinished_seconds", "pending"] == 0
     run_sql(database, "UPDATE orders SET status = 'confirmed'")
@@ -36,7 +36,7 @@ def test_an_order_that_is_stuck_grows_old_and_one_that_is_done_does_not(app, dat
     assert figures["orders_oldest_unfinished_seconds", "pending"] == 0
 
 
-def test_a_refund_that_does_not_come_through_grows_old(app, database, paid):
+def test_a_pending_refund_has_an_age(app, database, paid):
     run_sql(
         database,
         """
@@ -47,6 +47,6 @@ def test_a_refund_that_does_not_come_through_grows_old(app, database, paid):
     assert 3600 <= read(database)["orders_oldest_refund_seconds",] < 3700
 
 
-def test_they_are_among_the_metrics(start_orders, paid):
-    # A replica keeps its figures for a while, so this asks one that has none yet.
+def test_the_figures_are_among_the_metrics(start_orders, paid):
+    # A replica caches its figures, so this reads those of a new replica.
     assert 'orders{status="paid"} 1.0' in start_orders().test_client().get("/metrics").text

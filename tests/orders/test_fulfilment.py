@@ -1,4 +1,4 @@
-"""Shipping and delivering, and who may."""
+"""Shipping and delivering, by admins only."""
 
 from tests.orders.conftest import read_kinds, read_status
 
@@ -10,7 +10,7 @@ def test_a_paid_order_is_shipped_and_delivered(buyer, admin, paid):
     assert buyer.get(f"{paid}/events").json["data"][-1]["actor"] == "boss"
 
 
-def test_the_same_move_again_changes_nothing(admin, paid):
+def test_a_repeated_move_changes_nothing(admin, paid):
     for move, status in (("ship", "shipped"), ("deliver", "delivered")):
         first, again = admin.post(f"{paid}/{move}"), admin.post(f"{paid}/{move}")
         assert first.json["status"] == status
@@ -48,7 +48,7 @@ def test_an_unknown_order_is_404(admin):
         assert (answer.status_code, answer.json["code"]) == (404, "order_not_found"), move
 
 
-def test_members_that_a_call_does_not_take_are_refused_and_nothing_happens(buyer, admin, paid):
+def test_unknown_members_are_refused_and_nothing_happens(buyer, admin, paid):
     calls = [(admin, "ship"), (admin, "deliver"), (buyer, "cancel")]
     for caller, call in calls:
         answer = caller.call("POST", f"{paid}/{call}", json={"tracking_number": "1Z", "carrier": "UPS"})

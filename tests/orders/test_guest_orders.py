@@ -1,23 +1,23 @@
-"""A guest's orders, and the answers under the guest's keys, follow the guest who logs in to an account."""
+"""A guest's orders and idempotency keys are transferred when the guest signs in to an account."""
 
 import pytest
 
 from tests.orders.conftest import Buyer, read_status, run_sql
 from tests.waiting import wait_for
 
-ASKS = "pm_card_authenticationRequired"
+NEEDS_AUTHENTICATION = "pm_card_authenticationRequired"
 pytestmark = pytest.mark.usefixtures("quick_retries")
 
 
 @pytest.fixture
 def guest(app, auth):
-    """A customer who has not logged in yet."""
+    """A customer who has not signed in."""
     return Buyer(app, auth, "a guest", role="guest")
 
 
 @pytest.fixture
 def member(app, auth):
-    """The same customer, logged in with the guest's token."""
+    """The same customer, signed in with the guest's token."""
     return Buyer(app, auth, "ada", guest_sub="a guest")
 
 
@@ -31,7 +31,7 @@ def ids(buyer):
     return [order["id"] for order in buyer.get("/orders").json["data"]]
 
 
-def test_the_orders_are_the_accounts_from_the_first_call_on_and_for_good(guest, member, later, payments):
+def test_the_orders_belong_to_the_account_from_its_first_call_on(guest, member, later, payments):
     order = guest.order().json["id"]
     assert member.get(f"/orders/{order}").status_code == 200
     assert member.get(f"/orders/{order}/events").status_code == 200
@@ -43,8 +43,8 @@ def test_the_orders_are_the_accounts_from_the_first_call_on_and_for_good(guest, 
     assert guest.get(f"/orders/{order}").status_code == 404
 
 
-def test_only_the_guest_that_the_token_names_is_taken_over(guest, app, auth, member):
-    other = Buyer(app, auth, "another guest", role="guest")
+def test_only_the_orders_of_the_tokens_guest_are_transferred(guest, app, auth, member):
+    other = Buyer(app, auth, "a different guest", role="guest")
     order = other.order().json["id"]
     assert ids(member) == []
     assert member.get(f"/orders/{order}").status_code == 404
@@ -59,14 +59,14 @@ def test_a_guest_who_has_registered_keeps_the_orders(guest, app, auth, payments)
     assert "reassign" not in payments.calls
 
 
-def test_many_orders_follow(guest, member, later):
+def test_many_orders_are_transferred(guest, member, later):
     placed = {guest.order(key=f"key {number}").json["id"] for number in range(3)}
     assert set(ids(guest)) == placed
     member.get("/orders")
     assert set(ids(later)) == placed
 
 
-def test_a_call_that_is_repeated_after_the_log_in_gets_the_guests_answer(guest, member, later, catalog):
+def test_a_call_that_is_repeated_after_the_sign_in_gets_the_guests_answer(guest, member, later, catalog):
     first = guest.order()
     for buyer in (member, later, guest):
         again = buyer.order()
@@ -76,11 +76,13 @@ def test_a_call_that_is_repeated_after_the_log_in_gets_the_guests_answer(guest, 
     assert member.order(items=[(2, 1)]).json["code"] == "idempotency_key_reused"
 
 
-def test_an_order_that_waits_for_the_bank_comes_along_with_its_cart(guest, member, later, payments, catalog):
+def test_an_order_that_waits_for_payment_is_transferred_with_its_cart(
+    guest, member, later, payments, catalog
+):
     guest.call("PUT", "/cart/items/1", json={"quantity": 2})
-    order = guest.order(items=None, card=ASKS, key="the guest's").json["id"]
+    order = guest.order(items=None, card=NEEDS_AUTHENTICATION, key="the guest's").json["id"]
     assert member.get("/cart").json["items"][0]["quantity"] == 2
-    # The cart is the one that the guest has ordered, so that it is not ordered twice.
+    # The account's cart is the one that the guest has ordered, so it is not ordered twice.
     again = member.order(items=None, key="the account's")
     assert (again.json["code"], again.json["order_id"]) == ("cart_already_ordered", order)
     payments.confirm(next(iter(payments.payments)))
@@ -89,13 +91,13 @@ def test_an_order_that_waits_for_the_bank_comes_along_with_its_cart(guest, membe
     assert catalog.stock[1] == 98
 
 
-def test_an_order_can_be_cancelled_by_its_customer_before_it_was_taken_over(guest, member):
+def test_a_customer_can_cancel_an_order_before_it_is_transferred(guest, member):
     order = guest.order().json["id"]
     cancelled = member.call("POST", f"/orders/{order}/cancel").json
     assert (cancelled["status"], cancelled["reason"]) == ("cancelled", "cancelled_by_customer")
 
 
-def test_while_payments_is_away_the_account_sees_the_orders_and_takes_them_over_later(
+def test_while_payments_is_unavailable_the_account_sees_the_orders_and_they_are_transferred_later(
     guest, member, later, payments
 ):
     order = guest.order().json["id"]
@@ -107,7 +109,7 @@ def test_while_payments_is_away_the_account_sees_the_orders_and_takes_them_over_
     assert ids(later) == [order]
 
 
-def test_a_pending_order_follows_once_its_payment_is_there(guest, member, later, payments):
+def test_a_pending_order_is_transferred_once_its_payment_is_known(guest, member, later, payments):
     payments.is_away = {"authorize"}
     answer = guest.order()
     location = answer.headers["Location"]

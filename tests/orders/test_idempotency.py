@@ -19,14 +19,14 @@ def test_a_repeated_call_gets_the_same_bytes_and_orders_nothing(buyer, catalog):
 
 
 @pytest.mark.parametrize("order", [{"card": "pm_card_chargeDeclined"}, {"items": [(1, 101)]}])
-def test_a_refusal_is_repeated_too(buyer, order):
+def test_a_refusal_is_replayed(buyer, order):
     first, second = buyer.order(**order), buyer.order(**order)
     assert first.status_code in {402, 409}
     assert (second.status_code, second.data) == (first.status_code, first.data)
     assert second.content_type == "application/problem+json"
 
 
-def test_the_answer_is_repeated_by_every_replica_and_after_a_restart(start_orders, auth):
+def test_every_replica_replays_the_answer_even_after_a_restart(start_orders, auth):
     replica = start_orders()
     first = Buyer(replica, auth, "ada").order()
     replica.close()
@@ -41,7 +41,7 @@ def test_the_same_key_with_another_body_is_refused(buyer):
     assert answer.json["code"] == "idempotency_key_reused"
 
 
-def test_a_key_that_is_a_card_number_is_used_and_not_kept(buyer, database):
+def test_a_key_is_stored_only_as_a_hash(buyer, database):
     first, second = (buyer.order(key="4242424242424242") for _ in range(2))
     assert second.data == first.data
     kept = run_sql(database, "SELECT idempotency_keys::text FROM idempotency_keys")
@@ -56,7 +56,7 @@ def test_keys_belong_to_their_principal(app, auth, buyer):
     assert other.json["id"] != first.json["id"]
 
 
-def test_without_a_key_or_with_too_long_a_one_nothing_is_ordered(buyer):
+def test_a_missing_or_too_long_key_is_refused(buyer):
     answers = [buyer.order(key=key) for key in (None, "x" * 256)]
     assert [(answer.status_code, answer.json["code"]) for answer in answers] == [
         (400, "idempotency_key_missing")
@@ -64,14 +64,14 @@ def test_without_a_key_or_with_too_long_a_one_nothing_is_ordered(buyer):
     assert buyer.get("/orders").json["data"] == []
 
 
-def test_a_retry_while_the_first_call_is_worked_on_is_told_so(app, auth, buyer, payments):
+def test_a_retry_while_the_first_call_is_in_progress_is_409(app, auth, buyer, payments):
     asked, go_on = threading.Event(), threading.Event()
 
-    def hold(_name):
+    def pause(_name):
         asked.set()
         go_on.wait(10)
 
-    payments.before = hold
+    payments.before = pause
     first = []
     thread = threading.Thread(target=lambda: first.append(buyer.order()))
     thread.start()
@@ -85,7 +85,7 @@ def test_a_retry_while_the_first_call_is_worked_on_is_told_so(app, auth, buyer, 
 
 
 @pytest.mark.usefixtures("quick_retries")
-def test_after_a_202_a_retry_sees_how_the_order_stands_and_at_last_its_answer(buyer, payments):
+def test_after_a_202_a_retry_gets_the_order_and_finally_its_answer(buyer, payments):
     payments.is_away = {"authorize"}
     assert buyer.order().status_code == 202
     again = buyer.order()
@@ -97,7 +97,7 @@ def test_after_a_202_a_retry_sees_how_the_order_stands_and_at_last_its_answer(bu
     assert done.headers["Idempotent-Replayed"] == "true"
 
 
-def test_twenty_at_once_with_one_key_make_one_order(app, auth, catalog):
+def test_twenty_concurrent_calls_with_one_key_make_one_order(app, auth, catalog):
     answers = []
 
     def buy():
@@ -114,7 +114,7 @@ def test_twenty_at_once_with_one_key_make_one_order(app, auth, catalog):
     assert catalog.stock[1] == 98
 
 
-def test_a_refusal_before_there_is_an_order_does_not_use_the_key_up(buyer):
+def test_a_refusal_without_an_order_does_not_take_the_key(buyer):
     assert buyer.order(items=None).json["code"] == "cart_empty"
     assert buyer.call("PUT", "/cart/items/1", json={"quantity": 1}).status_code == 200
     assert buyer.order(items=None).status_code == 201

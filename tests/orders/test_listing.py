@@ -1,4 +1,4 @@
-"""Lists of orders stay quick however many there are: an index serves each filter of an admin."""
+"""Lists of many orders are fast, because an index serves each filter of an admin."""
 
 from contextlib import closing
 
@@ -11,7 +11,7 @@ from shared.database import connect
 from shared.settings import ServiceSettings
 from tests.orders.conftest import run_sql
 
-# 20 000 orders, one a minute: most are paid, one in a hundred is cancelled, a customer has fifty.
+# 20 000 orders, one per minute: 1 % are cancelled, the others are paid, and each customer has fifty.
 PAST = """
 INSERT INTO orders (id, customer, status, reason, payment_method, shipping_address, currency, items_amount,
                     request_id, traceparent, created_at)
@@ -24,7 +24,7 @@ FROM (SELECT number, number * interval '-1 minute' AS age FROM generate_series(1
 
 @pytest.fixture(scope="module")
 def past(make_database):
-    """A shop that has sold for two weeks."""
+    """A shop with the orders of two weeks."""
     settings = ServiceSettings(service="orders-service", database_url=make_database("orders-service"))
     with closing(connect(settings)) as database:
         run_sql(database, PAST)
@@ -34,7 +34,7 @@ def past(make_database):
 
 
 def explain(database, **filters):
-    """Return how PostgreSQL finds a page, and the page."""
+    """Return PostgreSQL's plan for a page, and the page."""
     statements = []
     with database.transaction() as connection:
 
@@ -87,7 +87,7 @@ def test_a_page_is_read_from_an_index_and_not_sorted(past, name):
         assert order.status is filters.get("status", order.status)
 
 
-def test_the_first_and_the_last_moment_are_times(buyer):
+def test_the_first_and_the_last_possible_times_are_accepted(buyer):
     buyer.order()
     for query in ("since=0001-01-01T00:00:00Z", "until=9999-12-31T23:59:59Z"):
         assert len(buyer.get(f"/orders?{query}").json["data"]) == 1, query

@@ -1,4 +1,4 @@
-"""A shop of the first release, with orders half way at every step, goes on with this one."""
+"""Migrations from the first release, with unfinished orders at every step."""
 
 import json
 from contextlib import closing
@@ -13,8 +13,8 @@ from tests.databases import migrations_of
 from tests.orders.conftest import ADDRESS, Buyer, create_quick_app, run_sql
 from tests.waiting import wait_for
 
-# Each step of the first release, with what an order at it has come to, and what becomes of it.
-HALF_WAY = {
+# Each step of the first release, with the status of an order at it, and its final status.
+UNFINISHED = {
     "reserve": ("pending", "paid"),
     "authorize": ("pending", "paid"),
     "await_payment": ("awaiting_payment", "awaiting_payment"),
@@ -42,7 +42,7 @@ def database(make_old_database):
 def fill(database, catalog, payments):
     """Write an order for each step, and the finished ones; return their ids."""
     ids = {}
-    for number, (step, (status, _end)) in enumerate(HALF_WAY.items(), start=1):
+    for number, (step, (status, _end)) in enumerate(UNFINISHED.items(), start=1):
         ids[step] = write_order(database, status, step, number)
         line = Line(number, 1)
         is_held = step != "reserve"
@@ -64,7 +64,7 @@ def fill(database, catalog, payments):
 
 
 def write_order(database, status, step, product):
-    """Write what the first release has written of an order."""
+    """Write the rows of an order as the first release writes them."""
     order = new_id()
     run_sql(
         database,
@@ -109,14 +109,12 @@ def write_order(database, status, step, product):
 
 
 @pytest.mark.usefixtures("quick_retries")
-def test_orders_half_way_at_every_step_are_carried_over_and_finish(
-    database, standing, auth, catalog, payments
-):
+def test_unfinished_orders_at_every_step_are_migrated_and_finish(database, standing, auth, catalog, payments):
     ids = fill(database, catalog, payments)
     upgrade(database, migrations_of("orders-service"))
     kept = run_sql(database, "SELECT id, status FROM orders")
     assert dict(kept) == {
-        order: HALF_WAY[step][0] if step in HALF_WAY else step for step, order in ids.items()
+        order: UNFINISHED[step][0] if step in UNFINISHED else step for step, order in ids.items()
     }
     settings = standing.settings.model_copy(
         update={"database_url": database.engine.url.render_as_string(hide_password=False)}
@@ -124,7 +122,7 @@ def test_orders_half_way_at_every_step_are_carried_over_and_finish(
     with closing(create_quick_app(settings, auth, catalog, payments)) as app:
         buyer = Buyer(app, auth, "ada")
         ends = {
-            **{step: end for step, (_status, end) in HALF_WAY.items()},
+            **{step: end for step, (_status, end) in UNFINISHED.items()},
             **{status: status for status in DONE},
         }
 
@@ -135,10 +133,10 @@ def test_orders_half_way_at_every_step_are_carried_over_and_finish(
         wait_for(lambda: run_sql(database, "SELECT next_step FROM order_work") == [("await_payment",)])
         payments.confirm(ids["await_payment"])
         wait_for(lambda: buyer.get(f"/orders/{ids['await_payment']}").json["status"] == "paid")
-    # One unit of each product is sold, except where the order was given up or given back.
+    # One unit of each product is sold, except for cancelled and refunded orders.
     assert catalog.stock == {
-        number: 100 if HALF_WAY[step][1] in {"cancelled", "refunded"} else 99
-        for number, step in enumerate(HALF_WAY, start=1)
+        number: 100 if UNFINISHED[step][1] in {"cancelled", "refunded"} else 99
+        for number, step in enumerate(UNFINISHED, start=1)
     }
     assert [refund.amount for refund in payments.refunds.values()] == [1000]
 

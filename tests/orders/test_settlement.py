@@ -1,4 +1,4 @@
-"""What follows an order's confirmation: its stock is committed and its money captured, for many at once."""
+"""Settlement: the stock of confirmed orders is committed and their payments captured, in batches."""
 
 import threading
 
@@ -12,8 +12,8 @@ from tests.waiting import wait_for
 
 
 @pytest.fixture
-def hold_up(catalog):
-    """Keep settlement at its first batch until the test lets it go on; say when it is there."""
+def paused_settlement(catalog):
+    """Pause settlement in its first batch: an event for its arrival, and one that resumes it."""
     arrived, go_on = threading.Event(), threading.Event()
 
     def wait(name):
@@ -27,7 +27,7 @@ def hold_up(catalog):
 
 
 def place_many(app, auth, count):
-    """Place orders of as many new customers; return who and where."""
+    """Place one order for each of `count` new customers; return the customers and their orders' paths."""
     buyers = [Buyer(app, auth, f"buyer {new_id()}") for _ in range(count)]
     return [(buyer, buyer.order().headers["Location"]) for buyer in buyers]
 
@@ -49,7 +49,7 @@ def test_after_the_confirmation_a_step_is_retried_until_it_is_done(buyer, catalo
     wait_for(lambda: read_status(buyer, answer.headers["Location"]) == "paid")
 
 
-def test_a_lapsed_hold_is_taken_again(buyer, catalog, payments):
+def test_a_lapsed_reservation_is_made_again(buyer, catalog, payments):
     catalog.lapse_next_commit = True
     location = buyer.order().headers["Location"]
     wait_for(lambda: read_status(buyer, location) == "paid")
@@ -58,7 +58,7 @@ def test_a_lapsed_hold_is_taken_again(buyer, catalog, payments):
     assert len(payments.payments) == 1
 
 
-def test_a_lapsed_hold_that_cannot_be_had_again_gives_the_money_back(buyer, catalog, payments):
+def test_a_lapsed_reservation_of_sold_out_stock_cancels_the_payment(buyer, catalog, payments):
     catalog.lapse_next_commit = True
 
     def sell_the_rest(_name):
@@ -72,8 +72,8 @@ def test_a_lapsed_hold_that_cannot_be_had_again_gives_the_money_back(buyer, cata
     assert [payment["status"] for payment in payments.payments.values()] == ["canceled"]
 
 
-def test_a_capture_that_is_refused_for_good_gives_everything_back(buyer, catalog, payments):
-    payments.refuse["capture"] = CheckoutRefused("capture_failed", 409, "capture_failed", "Not any more.")
+def test_a_permanently_refused_capture_undoes_the_order(buyer, catalog, payments):
+    payments.refuse["capture"] = CheckoutRefused("capture_failed", "capture_failed", "Not any more.")
     answer = buyer.order()
     assert answer.status_code == 201
     location = answer.headers["Location"]
@@ -83,8 +83,10 @@ def test_a_capture_that_is_refused_for_good_gives_everything_back(buyer, catalog
     assert payments.calls[-1] == "cancel"
 
 
-def test_orders_that_were_confirmed_meanwhile_are_settled_together(app, auth, catalog, payments, hold_up):
-    arrived, go_on = hold_up
+def test_orders_that_are_confirmed_during_a_batch_are_settled_together(
+    app, auth, catalog, payments, paused_settlement
+):
+    arrived, go_on = paused_settlement
     orders = place_many(app, auth, 1)
     assert arrived.wait(60)
     orders += place_many(app, auth, 7)
@@ -95,10 +97,10 @@ def test_orders_that_were_confirmed_meanwhile_are_settled_together(app, auth, ca
     assert catalog.stock[1] == 84
 
 
-def test_an_order_that_fails_in_its_own_way_holds_no_other_one_up(
-    app, auth, catalog, payments, database, hold_up
+def test_a_failing_order_does_not_delay_the_others_of_its_batch(
+    app, auth, catalog, payments, database, paused_settlement
 ):
-    arrived, go_on = hold_up
+    arrived, go_on = paused_settlement
     place_many(app, auth, 1)
     assert arrived.wait(60)
     orders = place_many(app, auth, 7)
@@ -124,15 +126,15 @@ def test_an_order_that_fails_in_its_own_way_holds_no_other_one_up(
             (good, lapsed, refused, silent, unknown, unheld, taken), orders, strict=True
         )
     }
-    # The hold that lapsed and the one that was never made are taken again.
+    # The lapsed and the missing reservation are made again.
     for order in (good, lapsed, unheld):
         wait_for(lambda order=order: status[order]() == "paid")
     wait_for(lambda: status[refused]() == "cancelled")
     assert [status[order]() for order in (silent, unknown, taken)] == ["confirmed"] * 3
-    told = {location.rpartition("/")[2]: read_kinds(buyer, location) for buyer, location in orders}
-    assert "reservation_lapsed" in told[lapsed]
-    assert told[taken] == ["placed", "stock_reserved", "payment_authorized"]
-    # What was in the way goes, and all of them end.
+    kinds = {location.rpartition("/")[2]: read_kinds(buyer, location) for buyer, location in orders}
+    assert "reservation_lapsed" in kinds[lapsed]
+    assert kinds[taken] == ["placed", "stock_reserved", "payment_authorized"]
+    # Without the failures, all orders finish.
     payments.before = lambda _name: None
     payments.silent.clear()
     payments.payments[ids[unknown]] = lost
@@ -144,7 +146,7 @@ def test_an_order_that_fails_in_its_own_way_holds_no_other_one_up(
 
 @pytest.mark.usefixtures("quick_retries")
 @pytest.mark.parametrize("step", ["commit", "capture"])
-def test_a_batch_whose_answer_is_lost_is_asked_for_again_and_done_once(app, auth, catalog, payments, step):
+def test_a_batch_whose_answer_is_lost_is_retried_and_takes_effect_once(app, auth, catalog, payments, step):
     catalog.loses_answer, payments.loses_answer = {step}, {step}
     orders = place_many(app, auth, 3)
     wait_for(lambda: (catalog.calls + payments.calls).count(step) > 3)
@@ -171,7 +173,7 @@ def test_two_replicas_never_settle_the_same_order(start_orders, auth, catalog, p
     assert catalog.stock[1] == 52
 
 
-def test_a_claim_takes_what_no_other_has_taken(app, auth, database, catalog):
+def test_concurrent_claims_take_different_orders(app, auth, database, catalog):
     catalog.is_away = {"commit"}
     place_many(app, auth, 4)
     wait_for(lambda: run_sql(database, "SELECT 1 FROM order_work HAVING bool_and(lease_until IS NULL)"))
@@ -187,7 +189,7 @@ def test_a_claim_takes_what_no_other_has_taken(app, auth, database, catalog):
 
 
 def test_a_replica_whose_leases_lapsed_records_nothing(buyer, catalog, database):
-    """Another one has claimed the order, and cancelled it, while this one stood still."""
+    """Another thread claimed the order and cancelled it while this one was suspended."""
     catalog.before = lambda name: (
         name == "commit" and run_sql(database, "UPDATE order_work SET lease_token = gen_random_uuid()")
     )
@@ -199,7 +201,7 @@ def test_a_replica_whose_leases_lapsed_records_nothing(buyer, catalog, database)
     assert catalog.stock[1] == 100
 
 
-def test_what_was_confirmed_is_settled_before_a_replica_ends(start_orders, auth, payments):
+def test_confirmed_orders_are_settled_before_a_replica_exits(start_orders, auth, payments):
     replica = start_orders()
     payments.before = lambda name: name == "capture" and replica.background.stopping.wait(60)
     locations = [Buyer(replica, auth, "ada").order(str(n)).headers["Location"] for n in range(8)]

@@ -1,4 +1,4 @@
-"""Idempotency keys are kept for as long as a retry may come, and no longer."""
+"""Idempotency keys are deleted once no retry can arrive."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def test_keys_are_kept_for_two_days(buyer, database):
 
 
 @pytest.mark.usefixtures("quick_retries")
-def test_a_key_whose_call_was_not_answered_yet_is_kept(buyer, database, payments):
+def test_the_key_of_an_unanswered_call_is_kept(buyer, database, payments):
     payments.is_away = {"authorize"}
     location = buyer.order().headers["Location"]
     age_keys(database, 1000)
@@ -39,7 +39,7 @@ def test_a_key_whose_call_was_not_answered_yet_is_kept(buyer, database, payments
     assert buyer.order().status_code == 201
 
 
-def test_one_replica_sweeps_and_the_others_wait_for_their_turn(buyer, database):
+def test_only_one_replica_sweeps_in_an_hour(buyer, database):
     sweep(database)
     buyer.order()
     age_keys(database, 49)

@@ -1,6 +1,8 @@
-"""payments-service on a real database, with auth in memory and a provider that a test can interrupt."""
+"""payments-service on a real database, with a fake auth-service and a provider that a test can interrupt."""
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from datetime import datetime
 from typing import Any, TypeVar
@@ -12,17 +14,19 @@ from psycopg.rows import DictRow
 from werkzeug.test import TestResponse
 
 from payments.app import create_app
-from payments.clients import Provider, Remember
+from payments.clients import Provider, SaveReference
 from payments.clients.orders import OrdersClient
 from payments.clients.simulated import SimulatedProvider
 from payments.config import Settings
-from payments.domain import Change, Charge, Outcome, Payment, Refund
+from payments.domain.payments import Change, Charge, Outcome, Payment, Refund
+from payments.errors import ProviderUnavailable
+from payments.use_cases import sweep
 from shared.app import ServiceFlask
 from shared.database import Database, connect
 from shared.ids import new_id
 from shared.log import configure_logging
-from shared.testing import FakeAuth
 from tests.databases import MakeDatabase, Standing
+from tests.fakes import FakeAuth
 
 T = TypeVar("T")
 
@@ -31,27 +35,57 @@ StartPayments = Callable[..., ServiceFlask]
 REQUEST = {"customer": "ada", "amount": 1299, "currency": "USD", "payment_method": "pm_card_visa"}
 
 
+def raise_unavailable(*_arguments: object) -> None:
+    """Fail like a provider that does not respond."""
+    raise ProviderUnavailable
+
+
+def run_concurrently(*calls: Callable[[], T]) -> list[T]:
+    """Start the calls at the same moment, in a thread each; return their results."""
+    barrier = threading.Barrier(len(calls))
+
+    def run(call: Callable[[], T]) -> T:
+        barrier.wait()
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
+
+
+def retry(call: Callable[[], TestResponse]) -> TestResponse:
+    """Retry a call while the provider is unavailable; return the response."""
+    for _attempt in range(3):
+        answer = call()
+        if answer.status_code != 503:
+            return answer
+    raise AssertionError("The provider stayed unavailable.")
+
+
 class InterruptedProvider:
-    """The simulated provider with a test's own steps before and after a call; a step may raise."""
+    """The simulated provider with hooks before and after its calls; a hook may raise."""
 
     def __init__(self, provider: Provider) -> None:
         self.provider = provider
         self.calls: list[str] = []
-        self.steps: dict[str, Callable[[], object]] = {}
+        self.hooks: dict[str, Callable[[], object]] = {}
 
     @property
     def name(self) -> str:
         return self.provider.name
 
-    def interrupt(self, when: str, step: Callable[[], object]) -> None:
-        """Take a step once at the next `before authorize`, `after capture` and so on."""
-        self.steps[when] = step
+    def interrupt(self, when: str, hook: Callable[[], object]) -> None:
+        """Run a hook once, at the next `before authorize`, `after capture` and so on."""
+        self.hooks[when] = hook
+
+    def lose_response(self, when: str) -> None:
+        """Raise ProviderUnavailable once, `before` or `after` a call takes effect."""
+        self.interrupt(when, raise_unavailable)
 
     def accepts(self, payment_method: str) -> bool:
         return self.provider.accepts(payment_method)
 
-    def authorize(self, payment: Payment, remember: Remember) -> Charge:
-        return self._call("authorize", lambda: self.provider.authorize(payment, remember))
+    def authorize(self, payment: Payment, save_reference: SaveReference) -> Charge:
+        return self._call("authorize", lambda: self.provider.authorize(payment, save_reference))
 
     def confirm(self, payment: Payment, outcome: Outcome) -> Charge:
         return self._call("confirm", lambda: self.provider.confirm(payment, outcome))
@@ -59,8 +93,8 @@ class InterruptedProvider:
     def capture(self, payment: Payment) -> Charge:
         return self._call("capture", lambda: self.provider.capture(payment))
 
-    def capture_together(self, payments: Iterable[Payment]) -> Mapping[UUID, Charge]:
-        return self._call("capture together", lambda: self.provider.capture_together(payments))
+    def capture_batch(self, payments: Iterable[Payment]) -> Mapping[UUID, Charge]:
+        return self._call("capture batch", lambda: self.provider.capture_batch(payments))
 
     def release(self, payment: Payment) -> Charge:
         return self._call("release", lambda: self.provider.release(payment))
@@ -76,30 +110,30 @@ class InterruptedProvider:
 
     def _call(self, name: str, call: Callable[[], T]) -> T:
         self.calls.append(name)
-        self.steps.pop(f"before {name}", lambda: None)()
+        self.hooks.pop(f"before {name}", lambda: None)()
         answer = call()
-        self.steps.pop(f"after {name}", lambda: None)()
+        self.hooks.pop(f"after {name}", lambda: None)()
         return answer
 
 
 class Orders:
-    """orders-service, as it calls payments-service. Threads may share it: each call has its own client."""
+    """The calls of orders-service. Threads may share it, because each call has its own test client."""
 
     def __init__(self, app: ServiceFlask, auth: FakeAuth) -> None:
         self.app = app
         self.headers = auth.service_bearer("orders-service")
 
     def authorize(self, order_id: UUID, **changes: Any) -> TestResponse:
-        """Ask for the money to be held."""
+        """Authorize the payment of an order."""
         path, body = f"/internal/payments/{order_id}", {**REQUEST, **changes}
         return self.app.test_client().put(path, json=body, headers=self.headers)
 
     def capture(self, order_id: UUID) -> TestResponse:
-        """Ask for the money to be taken."""
+        """Capture the payment of an order."""
         return self._post(order_id, "capture")
 
-    def capture_together(self, *order_ids: UUID) -> dict[UUID, tuple[str, str | None]]:
-        """Ask for the money of several orders; return each one's outcome and code."""
+    def capture_batch(self, *order_ids: UUID) -> dict[UUID, tuple[str, str | None]]:
+        """Capture the payments of several orders; return the outcome and code of each."""
         body = {"orders": [str(order_id) for order_id in order_ids]}
         client = self.app.test_client()
         answer = client.post("/internal/payments/capture", json=body, headers=self.headers)
@@ -107,16 +141,16 @@ class Orders:
         return {UUID(each["order_id"]): (each["outcome"], each["code"]) for each in answer.json["orders"]}
 
     def cancel(self, order_id: UUID) -> TestResponse:
-        """Ask for the money to be given back."""
+        """Cancel the payment of an order."""
         return self._post(order_id, "cancel")
 
     def refund(self, order_id: UUID, amount: int, refund_id: UUID | None = None) -> TestResponse:
-        """Ask for a part of the money to be given back."""
+        """Refund part of the captured money."""
         body = {"refund_id": str(refund_id or new_id()), "amount": amount}
         return self._post(order_id, "refunds", json=body)
 
     def find(self, order_id: UUID) -> TestResponse:
-        """Ask how the payment stands."""
+        """Return the payment of an order."""
         return self.app.test_client().get(f"/internal/payments/{order_id}", headers=self.headers)
 
     def _post(self, order_id: UUID, step: str, **options: Any) -> TestResponse:
@@ -124,8 +158,8 @@ class Orders:
         return self.app.test_client().post(path, headers=self.headers, **options)
 
 
-class SleepyOrders(OrdersClient):
-    """orders-service, as payments-service wakes it: it remembers which orders it was woken for."""
+class FakeOrders(OrdersClient):
+    """A fake orders-service that records the orders it was woken for."""
 
     def __init__(self) -> None:
         self.woken: list[UUID] = []
@@ -137,8 +171,8 @@ class SleepyOrders(OrdersClient):
         """Have nothing to deliver."""
 
 
-class Books:
-    """What stands in the database, read past the service. Threads may share it."""
+class Tables:
+    """Direct access to the tables of the database. Threads may share it."""
 
     def __init__(self, connection: psycopg.Connection[DictRow]) -> None:
         self.connection = connection
@@ -148,7 +182,7 @@ class Books:
         return self.connection.execute(query, values).fetchall()
 
     def write(self, statement: str, *values: Any) -> None:
-        """Change something."""
+        """Execute a statement."""
         self.connection.execute(statement, values)
 
     def payment(self) -> dict[str, Any]:
@@ -157,15 +191,15 @@ class Books:
         return row
 
     def charges(self) -> list[dict[str, Any]]:
-        """Return the provider's book."""
+        """Return the charge records of the simulated provider."""
         return self.read("SELECT * FROM simulated_charges ORDER BY created_at")
 
     def movements(self) -> list[str]:
-        """Return what was booked, in order."""
+        """Return the names of the ledger entries, oldest first."""
         return [row["movement"] for row in self.read("SELECT movement FROM ledger_entries ORDER BY id")]
 
     def balances(self) -> dict[str, int]:
-        """Return the sum of each account of the ledger."""
+        """Return the balance of each account of the ledger."""
         rows = self.read(
             "SELECT account, sum(amount)::bigint AS sum"
             " FROM (SELECT debit AS account, amount FROM ledger_entries"
@@ -174,10 +208,10 @@ class Books:
         return {row["account"]: row["sum"] for row in rows}
 
 
-class StandingApps:
-    """Applications without background threads, which all tests of a worker share by their settings.
+class SharedApps:
+    """Applications without background threads, which all tests of a worker share, one per settings.
 
-    They have one auth, one provider and one orders-service, which `begin` brings back to how they were.
+    They share one auth-service, one provider and one orders-service, which `begin` resets.
     """
 
     def __init__(self, standing: Standing) -> None:
@@ -191,89 +225,89 @@ class StandingApps:
         self.database = connect(self.settings)
         self.auth = FakeAuth()
         self.provider = InterruptedProvider(SimulatedProvider(self.database))
-        self.orders = SleepyOrders()
+        self.orders = FakeOrders()
         self._apps: dict[str, ServiceFlask] = {}
 
     def begin(self) -> None:
-        """Forget what the test before did."""
+        """Reset the state after the previous test."""
         self.standing.restore()
         self.provider.provider = SimulatedProvider(self.database)
         self.provider.calls.clear()
-        self.provider.steps.clear()
+        self.provider.hooks.clear()
         self.orders.woken.clear()
 
     def get(self, **changes: Any) -> ServiceFlask:
-        """Return the application of these settings."""
+        """Return the shared application with these settings."""
         name = repr(sorted(changes.items()))
         if name not in self._apps:
             self._apps[name] = self.make(self.provider, **changes)
             self._apps[name].background.stop()
-        # The application that was made last has the log to itself.
+        # The newest application has reconfigured logging.
         configure_logging(self.settings)
         return self._apps[name]
 
     def make(self, provider: Provider | None = None, **changes: Any) -> ServiceFlask:
-        """Make an application that nothing else uses; without a provider it makes its own."""
-        told = Settings(**{**self.settings.model_dump(), **changes})
-        return create_app(told, self.auth, provider, self.orders)
+        """Create a separate application; without a provider it creates its own."""
+        settings = Settings(**{**self.settings.model_dump(), **changes})
+        return create_app(settings, self.auth, provider, self.orders)
 
     def close(self) -> None:
-        """Close them all."""
+        """Close the applications and the database."""
         for app in self._apps.values():
             app.close()
         self.database.close()
 
 
 @pytest.fixture(scope="session")
-def all_apps(make_database: MakeDatabase) -> Iterator[StandingApps]:
-    """The applications of this worker."""
+def all_apps(make_database: MakeDatabase) -> Iterator[SharedApps]:
+    """The shared applications of this worker."""
     with (
         closing(Standing(make_database("payments-service"))) as standing,
-        closing(StandingApps(standing)) as apps,
+        closing(SharedApps(standing)) as apps,
     ):
         yield apps
 
 
 @pytest.fixture
-def apps(all_apps: StandingApps) -> StandingApps:
-    """The same, with nothing of the test before."""
+def apps(all_apps: SharedApps) -> SharedApps:
+    """The shared applications, reset for a test."""
     all_apps.begin()
     return all_apps
 
 
 @pytest.fixture
-def auth(apps: StandingApps) -> FakeAuth:
-    """An auth-service in memory."""
+def auth(apps: SharedApps) -> FakeAuth:
+    """The fake auth-service."""
     return apps.auth
 
 
 @pytest.fixture
-def books(apps: StandingApps) -> Books:
-    """The provider's book and our ledger."""
-    return Books(apps.standing.connection)
+def tables(apps: SharedApps) -> Tables:
+    """The tables of the database."""
+    return Tables(apps.standing.connection)
 
 
 @pytest.fixture
-def settings(apps: StandingApps) -> Settings:
-    """Settings for a test."""
+def settings(apps: SharedApps) -> Settings:
+    """The settings of the shared applications."""
     return apps.settings
 
 
 @pytest.fixture
-def provider(apps: StandingApps) -> InterruptedProvider:
-    """A provider that a test can interrupt."""
+def provider(apps: SharedApps) -> InterruptedProvider:
+    """The provider, which a test can interrupt."""
     return apps.provider
 
 
 @pytest.fixture
-def sleepy_orders(apps: StandingApps) -> SleepyOrders:
-    """Whom payments-service wakes."""
+def fake_orders(apps: SharedApps) -> FakeOrders:
+    """The orders-service that payments-service wakes."""
     return apps.orders
 
 
 @pytest.fixture
-def start_payments(apps: StandingApps) -> Iterator[StartPayments]:
-    """Start a payments-service for one test. Most tests sweep themselves, when they want to."""
+def start_payments(apps: SharedApps) -> Iterator[StartPayments]:
+    """Start a payments-service for one test, by default without its background tasks."""
     with ExitStack() as started:
 
         def start(provider: Provider | None = None, *, sweeps: bool = False, **changes: Any) -> ServiceFlask:
@@ -287,18 +321,46 @@ def start_payments(apps: StandingApps) -> Iterator[StartPayments]:
 
 
 @pytest.fixture
-def orders(apps: StandingApps) -> Orders:
-    """orders-service, calling a payments-service with a provider that a test can interrupt."""
+def orders(apps: SharedApps) -> Orders:
+    """The calls of orders-service to the shared application."""
     return Orders(apps.get(), apps.auth)
 
 
 @pytest.fixture
-def database(apps: StandingApps) -> Database:
-    """The service's database, for what no request does."""
+def database(apps: SharedApps) -> Database:
+    """The database, for use cases that no route calls."""
     return apps.database
 
 
 @pytest.fixture
 def order_id() -> UUID:
-    """An order that payments has not heard of."""
+    """An order without a payment."""
     return new_id()
+
+
+@pytest.fixture
+def check(
+    tables: Tables, provider: InterruptedProvider, database: Database, fake_orders: FakeOrders
+) -> Callable[[], None]:
+    """Check every unfinished payment now."""
+
+    def check() -> None:
+        tables.write("UPDATE payments SET look_at = now() WHERE look_at IS NOT NULL")
+        sweep.check_due_payments(database, provider, fake_orders.wake)
+
+    return check
+
+
+@pytest.fixture
+def reconcile(
+    tables: Tables, provider: InterruptedProvider, database: Database, fake_orders: FakeOrders
+) -> Callable[[], None]:
+    """Reconcile the last ten minutes, including recent payments, and check those that differ."""
+
+    def reconcile() -> None:
+        tables.write("UPDATE jobs SET next_at = now(), position = now() - interval '10 minutes'")
+        tables.write("UPDATE payments SET updated_at = now() - interval '5 minutes'")
+        sweep.reconcile(database, provider)
+        sweep.check_due_payments(database, provider, fake_orders.wake)
+
+    return reconcile

@@ -1,7 +1,7 @@
-"""A server in the shape of Stripe's API, that fails on request.
+"""A fake of Stripe's API that fails on request.
 
-It has what localstripe has not: idempotency keys that give an answer again, a 500 included, the present API's
-parameters and no others, declined and absent cards by their names, events, and every way of not answering.
+It has what localstripe lacks: idempotency keys that replay a response, even a 500; only the parameters of the
+current API; declined and unknown cards by name; events; and every kind of missing response.
 """
 
 import json
@@ -15,8 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import stripe
 
-SECRET_KEY = "sk_test_of_nobody"
-WEBHOOK_SECRET = "whsec_of_nobody"
+SECRET_KEY = "sk_test_fake"
+WEBHOOK_SECRET = "whsec_fake"
 
 DECLINES = {
     "pm_card_chargeDeclined": "generic_decline",
@@ -43,26 +43,30 @@ REFUND = {
 
 
 class Refused(Exception):
-    """An error as Stripe answers it."""
+    """An error response of Stripe."""
 
     def __init__(self, status: int, **error: Any) -> None:
         self.status = status
-        self.body = {"error": {"type": "invalid_request_error", "message": "It is not possible.", **error}}
+        self.body = {
+            "error": {"type": "invalid_request_error", "message": "The request is invalid.", **error}
+        }
         super().__init__(status)
 
 
 class StripeServer:
-    """The server, its objects, and the faults that it shows next."""
+    """The server, its objects and its next faults."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.released = threading.Event()
-        self.forget()
+        self.reset()
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True  # A body would wait 40 ms until its headers are acknowledged.
+            disable_nagle_algorithm = (
+                True  # Otherwise a body waits 40 ms for the acknowledgement of its headers.
+            )
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
@@ -82,8 +86,8 @@ class StripeServer:
             target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
         ).start()
 
-    def forget(self) -> None:
-        """Begin anew, with nothing of before; calls that still wait for an answer are dropped."""
+    def reset(self) -> None:
+        """Delete all objects and faults, and drop the pending requests."""
         self.released.set()
         self.released = threading.Event()
         self.intents: dict[str, dict[str, Any]] = {}
@@ -95,21 +99,21 @@ class StripeServer:
         self.hooks: dict[str, Any] = {}
 
     def close(self) -> None:
-        """Drop the calls that still wait, and stop."""
+        """Drop the pending requests, and stop."""
         self.released.set()
         self.server.shutdown()
         self.server.server_close()
 
     def fail(self, operation: str, *faults: str) -> None:
-        """Show these faults at the next calls: late never dropped error500 rate_limit garbage."""
+        """Fail the next requests with: late never dropped error500 rate_limit garbage."""
         self.faults[operation] = list(faults)
 
-    def charge_of(self, order_id: Any) -> list[dict[str, Any]]:
+    def intents_of(self, order_id: Any) -> list[dict[str, Any]]:
         """Return the intents of an order."""
         return [each for each in self.intents.values() if each["metadata"].get("order_id") == str(order_id)]
 
     def serve(self, handler: BaseHTTPRequestHandler, given: dict[str, str]) -> None:
-        """Answer a call, unless a fault is due."""
+        """Respond to a request, unless a fault is due."""
         operation, act = self._route(handler, given)
         self.calls.append(operation)
         self.hooks.pop(f"before {operation}", lambda: None)()
@@ -132,12 +136,14 @@ class StripeServer:
 
     def _act(self, handler, given, act, *, broken: bool) -> tuple[int, dict[str, Any]]:
         key = handler.headers.get("Idempotency-Key")
-        asked = json.dumps([handler.path, given], sort_keys=True)
+        request = json.dumps([handler.path, given], sort_keys=True)
         with self.lock:
             if key in self.answers:
                 before, status, body = self.answers[key]
                 return (
-                    (status, body) if before == asked else (400, Refused(400, type="idempotency_error").body)
+                    (status, body)
+                    if before == request
+                    else (400, Refused(400, type="idempotency_error").body)
                 )
             try:
                 if handler.headers.get("Authorization") != f"Bearer {SECRET_KEY}":
@@ -145,9 +151,9 @@ class StripeServer:
                 status, body = (500, Refused(500, type="api_error").body) if broken else (200, act())
             except Refused as error:
                 status, body = error.status, error.body
-            # What fails validation is not kept.
+            # Stripe does not store the response to an invalid request.
             if key and status not in {400, 401, 404}:
-                self.answers[key] = (asked, status, body)
+                self.answers[key] = (request, status, body)
             return status, json.loads(json.dumps(body))
 
     def _route(self, handler, given):
@@ -165,7 +171,7 @@ class StripeServer:
             return "refund", lambda: self._refund(given)
         if path == "/v1/events":
             return "list_events", lambda: self._list_events(given)
-        return "nowhere", lambda: (_ for _ in ()).throw(Refused(404))
+        return "unknown", lambda: (_ for _ in ()).throw(Refused(404))
 
     def _find(self, name: str) -> dict[str, Any]:
         if name not in self.intents:
@@ -209,11 +215,11 @@ class StripeServer:
         if method == "pm_card_authenticationRequired":
             intent["status"] = "requires_action"
             intent["next_action"] = {"type": "use_stripe_sdk", "use_stripe_sdk": {}}
-            return self._happen("requires_action", intent)
+            return self._emit("requires_action", intent)
         return self._hold(intent)
 
     def authenticate(self, intent, *, approved: bool) -> None:
-        """Answer the bank, as Stripe's page in the customer's browser does."""
+        """Answer the bank as the customer, as Stripe's page in the browser does."""
         with self.lock:
             intent["next_action"] = None
             if approved:
@@ -221,17 +227,17 @@ class StripeServer:
                 return
             intent["status"] = "requires_payment_method"
             intent["last_payment_error"] = {"code": "payment_intent_authentication_failure"}
-            self._happen("payment_failed", intent)
+            self._emit("payment_failed", intent)
 
     def _hold(self, intent):
         intent["status"] = "requires_capture"
         intent["latest_charge"] = {"object": "charge", "id": f"ch_{intent['id']}", "amount_refunded": 0}
-        return self._happen("amount_capturable_updated", intent)
+        return self._emit("amount_capturable_updated", intent)
 
     def _decline(self, intent, decline_code):
         error = {"type": "card_error", "code": "card_declined", "decline_code": decline_code}
         intent["status"], intent["last_payment_error"] = "requires_payment_method", error
-        self._happen("payment_failed", intent)
+        self._emit("payment_failed", intent)
         raise Refused(402, **error, payment_intent=dict(intent))
 
     def _capture(self, intent):
@@ -240,13 +246,13 @@ class StripeServer:
         if intent["payment_method"] == "pm_card_captureRefused":
             raise Refused(400, code="charge_expired_for_capture")
         intent["status"], intent["amount_received"] = "succeeded", intent["amount"]
-        return self._happen("succeeded", intent)
+        return self._emit("succeeded", intent)
 
     def _cancel(self, intent):
         if intent["status"] in {"succeeded", "canceled"}:
             raise Refused(400, code="payment_intent_unexpected_state")
         intent["status"], intent["next_action"] = "canceled", None
-        return self._happen("canceled", intent)
+        return self._emit("canceled", intent)
 
     def _refund(self, given):
         for name in given.keys() - REFUND:
@@ -273,7 +279,7 @@ class StripeServer:
         return {"object": "list", "data": found, "has_more": False, "url": "/v1/refunds"}
 
     def _list_events(self, given):
-        """Return two at a time, newest first, so that pages are turned."""
+        """Return pages of two events, newest first, so that the client has to paginate."""
         wanted = [value for name, value in given.items() if name.startswith("types[")]
         found = [
             event
@@ -289,8 +295,8 @@ class StripeServer:
         page = found[after : after + 2]
         return {"object": "list", "data": page, "has_more": after + 2 < len(found), "url": "/v1/events"}
 
-    def _happen(self, kind: str, intent: dict[str, Any]) -> dict[str, Any]:
-        # An event has the charge's id alone, and the intent as it stood then.
+    def _emit(self, kind: str, intent: dict[str, Any]) -> dict[str, Any]:
+        # An event contains the intent at that time, with only the id of its charge.
         charge = intent["latest_charge"]
         shown = {**intent, "latest_charge": charge and charge["id"]}
         self.events.append(
@@ -319,6 +325,6 @@ class StripeServer:
 
 
 def sign(body: bytes, *, secret: str = WEBHOOK_SECRET, age: float = 0) -> str:
-    """Return the header that Stripe would send with an event."""
+    """Return the signature header of an event."""
     moment = int(time.time() - age)
     return stripe.WebhookSignature.generate_signature_header(body.decode(), secret, moment)

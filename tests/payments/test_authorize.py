@@ -1,12 +1,8 @@
-"""Authorizing: one payment for an order, whatever is retried."""
-
-import threading
-from concurrent.futures import ThreadPoolExecutor
+"""Authorization: an order has one payment, even after retries."""
 
 import pytest
 
-from payments.errors import ProviderUnavailable
-from tests.payments.conftest import REQUEST, Orders
+from tests.payments.conftest import REQUEST, Orders, run_concurrently
 
 FIELDS = [
     "id",
@@ -23,13 +19,7 @@ FIELDS = [
 ]
 
 
-def refuse():
-    raise ProviderUnavailable
-
-
-def test_an_authorized_payment_has_every_field_of_the_design_and_waits_for_its_capture(
-    orders, books, order_id
-):
+def test_an_authorized_payment_has_all_fields_and_requires_capture(orders, tables, order_id):
     answer = orders.authorize(order_id)
     assert answer.status_code == 200
     assert list(answer.json) == FIELDS
@@ -47,35 +37,26 @@ def test_an_authorized_payment_has_every_field_of_the_design_and_waits_for_its_c
         "created_at": None,
     }
     assert answer.json["created_at"].endswith("Z")
-    assert [charge["key"] for charge in books.charges()] == [answer.json["id"]]
-    assert books.movements() == []
+    assert [charge["key"] for charge in tables.charges()] == [answer.json["id"]]
+    assert tables.movements() == []
 
 
-def test_the_same_request_again_gives_the_same_payment_and_does_not_ask_again(orders, provider, order_id):
+def test_a_repeated_request_returns_the_same_payment_without_a_second_call(orders, provider, order_id):
     first = orders.authorize(order_id).json
     assert orders.authorize(order_id).json == first
     assert provider.calls == ["authorize"]
 
 
-def test_twenty_identical_requests_at_once_leave_one_authorization_in_the_providers_book(
-    orders, books, order_id
-):
-    together = threading.Barrier(20)
-
-    def ask(_number):
-        together.wait()
-        return orders.authorize(order_id)
-
-    with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(ask, range(20)))
+def test_twenty_concurrent_identical_requests_make_one_charge(orders, tables, order_id):
+    answers = run_concurrently(*[lambda: orders.authorize(order_id)] * 20)
     assert [answer.status_code for answer in answers] == [200] * 20
     assert len({answer.data for answer in answers}) == 1
-    assert [charge["key"] for charge in books.charges()] == [answers[0].json["id"]]
-    assert len(books.read("SELECT FROM payments")) == 1
+    assert [charge["key"] for charge in tables.charges()] == [answers[0].json["id"]]
+    assert len(tables.read("SELECT FROM payments")) == 1
 
 
 @pytest.mark.parametrize(
-    "other",
+    "changes",
     [
         {"amount": 1300},
         {"currency": "EUR"},
@@ -83,64 +64,64 @@ def test_twenty_identical_requests_at_once_leave_one_authorization_in_the_provid
         {"payment_method": "pm_card_chargeDeclined"},
     ],
 )
-def test_another_request_for_the_same_order_is_a_conflict(orders, books, order_id, other):
+def test_different_terms_for_the_same_order_are_a_conflict(orders, tables, order_id, changes):
     orders.authorize(order_id)
-    answer = orders.authorize(order_id, **other)
+    answer = orders.authorize(order_id, **changes)
     assert answer.status_code == 409
     assert answer.json["code"] == "payment_conflict"
-    assert [charge["amount"] for charge in books.charges()] == [1299]
+    assert [charge["amount"] for charge in tables.charges()] == [1299]
 
 
-def test_a_declined_card_leaves_nothing_captured_and_its_payment_stands(orders, books, provider, order_id):
+def test_a_declined_card_captures_nothing_and_its_payment_remains(orders, tables, provider, order_id):
     for _ in range(2):
         answer = orders.authorize(order_id, payment_method="pm_card_chargeDeclined")
         assert answer.status_code == 402
         assert answer.json["code"] == "card_declined"
         assert answer.json["decline_code"] == "generic_decline"
-        (payment,) = books.read("SELECT * FROM payments")
+        (payment,) = tables.read("SELECT * FROM payments")
         assert answer.json["payment"] == str(payment["id"])
         assert payment["status"] == "requires_payment_method"
     assert provider.calls == ["authorize"]
-    assert [charge["amount_captured"] for charge in books.charges()] == [0]
+    assert [charge["amount_captured"] for charge in tables.charges()] == [0]
     refused = orders.capture(order_id)
     assert refused.status_code == 409
     assert refused.json["code"] == "payment_unexpected_state"
     assert orders.cancel(order_id).json["status"] == "canceled"
-    assert books.movements() == []
+    assert tables.movements() == []
 
 
 @pytest.mark.parametrize("when", ["before authorize", "after authorize"])
-def test_a_call_that_lost_its_provider_is_finished_by_the_next_one(orders, books, provider, order_id, when):
-    provider.interrupt(when, refuse)
+def test_a_retry_completes_an_interrupted_authorization(orders, tables, provider, order_id, when):
+    provider.lose_response(when)
     answer = orders.authorize(order_id)
     assert answer.status_code == 503
     assert answer.json["code"] == "provider_unavailable"
-    assert [row["status"] for row in books.read("SELECT status FROM payments")] == ["processing"]
+    assert [row["status"] for row in tables.read("SELECT status FROM payments")] == ["processing"]
     assert orders.authorize(order_id).json["status"] == "requires_capture"
-    assert len(books.charges()) == 1
+    assert len(tables.charges()) == 1
 
 
-def test_the_payment_is_on_record_before_the_provider_hears_of_it(orders, books, provider, order_id):
+def test_the_payment_is_stored_before_the_call_to_the_provider(orders, tables, provider, order_id):
     seen = []
-    provider.interrupt("before authorize", lambda: seen.extend(books.read("SELECT status FROM payments")))
+    provider.interrupt("before authorize", lambda: seen.extend(tables.read("SELECT status FROM payments")))
     orders.authorize(order_id)
     assert seen == [{"status": "processing"}]
 
 
-def test_two_replicas_share_one_payment(orders, start_payments, auth, books, order_id):
+def test_two_replicas_share_one_payment(orders, start_payments, auth, tables, order_id):
     other = Orders(start_payments(), auth)
     assert orders.authorize(order_id).json == other.authorize(order_id).json
-    assert len(books.charges()) == 1
+    assert len(tables.charges()) == 1
 
 
 @pytest.mark.parametrize("name", ["before authorize", "before capture", "before release"])
-def test_no_lock_is_held_while_the_provider_is_asked(orders, books, provider, order_id, name):
+def test_no_lock_is_held_during_a_call_to_the_provider(orders, tables, provider, order_id, name):
     seen = []
 
     def look():
-        seen.extend(books.read("SELECT id FROM payments FOR UPDATE NOWAIT"))
+        seen.extend(tables.read("SELECT id FROM payments FOR UPDATE NOWAIT"))
         seen.extend(
-            books.read(
+            tables.read(
                 "SELECT state FROM pg_stat_activity WHERE datname = current_database()"
                 " AND pid <> pg_backend_pid() AND xact_start IS NOT NULL AND backend_type = 'client backend'"
             )
@@ -153,15 +134,13 @@ def test_no_lock_is_held_while_the_provider_is_asked(orders, books, provider, or
     assert [str(row.get("id")) for row in seen] == [payment["id"]]
 
 
-@pytest.mark.parametrize("method", ["pm_card_of_nobody", "pm_card_visa_debit"])
-def test_a_method_that_the_provider_cannot_use_is_refused_and_nothing_is_kept(
-    orders, books, order_id, method
-):
+@pytest.mark.parametrize("method", ["pm_unknown", "pm_card_visa_debit"])
+def test_an_unsupported_payment_method_is_refused_and_nothing_is_stored(orders, tables, order_id, method):
     answer = orders.authorize(order_id, payment_method=method)
     assert answer.status_code == 422
     assert answer.json["code"] == "payment_method_unsupported"
     assert method not in answer.text
-    assert books.read("SELECT FROM payments") == books.charges() == []
+    assert tables.read("SELECT FROM payments") == tables.charges() == []
 
 
 @pytest.mark.parametrize(
@@ -184,22 +163,22 @@ def test_a_method_that_the_provider_cannot_use_is_refused_and_nothing_is_kept(
         ({"customer": "a\0"}, "customer"),
     ],
 )
-def test_what_does_not_fit_is_refused_by_field_and_not_echoed(orders, books, order_id, change, field):
+def test_an_invalid_field_is_named_and_its_value_is_not_echoed(orders, tables, order_id, change, field):
     answer = orders.authorize(order_id, **change)
     assert answer.status_code == 422
     assert [entry["field"] for entry in answer.json["errors"]] == [field]
-    # A random request id may have a few digits of it.
+    # A random request id may contain a few of the digits.
     assert "42424242" not in answer.text
-    assert books.read("SELECT FROM payments") == []
+    assert tables.read("SELECT FROM payments") == []
 
 
 @pytest.mark.parametrize("body", ["[]", '"text"', "1", "null"])
-def test_a_body_that_is_no_object_is_refused(orders, order_id, body):
+def test_a_body_that_is_not_an_object_is_refused(orders, order_id, body):
     headers = {**orders.headers, "Content-Type": "application/json"}
     answer = orders.app.test_client().put(f"/internal/payments/{order_id}", data=body, headers=headers)
     assert answer.status_code == 422
 
 
-def test_an_order_id_that_is_none_is_not_there(orders):
+def test_an_invalid_order_id_is_not_found(orders):
     answer = orders.app.test_client().put("/internal/payments/17", json=REQUEST, headers=orders.headers)
     assert answer.status_code == 404

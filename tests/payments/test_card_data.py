@@ -1,4 +1,4 @@
-"""Card numbers and CVVs have no place here: they are refused, and neither stored nor logged."""
+"""Card numbers and CVVs are refused, and neither stored nor logged."""
 
 import json
 import logging
@@ -21,7 +21,7 @@ BODIES = [
 
 @pytest.fixture
 def lines(monkeypatch):
-    """Every line that the service logs."""
+    """The lines that the service logs."""
     (handler,) = [each for each in logging.getLogger().handlers if hasattr(each.formatter, "service")]
     lines = []
     monkeypatch.setattr(handler, "emit", lambda record: lines.append(handler.format(record)))
@@ -29,18 +29,18 @@ def lines(monkeypatch):
 
 
 @pytest.fixture
-def assert_nowhere(orders, books, lines):
+def assert_nowhere(orders, tables, lines):
     def check(answer=None):
         if answer:
             assert NUMBER not in answer.text
-        tables = [
+        names = [
             row["table_name"]
-            for row in books.read(
+            for row in tables.read(
                 "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
             )
         ]
-        assert len(tables) > 8
-        stored = json.dumps([books.read(f"SELECT * FROM {table}") for table in tables], default=str)
+        assert len(names) > 8
+        stored = json.dumps([tables.read(f"SELECT * FROM {name}") for name in names], default=str)
         for secret in (NUMBER, f'"{CVC}"'):
             assert secret not in stored
             assert not any(secret in line for line in lines)
@@ -49,7 +49,7 @@ def assert_nowhere(orders, books, lines):
 
 
 @pytest.mark.parametrize("body", BODIES)
-def test_no_field_of_an_order_takes_a_card(orders, order_id, assert_nowhere, body):
+def test_no_field_of_a_payment_request_accepts_a_card_number(orders, order_id, assert_nowhere, body):
     answer = orders.app.test_client().put(f"/internal/payments/{order_id}", json=body, headers=orders.headers)
     assert answer.status_code == 422
     assert_nowhere(answer)
@@ -59,7 +59,7 @@ def test_no_field_of_an_order_takes_a_card(orders, order_id, assert_nowhere, bod
     "body", [{"number": NUMBER}, {"outcome": NUMBER}, {"refund_id": NUMBER, "amount": 1}]
 )
 @pytest.mark.parametrize("step", ["confirm", "refunds"])
-def test_no_other_body_takes_one(orders, auth, order_id, assert_nowhere, step, body):
+def test_no_other_body_accepts_a_card_number(orders, auth, order_id, assert_nowhere, step, body):
     payment_id = orders.authorize(order_id, payment_method="pm_card_authenticationRequired").json["id"]
     headers = {**auth.bearer(sub="ada"), "Idempotency-Key": NUMBER}
     path = f"/payments/{payment_id}/confirm"
@@ -70,7 +70,9 @@ def test_no_other_body_takes_one(orders, auth, order_id, assert_nowhere, step, b
     assert_nowhere(answer)
 
 
-def test_a_key_that_looks_like_one_is_used_but_not_kept(orders, auth, order_id, assert_nowhere):
+def test_an_idempotency_key_that_is_a_card_number_is_accepted_but_not_stored(
+    orders, auth, order_id, assert_nowhere
+):
     payment_id = orders.authorize(order_id, payment_method="pm_card_authenticationRequired").json["id"]
     headers = {**auth.bearer(sub="ada"), "Idempotency-Key": NUMBER}
     answer = orders.app.test_client().post(f"/payments/{payment_id}/confirm", json={}, headers=headers)
@@ -78,9 +80,7 @@ def test_a_key_that_looks_like_one_is_used_but_not_kept(orders, auth, order_id, 
     assert_nowhere(answer)
 
 
-def test_neither_an_address_nor_a_fields_name_carries_one_into_the_log(
-    orders, auth, order_id, assert_nowhere
-):
+def test_a_card_number_in_a_path_or_a_field_name_is_not_logged(orders, auth, order_id, assert_nowhere):
     client = orders.app.test_client()
     for path in (f"/payments?cursor={NUMBER}", f"/payments?{NUMBER}=1", f"/payments/{NUMBER}"):
         client.get(path, headers=auth.bearer(sub="ada"))

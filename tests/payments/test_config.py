@@ -1,4 +1,4 @@
-"""Which provider takes the money, and what it needs for that."""
+"""The choice of the provider, and its settings."""
 
 import pytest
 
@@ -16,11 +16,11 @@ ENVIRONMENT = {
 }
 
 
-def read(**told: str) -> Settings:
-    return read_settings(Settings, {**ENVIRONMENT, **told})
+def read(**environment: str) -> Settings:
+    return read_settings(Settings, {**ENVIRONMENT, **environment})
 
 
-def test_development_simulates(database):
+def test_development_uses_the_simulated_provider(database):
     assert isinstance(create_provider(read(), database, Background()), SimulatedProvider)
 
 
@@ -30,7 +30,7 @@ def test_production_does_not_assume_the_simulated_provider(settings, auth, capsy
     assert "PAYMENT_PROVIDER is missing" in capsys.readouterr().err
 
 
-def test_production_takes_the_simulated_provider_when_it_is_asked_for_by_name(database):
+def test_production_accepts_the_simulated_provider_by_name(database):
     named = read(SHOPFLEET_ENV="production", PUBLIC_URL="https://shop.example", PAYMENT_PROVIDER="simulated")
     assert isinstance(create_provider(named, database, Background()), SimulatedProvider)
 
@@ -47,7 +47,7 @@ def test_an_unknown_provider_stops_the_start(capsys):
     assert "PAYMENT_PROVIDER is malformed" in capsys.readouterr().err
 
 
-def test_stripes_secrets_are_read_from_files_and_not_shown(tmp_path, database):
+def test_stripes_secrets_are_read_from_files_and_hidden_in_repr(tmp_path, database):
     key, webhook = tmp_path / "key", tmp_path / "webhook"
     key.write_text("sk_live_1\n")
     webhook.write_text("whsec_new\nwhsec_old\n")
@@ -62,12 +62,14 @@ def test_stripes_secrets_are_read_from_files_and_not_shown(tmp_path, database):
     assert "whsec" not in repr(settings)
 
 
-@pytest.mark.parametrize("told", [{}, {"PAYMENT_PROVIDER": "stripe"}, {"STRIPE_WEBHOOK_SECRET": "whsec_1"}])
-def test_without_stripe_and_its_signing_secret_no_event_is_believed(told):
-    assert create_events(read(**told)) is None
+@pytest.mark.parametrize(
+    "environment", [{}, {"PAYMENT_PROVIDER": "stripe"}, {"STRIPE_WEBHOOK_SECRET": "whsec_1"}]
+)
+def test_without_stripe_and_its_signing_secret_there_is_no_event_reader(environment):
+    assert create_events(read(**environment)) is None
 
 
-def test_orders_is_woken_where_it_is_known():
+def test_orders_service_is_woken_only_with_its_url():
     assert create_orders(read()) is None
     client = create_orders(read(ORDERS_URL="http://orders"))
     assert client is not None

@@ -1,24 +1,16 @@
-"""The customer answers the bank: once under each key, by nobody else, and the order hears of it."""
-
-import threading
-from concurrent.futures import ThreadPoolExecutor
+"""Confirmation: only the customer confirms, once per key, and the order is woken."""
 
 import pytest
 
-from payments.errors import ProviderUnavailable
 from payments.use_cases import sweep
-from tests.payments.conftest import Orders
+from tests.payments.conftest import Orders, run_concurrently
 
 METHOD = {"payment_method": "pm_card_authenticationRequired"}
 
 
-def drop_line():
-    raise ProviderUnavailable
-
-
 @pytest.fixture
 def waiting(orders, order_id):
-    """The id of a payment that waits for its customer."""
+    """The id of a payment that awaits its customer."""
     return orders.authorize(order_id, **METHOD).json["id"]
 
 
@@ -36,9 +28,7 @@ def confirm(orders, auth, waiting):
     return confirm
 
 
-def test_a_bank_that_asks_for_the_customer_is_told_to_the_order_and_to_the_customer_alone(
-    orders, auth, order_id
-):
+def test_only_the_order_and_the_customer_see_that_the_bank_requires_authentication(orders, auth, order_id):
     answer = orders.authorize(order_id, **METHOD)
     assert answer.status_code == 200
     assert answer.json["status"] == "requires_action"
@@ -53,40 +43,40 @@ def test_a_bank_that_asks_for_the_customer_is_told_to_the_order_and_to_the_custo
     assert client.get(path, headers=auth.bearer(sub="bob")).status_code == 404
 
 
-def test_it_cannot_be_captured_before_it_was_answered(orders, waiting, order_id):
+def test_a_payment_that_awaits_its_customer_cannot_be_captured(orders, waiting, order_id):
     answer = orders.capture(order_id)
     assert (answer.status_code, answer.json["code"]) == (409, "payment_unexpected_state")
 
 
 @pytest.mark.parametrize("body", [{}, {"outcome": "approved"}])
 def test_an_approval_holds_the_money_and_wakes_the_order(
-    orders, books, sleepy_orders, order_id, confirm, body
+    orders, tables, fake_orders, order_id, confirm, body
 ):
     answer = confirm(body)
     assert answer.status_code == 200
     assert (answer.json["status"], answer.json["next_action"]) == ("requires_capture", None)
-    assert sleepy_orders.woken == [order_id]
+    assert fake_orders.woken == [order_id]
     assert orders.authorize(order_id, **METHOD).json == answer.json
     assert orders.capture(order_id).json["status"] == "succeeded"
-    assert [charge["awaits_customer"] for charge in books.charges()] == [False]
+    assert [charge["awaits_customer"] for charge in tables.charges()] == [False]
 
 
-def test_a_refusal_is_a_declined_card_and_wakes_the_order(
-    orders, books, sleepy_orders, order_id, waiting, confirm
+def test_a_failed_authentication_declines_the_card_and_wakes_the_order(
+    orders, tables, fake_orders, order_id, waiting, confirm
 ):
     answer = confirm({"outcome": "declined"})
     assert (answer.status_code, answer.json["code"]) == (402, "card_declined")
     assert answer.content_type == "application/problem+json"
     assert (answer.json["decline_code"], answer.json["payment"]) == ("authentication_failed", waiting)
-    assert sleepy_orders.woken == [order_id]
+    assert fake_orders.woken == [order_id]
     assert orders.find(order_id).json["status"] == "requires_payment_method"
     assert orders.authorize(order_id, **METHOD).json["decline_code"] == "authentication_failed"
     assert orders.cancel(order_id).json["status"] == "canceled"
-    assert books.movements() == []
+    assert tables.movements() == []
 
 
 @pytest.mark.parametrize("body", [{}, {"outcome": "declined"}])
-def test_the_same_key_gives_the_same_bytes_again(orders, sleepy_orders, order_id, confirm, body):
+def test_a_retry_with_the_same_key_gets_the_same_bytes(orders, fake_orders, order_id, confirm, body):
     first = confirm(body)
     assert "Idempotent-Replayed" not in first.headers
     orders.cancel(order_id)
@@ -97,17 +87,17 @@ def test_the_same_key_gives_the_same_bytes_again(orders, sleepy_orders, order_id
         first.content_type,
     )
     assert again.headers["Idempotent-Replayed"] == "true"
-    assert sleepy_orders.woken == [order_id]
+    assert fake_orders.woken == [order_id]
 
 
-def test_the_same_key_with_another_body_is_refused(confirm, sleepy_orders):
+def test_the_same_key_with_a_different_body_is_refused(confirm, fake_orders):
     confirm({"outcome": "approved"})
     answer = confirm({"outcome": "declined"})
     assert (answer.status_code, answer.json["code"]) == (422, "idempotency_key_reused")
-    assert len(sleepy_orders.woken) == 1
+    assert len(fake_orders.woken) == 1
 
 
-def test_another_key_finds_that_nothing_waits_any_more(confirm):
+def test_a_different_key_cannot_confirm_a_confirmed_payment(confirm):
     confirm()
     for _ in range(2):
         answer = confirm(key="another key")
@@ -121,26 +111,26 @@ def test_a_key_belongs_to_one_payment(orders, confirm):
 
 
 @pytest.mark.parametrize("key", [None, "", "x" * 256])
-def test_a_key_is_demanded(books, confirm, key):
+def test_a_key_is_required(tables, confirm, key):
     answer = confirm(key=key)
     assert (answer.status_code, answer.json["code"]) == (400, "idempotency_key_missing")
-    assert books.payment()["status"] == "requires_action"
+    assert tables.payment()["status"] == "requires_action"
 
 
 @pytest.mark.parametrize(("sub", "role"), [("bob", "customer"), ("root", "admin")])
-def test_nobody_confirms_somebody_elses_payment(books, confirm, sub, role):
+def test_only_the_customer_confirms_a_payment(tables, confirm, sub, role):
     answer = confirm(sub=sub, role=role)
     assert (answer.status_code, answer.json["code"]) == (404, "payment_not_found")
-    assert books.payment()["status"] == "requires_action"
-    assert books.read("SELECT FROM idempotency_keys") == []
+    assert tables.payment()["status"] == "requires_action"
+    assert tables.read("SELECT FROM idempotency_keys") == []
 
 
-def test_without_a_token_nothing_is_confirmed(orders, waiting):
+def test_a_confirmation_requires_a_token(orders, waiting):
     answer = orders.app.test_client().post(f"/payments/{waiting}/confirm", json={})
     assert answer.status_code == 401
 
 
-def test_after_a_cancel_it_is_too_late(orders, order_id, confirm):
+def test_a_canceled_payment_cannot_be_confirmed(orders, order_id, confirm):
     orders.cancel(order_id)
     assert confirm().json["code"] == "payment_closed"
 
@@ -155,12 +145,12 @@ def test_after_a_cancel_it_is_too_late(orders, order_id, confirm):
         ({"json": None, "data": "outcome=approved"}, 415),
     ],
 )
-def test_a_body_that_does_not_fit_is_refused(books, confirm, options, status):
+def test_an_invalid_body_is_refused(tables, confirm, options, status):
     assert confirm(**options).status_code == status
-    assert books.payment()["status"] == "requires_action"
+    assert tables.payment()["status"] == "requires_action"
 
 
-def test_while_the_first_is_being_answered_the_second_is_told_so(start_payments, auth, provider, confirm):
+def test_a_concurrent_call_with_the_same_key_is_refused(start_payments, auth, provider, confirm):
     other = Orders(start_payments(), auth)
     seen = []
     provider.interrupt("before confirm", lambda: seen.append(confirm(app=other.app)))
@@ -171,64 +161,57 @@ def test_while_the_first_is_being_answered_the_second_is_told_so(start_payments,
     assert seen[0].headers["Retry-After"] == "1"
 
 
-def test_twenty_at_once_are_answered_alike_or_told_to_wait(books, provider, sleepy_orders, confirm):
-    together = threading.Barrier(20)
-
-    def ask(_number):
-        together.wait()
-        return confirm()
-
-    with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(ask, range(20)))
+def test_twenty_concurrent_calls_confirm_once(tables, provider, fake_orders, confirm):
+    answers = run_concurrently(*[confirm] * 20)
     assert {answer.status_code for answer in answers} <= {200, 409}
     assert len({answer.data for answer in answers if answer.status_code == 200}) == 1
     assert provider.calls.count("confirm") == 1
-    assert len(sleepy_orders.woken) == 1
+    assert len(fake_orders.woken) == 1
 
 
 @pytest.mark.parametrize("when", ["before confirm", "after confirm"])
-def test_a_lost_answer_is_found_by_the_next_call_with_that_key(provider, sleepy_orders, confirm, when):
-    provider.interrupt(when, drop_line)
+def test_a_retry_completes_a_confirmation_whose_response_was_lost(provider, fake_orders, confirm, when):
+    provider.lose_response(when)
     assert confirm().status_code == 503
     answer = confirm()
     assert (answer.status_code, answer.json["status"]) == (200, "requires_capture")
-    assert len(sleepy_orders.woken) == 1
+    assert len(fake_orders.woken) == 1
 
 
 @pytest.mark.parametrize("when", ["before confirm", "after confirm"])
-def test_a_call_that_died_is_taken_over_once_its_claim_has_run_out(books, provider, confirm, when):
+def test_a_retry_takes_over_a_crashed_call_after_its_claim_has_expired(tables, provider, confirm, when):
     provider.interrupt(when, lambda: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         confirm()
     assert confirm().json["code"] == "idempotency_in_progress"
-    books.write("UPDATE idempotency_keys SET claimed_until = now() - interval '1 second'")
+    tables.write("UPDATE idempotency_keys SET claimed_until = now() - interval '1 second'")
     answer = confirm()
     assert (answer.status_code, answer.json["status"]) == (200, "requires_capture")
     assert confirm().headers["Idempotent-Replayed"] == "true"
 
 
-def test_a_call_that_died_after_the_bank_was_told_is_found_out_by_the_sweep(
-    books, provider, database, sleepy_orders, order_id, confirm
+def test_the_sweep_completes_a_confirmation_that_crashed(
+    tables, provider, database, fake_orders, order_id, confirm
 ):
-    provider.interrupt("after confirm", drop_line)
+    provider.lose_response("after confirm")
     confirm()
-    assert books.payment()["status"] == "requires_action"
-    books.write("UPDATE payments SET look_at = now()")
-    sweep.look_after_payments(database, provider, sleepy_orders.wake)
-    assert books.payment()["status"] == "requires_capture"
-    assert sleepy_orders.woken == [order_id]
+    assert tables.payment()["status"] == "requires_action"
+    tables.write("UPDATE payments SET look_at = now()")
+    sweep.check_due_payments(database, provider, fake_orders.wake)
+    assert tables.payment()["status"] == "requires_capture"
+    assert fake_orders.woken == [order_id]
     answer = confirm()
     assert (answer.status_code, answer.json["status"]) == (200, "requires_capture")
 
 
-def test_of_a_key_only_a_hash_is_kept(books, confirm):
+def test_only_a_hash_of_a_key_is_stored(tables, confirm):
     confirm(key="4242424242424242")
-    (row,) = books.read("SELECT * FROM idempotency_keys")
+    (row,) = tables.read("SELECT * FROM idempotency_keys")
     assert "4242424242424242" not in str(row)
 
 
-def test_a_cancel_while_the_bank_is_told_leaves_no_money_held(orders, books, provider, order_id, confirm):
+def test_a_cancel_during_a_confirmation_leaves_no_money_held(orders, tables, provider, order_id, confirm):
     provider.interrupt("after confirm", lambda: orders.cancel(order_id))
     confirm()
-    assert books.payment()["status"] == "canceled"
-    assert [charge["released"] for charge in books.charges()] == [True]
+    assert tables.payment()["status"] == "canceled"
+    assert [charge["released"] for charge in tables.charges()] == [True]

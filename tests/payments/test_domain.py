@@ -1,11 +1,12 @@
-"""A payment's steps, as plain Python: what is wrong is refused loudly."""
+"""The transitions of a payment; invalid transitions raise."""
 
 from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
 
-from payments.domain import (
+from payments.domain.ledger import find_movements
+from payments.domain.payments import (
     CANCELED,
     PROCESSING,
     REQUIRES_ACTION,
@@ -14,27 +15,26 @@ from payments.domain import (
     SUCCEEDED,
     Charge,
     Payment,
-    find_movements,
 )
 from payments.errors import ProviderMismatch, UnexpectedPaymentState
 from shared.ids import new_id
 
 AUTHORIZED = Charge(REQUIRES_CAPTURE)
-ASKED = Charge(REQUIRES_ACTION, next_action={"type": "confirm"})
+AWAITING_CUSTOMER = Charge(REQUIRES_ACTION, next_action={"type": "confirm"})
 DECLINED = Charge(REQUIRES_PAYMENT_METHOD, decline_code="generic_decline")
 CAPTURED = Charge(SUCCEEDED, amount_captured=700)
 VOIDED = Charge(CANCELED)
 REFUNDED = Charge(CANCELED, amount_captured=700, amount_refunded=700)
 
-STEPS = {
-    "ask": lambda payment: payment.require_action({"type": "confirm"}),
+TRANSITIONS = {
+    "await_customer": lambda payment: payment.await_customer({"type": "confirm"}),
     "authorize": lambda payment: payment.authorize(),
     "decline": lambda payment: payment.decline("generic_decline"),
     "capture": lambda payment: payment.capture(700),
     "cancel": lambda payment: payment.cancel(payment.amount_captured),
 }
 ALLOWED = {
-    (PROCESSING, "ask"): REQUIRES_ACTION,
+    (PROCESSING, "await_customer"): REQUIRES_ACTION,
     (PROCESSING, "authorize"): REQUIRES_CAPTURE,
     (PROCESSING, "decline"): REQUIRES_PAYMENT_METHOD,
     (PROCESSING, "cancel"): CANCELED,
@@ -66,26 +66,26 @@ def make_payment(status=PROCESSING):
     )
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("transition", TRANSITIONS)
 @pytest.mark.parametrize(
     "status",
     [PROCESSING, REQUIRES_ACTION, REQUIRES_PAYMENT_METHOD, REQUIRES_CAPTURE, SUCCEEDED, CANCELED],
 )
-def test_each_step_is_allowed_where_it_belongs_and_refused_elsewhere(status, step):
+def test_each_transition_is_allowed_only_from_its_statuses(status, transition):
     payment = make_payment(status)
-    if (status, step) in ALLOWED:
-        assert STEPS[step](payment).status is ALLOWED[status, step]
+    if (status, transition) in ALLOWED:
+        assert TRANSITIONS[transition](payment).status is ALLOWED[status, transition]
     else:
         with pytest.raises(UnexpectedPaymentState):
-            STEPS[step](payment)
+            TRANSITIONS[transition](payment)
 
 
-def test_a_capture_of_another_sum_is_refused():
+def test_a_capture_of_a_different_amount_is_refused():
     with pytest.raises(ProviderMismatch):
         make_payment(REQUIRES_CAPTURE).capture(699)
 
 
-def test_a_refund_of_another_sum_is_refused():
+def test_a_cancel_that_refunded_a_different_amount_is_refused():
     with pytest.raises(ProviderMismatch):
         make_payment(SUCCEEDED).cancel(701)
 
@@ -94,14 +94,14 @@ def test_a_refund_of_another_sum_is_refused():
     ("charge", "status"),
     [
         (AUTHORIZED, REQUIRES_CAPTURE),
-        (ASKED, REQUIRES_ACTION),
+        (AWAITING_CUSTOMER, REQUIRES_ACTION),
         (DECLINED, REQUIRES_PAYMENT_METHOD),
         (CAPTURED, SUCCEEDED),
         (VOIDED, CANCELED),
         (REFUNDED, CANCELED),
     ],
 )
-def test_a_payment_follows_its_charge_however_far_that_has_gone(charge, status):
+def test_a_payment_catches_up_with_its_charge(charge, status):
     payment = make_payment().follow(charge)
     assert payment.status is status
     assert (payment.amount_captured, payment.amount_refunded) == (
@@ -110,13 +110,13 @@ def test_a_payment_follows_its_charge_however_far_that_has_gone(charge, status):
     )
 
 
-@pytest.mark.parametrize("late", [AUTHORIZED, ASKED, DECLINED, CAPTURED, VOIDED])
-def test_an_answer_that_comes_late_changes_nothing(late):
+@pytest.mark.parametrize("late", [AUTHORIZED, AWAITING_CUSTOMER, DECLINED, CAPTURED, VOIDED])
+def test_an_outdated_charge_changes_nothing(late):
     canceled = make_payment().follow(REFUNDED)
     assert canceled.follow(late) == canceled
 
 
-def test_what_moves_is_booked_on_both_sides_and_all_of_it_back_comes_to_zero():
+def test_the_movements_of_a_full_refund_sum_to_zero_in_each_account():
     before = make_payment(REQUIRES_CAPTURE)
     movements = find_movements(before, before.follow(REFUNDED))
     assert [movement.name for movement in movements] == ["capture", "cancel"]
@@ -127,6 +127,6 @@ def test_what_moves_is_booked_on_both_sides_and_all_of_it_back_comes_to_zero():
     assert set(balance.values()) == {0}
 
 
-def test_a_payment_that_stays_as_it_is_moves_nothing():
+def test_an_unchanged_payment_has_no_movements():
     payment = make_payment(SUCCEEDED)
     assert find_movements(payment, payment.follow(CAPTURED)) == []

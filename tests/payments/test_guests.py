@@ -1,4 +1,4 @@
-"""The payments of a guest's orders become the account's that the guest logs in to."""
+"""A login assigns the payments of a guest's orders to the account."""
 
 import pytest
 
@@ -18,30 +18,30 @@ def reassign(orders, customer, *order_ids, **headers):
     return client.post("/internal/payments/reassign", json=body, headers={**orders.headers, **headers})
 
 
-def test_payments_are_another_customers_and_nothing_else_of_them_changes(orders, client, auth, books):
+def test_a_reassignment_changes_only_the_customer_of_the_payments(orders, client, auth, tables):
     moved, stays, closed = new_id(), new_id(), new_id()
     for order_id in (moved, stays):
         orders.authorize(order_id, customer="a guest")
     orders.cancel(closed)
-    before = {row["order_id"]: row for row in books.read("SELECT * FROM payments")}
+    before = {row["order_id"]: row for row in tables.read("SELECT * FROM payments")}
     for _ in range(2):
         answer = reassign(orders, "ada", moved, closed, new_id())
         assert (answer.status_code, answer.json) == (200, {"payments": 1})
-    after = {row["order_id"]: row for row in books.read("SELECT * FROM payments")}
+    after = {row["order_id"]: row for row in tables.read("SELECT * FROM payments")}
     assert after == {**before, moved: {**before[moved], "customer": "ada"}}
     listed = client.get("/payments", headers=auth.bearer(sub="ada")).json["data"]
     assert [payment["order_id"] for payment in listed] == [str(moved)]
     assert orders.capture(moved).json["status"] == "succeeded"
 
 
-def test_a_call_that_carries_another_customers_token_is_refused(orders, auth):
+def test_a_call_with_a_different_customers_token_is_refused(orders, auth):
     order_id = new_id()
     orders.authorize(order_id, customer="a guest")
     assert reassign(orders, "ada", order_id, **auth.bearer(sub="bob")).status_code == 403
     assert reassign(orders, "ada", order_id, **auth.bearer(sub="ada")).status_code == 200
 
 
-def test_the_account_sees_and_confirms_the_guests_payment_before_it_was_reassigned(orders, client, auth):
+def test_the_account_sees_and_confirms_the_guests_payment_before_its_reassignment(orders, client, auth):
     payment = orders.authorize(new_id(), **METHOD).json["id"]
     member = auth.bearer(sub="ada", guest_sub="a guest")
     assert client.get(f"/payments/{payment}", headers=member).json["next_action"]
@@ -52,7 +52,7 @@ def test_the_account_sees_and_confirms_the_guests_payment_before_it_was_reassign
     assert (answer.status_code, answer.json["status"]) == (200, "requires_capture")
 
 
-def test_a_confirmation_that_the_guest_sent_is_repeated_with_the_guests_answer(orders, client, auth):
+def test_a_retry_by_the_account_replays_the_response_to_the_guest(orders, client, auth):
     payment = orders.authorize(new_id(), **METHOD).json["id"]
     confirm = f"/payments/{payment}/confirm"
     guest, member = auth.bearer(sub="a guest", role="guest"), auth.bearer(sub="ada", guest_sub="a guest")

@@ -1,4 +1,4 @@
-"""The ledger: the database itself keeps it in balance, and lets nobody change what was booked."""
+"""The ledger: the database keeps it balanced and append-only."""
 
 import pytest
 from psycopg import errors
@@ -14,7 +14,9 @@ def connection(apps):
     return apps.standing.connection
 
 
-def book(connection, payment_id, movement="capture", *, debit="receivable", credit="sales", amount=500):
+def insert_entry(
+    connection, payment_id, movement="capture", *, debit="receivable", credit="sales", amount=500
+):
     connection.execute(
         "INSERT INTO ledger_entries (payment_id, movement, currency, debit, credit, amount)"
         " VALUES (%s, %s, 'USD', %s, %s, %s)",
@@ -22,32 +24,32 @@ def book(connection, payment_id, movement="capture", *, debit="receivable", cred
     )
 
 
-def test_an_entry_goes_from_one_account_to_another(connection, payment_id, books):
-    book(connection, payment_id)
-    book(connection, payment_id, "fee", debit="fees", credit="receivable", amount=20)
-    assert books.balances() == {"receivable": 480, "fees": 20, "sales": -500}
+def test_an_entry_moves_money_between_two_accounts(connection, payment_id, tables):
+    insert_entry(connection, payment_id)
+    insert_entry(connection, payment_id, "fee", debit="fees", credit="receivable", amount=20)
+    assert tables.balances() == {"receivable": 480, "fees": 20, "sales": -500}
 
 
 @pytest.mark.parametrize("amount", [0, -500])
-def test_an_entry_of_nothing_or_less_is_refused(connection, payment_id, amount):
+def test_an_entry_without_a_positive_amount_is_refused(connection, payment_id, amount):
     with pytest.raises(errors.CheckViolation, match="ledger_entries_amount"):
-        book(connection, payment_id, amount=amount)
+        insert_entry(connection, payment_id, amount=amount)
 
 
-def test_an_entry_needs_two_accounts(connection, payment_id):
+def test_an_entry_requires_two_accounts(connection, payment_id):
     with pytest.raises(errors.CheckViolation, match="ledger_entries_accounts"):
-        book(connection, payment_id, credit="receivable")
+        insert_entry(connection, payment_id, credit="receivable")
     with pytest.raises(errors.NotNullViolation):
-        book(connection, payment_id, credit=None)
+        insert_entry(connection, payment_id, credit=None)
 
 
-def test_the_same_movement_is_not_booked_twice(connection, payment_id):
-    book(connection, payment_id)
+def test_a_second_entry_of_the_same_movement_is_refused(connection, payment_id):
+    insert_entry(connection, payment_id)
     with pytest.raises(errors.UniqueViolation):
-        book(connection, payment_id)
+        insert_entry(connection, payment_id)
 
 
-def test_a_replica_of_an_older_release_cannot_book(connection, payment_id):
+def test_a_replica_of_an_older_release_cannot_add_an_entry(connection, payment_id):
     with pytest.raises(errors.NotNullViolation):
         connection.execute(
             "INSERT INTO ledger_entries (payment_id, movement, currency) VALUES (%s, 'capture', 'USD')",
@@ -64,8 +66,8 @@ def test_a_replica_of_an_older_release_cannot_book(connection, payment_id):
         "TRUNCATE ledger_entries",
     ],
 )
-def test_what_was_booked_is_neither_changed_nor_deleted(connection, payment_id, statement):
-    book(connection, payment_id)
+def test_an_entry_is_neither_changed_nor_deleted(connection, payment_id, statement):
+    insert_entry(connection, payment_id)
     with pytest.raises(errors.RestrictViolation, match="only ever added to"):
         connection.execute(statement)
 
@@ -74,7 +76,7 @@ def test_what_was_booked_is_neither_changed_nor_deleted(connection, payment_id, 
     "change",
     ["amount_captured = amount + 1", "amount_refunded = 1", "status = 'stolen'", "customer = NULL"],
 )
-def test_the_database_refuses_a_payment_that_cannot_be(connection, payment_id, change):
+def test_the_database_refuses_an_invalid_payment(connection, payment_id, change):
     with pytest.raises(errors.CheckViolation):
         connection.execute(f"UPDATE payments SET {change}")
 
@@ -97,6 +99,6 @@ def test_an_admin_reads_the_ledger_page_by_page_newest_first(orders, auth, order
     ]
 
 
-def test_a_ledger_with_nothing_in_it_is_an_empty_page(orders, auth):
+def test_an_empty_ledger_is_an_empty_page(orders, auth):
     answer = orders.app.test_client().get("/payments/ledger", headers=auth.bearer(role="admin"))
     assert answer.json == {"data": [], "next": None}

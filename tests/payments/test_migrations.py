@@ -1,4 +1,4 @@
-"""What a migration makes of data that was there before it."""
+"""Migrations of existing data."""
 
 import pytest
 from sqlalchemy import text
@@ -13,8 +13,8 @@ INSERT INTO payments (id, order_id, status, customer, amount, currency, provider
 VALUES ('00000000-0000-7000-8000-000000000001', gen_random_uuid(), 'canceled', 'me', 500, 'USD', 'simulated',
         'pm_card_visa', 500, 500);
 """
-# As the release before wrote them: the entry, and two lines.
-BOOK = """
+# The previous release wrote an entry and two lines.
+INSERT_ENTRY = """
 WITH entry AS (
     INSERT INTO ledger_entries (payment_id, movement, currency)
     VALUES ('00000000-0000-7000-8000-000000000001', :movement, 'USD') RETURNING id)
@@ -27,12 +27,12 @@ FROM entry,
 
 @pytest.fixture
 def database(make_old_database):
-    """A database as the first release left it, with a payment that was captured and refunded."""
+    """A database before the migration, with a payment that was captured and refunded."""
     database = make_old_database("payments-service", before="0003")
     with database.transaction() as connection:
         connection.execute(text(PAYMENT))
         for movement, received in (("capture", 500), ("refund:1", -200), ("cancel", -300)):
-            connection.execute(text(BOOK), {"movement": movement, "received": received})
+            connection.execute(text(INSERT_ENTRY), {"movement": movement, "received": received})
     return database
 
 
@@ -41,7 +41,7 @@ def read(database, query):
         return [tuple(row) for row in connection.execute(text(query))]
 
 
-def test_entries_of_two_lines_become_one_row_each_and_keep_their_ids_times_and_sums(database):
+def test_each_entry_of_two_lines_becomes_one_row_with_the_same_id_time_and_amount(database):
     kept = "SELECT id, payment_id, movement, currency, created_at FROM ledger_entries ORDER BY id"
     before = read(database, kept)
     upgrade(database, migrations_of("payments-service"))
@@ -55,13 +55,13 @@ def test_entries_of_two_lines_become_one_row_each_and_keep_their_ids_times_and_s
         read(database, "DELETE FROM ledger_entries RETURNING id")
 
 
-def test_a_replica_of_the_release_before_fails_and_writes_nothing(database):
+def test_a_replica_of_the_previous_release_fails_and_writes_nothing(database):
     upgrade(database, migrations_of("payments-service"))
 
     def capture() -> None:
         with database.transaction() as connection:
             connection.execute(text("UPDATE payments SET amount_refunded = 0"))
-            connection.execute(text(BOOK), {"movement": "late", "received": 1})
+            connection.execute(text(INSERT_ENTRY), {"movement": "late", "received": 1})
 
     with pytest.raises(DatabaseError, match="ledger_lines"):
         capture()
@@ -69,9 +69,9 @@ def test_a_replica_of_the_release_before_fails_and_writes_nothing(database):
     assert read(database, "SELECT count(*) FROM ledger_entries") == [(3,)]
 
 
-def test_an_entry_that_is_out_of_balance_stops_the_upgrade_with_its_id_and_nothing_is_changed(database):
+def test_an_unbalanced_entry_stops_the_upgrade_with_its_id_and_changes_nothing(database):
     with database.transaction() as connection:
-        # As only somebody with a superuser's rights could have made it.
+        # Only a superuser could create such an entry.
         connection.execute(text("ALTER TABLE ledger_lines DISABLE TRIGGER USER"))
         connection.execute(text("UPDATE ledger_lines SET amount = 1 WHERE amount = 300"))
         connection.execute(text("ALTER TABLE ledger_lines ENABLE TRIGGER USER"))

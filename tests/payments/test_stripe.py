@@ -1,10 +1,8 @@
-"""Stripe, as its API answers: by a server in its shape that can fail in every way."""
+"""StripeProvider against a fake of Stripe's API that can fail in every way."""
 
 import json
 import logging
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import permutations
 
@@ -12,14 +10,13 @@ import pytest
 
 from payments.clients.simulated import SimulatedProvider
 from payments.clients.stripe import StripeProvider
-from payments.use_cases import sweep
 from shared.ids import new_id
-from tests.payments.conftest import Orders
+from tests.payments.conftest import Orders, retry, run_concurrently
 from tests.payments.stripe_server import SECRET_KEY, WEBHOOK_SECRET, StripeServer, sign
 from tests.waiting import wait_for
 
-PATIENT, IMPATIENT = 3.0, 0.1  # Seconds.
-SILENCES = ["never", "late", "dropped", "error500", "rate_limit", "garbage"]
+LONG_TIMEOUT, SHORT_TIMEOUT = 3.0, 0.1  # Seconds.
+LOST_RESPONSES = ["never", "late", "dropped", "error500", "rate_limit", "garbage"]
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +27,13 @@ def only_server():
 
 @pytest.fixture
 def server(only_server):
-    only_server.forget()
+    only_server.reset()
     return only_server
 
 
 @pytest.fixture
 def provider(apps, server):
-    apps.provider.provider = StripeProvider(SECRET_KEY, server.url, patience=PATIENT)
+    apps.provider.provider = StripeProvider(SECRET_KEY, server.url, timeout=LONG_TIMEOUT)
     return apps.provider
 
 
@@ -55,17 +52,8 @@ def orders(app, auth):
 
 
 @pytest.fixture
-def look(books, provider, database, sleepy_orders):
-    def look():
-        books.write("UPDATE payments SET look_at = now() WHERE look_at IS NOT NULL")
-        sweep.look_after_payments(database, provider, sleepy_orders.wake)
-
-    return look
-
-
-@pytest.fixture
 def send(app):
-    """Send an event to the webhook, as Stripe would."""
+    """Send an event to the webhook, as Stripe does."""
 
     def send(event, **signed):
         body = json.dumps(event).encode()
@@ -76,42 +64,34 @@ def send(app):
 
 
 @pytest.fixture
-def give_up_soon(provider):
-    """Make a call that is not expected to get an answer."""
+def call_without_response(provider):
+    """Make a call that gets no response, with a short timeout."""
 
-    def give_up_soon(call):
-        provider.provider._patience = IMPATIENT
+    def call_without_response(call):
+        provider.provider._timeout = SHORT_TIMEOUT
         try:
             return call()
         finally:
-            provider.provider._patience = PATIENT
+            provider.provider._timeout = LONG_TIMEOUT
 
-    return give_up_soon
-
-
-def ask_until_it_answers(call):
-    for _attempt in range(3):
-        answer = call()
-        if answer.status_code != 503:
-            return answer
-    raise AssertionError("It went on failing.")
+    return call_without_response
 
 
-def assert_books_agree(books, server):
-    payment = books.payment()
-    (intent,) = server.charge_of(payment["order_id"])
+def assert_records_agree(tables, server):
+    payment = tables.payment()
+    (intent,) = server.intents_of(payment["order_id"])
     assert intent["id"] == payment["provider_reference"]
     charge = intent["latest_charge"] or {"amount_refunded": 0}
     assert payment["amount_captured"] == intent["amount_received"]
     assert payment["amount_refunded"] == charge["amount_refunded"]
     kept = payment["amount_captured"] - payment["amount_refunded"]
-    assert set(books.balances().values()) <= {kept, -kept}
+    assert set(tables.balances().values()) <= {kept, -kept}
 
 
-def test_a_payment_is_an_intent_captured_by_hand_and_named_by_our_ids(orders, books, server, order_id):
+def test_a_payment_is_an_intent_with_manual_capture_and_our_ids(orders, tables, server, order_id):
     payment = orders.authorize(order_id).json
     assert (payment["status"], payment["provider"]) == ("requires_capture", "stripe")
-    (intent,) = server.charge_of(order_id)
+    (intent,) = server.intents_of(order_id)
     assert (intent["amount"], intent["currency"], intent["capture_method"]) == (1299, "usd", "manual")
     assert intent["metadata"] == {"order_id": str(order_id), "payment_id": payment["id"]}
     assert f"{payment['id']}-create" in server.answers
@@ -121,13 +101,13 @@ def test_a_payment_is_an_intent_captured_by_hand_and_named_by_our_ids(orders, bo
     assert orders.refund(order_id, 299, refund_id).json["payment"]["amount_refunded"] == 299
     assert f"{refund_id}-refund" in server.answers
     assert orders.cancel(order_id).json["amount_refunded"] == 1299
-    assert books.movements() == ["capture", f"refund:{refund_id}", "cancel"]
-    assert_books_agree(books, server)
+    assert tables.movements() == ["capture", f"refund:{refund_id}", "cancel"]
+    assert_records_agree(tables, server)
 
 
-def test_the_intent_is_on_record_before_it_can_hold_anything(orders, books, server, order_id):
+def test_the_id_of_the_intent_is_stored_before_it_can_hold_money(orders, tables, server, order_id):
     seen = []
-    server.hooks["before confirm"] = lambda: seen.append(books.payment()["provider_reference"])
+    server.hooks["before confirm"] = lambda: seen.append(tables.payment()["provider_reference"])
     orders.authorize(order_id)
     assert seen == ["pi_0"]
 
@@ -139,133 +119,136 @@ def test_the_intent_is_on_record_before_it_can_hold_anything(orders, books, serv
         ("pm_card_chargeDeclinedInsufficientFunds", "insufficient_funds"),
     ],
 )
-def test_a_declined_card_is_told_with_the_banks_reason(orders, books, server, order_id, method, code):
+def test_a_declined_card_has_the_banks_decline_code(orders, tables, server, order_id, method, code):
     for _ in range(2):
         answer = orders.authorize(order_id, payment_method=method)
         assert (answer.status_code, answer.json["decline_code"]) == (402, code)
     assert server.calls.count("confirm") == 1
     assert orders.cancel(order_id).json["status"] == "canceled"
-    assert server.charge_of(order_id)[0]["status"] == "canceled"
+    assert server.intents_of(order_id)[0]["status"] == "canceled"
 
 
-def test_an_unknown_payment_method_is_refused_each_time_and_nothing_is_held(orders, server, order_id):
+def test_an_unknown_payment_method_is_refused_each_time_and_no_money_is_held(orders, server, order_id):
     for _ in range(2):
-        answer = orders.authorize(order_id, payment_method="pm_of_nobody")
+        answer = orders.authorize(order_id, payment_method="pm_unknown")
         assert (answer.status_code, answer.json["code"]) == (422, "payment_method_unsupported")
-    assert server.charge_of(order_id) == []
+    assert server.intents_of(order_id) == []
     assert orders.cancel(order_id).json["status"] == "canceled"
 
 
-def test_what_stripe_finds_wrong_is_a_refusal_with_its_code(orders, order_id):
+def test_a_request_that_stripe_refuses_is_declined_with_its_code(orders, order_id):
     answer = orders.authorize(order_id, amount=10)
     assert (answer.status_code, answer.json["decline_code"]) == (402, "amount_too_small")
 
 
 @pytest.mark.parametrize("operation", ["create", "confirm", "retrieve"])
-@pytest.mark.parametrize("fault", SILENCES)
-def test_an_authorization_without_an_answer_is_found_out_by_asking_again(
-    orders, give_up_soon, books, server, order_id, operation, fault
+@pytest.mark.parametrize("fault", LOST_RESPONSES)
+def test_a_retry_completes_an_authorization_without_a_response(
+    orders, call_without_response, tables, server, order_id, operation, fault
 ):
     if operation == "retrieve":
-        # An intent is retrieved when it is asked for again.
+        # A retry retrieves the intent.
         server.fail("confirm", "dropped")
         assert orders.authorize(order_id).status_code == 503
     server.fail(operation, fault)
-    answer = give_up_soon(lambda: orders.authorize(order_id))
+    answer = call_without_response(lambda: orders.authorize(order_id))
     assert (answer.status_code, answer.json["code"]) == (503, "provider_unavailable")
-    assert books.payment()["status"] == "processing"
+    assert tables.payment()["status"] == "processing"
     if (operation, fault) == ("create", "error500"):
-        # Stripe gives a 500 again for a day. Nothing can be held by then, so the order may end.
+        # Stripe replays the 500 for a day. No money can be held, so the order can be canceled.
         assert orders.authorize(order_id).status_code == 503
         assert orders.cancel(order_id).json["status"] == "canceled"
-        assert server.charge_of(order_id) == []
+        assert server.intents_of(order_id) == []
         return
-    assert ask_until_it_answers(lambda: orders.authorize(order_id)).json["status"] == "requires_capture"
-    assert ask_until_it_answers(lambda: orders.capture(order_id)).json["status"] == "succeeded"
-    assert_books_agree(books, server)
+    assert retry(lambda: orders.authorize(order_id)).json["status"] == "requires_capture"
+    assert retry(lambda: orders.capture(order_id)).json["status"] == "succeeded"
+    assert_records_agree(tables, server)
 
 
-@pytest.mark.parametrize("fault", SILENCES)
-def test_a_capture_without_an_answer_is_booked_once(orders, give_up_soon, books, server, order_id, fault):
+@pytest.mark.parametrize("fault", LOST_RESPONSES)
+def test_a_capture_without_a_response_is_recorded_once(
+    orders, call_without_response, tables, server, order_id, fault
+):
     orders.authorize(order_id)
     server.fail("capture", fault)
-    assert give_up_soon(lambda: orders.capture(order_id)).status_code == 503
-    assert ask_until_it_answers(lambda: orders.capture(order_id)).json["status"] == "succeeded"
-    assert books.movements() == ["capture"]
-    assert_books_agree(books, server)
+    assert call_without_response(lambda: orders.capture(order_id)).status_code == 503
+    assert retry(lambda: orders.capture(order_id)).json["status"] == "succeeded"
+    assert tables.movements() == ["capture"]
+    assert_records_agree(tables, server)
 
 
 @pytest.mark.parametrize("captured", [False, True])
-@pytest.mark.parametrize("fault", SILENCES)
-def test_a_cancel_without_an_answer_gives_back_once(
-    orders, give_up_soon, books, server, order_id, fault, captured
+@pytest.mark.parametrize("fault", LOST_RESPONSES)
+def test_a_cancel_without_a_response_returns_the_money_once(
+    orders, call_without_response, tables, server, order_id, fault, captured
 ):
     orders.authorize(order_id)
     if captured:
         orders.capture(order_id)
     server.fail("refund" if captured else "cancel", fault)
-    assert give_up_soon(lambda: orders.cancel(order_id)).status_code == 503
+    assert call_without_response(lambda: orders.cancel(order_id)).status_code == 503
     if captured and fault == "error500":
         server.answers.clear()  # A day later.
-    assert ask_until_it_answers(lambda: orders.cancel(order_id)).json["status"] == "canceled"
+    assert retry(lambda: orders.cancel(order_id)).json["status"] == "canceled"
     assert len(server.refunds) == captured
-    assert_books_agree(books, server)
+    assert_records_agree(tables, server)
 
 
 @pytest.mark.parametrize("operation", ["list_refunds", "refund"])
-@pytest.mark.parametrize("fault", SILENCES)
-def test_a_refund_without_an_answer_is_made_once(
-    orders, give_up_soon, books, server, order_id, operation, fault
+@pytest.mark.parametrize("fault", LOST_RESPONSES)
+def test_a_refund_without_a_response_is_made_once(
+    orders, call_without_response, tables, server, order_id, operation, fault
 ):
     orders.authorize(order_id)
     orders.capture(order_id)
     server.fail(operation, fault)
     refund_id = new_id()
-    assert give_up_soon(lambda: orders.refund(order_id, 300, refund_id)).status_code == 503
-    # Even when Stripe has forgotten the key, the refund itself is found.
+    assert call_without_response(lambda: orders.refund(order_id, 300, refund_id)).status_code == 503
+    # The refund is found even after Stripe has forgotten the key.
     server.answers.clear()
-    answer = ask_until_it_answers(lambda: orders.refund(order_id, 300, refund_id))
+    answer = retry(lambda: orders.refund(order_id, 300, refund_id))
     assert answer.json["payment"]["amount_refunded"] == 300
     assert len(server.refunds) == 1
-    assert_books_agree(books, server)
+    assert_records_agree(tables, server)
 
 
-def test_no_thread_is_kept_longer_than_the_patience_with_all_calls_together(orders, provider, server):
+def test_one_timeout_limits_all_requests_of_a_call(orders, provider, server):
     for operation in ("confirm", "retrieve"):
         server.fail(operation, "never", "late")
-    provider.provider._patience = 1.0
+    provider.provider._timeout = 1.0
 
-    def measure(_number):
+    def measure():
         began = time.monotonic()
         assert orders.authorize(new_id()).status_code == 503
         return time.monotonic() - began
 
-    with ThreadPoolExecutor(2) as pool:
-        assert max(pool.map(measure, range(2))) < 2 * 1.0
+    assert max(run_concurrently(measure, measure)) < 2 * 1.0
 
 
 @pytest.mark.parametrize("when", ["create", "confirm"])
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_cancel_during_an_authorization_leaves_nothing_held(orders, books, server, order_id, when, moment):
+def test_a_cancel_during_an_authorization_leaves_no_money_held(
+    orders, tables, server, order_id, when, moment
+):
     server.hooks[f"{moment} {when}"] = lambda: orders.cancel(order_id)
     answer = orders.authorize(order_id)
     assert (answer.status_code, answer.json["code"]) == (409, "payment_closed")
-    assert books.payment()["status"] == "canceled"
-    assert {intent["status"] for intent in server.charge_of(order_id)} <= {
+    assert tables.payment()["status"] == "canceled"
+    assert {intent["status"] for intent in server.intents_of(order_id)} <= {
         "canceled",
         "requires_confirmation",
     }
 
 
-def test_a_cancel_during_a_capture_leaves_nothing_taken(orders, books, server, order_id):
+def test_a_cancel_during_a_capture_returns_the_money(orders, tables, server, order_id):
     orders.authorize(order_id)
     server.hooks["after capture"] = lambda: orders.cancel(order_id)
     assert orders.capture(order_id).json["code"] == "payment_closed"
-    assert_books_agree(books, server)
-    assert books.payment()["amount_refunded"] == 1299
+    assert_records_agree(tables, server)
+    assert tables.payment()["amount_refunded"] == 1299
 
 
-def test_a_capture_that_stripe_refuses_for_good(orders, server, order_id):
+def test_a_capture_that_stripe_refuses_permanently(orders, server, order_id):
     orders.authorize(order_id, payment_method="pm_card_captureRefused")
     answer = orders.capture(order_id)
     assert (answer.status_code, answer.json["code"]) == (409, "capture_failed")
@@ -273,65 +256,61 @@ def test_a_capture_that_stripe_refuses_for_good(orders, server, order_id):
     assert orders.cancel(order_id).json["status"] == "canceled"
 
 
-def test_a_hold_that_stripe_gave_up_cannot_be_captured(orders, server, order_id):
+def test_an_authorization_that_stripe_released_cannot_be_captured(orders, server, order_id):
     orders.authorize(order_id)
-    server._cancel(server.charge_of(order_id)[0])
+    server._cancel(server.intents_of(order_id)[0])
     answer = orders.capture(order_id)
     assert (answer.json["code"], answer.json["decline_code"]) == ("capture_failed", "authorization_released")
 
 
-def test_a_refund_that_stripe_refuses_for_good(orders, server, order_id):
+def test_a_refund_that_stripe_refuses_permanently(orders, server, order_id):
     orders.authorize(order_id)
     orders.capture(order_id)
-    server.charge_of(order_id)[0]["latest_charge"]["amount_refunded"] = 1299
+    server.intents_of(order_id)[0]["latest_charge"]["amount_refunded"] = 1299
     answer = orders.refund(order_id, 300)
     assert (answer.status_code, answer.json["code"]) == (409, "refund_failed")
     assert answer.json["decline_code"] == "charge_already_refunded"
 
 
-def test_a_key_that_stripe_does_not_accept_is_our_fault_and_nobodys_declined_card(
-    start_payments, server, auth, books, order_id, capsys
+def test_a_wrong_secret_key_is_logged_and_does_not_decline_the_card(
+    start_payments, server, auth, tables, order_id, capsys
 ):
     wrong = start_payments(StripeProvider("sk_test_wrong", server.url))
     answer = Orders(wrong, auth).authorize(order_id)
     assert (answer.status_code, answer.json["code"]) == (503, "provider_unavailable")
-    assert books.payment()["status"] == "processing"
+    assert tables.payment()["status"] == "processing"
     logged = capsys.readouterr().out
     assert "Stripe does not accept STRIPE_SECRET_KEY: 401" in logged
     assert "sk_test_wrong" not in logged
 
 
-def test_a_payment_of_another_provider_waits_for_it(orders, start_payments, auth, books, order_id, database):
+def test_a_payment_of_a_different_provider_is_unavailable(
+    orders, start_payments, auth, tables, order_id, database
+):
     orders.authorize(order_id)
-    books.write("UPDATE payments SET look_at = now()")
+    tables.write("UPDATE payments SET look_at = now()")
     other = Orders(start_payments(SimulatedProvider(database)), auth)
     for call in (other.capture, other.cancel):
         answer = call(order_id)
         assert (answer.status_code, answer.json["code"]) == (503, "provider_unavailable")
         assert "stripe" in answer.json["detail"]
-    assert books.charges() == []
+    assert tables.charges() == []
     assert orders.cancel(order_id).json["status"] == "canceled"
 
 
-def test_twenty_at_once_leave_one_intent(orders, server, order_id):
-    together = threading.Barrier(20)
-
-    def ask(_number):
-        together.wait()
-        return orders.authorize(order_id).status_code
-
-    with ThreadPoolExecutor(20) as pool:
-        assert set(pool.map(ask, range(20))) <= {200, 503}
+def test_twenty_concurrent_authorizations_create_one_intent(orders, server, order_id):
+    answers = run_concurrently(*[lambda: orders.authorize(order_id)] * 20)
+    assert {answer.status_code for answer in answers} <= {200, 503}
     assert orders.authorize(order_id).json["status"] == "requires_capture"
-    assert len(server.charge_of(order_id)) == 1
+    assert len(server.intents_of(order_id)) == 1
 
 
 @pytest.mark.parametrize(("approved", "status"), [(True, 200), (False, 402)])
-def test_the_customer_answers_the_bank_and_confirms_here(
-    orders, app, auth, server, sleepy_orders, order_id, approved, status
+def test_a_confirmation_reads_the_customers_answer_from_stripe(
+    orders, app, auth, server, fake_orders, order_id, approved, status
 ):
     payment = orders.authorize(order_id, payment_method="pm_card_authenticationRequired").json
-    (intent,) = server.charge_of(order_id)
+    (intent,) = server.intents_of(order_id)
     assert payment["status"] == "requires_action"
     assert payment["next_action"]["client_secret"] == intent["client_secret"]
 
@@ -339,32 +318,30 @@ def test_the_customer_answers_the_bank_and_confirms_here(
         headers = {**auth.bearer(sub="ada"), "Idempotency-Key": key}
         return app.test_client().post(f"/payments/{payment['id']}/confirm", json={}, headers=headers)
 
-    # Nothing is believed that the bank has not said.
+    # The bank has not reported an answer yet.
     assert confirm("too soon").json["status"] == "requires_action"
-    assert sleepy_orders.woken == []
+    assert fake_orders.woken == []
     server.authenticate(intent, approved=approved)
     assert confirm("now").status_code == status
-    assert sleepy_orders.woken == [order_id]
+    assert fake_orders.woken == [order_id]
 
 
 # Events.
 
 
-def test_an_event_that_stripe_signed_brings_the_payment_up_to_date_and_wakes_the_order(
-    orders, books, server, sleepy_orders, look, send, order_id
+def test_a_signed_event_updates_the_payment_and_wakes_the_order(
+    orders, tables, server, fake_orders, check, send, order_id
 ):
     orders.authorize(order_id, payment_method="pm_card_authenticationRequired")
-    server.authenticate(server.charge_of(order_id)[0], approved=True)
+    server.authenticate(server.intents_of(order_id)[0], approved=True)
     assert send(server.events[-1]).status_code == 200
-    look()
-    assert books.payment()["status"] == "requires_capture"
-    assert sleepy_orders.woken == [order_id]
-    assert books.payment()["look_at"] is None
+    check()
+    assert tables.payment()["status"] == "requires_capture"
+    assert fake_orders.woken == [order_id]
+    assert tables.payment()["look_at"] is None
 
 
-def test_the_webhook_itself_sets_the_sweep_going(
-    start_payments, server, books, auth, sleepy_orders, order_id
-):
+def test_the_webhook_starts_the_sweep(start_payments, server, tables, auth, fake_orders, order_id):
     app = start_payments(
         StripeProvider(SECRET_KEY, server.url),
         sweeps=True,
@@ -373,17 +350,17 @@ def test_the_webhook_itself_sets_the_sweep_going(
         stripe_webhook_secret=WEBHOOK_SECRET,
     )
     Orders(app, auth).authorize(order_id, payment_method="pm_card_authenticationRequired")
-    server.authenticate(server.charge_of(order_id)[0], approved=True)
+    server.authenticate(server.intents_of(order_id)[0], approved=True)
     body = json.dumps(server.events[-1]).encode()
     headers = {"Stripe-Signature": sign(body)}
     assert app.test_client().post("/payments/webhooks/stripe", data=body, headers=headers).status_code == 200
-    wait_for(lambda: sleepy_orders.woken == [order_id])
-    assert books.payment()["status"] == "requires_capture"
+    wait_for(lambda: fake_orders.woken == [order_id])
+    assert tables.payment()["status"] == "requires_capture"
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
-def test_events_in_any_order_and_each_of_them_twice_come_to_the_same(
-    orders, books, server, look, send, order_id, order
+def test_repeated_events_in_any_order_have_the_same_result(
+    orders, tables, server, check, send, order_id, order
 ):
     orders.authorize(order_id)
     server.fail("capture", "dropped")
@@ -392,30 +369,30 @@ def test_events_in_any_order_and_each_of_them_twice_come_to_the_same(
     for number in order:
         for _ in range(2):
             assert send(server.events[number]).status_code == 200
-            look()
-    assert books.payment()["status"] == "succeeded"
-    assert books.movements() == ["capture"]
-    assert len(books.read("SELECT FROM provider_events")) == 3
+            check()
+    assert tables.payment()["status"] == "succeeded"
+    assert tables.movements() == ["capture"]
+    assert len(tables.read("SELECT FROM provider_events")) == 3
 
 
-def test_an_event_before_the_answer_is_recorded_once(orders, books, server, look, send, order_id):
-    def hear():
+def test_an_event_before_the_response_is_recorded_once(orders, tables, server, check, send, order_id):
+    def receive_event():
         send(server.events[-1])
-        look()
+        check()
 
-    server.hooks["after confirm"] = hear
+    server.hooks["after confirm"] = receive_event
     assert orders.authorize(order_id).json["status"] == "requires_capture"
-    server.hooks["after capture"] = hear
+    server.hooks["after capture"] = receive_event
     assert orders.capture(order_id).json["status"] == "succeeded"
-    assert books.movements() == ["capture"]
+    assert tables.movements() == ["capture"]
 
 
-def test_an_event_about_a_refund_leads_to_its_payment(orders, books, send, order_id):
+def test_an_event_about_a_refund_schedules_a_check_of_its_payment(orders, tables, send, order_id):
     orders.authorize(order_id)
-    reference = books.payment()["provider_reference"]
+    reference = tables.payment()["provider_reference"]
     thing = {"object": "charge", "id": "ch_1", "payment_intent": reference}
     assert send({"id": "evt_1", "type": "charge.refunded", "data": {"object": thing}}).status_code == 200
-    assert books.payment()["look_at"] is not None
+    assert tables.payment()["look_at"] is not None
 
 
 @pytest.mark.parametrize(
@@ -438,26 +415,26 @@ def test_an_event_about_a_refund_leads_to_its_payment(orders, books, send, order
         },
     ],
 )
-def test_an_event_about_nothing_of_ours_is_taken_and_left_alone(send, event):
+def test_an_event_without_a_known_payment_is_accepted_and_ignored(send, event):
     assert send(event).status_code == 200
 
 
 @pytest.mark.parametrize("secret", ["whsec_old", WEBHOOK_SECRET])
-def test_while_the_secret_is_replaced_both_are_believed(send, secret):
+def test_both_signing_secrets_are_accepted_during_a_rotation(send, secret):
     assert send({"id": "evt_1", "data": {"object": {}}}, secret=secret).status_code == 200
 
 
 @pytest.mark.parametrize("age", [0, 290])
-def test_a_signature_is_good_for_five_minutes(send, age):
+def test_a_signature_is_valid_for_five_minutes(send, age):
     assert send({"id": "evt_1", "data": {"object": {}}}, age=age).status_code == 200
 
 
 @pytest.mark.parametrize("signed", [{"age": 310}, {"secret": "whsec_wrong"}])
-def test_an_old_or_wrong_signature_is_refused(orders, books, server, order_id, send, signed):
+def test_an_old_or_wrong_signature_is_refused(orders, tables, server, order_id, send, signed):
     orders.authorize(order_id)
     answer = send(server.events[-1], **signed)
     assert (answer.status_code, answer.json["code"]) == (400, "bad_notice")
-    assert books.read("SELECT FROM provider_events") == []
+    assert tables.read("SELECT FROM provider_events") == []
 
 
 @pytest.mark.parametrize(
@@ -473,7 +450,7 @@ def test_an_old_or_wrong_signature_is_refused(orders, books, server, order_id, s
         (b"", "t=1,v1=0"),
     ],
 )
-def test_what_is_not_signed_is_refused(app, body, header):
+def test_an_unsigned_body_is_refused(app, body, header):
     headers = {} if header is None else {"Stripe-Signature": header}
     answer = app.test_client().post("/payments/webhooks/stripe", data=body, headers=headers)
     assert (answer.status_code, answer.json["code"]) == (400, "bad_notice")
@@ -494,7 +471,7 @@ def test_what_is_not_signed_is_refused(app, body, header):
         '{"id": "evt_1", "data": null}',
     ],
 )
-def test_what_is_signed_but_no_event_is_refused(app, text):
+def test_a_signed_body_without_a_valid_event_is_refused(app, text):
     headers = {"Stripe-Signature": sign(text.encode())}
     answer = app.test_client().post("/payments/webhooks/stripe", data=text.encode(), headers=headers)
     assert (answer.status_code, answer.json["code"]) == (400, "bad_notice")
@@ -510,52 +487,41 @@ def test_without_a_signing_secret_there_is_no_webhook(apps, provider):
     assert app.test_client().post("/payments/webhooks/stripe", data=b"{}").status_code == 404
 
 
-# Two books.
+# Reconciliation.
 
 
-@pytest.fixture
-def reconcile(books, database, provider, sleepy_orders):
-    def reconcile():
-        books.write("UPDATE jobs SET next_at = now(), position = now() - interval '10 minutes'")
-        books.write("UPDATE payments SET updated_at = now() - interval '5 minutes'")
-        sweep.reconcile(database, provider)
-        sweep.look_after_payments(database, provider, sleepy_orders.wake)
-
-    return reconcile
-
-
-def test_what_no_event_told_is_found_in_stripes_list(
-    orders, books, server, reconcile, sleepy_orders, order_id
+def test_reconciliation_finds_a_change_without_an_event(
+    orders, tables, server, reconcile, fake_orders, order_id
 ):
     others = [new_id() for _ in range(3)]
     for other in others:
         orders.authorize(other)
     orders.authorize(order_id)
-    intent = server.charge_of(order_id)[0]
+    intent = server.intents_of(order_id)[0]
     server._cancel(intent)
     reconcile()
     assert orders.find(order_id).json["status"] == "canceled"
-    assert sleepy_orders.woken == [order_id]
+    assert fake_orders.woken == [order_id]
     assert {orders.find(other).json["status"] for other in others} == {"requires_capture"}
 
 
-def test_an_intent_that_is_not_ours_and_a_second_one_of_ours_are_reported(
-    orders, server, books, reconcile, order_id, caplog
+def test_an_unknown_intent_and_a_second_intent_of_a_payment_are_reported(
+    orders, server, tables, reconcile, order_id, caplog
 ):
     orders.authorize(order_id)
-    ours = server.charge_of(order_id)[0]
-    strange = {**ours, "id": "pi_strange", "metadata": {}, "latest_charge": dict(ours["latest_charge"])}
+    ours = server.intents_of(order_id)[0]
+    unknown = {**ours, "id": "pi_unknown", "metadata": {}, "latest_charge": dict(ours["latest_charge"])}
     second = {**ours, "id": "pi_second", "latest_charge": dict(ours["latest_charge"])}
-    server.intents |= {"pi_strange": strange, "pi_second": second}
-    server._happen("amount_capturable_updated", strange)
-    server._happen("amount_capturable_updated", second)
+    server.intents |= {"pi_unknown": unknown, "pi_second": second}
+    server._emit("amount_capturable_updated", unknown)
+    server._emit("amount_capturable_updated", second)
     reconcile()
-    assert "The provider has a charge that is not ours" in caplog.messages
-    assert "The provider has a second charge of a payment, which is released" in caplog.messages
-    assert (strange["status"], second["status"]) == ("requires_capture", "canceled")
-    assert ours["status"] == books.payment()["status"] == "requires_capture"
+    assert "The provider has a charge without a payment id" in caplog.messages
+    assert "The provider has a second charge of a payment; releasing it" in caplog.messages
+    assert (unknown["status"], second["status"]) == ("requires_capture", "canceled")
+    assert ours["status"] == tables.payment()["status"] == "requires_capture"
 
 
-def test_stripes_own_words_do_not_reach_the_log(orders, order_id):
+def test_stripes_library_does_not_log_requests(orders, order_id):
     orders.authorize(order_id)
     assert logging.getLogger("stripe").level == logging.WARNING

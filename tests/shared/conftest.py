@@ -1,4 +1,4 @@
-"""A small service of our own kind, to see what `shared` does for every one."""
+"""A small service built with `shared`, to test what every service gets from it."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +15,7 @@ from shared.database import connect
 from shared.errors import Problem
 from shared.schemas import Body
 from shared.settings import ServiceSettings
-from shared.testing import FakeAuth
+from tests.fakes import FakeAuth
 
 SOME = Access("some", roles=frozenset({"admin", "service"}), scope="things:read")
 
@@ -27,13 +27,13 @@ class Thing(BaseModel):
 
 
 class StrictThing(Body):
-    """The same as our public routes take it."""
+    """The same body, as public routes declare it."""
 
     size: int
 
 
 class Teapot(Problem):
-    """A refusal with everything that a refusal can have."""
+    """An error with every optional part."""
 
     status = 418
     code = "teapot"
@@ -42,7 +42,7 @@ class Teapot(Problem):
 
 
 def list_routes(name: str, *, path: str) -> APIBlueprint:
-    """Return routes that show what the service knows of the work at hand."""
+    """Return routes that return the current context."""
     routes = APIBlueprint(name, __name__)
 
     @routes.route(path, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
@@ -59,7 +59,7 @@ def list_routes(name: str, *, path: str) -> APIBlueprint:
 
 
 def odd_routes() -> APIBlueprint:
-    """Return routes that go wrong."""
+    """Return routes for invalid input and errors."""
     routes = APIBlueprint("odd", __name__)
 
     @routes.post("/things")
@@ -89,7 +89,7 @@ def odd_routes() -> APIBlueprint:
 
 @pytest.fixture
 def app(reuse_database, auth: FakeAuth) -> Iterator[ServiceFlask]:
-    """The small service, with a route for each kind of access."""
+    """The small service, with a route for each access rule."""
     settings = ServiceSettings(
         service="orders-service", instance="orders-1", database_url=reuse_database("orders-service")
     )
@@ -108,11 +108,11 @@ def app(reuse_database, auth: FakeAuth) -> Iterator[ServiceFlask]:
 
 @pytest.fixture
 def client(app: ServiceFlask) -> Any:
-    """A client of it."""
+    """A client of the small service."""
     return app.test_client()
 
 
 @pytest.fixture
 def small_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let only tiny bodies in."""
+    """Limit bodies to 20 bytes."""
     monkeypatch.setattr(shared_app, "MAX_BODY", 20)

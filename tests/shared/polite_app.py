@@ -1,4 +1,4 @@
-"""The least that gunicorn's configuration asks of an application."""
+"""A minimal application for the gunicorn configuration."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -7,21 +7,21 @@ from typing import Any
 
 
 class PoliteApp:
-    """Says whether it was waited for."""
+    """An application that reports whether gunicorn waited for it."""
 
     def __init__(self) -> None:
         self._is_ready = False
         self.background = SimpleNamespace(stopping=threading.Event())
 
     def wait_until_ready(self, _seconds: float) -> None:
-        """Be ready from now on."""
+        """Become ready."""
         self._is_ready = True
 
     def close(self) -> None:
-        """Have nothing to close."""
+        """Do nothing."""
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answer with the cookies, or whether it was waited for."""
+        """Return the cookies, or whether gunicorn waited."""
         ready = b"ready" if self._is_ready else b"not ready"
         body = environ["HTTP_COOKIE"].encode() if environ["PATH_INFO"] == "/cookies" else ready
         start_response("200 OK", [("Content-Length", str(len(body)))])

@@ -1,4 +1,4 @@
-"""Who may call what."""
+"""Access rules, and protection against cross-site requests."""
 
 import pytest
 from flask import Request
@@ -11,14 +11,14 @@ from shared.access import refuse_cross_site
     ("role", "mine", "everything"),
     [("guest", 200, 403), ("customer", 200, 403), ("admin", 200, 200), ("service", 403, 403)],
 )
-def test_each_role_opens_its_own_doors(client, auth, role, mine, everything):
+def test_each_role_has_access_to_its_own_routes(client, auth, role, mine, everything):
     headers = auth.bearer(role=role)
     assert client.get("/open", headers=headers).status_code == 200
     assert client.get("/mine", headers=headers).status_code == mine
     assert client.get("/all", headers=headers).status_code == everything
 
 
-def test_nobody_opens_only_what_is_public(client):
+def test_without_a_token_only_public_routes_are_accessible(client):
     assert client.get("/open").status_code == 200
     for path in ("/mine", "/all", "/internal/x"):
         answer = client.get(path)
@@ -27,18 +27,18 @@ def test_nobody_opens_only_what_is_public(client):
 
 
 @pytest.mark.parametrize("header", ["Basic YWRtaW46YWRtaW4=", "Bearer x.y.z", "Token abc"])
-def test_a_header_that_is_no_bearer_token_is_invalid(client, header):
+def test_a_header_that_is_not_a_bearer_token_is_invalid(client, header):
     answer = client.get("/mine", headers={"Authorization": header})
     assert answer.status_code == 401
     assert answer.json["code"] == "token_invalid"
 
 
 @pytest.mark.parametrize("header", ["", " ", "Bearer", "Bearer ", "Basic YWRtaW46YWRtaW4=", "Token abc"])
-def test_a_header_without_a_bearer_token_counts_as_absent_beside_the_cookie(app, auth, header):
+def test_a_header_without_a_bearer_token_is_ignored_if_there_is_a_cookie(app, auth, header):
     client = app.test_client()
     client.set_cookie("token", auth.token(sub="me"))
     assert client.get("/mine", headers={"Authorization": header}).json["sub"] == "me"
-    # The request came by cookie then, so another site's page cannot change anything with it.
+    # The cookie authenticates the request, so it is protected against cross-site requests.
     answer = client.post("/mine", headers={"Authorization": header, "Sec-Fetch-Site": "cross-site"})
     assert (answer.status_code, answer.json["code"]) == (403, "cross_site")
 
@@ -46,30 +46,30 @@ def test_a_header_without_a_bearer_token_counts_as_absent_beside_the_cookie(app,
 def test_a_bearer_token_wins_over_the_cookie_even_if_it_is_bad(app, auth):
     client = app.test_client()
     client.set_cookie("token", auth.token(sub="me"))
-    # Blanks of Unicode are none in HTTP.
+    # Unicode whitespace is not whitespace in HTTP.
     for header in ("bearer x.y.z", "Bearer \xa0", "Bearer  \x85 "):
         assert client.get("/mine", headers={"Authorization": header}).json["code"] == "token_invalid", header
     assert client.get("/mine", headers=auth.bearer(sub="you")).json["sub"] == "you"
 
 
-def test_an_internal_route_asks_for_a_service_token_of_one_that_it_lists(client, auth):
+def test_an_internal_route_requires_the_token_of_a_listed_service(client, auth):
     assert client.get("/internal/x", headers=auth.service_bearer("catalog-service")).status_code == 200
     assert client.get("/internal/x", headers=auth.service_bearer("logs-service")).status_code == 403
 
 
-def test_no_persons_token_opens_an_internal_route(client, auth):
+def test_a_user_token_gives_no_access_to_an_internal_route(client, auth):
     assert client.get("/internal/x", headers=auth.bearer(role="admin")).status_code == 401
     forged = {"X-Service-Authorization": f"Bearer {auth.token(role='admin', client_id='catalog-service')}"}
     assert client.get("/internal/x", headers=forged).status_code == 403
 
 
-def test_a_token_does_not_stick_to_the_thread_that_served_it(client, auth):
+def test_a_token_does_not_leak_into_the_next_request_of_its_thread(client, auth):
     assert client.get("/mine", headers=auth.bearer(sub="me")).json["sub"] == "me"
     assert client.get("/open").json["sub"] is None
     assert client.get("/caller").status_code == 401
 
 
-def test_every_route_was_mounted_with_a_rule(app):
+def test_every_route_is_mounted_with_a_rule(app):
     blueprints = {rule.endpoint.rpartition(".")[0] for rule in app.url_map.iter_rules()}
     assert blueprints - {"openapi"} == set(app.access)
 
@@ -78,9 +78,7 @@ def test_every_route_was_mounted_with_a_rule(app):
     ("scope", "mine", "some"),
     [("", 403, 403), ("things:write", 403, 403), ("logs:write things:read", 403, 200)],
 )
-def test_an_integrator_comes_in_by_its_scopes_alone_whatever_role_its_token_has(
-    client, auth, scope, mine, some
-):
+def test_an_integrator_has_access_by_its_scopes_and_not_by_its_role(client, auth, scope, mine, some):
     headers = auth.bearer(sub="app-1", client_id="app-1", role="service", scope=scope)
     assert client.get("/mine", headers=headers).status_code == mine
     assert client.get("/some", headers=headers).status_code == some
@@ -88,11 +86,11 @@ def test_an_integrator_comes_in_by_its_scopes_alone_whatever_role_its_token_has(
     assert client.get("/some", headers=own).status_code == 200
 
 
-def test_an_integrator_is_no_service_of_ours(client, auth):
+def test_an_integrator_is_not_a_service(client, auth):
     assert client.get("/internal/x", headers=auth.service_bearer("app-orders-service")).status_code == 403
 
 
-def test_a_session_that_ended_opens_no_door(client, auth):
+def test_a_session_that_ended_has_no_access(client, auth):
     token = auth.token()
     assert client.get("/mine", headers={"Authorization": f"Bearer {token}"}).status_code == 200
     auth.sign_off(token)
@@ -108,28 +106,31 @@ SAME_SITE = {
     "neither header (curl, Postman)": {},
     "the shop's own page": {"Sec-Fetch-Site": "same-origin", "Origin": "http://shop.example:8080"},
     "typed by a person": {"Sec-Fetch-Site": "none"},
-    "Sec-Fetch-Site says more than Origin": {
+    "Sec-Fetch-Site wins over Origin": {
         "Sec-Fetch-Site": "same-origin",
         "Origin": "http://other.example",
     },
     "an older browser on the host it called": {"Origin": "http://shop.example:8080"},
-    "TLS ended before us": {"Origin": "https://SHOP.example:8080"},
+    "TLS terminated before the gateway": {"Origin": "https://SHOP.example:8080"},
     "the public address": {"Origin": "http://localhost:8080"},
 }
 CROSS_SITE = {
     "another site": {"Sec-Fetch-Site": "cross-site", "Origin": "http://other.example"},
-    "a neighbour": {"Sec-Fetch-Site": "same-site"},
-    "nothing known": {"Sec-Fetch-Site": "sideways"},
-    "an empty word": {"Sec-Fetch-Site": ""},
-    "Sec-Fetch-Site is not outvoted": {"Sec-Fetch-Site": "cross-site", "Origin": "http://shop.example:8080"},
+    "another host of the same site": {"Sec-Fetch-Site": "same-site"},
+    "an unknown value": {"Sec-Fetch-Site": "sideways"},
+    "an empty value": {"Sec-Fetch-Site": ""},
+    "Sec-Fetch-Site wins over the shop's Origin": {
+        "Sec-Fetch-Site": "cross-site",
+        "Origin": "http://shop.example:8080",
+    },
     "another origin": {"Origin": "http://other.example"},
     "another port": {"Origin": "http://shop.example:8081"},
     "no port": {"Origin": "http://shop.example"},
-    "a name that begins alike": {"Origin": "http://shop.example.other.example:8080"},
+    "a host name with the same prefix": {"Origin": "http://shop.example.other.example:8080"},
     "a user name in front": {"Origin": "http://shop.example:8080@other.example"},
     "a page without an origin": {"Origin": "null"},
     "nonsense": {"Origin": "http://["},
-    "a port that is none": {"Origin": "http://shop.example:port"},
+    "an invalid port": {"Origin": "http://shop.example:port"},
     "empty": {"Origin": ""},
 }
 
@@ -140,9 +141,9 @@ def call_with_cookie(client, auth, method, headers, path="/mine"):
 
 
 def call_each(app, cases, call):
-    """Make the calls of each case as a new client; return the answers that differ, by the case's name.
+    """Make the calls of each case with a new client; return the unexpected answers by the case's name.
 
-    `call` returns pairs of an answer and the status that is expected.
+    `call` yields pairs of an answer and its expected status.
     """
     wrong = {}
     for name, headers in cases.items():
@@ -152,7 +153,7 @@ def call_each(app, cases, call):
     return wrong
 
 
-def test_a_page_of_another_site_changes_nothing_with_the_cookie(app, auth):
+def test_a_page_of_another_site_cannot_change_anything_with_the_cookie(app, auth):
     def call(client, headers):
         for method in ("POST", "PUT", "PATCH", "DELETE"):
             yield call_with_cookie(client, auth, method, headers), 403
@@ -160,7 +161,7 @@ def test_a_page_of_another_site_changes_nothing_with_the_cookie(app, auth):
     assert call_each(app, CROSS_SITE, call) == {}
 
 
-def test_with_the_cookie_the_shop_s_own_calls_pass(app, auth):
+def test_the_shop_s_own_pages_can_use_the_cookie(app, auth):
     def call(client, headers):
         yield call_with_cookie(client, auth, "POST", headers), 200
 
@@ -175,7 +176,7 @@ def test_another_site_may_read_with_the_cookie(app, auth):
     assert call_each(app, CROSS_SITE, call) == {}
 
 
-def test_a_call_with_a_bearer_token_passes_with_and_without_the_cookie(app, auth):
+def test_a_call_with_a_bearer_token_may_come_from_any_site(app, auth):
     def call(client, headers):
         yield client.post("/mine", headers={**auth.bearer(), **headers}), 200
         yield call_with_cookie(client, auth, "POST", {**auth.bearer(), **headers}), 200
@@ -183,7 +184,7 @@ def test_a_call_with_a_bearer_token_passes_with_and_without_the_cookie(app, auth
     assert call_each(app, CROSS_SITE, call) == {}
 
 
-def test_a_call_without_the_cookie_is_not_asked_for_its_origin(app, auth):
+def test_the_origin_of_a_call_without_the_cookie_is_not_checked(app, auth):
     def call(client, headers):
         yield client.post("/open", headers=headers), 200
         yield client.post("/mine", headers=headers), 401
@@ -202,6 +203,6 @@ def test_a_call_without_the_cookie_is_not_asked_for_its_origin(app, auth):
         ("https://elsewhere.example", "http://[::1]:8080", "[::1]:8080"),
     ],
 )
-def test_a_usual_port_may_be_written_or_not(public_url, origin, host):
+def test_a_default_port_is_optional(public_url, origin, host):
     builder = EnvironBuilder(method="POST", headers={"Origin": origin, "Host": host})
     refuse_cross_site(Request(builder.get_environ()), public_url)

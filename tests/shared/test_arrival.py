@@ -1,4 +1,4 @@
-"""A replica takes nobody in before it can serve, and nobody else once it is told to stop."""
+"""A replica accepts no requests before it is ready, and no new connections during shutdown."""
 
 import http.client
 import os
@@ -7,29 +7,32 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
-from tests.stacks import ROOT, find_free_port
+from local.sockets import port_of, reserve
+from tests.stacks import ROOT
 from tests.waiting import wait_for
 
 
-def test_a_service_waits_for_what_it_needs(app, auth):
+def test_a_service_waits_for_its_checks(app, auth):
     auth.is_away = True
     threading.Timer(0.3, lambda: setattr(auth, "is_away", False)).start()
     assert app.wait_until_ready(20.0)
     assert not auth.is_away
 
 
-def test_a_service_does_not_wait_for_ever(app, auth):
+def test_a_service_does_not_wait_forever(app, auth):
     auth.is_away = True
     assert not app.wait_until_ready(0.2)
 
 
 @pytest.fixture
-def port() -> int:
-    """Where the replica listens."""
-    return find_free_port()
+def port() -> Iterator[int]:
+    """The port of the replica, reserved so that no other program takes it."""
+    with closing(reserve()) as holder:
+        yield port_of(holder)
 
 
 @pytest.fixture
@@ -68,7 +71,7 @@ def connects(port: int) -> bool:
     return True
 
 
-def test_a_replica_that_stops_answers_whoever_is_in_and_refuses_whoever_comes(replica, port):
+def test_a_stopping_replica_serves_open_connections_and_refuses_new_ones(replica, port):
     inside = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     inside.request("GET", "/")
     assert inside.getresponse().read() == b"ready"
@@ -82,7 +85,7 @@ def test_a_replica_that_stops_answers_whoever_is_in_and_refuses_whoever_comes(re
 
 
 @pytest.mark.usefixtures("replica")
-def test_cookies_in_several_lines_are_one_list(port):
+def test_several_cookie_headers_are_joined(port):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     connection.putrequest("GET", "/cookies")
     for cookie in ("theme=dark", "token=mine", "a=1; b=2"):

@@ -1,4 +1,4 @@
-"""Work that is repeated until the service ends."""
+"""Tasks that run repeatedly until the service stops."""
 
 import threading
 
@@ -6,7 +6,7 @@ from shared.background import Background
 from tests.waiting import wait_for
 
 
-def test_a_task_that_fails_is_tried_again():
+def test_a_failed_task_runs_again():
     background, rounds, twice = Background(), [], threading.Event()
 
     def fail_once():
@@ -20,7 +20,7 @@ def test_a_task_that_fails_is_tried_again():
     background.stop()
 
 
-def test_stopping_waits_for_the_round_that_runs_and_begins_no_other():
+def test_stopping_waits_for_the_round_in_progress_and_starts_no_other():
     background, began, ended = Background(), threading.Event(), []
 
     def work():
@@ -34,7 +34,7 @@ def test_stopping_waits_for_the_round_that_runs_and_begins_no_other():
     assert ended == [1]
 
 
-def test_a_nudge_begins_the_next_round_at_once_where_that_is_wanted():
+def test_a_nudge_starts_the_next_round_of_a_nudged_task_at_once():
     background, nudged, steady = Background(), [], []
     background.repeat(lambda: nudged.append(1), every=60, name="nudged")
     background.repeat(lambda: steady.append(1), every=60, name="steady", nudged=False)
@@ -49,7 +49,7 @@ def test_a_nudge_begins_the_next_round_at_once_where_that_is_wanted():
     assert len(steady) == 1
 
 
-def test_a_nudge_begins_the_rounds_of_the_task_that_it_names():
+def test_a_nudge_starts_only_the_tasks_that_it_names():
     background, named, other = Background(), [], []
     background.repeat(lambda: named.append(1), every=60, name="named")
     background.repeat(lambda: other.append(1), every=60, name="other")
@@ -60,7 +60,7 @@ def test_a_nudge_begins_the_rounds_of_the_task_that_it_names():
     assert len(other) == 1
 
 
-def test_a_nudge_during_a_round_begins_another_one():
+def test_a_nudge_during_a_round_starts_another_round():
     background, rounds, go_on = Background(), [], threading.Event()
 
     def work():
@@ -75,7 +75,7 @@ def test_a_nudge_during_a_round_begins_another_one():
     background.stop()
 
 
-def test_a_task_that_lasts_until_the_end_has_a_last_round_after_everything_else():
+def test_a_task_with_until_end_has_a_last_round_after_shutdown_began():
     background, rounds = Background(), []
     background.repeat(lambda: rounds.append(background.stopping.is_set()), every=60, name="w", until_end=True)
     wait_for(lambda: rounds)

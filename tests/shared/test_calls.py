@@ -1,4 +1,4 @@
-"""Calls to other servers: what they carry, what is repeated, and what is not."""
+"""Calls to other servers: their headers, their service token, and retries."""
 
 import json
 import socket
@@ -25,7 +25,7 @@ def no_context():
 
 @pytest.fixture
 def service(fake_server, auth):
-    """A server that gives service tokens and answers everything else."""
+    """A server that issues service tokens and answers all other requests."""
 
     def answer(handler, _body):
         if handler.path == "/auth/token":
@@ -50,7 +50,7 @@ def enter_with_caller(expires_in: float) -> context.Context:
     return work
 
 
-def test_an_onward_call_carries_the_request_the_trace_the_caller_and_the_service(client, service):
+def test_a_call_has_the_request_id_the_trace_and_the_tokens_of_the_caller_and_the_service(client, service):
     work = enter_with_caller(expires_in=60)
     client.request("GET", "/x")
     headers = service.requests[-1][2]
@@ -60,14 +60,14 @@ def test_an_onward_call_carries_the_request_the_trace_the_caller_and_the_service
     assert headers["X-Service-Authorization"].startswith("Bearer ey")
 
 
-def test_a_token_that_expired_on_the_way_is_left_out(client, service):
+def test_an_expired_token_of_the_caller_is_not_forwarded(client, service):
     enter_with_caller(expires_in=-1)
     client.request("GET", "/x")
     assert "Authorization" not in service.requests[-1][2]
     assert "X-Service-Authorization" in service.requests[-1][2]
 
 
-def test_the_services_token_is_fetched_once_with_its_credentials(client, service):
+def test_the_service_token_is_fetched_once_with_the_credentials(client, service):
     client.request("GET", "/x")
     client.request("GET", "/y")
     asked = [request for request in service.requests if request[1] == "/auth/token"]
@@ -76,7 +76,7 @@ def test_the_services_token_is_fetched_once_with_its_credentials(client, service
     assert asked[0][3] == b"grant_type=client_credentials"
 
 
-def test_without_a_service_token_there_is_no_call(service):
+def test_a_call_is_not_sent_without_a_service_token(service):
     service.answer = lambda handler, _body: send_json(handler, b'{"error": "invalid_client"}', status=401)
     client = ServiceClient(service.url, ServiceTokens(service.url, "orders-service", "wrong"))
     with pytest.raises(ServiceUnreachable):
@@ -85,7 +85,7 @@ def test_without_a_service_token_there_is_no_call(service):
 
 
 class Clock:
-    """A clock that is set by hand."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -104,7 +104,7 @@ def clock(monkeypatch):
     return clock
 
 
-def test_a_token_serves_to_its_end_while_auth_is_away_and_auth_is_not_pestered(fake_server, clock):
+def test_a_token_is_used_until_it_expires_while_auth_is_down_and_auth_is_rarely_called(fake_server, clock):
     server = TokenServer(fake_server)
     tokens = ServiceTokens(fake_server.url, "orders-service", "a secret")
     tokens.current()
@@ -124,7 +124,7 @@ def test_a_token_serves_to_its_end_while_auth_is_away_and_auth_is_not_pestered(f
     assert tokens.current() == "2"
 
 
-def test_nobody_waits_for_auth_while_the_token_is_good(fake_server, clock):
+def test_calls_do_not_wait_for_auth_while_the_token_is_valid(fake_server, clock):
     server = TokenServer(fake_server)
     tokens = ServiceTokens(fake_server.url, "orders-service", "a secret")
     tokens.current()
@@ -140,7 +140,7 @@ def test_nobody_waits_for_auth_while_the_token_is_good(fake_server, clock):
 
 
 class TokenServer:
-    """A service whose tokens are numbered, and which refuses those that have ended."""
+    """A server that issues numbered tokens, and refuses those that have ended."""
 
     def __init__(self, server) -> None:
         self.server = server
@@ -163,7 +163,7 @@ class TokenServer:
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "POST"])
-def test_a_token_that_ended_before_its_time_is_renewed_and_the_call_made_again(fake_server, method):
+def test_a_token_that_ended_early_is_renewed_and_the_call_retried(fake_server, method):
     server = TokenServer(fake_server)
     client = ServiceClient(fake_server.url, ServiceTokens(fake_server.url, "orders-service", "a secret"))
     assert client.request("GET", "/x").status_code == 200
@@ -172,7 +172,7 @@ def test_a_token_that_ended_before_its_time_is_renewed_and_the_call_made_again(f
     assert server.presented == ["Bearer 1", "Bearer 1", "Bearer 2"]
 
 
-def test_a_refusal_that_a_new_token_does_not_cure_is_the_answer(fake_server):
+def test_a_call_that_is_refused_with_a_new_token_too_is_not_retried_again(fake_server):
     server = TokenServer(fake_server)
     client = ServiceClient(fake_server.url, ServiceTokens(fake_server.url, "orders-service", "a secret"))
     client.request("GET", "/x")
@@ -181,7 +181,7 @@ def test_a_refusal_that_a_new_token_does_not_cure_is_the_answer(fake_server):
     assert server.presented == ["Bearer 1", "Bearer 1", "Bearer 2"]
 
 
-def test_only_the_token_that_was_refused_is_forgotten(fake_server):
+def test_only_the_refused_token_is_forgotten(fake_server):
     server = TokenServer(fake_server)
     tokens = ServiceTokens(fake_server.url, "orders-service", "a secret")
     refused = tokens.current()
@@ -204,13 +204,13 @@ def test_a_redirect_is_not_followed(service):
 
 
 @pytest.mark.parametrize(("method", "times"), [("GET", 2), ("PUT", 2), ("DELETE", 2), ("POST", 1)])
-def test_only_what_may_be_sent_twice_is_repeated(service, method, times):
+def test_only_idempotent_calls_are_retried(service, method, times):
     service.answer = lambda handler, _body: send_json(handler, b"{}", status=503)
     assert HttpClient(service.url).request(method, "/x").status_code == 503
     assert len(service.requests) == times
 
 
-def test_a_dropped_connection_is_tried_again(service):
+def test_a_call_is_retried_after_a_dropped_connection(service):
     def drop_the_first(handler, _body):
         if len(service.requests) == 1:
             handler.connection.shutdown(socket.SHUT_RDWR)
@@ -222,7 +222,7 @@ def test_a_dropped_connection_is_tried_again(service):
     assert HttpClient(service.url).request("GET", "/x").status_code == 200
 
 
-def test_what_takes_too_long_is_given_up_and_not_repeated(service):
+def test_a_call_that_times_out_is_not_retried(service):
     service.answer = lambda _handler, _body: time.sleep(0.5)
     client = HttpClient(service.url, timeout=(0.1, 0.1))
     with pytest.raises(ServiceUnreachable):
@@ -230,7 +230,7 @@ def test_what_takes_too_long_is_given_up_and_not_repeated(service):
     assert len(service.requests) == 1
 
 
-def test_a_server_that_is_not_there_is_unreachable(service):
+def test_a_closed_port_is_unreachable(service):
     service.close()
     with pytest.raises(ServiceUnreachable):
         HttpClient(service.url).request("GET", "/x")
@@ -241,7 +241,7 @@ def test_a_base_url_may_have_a_path_and_parameters_are_escaped(service):
     assert service.requests[-1][1] == "/api/x?ids=1%2C2&q=a+b"
 
 
-def test_an_answer_that_breaks_off_is_no_answer(service):
+def test_a_truncated_response_is_an_error(service):
     def break_off(handler, _body):
         handler.send_response(200)
         handler.send_header("Content-Length", "100")

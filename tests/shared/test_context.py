@@ -1,4 +1,4 @@
-"""Request ids and traces are continued where they are well-formed, and begun where they are not."""
+"""Request ids, traces, and access records."""
 
 import io
 import json
@@ -24,14 +24,14 @@ def test_an_unsafe_request_id_is_replaced(client, request_id):
     assert answer.headers["X-Request-ID"] == answer.json["request_id"]
 
 
-def test_a_trace_is_continued_with_a_span_of_our_own(client):
+def test_a_trace_is_continued_with_a_new_span(client):
     answer = client.get("/open", headers={"traceparent": f"00-{TRACE}-{PARENT}-01"})
     assert answer.json["trace_id"] == TRACE
     assert len(answer.json["span_id"]) == 16
     assert answer.json["span_id"] != PARENT
 
 
-def test_a_later_version_of_the_header_is_understood(client):
+def test_a_later_version_of_the_header_is_accepted(client):
     answer = client.get("/open", headers={"traceparent": f"01-{TRACE}-{PARENT}-01-more"})
     assert answer.json["trace_id"] == TRACE
 
@@ -49,14 +49,14 @@ def test_a_later_version_of_the_header_is_understood(client):
         f"00-{TRACE.upper()}-{PARENT}-01",
     ],
 )
-def test_a_malformed_trace_is_begun_anew(client, traceparent):
+def test_a_malformed_trace_is_replaced(client, traceparent):
     answer = client.get("/open", headers={"traceparent": traceparent})
     assert answer.json["trace_id"] not in {TRACE, "0" * 32}
 
 
 @pytest.fixture
 def written(app) -> io.StringIO:
-    """What the service writes to its standard output from here on."""
+    """The standard output of the service."""
     [handler] = [each for each in logging.getLogger().handlers if isinstance(each.formatter, JsonFormatter)]
     stream = io.StringIO()
     handler.setStream(stream)
@@ -67,7 +67,7 @@ def read_records(stream: io.StringIO) -> list[dict]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-def test_each_request_leaves_one_record_in_json_with_its_ids_and_its_caller(written, client, auth):
+def test_each_request_has_one_json_record_with_its_ids_and_its_caller(written, client, auth):
     answer = client.get("/mine", headers={"X-Request-ID": "r-1", **auth.bearer(sub="me")})
     [record] = read_records(written)
     assert record["service"] == "orders-service"
@@ -89,7 +89,7 @@ def test_each_request_leaves_one_record_in_json_with_its_ids_and_its_caller(writ
     }
 
 
-def test_a_record_has_the_route_and_the_sizes_and_not_what_was_sent(written, client):
+def test_a_record_has_the_route_and_the_sizes_but_not_the_contents(written, client):
     answer = client.post("/things?password=hunter2", json={"size": 5, "note": "a secret"})
     [record] = read_records(written)
     assert record["message"] == "POST /things 200"
@@ -108,13 +108,13 @@ def test_refusals_are_recorded_too(written, client, method):
     assert record["attributes"]["http.response.status_code"] == 404
 
 
-def test_health_and_metrics_leave_no_record(written, client):
+def test_health_and_metrics_requests_are_not_recorded(written, client):
     for path in ("/healthz", "/readyz", "/metrics"):
         assert client.get(path).status_code == 200
     assert written.getvalue() == ""
 
 
-def test_no_record_has_the_token(written, client, auth):
+def test_no_record_contains_the_token(written, client, auth):
     token = auth.token()
     client.get("/mine", headers={"Authorization": f"Bearer {token}"})
     client.get("/mine?token=" + token, headers={"Cookie": f"token={token}"})
@@ -122,7 +122,7 @@ def test_no_record_has_the_token(written, client, auth):
     assert token not in written.getvalue()
 
 
-def test_an_unexpected_error_is_recorded_with_its_trace_back_on_one_line(written, client):
+def test_an_unexpected_error_is_recorded_with_its_traceback_on_one_line(written, client):
     client.get("/bug")
     first, _access = read_records(written)
     assert first["level"] == "ERROR"

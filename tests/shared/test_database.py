@@ -1,4 +1,4 @@
-"""Connections: reused without a question while they are in use, and asked for after a while."""
+"""Connections: reused without a ping while they are busy, and pinged after they were idle."""
 
 import os
 import socket
@@ -22,7 +22,7 @@ def database(make_empty_database) -> Iterator[Database]:
 
 
 def end_connections_behind_its_back(database: Database) -> None:
-    """Do what a server's restart does to those who were connected."""
+    """Terminate all other connections, as a restart of the server does."""
     other = connect(
         ServiceSettings(service="orders-service", database_url=database.engine.url.render_as_string(False))
     )
@@ -42,7 +42,7 @@ def read_pid(database: Database) -> int:
         return int(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
 
 
-def test_a_connection_that_ended_while_nobody_used_it_is_replaced(
+def test_a_connection_that_ended_while_idle_is_replaced(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "IDLE", 0.0)
@@ -51,7 +51,7 @@ def test_a_connection_that_ended_while_nobody_used_it_is_replaced(
     assert read_pid(database) != before
 
 
-def test_all_that_ended_are_replaced_once_one_of_them_was_found(database: Database) -> None:
+def test_all_ended_connections_are_replaced_once_one_is_detected(database: Database) -> None:
     with database.transaction() as one, database.transaction() as two:
         for connection in (one, two):
             connection.execute(text("SELECT 1"))
@@ -63,9 +63,7 @@ def test_all_that_ended_are_replaced_once_one_of_them_was_found(database: Databa
             assert connection.execute(text("SELECT 1")).scalar() == 1
 
 
-def test_a_connection_that_is_in_use_all_the_time_is_not_asked(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_busy_connection_is_not_pinged(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     before = read_pid(database)
     asked: list[object] = []
     monkeypatch.setattr(database.engine.dialect, "do_ping", asked.append)
@@ -76,7 +74,7 @@ def test_a_connection_that_is_in_use_all_the_time_is_not_asked(
     assert len(asked) == 1
 
 
-def test_a_statement_by_itself_is_kept_and_the_next_transaction_is_one_again(database):
+def test_autocommit_commits_each_statement_and_does_not_affect_the_next_transaction(database):
     with database.autocommit() as connection:
         connection.execute(text("CREATE TABLE things (id int)"))
     with database.autocommit() as connection:
@@ -88,13 +86,13 @@ def test_a_statement_by_itself_is_kept_and_the_next_transaction_is_one_again(dat
         assert connection.execute(text("SELECT id FROM things")).scalars().all() == [1]
 
 
-def test_neither_side_keeps_a_connection_for_long_when_the_network_falls_silent(database: Database) -> None:
+def test_both_sides_soon_drop_a_connection_when_the_network_goes_silent(database: Database) -> None:
     with database.transaction() as connection:
-        [told] = connection.execute(
+        [row] = connection.execute(
             text("SELECT current_setting('tcp_user_timeout'), current_setting('tcp_keepalives_idle')")
         )
         descriptor = connection.connection.dbapi_connection.pgconn.socket
         with socket.socket(fileno=os.dup(descriptor)) as line:
             assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 10_000
             assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 5
-    assert tuple(told) == ("10000", "5")
+    assert tuple(row) == ("10000", "5")

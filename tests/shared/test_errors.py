@@ -1,4 +1,4 @@
-"""Every error has one shape (RFC 9457), whoever raised it."""
+"""All errors have the same format (RFC 9457)."""
 
 import json
 
@@ -20,7 +20,7 @@ def check(answer, status, code):
     return body
 
 
-def test_a_refusal_owns_its_status_code_sentence_headers_and_members(client):
+def test_an_error_has_its_own_status_code_detail_headers_and_members(client):
     answer = client.get("/teapot")
     body = check(answer, 418, "teapot")
     assert body["title"] == "I'm a Teapot"
@@ -28,17 +28,17 @@ def test_a_refusal_owns_its_status_code_sentence_headers_and_members(client):
     assert answer.headers["X-Spout"] == "short"
 
 
-def test_what_nobody_expected_is_500_and_tells_nothing(client):
+def test_an_unexpected_error_is_500_without_details(client):
     answer = client.get("/bug")
     check(answer, 500, "internal_error")
     assert b"secret" not in answer.data
 
 
-def test_a_path_that_is_not_there_is_404(client):
+def test_an_unknown_path_is_404(client):
     check(client.get("/nowhere"), 404, "not_found")
 
 
-def test_a_method_that_is_not_allowed_says_which_are(client):
+def test_a_405_lists_the_allowed_methods(client):
     answer = client.delete("/things")
     check(answer, 405, "method_not_allowed")
     assert "POST" in answer.headers["Allow"]
@@ -57,22 +57,22 @@ def test_a_body_that_is_not_json_is_400(client):
     check(client.post("/things", data=half, content_type="application/json"), 400, "malformed_body")
 
 
-def test_a_field_that_does_not_fit_is_422_with_an_entry(client):
+def test_an_invalid_field_is_422_with_an_entry(client):
     body = check(client.post("/things", json={"size": "big-secret"}), 422, "validation_failed")
     assert body["errors"][0]["field"] == "size"
     assert "big-secret" not in json.dumps(body)
     check(client.post("/things", json=[1]), 422, "validation_failed")
 
 
-def test_too_large_a_body_is_413(app):
+def test_a_body_that_is_too_large_is_413(app):
     app.config["MAX_CONTENT_LENGTH"] = 20
     check(app.test_client().post("/things", json={"size": 10**30}), 413, "content_too_large")
 
 
-def test_a_database_that_is_away_is_503_and_come_back_soon(app, client):
+def test_an_unavailable_database_is_503_with_retry_after(app, client):
     @app.before_request
     def use_database():
-        away = ServiceSettings(service="auth-service", database_url="postgresql://nobody@127.0.0.1:9/nothing")
+        away = ServiceSettings(service="auth-service", database_url="postgresql://auth@127.0.0.1:9/auth")
         with connect(away).transaction():
             pass
 

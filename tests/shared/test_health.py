@@ -1,4 +1,4 @@
-"""What a service says of itself."""
+"""The routes for operators."""
 
 from pathlib import Path
 
@@ -11,14 +11,14 @@ from shared.service import migrations_of
 from shared.settings import ServiceSettings
 
 
-def test_the_front_page_names_service_version_and_documents(client):
+def test_the_index_has_the_service_version_and_documents(client):
     answer = client.get("/").json
     assert answer["service"] == "orders-service"
     assert answer["version"] == __version__
     assert answer["documents"]["openapi"] == "/docs/orders.json"
 
 
-def test_healthz_tells_which_replica_answered(client):
+def test_healthz_names_the_replica(client):
     answer = client.get("/healthz")
     assert answer.json == {
         "status": "ok",
@@ -28,7 +28,7 @@ def test_healthz_tells_which_replica_answered(client):
     }
 
 
-def test_healthz_waits_until_everything_was_reached_once(client, auth):
+def test_healthz_fails_until_every_check_has_passed_once(client, auth):
     auth.is_away = True
     answer = client.get("/healthz")
     assert answer.status_code == 503
@@ -37,17 +37,17 @@ def test_healthz_waits_until_everything_was_reached_once(client, auth):
     assert client.get("/healthz").status_code == 200
 
 
-def test_from_then_on_the_process_is_healthy_and_only_readyz_says_what_is_away(client, auth):
+def test_later_the_process_stays_healthy_and_only_readyz_reports_failed_checks(client, auth):
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").json["problems"] == {}
     auth.is_away = True
     assert client.get("/healthz").status_code == 200
     answer = client.get("/readyz")
     assert answer.status_code == 503
-    assert answer.json["problems"] == {"keys": "Tokens cannot be checked just now; try again in a moment."}
+    assert answer.json["problems"] == {"keys": "Tokens cannot be verified at the moment; try again shortly."}
 
 
-def test_without_a_signed_off_list_the_service_is_not_ready_and_refuses_nobody_for_good(client, auth):
+def test_without_a_signed_off_list_the_service_is_not_ready_and_a_token_is_not_called_invalid(client, auth):
     headers = auth.bearer()
     auth.sign_offs.is_away = True
     assert client.get("/healthz").json["code"] == "starting"
@@ -58,7 +58,7 @@ def test_without_a_signed_off_list_the_service_is_not_ready_and_refuses_nobody_f
     assert answer.headers["Retry-After"] == "1"
 
 
-def test_readyz_is_ready_with_an_old_list_and_says_how_old(client, auth):
+def test_readyz_is_ready_with_a_stale_list_and_reports_its_age(client, auth):
     assert client.get("/readyz").json["remarks"] == {}
     auth.sign_offs.remark = "Its list is 40 s old."
     answer = client.get("/readyz")
@@ -68,7 +68,7 @@ def test_readyz_is_ready_with_an_old_list_and_says_how_old(client, auth):
     assert client.get("/readyz").json["remarks"] == {"sign_offs": "Its list is 40 s old."}
 
 
-def test_while_keys_are_away_a_token_is_not_called_invalid(client, auth):
+def test_without_keys_a_token_is_not_called_invalid(client, auth):
     headers = auth.bearer()
     auth.is_away = True
     answer = client.get("/mine", headers=headers)
@@ -100,28 +100,28 @@ def schema_of(make_empty_database, make_database):
         database.close()
 
 
-def test_a_schema_of_the_codes_revision_will_do(schema_of, make_database):
+def test_a_schema_at_the_expected_revision_is_accepted(schema_of, make_database):
     schema_of(make_database("auth-service")).check()
 
 
-def test_a_newer_schema_will_do_since_migrations_only_expand(schema_of, make_database):
+def test_a_newer_schema_is_accepted_since_migrations_only_expand(schema_of, make_database):
     schema = schema_of(make_database("auth-service"))
     schema.expected = "0000"
     schema.check()
 
 
-def test_an_older_schema_or_none_is_said(schema_of, make_database, make_empty_database):
+def test_an_older_or_missing_schema_is_reported(schema_of, make_database, make_empty_database):
     old = schema_of(make_database("auth-service"))
     old.expected = "9999"
-    with pytest.raises(DatabaseUnavailable, match="9999 is needed"):
+    with pytest.raises(DatabaseUnavailable, match="needs 9999"):
         old.check()
     with pytest.raises(DatabaseUnavailable, match="revision none"):
         schema_of(make_empty_database()).check()
 
 
-def test_a_database_that_is_away_is_said(schema_of):
-    with pytest.raises(DatabaseUnavailable, match="does not answer"):
-        schema_of("postgresql://nobody@127.0.0.1:9/nothing").check()
+def test_an_unavailable_database_is_reported(schema_of):
+    with pytest.raises(DatabaseUnavailable, match="is unavailable"):
+        schema_of("postgresql://auth@127.0.0.1:9/auth").check()
 
 
 def test_a_service_without_migrations_needs_no_schema():

@@ -1,4 +1,4 @@
-"""A call's key is read whole, kept as a hash, and what it was answered goes out again byte for byte."""
+"""Idempotency keys are hashed, and a stored response is repeated byte for byte."""
 
 import hashlib
 
@@ -14,7 +14,7 @@ BODY = b'{"size":  3}\n'
 
 @pytest.fixture
 def calls(app) -> list:
-    """The calls that a route with a key was sent; it answers the second and later ones as repeated."""
+    """The calls to a route that requires a key; it marks the second and later responses as replayed."""
     seen: list = []
     routes = APIBlueprint("keyed", __name__)
 
@@ -29,7 +29,7 @@ def calls(app) -> list:
 
 @pytest.fixture
 def send(client, auth):
-    """Send a call with a key, as ada."""
+    """Send a call with a key as the user ada."""
     bearer = auth.bearer(sub="ada")
 
     def send(key: str | None):
@@ -41,7 +41,7 @@ def send(client, auth):
 
 
 @pytest.mark.parametrize("key", ["k", "x" * 255, "4242424242424242", "Schlüssel"])
-def test_a_key_and_a_body_are_known_by_their_hashes(calls, send, key):
+def test_a_key_and_a_body_are_hashed(calls, send, key):
     assert send(key).status_code == 409
     [call] = calls
     assert (call.principal, call.route) == ("ada", "POST /keyed")
@@ -50,7 +50,7 @@ def test_a_key_and_a_body_are_known_by_their_hashes(calls, send, key):
 
 
 @pytest.mark.parametrize("key", [None, "", "x" * 256])
-def test_without_a_key_or_with_one_that_is_too_long_nothing_is_done(calls, send, key):
+def test_a_call_without_a_key_of_valid_length_is_refused(calls, send, key):
     answer = send(key)
     assert (answer.status_code, answer.json["code"]) == (400, "idempotency_key_missing")
     assert "1 to 255 characters" in answer.json["detail"]
@@ -58,7 +58,7 @@ def test_without_a_key_or_with_one_that_is_too_long_nothing_is_done(calls, send,
 
 
 @pytest.mark.usefixtures("calls")
-def test_an_answer_goes_out_as_it_was_kept_and_says_when_it_is_repeated(send):
+def test_a_stored_answer_is_sent_unchanged_and_marked_when_it_is_replayed(send):
     first, second = send("k"), send("k")
     assert first.data == second.data == b"\x00\xff"
     assert first.content_type == second.content_type == "text/odd"

@@ -1,4 +1,4 @@
-"""Bodies that are small and cost much are refused before they are decoded."""
+"""Small but expensive bodies are refused before they are decoded."""
 
 import json
 import subprocess
@@ -14,10 +14,10 @@ MEGABYTE = 1024 * 1024
 JSON = {"content_type": "application/json"}
 ALLOWED = {
     "a small body": b'{"size": 1}',
-    "as many members as there may be": json.dumps(dict.fromkeys(map(str, range(MOST_VALUES)), 1)).encode(),
-    "as deep as may be": b"[" * DEEPEST + b"]" * DEEPEST,
-    "brackets and commas in a text": json.dumps(['[{,\\"' * 10_000]).encode(),
-    "a text of a megabyte": b'["' + b"x" * (MEGABYTE - 10) + b'"]',
+    "the maximum of members": json.dumps(dict.fromkeys(map(str, range(MOST_VALUES)), 1)).encode(),
+    "the maximum depth": b"[" * DEEPEST + b"]" * DEEPEST,
+    "brackets and commas in a string": json.dumps(['[{,\\"' * 10_000]).encode(),
+    "a string of a megabyte": b'["' + b"x" * (MEGABYTE - 10) + b'"]',
 }
 TOO_MUCH = {
     "members": b"{" + b",".join(b'"%d":1' % number for number in range(100_000)) + b"}",
@@ -25,18 +25,18 @@ TOO_MUCH = {
     "empty lists": b"[" + b"[]," * (MEGABYTE // 3) + b"[]]",
     "depth": b"[" * MEGABYTE,
     "depth of objects": b'{"a":' * (MEGABYTE // 5),
-    "depth beside texts": b'["]]]]",' * (DEEPEST + 1),
-    "members after a text that has no end": b"[" + b"1," * MOST_VALUES + b'"',
+    "depth between strings": b'["]]]]",' * (DEEPEST + 1),
+    "members before an unterminated string": b"[" + b"1," * MOST_VALUES + b'"',
 }
 
 
-def test_what_a_call_may_need_is_decoded_and_what_costs_much_is_not():
+def test_normal_bodies_are_accepted_and_expensive_ones_are_not():
     assert {name: find_excess(body) for name, body in ALLOWED.items()} == dict.fromkeys(ALLOWED)
     assert [name for name, body in TOO_MUCH.items() if find_excess(body) is None] == []
 
 
 @pytest.mark.parametrize("name", TOO_MUCH)
-def test_such_a_body_is_413_on_each_kind_of_route(client, name):
+def test_an_expensive_body_is_413_on_each_kind_of_route(client, name):
     for path in ("/things", "/open"):
         answer = client.post(path, data=TOO_MUCH[name][:MEGABYTE], **JSON)
         assert (answer.status_code, answer.json["code"]) == (413, "body_too_complex"), path
@@ -44,7 +44,7 @@ def test_such_a_body_is_413_on_each_kind_of_route(client, name):
 
 
 @pytest.mark.parametrize("piece", [b'"', b'"\\', b"[", b'["', b'{"a":', b'"a",', b",", b"\\", b'[{"\\"": [1'])
-def test_the_time_grows_with_the_length_alone(piece):
+def test_the_time_grows_linearly_with_the_length(piece):
     def measure(length):
         body = b"," * (MOST_VALUES + 1) + piece * (length // len(piece))
         begin = time.process_time()
@@ -56,7 +56,7 @@ def test_the_time_grows_with_the_length_alone(piece):
     assert large < 64 * max(small, 0.0005)
 
 
-def test_many_faults_are_counted_and_20_are_named(client):
+def test_many_invalid_fields_are_counted_and_20_are_named(client):
     names = ["x" * 500 + str(number) for number in range(1000)]
     for path, count in (("/strict", 1001), ("/open", 1000)):
         answer = client.post(path, data=json.dumps(dict.fromkeys(names, 1)), **JSON)
@@ -70,14 +70,14 @@ import resource, sys, threading
 from tests.shared.test_json_bounds import ALLOWED, TOO_MUCH
 from orders.app import create_app
 from orders.config import Settings
-from shared.testing import FakeAuth
+from tests.fakes import FakeAuth
 
 nowhere, auth = "http://127.0.0.1:9", FakeAuth()
 urls = dict(auth_url=nowhere, catalog_url=nowhere, payments_url=nowhere)
 database = "postgresql://a@127.0.0.1:9/a"
 settings = Settings(service="orders-service", database_url=database, client_secret="secret", **urls)
 app = create_app(settings, auth)
-bodies = [*TOO_MUCH.values(), ALLOWED["as many members as there may be"], ALLOWED["a text of a megabyte"]]
+bodies = [*TOO_MUCH.values(), ALLOWED["the maximum of members"], ALLOWED["a string of a megabyte"]]
 headers = auth.bearer(sub="a guest", role="guest")
 
 def send(body):
@@ -97,7 +97,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, fil
 """
 
 
-def test_sixteen_of_the_worst_bodies_at_once_fit_into_a_container():
+def test_sixteen_concurrent_worst_case_bodies_fit_into_a_container():
     path = ":".join(str(ROOT / name) for name in (".", "orders-service"))
     run = subprocess.run(
         [sys.executable, "-c", HUNGRY],
@@ -108,5 +108,5 @@ def test_sixteen_of_the_worst_bodies_at_once_fit_into_a_container():
         env={"PYTHONPATH": path, "PATH": ""},
         timeout=120,
     )
-    # A container has 256 MiB, of which a service takes about 80.
+    # A container has 256 MiB, and a service needs about 80.
     assert int(run.stderr.splitlines()[-1]) < 128, run.stderr

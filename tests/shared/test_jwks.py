@@ -1,4 +1,4 @@
-"""The key set is fetched when needed, seldom, and outlives auth's absence."""
+"""The key set is fetched on demand, rarely, and is used during an outage of auth."""
 
 import json
 import threading
@@ -9,8 +9,8 @@ import pytest
 from shared import jwks
 from shared.errors import KeysUnavailable
 from shared.jwks import JwksClient
-from shared.testing import FakeAuth
 from tests.conftest import send_json
+from tests.fakes import FakeAuth
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def clock(monkeypatch):
     return fake
 
 
-def test_the_first_question_fetches_and_the_next_ones_do_not(served, auth):
+def test_the_first_lookup_fetches_and_the_next_ones_do_not(served, auth):
     client = JwksClient(served.url)
     assert client.find_key(auth.kid) == auth.private_key.public_key()
     client.find_key(auth.kid)
@@ -40,7 +40,7 @@ def test_the_first_question_fetches_and_the_next_ones_do_not(served, auth):
     assert [path for _method, path, _headers, _body in served.requests] == ["/.well-known/jwks.json"]
 
 
-def test_a_key_that_is_not_there_is_looked_for_once_in_a_while(served, auth, clock):
+def test_an_unknown_key_is_fetched_at_most_once_per_cool_down(served, auth, clock):
     client = JwksClient(served.url)
     client.find_key(auth.kid)
     for _ in range(5):
@@ -63,7 +63,7 @@ def test_a_rotated_key_is_found_after_the_cool_down(served, auth, clock):
     assert client.find_key(auth.kid) is not None
 
 
-def test_while_auth_is_away_nobody_can_tell_whether_it_has_a_key_of_another_id_by_now(served, auth, clock):
+def test_an_unknown_key_is_unavailable_and_not_invalid_while_auth_is_down(served, auth, clock):
     client = JwksClient(served.url)
     answer = served.answer
     assert client.find_key("unknown") is None
@@ -78,7 +78,7 @@ def test_while_auth_is_away_nobody_can_tell_whether_it_has_a_key_of_another_id_b
     assert client.find_key("unknown") is None
 
 
-def test_an_old_copy_is_renewed(served, auth, clock):
+def test_an_old_copy_is_refreshed(served, auth, clock):
     client = JwksClient(served.url)
     client.find_key(auth.kid)
     clock.now += jwks.REFRESH_AFTER + 1
@@ -89,9 +89,7 @@ def test_an_old_copy_is_renewed(served, auth, clock):
 @pytest.mark.parametrize(
     "failure", [b"not json", b"[]", b"{}", b'{"keys": []}', b'{"keys": [{"kty": "oct"}]}']
 )
-def test_the_last_good_copy_is_used_for_a_quarter_of_an_hour_whatever_auth_answers(
-    served, auth, clock, failure
-):
+def test_the_last_good_copy_is_used_for_15_minutes_while_auth_fails(served, auth, clock, failure):
     client = JwksClient(served.url)
     client.find_key(auth.kid)
     served.answer = lambda handler, _body: send_json(handler, failure)
@@ -102,7 +100,7 @@ def test_the_last_good_copy_is_used_for_a_quarter_of_an_hour_whatever_auth_answe
         client.find_key(auth.kid)
 
 
-def test_while_auth_is_away_unknown_keys_keep_one_thread_waiting_and_no_more(served, auth, clock):
+def test_while_auth_is_down_an_unknown_key_blocks_one_thread_only(served, auth, clock):
     client = JwksClient(served.url)
     client.find_key(auth.kid)
     asked, release = threading.Event(), threading.Event()
@@ -123,7 +121,7 @@ def test_while_auth_is_away_unknown_keys_keep_one_thread_waiting_and_no_more(ser
     waiting = threading.Thread(target=lambda: client.find_key(auth.kid))
     waiting.start()
     assert asked.wait(10)
-    # The call returns while the other's question is open.
+    # This call returns while the other thread's fetch is in progress.
     with pytest.raises(KeysUnavailable):
         client.find_key("unknown")
     assert waiting.is_alive()
@@ -131,21 +129,21 @@ def test_while_auth_is_away_unknown_keys_keep_one_thread_waiting_and_no_more(ser
     waiting.join()
 
 
-def test_the_copy_s_age_is_told_while_auth_is_away(served, auth, clock):
+def test_the_age_of_the_copy_is_reported_while_auth_is_down(served, auth, clock):
     client = JwksClient(served.url)
     assert client.check() is None
     good = served.answer
     served.answer = lambda handler, _body: send_json(handler, b"{}", status=500)
     clock.now += jwks.REFRESH_AFTER + 1
     client.find_key(auth.kid)
-    assert client.check() == "Auth does not answer; its keys are 31 s old."
+    assert client.check() == "auth-service does not respond; its keys are 31 s old."
     served.answer = good
     clock.now += jwks.REFRESH_AFTER
     client.find_key(auth.kid)
     assert client.check() is None
 
 
-def test_with_no_copy_yet_nobody_can_tell_and_auth_is_not_asked_by_each_request(served, clock):
+def test_without_a_copy_keys_are_unavailable_and_not_every_request_fetches(served, clock):
     served.answer = lambda handler, _body: send_json(handler, b"{}", status=500)
     client = JwksClient(served.url)
     for _ in range(4):
@@ -154,7 +152,7 @@ def test_with_no_copy_yet_nobody_can_tell_and_auth_is_not_asked_by_each_request(
     assert len(served.requests) == 1
 
 
-def test_many_threads_at_once_make_one_fetch(served, auth):
+def test_concurrent_threads_share_one_fetch(served, auth):
     client = JwksClient(served.url)
     answer = served.answer
 
@@ -173,7 +171,7 @@ def test_many_threads_at_once_make_one_fetch(served, auth):
     assert len(served.requests) == 1
 
 
-def test_keys_that_we_cannot_use_are_passed_over(auth):
+def test_unusable_keys_are_ignored(auth):
     theirs = {"kty": "RSA", "kid": "r", "n": "AQAB", "e": "AQAB", "alg": "RS256"}
     ours = auth.key_set()["keys"]
     assert set(jwks.read_key_set({"keys": [theirs, "nonsense", {"kty": "EC"}, *ours]})) == {auth.kid}

@@ -1,4 +1,4 @@
-"""What Prometheus reads, and how often the database is asked for it."""
+"""Metrics, and how often they query the database."""
 
 import threading
 
@@ -21,7 +21,7 @@ def read_metrics(text: str) -> dict[tuple[str, frozenset], float]:
 
 @pytest.fixture
 def read(client):
-    """Read one of the small service's metrics; None if it is not there."""
+    """Read one of the small service's metrics; None if it does not exist."""
 
     def read(name, **labels):
         return read_metrics(client.get("/metrics").text).get((name, frozenset(labels.items())))
@@ -29,14 +29,14 @@ def read(client):
     return read
 
 
-def test_a_method_of_somebodys_own_making_is_one_of_the_others(client, read):
+def test_an_invented_method_is_counted_as_other(client, read):
     for method in ("BREW", "WHISK"):
         client.open("/open", method=method)
     labels = {"http_route": "unrouted", "http_response_status_code": "405"}
     assert read("http_server_request_duration_seconds_count", http_request_method="_OTHER", **labels) == 2
 
 
-def test_the_pool_tells_how_many_connections_are_in_use(app, read):
+def test_the_pool_reports_used_and_idle_connections(app, read):
     assert read("db_client_connection_max") == 8
     with app.database.transaction():
         assert read("db_client_connection_count", state="used") == 1
@@ -44,7 +44,7 @@ def test_the_pool_tells_how_many_connections_are_in_use(app, read):
     assert read("db_client_connection_count", state="idle") >= 1
 
 
-def test_the_database_tells_its_size_its_connections_and_its_oldest_transaction(app, read, monkeypatch):
+def test_the_database_reports_its_size_connections_and_oldest_transaction(app, read, monkeypatch):
     with app.database.transaction() as connection:
         connection.exec_driver_sql("SELECT pg_sleep(0.2)")
         assert read("postgresql_oldest_transaction_seconds") >= 0.2
@@ -52,7 +52,7 @@ def test_the_database_tells_its_size_its_connections_and_its_oldest_transaction(
     assert read("postgresql_backends", state="active") >= 1
 
 
-def test_each_service_says_what_waits_in_its_background(app, read):
+def test_each_service_reports_its_background_tasks(app, read):
     ran = threading.Event()
 
     def fail_once():
@@ -69,7 +69,7 @@ def test_each_service_says_what_waits_in_its_background(app, read):
     assert read("background_task_last_success_timestamp_seconds", task="refresh-sign-offs") > 1e9
 
 
-def test_figures_are_asked_for_at_most_every_ten_seconds(monkeypatch):
+def test_figures_are_read_at_most_every_ten_seconds(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
     metrics, asked = Metrics(), []
@@ -88,7 +88,7 @@ def test_figures_are_asked_for_at_most_every_ten_seconds(monkeypatch):
 
 
 @pytest.mark.parametrize("error", [DatabaseUnavailable(), RuntimeError()])
-def test_a_question_that_fails_costs_its_figures_and_nothing_else(error):
+def test_a_failed_read_only_omits_its_own_figures(error):
     metrics, asked = Metrics(), []
 
     def read():

@@ -1,4 +1,4 @@
-"""Each service's OpenAPI document is valid, and says with examples who may call and what may go wrong."""
+"""Each service's OpenAPI document is valid, and documents access and errors with examples."""
 
 import importlib
 import inspect
@@ -11,14 +11,14 @@ from openapi_spec_validator import validate
 from shared import shipping
 from shared.errors import Problem
 from shared.settings import read_settings
-from shared.testing import FakeAuth
+from tests.fakes import FakeAuth
 
 SERVICES = ["auth", "catalog", "orders", "payments", "logs"]
 NOWHERE = "http://127.0.0.1:9"
-# OAuth and OTLP have errors of their own (RFC 6749, section 5.2; google.rpc.Status).
+# OAuth and OTLP have their own error formats (RFC 6749, section 5.2; google.rpc.Status).
 OWN_SHAPE = {"/auth/token", "/auth/introspect", "/auth/revoke", "/v1/logs"}
 PROBLEM = "application/problem+json"
-# What a person can read, and so wants to see.
+# Content types that people can read, and that need examples.
 READABLE = {
     "application/json",
     PROBLEM,
@@ -27,13 +27,13 @@ READABLE = {
     "application/x-www-form-urlencoded",
     "text/event-stream",
 }
-# Which calls may be repeated by their key (DESIGN, section 3).
+# Calls that require an Idempotency-Key.
 KEYED = {
     ("/orders", "post"),
     ("/orders/{order_id}/refund", "post"),
     ("/payments/{payment_id}/confirm", "post"),
 }
-# Refusals of the service's commands, which no caller can meet.
+# Errors of the services' commands, which no route returns.
 OF_COMMANDS = {"key_not_found", "key_needed"}
 LOOKED_AFTER = {"/", "/healthz", "/readyz", "/verdict"}
 
@@ -45,17 +45,17 @@ def service(request):
 
 @pytest.fixture(scope="module")
 def app(service, make_empty_database):
-    told = {
+    environ = {
         "SERVICE": f"{service}-service",
         "DATABASE_URL": make_empty_database(),
         "CLIENT_SECRET": "secret",
         **{f"{other}_URL": NOWHERE for other in ("AUTH", "CATALOG", "PAYMENTS")},
     }
-    settings = read_settings(importlib.import_module(f"{service}.config").Settings, told)
+    settings = read_settings(importlib.import_module(f"{service}.config").Settings, environ)
     create_app = importlib.import_module(f"{service}.app").create_app
     auth = () if service == "auth" else (FakeAuth(),)
     with pytest.MonkeyPatch.context() as changed, closing(create_app(settings, *auth)) as app:
-        # Without tables, logs-service cannot store its own records before it ends.
+        # Without tables, logs-service cannot store its own records at shutdown.
         changed.setattr(shipping, "FLUSH", 0.0)
         yield app
 
@@ -76,7 +76,7 @@ def operations(document):
 
 
 def bodies(operation):
-    """Yield every body of an operation: its status or "request", its content type, and what is said of it."""
+    """Yield every body of an operation: its status or "request", its content type, and its description."""
     answers = {"request": operation.get("requestBody", {}), **operation["responses"]}
     for status, answer in answers.items():
         for content_type, media in answer.get("content", {}).items():
@@ -94,7 +94,7 @@ def examples_of(document, media):
 
 
 def check_example(document, schema, example):
-    """Raise ValidationError unless the example fits the schema, its formats included."""
+    """Raise ValidationError unless the example matches the schema and its formats."""
     whole = {**schema, "components": document["components"]}
     Draft202012Validator(whole, format_checker=FormatChecker()).validate(example)
 
@@ -104,12 +104,12 @@ def test_it_is_valid_openapi_3_1(document):
     validate(document)
 
 
-def test_it_is_called_where_it_is_read(document):
+def test_its_server_is_the_address_that_serves_it(document):
     assert document["servers"] == [{"url": "/"}]
     assert document["info"]["description"]
 
 
-def test_every_operation_says_what_it_does_and_who_may_call(document):
+def test_every_operation_has_a_summary_and_lists_its_callers(document):
     for path, method, operation in operations(document):
         assert operation["summary"], (method, path)
         assert "security" in operation, (method, path)
@@ -118,19 +118,19 @@ def test_every_operation_says_what_it_does_and_who_may_call(document):
             assert "May be called by: " in operation["description"]
 
 
-def test_operations_are_in_groups_of_which_each_has_some(document):
+def test_every_operation_has_a_tag_and_every_tag_has_operations(document):
     used = [tag for _path, _method, operation in operations(document) for tag in operation["tags"]]
     assert sorted(set(used)) == sorted(tag["name"] for tag in document["tags"])
 
 
-def test_what_is_not_behind_the_gateway_is_said_to_be_internal(document):
+def test_operations_that_the_gateway_does_not_expose_are_internal(document):
     for path, method, operation in operations(document):
         is_inside = path.startswith("/internal/") or path in LOOKED_AFTER
         assert operation.get("x-internal", False) == is_inside, (method, path)
         assert (operation["tags"] == ["Internal"]) == is_inside, (method, path)
 
 
-def test_every_route_of_the_service_is_in_it(app, document):
+def test_every_route_of_the_service_is_documented(app, document):
     hidden = {"/metrics", "/openapi.json", "/docs/assets/{asset}"}
     known = {(path, method.upper()) for path, method, _operation in operations(document)}
     for rule in app.url_map.iter_rules():
@@ -159,13 +159,13 @@ def test_every_example_is_valid(document):
             check_example(document, schema, example)
 
 
-def test_an_example_is_in_the_order_in_which_it_is_answered(service, document):
+def test_an_example_has_the_members_in_the_order_of_the_response(service, document):
     for schema in document["components"]["schemas"].values():
         for example in schema.get("examples", []):
             assert list(example) == [name for name in schema.get("properties", example) if name in example]
 
 
-def test_every_error_is_a_problem_and_is_shown_with_its_code(document):
+def test_every_error_is_a_problem_with_an_example_of_its_code(document):
     for path, method, operation in operations(document):
         for status, content_type, media in bodies(operation):
             if status == "request" or int(status) < 400 or content_type != PROBLEM:
@@ -176,14 +176,14 @@ def test_every_error_is_a_problem_and_is_shown_with_its_code(document):
                 assert value["error"] == value["detail"] == example["summary"]
 
 
-def test_no_error_is_without_a_body(document):
+def test_every_error_has_a_body(document):
     for path, method, operation in operations(document):
         for status, answer in operation["responses"].items():
             if int(status) >= 400:
                 assert PROBLEM in answer["content"] or path in OWN_SHAPE, (method, path, status)
 
 
-def test_every_refusal_of_the_service_is_shown_somewhere(service, document):
+def test_every_error_of_the_service_is_documented(service, document):
     module = importlib.import_module(f"{service}.errors")
     codes = {
         refusal.code
@@ -201,24 +201,24 @@ def test_every_refusal_of_the_service_is_shown_somewhere(service, document):
     assert codes - shown - OF_COMMANDS - own_shape == set()
 
 
-def test_what_takes_a_token_can_be_refused(document):
+def test_operations_with_a_token_document_its_errors(document):
     for _path, _method, operation in operations(document):
         if {name for scheme in operation["security"] for name in scheme} - {"client"}:
             assert {"401", "403", "503"} <= set(operation["responses"])
 
 
-def test_a_body_is_required_and_can_be_wrong(document):
+def test_operations_with_a_body_require_it_and_document_its_errors(document):
     for path, _method, operation in operations(document):
         if "requestBody" in operation:
-            # A browser refreshes with the cookie alone, and a sync is asked for without wishes, too.
+            # A browser refreshes with only the cookie, and a sync needs no options.
             assert operation["requestBody"]["required"] == (path not in {"/auth/refresh", "/products/sync"})
         if "application/json" in operation.get("requestBody", {}).get("content", {}):
-            # What does not fit into an OTLP message is malformed there.
+            # An invalid OTLP message is malformed.
             assert {"400", "413", "415"} <= set(operation["responses"])
             assert "422" in operation["responses"] or path in OWN_SHAPE
 
 
-def test_a_call_that_may_be_repeated_by_its_key_asks_for_it(document):
+def test_idempotent_calls_document_the_key(document):
     keyed = {
         (path, method): parameter
         for path, method, operation in operations(document)

@@ -1,4 +1,4 @@
-"""Nothing secret reaches a record, and nothing else is taken out of it."""
+"""Secrets are redacted in records, and nothing else is."""
 
 import io
 import json
@@ -38,7 +38,7 @@ TOKEN = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJtZSJ9.c2lnbmF0dXJl"
         "cvv",
     ],
 )
-def test_an_attribute_whose_name_is_secret_has_no_value(name):
+def test_an_attribute_with_a_secret_name_is_redacted(name):
     assert redact_attributes({name: "x"}) == {name: REDACTED}
     assert redact_attributes({"outer": [{name: ["x"]}]}) == {"outer": [{name: REDACTED}]}
 
@@ -50,7 +50,7 @@ def test_an_attribute_with_another_name_keeps_its_value(name):
     assert redact_attributes({name: "x"}) == {name: "x"}
 
 
-def test_what_has_no_value_stays_so():
+def test_a_secret_without_a_value_stays_none():
     assert redact_attributes({"password": None, "count": 5, "share": 0.5, "yes": True}) == {
         "password": None,
         "count": 5,
@@ -63,7 +63,7 @@ def test_what_has_no_value_stays_so():
 @pytest.mark.parametrize(
     "text", ["{}", "card={}", "Order 12 paid with {} in 2026", "({})", "{}, {}", "pan:{}.", "x{}"]
 )
-def test_a_cards_number_is_taken_out_and_its_neighbours_stay(card, text):
+def test_a_card_number_is_redacted_and_its_surroundings_stay(card, text):
     assert redact_text(text.replace("{}", card)) == text.replace("{}", REDACTED)
 
 
@@ -83,7 +83,7 @@ def test_a_cards_number_is_taken_out_and_its_neighbours_stay(card, text):
         "mail to ada@example.com",
     ],
 )
-def test_what_is_neither_a_card_nor_a_secret_stays(text):
+def test_text_without_card_numbers_and_secrets_stays(text):
     assert redact_text(text) == text
 
 
@@ -105,12 +105,12 @@ def test_what_is_neither_a_card_nor_a_secret_stays(text):
         ("postgresql://orders:hunter2@db/orders", f"postgresql://orders:{REDACTED}@db/orders"),
     ],
 )
-def test_a_secret_in_a_text_is_taken_out(text, expected):
+def test_a_secret_in_text_is_redacted(text, expected):
     assert redact_text(text) == expected
 
 
 def passes_luhn(digits: str) -> bool:
-    """Tell whether the check digit is right, in the words of ISO/IEC 7812-1, annex B."""
+    """Return whether the check digit is right, by the description in ISO/IEC 7812-1, annex B."""
     total = 0
     for place, digit in enumerate(reversed(digits)):
         value = int(digit) * (2 if place % 2 else 1)
@@ -124,7 +124,7 @@ def test_the_check_digit_is_the_one_that_makes_a_number_pass(number, before):
         text = f"{number}{digit}"
         expected = REDACTED if passes_luhn(text) else text
         assert redact_text(text) == expected
-        # With digits before it that make it too long for a card, or another card's number.
+        # Digits before it may make it too long for a card, or form another card number.
         found = redact_text(f"{before}{text}")
         assert (REDACTED in found) == any(
             passes_luhn(candidate) and len(candidate) <= 19
@@ -133,18 +133,18 @@ def test_the_check_digit_is_the_one_that_makes_a_number_pass(number, before):
 
 
 def starts_of(before: str) -> list[int]:
-    """Return where a number may begin: at each group of digits."""
+    """Return the positions where a number may begin: at each group of digits."""
     return [match.start() for match in re.finditer("[0-9]+", before + "0")]
 
 
 @given(st.lists(st.sampled_from(["4", "42", "4242", "4242424242424242", "a", "-", " ", "/"]), max_size=30))
-def test_no_cards_number_between_other_words_stays(pieces):
+def test_every_card_number_between_other_words_is_redacted(pieces):
     text = f"{''.join(pieces)}/4242 4242 4242 4242/{''.join(pieces)}"
     assert "4242 4242 4242 4242" not in redact_text(text)
 
 
 @given(st.uuids(), st.uuids())
-def test_ids_are_never_taken_for_cards(one, other):
+def test_ids_are_never_redacted_as_cards(one, other):
     for text in (f"{one} {other}", one.hex, f"order {new_id()}", f"{other.hex}/{one}"):
         assert redact_text(text) == text
 
@@ -154,7 +154,7 @@ def test_any_text_can_be_redacted_and_redacting_twice_changes_nothing(text):
     assert redact_text(redact_text(text)) == redact_text(text)
 
 
-# What each expression has most to do with: it begins often, goes on for long, and comes to nothing.
+# The worst cases of each expression: it begins often, matches for long, and fails.
 PIECES = [
     *("1", "1-", "1 ", "4242 ", "4242424242424242 ", "12345678-1234-", "1234-abcd-", "1234-1234a "),
     *("1 1 1 1 1 1 1 1 1 1 1 1 1a ", "eyJ", "/eyJ", "eyJaaaaaaaa.", "eyJaaaaaaaa./", "sfr_", "sfr_aaaa "),
@@ -163,7 +163,7 @@ PIECES = [
     *(" ", "\n"),
 ]
 ENDS = ["", "1a"]
-# Seconds. What takes less for 64 KiB is fast enough: a quadratic expression would have a nanosecond for two
+# Seconds for 64 KiB that are fast enough in any case: a quadratic expression would have a nanosecond for two
 # characters.
 SOON = 0.05
 
@@ -176,21 +176,21 @@ def cost(work: Callable[[str], object], text: str) -> float:
 
 
 def find_worse_than_linear(work: Callable[[str], object]) -> list[tuple[str, str, float, float]]:
-    """Return the texts for which eight times the length takes more than twice eight times as long."""
+    """Return the texts for which eight times the length takes more than sixteen times as long."""
     worse = []
     for piece in PIECES:
         for end in ENDS:
             short, long = (piece * (size // len(piece)) + end for size in (4 * 1024, 32 * 1024))
             if cost(work, long) < SOON:
                 continue
-            # The least of three, since another process may have had the processor's cache.
+            # The minimum of three, since another process may have evicted the processor's cache.
             least, most = (min(cost(work, text) for _ in range(3)) for text in (short, long))
             if most > 16 * least:
                 worse.append((piece, end, least, most))
     return worse
 
 
-def test_no_expression_takes_longer_than_its_text_is_long():
+def test_every_expression_takes_linear_time():
     expressions = {name: value for name, value in vars(redaction).items() if isinstance(value, re.Pattern)}
     assert len(expressions) >= 8
     worse = {}
@@ -201,17 +201,17 @@ def test_no_expression_takes_longer_than_its_text_is_long():
     assert worse == {}
 
 
-def test_redacting_takes_no_longer_than_the_text_is_long():
-    # With a hint, so that every expression is asked.
+def test_redacting_takes_linear_time():
+    # With a hint, so that every expression is tried.
     assert find_worse_than_linear(lambda text: redact_text(f"token {text}")) == []
 
 
-def test_a_text_that_no_record_has_room_for_is_cut_before_it_is_looked_through():
+def test_a_text_that_is_too_long_for_a_record_is_truncated_before_it_is_searched():
     assert redact_text("1-" * LONGEST_TEXT) == redact_text("1-" * (LONGEST_TEXT // 2))
     assert redact_text("x" * LONGEST_TEXT) == "x" * LONGEST_TEXT
 
 
-def test_standard_output_and_what_is_shipped_are_both_without_secrets():
+def test_standard_output_and_shipped_records_are_both_redacted():
     record = logging.LogRecord("any", logging.ERROR, "f", 1, "Paid with %s", (CARDS[0],), None)
     record.refresh_token = "a-secret-value"
     record.detail = {"note": f"the card {CARDS[1]}"}
@@ -224,10 +224,10 @@ def test_standard_output_and_what_is_shipped_are_both_without_secrets():
     handler.setFormatter(JsonFormatter("orders-service", "one"))
     handler.emit(record)
     shipped = otlp.encode_record(record, read_entry(record)).decode("utf-8", "replace")
-    line = json.loads(stream.getvalue())
-    assert line["message"] == f"Paid with {REDACTED}"
-    assert line["attributes"]["refresh_token"] == REDACTED
-    assert "ValueError: password=" in line["attributes"]["exception"]
+    written = json.loads(stream.getvalue())
+    assert written["message"] == f"Paid with {REDACTED}"
+    assert written["attributes"]["refresh_token"] == REDACTED
+    assert "ValueError: password=" in written["attributes"]["exception"]
     for text in (stream.getvalue(), shipped):
         for secret in ("a-secret-value", "hunter2", *CARDS[:3]):
             assert secret not in text.replace('raise ValueError(f\\"password=', "")

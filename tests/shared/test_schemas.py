@@ -1,4 +1,4 @@
-"""Types that bodies and queries of all services are made of."""
+"""Field types of all services' bodies and queries."""
 
 import base64
 import json
@@ -27,7 +27,7 @@ class Sent(Body):
 
 
 class Query(BaseModel):
-    """A moment."""
+    """A query with a time."""
 
     at: Time
 
@@ -58,7 +58,7 @@ def test_internal_bodies_ignore_what_a_newer_release_sends():
     assert not is_taken(Told, count="1")
 
 
-def test_a_time_is_one_of_rfc_3339_and_nothing_else():
+def test_a_time_must_be_in_rfc_3339_format():
     taken = ["2026-01-31T12:00:00Z", "2026-01-31t12:00:00.123456z", "2026-01-31 12:00:00+05:30"]
     refused = ["2026", "2026-01-31", "1767225600", "2026-01-31T12:00:00", "2026-01-31T12:00Z", "yesterday"]
     assert [each for each in taken if not is_taken(Query, at=each)] == []
@@ -66,13 +66,13 @@ def test_a_time_is_one_of_rfc_3339_and_nothing_else():
 
 
 @pytest.mark.parametrize("end", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
-def test_a_time_at_the_end_of_the_calendar_leaves_room_to_reckon(end: str):
+def test_a_time_at_the_end_of_the_calendar_is_clamped(end: str):
     at = Query(at=end).at  # type: ignore[arg-type]
     assert datetime.min.replace(tzinfo=UTC) < at < datetime.max.replace(tzinfo=UTC)
     assert at.astimezone(UTC).tzinfo is UTC
 
 
-def test_a_cursor_with_half_of_a_character_is_none_of_ours():
+def test_a_cursor_with_an_unpaired_surrogate_is_refused():
     for position in ("\ud83d", ["a", "\udc00"], {"\ud83d": 1}):
         cursor = base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
         with pytest.raises(ValidationFailed):

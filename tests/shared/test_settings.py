@@ -1,4 +1,4 @@
-"""Settings come from the environment, once; what is missing or malformed is said by name."""
+"""Settings from the environment; errors name the variable."""
 
 import pytest
 
@@ -21,18 +21,18 @@ def refuse(capsys, model, environ) -> str:
     return capsys.readouterr().err
 
 
-def test_a_service_needs_little():
+def test_most_settings_have_defaults():
     settings = read_settings(CallerSettings, GOOD)
     assert settings.public_url == "http://localhost:8080"
     assert not settings.production
     assert settings.instance
 
 
-def test_an_empty_variable_is_an_unset_one():
+def test_an_empty_variable_counts_as_unset():
     assert read_settings(CallerSettings, {**GOOD, "LOG_LEVEL": ""}).log_level == "INFO"
 
 
-def test_a_secret_may_stand_in_a_file(tmp_path):
+def test_a_secret_can_be_read_from_a_file(tmp_path):
     (tmp_path / "password").write_text("s3cret\n")
     settings = read_settings(ServiceSettings, {**GOOD, "DATABASE_PASSWORD_FILE": str(tmp_path / "password")})
     assert settings.database_password.get_secret_value() == "s3cret"
@@ -40,7 +40,7 @@ def test_a_secret_may_stand_in_a_file(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "AUTH_URL", "CLIENT_SECRET", "SERVICE"])
-def test_what_is_missing_is_named(capsys, name):
+def test_a_missing_variable_is_named(capsys, name):
     said = refuse(capsys, CallerSettings, {key: value for key, value in GOOD.items() if key != name})
     assert f"{name} is missing" in said
 
@@ -59,30 +59,30 @@ def test_what_is_missing_is_named(capsys, name):
         (AuthSettings, "DEMO_USERS", "perhaps"),
     ],
 )
-def test_what_is_malformed_is_named_without_its_value(capsys, model, name, value):
+def test_a_malformed_variable_is_named_without_its_value(capsys, model, name, value):
     said = refuse(capsys, model, {**GOOD, name: value})
     assert f"{name} is malformed" in said
     assert value not in said or name == "CATALOG_SYNC_SECONDS"
 
 
 @pytest.mark.parametrize("address", [{}, {"PUBLIC_URL": "http://shop.example"}])
-def test_production_is_not_without_https(capsys, address):
+def test_production_requires_https(capsys, address):
     said = refuse(capsys, CallerSettings, {**GOOD, **address, "SHOPFLEET_ENV": "production"})
     assert "PUBLIC_URL is malformed: in production it must begin with https://" in said
     secure = {**GOOD, "SHOPFLEET_ENV": "production", "PUBLIC_URL": "https://shop.example"}
     assert read_settings(CallerSettings, secure).production
 
 
-def test_everything_wrong_is_said_at_once(capsys):
+def test_all_errors_are_reported_at_once(capsys):
     said = refuse(capsys, CallerSettings, {})
     assert said.count("is missing") == 4
 
 
-def test_a_file_that_cannot_be_read_is_said(capsys, tmp_path):
+def test_an_unreadable_file_is_reported(capsys, tmp_path):
     said = refuse(capsys, ServiceSettings, {**GOOD, "DATABASE_PASSWORD_FILE": str(tmp_path / "nothing")})
     assert "DATABASE_PASSWORD_FILE" in said
 
 
-def test_a_variable_and_its_file_contradict_each_other(capsys, tmp_path):
+def test_a_variable_and_its_file_exclude_each_other(capsys, tmp_path):
     said = refuse(capsys, ServiceSettings, {**GOOD, "DATABASE_URL_FILE": str(tmp_path)})
     assert "DATABASE_URL and DATABASE_URL_FILE" in said

@@ -1,4 +1,4 @@
-"""The one-shot steps: secrets, databases, migrations. Each may be repeated at every start."""
+"""The setup steps: secrets, databases, migrations. Each can run again at every start."""
 
 import json
 import threading
@@ -30,7 +30,7 @@ def read_all(root) -> dict[str, str]:
     return {str(file.relative_to(root)): file.read_text() for file in root.rglob("*") if file.is_file()}
 
 
-def test_each_reader_gets_its_own_secrets_and_nothing_else(tmp_path):
+def test_each_reader_gets_only_its_own_secrets(tmp_path):
     setup_secrets(tmp_path, SERVICES)
     assert set(read_all(tmp_path)) == {
         "postgres/superuser-password",
@@ -55,14 +55,14 @@ def test_the_authority_gets_only_hashes_of_the_clients_secrets(tmp_path):
     assert secret not in (tmp_path / "auth-service/clients.json").read_text()
 
 
-def test_no_two_secrets_are_the_same_but_those_that_are_shared(tmp_path):
+def test_only_shared_secrets_are_equal(tmp_path):
     setup_secrets(tmp_path, SERVICES)
     contents = read_all(tmp_path)
     assert contents["postgres/superuser-password"] == contents["database/superuser-password"]
     assert len(set(contents.values())) == 1 + 3 + 2 + 1
 
 
-def test_what_is_there_is_left_and_what_is_missing_is_made(tmp_path):
+def test_existing_secrets_are_kept_and_missing_ones_are_created(tmp_path):
     setup_secrets(tmp_path, SERVICES)
     before = read_all(tmp_path)
     setup_secrets(tmp_path, SERVICES)
@@ -73,7 +73,7 @@ def test_what_is_there_is_left_and_what_is_missing_is_made(tmp_path):
     assert read_all(tmp_path) == before
 
 
-def test_a_secret_that_was_lost_is_replaced_on_both_sides(tmp_path):
+def test_a_lost_secret_is_replaced_for_both_readers(tmp_path):
     setup_secrets(tmp_path, SERVICES)
     (tmp_path / "orders-service/client-secret").unlink()
     setup_secrets(tmp_path, SERVICES)
@@ -100,7 +100,7 @@ def url_of(postgres, name: str, secrets) -> str:
     return postgres.url(name, name, (secrets / f"{name}-service-password").read_text().strip())
 
 
-def test_each_service_opens_its_own_database_and_no_other(postgres, secrets):
+def test_each_service_can_only_connect_to_its_own_database(postgres, secrets):
     setup_database(postgres.url(password=""), secrets, SERVICES)
     with psycopg.connect(url_of(postgres, "orders", secrets)) as own:
         own.execute("CREATE TABLE things (id int)")
@@ -110,7 +110,7 @@ def test_each_service_opens_its_own_database_and_no_other(postgres, secrets):
             psycopg.connect(postgres.url("orders", other, password))
 
 
-def test_the_step_may_be_repeated_and_a_new_password_takes_effect(postgres, secrets):
+def test_the_step_can_run_again_and_a_new_password_takes_effect(postgres, secrets):
     setup_database(postgres.url(password=""), secrets, SERVICES)
     (secrets / "orders-service-password").unlink()
     (secrets / "orders-service-password").write_text("another")
@@ -118,7 +118,7 @@ def test_the_step_may_be_repeated_and_a_new_password_takes_effect(postgres, secr
     psycopg.connect(url_of(postgres, "orders", secrets)).close()
 
 
-def test_characters_are_in_the_same_order_on_every_machine(postgres, secrets):
+def test_the_collation_is_the_same_on_every_machine(postgres, secrets):
     setup_database(postgres.url(password=""), secrets, SERVICES)
     with psycopg.connect(url_of(postgres, "catalog", secrets)) as own:
         rows = own.execute(
@@ -128,15 +128,15 @@ def test_characters_are_in_the_same_order_on_every_machine(postgres, secrets):
         assert own.execute("SELECT upper('ä')").fetchone() == ("Ä",)
 
 
-def test_a_request_that_runs_away_is_ended_by_the_database(postgres, secrets):
+def test_the_database_ends_a_statement_that_takes_too_long(postgres, secrets):
     setup_database(postgres.url(password=""), secrets, SERVICES)
     with psycopg.connect(url_of(postgres, "catalog", secrets)) as own:
         assert own.execute("SHOW statement_timeout").fetchone() == ("15s",)
 
 
-def test_a_superusers_password_that_does_not_fit_is_said(postgres, secrets):
+def test_a_wrong_superuser_password_is_reported(postgres, secrets):
     (secrets / "superuser-password").write_text("wrong")
-    with pytest.raises(SystemExit, match="does not fit the data"):
+    with pytest.raises(SystemExit, match="does not match the database"):
         setup_database(postgres.url(password=""), secrets, SERVICES)
 
 
@@ -154,13 +154,13 @@ METADATA = {
 
 
 @pytest.mark.parametrize("service", METADATA)
-def test_the_tables_that_the_code_knows_are_those_that_the_migrations_make(make_database, service):
+def test_the_tables_in_the_code_match_the_migrations(make_database, service):
     with open_database(service, make_database(service)) as database, database.transaction() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, METADATA[service]) == []
 
 
-def test_migrations_that_begin_at_once_run_one_after_the_other(make_empty_database):
+def test_concurrent_migrations_run_one_after_the_other(make_empty_database):
     failures = []
 
     def migrate(database):
@@ -180,7 +180,7 @@ def test_migrations_that_begin_at_once_run_one_after_the_other(make_empty_databa
             assert connection.execute(text("SELECT count(*) FROM source_copy")).scalar() == 1
 
 
-def test_a_migration_waits_for_a_database_that_is_not_there_yet(postgres):
+def test_a_migration_waits_for_a_database_that_does_not_exist_yet(postgres):
     def create():
         with psycopg.connect(postgres.url(), autocommit=True) as server:
             server.execute("CREATE DATABASE comes_late")

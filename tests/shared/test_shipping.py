@@ -1,4 +1,4 @@
-"""Log records reach logs-service, each once; what does not is counted and told."""
+"""Each log record reaches logs-service once; lost records are counted and reported."""
 
 import json
 import logging
@@ -42,9 +42,9 @@ from shared.settings import CallerSettings, ServiceSettings
 from shared.shipping import Shipper
 from shared.sinks import LogsServiceSink
 from shared.spool import Spool
-from shared.testing import ISSUER
 from shared.tokens import TokenVerifier
 from tests.conftest import send_json
+from tests.fakes import ISSUER
 from tests.shared.conftest import list_routes
 from tests.waiting import wait_for
 
@@ -59,7 +59,7 @@ def clean():
 
 
 class FakeLogs:
-    """A logs-service that answers what it is told to, and keeps what it answered 200 to."""
+    """A fake logs-service with configurable responses, which stores the records that it answers with 200."""
 
     def __init__(self, server):
         self.server = server
@@ -121,7 +121,7 @@ def settings(tmp_path):
 
 @pytest.fixture
 def ship(logs, registry, settings, monkeypatch):
-    """Start a shipper that is quick to try again, with the root logger as its source."""
+    """Start a shipper with short retries on the root logger."""
     monkeypatch.setattr(shipping, "EVERY", 0.02)
     monkeypatch.setattr(shipping, "FIRST_BACK_OFF", 0.02)
     monkeypatch.setattr(shipping, "LONGEST_BACK_OFF", 0.1)
@@ -175,7 +175,7 @@ def test_a_record_arrives_with_its_ids_and_its_attributes(ship, logs, registry):
     wait_for(lambda: shipped(registry) == 1)
 
 
-def test_nothing_is_lost_while_the_server_answers_503_and_nothing_comes_twice(ship, logs, registry):
+def test_while_the_server_answers_503_no_record_is_lost_or_duplicated(ship, logs, registry):
     logs.status = 503
     ship()
     for number in range(700):
@@ -192,7 +192,7 @@ def test_nothing_is_lost_while_the_server_answers_503_and_nothing_comes_twice(sh
 
 
 @pytest.mark.parametrize("status", [401, 429, 502, 504])
-def test_what_passes_by_itself_is_waited_for(ship, logs, status):
+def test_temporary_errors_are_retried(ship, logs, status):
     logs.status = status
     ship()
     log.info("late")
@@ -201,7 +201,7 @@ def test_what_passes_by_itself_is_waited_for(ship, logs, status):
     wait_for(lambda: "late" in logs.messages)
 
 
-def test_a_token_that_is_refused_is_not_presented_again(ship, logs):
+def test_a_refused_token_is_not_sent_again(ship, logs):
     tokens = iter(["first", "second"])
     current = [next(tokens)]
 
@@ -220,7 +220,7 @@ def test_a_token_that_is_refused_is_not_presented_again(ship, logs):
 
 
 @pytest.mark.parametrize("error", [ServiceUnreachable("auth is away"), RuntimeError("auth is away")])
-def test_a_token_that_cannot_be_had_is_waited_for(ship, logs, error):
+def test_shipping_waits_for_an_unavailable_token(ship, logs, error):
     asked = threading.Semaphore(0)
     there = threading.Event()
 
@@ -241,7 +241,7 @@ def test_a_token_that_cannot_be_had_is_waited_for(ship, logs, error):
     wait_for(lambda: any("auth is away" in message for message in logs.messages))
 
 
-def test_a_server_that_is_not_there_yet_is_waited_for(ship, logs):
+def test_shipping_waits_for_a_server_that_has_not_started(ship, logs):
     shipper = ship("http://127.0.0.1:9")
     log.info("early")
     wait_for(lambda: shipper._failing)
@@ -249,7 +249,7 @@ def test_a_server_that_is_not_there_yet_is_waited_for(ship, logs):
     wait_for(lambda: "early" in logs.messages)
 
 
-def test_an_answer_that_is_lost_brings_the_same_ids_again(ship, logs):
+def test_a_lost_response_leads_to_a_retry_with_the_same_ids(ship, logs):
     logs.drop_answers = True
     ship()
     log.info("once")
@@ -258,7 +258,7 @@ def test_an_answer_that_is_lost_brings_the_same_ids_again(ship, logs):
     assert len({record.attributes["log.record.uid"] for record in logs.stored if record.body == "once"}) == 1
 
 
-def test_what_overflows_is_counted_and_told_once_there_is_room(ship, logs, registry, monkeypatch):
+def test_records_that_overflow_the_spool_are_counted_and_reported_later(ship, logs, registry, monkeypatch):
     logs.status = 503
     shipper = ship()
     log.info("first")
@@ -268,20 +268,20 @@ def test_what_overflows_is_counted_and_told_once_there_is_room(ship, logs, regis
         log.info("%d", number)
     expected = lost(registry, "spool_full")
     assert 50 < expected < 79
-    # What is failing was told in a record, too.
+    # The failure itself was reported in a record, too.
     assert registry.get_sample_value("log_records_waiting") == 2 + 80 - expected
     assert 3000 < registry.get_sample_value("log_spool_bytes") < 4000
     logs.status = 200
     wait_for(lambda: any("were lost" in message for message in logs.messages))
-    [told] = [record for record in logs.stored if "were lost" in record.body]
-    assert told.body == f"{expected:.0f} log records were lost on the way to logs-service"
-    assert told.attributes["log_records.lost.spool_full"] == expected
+    [report] = [record for record in logs.stored if "were lost" in record.body]
+    assert report.body == f"{expected:.0f} log records were lost on the way to logs-service"
+    assert report.attributes["log_records.lost.spool_full"] == expected
     assert logs.messages.count("79") == 0
     assert logs.messages.count("0") == 1
 
 
 @pytest.mark.parametrize("status", [400, 413])
-def test_one_bad_record_does_not_take_the_others_along(ship, logs, registry, status):
+def test_one_bad_record_does_not_cost_the_others(ship, logs, registry, status):
     logs.bad, logs.bad_status = {"77", "400"}, status
     logs.status = 503
     ship()
@@ -295,11 +295,11 @@ def test_one_bad_record_does_not_take_the_others_along(ship, logs, registry, sta
     assert len(logs.requests) < 60
 
 
-def test_what_is_refused_for_good_is_counted_and_told_without_end_of_tellings(ship, logs, registry):
+def test_permanently_refused_records_are_counted_and_reported_without_a_loop(ship, logs, registry):
     logs.status = 400
     ship()
     log.info("bad")
-    # The warning about it is refused in its turn, and no other is made of that.
+    # The warning is refused, too, and does not cause another warning.
     wait_for(lambda: lost(registry, "refused") == 2)
     log.info("bad too")
     wait_for(lambda: lost(registry, "refused") == 3)
@@ -320,14 +320,14 @@ def test_a_partial_success_is_counted(ship, logs, registry):
     wait_for(lambda: any("were lost" in message for message in logs.messages))
 
 
-def test_an_answer_that_cannot_be_read_is_an_answer(ship, logs, registry):
+def test_a_200_with_an_unreadable_body_is_a_success(ship, logs, registry):
     logs.answer = b"{}"
     ship()
     log.info("one")
     wait_for(lambda: shipped(registry) == 1)
 
 
-def test_an_export_stays_below_what_the_server_takes(ship, logs):
+def test_an_export_stays_below_the_server_s_limit(ship, logs):
     logs.status = 503
     shipper = ship()
     for _ in range(100):
@@ -340,7 +340,7 @@ def test_an_export_stays_below_what_the_server_takes(ship, logs):
     assert cut == "x" * 16_000 + "… (100000 characters)"
 
 
-def test_five_hundred_and_twelve_records_are_not_kept_waiting(ship, logs, monkeypatch):
+def test_512_records_are_shipped_without_waiting(ship, logs, monkeypatch):
     monkeypatch.setattr(shipping, "EVERY", 60.0)
     shipper = ship()
     for number in range(shipping.BATCH):
@@ -348,7 +348,7 @@ def test_five_hundred_and_twelve_records_are_not_kept_waiting(ship, logs, monkey
     wait_for(lambda: len(logs.stored) == shipping.BATCH and shipper._spool.waiting_records == 0)
 
 
-def test_what_is_left_is_shipped_at_the_end(ship, logs, monkeypatch):
+def test_remaining_records_are_shipped_at_shutdown(ship, logs, monkeypatch):
     monkeypatch.setattr(shipping, "EVERY", 60.0)
     shipper = ship()
     for number in range(200):
@@ -359,7 +359,7 @@ def test_what_is_left_is_shipped_at_the_end(ship, logs, monkeypatch):
     assert shipper not in logging.getLogger().handlers
 
 
-def test_the_end_waits_a_moment_and_leaves_what_is_left_to_the_next_process(
+def test_shutdown_waits_a_moment_and_leaves_the_rest_to_the_next_process(
     ship, logs, settings, caplog, monkeypatch
 ):
     monkeypatch.setattr(shipping, "FLUSH", 0.3)
@@ -370,7 +370,7 @@ def test_the_end_waits_a_moment_and_leaves_what_is_left_to_the_next_process(
     began = time.monotonic()
     shipper.stop()
     assert 0.25 < time.monotonic() - began < 1.8
-    assert "log records wait on disk for the next process" in caplog.text
+    assert "log records remain on disk for the next process" in caplog.text
     logs.status = 200
     heir = Shipper(settings, LogsServiceSink(logs.url, lambda: "a-token"), CollectorRegistry())
     heir.start()
@@ -386,12 +386,12 @@ def test_without_a_folder_the_spool_is_a_temporary_one(registry, settings, tmp_p
     shipper.emit(logging.makeLogRecord({"name": "any", "levelno": 20, "levelname": "INFO", "msg": "gone"}))
     assert len(list(tmp_path.glob("*/*.spool"))) == 1
     shipper.stop()
-    assert "1 log records were not shipped before the end, and are lost" in caplog.text
+    assert "1 log records were not shipped before shutdown and are lost" in caplog.text
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_disk_that_takes_nothing_breaks_neither_the_start_nor_a_call(ship, logs, registry, settings):
-    settings.spool.write_text("A file stands where the folder should be.")
+def test_a_read_only_disk_breaks_neither_the_start_nor_a_call(ship, logs, registry, settings):
+    settings.spool.write_text("This file has the name of the folder.")
     ship()
     log.info("lost")
     assert lost(registry, "spool_full") == 1
@@ -402,7 +402,7 @@ def test_a_disk_that_takes_nothing_breaks_neither_the_start_nor_a_call(ship, log
     assert "there" in logs.messages
 
 
-def test_a_disk_that_cannot_be_read_for_a_while_is_read_later(ship, logs, monkeypatch):
+def test_a_temporary_disk_error_is_retried(ship, logs, monkeypatch):
     refused = threading.Event()
 
     def refuse(*_, **_options):
@@ -418,7 +418,7 @@ def test_a_disk_that_cannot_be_read_for_a_while_is_read_later(ship, logs, monkey
     wait_for(lambda: any("the disk is gone" in message for message in logs.messages))
 
 
-def test_a_sink_of_the_services_own_gets_the_records(ship):
+def test_a_custom_sink_gets_the_records(ship):
     taken = []
     refusals = [Problem("not now"), RuntimeError("not now")]
 
@@ -457,14 +457,14 @@ for number in range(100_000):
 """
 
 
-def test_what_a_killed_process_logged_arrives_and_each_record_has_one_id(ship, logs, settings):
+def test_the_records_of_a_killed_process_arrive_and_each_has_one_id(ship, logs, settings):
     root = str(Path(__file__).parents[2])
     code = SENDER.format(spool=str(settings.spool), url=logs.url)
     command = [sys.executable, "-c", code]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as sender:
         lines = [sender.stdout.readline() for _ in range(shipping.BATCH + 100)]
         wait_for(lambda: logs.stored)
-        # From here on everything is stored, and the sender does not learn of it.
+        # From here on all records are stored, but the responses do not reach the sender.
         logs.drop_answers = True
         lines += [sender.stdout.readline() for _ in range(shipping.BATCH + 100)]
         sender.kill()
@@ -481,7 +481,7 @@ def test_what_a_killed_process_logged_arrives_and_each_record_has_one_id(ship, l
     assert last.resource["service.instance.id"] == "dead"
 
 
-def test_an_attribute_that_cannot_be_written_harms_no_other_record(ship, logs, registry):
+def test_an_attribute_that_cannot_be_encoded_affects_no_other_record(ship, logs, registry):
     class Broken:
         def __str__(self):
             raise RuntimeError
@@ -504,9 +504,9 @@ def test_an_exception_arrives_as_text(ship, logs):
     assert "ValueError: a reason" in logs.stored[0].attributes["exception"]
 
 
-def test_what_libraries_say_about_the_sending_is_not_sent(ship, logs):
+def test_records_that_libraries_log_while_shipping_are_not_shipped(ship, logs):
     def token():
-        logging.getLogger("somebody.else").warning("I give a token")
+        logging.getLogger("another.library").warning("I give a token")
         return "a-token"
 
     ship(token=token)
@@ -519,7 +519,7 @@ def test_what_libraries_say_about_the_sending_is_not_sent(ship, logs):
 
 @pytest.fixture
 def small_service(make_empty_database, auth, logs, monkeypatch):
-    """A service that is told where its records go."""
+    """A service that ships its records."""
     monkeypatch.setattr(shipping, "EVERY", 0.02)
     settings = CallerSettings(
         service="orders-service",
@@ -549,7 +549,7 @@ def test_a_service_ships_its_access_records_with_its_own_token(small_service, lo
     assert "log_records_shipped_total 1.0" in client.get("/metrics").text
 
 
-def test_closing_a_service_ships_what_is_left(small_service, logs, monkeypatch):
+def test_closing_a_service_ships_the_remaining_records(small_service, logs, monkeypatch):
     monkeypatch.setattr(shipping, "EVERY", 60.0)
     small_service.test_client().get("/open")
     small_service.close()
@@ -558,7 +558,7 @@ def test_closing_a_service_ships_what_is_left(small_service, logs, monkeypatch):
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
-def test_a_thousand_records_a_second_outlive_a_minute_without_logs_service(ship, logs, settings, registry):
+def test_a_thousand_records_a_second_survive_a_minute_without_logs_service(ship, logs, settings, registry):
     logs.status = 503
     ship()
     began, number = time.monotonic(), 0
@@ -576,12 +576,12 @@ def test_a_thousand_records_a_second_outlive_a_minute_without_logs_service(ship,
     wait_for(lambda: registry.get_sample_value("log_records_waiting") == 0)
 
 
-def test_without_a_place_nothing_is_shipped():
+def test_without_a_logs_url_nothing_is_shipped():
     settings = ServiceSettings(service="orders-service", database_url="postgresql://x/x")
     assert shipping.create_shipper(settings, None, CollectorRegistry()) is None
 
 
-def test_auth_ships_with_a_token_that_it_gives_itself(make_database, logs, monkeypatch):
+def test_auth_ships_with_a_token_that_it_issues_itself(make_database, logs, monkeypatch):
     monkeypatch.setattr(shipping, "EVERY", 0.02)
     settings = AuthSettings(
         service="auth-service", database_url=make_database("auth-service"), logs_url=logs.url
@@ -597,8 +597,8 @@ def test_auth_ships_with_a_token_that_it_gives_itself(make_database, logs, monke
         app.close()
 
 
-def test_what_was_shipped_is_found_in_logs_service_once(make_database, auth, ship, registry, monkeypatch):
-    # The test's own server tells of each request.
+def test_logs_service_stores_each_shipped_record_once(make_database, auth, ship, registry, monkeypatch):
+    # The test's server logs each request.
     monkeypatch.setattr(logging.getLogger("werkzeug"), "disabled", True)
     settings = LogsSettings(
         service="logs-service",
@@ -642,7 +642,7 @@ anything = st.recursive(
 
 
 @given(message=st.text(), attributes=st.dictionaries(st.text(), anything, max_size=4))
-def test_whatever_is_logged_is_an_export_that_logs_service_understands(message, attributes):
+def test_logs_service_accepts_exports_of_any_message_and_attributes(message, attributes):
     record = logging.makeLogRecord({"name": "any", "levelno": 20, "levelname": "INFO", "msg": message})
     record.extra = attributes
     export = ExportLogsServiceRequest()

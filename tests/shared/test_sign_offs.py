@@ -1,4 +1,4 @@
-"""The signed-off list is asked for every two seconds, and outlives auth's absence."""
+"""The signed-off list is fetched every two seconds, and is used during an outage of auth."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from tests.conftest import FakeServer
 
 
 class FakeList:
-    """auth-service of the release before, with a list of signed-off ids."""
+    """auth-service of an older release, which always returns the whole list."""
 
     def __init__(self, server: FakeServer) -> None:
         self.server = server
@@ -27,12 +27,12 @@ class FakeList:
 
     @property
     def asked(self) -> list[dict[str, str]]:
-        """Return the headers of each question for the list."""
+        """Return the headers of each request for the list."""
         return [headers for _, path, headers, _ in self.server.requests if is_list(path)]
 
     @property
     def since(self) -> list[str | None]:
-        """Return from when on changes were asked for; None is a question for the whole list."""
+        """Return the `since` of each request; None is a request for the whole list."""
         paths = [path for _, path, _, _ in self.server.requests if is_list(path)]
         return [parse_qs(urlsplit(path).query).get("since", [None])[0] for path in paths]
 
@@ -55,7 +55,7 @@ class FakeList:
 
 
 class FakeChanges(FakeList):
-    """auth-service of this release: it also tells what is new since a moment, which here is a number."""
+    """auth-service of this release, which also returns the changes since a moment, here a number."""
 
     def __init__(self, server: FakeServer) -> None:
         super().__init__(server)
@@ -67,8 +67,8 @@ class FakeChanges(FakeList):
         if handler.path == "/auth/token" or self.status != 200 or not self.tells_changes:
             return super()._answer(handler, body)
         asked = parse_qs(urlsplit(handler.path).query)
-        told = {"ids": self.new, "since": asked["since"][0]} if asked else {"ids": self.ids}
-        self.answers.append(json.dumps({**told, "as_of": f"moment {len(self.answers)} +00:00"}).encode())
+        document = {"ids": self.new, "since": asked["since"][0]} if asked else {"ids": self.ids}
+        self.answers.append(json.dumps({**document, "as_of": f"moment {len(self.answers)} +00:00"}).encode())
         etag = f'"{hashlib.sha256(json.dumps(self.ids).encode()).hexdigest()}"'
         if not asked and handler.headers.get("If-None-Match") == etag:
             return self._send(handler, 304, b"", etag)
@@ -117,7 +117,7 @@ def clock(monkeypatch):
     return fake
 
 
-def test_what_is_listed_is_signed_off_and_nothing_else(client, listed):
+def test_only_listed_ids_are_signed_off(client, listed):
     listed.ids = ["a", "b"]
     client.refresh()
     assert client.has_any(["x", "b"])
@@ -125,7 +125,7 @@ def test_what_is_listed_is_signed_off_and_nothing_else(client, listed):
     assert not client.has_any([])
 
 
-def test_it_is_asked_for_as_the_service(client, listed):
+def test_the_list_is_fetched_with_the_service_token(client, listed):
     client.refresh()
     assert [headers["X-Service-Authorization"] for headers in listed.asked] == ["Bearer own"]
 
@@ -139,7 +139,7 @@ def test_an_unchanged_list_is_not_sent_again(client, listed):
     assert client.has_any(["a"])
 
 
-def test_a_changed_list_takes_the_place_of_the_old_one(client, listed):
+def test_a_changed_list_replaces_the_old_one(client, listed):
     listed.ids = ["a"]
     client.refresh()
     listed.ids = ["b"]
@@ -148,7 +148,7 @@ def test_a_changed_list_takes_the_place_of_the_old_one(client, listed):
     assert not client.has_any(["a"])
 
 
-def test_a_list_without_an_etag_is_sent_whole_each_time(client, listed):
+def test_a_list_without_an_etag_is_fetched_whole_each_time(client, listed):
     listed.sends_etags = False
     client.refresh()
     client.refresh()
@@ -156,7 +156,7 @@ def test_a_list_without_an_etag_is_sent_whole_each_time(client, listed):
     assert not client.has_any(["a"])
 
 
-def test_after_the_first_list_only_changes_are_asked_for(changes, changes_client):
+def test_after_the_first_list_only_changes_are_fetched(changes, changes_client):
     changes.ids = ["a"]
     changes_client.refresh()
     for new in (["b"], [], ["b", "c"], ["c"]):
@@ -167,7 +167,7 @@ def test_after_the_first_list_only_changes_are_asked_for(changes, changes_client
     assert not changes_client.has_any(["d"])
 
 
-def test_the_whole_list_is_asked_for_each_minute_and_what_is_over_is_forgotten(
+def test_the_whole_list_is_fetched_each_minute_and_expired_entries_are_dropped(
     changes, changes_client, clock
 ):
     changes.ids, changes.new = ["a", "b"], ["b"]
@@ -183,9 +183,7 @@ def test_the_whole_list_is_asked_for_each_minute_and_what_is_over_is_forgotten(
     assert not changes_client.has_any(["a"])
 
 
-def test_an_unchanged_whole_list_is_not_sent_again_and_what_was_new_since_stays_known(
-    changes, changes_client, clock
-):
+def test_an_unchanged_whole_list_is_not_sent_again_and_its_changes_are_kept(changes, changes_client, clock):
     changes.ids, changes.new = ["a"], ["b"]
     changes_client.refresh()
     changes_client.refresh()
@@ -197,9 +195,7 @@ def test_an_unchanged_whole_list_is_not_sent_again_and_what_was_new_since_stays_
     assert changes_client.has_any(["b"])
 
 
-def test_changes_that_a_replica_of_the_release_before_is_asked_for_are_its_whole_list(
-    changes, changes_client
-):
+def test_a_replica_of_an_older_release_returns_its_whole_list_instead_of_changes(changes, changes_client):
     changes.ids = ["a", "b"]
     changes_client.refresh()
     changes.tells_changes, changes.ids = False, ["b", "c"]
@@ -213,7 +209,7 @@ def test_changes_that_a_replica_of_the_release_before_is_asked_for_are_its_whole
     assert [since is None for since in changes.since] == [True, False, True, True, False]
 
 
-def test_changes_that_cannot_be_had_are_asked_for_from_the_same_moment_again(changes, changes_client):
+def test_changes_are_fetched_from_the_same_moment_again_after_a_failure(changes, changes_client):
     changes_client.refresh()
     changes.status = 503
     changes_client.refresh()
@@ -223,9 +219,12 @@ def test_changes_that_cannot_be_had_are_asked_for_from_the_same_moment_again(cha
     assert changes_client.has_any(["a"])
 
 
-def test_a_great_many_sign_offs_cost_a_refresh_next_to_nothing(changes, changes_client):
+def test_a_refresh_stays_cheap_with_very_many_sign_offs(changes, monkeypatch):
+    # A busy machine may need longer for the whole list than a service waits.
+    monkeypatch.setattr(sign_offs, "TIMEOUT", (60.0, 60.0))
+    changes_client = make_client(changes)
     changes.ids = [f"{number:036}" for number in range(96_000)]
-    # The list is whole for the first refresh; later ones have only what is new.
+    # The first refresh fetches the whole list, later ones only changes.
     spent, read = [], []
     for _ in range(4):
         begun = time.thread_time()
@@ -238,7 +237,7 @@ def test_a_great_many_sign_offs_cost_a_refresh_next_to_nothing(changes, changes_
     assert min(spent[1:]) < spent[0] / 5
 
 
-def test_with_no_list_yet_nobody_can_tell(client, listed):
+def test_without_a_list_sign_offs_are_unavailable(client, listed):
     with pytest.raises(SignOffsUnavailable):
         client.has_any(["a"])
     listed.status = 503
@@ -247,7 +246,7 @@ def test_with_no_list_yet_nobody_can_tell(client, listed):
         client.check()
 
 
-def test_the_first_check_fetches_it_so_that_a_start_does_not_wait_for_the_next_round(client, listed):
+def test_the_first_check_fetches_the_list_so_that_a_start_does_not_wait_for_a_refresh(client, listed):
     assert client.check() is None
     client.check()
     assert len(listed.asked) == 1
@@ -256,7 +255,7 @@ def test_the_first_check_fetches_it_so_that_a_start_does_not_wait_for_the_next_r
 @pytest.mark.parametrize(
     "body", [b"not json", b"[]", b"{}", b'{"ids": "a"}', b'{"ids": [1]}', b'{"ids": null}', b"\xff"]
 )
-def test_a_list_that_is_none_leaves_the_old_one_in_place(client, listed, body):
+def test_a_malformed_list_does_not_replace_the_old_one(client, listed, body):
     listed.ids = ["a"]
     client.refresh()
     listed.body = body
@@ -265,21 +264,21 @@ def test_a_list_that_is_none_leaves_the_old_one_in_place(client, listed, body):
 
 
 @pytest.mark.parametrize("status", [304, 401, 403, 404, 500, 503])
-def test_an_answer_that_is_no_list_is_none(client, listed, status):
+def test_an_error_response_is_not_a_list(client, listed, status):
     listed.status = status
     client.refresh()
     with pytest.raises(SignOffsUnavailable):
         client.has_any(["a"])
 
 
-def test_the_last_good_copy_serves_for_a_quarter_of_an_hour_and_its_age_is_told(client, listed, clock):
+def test_the_last_good_copy_is_used_for_15_minutes_and_its_age_is_reported(client, listed, clock):
     listed.ids = ["a"]
     client.refresh()
     assert client.check() is None
     listed.status = 503
     clock.now += STALE_AFTER + 1
     client.refresh()
-    assert client.check() == "Auth does not answer; its signed-off list is 7 s old."
+    assert client.check() == "auth-service does not respond; its signed-off list is 7 s old."
     assert client.has_any(["a"])
     clock.now += MAX_AGE - STALE_AFTER - 2
     assert client.has_any(["a"])
@@ -298,7 +297,7 @@ def test_an_unchanged_list_is_as_fresh_as_a_new_one(client, listed, clock):
     assert not client.has_any(["a"])
 
 
-def test_once_auth_is_back_so_is_the_list(client, listed, clock):
+def test_the_list_recovers_with_auth(client, listed, clock):
     client.refresh()
     listed.status = 503
     clock.now += MAX_AGE + 1
@@ -309,7 +308,7 @@ def test_once_auth_is_back_so_is_the_list(client, listed, clock):
     assert client.check() is None
 
 
-def test_that_it_fails_and_works_again_is_said_once_each(client, listed, caplog):
+def test_a_failure_and_the_recovery_are_each_logged_once(client, listed, caplog):
     caplog.set_level("INFO", "shared.sign_offs")
     listed.status = 503
     for _ in range(3):
@@ -319,5 +318,5 @@ def test_that_it_fails_and_works_again_is_said_once_each(client, listed, caplog)
         client.refresh()
     assert caplog.messages == [
         "The signed-off list could not be fetched: it answered 503",
-        "The signed-off list is fetched again",
+        "The signed-off list can be fetched again",
     ]

@@ -1,4 +1,4 @@
-"""What was appended to a spool is taken out again, whatever happens to the process in between."""
+"""Records in a spool survive the process that appended them."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ ROOMY = 100_000_000
 
 
 def record(name: str) -> bytes:
-    """Return an encoded record; its scope's name tells it from others."""
+    """Return an encoded record with a name as its scope."""
     scope_logs = ScopeLogs()
     scope_logs.scope.name = name
     return scope_logs.SerializeToString()
@@ -43,7 +43,7 @@ def resource(name: str = "one") -> bytes:
 
 
 def read(spool: Spool, *, most_records: int = 1000, most_bytes: int = 1_000_000) -> list[str]:
-    """Take everything out; return the records' names."""
+    """Take all records out; return their names."""
     names: list[str] = []
     while batch := spool.take(most_records=most_records, most_bytes=most_bytes):
         message = ResourceLogs.FromString(batch.resource_logs)
@@ -58,29 +58,27 @@ def spool(tmp_path) -> Spool:
     return Spool(tmp_path, resource(), most_bytes=ROOMY)
 
 
-def test_records_come_out_in_the_order_in_which_they_went_in(spool):
+def test_records_are_taken_in_the_order_in_which_they_were_appended(spool):
     for number in range(10):
         spool.append(record(str(number)))
     assert read(spool, most_records=3) == [str(number) for number in range(10)]
     assert spool.take(most_records=1, most_bytes=100) is None
 
 
-def test_what_is_not_done_comes_again(spool):
+def test_records_that_are_not_done_are_taken_again(spool):
     spool.append(record("a"))
     assert spool.take(most_records=5, most_bytes=1000).count == 1
     spool.append(record("b"))
     assert read(spool) == ["a", "b"]
 
 
-def test_every_batch_says_whose_records_they_are(spool):
+def test_every_batch_has_the_resource(spool):
     spool.append(record("a"))
     message = ResourceLogs.FromString(spool.take(most_records=1, most_bytes=1000).resource_logs)
     assert message.resource.attributes[0].value.string_value == "one"
 
 
-def test_a_file_that_is_full_is_followed_by_another_and_goes_when_it_was_shipped(
-    spool, tmp_path, monkeypatch
-):
+def test_a_full_file_is_followed_by_another_and_removed_when_it_is_shipped(spool, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "SEGMENT", 200)
     for number in range(30):
         spool.append(record(f"record {number}"))
@@ -90,7 +88,7 @@ def test_a_file_that_is_full_is_followed_by_another_and_goes_when_it_was_shipped
     assert spool.waiting_bytes == 0
 
 
-def test_a_file_whose_records_were_all_shipped_takes_no_room(spool, tmp_path):
+def test_a_file_is_emptied_when_all_its_records_are_shipped(spool, tmp_path):
     spool.append(record("a" * 5000))
     read(spool)
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 100
@@ -98,7 +96,7 @@ def test_a_file_whose_records_were_all_shipped_takes_no_room(spool, tmp_path):
     assert read(spool) == ["b"]
 
 
-def test_a_spool_that_is_full_says_so_and_has_room_again_later(tmp_path):
+def test_a_full_spool_refuses_records_until_it_has_room_again(tmp_path):
     spool = Spool(tmp_path, resource(), most_bytes=1000)
     for _ in range(10):
         spool.append(record("x" * 90))
@@ -110,7 +108,7 @@ def test_a_spool_that_is_full_says_so_and_has_room_again_later(tmp_path):
     assert read(spool) == ["again"]
 
 
-def test_what_other_processes_have_there_counts_too(tmp_path):
+def test_files_of_other_processes_count_towards_the_limit(tmp_path):
     other = Spool(tmp_path, resource(), most_bytes=ROOMY)
     other.append(record("x" * 900))
     spool = Spool(tmp_path, resource(), most_bytes=1000)
@@ -120,14 +118,14 @@ def test_what_other_processes_have_there_counts_too(tmp_path):
     assert read(other) == ["x" * 900]
 
 
-def test_a_record_that_no_export_could_hold_is_refused(spool):
+def test_a_record_that_is_too_large_for_an_export_is_refused(spool):
     with pytest.raises(RecordTooLarge):
         spool.append(record("x" * LARGEST))
     spool.append(record("x" * (LARGEST - 100)))
     assert len(read(spool, most_bytes=10)) == 1
 
 
-def test_a_disk_without_room_is_a_full_spool_and_leaves_no_half_record(spool, monkeypatch):
+def test_a_full_disk_is_a_full_spool_and_leaves_no_partial_record(spool, monkeypatch):
     spool.append(record("a"))
     write = os.write
     monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:5]))
@@ -138,7 +136,7 @@ def test_a_disk_without_room_is_a_full_spool_and_leaves_no_half_record(spool, mo
     assert read(spool) == ["a", "b"]
 
 
-def test_a_folder_that_is_gone_is_a_full_spool(tmp_path):
+def test_a_missing_folder_is_a_full_spool(tmp_path):
     spool = Spool(tmp_path / "folder", resource(), most_bytes=ROOMY)
     (tmp_path / "folder").rmdir()
     with pytest.raises(SpoolFull):
@@ -159,7 +157,7 @@ for number in itertools.count():
 """
 
 
-def test_what_a_killed_process_had_appended_is_taken_over_with_its_name(tmp_path):
+def test_the_records_of_a_killed_process_are_taken_over_with_their_resource(tmp_path):
     root = str(Path(__file__).parents[2])
     code = WRITER.format(root=root, folder=str(tmp_path))
     writer = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=root)
@@ -176,14 +174,14 @@ def test_what_a_killed_process_had_appended_is_taken_over_with_its_name(tmp_path
     [attribute] = ResourceLogs.FromString(batch.resource_logs).resource.attributes
     assert attribute.value.string_value == "dead"
     names = read(spool)
-    told = [line.strip() for line in lines if line.endswith("\n")]
-    # It may have appended one that it had no time to tell of.
-    assert sorted(names, key=int)[: len(told)] == told
-    assert len(names) <= len(told) + 1
+    reported = [line.strip() for line in lines if line.endswith("\n")]
+    # It may have appended a record without reporting it.
+    assert sorted(names, key=int)[: len(reported)] == reported
+    assert len(names) <= len(reported) + 1
     assert list(tmp_path.glob("*.spool")) == []
 
 
-def test_a_file_whose_process_died_before_it_was_begun_goes_after_a_while(tmp_path):
+def test_a_file_whose_process_died_before_it_wrote_to_it_is_removed_after_a_while(tmp_path):
     spool = Spool(tmp_path, resource(), most_bytes=ROOMY)
     for name, age in ((".left", BEGUN_WITHIN + 1), (".young", BEGUN_WITHIN - 30)):
         (tmp_path / name).touch()
@@ -193,7 +191,7 @@ def test_a_file_whose_process_died_before_it_was_begun_goes_after_a_while(tmp_pa
     assert [path.name for path in tmp_path.iterdir()] == [".young"]
 
 
-def test_two_heirs_do_not_both_take_a_file(tmp_path):
+def test_two_processes_do_not_take_over_the_same_file(tmp_path):
     left = Spool(tmp_path, resource(), most_bytes=ROOMY)
     left.append(record("a"))
     left.close()
@@ -203,7 +201,7 @@ def test_two_heirs_do_not_both_take_a_file(tmp_path):
     assert [read(heir) for heir in heirs] == [["a"], []]
 
 
-def test_what_was_cut_off_in_the_middle_is_passed_over(tmp_path):
+def test_an_incomplete_record_is_skipped(tmp_path):
     left = Spool(tmp_path, resource(), most_bytes=ROOMY)
     left.append(record("a"))
     left.append(record("torn"))
@@ -217,7 +215,7 @@ def test_what_was_cut_off_in_the_middle_is_passed_over(tmp_path):
     assert heir.waiting_bytes == 0
 
 
-def test_a_file_that_its_owner_removes_in_just_this_moment_is_not_shipped_again(tmp_path, monkeypatch):
+def test_a_file_that_its_owner_is_removing_is_not_taken_over(tmp_path, monkeypatch):
     owner = Spool(tmp_path, resource(), most_bytes=ROOMY)
     owner.append(record("a"))
     open_file = os.open
@@ -236,7 +234,7 @@ def test_a_file_that_its_owner_removes_in_just_this_moment_is_not_shipped_again(
     assert (heir.waiting_bytes, heir.waiting_records) == (0, 0)
 
 
-def test_what_waits_is_counted_also_when_it_was_taken_over(tmp_path):
+def test_waiting_records_are_counted_also_in_adopted_files(tmp_path):
     left = Spool(tmp_path, resource(), most_bytes=ROOMY)
     for name in "abc":
         left.append(record(name))
@@ -246,14 +244,14 @@ def test_what_waits_is_counted_also_when_it_was_taken_over(tmp_path):
     left.close()
     heir = Spool(tmp_path, resource(), most_bytes=ROOMY)
     heir.adopt()
-    # How far the other had come died with it; who takes them in knows what it has.
+    # The progress of the dead process is lost, so all records of its file wait again.
     assert heir.waiting_records == 3
     assert heir.waiting_bytes > 0
     read(heir)
     assert (heir.waiting_bytes, heir.waiting_records) == (0, 0)
 
 
-def test_after_the_end_nothing_is_taken_in_any_more(spool, tmp_path):
+def test_a_closed_spool_refuses_records(spool, tmp_path):
     spool.append(record("a"))
     batch = spool.take(most_records=1, most_bytes=1000)
     spool.close()
@@ -265,14 +263,14 @@ def test_after_the_end_nothing_is_taken_in_any_more(spool, tmp_path):
     assert read(heir) == ["a"]
 
 
-def test_closing_leaves_what_waits_and_nothing_else(spool, tmp_path):
+def test_closing_keeps_only_waiting_records(spool, tmp_path):
     spool.append(record("a"))
     read(spool)
     spool.close()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_many_threads_append_whole_records(spool, monkeypatch):
+def test_concurrent_threads_append_whole_records(spool, monkeypatch):
     monkeypatch.setattr(module, "SEGMENT", 5000)
     names = [f"{thread}-{number}" for thread in range(8) for number in range(200)]
     threads = [

@@ -1,4 +1,4 @@
-"""A token is ours and live, or it is refused; never a crash."""
+"""A token is verified or refused, and never causes a crash."""
 
 import contextlib
 import json
@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import SignOffsUnavailable, TokenInvalid
-from shared.testing import ISSUER, FakeAuth
 from shared.tokens import TokenVerifier
 from tests.broken_tokens import break_token, encode, write
+from tests.fakes import ISSUER, FakeAuth
 
 AUTH = FakeAuth()
 VERIFIER = TokenVerifier(AUTH, ISSUER)
@@ -21,7 +21,7 @@ GOOD_CLAIMS = jwt.decode(AUTH.token(), options={"verify_signature": False})
 
 
 def sign(claims: dict) -> str:
-    """Return claims in auth's own hand, also such as PyJWT refuses to write."""
+    """Return a token with any claims and a valid signature, including those that PyJWT refuses to encode."""
     payload = json.dumps(claims).encode()
     return jwt.PyJWS().encode(payload, AUTH.private_key, algorithm="ES256", headers=GOOD_HEADER)
 
@@ -59,7 +59,7 @@ BASE64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
 def spell_otherwise(token: str) -> dict[str, str]:
-    """Return other spellings that Python's base64 decoder reads as the same token, by what was changed."""
+    """Return other spellings that Python's base64 decoder reads as the same token, by description."""
     parts = token.split(".")
     spellings = {}
     for number, name in enumerate(("header", "claims", "signature")):
@@ -68,7 +68,7 @@ def spell_otherwise(token: str) -> dict[str, str]:
         written |= {repr(sign): f"{part[:9]}{sign}{part[9:]}" for sign in "\n !*~é"}
         written |= {"standard alphabet": part.translate(str.maketrans("-_", "+/"))}
         if len(part) % 4:
-            # The last character has two or four bits that stand for nothing.
+            # The last character has two or four unused bits.
             unused = 2 ** (2 if len(part) % 4 == 3 else 4)
             first = BASE64URL.index(part[-1]) // unused * unused
             written |= {sign: part[:-1] + sign for sign in BASE64URL[first : first + unused]}
@@ -90,7 +90,7 @@ def test_a_token_has_one_spelling():
 
 
 @pytest.mark.parametrize("claim", ["sid", "jti"])
-def test_what_was_signed_off_is_refused(claim):
+def test_a_signed_off_token_is_refused(claim):
     auth = FakeAuth()
     verifier = TokenVerifier(auth, ISSUER)
     token, other = auth.token(), auth.token()
@@ -109,7 +109,7 @@ def test_the_end_of_a_session_ends_all_its_tokens():
         TokenVerifier(auth, ISSUER).verify(second)
 
 
-def test_without_a_list_a_good_token_is_not_called_invalid_and_a_bad_one_is():
+def test_without_a_list_a_valid_token_is_not_called_invalid_but_a_bad_one_is():
     auth = FakeAuth()
     auth.sign_offs.is_away = True
     verifier = TokenVerifier(auth, ISSUER)
@@ -119,7 +119,7 @@ def test_without_a_list_a_good_token_is_not_called_invalid_and_a_bad_one_is():
         verifier.verify(auth.token(aud="elsewhere"))
 
 
-def test_a_token_without_a_session_is_known_by_its_own_id():
+def test_a_token_without_a_session_is_signed_off_by_its_own_id():
     auth = FakeAuth()
     token = auth.token(sid=None)
     assert TokenVerifier(auth, ISSUER).verify(token).session is None
@@ -130,7 +130,7 @@ def test_a_token_without_a_session_is_known_by_its_own_id():
 
 @pytest.fixture
 def signatures(monkeypatch) -> list[str]:
-    """The tokens whose signatures are verified from now on."""
+    """The tokens whose signatures are verified."""
     verified: list[str] = []
     decode = jwt.decode
 
@@ -143,7 +143,7 @@ def signatures(monkeypatch) -> list[str]:
 
 
 @pytest.mark.parametrize("audience", ["shopfleet", ["elsewhere", "shopfleet"]])
-def test_the_signature_of_a_token_that_comes_again_is_not_verified_again(signatures, audience):
+def test_the_signature_of_a_token_is_verified_once(signatures, audience):
     verifier = TokenVerifier(AUTH, ISSUER)
     tokens = [AUTH.token(aud=audience) for _ in range(2)]
     callers = [verifier.verify(token) for token in tokens * 3]
@@ -151,7 +151,7 @@ def test_the_signature_of_a_token_that_comes_again_is_not_verified_again(signatu
     assert callers[:2] == callers[2:4] == callers[4:]
 
 
-def test_a_token_that_was_good_ends_at_its_time(monkeypatch):
+def test_a_cached_token_expires(monkeypatch):
     verifier, token = TokenVerifier(AUTH, ISSUER), AUTH.token(exp=int(time.time()) + 100)
     verifier.verify(token)
     later = time.time() + 104
@@ -162,7 +162,7 @@ def test_a_token_that_was_good_ends_at_its_time(monkeypatch):
         verifier.verify(token)
 
 
-def test_a_token_that_was_good_ends_with_its_key():
+def test_a_cached_token_ends_with_its_key():
     auth = FakeAuth()
     verifier, token = TokenVerifier(auth, ISSUER), auth.token()
     verifier.verify(token)
@@ -176,7 +176,7 @@ def test_a_token_that_was_good_ends_with_its_key():
         verifier.verify(token)
 
 
-def test_a_token_that_was_good_with_another_signature_is_refused():
+def test_a_cached_token_with_another_signature_is_refused():
     verifier, token, other = TokenVerifier(AUTH, ISSUER), AUTH.token(), AUTH.token()
     verifier.verify(token)
     verifier.verify(other)
@@ -185,7 +185,7 @@ def test_a_token_that_was_good_with_another_signature_is_refused():
         verifier.verify(f"{body}.{signature}")
 
 
-def test_no_more_tokens_are_remembered_than_there_is_room_for(signatures, monkeypatch):
+def test_the_cache_of_tokens_is_limited(signatures, monkeypatch):
     monkeypatch.setattr("shared.tokens.MOST_VERIFIED", 2)
     verifier = TokenVerifier(AUTH, ISSUER)
     first, second, third = (AUTH.token() for _ in range(3))
@@ -194,7 +194,7 @@ def test_no_more_tokens_are_remembered_than_there_is_room_for(signatures, monkey
     assert signatures == [first, second, third, second]
 
 
-def test_a_good_one_tells_who_calls():
+def test_a_valid_token_has_its_caller():
     caller = VERIFIER.verify(AUTH.token(sub="me", role="admin", scope="logs:write"))
     assert (caller.sub, caller.role, caller.client_id, caller.scope) == ("me", "admin", "shop", "logs:write")
     assert caller.token not in repr(caller)
@@ -209,7 +209,7 @@ def test_a_token_cut_anywhere_is_refused(cut):
 
 
 @given(text=st.text())
-def test_any_text_at_all_is_refused(text):
+def test_any_other_text_is_refused(text):
     with pytest.raises(TokenInvalid):
         VERIFIER.verify(text)
 
@@ -218,7 +218,7 @@ def test_any_text_at_all_is_refused(text):
     header=st.dictionaries(st.text(max_size=5), st.text(max_size=5)),
     claims=st.dictionaries(st.text(max_size=5), st.one_of(st.none(), st.integers(), st.text(max_size=5))),
 )
-def test_any_claims_that_are_not_ours_are_refused(header, claims):
+def test_any_claims_with_a_bad_signature_are_refused(header, claims):
     with pytest.raises(TokenInvalid):
         VERIFIER.verify(write(header, claims, b"signature"))
 
@@ -228,7 +228,7 @@ def test_any_claims_that_are_not_ours_are_refused(header, claims):
         st.sampled_from(["kid", "typ", "alg", "crit"]), st.one_of(st.none(), st.integers(), st.text())
     )
 )
-def test_a_header_with_anything_else_in_it_is_refused(changed):
+def test_any_changed_header_with_a_bad_signature_is_refused(changed):
     with pytest.raises(TokenInvalid):
         VERIFIER.verify(write(GOOD_HEADER | changed, GOOD_CLAIMS, b"signature"))
 
@@ -255,7 +255,7 @@ def test_a_token_with_any_character_changed_is_refused(place, character):
         min_size=1,
     )
 )
-def test_any_claims_in_auths_own_hand_are_a_caller_or_a_refusal_and_never_a_crash(changed):
+def test_any_signed_claims_are_accepted_or_refused_without_a_crash(changed):
     try:
         caller = VERIFIER.verify(sign(GOOD_CLAIMS | changed))
     except TokenInvalid:

@@ -1,4 +1,4 @@
-"""Spans leave the process as OTLP where a collector is named, and nothing of that is loaded where none is."""
+"""Spans are sent as OTLP if there is a collector; otherwise the SDK is not loaded."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ SAMPLED = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
 
 
 class FakeCollector:
-    """An OpenTelemetry Collector that keeps the spans it was sent, and another server to call."""
+    """A fake OpenTelemetry Collector that stores spans, and is also another server to call."""
 
     def __init__(self, server):
         self.url = server.url
@@ -49,13 +49,13 @@ class FakeCollector:
             send_json(handler, b"{}", status=404 if handler.path.startswith("/missing") else 200)
 
     def find(self, name: str) -> Span:
-        """Return the only span of a name, once it has come."""
+        """Return the only span with a name, once it has arrived."""
         [span] = wait_for(lambda: [span for span in self.spans if span.name == name])
         return span
 
 
 class Onward(HttpClient):
-    """A client that hands the trace on, as those of our services do."""
+    """A client that propagates the trace, as those of the services do."""
 
     def onward_headers(self):
         work = context.current()
@@ -96,7 +96,7 @@ def collector(fake_server):
 
 @pytest.fixture
 def client(collector, make_database, auth, monkeypatch):
-    """A service that is told of the collector."""
+    """A service that sends its spans to the collector."""
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
     settings = ServiceSettings(
         service="orders-service",
@@ -121,7 +121,7 @@ def test_a_request_its_call_and_its_statement_are_spans_of_the_callers_trace(cli
     assert call.parent_span_id == statement.parent_span_id == server.span_id
     assert server.kind == Span.SPAN_KIND_SERVER
     assert call.kind == statement.kind == Span.SPAN_KIND_CLIENT
-    # What the other server was told is the call's span, so that its own comes below it.
+    # The other server gets the id of the call's span, so that its own span becomes a child.
     assert collector.called_with == [f"00-{TRACE}-{call.span_id.hex()}-01"]
     assert server.start_time_unix_nano <= call.start_time_unix_nano < call.end_time_unix_nano
     assert call.end_time_unix_nano <= statement.start_time_unix_nano < server.end_time_unix_nano
@@ -144,7 +144,7 @@ def test_spans_have_the_conventions_attributes_and_nothing_secret(client, collec
     assert statement["db.query.text"] == "SELECT CAST(%(number)s AS int)"
 
 
-def test_what_fails_is_marked(client, collector):
+def test_failures_are_marked(client, collector):
     assert client.get("/trouble").status_code == 500
     server = collector.find("GET /trouble")
     wait_for(lambda: len(collector.spans) == 4)
@@ -160,7 +160,7 @@ def test_what_fails_is_marked(client, collector):
     assert server.status.code == Status.STATUS_CODE_ERROR
 
 
-def test_polls_and_what_the_caller_does_not_want_recorded_leave_no_span(client, collector):
+def test_polls_and_unsampled_traces_have_no_spans(client, collector):
     client.get("/polled")
     client.get("/healthz")
     client.get("/jobs/1", headers={"traceparent": f"00-{TRACE}-{PARENT}-00"})
@@ -169,7 +169,7 @@ def test_polls_and_what_the_caller_does_not_want_recorded_leave_no_span(client, 
     assert len(collector.spans) == 3
 
 
-def test_work_that_is_resumed_is_a_span_below_the_request_that_began_it(client, collector):
+def test_resumed_work_is_a_span_below_the_request_that_caused_it(client, collector):
     context.enter(context.continue_from("r-1", SAMPLED["traceparent"]))
     try:
         with traces.resumed_work("finish order"):
@@ -199,7 +199,7 @@ def test_a_batch_has_a_trace_of_its_own_with_a_link_to_each_request(client, coll
     assert batch.trace_id.hex() not in {"a" * 32, "b" * 32}
 
 
-def test_what_is_left_is_sent_at_the_end(client, collector):
+def test_remaining_spans_are_sent_at_shutdown(client, collector):
     client.get("/jobs/1")
     traces.stop_traces()
     wait_for(lambda: len(collector.spans) == 3)
@@ -207,7 +207,7 @@ def test_what_is_left_is_sent_at_the_end(client, collector):
     assert len(collector.spans) == 3
 
 
-def test_the_end_does_not_wait_long_for_a_collector_that_is_away(client, fake_server, monkeypatch):
+def test_shutdown_does_not_wait_long_for_a_collector_that_is_down(client, fake_server, monkeypatch):
     monkeypatch.setattr(traces, "FLUSH", 0.2)
     fake_server.answer = lambda handler, _body: handler.send_error(503)
     client.get("/jobs/1")
@@ -217,7 +217,7 @@ def test_the_end_does_not_wait_long_for_a_collector_that_is_away(client, fake_se
     assert 0.15 < time.monotonic() - began < 2
 
 
-def test_without_a_collector_nothing_of_it_is_loaded():
+def test_without_a_collector_the_sdk_is_not_loaded():
     code = (
         "import sys, shared.app, shared.traces\n"
         "unwanted = ('opentelemetry.sdk', 'opentelemetry.exporter')\n"
@@ -228,7 +228,7 @@ def test_without_a_collector_nothing_of_it_is_loaded():
     assert done.stdout == "[]\n"
 
 
-def test_without_a_collector_a_call_hands_the_requests_own_span_on(collector):
+def test_without_a_collector_a_call_propagates_the_span_of_the_request(collector):
     work = context.Context()
     context.enter(work)
     try:

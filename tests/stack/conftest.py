@@ -1,4 +1,4 @@
-"""The stack that tests of this folder may break, and products that a test has to itself."""
+"""A stack that tests may break, and products that only one test uses."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ MakeProduct = Callable[..., int]
 
 @pytest.fixture(scope="session")
 def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessStack]:
-    """A process stack for the tests of the group `breakable`, which pause and kill parts or replace keys."""
+    """A process stack for the group `breakable`, whose tests pause and kill parts or replace keys."""
     stack = ProcessStack(
         tmp_path_factory.mktemp("breakable") / "state", SCALE="catalog-service=2", RATE_LIMITS="off"
     )
@@ -23,13 +23,13 @@ def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessStack
 
 
 BREAKABLE = pytest.param("breakable", marks=pytest.mark.xdist_group("breakable"))
-# Marks a test that runs on a process stack and a Compose stack which no other test uses at the same time.
+# Runs a test on a process stack and a Compose stack that no other test uses at the same time.
 on_breakable_stacks = pytest.mark.parametrize("stack", [BREAKABLE, COMPOSE], indirect=True)
 
 
 @pytest.fixture
 def make_product(stack: Stack) -> Iterator[MakeProduct]:
-    """Put products on sale that no other test buys or changes; return the id."""
+    """Add a product that only this test uses; return its id."""
     made: list[int] = []
     with Shopper(stack.url) as admin:
         admin.log_in()

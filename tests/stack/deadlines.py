@@ -1,15 +1,15 @@
-"""What has to be true after a time that the shop promises."""
+"""Conditions that must become true within a time that the shop promises."""
 
 import time
 from collections.abc import Callable
 
-LIMIT = 5.0  # Seconds after which a session that ended is over everywhere.
+LIMIT = 5.0  # Seconds after which every service refuses an ended session.
 
 
 def assert_soon(condition: Callable[[], bool], *, seconds: float = LIMIT) -> None:
-    """See a condition come true; fail if it is false when asked for later than so many seconds from now.
+    """Wait for a condition; fail if a check that begins after so many seconds is still false.
 
-    How long the answer takes does not count: a busy machine is slow, and breaks no promise.
+    The duration of a check does not count, because a busy machine is slow.
     """
     deadline = time.monotonic() + seconds
     while True:

@@ -1,4 +1,4 @@
-"""Each service alone, as in the tutorial: beside one PostgreSQL, in a container or by the Procfile."""
+"""Each service alone with one PostgreSQL, in a container or with the Procfile, as in the tutorial."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from tests.waiting import wait_for
 pytestmark = [pytest.mark.shop, pytest.mark.timeout(900)]
 
 ADMIN = {"username": "admin", "password": "admin"}
-# The setting by which auth knows the others' credentials.
+# The setting with the credentials of the other services.
 CLIENTS = json.dumps({service: hash_secret("alone") for service in SERVICES if service != "auth-service"})
 
 
@@ -28,7 +28,7 @@ def is_healthy(shopper: Shopper) -> bool:
 
 
 class Engine:
-    """A network with one PostgreSQL, to which single containers are added."""
+    """A network with one PostgreSQL and single service containers."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -44,11 +44,11 @@ class Engine:
             docker(*psql, f"CREATE DATABASE {service.removesuffix('-service')}")
 
     def run(self, service: str, *command: str) -> None:
-        """Run a command of a service's image to its end."""
+        """Run a command in a service's image and wait for its end."""
         docker("run", "--rm", *self._alias("job"), *self._told(service), f"shopfleet/{service}", *command)
 
     def serve(self, service: str) -> Shopper:
-        """Run a service on a port of its own; return a client of it."""
+        """Run a service on its own port; return a client."""
         port = find_free_port()
         published = ["--publish", f"127.0.0.1:{port}:5000"]
         docker(
@@ -82,7 +82,7 @@ class Engine:
 
 @pytest.fixture
 def engine(compose) -> Iterator[Engine]:
-    """The images are those that the Compose stack was built from."""
+    """The containers use the images of the Compose stack."""
     engine = Engine(f"{compose.project}-alone")
     try:
         engine.start_postgres()
@@ -93,8 +93,8 @@ def engine(compose) -> Iterator[Engine]:
 
 @pytest.mark.long
 @pytest.mark.xdist_group("compose")
-def test_docker_run_serves_each_service_beside_one_postgresql(engine):
-    engine.run("auth-service", "sh", "-c", "python -m shared.migrate && python -m auth.seed")
+def test_docker_run_serves_each_service_with_one_postgresql(engine):
+    engine.run("auth-service", "sh", "-c", "python -m shared.migrate && python -m auth.commands.seed")
     with engine.serve("auth-service") as auth:
         token = auth.post("/auth", json=ADMIN).json()["access_token"]
     for service in ("catalog-service", "orders-service", "payments-service", "logs-service"):
@@ -144,7 +144,7 @@ def test_the_procfile_serves_the_tutorials_two_services(web, make_database):
     assert catalog.get("/products").json()["error"] == "Authorization token is missing"
 
 
-def test_a_service_without_its_settings_names_those_that_are_missing_and_ends():
+def test_a_service_without_its_settings_names_the_missing_ones_and_exits():
     done = subprocess.run(
         [sys.executable, "-m", "gunicorn", "-c", "python:shared.gunicorn_conf"],
         cwd=ROOT,

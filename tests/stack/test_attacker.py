@@ -1,7 +1,7 @@
-"""An attacker on the running shop: calls that have broken it once, with what they may cost now.
+"""An attacker of the running shop: calls that broke it once, with a limit on their cost.
 
-Each test sends, through the gateway, what anybody or an integrator can send. A cost is compared with that of
-a harmless call of the same size, so that a slow machine breaks no test; memory is what a container has.
+Each test sends, through the gateway, what any client or an integrator can send. A cost is compared with that
+of a harmless call of the same size, so that a slow machine breaks no test. The memory limit is a container's.
 """
 
 import gzip
@@ -31,7 +31,7 @@ from tests.waiting import wait_for
 pytestmark = [pytest.mark.shop, pytest.mark.timeout(900)]
 
 CONTAINER_MIB = 256  # `mem_limit` of a service in docker-compose.yml.
-LONG = 7900  # A header and an address may have 8 KB.
+LONG = 7900  # Headers and paths are limited to 8 KB.
 AT_ONCE = 16  # Threads of a service.
 ORDER_OF_CURVE = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # n of P-256 (SEC 2).
 PASSWORD = "correct horse battery"
@@ -41,7 +41,7 @@ EVIL = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessStack]:
-    """Return a shop of its own with every limit as it comes, so that no other test waits for an attack."""
+    """Return a separate shop with default limits, so that no other test suffers from an attack."""
     stack = ProcessStack(tmp_path_factory.mktemp("attacked") / "state")
     stack.start()
     yield stack
@@ -87,19 +87,19 @@ def integrator(shop: ProcessStack, admin: Shopper) -> Iterator[Shopper]:
 
 
 class Watch:
-    """What a service's processes use while a block runs; they must all be there at its end."""
+    """Measure a service's processes during a block; all of them must survive it."""
 
     def __init__(self, shop: ProcessStack, service: str) -> None:
         leader = psutil.Process(shop.find_pid(service))
         self._service, self._processes = service, [leader, *leader.children(recursive=True)]
 
     def __enter__(self) -> Self:
-        # Shared pages count once in a container, and the peak of a process counts them each time.
+        # A container counts shared pages once; the peaks of its processes count them each time.
         self._shared = 0
         for process in self._processes:
             used = process.memory_full_info()
             self._shared += used.rss - used.pss
-            # proc_pid_clear_refs(5): the peak becomes what is used now.
+            # proc_pid_clear_refs(5) resets the peak to the current use.
             Path(f"/proc/{process.pid}/clear_refs").write_text("5")
         self._before = self._read_seconds()
         return self
@@ -119,7 +119,7 @@ class Watch:
 
 
 def measure(shop: ProcessStack, service: str, call: Callable[[], Any], times: int = 5) -> float:
-    """Return the least processor time that a call takes of a service, of some."""
+    """Return the lowest processor time of a service over several equal calls."""
     costs = []
     for _ in range(times):
         with Watch(shop, service) as watch:
@@ -129,11 +129,11 @@ def measure(shop: ProcessStack, service: str, call: Callable[[], Any], times: in
 
 
 def read_records(admin: Shopper, **query: str) -> list[dict[str, Any]]:
-    """Return the log records of a query, once there are some."""
+    """Return the log records of a query, once there is any."""
     return wait_for(lambda: admin.get("/logs", params={**query, "limit": 100}).json()["data"])
 
 
-def test_an_address_of_8_kb_costs_the_gateway_what_any_other_does(shop: ProcessStack) -> None:
+def test_a_path_of_8_kb_costs_the_gateway_no_more_than_others(shop: ProcessStack) -> None:
     arguments = "".join(f"{spell(number)}=&" for number in range(LONG // 5))
     attacks = {
         "arguments of a product": f"/products/1?{arguments}",
@@ -155,7 +155,7 @@ def test_an_address_of_8_kb_costs_the_gateway_what_any_other_does(shop: ProcessS
         costs = {name: min(meter.cost(path, calls=10) for _ in "abc") for name, path in attacks.items()}
         for name, sent in headers.items():
             costs[name] = min(meter.cost("/products", sent, calls=10) for _ in "abc")
-    # Each expression goes over the whole address or header once or twice.
+    # Each expression scans the path or header once or twice.
     assert {name: cost / plain for name, cost in costs.items() if cost > 4 * plain} == {}
 
 
@@ -188,7 +188,7 @@ def test_a_cookie_that_is_sent_twice_lends_no_dead_token_a_live_one(
     assert passed == []
 
 
-def test_another_sites_name_that_leads_to_the_shop_gets_nothing(stranger: Shopper) -> None:
+def test_a_foreign_host_name_that_resolves_to_the_shop_is_refused(stranger: Shopper) -> None:
     paths = ("/", "/assets/app.js", "/products", "/auth/guest", "/docs", "/healthz/auth-service", "/nowhere")
     for host in ("evil.example", "localhost.evil.example:8080", "gateway", "0.0.0.0"):
         for method in ("GET", "POST"):
@@ -204,7 +204,7 @@ def test_a_token_has_one_spelling(guest: Shopper, stranger: Shopper) -> None:
     raw = jwt.utils.base64url_decode(signature)
     r, s = raw[:32], int.from_bytes(raw[32:], "big")
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    next_character = alphabet[alphabet.index(signature[-1]) ^ 1]  # It differs in a bit that means nothing.
+    next_character = alphabet[alphabet.index(signature[-1]) ^ 1]  # It differs in an unused bit.
     spellings = {
         "padding": f"{token}==",
         "one sign of padding": f"{token}=",
@@ -220,13 +220,13 @@ def test_a_token_has_one_spelling(guest: Shopper, stranger: Shopper) -> None:
             if (status := stranger.get(path, headers=headers).status_code) != 401:
                 accepted[name, path] = status
     assert accepted == {}
-    # This one is as good as the first (ECDSA), and the gateway counts its calls with those of the first.
+    # This signature is valid too (ECDSA), and the gateway counts its calls together with those of the first.
     twin = jwt.utils.base64url_encode(r + (ORDER_OF_CURVE - s).to_bytes(32, "big")).decode()
     twin_headers = {"Authorization": f"Bearer {signed}.{twin}"}
     assert stranger.get("/cart", headers=twin_headers).status_code in {200, 401}
 
 
-# A body of at most a megabyte, and a harmless one of that size.
+# Hostile bodies of at most a megabyte, each with a harmless body of the same size.
 HARMLESS = json.dumps({"quantity": 1, "note": "x" * 1_000_000}).encode()
 HARMLESS_RECORDS = {
     "resourceLogs": [{"scopeLogs": [{"logRecords": [{"body": {"stringValue": "x" * 900}}] * 1000}]}]
@@ -250,7 +250,7 @@ ROUTES = {
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_large_body_is_refused_in_few_words_at_the_price_of_a_harmless_one(
+def test_a_large_body_is_refused_briefly_at_the_cost_of_a_harmless_one(
     shop: ProcessStack, admin: Shopper, service: str
 ) -> None:
     method, _, path = ROUTES[service].partition(" ")
@@ -268,7 +268,7 @@ def test_a_large_body_is_refused_in_few_words_at_the_price_of_a_harmless_one(
         entries = answer.json().get("errors", []) if refused else []
         if not refused or len(answer.content) > 10_000 or len(entries) > 20:
             wrong[name] = (answer.status_code, len(answer.content), len(entries))
-        # The body is gone over a few times, character by character; Python's objects would cost far more.
+        # The service scans the body a few times; decoding it into Python objects would cost far more.
         if (cost := measure(shop, service, lambda body=body: send(body), times=3)) > max(10 * plain, 0.1):
             wrong[f"{name} costs"] = f"{cost:.3f} s, and a harmless one {plain:.3f} s"
     with Watch(shop, service) as watch, ThreadPoolExecutor(AT_ONCE) as pool:
@@ -289,7 +289,7 @@ def test_a_hundred_thousand_unknown_members_are_refused_with_twenty_entries(gues
     assert len(many.content) < 10_000
 
 
-def test_redaction_of_digits_and_dashes_takes_no_longer_than_of_words(
+def test_redaction_of_digits_and_dashes_costs_no_more_than_of_words(
     shop: ProcessStack, stranger: Shopper, integrator: Shopper, admin: Shopper
 ) -> None:
     def call(text: str) -> None:
@@ -310,7 +310,7 @@ def test_redaction_of_digits_and_dashes_takes_no_longer_than_of_words(
         assert costs["1-"] < 5 * costs["a-"], (how.__name__, costs)
 
 
-def test_unknown_addresses_of_random_words_fill_the_logs_no_faster_than_short_ones(
+def test_long_random_paths_fill_the_logs_no_faster_than_short_ones(
     shop: ProcessStack, stranger: Shopper, admin: Shopper
 ) -> None:
     told = shop.describe()["postgres"]
@@ -318,7 +318,7 @@ def test_unknown_addresses_of_random_words_fill_the_logs_no_faster_than_short_on
     server = {"host": told["host"], "port": told["port"], "user": "postgres", "password": password}
 
     def grow(make_path: Callable[[], str]) -> int:
-        """Return by how much calls of so many paths make the database grow."""
+        """Return how much these calls make the database grow, in bytes."""
         with psycopg.connect(dbname="postgres", autocommit=True, **server) as line:
 
             def read_size() -> int:
@@ -344,13 +344,13 @@ def make_record(text: str, **attributes: str) -> dict[str, Any]:
 
 
 def send_records(integrator: Shopper, service: str, *records: dict[str, Any]) -> requests.Response:
-    """Export records in the name of a service."""
+    """Export records under the name of a service."""
     resource = {"attributes": [{"key": "service.name", "value": {"stringValue": service}}]}
     logs = {"resource": resource, "scopeLogs": [{"logRecords": list(records)}]}
     return integrator.post("/v1/logs", json={"resourceLogs": [logs]})
 
 
-def test_an_integrator_writes_records_in_its_own_name_alone(integrator: Shopper, admin: Shopper) -> None:
+def test_an_integrator_writes_records_only_under_its_own_name(integrator: Shopper, admin: Shopper) -> None:
     word = f"w{uuid.uuid4().hex}"
     client_id = jwt.decode(
         integrator.headers["Authorization"].split()[1],
@@ -374,7 +374,7 @@ BOMBS = {
 }
 
 
-def test_an_export_that_unpacks_to_very_many_parts_is_refused_and_ends_no_process(
+def test_an_export_that_unpacks_to_many_parts_is_refused_and_kills_no_process(
     shop: ProcessStack, integrator: Shopper
 ) -> None:
     wrong: dict[str, Any] = {}
@@ -394,7 +394,7 @@ def test_an_export_that_unpacks_to_very_many_parts_is_refused_and_ends_no_proces
 
 
 class Address(HTTPAdapter):
-    """Connections that come from one address."""
+    """Connections from one address."""
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -409,7 +409,7 @@ def test_registrations_do_not_keep_known_users_from_logging_in(shop: ProcessStac
     ends_at = time.monotonic() + 6
 
     def register(address: str) -> int:
-        """Register as fast as the gateway lets this address; return how often it was answered."""
+        """Register as fast as the gateway allows this address; return the number of answers."""
         answered = 0
         with Shopper(shop.url) as crowd:
             crowd.mount("http://", Address(address))
@@ -430,7 +430,7 @@ def test_registrations_do_not_keep_known_users_from_logging_in(shop: ProcessStac
     assert set(statuses) == {200}
 
 
-def test_orders_that_wait_for_a_bank_hold_a_bounded_part_of_the_stock(
+def test_orders_that_await_authentication_reserve_a_bounded_part_of_the_stock(
     shop: ProcessStack, admin: Shopper
 ) -> None:
     body = {"sku": uuid.uuid4().hex, "title": "Much wanted", "price": 1.5, "on_hand": 5000}
@@ -447,7 +447,7 @@ def test_orders_that_wait_for_a_bank_hold_a_bounded_part_of_the_stock(
                     assert answer.json()["code"] == "too_many_waiting", answer.text
     assert set(statuses) == {201, 429}
     assert statuses.count(201) * 100 <= 1000
-    # Other customers still buy, and pay at once.
+    # Other customers can still buy.
     with Shopper(shop.url) as guest:
         assert guest.post("/auth/guest").status_code == 201
         assert (
@@ -455,7 +455,7 @@ def test_orders_that_wait_for_a_bank_hold_a_bounded_part_of_the_stock(
         )
 
 
-def test_another_sites_page_replaces_no_session(guest: Shopper, stranger: Shopper) -> None:
+def test_a_page_of_another_site_cannot_replace_a_session(guest: Shopper, stranger: Shopper) -> None:
     account = {"username": f"visitor-{secrets.token_hex(6)}", "password": PASSWORD}
     wrong = []
     for path, body in (
@@ -472,7 +472,7 @@ def test_another_sites_page_replaces_no_session(guest: Shopper, stranger: Shoppe
     assert guest.get("/auth/me").status_code == 200
 
 
-def test_a_form_of_98_000_fields_costs_what_a_long_one_costs(shop: ProcessStack, stranger: Shopper) -> None:
+def test_a_form_of_98_000_fields_costs_no_more_than_a_long_one(shop: ProcessStack, stranger: Shopper) -> None:
     form = {"Content-Type": "application/x-www-form-urlencoded"}
 
     def send(body: str) -> requests.Response:
@@ -487,6 +487,6 @@ def test_a_form_of_98_000_fields_costs_what_a_long_one_costs(shop: ProcessStack,
 
 
 @pytest.mark.parametrize("password", ["Password2024!", "letmein12", "attacker-1234", "shopfleet2024"])
-def test_a_password_that_is_guessed_first_is_refused(stranger: Shopper, password: str) -> None:
+def test_an_easily_guessed_password_is_refused(stranger: Shopper, password: str) -> None:
     answer = stranger.post("/auth/register", json={"username": "attacker-1234", "password": password})
     assert answer.status_code == 422, answer.text

@@ -1,4 +1,4 @@
-"""A catalogue goes in and out through the gateway, and many buyers meet few units, on both stacks."""
+"""Import and export through the gateway, and many buyers of few units, on both stacks."""
 
 import json
 import uuid
@@ -13,11 +13,11 @@ from tests.stack.test_purchase import place
 from tests.stacks import Shopper, Stack
 from tests.waiting import wait_for
 
-# While an import runs, no other admin can add or change a product.
+# During an import no other admin can add or change a product.
 pytestmark = [pytest.mark.shop, pytest.mark.timeout(900), on_breakable_stacks]
 
 LINES = {"Content-Type": "application/x-ndjson"}
-# Some megabytes, where other bodies have one at most.
+# Several megabytes; other bodies are limited to one.
 ROWS = [
     {"sku": f"STACK-{number}", "title": f"Thing {number}", "price": 1.5, "description": "x" * 19_000}
     for number in range(200)
@@ -31,7 +31,7 @@ def to_lines(rows: list[dict]) -> bytes:
 
 @pytest.fixture
 def admin(stack: Stack) -> Iterator[Shopper]:
-    """The shop's admin, who takes imported products off sale again."""
+    """The shop's admin; the imported products are withdrawn at the end."""
     with Shopper(stack.url) as admin:
         admin.log_in()
         yield admin
@@ -66,11 +66,11 @@ def test_an_admin_imports_a_catalogue_whole_and_in_chunks_and_exports_it(admin: 
 def test_a_caller_who_may_not_import_is_refused_before_the_file_is_read(stack: Stack, admin: Shopper) -> None:
     with Shopper(stack.url) as guest:
         assert guest.post("/auth/guest").status_code == 201
-        with Shopper(stack.url) as nobody:
-            for shopper, status in ((guest, 403), (nobody, 401)) * 10:
+        with Shopper(stack.url) as stranger:
+            for shopper, status in ((guest, 403), (stranger, 401)) * 10:
                 answer = shopper.post("/products/import", data=to_lines(ROWS), headers=LINES)
                 assert (answer.status_code, answer.json()["status"]) == (status, status)
-    # The rest of those files keeps no later call from its answer.
+    # The unread rest of those files must not delay later calls.
     assert admin.get("/products/1").status_code == 200
 
 
@@ -81,7 +81,7 @@ def test_bad_rows_are_named_and_nothing_is_loaded(admin: Shopper) -> None:
     assert not [row for row in read_export(admin) if row["sku"].startswith("STACK-")]
 
 
-def test_of_sixty_buyers_for_six_units_exactly_six_get_one(stack: Stack, make_product: MakeProduct) -> None:
+def test_exactly_six_of_sixty_buyers_get_the_six_units(stack: Stack, make_product: MakeProduct) -> None:
     product_id = make_product(on_hand=UNITS)
 
     def buy(_number: int) -> tuple[str, str | None]:
@@ -95,7 +95,7 @@ def test_of_sixty_buyers_for_six_units_exactly_six_get_one(stack: Stack, make_pr
                 order = buyer.get(f"/orders/{order_id}").json()
                 return order["status"] in {"paid", "cancelled"} and order
 
-            # On a busy machine some are told 202, and hear later what came of it.
+            # On a busy machine some get a 202 and read the outcome later.
             order = wait_for(settled, seconds=120)
             return order["status"], order["reason"]
 

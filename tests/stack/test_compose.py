@@ -1,4 +1,4 @@
-"""What is special about the Compose stack, beside test_compose_run.py: networks, images, secrets."""
+"""The Compose stack: networks, images and secrets."""
 
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
@@ -11,7 +11,7 @@ from tests.waiting import wait_for
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900), pytest.mark.xdist_group("compose")]
 
 
-def test_a_service_recovers_at_another_address_after_it_was_cut_off_from_its_database(compose):
+def test_a_service_recovers_under_another_address_after_a_network_cut_to_its_database(compose):
     replicas = [name for name in compose.list_replicas() if "orders" in name or "logs" in name]
 
     def read_addresses():
@@ -24,11 +24,12 @@ def test_a_service_recovers_at_another_address_after_it_was_cut_off_from_its_dat
         assert shopper.get("/orders").status_code == 200
         for replica in replicas:
             compose.strike(replica, "disconnect")
-        # More than the pool has connections: each is asked for an answer that never comes.
+        # More calls than the pool has connections, so that each connection waits for an answer that never
+        # arrives.
         with ThreadPoolExecutor(12) as pool:
             statuses = set(pool.map(lambda _: shopper.get("/orders").status_code, range(12)))
         assert statuses <= {503, 504}
-        # The engine gives the lowest address that is free, so the higher of the two goes first.
+        # The engine assigns the lowest free address, so the higher of the two is released first.
         for _address, replica in sorted(zip(before, replicas, strict=True), reverse=True):
             compose.heal(replica)
         assert read_addresses() == before[::-1]

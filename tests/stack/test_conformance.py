@@ -1,4 +1,4 @@
-"""Each service answers any call as its OpenAPI document says, and never with a 500."""
+"""Each service answers any call as its OpenAPI document describes, and never with a 500."""
 
 import json
 import secrets
@@ -29,7 +29,7 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-# The caller of the internal routes of each service.
+# The caller of each service's internal routes.
 CALLERS = {
     "auth-service": "orders-service",
     "catalog-service": "orders-service",
@@ -37,9 +37,9 @@ CALLERS = {
     "orders-service": "payments-service",
 }
 how_often = pytest.mark.parametrize("examples", [2, pytest.param(12, marks=pytest.mark.long)])
-# A caller with a token gets an answer without an end there; tests/logs/test_stream.py reads it.
+# An authorized caller gets an endless answer there; tests/logs/test_stream.py covers it.
 ENDLESS = frozenset({"/logs/stream"})
-LONGEST_LINE = 8000  # Of characters in a path with its query, roughly, that reach a service.
+LONGEST_LINE = 8000  # Longest path with query that reaches a service, in characters, roughly.
 
 
 @schemathesis.serializer("application/x-ndjson", "application/jsonl")
@@ -50,7 +50,7 @@ def write_lines(_context: object, value: object) -> bytes:
 
 @pytest.fixture(scope="module")
 def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessStack]:
-    """A stack of its own, because generated calls change products, users and orders."""
+    """A separate stack, because generated calls change products, users and orders."""
     stack = ProcessStack(tmp_path_factory.mktemp("conformance") / "state", RATE_LIMITS="off")
     stack.start()
     yield stack
@@ -58,7 +58,7 @@ def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessStack
 
 
 class Admin:
-    """An admin who comes back, whatever the generated calls do to the session or the account."""
+    """An admin who logs in again when generated calls end the session or change the account."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -66,12 +66,12 @@ class Admin:
         self.headers: dict[str, str] = {}
 
     def is_in(self) -> bool:
-        """Tell whether the token is still the token of an admin."""
+        """Return whether the token is still the token of an admin."""
         answer = requests.get(f"{self._url}/auth/me", headers=self.headers, timeout=20)
         return answer.status_code == 200 and answer.json()["role"] == "admin"
 
     def come_in(self) -> None:
-        """Log in again if the session has ended; register anew if that does not help."""
+        """Log in again if the session has ended; register again if that fails."""
         if self.headers and self.is_in():
             return
         if self._account:
@@ -102,7 +102,7 @@ class Service:
         self.headers = service_headers(stack, name)
 
     def come_in(self) -> None:
-        """Stay in."""
+        """Do nothing: the token does not expire during the test."""
 
 
 class Stranger:
@@ -111,7 +111,7 @@ class Stranger:
     headers: ClassVar[dict[str, str]] = {}
 
     def come_in(self) -> None:
-        """Stay out."""
+        """Do nothing."""
 
 
 Caller = Admin | Service | Stranger
@@ -124,7 +124,7 @@ def admin(processes: ProcessStack) -> Admin:
 
 
 def service_headers(stack: ProcessStack, caller: str) -> dict[str, str]:
-    """Return the header by which a service proves itself, with its real secret."""
+    """Return the header with a service's own token, issued for its real secret."""
     secret = (stack.state / "secrets" / caller / "client-secret").read_text().strip()
     answer = requests.post(
         f"{stack.url}/auth/token",
@@ -156,17 +156,17 @@ def check(
     )
     @given(case=operation.as_strategy(mode))
     def send(case: Case) -> None:
-        # The call before may have ended the session; this one must reach the application.
+        # The previous call may have ended the session, and this one must reach the application.
         caller.come_in()
         answer = case.call(base_url=base_url, headers=caller.headers, timeout=20)
         assert answer.status_code != 500, f"{case.as_curl_command()}: {answer.text}"
         if answer.status_code == 414:
-            # gunicorn answers this before the application; the gateway lets no line of this length through.
+            # gunicorn refuses such a line before the application; the gateway passes none of this length.
             assert len(answer.request.path_url) > LONGEST_LINE
             return
         case.validate_response(answer, checks=CHECKS)
 
-    # Some operations take nothing that could be wrong.
+    # Some operations have no input that could be invalid.
     with suppress(Unsatisfiable):
         send()
 
@@ -184,7 +184,7 @@ def find_failures(
             by = Service(stack, CALLERS[service])
         try:
             check(base_url, operation, mode, by, examples)
-        except Exception as error:  # Several kinds mean that an answer is not in the document.
+        except Exception as error:  # Several error types mean that an answer is not documented.
             failures[operation.label] = str(error)
     return failures
 
@@ -192,11 +192,11 @@ def find_failures(
 @how_often
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
 @pytest.mark.parametrize("service", SERVICES)
-def test_every_answer_is_in_the_document(processes, admin, service, mode, examples):
+def test_every_answer_is_documented(processes, admin, service, mode, examples):
     assert not find_failures(processes, service, mode, admin, examples)
 
 
 @how_often
 @pytest.mark.parametrize("service", SERVICES)
-def test_without_a_token_every_answer_is_in_the_document_too(processes, service, examples):
+def test_every_answer_without_a_token_is_documented(processes, service, examples):
     assert not find_failures(processes, service, GenerationMode.POSITIVE, Stranger(), examples)

@@ -1,4 +1,4 @@
-"""The gateway's cache: who may read from it, and how old an answer of it can be; on both stacks."""
+"""The gateway's cache on both stacks: who may read it, and how old its answers may be."""
 
 import secrets
 import time
@@ -13,7 +13,7 @@ from tests.waiting import wait_for
 pytestmark = [pytest.mark.shop, pytest.mark.timeout(900)]
 
 KEPT = {"HIT", "STALE", "UPDATING"}
-OLD = 2.5  # Seconds after which nothing old is shown: two in the cache, and a moment for the call.
+OLD = 2.5  # Seconds until a change is visible: two in the cache, and half a second for the call.
 QUIET = 2.0
 
 
@@ -34,7 +34,7 @@ def guest(stack: Stack) -> Iterator[Shopper]:
 
 
 def read_from_cache(reader: Shopper, path: str):
-    """Return an answer that the gateway had kept."""
+    """Return an answer from the gateway's cache."""
     return wait_for(lambda: answer if (answer := reader.get(path)).headers.get("X-Cache") in KEPT else None)
 
 
@@ -46,14 +46,14 @@ def test_the_list_comes_from_the_cache_for_a_token_of_any_kind(admin: Shopper, g
     assert len(again.json()["data"]) == 7
 
     def is_unchanged() -> bool:
-        """Tell whether the answer has the tag of the last one; a sale in between changes it."""
+        """Return whether the answer has the ETag of the last one; a sale in between changes it."""
         tag = read_from_cache(guest, path).headers["ETag"]
         return guest.get(path, headers={"If-None-Match": tag}).status_code == 304
 
     wait_for(is_unchanged)
 
 
-def test_without_a_good_token_the_cache_answers_401(stack: Stack, admin: Shopper) -> None:
+def test_the_cache_answers_401_without_a_valid_token(stack: Stack, admin: Shopper) -> None:
     path = "/products?limit=7"
     read_from_cache(admin, path)
     with Shopper(stack.url) as stranger:
@@ -63,7 +63,7 @@ def test_without_a_good_token_the_cache_answers_401(stack: Stack, admin: Shopper
             assert answer.headers["Content-Type"] == "application/problem+json"
 
 
-def test_a_revoked_token_is_refused_within_five_seconds_on_the_hot_path_too(stack: Stack) -> None:
+def test_the_cache_refuses_a_revoked_token_within_five_seconds(stack: Stack) -> None:
     with Shopper(stack.url) as person:
         registered = {"username": f"reader-{secrets.token_hex(6)}", "password": "correct horse battery"}
         answer = person.post("/auth/register", json=registered)
@@ -78,7 +78,7 @@ def test_a_revoked_token_is_refused_within_five_seconds_on_the_hot_path_too(stac
             assert person.get("/products?limit=7", headers=bearer).status_code == 401
 
 
-def test_what_an_admin_writes_is_shown_within_two_seconds(admin: Shopper, product: int) -> None:
+def test_an_admins_change_is_visible_within_two_seconds(admin: Shopper, product: int) -> None:
     path = f"/products/{product}"
 
     def change_title() -> str:
@@ -88,10 +88,10 @@ def test_what_an_admin_writes_is_shown_within_two_seconds(admin: Shopper, produc
         assert answer.status_code == 200, answer.text
         return changed["title"]
 
-    # Under readers.
+    # While other clients read.
     title = change_title()
     assert_soon(lambda: admin.get(path).json()["title"] == title, seconds=OLD)
-    # After a quiet time: the first reader after it must not be the one who wakes the cache up.
+    # After a quiet time: even the first reader must get the new version.
     title = change_title()
     time.sleep(QUIET)
     assert admin.get(path).json()["title"] == title

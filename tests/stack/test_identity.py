@@ -1,4 +1,4 @@
-"""A session that ends is over in every service within five seconds, and no other is; on both stacks."""
+"""Every service refuses an ended session within five seconds, and no other session; on both stacks."""
 
 import secrets
 import threading
@@ -18,7 +18,7 @@ from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.shop, pytest.mark.timeout(900)]
 
-# A door of each service that asks for a token.
+# A route of each service that requires a token.
 DOORS = {
     "auth-service": "/auth/me",
     "catalog-service": "/products?limit=1",
@@ -27,11 +27,11 @@ DOORS = {
     "logs-service": "/logs?limit=1",
 }
 PASSWORD = "correct horse battery"
-PUBLISHED = 5  # Seconds until a new key signs: enough to be known, since an unknown key is asked for.
+PUBLISHED = 5  # Seconds until a new key signs; services fetch a key that they do not know.
 
 
 class Person(Shopper):
-    """A registered customer, who shows tokens in the header alone."""
+    """A registered customer, who sends tokens in the header only."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -39,7 +39,7 @@ class Person(Shopper):
         self.keep(self.post("/auth/register", json={"username": self.name, "password": PASSWORD}), 201)
 
     def keep(self, answer, status: int = 200) -> str:
-        """Use the token of an answer from now on; return it."""
+        """Use the token of an answer for further calls; return it."""
         assert answer.status_code == status, answer.text
         self.cookies.clear()
         self.token = answer.json()["access_token"]
@@ -52,14 +52,14 @@ class Person(Shopper):
 
 
 def knock(stack: Stack, token: str) -> dict[str, int]:
-    """Return what each service answers to a token."""
+    """Return each service's answer to a token."""
     with Shopper(stack.url) as shopper:
         headers = {"Authorization": f"Bearer {token}"}
         return {service: shopper.get(path, headers=headers).status_code for service, path in DOORS.items()}
 
 
 def is_known_everywhere(stack: Stack, token: str) -> bool:
-    """Tell whether every service accepts the token; some answers are for admins only."""
+    """Return whether every service accepts the token; some answers are for admins only."""
     return set(knock(stack, token).values()) <= {200, 403}
 
 
@@ -68,7 +68,7 @@ def is_out_everywhere(stack: Stack, token: str) -> bool:
 
 
 def assert_out_in_time(stack: Stack, token: str) -> None:
-    """See the end of a token, and that every replica goes on refusing it."""
+    """Wait until a token is refused, and check that every replica keeps refusing it."""
     assert_soon(lambda: is_out_everywhere(stack, token))
     assert all(is_out_everywhere(stack, token) for _ in range(4))
 
@@ -89,7 +89,7 @@ def admin(stack: Stack) -> Iterator[Shopper]:
 
 @contextmanager
 def away(stack: Stack, part: str) -> Iterator[None]:
-    """Pause a part for the length of a block."""
+    """Pause a part during a block."""
     stack.pause(part)
     try:
         yield
@@ -107,13 +107,13 @@ def test_signing_out_ends_the_session_everywhere_and_no_other(stack, person):
 
 
 @pytest.mark.parametrize("change", [{"disabled": True}, {"role": "admin"}])
-def test_a_user_who_is_disabled_or_gets_another_role_is_out_everywhere(stack, person, admin, change):
+def test_a_disabled_user_or_a_new_role_ends_all_sessions_everywhere(stack, person, admin, change):
     answer = admin.patch(f"/auth/users/{person.user_id}", json=change)
     assert answer.status_code == 200, answer.text
     assert_out_in_time(stack, person.token)
 
 
-def test_a_new_password_ends_every_session_but_the_one_that_it_begins(stack, person):
+def test_a_new_password_ends_every_session_except_its_new_one(stack, person):
     body = {"current_password": PASSWORD, "new_password": f"{PASSWORD} staple"}
     ended = person.token
     begun = person.keep(person.post("/auth/password", json=body))
@@ -122,7 +122,7 @@ def test_a_new_password_ends_every_session_but_the_one_that_it_begins(stack, per
 
 
 def read_remarks(stack: ProcessStack) -> list[str]:
-    """Return what each service but auth says of its signed-off list; all are ready."""
+    """Return each other service's remark about its sign-off list; all services are ready."""
     services = stack.describe()["services"]
     found = []
     for name in SERVICES:
@@ -135,7 +135,7 @@ def read_remarks(stack: ProcessStack) -> list[str]:
 
 
 @on_breakable_stacks
-def test_while_auth_is_away_an_ended_session_stays_ended_and_all_others_go_on(stack, person):
+def test_while_auth_is_down_ended_sessions_stay_ended_and_others_continue(stack, person):
     ended = person.token
     alive = person.keep(person.post("/auth", json={"username": person.name, "password": PASSWORD}))
     person.post("/auth/logout", headers={"Authorization": f"Bearer {ended}"})
@@ -144,14 +144,14 @@ def test_while_auth_is_away_an_ended_session_stays_ended_and_all_others_go_on(st
     answers: dict[str, Counter[int]] = {"ended": Counter(), "alive": Counter()}
 
     def are_lists_old() -> bool:
-        """Call every service with both tokens; tell whether the list is older than it ever is otherwise."""
+        """Call every service with both tokens; return whether the list is older than in normal operation."""
         for path in doors.values():
             for name, token in (("ended", ended), ("alive", alive)):
                 answer = shopper.get(path, headers={"Authorization": f"Bearer {token}"})
                 answers[name][answer.status_code] += 1
         if isinstance(stack, ProcessStack):
             return all("signed-off list is" in remark for remark in read_remarks(stack))
-        return time.monotonic() - began > 3 * REFRESH_EVERY  # A container tells its remarks inside only.
+        return time.monotonic() - began > 3 * REFRESH_EVERY  # A container shows its remarks inside only.
 
     with away(stack, "auth-service"), Shopper(stack.url) as shopper:
         began = time.monotonic()
@@ -166,9 +166,7 @@ def test_while_auth_is_away_an_ended_session_stays_ended_and_all_others_go_on(st
 
 
 @on_breakable_stacks
-def test_a_service_that_starts_while_auth_is_away_says_come_back_and_never_calls_a_token_invalid(
-    stack, person
-):
+def test_a_service_that_starts_while_auth_is_down_answers_503_and_never_401(stack, person):
     answers = []
 
     def is_back() -> bool:
@@ -186,7 +184,7 @@ def test_a_service_that_starts_while_auth_is_away_says_come_back_and_never_calls
 
 
 class Crowd:
-    """Customers who call every service, one call after the other, and note what they get."""
+    """Customers who call every service in turn and record the answers."""
 
     def __init__(self, make_call: Callable[[], int | str], number: int = 3) -> None:
         self.answers: Counter[int | str] = Counter()
@@ -197,7 +195,7 @@ class Crowd:
             thread.start()
 
     def stop(self) -> None:
-        """Let each customer finish."""
+        """Wait until each customer has finished."""
         self._stop.set()
         for thread in self._threads:
             thread.join()
@@ -217,7 +215,7 @@ def read_kid(token: str) -> str:
 
 @on_breakable_stacks
 def test_a_rotation_of_keys_loses_no_request(stack):
-    """Guests come in and call every service, from before it until the new key has signed for a while."""
+    """Guests start sessions and call every service before, during and after the rotation."""
 
     def visit() -> int | str:
         with Shopper(stack.url) as guest:
@@ -230,7 +228,9 @@ def test_a_rotation_of_keys_loses_no_request(stack):
         crowd = Crowd(visit)
         try:
             wait_for(lambda: crowd.answers["well"] > 10 or len(crowd.answers) > 1)
-            rotated = stack.command("auth-service", "auth.keys", "rotate", "--after", str(PUBLISHED))
+            rotated = stack.command(
+                "auth-service", "auth.commands.signing_keys", "rotate", "--after", str(PUBLISHED)
+            )
             new = rotated.split()[0]
 
             def signs() -> bool:
@@ -243,14 +243,14 @@ def test_a_rotation_of_keys_loses_no_request(stack):
         finally:
             crowd.stop()
         assert set(crowd.answers) == {"well"}, crowd.answers
-        # What the old key signed is as good as ever.
+        # Tokens of the old key remain valid.
         assert read_kid(first) != new
         assert is_known_everywhere(stack, first)
 
 
 def log_in_with_a_new_key(stack: Stack, person: Person) -> None:
-    """Let another key sign at once, and log in again."""
-    new = stack.command("auth-service", "auth.keys", "rotate", "--now").split()[0]
+    """Rotate to a new key at once, and log in again."""
+    new = stack.command("auth-service", "auth.commands.signing_keys", "rotate", "--now").split()[0]
 
     def log_in() -> str:
         return person.keep(person.post("/auth", json={"username": person.name, "password": PASSWORD}))
@@ -259,20 +259,20 @@ def log_in_with_a_new_key(stack: Stack, person: Person) -> None:
 
 
 @on_breakable_stacks
-def test_a_key_that_is_retired_takes_its_tokens_along_and_the_services_find_new_ones_by_themselves(stack):
-    """The old key is compromised: what it signed is refused, also tokens of our own services."""
+def test_tokens_of_a_retired_key_are_refused_and_services_renew_their_own_tokens(stack):
+    """The old key is compromised: its tokens are refused, including those of services."""
     with Person(stack.url) as person:
         old = person.token
         log_in_with_a_new_key(stack, person)
-        stack.command("auth-service", "auth.keys", "retire", read_kid(old))
-        # A service fetches the keys when it meets one that it does not know, and so notices at once.
+        stack.command("auth-service", "auth.commands.signing_keys", "retire", read_kid(old))
+        # A service fetches the keys when it sees an unknown key, and so notices at once.
         log_in_with_a_new_key(stack, person)
         wait_for(lambda: is_known_everywhere(stack, person.token))
         wait_for(lambda: is_out_everywhere(stack, old))
-        # The signed-off list still comes, although each service asked for it with a token of the old key.
+        # The sign-off list still arrives, although each service had a token of the old key.
         assert person.post("/auth/logout").status_code == 204
         assert_out_in_time(stack, person.token)
-        # So do prices, which orders-service asks the catalogue for with its own token.
+        # So do prices, which orders-service reads from the catalogue with its own token.
         person.keep(person.post("/auth", json={"username": person.name, "password": PASSWORD}))
         person.put("/cart/items/1", json={"quantity": 1})
         assert person.get("/cart").json()["amount"] is not None
@@ -280,10 +280,10 @@ def test_a_key_that_is_retired_takes_its_tokens_along_and_the_services_find_new_
 
 @pytest.mark.long
 @pytest.mark.parametrize("stack", [BREAKABLE], indirect=True)
-def test_the_tokens_of_a_retired_key_are_refused_within_30_seconds_where_no_new_key_is_met(stack):
+def test_tokens_of_a_retired_key_are_refused_within_30_seconds_without_a_new_key(stack):
     with Person(stack.url) as person:
         old = person.token
         log_in_with_a_new_key(stack, person)
         wait_for(lambda: is_known_everywhere(stack, person.token))
-        stack.command("auth-service", "auth.keys", "retire", read_kid(old))
+        stack.command("auth-service", "auth.commands.signing_keys", "retire", read_kid(old))
         assert_soon(lambda: is_out_everywhere(stack, old), seconds=30 + LIMIT)

@@ -1,4 +1,4 @@
-"""A client library of another project, through the gateway of both stacks."""
+"""A third-party client library, through the gateway of both stacks."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.shop, pytest.mark.timeout(900)]
 @pytest.fixture
 def url(stack, monkeypatch):
     """The shop's public address, which is the issuer of its tokens."""
-    monkeypatch.setenv("AUTHLIB_INSECURE_TRANSPORT", "1")  # There is no TLS on the way to a test.
+    monkeypatch.setenv("AUTHLIB_INSECURE_TRANSPORT", "1")  # The tests use no TLS.
     return stack.url.replace("127.0.0.1", "localhost")
 
 
@@ -40,7 +40,7 @@ def test_an_integrators_library_works_with_the_shop(url, make_client):
     walk(url, *make_client("logs:write", "tokens:introspect"))
 
 
-def test_an_integrators_token_opens_the_doors_of_its_scopes_and_no_others(url, make_client):
+def test_an_integrators_token_opens_the_routes_of_its_scopes_only(url, make_client):
     form = {"grant_type": "client_credentials"}
     token_endpoint = discover(url)["token_endpoint"]
     token = requests.post(token_endpoint, data=form, auth=make_client("products:read"), timeout=10).json()
@@ -50,7 +50,7 @@ def test_an_integrators_token_opens_the_doors_of_its_scopes_and_no_others(url, m
         assert requests.get(f"{url}{path}", headers=headers, timeout=10).status_code == 403, path
 
 
-def test_a_disabled_client_is_out_in_every_service_within_five_seconds(url, make_client, shopper):
+def test_every_service_refuses_a_disabled_client_within_five_seconds(url, make_client, shopper):
     client_id, secret = make_client("products:read", "logs:read")
     form = {"grant_type": "client_credentials"}
     answer = requests.post(f"{url}/auth/token", data=form, auth=(client_id, secret), timeout=10)
@@ -67,7 +67,7 @@ def test_a_disabled_client_is_out_in_every_service_within_five_seconds(url, make
 
 
 @pytest.mark.xdist_group("breakable")
-def test_an_admin_rotates_keys_by_the_command_and_every_session_goes_on(breakable):
+def test_a_key_rotation_by_command_ends_no_session(breakable):
     with Shopper(breakable.url) as shopper:
         token = shopper.log_in()
         before = {key["kid"] for key in shopper.get("/.well-known/jwks.json").json()["keys"]}
@@ -88,11 +88,11 @@ def test_an_admin_rotates_keys_by_the_command_and_every_session_goes_on(breakabl
         assert shopper.get("/orders", headers={"Authorization": f"Bearer {token}"}).status_code == 200
         admin = {"Authorization": f"Bearer {shopper.log_in()}"}
 
-        def is_told() -> bool:
+        def is_recorded() -> bool:
             records = shopper.get("/logs?q=signing+key&limit=100", headers=admin).json()["data"]
-            told = [each["attributes"] for each in records]
+            recorded = [each["attributes"] for each in records]
             return ("auth.key.rotated", new) in [
-                (each.get("event.name"), each.get("audit.target")) for each in told
+                (each.get("event.name"), each.get("audit.target")) for each in recorded
             ]
 
-        wait_for(is_told)
+        wait_for(is_recorded)

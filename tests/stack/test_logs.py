@@ -1,4 +1,4 @@
-"""Records of what happens in the shop are shipped, kept and found, on both stacks."""
+"""Log records are shipped, stored and found, on both stacks."""
 
 import gzip
 import json
@@ -37,7 +37,7 @@ PROTOBUF = "application/x-protobuf"
 
 @pytest.fixture
 def admin(stack: Stack) -> Iterator[Shopper]:
-    """The shop's admin, with the token in the header, where a program has it."""
+    """The shop's admin, with the token in the header, as programs send it."""
     with Shopper(stack.url) as admin:
         admin.headers["Authorization"] = f"Bearer {admin.log_in()}"
         admin.cookies.clear()
@@ -59,17 +59,17 @@ def word() -> str:
 
 
 def count_records(admin: Shopper, word: str) -> int:
-    """Return how many records have the word."""
+    """Return the number of records with the word."""
     answer = admin.get(f"/logs/histogram?q={word}").json()
     assert answer["complete"]
     return sum(bar["total"] for bar in answer["data"])
 
 
 def make_batch(word: str, count: int, *, first: int = 0) -> ExportLogsServiceRequest:
-    """Return records as a Collector sends them: without an id of their own."""
+    """Return records as a Collector sends them: without an id."""
     batch = ExportLogsServiceRequest()
     sender = batch.resource_logs.add()
-    sender.resource.attributes.add(key="service.name").value.string_value = "somebody"
+    sender.resource.attributes.add(key="service.name").value.string_value = "a-collector"
     group = sender.scope_logs.add()
     now = time.time_ns()
     for number in range(first, first + count):
@@ -80,7 +80,7 @@ def make_batch(word: str, count: int, *, first: int = 0) -> ExportLogsServiceReq
 
 
 def export(admin: Shopper, body: bytes, media_type: str = PROTOBUF, **headers: str) -> requests.Response:
-    """Send a body as it is."""
+    """Send a body unchanged."""
     return admin.post("/v1/logs", data=body, headers={"Content-Type": media_type, **headers})
 
 
@@ -111,7 +111,7 @@ def test_opentelemetrys_sdk_ships_here_unchanged(stack, admin, word, count):
 
 
 @many
-def test_a_large_batch_of_a_collector_is_one_export_and_again_none(admin, word, count):
+def test_a_repeated_large_export_of_a_collector_stores_its_records_once(admin, word, count):
     body = gzip.compress(make_batch(word, count).SerializeToString())
     for _ in range(2):
         answer = export(admin, body, **{"Content-Encoding": "gzip"})
@@ -121,7 +121,7 @@ def test_a_large_batch_of_a_collector_is_one_export_and_again_none(admin, word, 
 
 
 @pytest.mark.parametrize("media_type", [PROTOBUF, "application/json"])
-def test_a_bad_export_is_refused_for_good_and_in_its_own_encoding(stack, admin, media_type):
+def test_a_bad_export_gets_a_permanent_error_in_its_own_encoding(stack, admin, media_type):
     def check(answer: requests.Response, status: int) -> None:
         assert (answer.status_code, answer.headers["Content-Type"]) == (status, media_type)
         assert media_type == PROTOBUF or answer.json()["message"]
@@ -131,19 +131,19 @@ def test_a_bad_export_is_refused_for_good_and_in_its_own_encoding(stack, admin, 
     check(export(admin, b" " * (8 * 1024 * 1024 + 1), media_type), 413)
     bomb = gzip.compress(b" " * 100_000_000)
     check(export(admin, bomb, media_type, **{"Content-Encoding": "gzip"}), 413)
-    with Shopper(stack.url) as nobody:
-        check(export(nobody, b"", media_type), 401)
+    with Shopper(stack.url) as stranger:
+        check(export(stranger, b"", media_type), 401)
 
 
-def test_the_logs_tell_an_order_from_the_gateway_to_the_bank_in_the_order_of_time(guest, admin, product):
+def test_the_logs_show_an_order_from_the_gateway_to_the_bank_by_time(guest, admin, product):
     placed = place(guest, uuid.uuid4().hex, items=[{"product_id": product, "quantity": 1}])
     order_id = placed.json()["id"]
     wait_until_paid(guest, order_id)
-    everybody = {"gateway", "orders-service", "catalog-service", "payments-service"}
+    services = {"gateway", "orders-service", "catalog-service", "payments-service"}
 
     def read_story() -> list[dict[str, Any]] | None:
         found = admin.get(f"/logs?order_id={order_id}&limit=100").json()["data"]
-        return found if {record["service"] for record in found} >= everybody else None
+        return found if {record["service"] for record in found} >= services else None
 
     story = wait_for(read_story)
     times = [datetime.fromisoformat(record["time"]) for record in story]
@@ -156,14 +156,14 @@ def test_the_logs_tell_an_order_from_the_gateway_to_the_bank_in_the_order_of_tim
     assert len(traces) == 1
     assert {
         record["service"] for record in story if record["request_id"] == placed.headers["X-Request-ID"]
-    } >= everybody
+    } >= services
     assert door["trace_id"] in traces
 
 
-def test_a_call_that_the_gateway_refuses_is_found_too(stack, admin, word):
-    with Shopper(stack.url) as nobody:
+def test_a_call_that_the_gateway_refuses_is_logged(stack, admin, word):
+    with Shopper(stack.url) as stranger:
         for path in ("/products", "/nowhere"):
-            nobody.get(f"{path}?token=secret", headers={"X-Request-ID": word})
+            stranger.get(f"{path}?token=secret", headers={"X-Request-ID": word})
 
     def read_refusals() -> list[dict[str, Any]] | None:
         found = admin.get(f"/logs?request_id={word}&service=gateway").json()["data"]
@@ -175,7 +175,7 @@ def test_a_call_that_the_gateway_refuses_is_found_too(stack, admin, word):
 
 
 @on_breakable_stacks
-def test_killed_in_mid_batch_the_service_has_each_acknowledged_record_once(stack, admin, word):
+def test_a_kill_within_a_batch_keeps_each_acknowledged_record_once(stack, admin, word):
     batches = [
         gzip.compress(make_batch(word, 200, first=200 * number).SerializeToString()) for number in range(25)
     ]
@@ -196,7 +196,7 @@ def test_killed_in_mid_batch_the_service_has_each_acknowledged_record_once(stack
     found: Counter[str] = Counter()
     query = {"q": word, "limit": 100}
     while True:
-        # The kill may have come after the last batch.
+        # The kill may have happened after the last batch.
         page = wait_for(lambda: (got := admin.get("/logs", params=query)).status_code == 200 and got.json())
         found.update(record["message"] for record in page["data"])
         if page["next"] is None:
@@ -206,7 +206,7 @@ def test_killed_in_mid_batch_the_service_has_each_acknowledged_record_once(stack
 
 
 class Tail:
-    """A reader who follows the records."""
+    """A client that follows the stream."""
 
     def __init__(self, admin: Shopper, last: str = "", **filters: str) -> None:
         headers = {"Last-Event-ID": last} if last else {}
@@ -228,7 +228,7 @@ class Tail:
         raise AssertionError("The stream ended without a word.")
 
     def read_until(self, fits: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """Return the first record that fits."""
+        """Return the first matching record."""
         while True:
             event, record = self.read()
             assert event == "record", record
@@ -237,7 +237,7 @@ class Tail:
 
 
 def follow(admin: Shopper, last: str = "", **filters: str) -> Tail:
-    """Open a stream as soon as there is a place; the server notices late that a reader is gone."""
+    """Open a stream as soon as one is free; the server notices a disconnected reader late."""
 
     def open_tail() -> Tail | None:
         tail = Tail(admin, last, **filters)
@@ -246,8 +246,8 @@ def follow(admin: Shopper, last: str = "", **filters: str) -> Tail:
     return wait_for(open_tail)
 
 
-def test_the_stream_tells_an_order_as_it_happens(guest, admin, word, product):
-    # The records of one call, since those of all other customers would come, too.
+def test_the_stream_shows_an_order_live(guest, admin, word, product):
+    # Filter one call, because other customers' records would arrive too.
     tail = follow(admin, request_id=word)
     guest.headers["X-Request-ID"] = word
     order_id = place(guest, uuid.uuid4().hex, items=[{"product_id": product, "quantity": 1}]).json()["id"]
@@ -257,7 +257,7 @@ def test_the_stream_tells_an_order_as_it_happens(guest, admin, word, product):
     tail.answer.close()
 
 
-def test_a_reader_who_comes_back_goes_on_where_the_stream_broke_off(admin, word):
+def test_a_reader_resumes_where_the_stream_broke_off(admin, word):
     tail = follow(admin, q=word)
     export(admin, make_batch(word, 3).SerializeToString())
     seen = [tail.read()[1]["message"] for _ in range(2)]
@@ -270,7 +270,7 @@ def test_a_reader_who_comes_back_goes_on_where_the_stream_broke_off(admin, word)
 
 
 @on_breakable_stacks
-def test_a_replica_has_four_readers_and_tells_them_when_it_stops(stack, admin, word):
+def test_a_replica_serves_four_readers_and_notifies_them_when_it_stops(stack, admin, word):
     tails = [follow(admin, q=word) for _ in range(4)]
     fifth = Tail(admin)
     assert (fifth.answer.status_code, fifth.answer.json()["code"]) == (503, "streams_taken")
@@ -281,7 +281,7 @@ def test_a_replica_has_four_readers_and_tells_them_when_it_stops(stack, admin, w
     for tail in tails:
         assert tail.read() == (
             "end",
-            {"code": "stopping", "detail": "This replica is going away; come again."},
+            {"code": "stopping", "detail": "This replica is shutting down. Connect again."},
         )
     assert time.monotonic() - began < 10
     follow(admin, last=tails[0].last, q=word).answer.close()

@@ -1,4 +1,4 @@
-"""The README's commands, as a user types them after cloning the project."""
+"""`make run` and `make demo` in a fresh clone, as an ordinary user."""
 
 import os
 import shutil
@@ -16,13 +16,13 @@ from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
-NEWCOMER = 12345  # A user whom the machine does not know.
+NEWCOMER = 12345  # A user id that the machine does not know.
 
 
 @pytest.fixture
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A fresh copy, in a folder with a space in its name that only its owner may enter."""
-    # Beside pytest's own folders, which an ordinary user may not enter if root ran the tests.
+    # Outside pytest's folders, which an ordinary user may not enter if root runs the tests.
     folder = Path("/tmp") / f"shopfleet newcomer {os.getpid()}"  # noqa: S108
     tracked = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
@@ -40,14 +40,14 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def as_newcomer(*command: str) -> list[str]:
-    """Return the command as an ordinary user runs it, also where root runs the tests."""
+    """Return the command for an ordinary user, also if root runs the tests."""
     if os.geteuid() != 0:
         return list(command)
     return ["setpriv", f"--reuid={NEWCOMER}", f"--regid={NEWCOMER}", "--clear-groups", "--", *command]
 
 
 def test_make_run_works_for_an_ordinary_user_in_a_fresh_clone(clone):
-    # Root's own Python may lie where no other user may look.
+    # Root's Python may be in a folder that other users cannot read.
     python = sys.executable if os.geteuid() != 0 else "/usr/bin/python3"
     kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_"))}
     port = find_free_port()
@@ -79,7 +79,7 @@ def test_make_run_works_for_an_ordinary_user_in_a_fresh_clone(clone):
         )
         assert demo.returncode == 0, demo.stdout + demo.stderr
     finally:
-        # Ctrl-C reaches make and what it started.
+        # Ctrl-C reaches make and its children.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGINT)
         process.wait(timeout=STOP_SECONDS)

@@ -1,4 +1,4 @@
-"""Properties of the process stack alone: its start, its signals, its end."""
+"""The process stack: its start, its signals and its end."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ def run_to_its_end(**environment: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessStack]:
-    """A stack that is published to others, which no test of another file uses."""
+    """A stack that listens on all addresses, used by this file only."""
     stack = ProcessStack(tmp_path_factory.mktemp("own") / "state", BIND="0.0.0.0")
     yield stack
     if is_running(stack):
@@ -43,7 +43,7 @@ def is_running(stack: ProcessStack) -> bool:
 
 @pytest.fixture
 def running_stack(own_stack: ProcessStack) -> ProcessStack:
-    """The stack of this file, started unless the test before has left it running."""
+    """The stack of this file, started again if the previous test stopped it."""
     if not is_running(own_stack):
         own_stack.start()
     return own_stack
@@ -56,16 +56,16 @@ def test_two_replicas_share_the_work(processes):
         assert read_instances(shopper, "auth-service", seconds=0.5) == {"auth-service-1"}
 
 
-def test_the_greeting_has_the_address_and_the_credentials(processes):
+def test_the_greeting_shows_the_address_and_the_credentials(processes):
     assert f"http://localhost:{processes.port}" in processes.output()
     assert "admin / admin" in processes.output()
 
 
-def test_the_state_is_for_its_owner_only(processes):
+def test_only_the_owner_can_read_the_state(processes):
     assert processes.state.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_port_that_is_taken_gets_one_sentence(processes, tmp_path):
+def test_a_port_in_use_gets_one_sentence(processes, tmp_path):
     done = run_to_its_end(PORT=str(processes.port), STATE=str(tmp_path / "state"))
     assert done.returncode == 1
     assert len(done.stdout.strip().splitlines()) == 1
@@ -79,19 +79,19 @@ def test_a_state_in_use_gets_one_sentence(processes):
 
 
 def read_password(stack: ProcessStack) -> str:
-    """Return the password that the first start has made up for the admin; it is told once."""
+    """Return the admin's password, which the first start generates and prints once."""
     [told] = [line for line in stack.output().splitlines() if "admin password" in line]
     return told.split()[-1]
 
 
-def test_published_to_others_the_admin_has_a_password_that_is_told_once(running_stack):
+def test_a_published_shop_prints_a_generated_admin_password_once(running_stack):
     password = read_password(running_stack)
     with Shopper(running_stack.url) as shopper:
         assert shopper.post("/auth", json={"username": "admin", "password": "admin"}).status_code == 401
         assert shopper.post("/auth", json={"username": "admin", "password": password}).status_code == 200
 
 
-def test_killed_altogether_the_stack_starts_again_on_its_data(running_stack):
+def test_the_stack_restarts_on_its_data_after_a_kill_of_everything(running_stack):
     stack, pair = running_stack, {"username": "admin", "password": read_password(running_stack)}
     with Shopper(stack.url) as shopper:
         token = shopper.post("/auth", json=pair).json()["access_token"]
@@ -103,7 +103,7 @@ def test_killed_altogether_the_stack_starts_again_on_its_data(running_stack):
     stack.start()
     with Shopper(stack.url) as shopper:
         assert shopper.get("/products", headers={"Authorization": f"Bearer {token}"}).status_code == 200
-    # The password was not told again.
+    # The password was not printed again.
     assert read_password(stack) == pair["password"]
 
 
@@ -122,7 +122,7 @@ def test_a_signal_stops_everything_and_leaves_no_process(running_stack, how):
     wait_for(lambda: not find_processes(running_stack.state))
 
 
-def test_a_supervisor_that_is_killed_takes_everything_with_it(running_stack):
+def test_a_killed_supervisor_leaves_no_process(running_stack):
     running_stack.process.kill()
     running_stack.process.wait()
     wait_for(lambda: not find_processes(running_stack.state))

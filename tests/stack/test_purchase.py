@@ -1,4 +1,4 @@
-"""A guest buys a product, and an admin reads the story in the logs, on both stacks."""
+"""A guest buys a product, and an admin reads the order in the logs, on both stacks."""
 
 import os
 import subprocess
@@ -41,7 +41,7 @@ def admin(stack: Stack) -> Iterator[Shopper]:
 
 
 def place(shopper: Shopper, key: str, card: str = "pm_card_visa", **body):
-    """Place an order; without items it is the cart's."""
+    """Place an order of these items, or of the cart."""
     order = {"payment_method": card, "shipping_address": ADDRESS, **body}
     return shopper.post("/orders", json=order, headers={"Idempotency-Key": key})
 
@@ -51,12 +51,12 @@ def read_stock(shopper: Shopper, product: int) -> int:
 
 
 def expect_stock(shopper: Shopper, product: int, stock: int) -> None:
-    """See the stock that there must be; through the gateway it may be two seconds old."""
+    """Wait for the expected stock; the gateway's answer may be two seconds old."""
     wait_for(lambda: read_stock(shopper, product) == stock, seconds=5)
 
 
 def find_entries(admin: Shopper, payment_id: str) -> list[dict]:
-    """Return the ledger's entries of a payment; later ones of other payments stand before them."""
+    """Return a payment's ledger entries, among newer entries of other payments."""
     query = {"limit": 100}
     while True:
         page = admin.get("/payments/ledger", params=query).json()
@@ -74,7 +74,7 @@ def wait_until_paid(shopper: Shopper, order_id: str) -> dict:
     return wait_for(ask)
 
 
-def test_a_guest_buys_the_cart_and_the_money_and_the_stock_have_moved(guest, admin, product):
+def test_a_guest_buys_the_cart_and_money_and_stock_move(guest, admin, product):
     before = read_stock(guest, product)
     price = guest.get(f"/products/{product}").json()["unit_amount"]
     cart = guest.put(f"/cart/items/{product}", json={"quantity": 2}).json()
@@ -96,7 +96,7 @@ def test_a_guest_buys_the_cart_and_the_money_and_the_stock_have_moved(guest, adm
     assert all(sum(line["amount"] for line in entry["lines"]) == 0 for entry in moved)
 
 
-def test_a_declined_card_is_402_and_the_stock_is_back(guest, product):
+def test_a_declined_card_gets_402_and_the_stock_is_released(guest, product):
     before = read_stock(guest, product)
     answer = place(
         guest, uuid.uuid4().hex, "pm_card_chargeDeclined", items=[{"product_id": product, "quantity": 3}]
@@ -114,7 +114,7 @@ def test_an_order_for_more_than_the_stock_is_409_with_the_line(guest, product):
     assert answer.json()["lines"][0]["product_id"] == product
 
 
-def test_the_same_key_again_gives_the_same_answer_and_buys_nothing(guest, product):
+def test_a_repeated_key_gets_the_same_answer_and_buys_nothing(guest, product):
     before, key = read_stock(guest, product), uuid.uuid4().hex
     first = place(guest, key, items=[{"product_id": product, "quantity": 1}])
     again = place(guest, key, items=[{"product_id": product, "quantity": 1}])
@@ -138,7 +138,7 @@ def test_a_guest_may_not_read_the_logs_or_the_ledger(guest):
         assert guest.get(path).status_code == 403
 
 
-def test_a_guests_cart_stays_after_a_registration_and_is_merged_at_a_log_in(stack):
+def test_a_guests_cart_survives_registration_and_merges_at_log_in(stack):
     account = {"username": f"ada-{uuid.uuid4().hex[:12]}", "password": "correct horse battery"}
 
     def read_cart(shopper):
@@ -154,18 +154,18 @@ def test_a_guests_cart_stays_after_a_registration_and_is_merged_at_a_log_in(stac
         assert read_cart(again) == {3: 2, 4: 2}
 
 
-def test_the_logs_tell_the_orders_story_under_one_request_id_and_trace(guest, admin):
+def test_the_logs_have_an_order_under_one_request_id_and_trace(guest, admin):
     placed = place(guest, uuid.uuid4().hex, items=[{"product_id": 6, "quantity": 1}])
     order = placed.json()
     wait_until_paid(guest, order["id"])
 
     def read_story():
         records = admin.get(f"/logs?order_id={order['id']}&limit=100").json()["data"]
-        # Each later look at the order is a call of its own, which the gateway notes.
+        # Each later read of the order is a separate call, which the gateway logs.
         story = [record for record in records if record["request_id"] == placed.headers["X-Request-ID"]]
         assert {record["service"] for record in records if record not in story} <= {"gateway"}
-        told = {record["service"] for record in story}
-        return told == {"gateway", "orders-service", "catalog-service", "payments-service"} and story
+        services = {record["service"] for record in story}
+        return services == {"gateway", "orders-service", "catalog-service", "payments-service"} and story
 
     story = wait_for(read_story)
     assert len({record["trace_id"] for record in story}) == 1
@@ -183,7 +183,7 @@ def test_the_books_of_the_shop_agree(processes):
         assert declined.status_code == 402
         wait_until_paid(guest, bought["id"])
     audit = subprocess.run(
-        [sys.executable, "-m", "local.audit"],
+        [sys.executable, "-m", "tools.books"],
         cwd=ROOT,
         env={"STATE": str(processes.state), "PATH": os.environ["PATH"]},
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Scaling and replacing under load: no call of a customer who reads or buys fails."""
+"""Scaling and rolling under load: no call of a reading or buying customer fails."""
 
 import threading
 import time
@@ -17,9 +17,9 @@ from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
-ENOUGH = 100  # Calls before, and others after a change.
-AFTER = 3.0  # Seconds of load after a change: the gateway's list of addresses may be that old.
-BUYERS = 3  # Each with one call on its way.
+ENOUGH = 100  # Calls before a change, and again after it.
+AFTER = 3.0  # Seconds of load after a change; the gateway's list of addresses may be that old.
+BUYERS = 3  # Each makes one call at a time.
 PRODUCT = 30
 
 
@@ -35,7 +35,7 @@ def fleet_of_processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pro
 
 @pytest.fixture(scope="module")
 def fleet_of_containers(compose: ComposeStack) -> Iterator[ComposeStack]:
-    """The Compose stack with two replicas of each service, until the tests of this file have ended."""
+    """The Compose stack with two replicas of each service during this file."""
     scale(compose)
     yield compose
     scale(compose, default=1)
@@ -54,7 +54,7 @@ def fleet(request: pytest.FixtureRequest) -> Stack:
 
 
 def scale(stack: ComposeStack, *, default: int = 2, **replicas: int) -> None:
-    """Have as many replicas of each service as are named, or of all others two."""
+    """Scale the named services, and all others to two replicas."""
     wanted = {service: replicas.get(service.partition("-")[0], default) for service in SERVICES}
     words = [word for service, number in wanted.items() for word in ("--scale", f"{service}={number}")]
     stack.up("--no-recreate", *words)
@@ -69,13 +69,13 @@ def identify(stack: Stack, service: str) -> set[str]:
 
 
 def let_pass(load: Load, calls: int = ENOUGH) -> None:
-    """Wait for so many calls more."""
+    """Wait for that many more calls."""
     enough = load.answered + calls
     wait_for(lambda: load.answered > enough)
 
 
 def finish(load: Load) -> None:
-    """Go on calling for as long as the gateway may remember a replica that has gone."""
+    """Keep calling while the gateway may remember a stopped replica."""
     load.during = "after all"
     time.sleep(AFTER)
     let_pass(load)
@@ -109,8 +109,8 @@ def test_reloading_the_gateway_and_a_new_signing_key_lose_no_request(fleet: Stac
         let_pass(load)
         load.during = "after a reload and a rotation"
         fleet.reload_gateway()
-        new = fleet.command("auth-service", "auth.keys", "rotate", "--after", "5").split()[0]
-        # Each of the two replicas signs with it.
+        new = fleet.command("auth-service", "auth.commands.signing_keys", "rotate", "--after", "5").split()[0]
+        # Both replicas sign with it.
         wait_for(lambda: [read_kid() for _ in range(4)] == [new] * 4)
         finish(load)
     assert load.failures == []
@@ -128,7 +128,7 @@ def test_scaling_up_and_down_one_at_a_time_loses_no_request(fleet_of_containers:
 
 
 @pytest.mark.xdist_group("compose")
-def test_replicas_share_the_load_and_a_new_one_has_its_part_within_seconds(
+def test_replicas_share_the_load_and_a_new_one_joins_within_seconds(
     fleet_of_containers: ComposeStack,
 ) -> None:
     scale(fleet_of_containers, catalog=3)
@@ -159,22 +159,22 @@ def test_when_a_replica_is_killed_no_read_fails(fleet_of_containers: ComposeStac
 
 
 @pytest.mark.xdist_group("compose")
-def test_a_kill_of_a_replica_loses_only_answers_on_their_way_and_the_key_finds_them(
+def test_a_killed_replica_loses_only_answers_in_flight_and_the_key_finds_the_orders(
     fleet_of_containers: ComposeStack,
 ) -> None:
     url, is_over = fleet_of_containers.url, threading.Event()
     victim, _other = fleet_of_containers.containers("orders-service")
     with Customer(url) as admin:
-        admin.come_in_as_admin()
+        admin.log_in_as_admin()
         assert admin.put(f"/products/{PRODUCT}/stock", json={"on_hand": 10_000}).status_code == 200
 
     bought_by = [0] * BUYERS
 
     def buy(number: int) -> tuple[int, set[str], set[str]]:
-        """Return how many keys were sent again, the orders that were answered, and those that exist."""
+        """Return the number of retried keys, the answered orders and the existing orders."""
         lost, told = 0, set()
         with Customer(url) as customer:
-            customer.come_in()
+            customer.start_guest_session()
             while not is_over.is_set():
                 before = customer.hiccups
                 answer = customer.order(uuid.uuid4().hex, "pm_card_visa", product=PRODUCT)
@@ -205,7 +205,7 @@ def read_orders(customer: Customer) -> set[str]:
     """Return the id of each order of a customer."""
     found, cursor = set(), ""
     while True:
-        page = customer.insist("GET", f"/orders?limit=100{cursor}").json()
+        page = customer.call_until_answered("GET", f"/orders?limit=100{cursor}").json()
         found |= {order["id"] for order in page["data"]}
         if page["next"] is None:
             return found

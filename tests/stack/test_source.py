@@ -1,4 +1,4 @@
-"""A product source fails while the shop is busy, and comes back."""
+"""A product source fails while the shop is busy, and recovers."""
 
 import re
 import threading
@@ -23,7 +23,7 @@ from tests.waiting import wait_for
 pytestmark = [pytest.mark.shop, pytest.mark.timeout(400)]
 
 PRODUCTS = 130  # More than a page.
-FAILURES = 5  # In a row: some more than open the breaker.
+FAILURES = 5  # In a row: more than open the circuit breaker.
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def shop(tmp_path: Path, upstream: FakeUpstream) -> Iterator[ProcessStack]:
 
 
 class Load:
-    """Customers who read and buy without pause; what they were answered, and how old it was."""
+    """Customers who read and buy without pause, their answers, and the age of those."""
 
     def __init__(self, url: str) -> None:
         self.answers: Counter[tuple[str, int]] = Counter()
@@ -100,7 +100,7 @@ def hang_up(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
 
 
 def read_remarks(shop: ProcessStack) -> list[dict[str, str]]:
-    """Return the remarks of each replica of the catalogue; all are ready."""
+    """Return the remarks of each catalogue replica; all replicas are ready."""
     answers = [
         requests.get(f"http://127.0.0.1:{replica['port']}/readyz", timeout=10)
         for replica in shop.describe()["services"]["catalog-service"]["replicas"]
@@ -110,12 +110,12 @@ def read_remarks(shop: ProcessStack) -> list[dict[str, str]]:
 
 
 def count_failures(shop: ProcessStack) -> int:
-    """Return how often in a row the source has failed, as every replica knows."""
+    """Return the number of consecutive failures, on which all replicas agree."""
     told = [re.search(r"failed (\d+) times in a row", each.get("source", "")) for each in read_remarks(shop)]
     return min(int(found[1]) if found else 0 for found in told)
 
 
-def test_the_catalogue_is_the_sources_and_while_that_fails_no_request_does_and_it_recovers_by_itself(
+def test_a_failing_source_fails_no_request_and_the_copy_recovers(
     shop: ProcessStack, upstream: FakeUpstream
 ) -> None:
     with Shopper(shop.url) as shopper:
@@ -129,7 +129,7 @@ def test_the_catalogue_is_the_sources_and_while_that_fails_no_request_does_and_i
             wait_for(lambda: count_failures(shop) >= BREAKER_FAILURES)
             asked, known = len(upstream.server.requests), count_failures(shop)
             wait_for(lambda: count_failures(shop) >= known + FAILURES)
-            # The breaker is open: a copy is a single probe, and an admin who wants one has to wait.
+            # The breaker is open: a copy is a single probe, and an admin cannot start one.
             assert len(upstream.server.requests) - asked <= 2 * (count_failures(shop) - known + 1)
             wait_for(lambda: shopper.post("/products/sync", json={}).json().get("code") == "source_paused")
             age, down = int(shopper.get("/products/1").headers["Catalog-Age"]), time.monotonic() - died

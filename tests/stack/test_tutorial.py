@@ -1,4 +1,4 @@
-"""The tutorial, as its clients expect it, through the gateway, on both stacks."""
+"""The tutorial's calls through the gateway, on both stacks."""
 
 import subprocess
 import sys
@@ -36,7 +36,7 @@ def test_a_form_is_refused(shopper):
     assert answer.json()["error"] == "Unsupported Media Type"
 
 
-def test_a_wrong_pair_is_refused(shopper):
+def test_a_wrong_password_is_refused(shopper):
     answer = shopper.post("/auth", json={"username": "admin", "password": "wrong"})
     assert answer.status_code == 401
     assert answer.json()["error"] == "Invalid username or password"
@@ -75,7 +75,7 @@ def test_each_service_is_healthy_and_has_a_document(shopper):
     assert found == {service: (200, service) for service in SERVICES}
 
 
-def test_the_gateway_routes_no_path_that_is_internal_or_unknown(shopper):
+def test_the_gateway_routes_no_internal_or_unknown_path(shopper):
     shopper.log_in()
     found = {}
     paths = ("/metrics", "/internal/anything", "/readyz", "/openapi.json", "/nowhere", "/images/1.png")
@@ -92,7 +92,7 @@ def test_the_gateway_and_the_service_keep_the_callers_request_id(shopper):
     assert answer.json()["request_id"] == "seen-by-all.1"
 
 
-def test_too_large_a_body_is_refused(shopper):
+def test_a_too_large_body_is_refused(shopper):
     answer = shopper.post("/auth", json={"username": "admin", "password": "x" * 2_000_000})
     assert answer.status_code == 413
     assert answer.json()["status"] == 413
@@ -104,9 +104,9 @@ def test_a_browser_gets_the_front_page(shopper):
     assert answer.headers["Content-Type"].startswith("text/html")
 
 
-def test_the_demo_gets_every_answer_that_it_expects(stack):
+def test_the_demo_gets_every_expected_answer(stack):
     done = subprocess.run(
-        [sys.executable, "-m", "local.demo"],
+        [sys.executable, "-m", "tools.demo"],
         cwd=ROOT,
         env={"URL": stack.url},
         capture_output=True,

@@ -1,4 +1,4 @@
-"""A shop that the first release filled goes on with this one, and nothing is lost."""
+"""A shop filled by the first release upgrades to this one without loss."""
 
 import secrets
 import subprocess
@@ -13,10 +13,10 @@ import pytest
 from psycopg import sql
 
 from bench.shop import checked_out
-from local.audit import find_databases
 from tests.stack.test_purchase import ADDRESS
 from tests.stacks import ROOT, ProcessStack, Shopper
 from tests.waiting import wait_for
+from tools.books import find_databases
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
@@ -31,7 +31,7 @@ FINAL = {"paid", "shipped", "refunded", "cancelled", "awaiting_payment"}
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[ProcessStack]:
-    """A shop of the first release."""
+    """A shop that runs the first release."""
     with checked_out(tmp_path, FIRST) as home:
         stack = ProcessStack(tmp_path / "state", home=home, RATE_LIMITS="off")
         stack.start()
@@ -40,7 +40,7 @@ def stack(tmp_path: Path) -> Iterator[ProcessStack]:
 
 
 def wait_until_books_agree(stack: ProcessStack) -> None:
-    """Wait until the audit finds nothing broken, and nothing in progress but what waits for its customer."""
+    """Wait until the books break no rule and only orders that await their customer are in progress."""
 
     def do_books_agree() -> bool:
         done = stack.audit()
@@ -50,7 +50,7 @@ def wait_until_books_agree(stack: ProcessStack) -> None:
 
 
 def order(guest: Shopper, *, product: int = 1, card: str = "pm_card_visa") -> dict[str, Any]:
-    """Order one unit; return the answer, whatever it is."""
+    """Order one unit; return the answer of any status."""
     answer = guest.post(
         "/orders",
         headers={"Idempotency-Key": secrets.token_hex()},
@@ -72,7 +72,7 @@ def read_all(shopper: Shopper, path: str) -> list[dict[str, Any]]:
 
 
 def fill(guest: Shopper, admin: Shopper) -> None:
-    """Leave orders of every kind behind, the last of them half way."""
+    """Leave orders in every state, the last of them in progress."""
     paid = [order(guest, product=number)["id"] for number in range(1, 6)]
     order(guest, card="pm_card_chargeDeclined")
     order(guest, card="pm_card_authenticationRequired")
@@ -89,14 +89,14 @@ def fill(guest: Shopper, admin: Shopper) -> None:
 
 
 def migrate(stack: ProcessStack, service: str) -> None:
-    """Bring a service's database up to date, while its replica of the first release runs on."""
+    """Migrate a service's database while its replica of the first release runs."""
     process = psutil.Process(stack.find_pid(service))
     environment = {**process.environ(), "PYTHONPATH": f"{ROOT}:{ROOT / service}"}
     subprocess.run([sys.executable, "-m", "shared.migrate"], cwd=ROOT, env=environment, check=True)
 
 
 def count_rows(stack: ProcessStack) -> dict[str, int]:
-    """Return how many rows there are of what a purchase writes."""
+    """Return the number of rows in each table that a purchase writes."""
     urls = find_databases({"STATE": str(stack.state)})
     tables = {
         "orders": ["orders", "order_lines", "order_events", "idempotency_keys"],
@@ -111,7 +111,7 @@ def count_rows(stack: ProcessStack) -> dict[str, int]:
     return counts
 
 
-def test_replicas_of_the_first_release_that_are_still_there_fail_and_write_nothing(
+def test_leftover_replicas_of_the_first_release_fail_and_write_nothing(
     stack: ProcessStack,
 ) -> None:
     with Shopper(stack.url) as guest:
@@ -135,7 +135,7 @@ def test_replicas_of_the_first_release_that_are_still_there_fail_and_write_nothi
         wait_for(lambda: stack.audit().returncode == 0)
 
 
-def test_a_shop_of_the_first_release_goes_on_and_its_books_agree(stack: ProcessStack) -> None:
+def test_a_shop_of_the_first_release_upgrades_and_its_books_agree(stack: ProcessStack) -> None:
     with Shopper(stack.url) as guest, Shopper(stack.url) as admin:
         assert guest.post("/auth/guest").status_code == 201
         admin.log_in()
@@ -145,7 +145,7 @@ def test_a_shop_of_the_first_release_goes_on_and_its_books_agree(stack: ProcessS
         assert len(ledger) >= 8
         for _ in range(5):
             order(guest)
-        # The last ones are not settled yet.
+        # The last orders are not settled yet.
         stack.stop()
         stack.home = ROOT
         stack.start()
@@ -156,6 +156,6 @@ def test_a_shop_of_the_first_release_goes_on_and_its_books_agree(stack: ProcessS
         assert read_all(admin, "/payments/ledger")[-len(ledger) :] == ledger
         wait_for(lambda: {each["status"] for each in read_all(admin, "/orders")} <= FINAL)
         wait_until_books_agree(stack)
-        # Its customers are who they were, and buy on.
+        # Its customers keep their accounts and can buy.
         assert order(guest)["status"] == "confirmed"
         wait_until_books_agree(stack)

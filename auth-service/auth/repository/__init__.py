@@ -1,1 +1,1 @@
-"""Every statement that touches auth-service's tables."""
+"""The SQL statements of auth-service."""

@@ -1,4 +1,4 @@
-"""Integrators' clients."""
+"""Queries for integrators' clients."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,23 +6,23 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from auth.domain import Client
+from auth.domain.clients import Client
 from auth.tables import oauth_clients
 
 
 def find_client(connection: Connection, client_id: str) -> Client | None:
-    """Return the client of that id."""
+    """Return the client with this id."""
     return _client(connection.execute(select(oauth_clients).where(oauth_clients.c.id == client_id)).first())
 
 
 def lock_client(connection: Connection, client_id: str) -> Client | None:
-    """Return the client of that id; nobody else changes it until the transaction ends."""
+    """Return the client with this id, and lock it until the transaction ends."""
     query = select(oauth_clients).where(oauth_clients.c.id == client_id).with_for_update()
     return _client(connection.execute(query).first())
 
 
 def read_clients(connection: Connection, *, limit: int, before: str | None) -> list[Client]:
-    """Return clients, newest first, those after the given id."""
+    """Return clients, newest first; `before` is the last id of the previous page."""
     query = select(oauth_clients).order_by(oauth_clients.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(oauth_clients.c.id < before)
@@ -39,7 +39,7 @@ def insert_client(
     sid: str,
     created_by: UUID | None,
 ) -> Client:
-    """Add a client, and return it."""
+    """Add a client and return it."""
     values = {
         "id": client_id,
         "name": name,
@@ -53,13 +53,13 @@ def insert_client(
 
 
 def update_client(connection: Connection, client_id: str, changes: dict[str, Any]) -> Client:
-    """Change a client, and return it as it is then."""
+    """Change a client and return the changed client."""
     statement = update(oauth_clients).where(oauth_clients.c.id == client_id).values(changes)
     return Client(**connection.execute(statement.returning(oauth_clients)).one()._mapping)
 
 
 def delete_client(connection: Connection, client_id: str) -> None:
-    """Remove a client."""
+    """Delete a client."""
     connection.execute(delete(oauth_clients).where(oauth_clients.c.id == client_id))
 
 

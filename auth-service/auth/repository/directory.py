@@ -1,12 +1,12 @@
-"""Users as an admin sees them: searched, in pages, given another role."""
+"""Queries for the admins' list of users."""
 
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, func, or_, select, update
 
-from auth.domain import User, parse_id
-from auth.repository.users import KNOWN
+from auth.domain.accounts import User, parse_id
+from auth.repository.users import COLUMNS
 from auth.tables import users
 
 
@@ -19,13 +19,13 @@ def read_users(
     limit: int,
     before: UUID | None,
 ) -> list[User]:
-    """Return users, newest first, those after the given id.
+    """Return users, newest first; `before` is the last id of the previous page.
 
-    `q` is a part of the name or the address, in any case and with or without accents, or an id.
+    `q` is a user id, or a part of the name or the e-mail address; the search ignores case and accents.
     """
-    query = select(*KNOWN).order_by(users.c.id.desc()).limit(limit)
+    query = select(*COLUMNS).order_by(users.c.id.desc()).limit(limit)
     if q is not None:
-        # Every text contains what remains of accents alone, which is nothing.
+        # A query of accents alone folds to the empty string, which every text contains; NULL matches nothing.
         sought = func.nullif(func.fold(q), "")
         parts = [func.strpos(func.fold(column), sought) > 0 for column in (users.c.username, users.c.email)]
         user_id = parse_id(q)
@@ -40,7 +40,7 @@ def read_users(
 
 
 def lock_admins(connection: Connection) -> list[UUID]:
-    """Return the admins who can log in; nobody else changes one of them until the transaction ends."""
+    """Return the admins who can log in, and lock them until the transaction ends."""
     query = (
         select(users.c.id)
         .where(users.c.role == "admin", users.c.disabled.is_(False))
@@ -51,6 +51,6 @@ def lock_admins(connection: Connection) -> list[UUID]:
 
 
 def update_user(connection: Connection, user_id: UUID, changes: dict[str, Any]) -> User:
-    """Change a user, and return the account as it is then."""
-    statement = update(users).where(users.c.id == user_id).values(changes).returning(*KNOWN)
+    """Change a user and return the changed account."""
+    statement = update(users).where(users.c.id == user_id).values(changes).returning(*COLUMNS)
     return User(**connection.execute(statement).one()._mapping)

@@ -1,4 +1,4 @@
-"""What the names of registered users look like: a skeleton belongs to one user."""
+"""Queries for the skeletons of usernames; each skeleton belongs to one user."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
@@ -10,18 +10,18 @@ from auth.tables import name_skeletons, users
 
 
 def has_owner(connection: Connection, skeletons: Sequence[bytes]) -> bool:
-    """Tell whether one of the skeletons belongs to a user."""
+    """Return whether one of the skeletons belongs to a user."""
     owned = select(name_skeletons.c.user_id).where(name_skeletons.c.skeleton.in_(skeletons)).limit(1)
     return connection.execute(owned).first() is not None
 
 
 def claim_skeletons(connection: Connection, user_id: UUID, skeletons: Sequence[bytes]) -> bool:
-    """Give a user these sorted skeletons; return False if another user has one of them."""
+    """Assign sorted skeletons to a user; return False if one of them belongs to another user."""
     return _insert(connection, [(skeleton, user_id) for skeleton in skeletons]) == len(skeletons)
 
 
 def lock_unclaimed(connection: Connection, limit: int) -> dict[UUID, str]:
-    """Return names without skeletons by user, oldest first; others wait until the transaction ends."""
+    """Return names without skeletons by user, oldest first, and lock the users until the transaction ends."""
     query = (
         select(users.c.id, users.c.username)
         .where(users.c.role != "guest", ~users.c.has_skeletons)
@@ -33,12 +33,12 @@ def lock_unclaimed(connection: Connection, limit: int) -> dict[UUID, str]:
 
 
 def add_skeletons(connection: Connection, skeletons: Mapping[UUID, Sequence[bytes]]) -> None:
-    """Give users those of their skeletons that no user has yet; the first user has what two of them share."""
+    """Assign skeletons to users; a skeleton that several of them share belongs to the first."""
     owners: dict[bytes, UUID] = {}
     for user_id, owned in skeletons.items():
         for skeleton in owned:
             owners.setdefault(skeleton, user_id)
-    # In one order, as where one user claims them, so that no two transactions wait for each other.
+    # Insert in sorted order, as `claim_skeletons` does, so that transactions do not deadlock.
     _insert(connection, sorted(owners.items()))
     connection.execute(update(users).where(users.c.id.in_(skeletons)).values(has_skeletons=True))
 

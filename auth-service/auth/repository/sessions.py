@@ -1,4 +1,4 @@
-"""Sessions, their refresh tokens, and what is signed off."""
+"""Queries for sessions, refresh tokens and sign-offs."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -19,11 +19,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
-from auth.domain import GRACE, IDLE_LIFE, WHOLE_LIFE, Session, Visitor
+from auth.domain.accounts import GRACE, IDLE_LIFE, WHOLE_LIFE, Session, Visitor
 from auth.tables import refresh_tokens, sessions, sign_offs, users
 
-# So much later than its tokens a sign-off is forgotten: clocks differ, and a token is signed after its
-# session was written down.
+# A sign-off is kept for this long after its tokens expire: clocks differ, and a token is signed after its
+# session is stored.
 SIGN_OFF_LEEWAY = timedelta(seconds=60)
 
 LIVE = and_(
@@ -31,20 +31,20 @@ LIVE = and_(
     sessions.c.expires_at > func.now(),
     sessions.c.last_used_at > func.now() - IDLE_LIFE,
 )
-# All that there is to know about a session, without its secret.
-KNOWN = [column for column in sessions.c if column.name != "secret"]
+# The columns of `Session`, so all but the secret.
+COLUMNS = [column for column in sessions.c if column.name != "secret"]
 
 IS_FRESH = refresh_tokens.c.expires_at > func.now()
 IS_UNUSED = refresh_tokens.c.used_at.is_(None)
-WAS_JUST_USED = refresh_tokens.c.used_at > func.now() - GRACE
+IN_GRACE = refresh_tokens.c.used_at > func.now() - GRACE
 IS_SIGNED_OFF = sign_offs.c.until > func.now()
 
-# What is run for everybody who comes is made once: to make a statement takes longer than to send it.
+# Built once, because these statements run for every visitor and building one takes longer than sending it.
 PRESENTED = refresh_tokens.c.hash == bindparam("presented")
 TOKENS_UNTIL = func.now() + bindparam("life", type_=Interval)
 SECONDS_LEFT = func.date_part("epoch", refresh_tokens.c.expires_at - func.now())
-# A session begins together with its first refresh token, and a guest's together with the guest.
-BEGUN = (
+# One statement adds a session and its first refresh token, and for a guest also the user.
+NEW_SESSION = (
     insert(sessions)
     .values(
         **{
@@ -55,9 +55,9 @@ BEGUN = (
         tokens_until=TOKENS_UNTIL,
     )
     .returning(sessions.c.id, sessions.c.expires_at)
-    .cte("begun")
+    .cte("new_session")
 )
-GUEST = (
+NEW_GUEST = (
     insert(users)
     .values(
         {
@@ -66,7 +66,7 @@ GUEST = (
             users.c.role: "guest",
         }
     )
-    .cte("guest")
+    .cte("new_guest")
 )
 INSERT_SESSION = (
     insert(refresh_tokens)
@@ -74,13 +74,13 @@ INSERT_SESSION = (
         ["hash", "session_id", "expires_at"],
         select(
             bindparam("presented", type_=refresh_tokens.c.hash.type),
-            BEGUN.c.id,
-            func.least(func.now() + IDLE_LIFE, BEGUN.c.expires_at),
+            NEW_SESSION.c.id,
+            func.least(func.now() + IDLE_LIFE, NEW_SESSION.c.expires_at),
         ),
     )
     .returning(SECONDS_LEFT)
 )
-INSERT_GUEST_SESSION = INSERT_SESSION.add_cte(GUEST)
+INSERT_GUEST_SESSION = INSERT_SESSION.add_cte(NEW_GUEST)
 SESSION_END = select(sessions.c.expires_at).where(sessions.c.id == bindparam("session")).scalar_subquery()
 INSERT_REFRESH_TOKEN = (
     insert(refresh_tokens)
@@ -94,9 +94,9 @@ LOCK_SESSION_OF = (
     .with_for_update(of=sessions)
 )
 FIND_SESSION_OF = (
-    select(*KNOWN)
+    select(*COLUMNS)
     .join(refresh_tokens, refresh_tokens.c.session_id == sessions.c.id)
-    .where(PRESENTED, LIVE, IS_FRESH, IS_UNUSED | WAS_JUST_USED)
+    .where(PRESENTED, LIVE, IS_FRESH, IS_UNUSED | IN_GRACE)
 )
 USE_REFRESH_TOKEN = update(refresh_tokens).where(PRESENTED, IS_FRESH, IS_UNUSED).values(used_at=func.now())
 RENEW_SESSION = (
@@ -127,9 +127,9 @@ def insert_session(
     guest_sub: str | None = None,
     guest_name: str | None = None,
 ) -> int:
-    """Add a session and its first refresh token, and with a `guest_name` a guest whose session it is.
+    """Add a session and its first refresh token; with `guest_name`, also add the guest that owns the session.
 
-    Its first access token lives `token_seconds`. Return the seconds that the refresh token lives.
+    The first access token lives for `token_seconds`. Return the life of the refresh token in seconds.
     """
     values = {
         "session_id": session_id,
@@ -147,37 +147,37 @@ def insert_session(
 
 
 def insert_refresh_token(connection: Connection, token_hash: bytes, session_id: UUID) -> int:
-    """Add a token that lives as long as it may idle, but not longer than its session; return the seconds."""
+    """Add a refresh token that expires with its session at the latest; return its life in seconds."""
     values = {"hash": token_hash, "session_id": session_id, "session": session_id}
     return int(connection.execute(INSERT_REFRESH_TOKEN, values).scalar_one())
 
 
 def lock_session_of(connection: Connection, token_hash: bytes) -> tuple[Session, bytes] | None:
-    """Return the live session of a refresh token, and its secret; nobody else changes it meanwhile."""
+    """Return the live session of a refresh token and its secret; lock it until the transaction ends."""
     row = connection.execute(LOCK_SESSION_OF, {"presented": token_hash}).first()
     return (_session(row), row.secret) if row else None
 
 
 def find_session_of(connection: Connection, token_hash: bytes) -> Session | None:
-    """Return the live session of a refresh token that may be used, or was a moment ago."""
+    """Return the live session of a refresh token that is unused or was used within the grace period."""
     row = connection.execute(FIND_SESSION_OF, {"presented": token_hash}).first()
     return _session(row) if row else None
 
 
 def use_refresh_token(connection: Connection, token_hash: bytes) -> bool:
-    """Mark a live token as used; return False if it was, or is over."""
+    """Mark a live token as used; return False if it is used or expired."""
     return connection.execute(USE_REFRESH_TOKEN, {"presented": token_hash}).rowcount == 1
 
 
 def was_used(connection: Connection, token_hash: bytes) -> bool:
-    """Tell whether the token was used up before, however long ago."""
+    """Return whether the token was ever used."""
     query = select(refresh_tokens.c.hash).where(refresh_tokens.c.hash == token_hash, ~IS_UNUSED)
     return connection.execute(query).first() is not None
 
 
 def may_be_repeated(connection: Connection, token_hash: bytes, successor_hash: bytes) -> int | None:
-    """Return the seconds that the successor lives if the token was just used, and the successor was not."""
-    just_used = select(refresh_tokens.c.hash).where(refresh_tokens.c.hash == token_hash, WAS_JUST_USED)
+    """Return the seconds left of an unused successor if the token was used within the grace period."""
+    just_used = select(refresh_tokens.c.hash).where(refresh_tokens.c.hash == token_hash, IN_GRACE)
     successor = select(SECONDS_LEFT).where(
         refresh_tokens.c.hash == successor_hash, IS_FRESH, IS_UNUSED, just_used.exists()
     )
@@ -186,7 +186,7 @@ def may_be_repeated(connection: Connection, token_hash: bytes, successor_hash: b
 
 
 def renew_session(connection: Connection, session_id: UUID, visitor: Visitor, token_seconds: int) -> None:
-    """Write down that another access token was had, and from where."""
+    """Record a new access token of the session, and where it was requested from."""
     values = {
         "session": session_id,
         "life": timedelta(seconds=token_seconds),
@@ -199,7 +199,7 @@ def renew_session(connection: Connection, session_id: UUID, visitor: Visitor, to
 def end_sessions(
     connection: Connection, *, session_id: UUID | None = None, user_id: UUID | None = None
 ) -> list[UUID]:
-    """End one live session, or all of a user's, and sign their tokens off; return which."""
+    """End one live session or all of a user's, and sign off their tokens; return the ended sessions."""
     chosen = sessions.c.id == session_id if session_id else sessions.c.user_id == user_id
     ended = (
         update(sessions)
@@ -216,18 +216,18 @@ def end_sessions(
 def read_live_sessions(connection: Connection, user_id: UUID) -> list[Session]:
     """Return the user's live sessions, newest first."""
     newest_first = sessions.c.created_at.desc(), sessions.c.id.desc()
-    query = select(*KNOWN).where(sessions.c.user_id == user_id, LIVE).order_by(*newest_first)
+    query = select(*COLUMNS).where(sessions.c.user_id == user_id, LIVE).order_by(*newest_first)
     return [_session(row) for row in connection.execute(query)]
 
 
 def find_live_session(connection: Connection, session_id: UUID) -> Session | None:
-    """Return the session of that id unless it is over."""
-    row = connection.execute(select(*KNOWN).where(sessions.c.id == session_id, LIVE)).first()
+    """Return the live session with this id."""
+    row = connection.execute(select(*COLUMNS).where(sessions.c.id == session_id, LIVE)).first()
     return _session(row) if row else None
 
 
 def insert_sign_off(connection: Connection, identifier: str, until: datetime) -> None:
-    """Refuse every token of that sid, or with that jti, until the last of them has died."""
+    """Sign off all tokens with this `sid` or `jti` until the last of them has expired."""
     statement = insert(sign_offs).values(id=identifier, until=until + SIGN_OFF_LEEWAY)
     later = {
         "until": func.greatest(sign_offs.c.until, statement.excluded.until),
@@ -237,7 +237,7 @@ def insert_sign_off(connection: Connection, identifier: str, until: datetime) ->
 
 
 def read_signed_off(connection: Connection, since: datetime | None = None) -> tuple[list[str], datetime]:
-    """Return the ids that are signed off, or only those since a moment, sorted; and the moment of now."""
+    """Return the signed-off ids, sorted, and the current time; `since` limits them to newer sign-offs."""
     now = connection.execute(select(func.now())).scalar_one()
     if since is None:
         return list(connection.execute(READ_SIGNED_OFF).scalars()), now
@@ -245,7 +245,7 @@ def read_signed_off(connection: Connection, since: datetime | None = None) -> tu
 
 
 def is_signed_off(connection: Connection, identifiers: Iterable[str]) -> bool:
-    """Tell whether one of the ids is signed off."""
+    """Return whether one of the ids is signed off."""
     return connection.execute(FIND_SIGNED_OFF, {"ids": list(identifiers)}).first() is not None
 
 

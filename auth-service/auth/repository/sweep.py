@@ -1,19 +1,20 @@
-"""What is over, and may be removed."""
+"""Deletion of expired rows."""
 
 from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, select, tuple_
 
-from auth.domain import GUEST_IDLE, GUEST_LIFE, PER_ACCOUNT, PLACE_LIFE
+from auth.domain.accounts import GUEST_IDLE, GUEST_LIFE, PLACE_LIFE
+from auth.domain.throttling import PER_ACCOUNT
 from auth.tables import known_places, login_attempts, refresh_tokens, sessions, sign_offs, users
 
-# Whoever has a refresh token that lives has a session that lives.
-OVER: dict[Table, ColumnElement[bool]] = {
+# A live refresh token always has a live session.
+EXPIRED: dict[Table, ColumnElement[bool]] = {
     refresh_tokens: refresh_tokens.c.expires_at < func.now(),
     sessions: sessions.c.expires_at < func.now(),
     sign_offs: sign_offs.c.until < func.now(),
-    # Forgiven altogether: none of the counters takes longer than an account's.
+    # All tries are forgiven: no counter takes longer than the one of an account.
     login_attempts: login_attempts.c.last_at
     < func.now() - login_attempts.c.level * PER_ACCOUNT.forgiven_after,
     known_places: known_places.c.last_seen < func.now() - PLACE_LIFE,
@@ -32,26 +33,26 @@ IS_IDLE_GUEST = and_(
 )
 
 
-def remove_over(connection: Connection, table: Table, limit: int) -> int:
-    """Remove rows that are over, but none that another replica is removing; return how many."""
+def delete_expired(connection: Connection, table: Table, limit: int) -> int:
+    """Delete expired rows, and skip rows that another replica is deleting; return how many."""
     key = list(table.primary_key.columns)
-    over = select(*key).where(OVER[table]).limit(limit).with_for_update(of=table, skip_locked=True)
-    return connection.execute(delete(table).where(tuple_(*key).in_(over))).rowcount
+    expired = select(*key).where(EXPIRED[table]).limit(limit).with_for_update(of=table, skip_locked=True)
+    return connection.execute(delete(table).where(tuple_(*key).in_(expired))).rowcount
 
 
 def read_idle_guests(connection: Connection, after: UUID | None, limit: int) -> list[UUID]:
-    """Return guests who have not been here for a day, in the order of their ids, from one of them on."""
+    """Return guests without activity for a day, ordered by id; `after` is the last id of the batch before."""
     query = select(users.c.id).where(IS_IDLE_GUEST).order_by(users.c.id).limit(limit)
     return list(connection.execute(query.where(users.c.id > after) if after else query).scalars())
 
 
 def delete_idle_guests(connection: Connection, guests: Sequence[UUID]) -> int:
-    """Remove those of the guests who are still idle; return how many."""
+    """Delete the guests, of those given, who are still idle; return how many."""
     chosen = users.c.id.in_(guests)
     locked = select(users.c.id).where(chosen, users.c.role == "guest").with_for_update(skip_locked=True)
-    held = list(connection.execute(locked.order_by(users.c.id)).scalars())
-    # A refresh under way holds its session until that is renewed. A registration takes the account before its
-    # sessions, and so does this.
-    theirs = select(sessions.c.id).where(sessions.c.user_id.in_(held)).order_by(sessions.c.id)
+    owned = list(connection.execute(locked.order_by(users.c.id)).scalars())
+    # A running refresh keeps its session locked until it has renewed it. A registration locks the account
+    # before the sessions, so this function uses the same order.
+    theirs = select(sessions.c.id).where(sessions.c.user_id.in_(owned)).order_by(sessions.c.id)
     connection.execute(theirs.with_for_update())
-    return connection.execute(delete(users).where(users.c.id.in_(held), IS_IDLE_GUEST)).rowcount
+    return connection.execute(delete(users).where(users.c.id.in_(owned), IS_IDLE_GUEST)).rowcount

@@ -1,4 +1,4 @@
-"""Tries that are counted, and places that are known."""
+"""Queries for counted log-in tries and known places."""
 
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -19,10 +19,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, array, insert
 
-from auth.domain import PLACE_LIFE, Allowance
+from auth.domain.accounts import PLACE_LIFE
+from auth.domain.throttling import Allowance
 from auth.tables import known_places, login_attempts
 
-# What is run for every log-in is made once: to make a statement takes longer than to send it.
+# Built once, because these statements run for every log-in and building one takes longer than sending it.
 FORGET_TRIES = delete(login_attempts).where(login_attempts.c.key == bindparam("key"))
 FIND_PLACE = select(known_places.c.user_id).where(
     known_places.c.user_id == bindparam("user_id"),
@@ -39,14 +40,14 @@ REMEMBER_PLACE = insert(known_places).on_conflict_do_update(
 
 
 def find_wait(connection: Connection, keys: Iterable[bytes]) -> float:
-    """Return the seconds until a try may come that is counted under all of these keys; 0 for now."""
+    """Return the seconds until the next try that counts under all of these keys; 0 if it is allowed now."""
     return float(connection.execute(FIND_WAIT, {"keys": list(keys)}).scalar_one())
 
 
 def take_tries(connection: Connection, counted: Sequence[tuple[bytes, Allowance]]) -> float:
-    """Count a try under each of the keys and return 0; if one comes too early, return the seconds to wait.
+    """Count a try under each of the keys and return 0; return the seconds to wait if one key must wait.
 
-    Then none is counted: what was is given back.
+    In that case the try counts under no key.
     """
     statement = _make_tries(tuple(allowance for _, allowance in counted))
     keys = {f"key_{number}": key for number, (key, _) in enumerate(counted)}
@@ -54,14 +55,14 @@ def take_tries(connection: Connection, counted: Sequence[tuple[bytes, Allowance]
     if len(taken) == len(counted):
         return 0
     give_back(connection, [key for key, _ in counted if key in taken])
-    # A wait that ended between the two statements is over in a moment.
+    # The wait may have ended between the two statements.
     return max(0.1, find_wait(connection, [key for key, _ in counted]))
 
 
 def give_back(connection: Connection, keys: Iterable[bytes]) -> None:
-    """Take back a try that was none, with the wait that it brought.
+    """Take back one try under each of the keys, and its wait.
 
-    One after the other in the order in which they were counted, so that no two wait for each other.
+    The updates run in the order in which the tries were counted, so that transactions do not deadlock.
     """
     level = func.greatest(0, login_attempts.c.level - 1)
     for key in keys:
@@ -70,27 +71,27 @@ def give_back(connection: Connection, keys: Iterable[bytes]) -> None:
 
 
 def forget_tries(connection: Connection, key: bytes) -> None:
-    """Forget every try that was counted there."""
+    """Forget all tries under the key."""
     connection.execute(FORGET_TRIES, {"key": key})
 
 
 def is_known_place(connection: Connection, user_id: UUID, place_hash: bytes) -> bool:
-    """Tell whether the account was logged in to from there not long ago."""
+    """Return whether the user recently logged in from this place."""
     place = {"user_id": user_id, "place_hash": place_hash}
     return connection.execute(FIND_PLACE, place).first() is not None
 
 
 def remember_place(connection: Connection, user_id: UUID, place_hash: bytes) -> None:
-    """Write down that the account was logged in to from there just now."""
+    """Record that the user has logged in from this place."""
     connection.execute(REMEMBER_PLACE, {"user_id": user_id, "place_hash": place_hash})
 
 
 @cache
 def _make_tries(allowances: tuple[Allowance, ...]) -> Executable:
-    """Return the statement that counts a try under as many keys; few combinations are asked for.
+    """Return the statement that counts a try under a key for each allowance; few combinations occur.
 
-    One statement, so that of many at once only so many get through; and the clock of the moment in which the
-    row is had, since of two transactions the one that began first may come second.
+    It is a single statement, so that concurrent tries cannot exceed an allowance. It uses the clock at the
+    time of the row lock, because the transaction that started first may get the row second.
     """
     table, now = login_attempts.c, func.clock_timestamp()
     keys = [bindparam(f"key_{number}", type_=BYTEA) for number in range(len(allowances))]
@@ -102,13 +103,13 @@ def _make_tries(allowances: tuple[Allowance, ...]) -> Executable:
     free = choose(allowance.free for allowance in allowances)
     passed = func.greatest(0, func.date_part("epoch", now - table.last_at))
     level = func.greatest(0, table.level - passed / forgiven_after) + 1
-    # Half a try is left for what is forgiven between two tries in a row.
+    # The half allows for the fraction that is forgiven between two tries in a row.
     wait = case((level < free - 0.5, 0), else_=func.power(2, level - free))
     values = {"level": level, "last_at": now, "free_at": now + func.make_interval(0, 0, 0, 0, 0, 0, wait)}
     return (
         insert(login_attempts)
-        # In the order in which they are given, so that no two wait for each other. A SELECT, since SQLAlchemy
-        # would compile an INSERT of several VALUES anew each time.
+        # Rows are inserted in the given order, so that transactions do not deadlock. The source is a SELECT,
+        # because SQLAlchemy would compile an INSERT with several VALUES again each time.
         .from_select(
             ["key", "level", "last_at", "free_at"], select(func.unnest(array(keys)), literal(1), now, now)
         )

@@ -1,4 +1,4 @@
-"""Users."""
+"""Queries for users."""
 
 from uuid import UUID
 
@@ -6,44 +6,45 @@ from sqlalchemy import Connection, Row, bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
-from auth.domain import User, derive_skeletons
+from auth.domain.accounts import User
+from auth.domain.credentials import derive_skeletons
 from auth.errors import UsernameTaken
 from auth.repository.names import claim_skeletons
 from auth.tables import users
 
-KNOWN = [column for column in users.c if column.name != "has_skeletons"]
+COLUMNS = [column for column in users.c if column.name != "has_skeletons"]
 
-# What is run for everybody who comes is made once: to make a statement takes longer than to send it.
-FIND_BY_NAME = select(*KNOWN).where(func.lower(users.c.username) == func.lower(bindparam("username")))
-FIND_USER = select(*KNOWN).where(users.c.id == bindparam("id"))
-HOLD_USER = FIND_USER.with_for_update(read=True)
+# Built once, because these statements run for every visitor and building one takes longer than sending it.
+FIND_BY_NAME = select(*COLUMNS).where(func.lower(users.c.username) == func.lower(bindparam("username")))
+FIND_USER = select(*COLUMNS).where(users.c.id == bindparam("id"))
+SHARE_USER = FIND_USER.with_for_update(read=True)
 LOCK_USER = FIND_USER.with_for_update(key_share=True)
-# The index on the name is the only constraint that a new row can break.
-INSERT_USER = insert(users).values(has_skeletons=True).on_conflict_do_nothing().returning(*KNOWN)
+# The index on the name is the only constraint that a new row can violate.
+INSERT_USER = insert(users).values(has_skeletons=True).on_conflict_do_nothing().returning(*COLUMNS)
 
 
 def find_user_by_name(connection: Connection, username: str) -> User | None:
-    """Return the user of that name, in whatever case it is written."""
+    """Return the user with this name; case does not matter."""
     return _user(connection.execute(FIND_BY_NAME, {"username": username}).first())
 
 
 def find_user(connection: Connection, user_id: UUID) -> User | None:
-    """Return the user of that id."""
+    """Return the user with this id."""
     return _user(connection.execute(FIND_USER, {"id": user_id}).first())
 
 
-def hold_user(connection: Connection, user_id: UUID) -> User | None:
-    """Return the user; nobody changes the account until the transaction ends."""
-    return _user(connection.execute(HOLD_USER, {"id": user_id}).first())
+def share_user(connection: Connection, user_id: UUID) -> User | None:
+    """Return the user, and block changes to the account until the transaction ends (FOR SHARE)."""
+    return _user(connection.execute(SHARE_USER, {"id": user_id}).first())
 
 
 def lock_user(connection: Connection, user_id: UUID) -> User | None:
-    """Return the user; nobody else changes or holds the account until the transaction ends."""
+    """Return the user, and lock the account until the transaction ends; `share_user` waits for it, too."""
     return _user(connection.execute(LOCK_USER, {"id": user_id}).first())
 
 
 def has_admin(connection: Connection) -> bool:
-    """Tell whether there is an admin who can log in."""
+    """Return whether an admin exists who can log in."""
     admins = select(users.c.id).where(users.c.role == "admin", users.c.disabled.is_(False)).limit(1)
     return connection.execute(admins).first() is not None
 
@@ -51,7 +52,7 @@ def has_admin(connection: Connection) -> bool:
 def insert_user(
     connection: Connection, username: str, role: str, password_hash: str, email: str | None = None
 ) -> User:
-    """Add a user and return it; raise UsernameTaken if the name or one that looks like it is taken."""
+    """Add a user and return it; raise UsernameTaken if the name or a look-alike is taken."""
     values = {"username": username, "role": role, "password_hash": password_hash, "email": email}
     user = _user(connection.execute(INSERT_USER, values).first())
     if user is None or not claim_skeletons(connection, user.id, derive_skeletons(username)):
@@ -62,9 +63,9 @@ def insert_user(
 def promote_guest(
     connection: Connection, guest_id: UUID, username: str, password_hash: str, email: str | None
 ) -> User | None:
-    """Make a guest the customer of that name; None if there is no such guest any more.
+    """Turn a guest into a customer with this name; return None if the guest no longer exists.
 
-    Raises UsernameTaken if the name or one that looks like it is taken.
+    Raises UsernameTaken if the name or a look-alike is taken.
     """
     statement = (
         update(users)
@@ -72,7 +73,7 @@ def promote_guest(
         .values(
             username=username, email=email, role="customer", password_hash=password_hash, has_skeletons=True
         )
-        .returning(*KNOWN)
+        .returning(*COLUMNS)
     )
     try:
         user = _user(connection.execute(statement).first())
@@ -84,26 +85,26 @@ def promote_guest(
 
 
 def change_password(connection: Connection, user_id: UUID, password_hash: str) -> User:
-    """Give a user another password, and return the account as it is now."""
+    """Change a user's password and return the changed account."""
     values = {"password_hash": password_hash, "password_changed_at": func.now()}
-    changed = update(users).where(users.c.id == user_id).values(values).returning(*KNOWN)
+    changed = update(users).where(users.c.id == user_id).values(values).returning(*COLUMNS)
     return User(**connection.execute(changed).one()._mapping)
 
 
 def renew_hash(connection: Connection, user: User, password_hash: str) -> None:
-    """Store another hash of the password that the user has, unless it is another by now."""
+    """Store a new hash of the same password, unless the password was changed in the meantime."""
     unchanged = users.c.id == user.id, users.c.password_hash == user.password_hash
     connection.execute(update(users).where(*unchanged).values(password_hash=password_hash))
 
 
-def close_account(connection: Connection, user: User, password_hash: str) -> None:
-    """Let nobody log in to the account, nor with the password that it had if it is opened again."""
+def disable_account(connection: Connection, user: User, password_hash: str) -> None:
+    """Disable an account and replace its password, which stays invalid if the account is enabled again."""
     values = {"disabled": True, "password_hash": password_hash, "password_changed_at": func.now()}
     connection.execute(update(users).where(users.c.id == user.id).values(values))
 
 
-def reopen_as_admin(connection: Connection, user: User, password_hash: str) -> None:
-    """Make the account an admin's, with another password."""
+def enable_as_admin(connection: Connection, user: User, password_hash: str) -> None:
+    """Enable the account as an admin's, with a new password."""
     values = {
         "role": "admin",
         "disabled": False,
@@ -114,7 +115,7 @@ def reopen_as_admin(connection: Connection, user: User, password_hash: str) -> N
 
 
 def lock_users(connection: Connection) -> None:
-    """Keep others from adding users until the transaction ends; reading goes on."""
+    """Block new users by other transactions until this one ends; reads continue."""
     connection.execute(text("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE"))
 
 

@@ -1,1 +1,1 @@
-"""auth-service over HTTP."""
+"""The HTTP routes of auth-service."""

@@ -1,9 +1,10 @@
-"""Coming in, and one's own account."""
+"""Routes for log-in, registration and the caller's own account."""
 
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request
 
-from auth.domain import GUESSABLE, SignIn
+from auth.domain.accounts import SignIn
+from auth.domain.credentials import GUESSABLE
 from auth.errors import (
     AlreadyRegistered,
     HashingBusy,
@@ -36,7 +37,7 @@ from shared.openapi import document_errors
 def login_routes(
     app: ServiceFlask, pages: Pages, database: Database, passwords: Passwords, issuer: TokenIssuer
 ) -> APIBlueprint:
-    """Return the routes by which people come in."""
+    """Return the routes that start or refresh a session."""
     routes = APIBlueprint("login", __name__)
     pages.guard(routes)
 
@@ -49,7 +50,7 @@ def login_routes(
         )
     )
     def log_in(json_data: Credentials) -> Response:
-        """Log in with a user name and a password; with a guest's token, to take the guest's cart along."""
+        """Log in with username and password; with a guest's token, the customer gets the guest's cart."""
         session = accounts.log_in(
             database,
             passwords,
@@ -77,7 +78,7 @@ def login_routes(
         )
     )
     def register(json_data: Registration) -> Response:
-        """Become a customer; with a guest's token, that guest does so, and keeps cart and orders."""
+        """Register as a customer; a guest's token lets the customer keep the guest's cart and orders."""
         session = accounts.register(
             database,
             passwords,
@@ -93,9 +94,9 @@ def login_routes(
     @routes.post("/auth/guest")
     @routes.output(SignedIn, status_code=201)
     @routes.doc(responses=document_errors(CrossSite, KeysUnavailable))
-    def enter_as_guest() -> Response:
-        """Come in without a name: each call makes a new guest."""
-        return _answer(app, pages, accounts.enter_as_guest(database, issuer, read_visitor(request)), 201)
+    def start_guest_session() -> Response:
+        """Start a session as a new guest."""
+        return _answer(app, pages, accounts.start_guest_session(database, issuer, read_visitor(request)), 201)
 
     @routes.post("/auth/refresh")
     @body_optional
@@ -103,7 +104,7 @@ def login_routes(
     @routes.output(SignedIn)
     @routes.doc(responses=document_errors(RefreshTokenInvalid, CrossSite, KeysUnavailable))
     def refresh(json_data: RefreshRequest) -> Response:
-        """Have new tokens for a refresh token, in the body or in the cookie; it is good for one time."""
+        """Exchange a refresh token, from the body or the cookie, for new tokens; it can be used once."""
         token = json_data.refresh_token
         if token is None:
             token = request.cookies.get(REFRESH_COOKIE, "") if pages.may_have_cookies(request) else ""
@@ -118,7 +119,7 @@ def login_routes(
 
 
 def account_routes(app: ServiceFlask, pages: Pages, database: Database) -> APIBlueprint:
-    """Return the routes for everybody who is in."""
+    """Return the routes for signed-in users."""
     routes = APIBlueprint("account", __name__)
     pages.guard(routes)
 
@@ -126,13 +127,13 @@ def account_routes(app: ServiceFlask, pages: Pages, database: Database) -> APIBl
     @routes.output(UserOut)
     @routes.doc(responses=document_errors(NotFound))
     def show_me() -> UserOut:
-        """Show the account that the token speaks of."""
+        """Show the caller's account."""
         return UserOut.model_validate(accounts.find_account(database, require_caller()))
 
     @routes.post("/auth/logout")
     @routes.output({}, status_code=204)
     def log_out() -> Response:
-        """End the session: its tokens are refused everywhere within five seconds."""
+        """End the session; all services refuse its tokens within five seconds."""
         sessions.log_out(database, require_caller())
         return _clear_cookies(app, pages, Response(status=204))
 
@@ -142,7 +143,7 @@ def account_routes(app: ServiceFlask, pages: Pages, database: Database) -> APIBl
 def password_routes(
     app: ServiceFlask, pages: Pages, database: Database, passwords: Passwords, issuer: TokenIssuer
 ) -> APIBlueprint:
-    """Return the route for those who have a password."""
+    """Return the route for users with a password."""
     routes = APIBlueprint("password", __name__)
     pages.guard(routes)
 
@@ -159,7 +160,7 @@ def password_routes(
         )
     )
     def change_password(json_data: PasswordChange) -> Response:
-        """Choose another password: every session ends, and the answer begins a new one."""
+        """Change the password: all sessions end, and the response starts a new one."""
         session = accounts.change_password(
             database,
             passwords,
@@ -175,7 +176,7 @@ def password_routes(
 
 
 def _answer(app: ServiceFlask, pages: Pages, session: SignIn, status: int) -> Response:
-    """Return the tokens, in the body and, to the shop's own pages, as cookies."""
+    """Return the tokens in the body and, for the shop's own pages, as cookies."""
     response = jsonify(SignedIn.model_validate(session, from_attributes=True).model_dump())
     response.status_code = status
     if not pages.may_have_cookies(request):

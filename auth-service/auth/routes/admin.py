@@ -1,10 +1,11 @@
-"""What only admins may: users, their sessions, and integrators' clients."""
+"""Routes for admins: users, their sessions and integrators' clients."""
 
 from uuid import UUID
 
 from apiflask import APIBlueprint
 
-from auth.domain import CLIENT_ID, Client, parse_id
+from auth.domain.accounts import parse_id
+from auth.domain.clients import CLIENT_ID, Client
 from auth.errors import LastAdmin, NotRegistered
 from auth.schemas.accounts import UserOut
 from auth.schemas.admin import (
@@ -34,7 +35,7 @@ def user_routes(database: Database) -> APIBlueprint:
     @routes.input(UserQuery, location="query")
     @routes.output(UserPage)
     def list_users(query_data: UserQuery) -> UserPage:
-        """List users, newest first, or search for one."""
+        """List or search users, newest first."""
         page, last = admin.list_users(
             database,
             q=query_data.q,
@@ -56,13 +57,13 @@ def user_routes(database: Database) -> APIBlueprint:
     @routes.output(UserOut)
     @routes.doc(responses=document_errors(NotRegistered, LastAdmin))
     def change_user(user_id: UUID, json_data: UserPatch) -> UserOut:
-        """Give a user another role, or close or open the account; either ends all of the user's sessions."""
+        """Change a user's role, or disable or enable the account; a change ends all sessions of the user."""
         return UserOut.model_validate(admin.change_user(database, user_id, json_data.changes))
 
     @routes.get("/auth/users/<uuid:user_id>/sessions")
     @routes.output(SessionList)
     def list_sessions(user_id: UUID) -> SessionList:
-        """List where a user is logged in."""
+        """List a user's live sessions."""
         found = admin.list_sessions(database, user_id)
         return SessionList(data=[SessionOut.model_validate(session) for session in found])
 
@@ -84,14 +85,14 @@ def user_routes(database: Database) -> APIBlueprint:
 
 
 def client_routes(database: Database, token_seconds: int) -> APIBlueprint:
-    """Return the routes for integrators' clients; `token_seconds` is how long their tokens live."""
+    """Return the routes for integrators' clients; `token_seconds` is the life of their tokens."""
     routes = APIBlueprint("clients", __name__)
 
     @routes.get("/auth/clients")
     @routes.input(PageQuery, location="query")
     @routes.output(ClientPage)
     def list_clients(query_data: PageQuery) -> ClientPage:
-        """List the clients, newest first."""
+        """List clients, newest first."""
         page, last = clients.list_clients(
             database, limit=query_data.limit, before=_read_cursor(query_data.cursor)
         )
@@ -102,7 +103,7 @@ def client_routes(database: Database, token_seconds: int) -> APIBlueprint:
     @routes.input(NewClient)
     @routes.output(ClientWithSecret, status_code=201)
     def create_client(json_data: NewClient) -> tuple[ClientWithSecret, int, dict[str, str]]:
-        """Make a client for an integrator; its secret is shown here and never again."""
+        """Create a client for an integrator; only this response contains its secret."""
         client, secret = clients.create_client(
             database, json_data.name, list(json_data.scopes), parse_id(require_caller().sub)
         )
@@ -118,21 +119,21 @@ def client_routes(database: Database, token_seconds: int) -> APIBlueprint:
     @routes.input(ClientPatch)
     @routes.output(ClientOut)
     def change_client(client_id: str, json_data: ClientPatch) -> ClientOut:
-        """Rename a client, change its scopes, close or open it; what it may not do any more ends at once."""
+        """Rename, disable or enable a client, or change its scopes; lost permissions end its tokens."""
         changed = clients.change_client(database, client_id, json_data.changes, token_seconds)
         return ClientOut.model_validate(changed)
 
     @routes.delete("/auth/clients/<client_id>")
     @routes.output({}, status_code=204)
     def delete_client(client_id: str) -> tuple[str, int]:
-        """Remove a client; its tokens end at once."""
+        """Delete a client; its tokens end at once."""
         clients.delete_client(database, client_id, token_seconds)
         return "", 204
 
     @routes.post("/auth/clients/<client_id>/secret")
     @routes.output(ClientWithSecret)
     def replace_secret(client_id: str) -> ClientWithSecret:
-        """Give a client another secret, shown here and never again; its tokens end at once."""
+        """Replace a client's secret, which only this response contains; its tokens end at once."""
         return _with_secret(*clients.replace_secret(database, client_id, token_seconds))
 
     return routes
@@ -143,7 +144,7 @@ def _with_secret(client: Client, secret: str) -> ClientWithSecret:
 
 
 def _read_cursor(cursor: str | None) -> str | None:
-    """Return the id of the client that the page before ended with; raise ValidationFailed if it is none."""
+    """Return the id of the last client on the previous page; raise ValidationFailed for a bad cursor."""
     if cursor is None:
         return None
     position = decode_cursor(cursor)

@@ -1,4 +1,4 @@
-"""The files of Swagger UI, which the gateway's page `/docs` is made of."""
+"""The Swagger UI files that the gateway's page `/docs` loads."""
 
 from importlib.metadata import version
 from importlib.resources import files
@@ -9,13 +9,13 @@ from flask import Response, request
 from shared.errors import NotFound
 
 PACKAGE = "flask-swagger-ui"
-# What the page loads. The package has more, such as a page of its own.
+# The files that the page loads. The package contains others, such as its own page.
 CONTENT_TYPES = {
     "swagger-ui.css": "text/css; charset=utf-8",
     "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
     "swagger-ui-standalone-preset.js": "text/javascript; charset=utf-8",
 }
-# They change with the package's version alone; the one before may be shown for an hour after.
+# The files change only with the version of the package; a browser may show the old ones for an hour.
 CACHING = {"Cache-Control": "public, max-age=3600"}
 
 

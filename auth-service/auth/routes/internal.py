@@ -1,4 +1,4 @@
-"""What only our own services ask for."""
+"""Routes for the shop's own services."""
 
 import hashlib
 
@@ -10,11 +10,11 @@ from auth.use_cases import sessions
 from shared.database import Database
 from shared.openapi import Responses
 
-UNCHANGED: Responses = {304: {"description": "The list is what If-None-Match says."}}
+UNCHANGED: Responses = {304: {"description": "The list matches If-None-Match."}}
 
 
 def sign_off_routes(database: Database) -> APIBlueprint:
-    """Return the route that every service asks every two seconds."""
+    """Return the route that each service polls every two seconds."""
     routes = APIBlueprint("sign_offs", __name__)
 
     @routes.get("/internal/signed-off")
@@ -22,9 +22,9 @@ def sign_off_routes(database: Database) -> APIBlueprint:
     @routes.output(SignedOff)
     @routes.doc(responses=UNCHANGED)
     def show_signed_off(query_data: SignedOffQuery) -> Response:
-        """List the sessions and tokens that are refused from now on, or those that are new `since` a moment.
+        """List the signed-off sessions and tokens, or with `since` only the newer ones.
 
-        Answers 304 to a whole list that is known.
+        Responds with 304 if the client already has the whole list.
         """
         since = query_data.since
         ids, as_of = sessions.read_signed_off(database, since)

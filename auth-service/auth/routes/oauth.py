@@ -1,4 +1,4 @@
-"""The endpoints for programs (OAuth 2.0)."""
+"""The OAuth 2.0 endpoints for clients."""
 
 from urllib.parse import unquote_plus
 
@@ -7,7 +7,7 @@ from flask import Request, Response, jsonify, request
 from pydantic import BaseModel
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from auth.domain import Scope
+from auth.domain.clients import Scope
 from auth.errors import InsufficientScope, InvalidClient, OAuthError
 from auth.issuer import TokenIssuer
 from auth.schemas.oauth import (
@@ -27,7 +27,7 @@ from shared.tokens import TokenVerifier
 
 
 def _document_refusals(*refusals: OAuthError) -> Responses:
-    """Return the responses of OAuth's own errors, an example of each (RFC 6749, section 5.2)."""
+    """Return the responses for OAuth errors, each with an example (RFC 6749, section 5.2)."""
     responses: Responses = {}
     for refusal in refusals:
         described = {"schema": OAuthErrorOut.model_json_schema(), "examples": {}}
@@ -46,8 +46,8 @@ def _document_refusals(*refusals: OAuthError) -> Responses:
 
 NO_TOKEN = OAuthError("invalid_request", "token is missing.")
 GRANT_ERRORS = _document_refusals(
-    OAuthError("unsupported_grant_type", "Only client_credentials is granted here."),
-    OAuthError("invalid_scope", "The client was not given a scope that it asks for."),
+    OAuthError("unsupported_grant_type", "Only the client_credentials grant is supported."),
+    OAuthError("invalid_scope", "The requested scope exceeds the scopes of the client."),
     OAuthError("invalid_request", "grant_type is missing."),
     InvalidClient(),
 )
@@ -55,35 +55,35 @@ INTROSPECTION_ERRORS = _document_refusals(
     NO_TOKEN, InvalidClient(), InsufficientScope(Scope.TOKENS_INTROSPECT)
 )
 REVOCATION: Responses = {
-    200: {"description": "The token is not good, any more or ever."},
+    200: {"description": "The token is revoked, or was not valid."},
     **_document_refusals(
         OAuthError("unauthorized_client", "The token was issued to another client."),
         NO_TOKEN,
         InvalidClient(),
     ),
 }
-# The credentials in the header; those in the form are among the form's fields.
+# Credentials in the header; the schema of the form describes those in the form.
 CLIENT: list[str | dict[str, list[str]]] = [{"client": []}]
-# RFC 6749, section 5.1; the first of them every answer has anyway.
+# RFC 6749, section 5.1; every response of auth-service has the first header anyway.
 NOT_STORED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-MAX_FORM = 16 * 1024  # Bytes: three times the longest token, should all of its characters be escaped.
-MAX_FIELDS = 20  # The RFCs have six for these routes, and clients send some of their own.
+MAX_FORM = 16 * 1024  # Bytes: enough for the longest token with every character escaped, which triples it.
+MAX_FIELDS = 20  # The RFCs define six for these routes, and clients may add their own.
 AUTH_METHODS = ["client_secret_basic", "client_secret_post"]
 
 
 def oauth_routes(
     database: Database, clients: Clients, issuer: TokenIssuer, verifier: TokenVerifier
 ) -> APIBlueprint:
-    """Return the routes for programs, each of which proves itself."""
+    """Return the routes of the token, introspection and revocation endpoints."""
     routes = APIBlueprint("oauth", __name__, tag="OAuth")
 
     @routes.before_request
     def bound_form() -> None:
-        """Refuse a form that takes long to take apart, before it is."""
+        """Refuse a form that is expensive to parse, before parsing it."""
         if request.mimetype != "application/x-www-form-urlencoded":
             raise OAuthError("invalid_request", "The body must be application/x-www-form-urlencoded.")
-        # It is received all the same: the gateway is still sending, and would take a closed connection for a
-        # service that has failed.
+        # The body is read in any case: the gateway is still sending it, and would treat a closed connection
+        # as a failed replica.
         form = request.get_data(cache=True)
         if len(form) > MAX_FORM:
             raise RequestEntityTooLarge
@@ -95,7 +95,7 @@ def oauth_routes(
     @routes.output(TokenAnswer)
     @routes.doc(responses=GRANT_ERRORS, security=CLIENT)
     def grant_token(form_data: TokenRequest) -> Response:
-        """Give a program its token for its client credentials (RFC 6749, section 4.4)."""
+        """Issue a token for client credentials (RFC 6749, section 4.4)."""
         client = clients.authenticate(_read_credentials(request, form_data))
         token, scope = oauth.grant_client_credentials(client, issuer, form_data.grant_type, form_data.scope)
         return _answer(TokenAnswer(**vars(token), scope=scope or None))
@@ -105,7 +105,7 @@ def oauth_routes(
     @routes.output(Introspection)
     @routes.doc(responses=INTROSPECTION_ERRORS, security=CLIENT)
     def introspect(form_data: TokenForm) -> Response:
-        """Tell a program whether a token is good now, and what it says (RFC 7662)."""
+        """Return whether a token is active, and its claims (RFC 7662)."""
         client = clients.authenticate(_read_credentials(request, form_data))
         return _answer(Introspection(**oauth.introspect(database, verifier, client, form_data.token)))
 
@@ -113,9 +113,9 @@ def oauth_routes(
     @routes.input(TokenForm, location="form")
     @routes.doc(responses=REVOCATION, security=[*CLIENT, {}])
     def revoke(form_data: TokenForm) -> Response:
-        """End a token that was issued to the client (RFC 7009)."""
-        shown = _read_credentials(request, form_data)
-        oauth.revoke(database, verifier, clients, shown, form_data.token)
+        """Revoke a token that was issued to the client (RFC 7009)."""
+        credentials = _read_credentials(request, form_data)
+        oauth.revoke(database, verifier, clients, credentials, form_data.token)
         return Response(status=200, headers=NOT_STORED)
 
     @routes.errorhandler(OAuthError)
@@ -127,14 +127,14 @@ def oauth_routes(
 
 
 def metadata_routes(public_url: str) -> APIBlueprint:
-    """Return the route by which programs find the others."""
+    """Return the route of the authorization server metadata."""
     routes = APIBlueprint("metadata", __name__)
     base = public_url.rstrip("/")
 
     @routes.get("/.well-known/oauth-authorization-server")
     @routes.output(Metadata)
     def show_metadata() -> tuple[Metadata, int, dict[str, str]]:
-        """Show where the endpoints are, and what they understand (RFC 8414)."""
+        """Show the OAuth endpoints and their capabilities (RFC 8414)."""
         answer = Metadata(
             issuer=public_url,
             token_endpoint=f"{base}/auth/token",
@@ -143,8 +143,8 @@ def metadata_routes(public_url: str) -> APIBlueprint:
             jwks_uri=f"{base}/.well-known/jwks.json",
             service_documentation=f"{base}/docs?urls.primaryName=auth",
             grant_types_supported=["client_credentials"],
-            # The field is required, empty lists are forbidden, and nobody is sent here to log in: of the
-            # registered types it is the one that hands nothing out.
+            # The member is required and must not be empty. There is no authorization endpoint, and `none` is
+            # the registered type that issues nothing.
             response_types_supported=["none"],
             scopes_supported=list(Scope),
             token_endpoint_auth_methods_supported=AUTH_METHODS,
@@ -157,19 +157,19 @@ def metadata_routes(public_url: str) -> APIBlueprint:
 
 
 def _answer(body: BaseModel) -> Response:
-    """Return a body without the members that have nothing to say."""
+    """Return a response without the members that are null."""
     response = jsonify(body.model_dump(exclude_none=True))
     response.headers.update(NOT_STORED)
     return response
 
 
 def _read_credentials(request: Request, form: ClientForm) -> Credentials:
-    """Return what a client shows of itself, in the header or in the form (RFC 6749, section 2.3.1).
+    """Return the client's credentials from the header or the form (RFC 6749, section 2.3.1).
 
-    An empty parameter counts as left out, and none may be there twice (section 3.2).
+    An empty parameter counts as omitted, and no parameter may be repeated (section 3.2).
     """
     if any(len(request.form.getlist(name)) > 1 for name in request.form):
-        raise OAuthError("invalid_request", "A parameter is there more than once.")
+        raise OAuthError("invalid_request", "A parameter is repeated.")
     if "Authorization" not in request.headers:
         if not form.client_id:
             raise InvalidClient
@@ -179,5 +179,5 @@ def _read_credentials(request: Request, form: ClientForm) -> Credentials:
         raise InvalidClient
     client_id, secret = unquote_plus(basic.username or ""), unquote_plus(basic.password or "")
     if form.client_secret or (form.client_id and form.client_id != client_id):
-        raise OAuthError("invalid_request", "The client shows itself in two ways; choose one.")
+        raise OAuthError("invalid_request", "Send exactly one form of client authentication.")
     return Credentials(client_id, secret)

@@ -1,11 +1,11 @@
-"""What is known of a visitor before a log-in: the address, the page, and the tokens from before."""
+"""The visitor of a request: the address, the page, and earlier tokens."""
 
 from dataclasses import dataclass
 
 from apiflask import APIBlueprint
 from flask import Request, request
 
-from auth.domain import Visitor
+from auth.domain.accounts import Visitor
 from auth.use_cases.accounts import Presented
 from shared.access import find_token, has_bearer, refuse_cross_site
 from shared.app import ServiceFlask
@@ -13,29 +13,29 @@ from shared.client_address import read_address
 from shared.errors import CrossSite, Forbidden, TokenInvalid, TokenMissing
 
 REFRESH_COOKIE = "refresh"
-LONGEST_PROGRAM = 300  # Characters of a User-Agent.
+LONGEST_USER_AGENT = 300  # Characters.
 
 
 @dataclass(frozen=True)
 class Pages:
-    """Whose pages may call routes that set cookies: the shop's own, and those of other `origins` without any.
+    """The pages that may call routes that set cookies. Pages of `origins` get no cookies.
 
-    A browser keeps the cookies of an answer that the page which asked cannot read.
+    A browser stores the cookies of a response even if the page cannot read that response.
     """
 
     public_url: str
     origins: frozenset[str]
 
     def guard(self, routes: APIBlueprint) -> None:
-        """Have the blueprint refuse any other site's page, before anything is done for it."""
+        """Refuse requests of all other pages before the routes of the blueprint run."""
         routes.before_request(self._refuse_others)
 
     def _refuse_others(self) -> None:
-        """Raise CrossSite for another page's request that changes something."""
+        """Raise CrossSite for a request of another site's page that changes data."""
         self.may_have_cookies(request)
 
     def may_have_cookies(self, request: Request) -> bool:
-        """Tell whether cookies of the request count, and whether the answer may set some; raise CrossSite."""
+        """Return whether to read and set cookies; raise CrossSite for a page that may not call."""
         try:
             refuse_cross_site(request, self.public_url)
         except CrossSite:
@@ -46,16 +46,16 @@ class Pages:
 
 
 def read_visitor(request: Request) -> Visitor:
-    """Return where the call comes from, and from which program."""
-    program = "".join(sign for sign in request.user_agent.string if sign.isprintable())[:LONGEST_PROGRAM]
-    return Visitor(read_address(request.headers.get("X-Forwarded-For"), request.remote_addr), program or None)
+    """Return the address and the user agent of the request."""
+    agent = "".join(sign for sign in request.user_agent.string if sign.isprintable())[:LONGEST_USER_AGENT]
+    return Visitor(read_address(request.headers.get("X-Forwarded-For"), request.remote_addr), agent or None)
 
 
 def read_presented(app: ServiceFlask, pages: Pages, request: Request, *, strict: bool) -> Presented:
-    """Return what the caller had with them: in the header, else in the cookies.
+    """Return the caller's earlier tokens from the header, else from the cookies.
 
-    A token in the header that is no person's raises TokenInvalid, TokenMissing or Forbidden if `strict`, and
-    otherwise counts as none. A cookie that has ended merely leads to the next one.
+    If the header has no valid token of a user, `strict` raises TokenInvalid, TokenMissing or Forbidden;
+    otherwise the header is ignored. An expired access token in a cookie falls back to the refresh cookie.
     """
     has_cookie = app.cookie in request.cookies or REFRESH_COOKIE in request.cookies
     if has_bearer(request) or ("Authorization" in request.headers and not has_cookie):

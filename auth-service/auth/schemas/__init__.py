@@ -1,1 +1,1 @@
-"""Requests and responses of auth-service."""
+"""The request and response bodies of auth-service."""

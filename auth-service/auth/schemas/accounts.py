@@ -1,4 +1,4 @@
-"""Credentials, and what they open."""
+"""Bodies of the log-in and account routes."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -6,20 +6,20 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from auth.domain import NAME_LENGTH, PASSWORD_LENGTH, choose_name
+from auth.domain.credentials import NAME_LENGTH, PASSWORD_LENGTH, choose_name
 from shared.schemas import BLANK_IS_NONE, Body, Line, Text, Time, example
 
 NewName = Annotated[
     Line, Field(min_length=NAME_LENGTH[0], max_length=NAME_LENGTH[-1]), AfterValidator(choose_name)
 ]
-# The rest of its rules needs the whole account: see `find_weakness`.
+# The other rules depend on the whole account; see `find_weakness`.
 NewPassword = Annotated[Text, Field(min_length=PASSWORD_LENGTH[0], max_length=PASSWORD_LENGTH[-1])]
-# What has the form of an address; whether anybody reads mail there is not known (RFC 5321: 254 characters).
+# A syntax check only; the address is not verified by a mail (RFC 5321: at most 254 characters).
 Email = Annotated[Line, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
 
 
 class Credentials(Body):
-    """A user name and a password."""
+    """A username and a password."""
 
     model_config = ConfigDict(json_schema_extra=example({"username": "admin", "password": "admin"}))
 
@@ -42,7 +42,7 @@ class Registration(Body):
 
 
 class PasswordChange(Body):
-    """The password that the account has, and the one that it is to have."""
+    """The current password and the new one."""
 
     model_config = ConfigDict(
         json_schema_extra=example(
@@ -55,7 +55,7 @@ class PasswordChange(Body):
 
 
 class RefreshRequest(Body):
-    """The refresh token, unless it is in the cookie."""
+    """The refresh token, if it is not in the cookie."""
 
     model_config = ConfigDict(json_schema_extra=example({"refresh_token": "sfr_Vt0c7mJ1yQx4uKp9"}))
 
@@ -63,7 +63,7 @@ class RefreshRequest(Body):
 
 
 class SignedIn(BaseModel):
-    """A successful log-in; both tokens also come as cookies, but not to a page of another origin."""
+    """The tokens of a session; the shop's own pages also get both as cookies."""
 
     model_config = ConfigDict(
         json_schema_extra=example(
@@ -79,13 +79,13 @@ class SignedIn(BaseModel):
 
     message: Literal["Authentication successful"] = "Authentication successful"
     access_token: str
-    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105  # A kind of token is no secret.
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105  # The type of a token is not a secret.
     expires_in: int = Field(description="Seconds.")
     refresh_token: str
 
 
 class UserOut(BaseModel):
-    """A user, as everybody else sees one: without the password."""
+    """A user, without the password."""
 
     model_config = ConfigDict(
         from_attributes=True,
@@ -110,15 +110,15 @@ class UserOut(BaseModel):
 
 
 class SignedOffQuery(BaseModel):
-    """With `since`, the `as_of` of an earlier answer, only what is new since then."""
+    """Limits the list to sign-offs after `since`, which is the `as_of` of an earlier response."""
 
     since: Time | None = None
 
 
 class SignedOff(BaseModel):
-    """The ids (`sid`, `jti`) whose tokens are refused although they are signed and have not ended.
+    """The ids (`sid`, `jti`) whose tokens are refused before they expire.
 
-    `since` is there if these are only the ones that are new.
+    `since` is present if the list contains only newer sign-offs.
     """
 
     model_config = ConfigDict(

@@ -1,4 +1,4 @@
-"""Requests and responses of the admins' routes."""
+"""Bodies of the admins' routes."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -6,34 +6,34 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 
-from auth.domain import Scope
+from auth.domain.clients import Scope
 from auth.schemas.accounts import UserOut
 from shared.pages import PageQuery
 from shared.schemas import Body, Line, Text, example, example_of
 
-# In JSON it is a list of texts.
+# JSON has no sets and no enumerations: the body contains a list of strings.
 Scopes = Annotated[set[Annotated[Scope, Strict(False)]], Strict(False)]
 
 
 class Patch(Body):
-    """A change: what is left out, or null, stays as it is."""
+    """A change; members that are missing or null stay unchanged."""
 
     @model_validator(mode="after")
     def _refuse_nothing(self) -> "Patch":
         if not self.changes:
-            raise ValueError("has nothing to change")
+            raise ValueError("must contain at least one change")
         return self
 
     @property
     def changes(self) -> dict[str, object]:
-        """Return what is to be changed, by name."""
+        """Return the new values by name."""
         return {name: value for name, value in self if value is not None}
 
 
 class UserQuery(PageQuery):
-    """Which users are wanted.
+    """Filters for the list of users.
 
-    `q` is a part of the name or the e-mail address, in any case and with or without accents, or an id.
+    `q` is a user id, or a part of the name or the e-mail address; the search ignores case and accents.
     """
 
     q: Text | None = Field(default=None, max_length=200)
@@ -42,7 +42,7 @@ class UserQuery(PageQuery):
 
 
 class UserPatch(Patch):
-    """Another role; the account closed or opened."""
+    """A new role, or whether the account is disabled."""
 
     model_config = ConfigDict(json_schema_extra=example({"role": "admin"}))
 
@@ -60,7 +60,7 @@ class UserPage(BaseModel):
 
 
 class SessionOut(BaseModel):
-    """A log-in that is still good, as an admin sees it; its id is the `sid` of its tokens."""
+    """A live session; its id is the `sid` of its tokens."""
 
     model_config = ConfigDict(
         from_attributes=True,
@@ -94,7 +94,7 @@ class SessionList(BaseModel):
 
 
 class NewClient(Body):
-    """A client to be made for an integrator."""
+    """A new client for an integrator."""
 
     model_config = ConfigDict(
         json_schema_extra=example({"name": "Till in the old town", "scopes": ["products:read"]}),
@@ -105,7 +105,7 @@ class NewClient(Body):
 
 
 class ClientPatch(Patch):
-    """Another name, other scopes; the client closed or opened."""
+    """A new name, new scopes, or whether the client is disabled."""
 
     model_config = ConfigDict(json_schema_extra=example({"disabled": True}))
 
@@ -115,7 +115,7 @@ class ClientPatch(Patch):
 
     @property
     def changes(self) -> dict[str, object]:
-        """Return what is to be changed, by name, with the scopes as they are kept."""
+        """Return the new values by name, with the scopes sorted."""
         changes = super().changes
         return changes | {"scopes": sorted(self.scopes)} if self.scopes else changes
 
@@ -146,7 +146,7 @@ class ClientOut(BaseModel):
 
 
 class ClientWithSecret(ClientOut):
-    """A client with the secret that was just made; nobody can show it again."""
+    """A client with its new secret, which cannot be shown again."""
 
     model_config = ConfigDict(
         json_schema_extra=example({**example_of(ClientOut), "client_secret": "sfc_1Qm8Zr5Td2Wb7Ny4"})

@@ -1,4 +1,4 @@
-"""Bodies of OAuth 2.0 and JSON Web Keys, as their RFCs have them."""
+"""Bodies of OAuth 2.0 and JSON Web Keys, as their RFCs define them."""
 
 from typing import Literal
 
@@ -6,7 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.schemas import example
 
-# What is missing or does not fit is refused in the RFC's own words, so that every field is optional here.
+# Every field is optional here, because the routes report missing and invalid values with the error codes of
+# the RFC.
 
 
 class ClientForm(BaseModel):
@@ -28,7 +29,7 @@ class TokenRequest(ClientForm):
 
 
 class TokenForm(ClientForm):
-    """RFC 7662 and RFC 7009, sections 2.1; the hint is not needed, since the two kinds look different."""
+    """RFC 7662 and RFC 7009, sections 2.1; the hint is unused, because refresh tokens have a prefix."""
 
     model_config = ConfigDict(
         json_schema_extra=example(
@@ -62,13 +63,13 @@ class TokenAnswer(BaseModel):
     )
 
     access_token: str
-    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105  # A kind of token is no secret.
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105  # The type of a token is not a secret.
     expires_in: int = Field(description="Seconds.")
-    scope: str | None = Field(default=None, description="What the token is good for; left out if nothing is.")
+    scope: str | None = Field(default=None, description="The scopes of the token; omitted if there are none.")
 
 
 class Introspection(BaseModel):
-    """RFC 7662, section 2.2: of a token that is not good, nothing but that."""
+    """RFC 7662, section 2.2; for a token that is not active, only `active`."""
 
     model_config = ConfigDict(
         json_schema_extra=example(

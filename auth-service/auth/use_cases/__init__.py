@@ -1,1 +1,1 @@
-"""What auth-service does, a function each."""
+"""The use cases of auth-service, one function each."""

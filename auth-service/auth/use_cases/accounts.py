@@ -1,28 +1,25 @@
-"""People coming in, and their accounts."""
+"""Log-in, registration and password changes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from auth import audit
-from auth.domain import (
-    GUESSABLE,
-    SignIn,
-    User,
-    Visitor,
-    derive_skeletons,
-    find_weakness,
-    list_own_words,
-    normalize_name,
-    parse_id,
-)
+from auth import audit_trail
+from auth.domain.accounts import SignIn, User, Visitor, parse_id
+from auth.domain.credentials import GUESSABLE, derive_skeletons, find_weakness, list_own_words, normalize_name
 from auth.errors import AlreadyRegistered, UsernameTaken, WeakPassword, WrongCredentials, WrongPassword
 from auth.issuer import TokenIssuer
 from auth.passwords import Passwords, Rank
 from auth.repository import names, throttle, users
 from auth.use_cases.attempts import count_attempt, judging, record_refusal
 from auth.use_cases.names import claim_older_names
-from auth.use_cases.sessions import begin_guest_session, begin_session, end_sessions_of, find_session, sign_in
+from auth.use_cases.sessions import (
+    end_sessions_of,
+    find_session,
+    insert_guest_session,
+    sign_in,
+    start_session,
+)
 from shared.context import Caller
 from shared.database import Connection, Database
 from shared.errors import NotFound
@@ -30,7 +27,7 @@ from shared.errors import NotFound
 
 @dataclass(frozen=True)
 class Presented:
-    """What somebody who comes in had with them from before: a token that is good, or a refresh token."""
+    """The tokens that a caller presents at a log-in or a registration: a verified one, or a refresh token."""
 
     caller: Caller | None = None
     refresh_token: str | None = field(default=None, repr=False)
@@ -46,9 +43,9 @@ def log_in(
     visitor: Visitor,
     presented: Presented,
 ) -> SignIn:
-    """Begin a session for the right pair; take over from the guest that the caller was until now.
+    """Start a session for correct credentials; the session of a guest who logs in ends.
 
-    Raises WrongCredentials for any other pair, in the same time, and TooManyAttempts.
+    Raises TooManyAttempts, and WrongCredentials after the same time for unknown users and wrong passwords.
     """
     passwords.require_room(Rank.KNOWN, visitor.place)
     with database.autocommit() as connection:
@@ -56,7 +53,7 @@ def log_in(
         if user is None:
             passwords.require_room(Rank.UNKNOWN, visitor.place)
         attempt = count_attempt(connection, username, user, visitor)
-    # The hash is checked outside of that block: a connection is not held while a processor works.
+    # The hash is checked outside the block, so that hashing does not occupy a database connection.
     with judging(database, attempt):
         checked = passwords.check(user.password_hash if user else None, password, place=visitor.place)
     if not checked.is_right or user is None or user.disabled:
@@ -68,27 +65,27 @@ def log_in(
         if guest is not None and guest.role == "guest":
             guest_sub = str(guest.id)
             end_sessions_of(connection, guest.id)
-        begun = begin_session(connection, user, visitor, token_seconds=issuer.seconds, guest_sub=guest_sub)
-        # The account is held first, as where a password is changed, so that the two wait in line.
+        session = start_session(connection, user, visitor, token_seconds=issuer.seconds, guest_sub=guest_sub)
+        # The account row is locked first, as in a password change, so that the two do not deadlock.
         attempt.succeed(connection, user)
     if checked.fresh_hash:
         with database.transaction() as connection:
             users.renew_hash(connection, user, checked.fresh_hash)
-    audit.record(
+    audit_trail.record(
         "auth.login.succeeded",
-        "Somebody logged in",
+        "A user logged in",
         actor=str(user.id),
-        target=str(begun.id),
+        target=str(session.id),
         address=visitor.address,
     )
-    return sign_in(issuer, begun)
+    return sign_in(issuer, session)
 
 
-def enter_as_guest(database: Database, issuer: TokenIssuer, visitor: Visitor) -> SignIn:
-    """Begin a session for somebody new who gives no name."""
+def start_guest_session(database: Database, issuer: TokenIssuer, visitor: Visitor) -> SignIn:
+    """Start a session for a new guest."""
     with database.autocommit() as connection:
-        begun = begin_guest_session(connection, visitor, token_seconds=issuer.seconds)
-    return sign_in(issuer, begun)
+        session = insert_guest_session(connection, visitor, token_seconds=issuer.seconds)
+    return sign_in(issuer, session)
 
 
 def register(
@@ -102,9 +99,9 @@ def register(
     visitor: Visitor,
     presented: Presented,
 ) -> SignIn:
-    """Make a customer and begin their session; a guest becomes that customer, so that cart and orders stay.
+    """Create a customer and start a session; a guest becomes the customer and keeps the cart and the orders.
 
-    Raises WeakPassword, UsernameTaken, and AlreadyRegistered if whoever calls is no guest.
+    Raises WeakPassword, UsernameTaken, and AlreadyRegistered if the caller is not a guest.
     """
     _refuse_weak("password", password, username, email)
     passwords.require_room(Rank.NEW, visitor.place)
@@ -113,7 +110,7 @@ def register(
         presenter = _find_presenter(connection, presented)
         if presenter is not None and presenter.role != "guest":
             raise AlreadyRegistered
-        # What is clear already costs no hash; the indexes decide between two at once.
+        # Refuse known names before hashing. For concurrent registrations, the indexes decide.
         if names.has_owner(connection, derive_skeletons(username)):
             raise UsernameTaken
     choose = partial(passwords.choose, rank=Rank.NEW, place=visitor.place)
@@ -128,17 +125,17 @@ def register(
             user = promoted
             end_sessions_of(connection, user.id)
         throttle.remember_place(connection, user.id, visitor.place_hash)
-        begun = begin_session(connection, user, visitor, token_seconds=issuer.seconds)
-    audit.record(
+        session = start_session(connection, user, visitor, token_seconds=issuer.seconds)
+    audit_trail.record(
         "auth.user.registered",
-        "Somebody registered",
+        "A user registered",
         actor=str(user.id),
         target=str(user.id),
         old=presenter.role if presenter else None,
         new=user.role,
         address=visitor.address,
     )
-    return sign_in(issuer, begun)
+    return sign_in(issuer, session)
 
 
 def change_password(
@@ -151,9 +148,9 @@ def change_password(
     caller: Caller,
     visitor: Visitor,
 ) -> SignIn:
-    """Give the caller another password, end all sessions and begin a new one.
+    """Change the caller's password, end all sessions and start a new one.
 
-    Raises WeakPassword, WrongPassword, and TooManyAttempts: it could be guessed here as at a log-in.
+    Raises WeakPassword, WrongPassword, and TooManyAttempts, because callers could guess passwords here.
     """
     user = find_account(database, caller)
     _refuse_weak("new_password", new, user.username, user.email)
@@ -175,16 +172,16 @@ def change_password(
         changed = users.change_password(connection, user.id, password_hash)
         attempt.succeed(connection, changed)
         end_sessions_of(connection, user.id)
-        begun = begin_session(
+        session = start_session(
             connection, changed, visitor, token_seconds=issuer.seconds, guest_sub=caller.guest_sub
         )
-    audit.record(
+    audit_trail.record(
         "auth.password.changed",
-        "Somebody changed their password",
+        "A user changed the password",
         target=str(user.id),
         address=visitor.address,
     )
-    return sign_in(issuer, begun)
+    return sign_in(issuer, session)
 
 
 def create_admin(database: Database, passwords: Passwords, username: str, password: str) -> User:
@@ -194,12 +191,14 @@ def create_admin(database: Database, passwords: Passwords, username: str, passwo
     claim_older_names(database)
     with database.transaction() as connection:
         user = users.insert_user(connection, username, "admin", password_hash)
-    audit.record("auth.user.admin_created", "An admin was made by command", target=str(user.id), new="admin")
+    audit_trail.record(
+        "auth.user.admin_created", "An admin was created by command", target=str(user.id), new="admin"
+    )
     return user
 
 
 def find_account(database: Database, caller: Caller) -> User:
-    """Return the caller's account; raise NotFound if it is gone."""
+    """Return the caller's account; raise NotFound if it no longer exists."""
     with database.autocommit() as connection:
         user = _find_by_sub(connection, caller.sub)
     if user is None:
@@ -222,7 +221,7 @@ def _find_by_sub(connection: Connection, sub: str) -> User | None:
 def _choose_hash(
     choose: Callable[[str, list[str]], str | None], field: str, password: str, *names: str | None
 ) -> str:
-    """Return the hash of a new password; raise WeakPassword if few guesses would find it."""
+    """Return the hash of a new password; raise WeakPassword if few guesses find it."""
     chosen = choose(password, list_own_words(*names))
     if chosen is None:
         raise WeakPassword(field, GUESSABLE)

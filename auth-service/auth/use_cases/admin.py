@@ -1,10 +1,10 @@
-"""What admins do with users and their sessions; each change is in the audit trail."""
+"""Admins' work on users and their sessions; the audit trail records each change."""
 
 from typing import Any
 from uuid import UUID
 
-from auth import audit
-from auth.domain import Session, User
+from auth import audit_trail
+from auth.domain.accounts import Session, User
 from auth.errors import LastAdmin, NotRegistered
 from auth.repository import directory, sessions, users
 from auth.use_cases.sessions import end_session, end_sessions_of
@@ -21,7 +21,7 @@ def list_users(
     limit: int,
     before: UUID | None,
 ) -> tuple[list[User], UUID | None]:
-    """Return a page of users, newest first, and the id that the next page begins after."""
+    """Return a page of users, newest first, and its last id if more follow."""
     with database.transaction() as connection:
         found = directory.read_users(
             connection, q=q, role=role, disabled=disabled, limit=limit + 1, before=before
@@ -31,18 +31,18 @@ def list_users(
 
 
 def find_user(database: Database, user_id: UUID) -> User:
-    """Return the user; raise NotFound if there is none."""
+    """Return the user; raise NotFound if the user does not exist."""
     with database.transaction() as connection:
         return _require(users.find_user(connection, user_id))
 
 
 def change_user(database: Database, user_id: UUID, changes: dict[str, Any]) -> User:
-    """Give a user another role, or open or close the account; what changes ends all of the user's sessions.
+    """Change a user's role, or disable or enable the account; each change ends all of the user's sessions.
 
-    Raises NotFound, NotRegistered for a guest's role, and LastAdmin.
+    Raises NotFound, LastAdmin, and NotRegistered for a new role of a guest.
     """
     with database.transaction() as connection:
-        # Before the one account, so that two admins who demote each other come one after the other.
+        # The admins are locked before the user, so that two admins cannot demote each other concurrently.
         admins = directory.lock_admins(connection)
         before = _require(users.lock_user(connection, user_id))
         changes = {name: value for name, value in changes.items() if value != getattr(before, name)}
@@ -55,18 +55,18 @@ def change_user(database: Database, user_id: UUID, changes: dict[str, Any]) -> U
         after = directory.update_user(connection, user_id, changes)
         ended = end_sessions_of(connection, user_id)
     if "role" in changes:
-        audit.record(
+        audit_trail.record(
             "auth.user.role_changed",
-            "An admin gave a user another role",
+            "An admin changed a user's role",
             target=str(user_id),
             old=before.role,
             new=after.role,
             sessions_ended=len(ended),
         )
     if "disabled" in changes:
-        audit.record(
+        audit_trail.record(
             "auth.user.disabled" if after.disabled else "auth.user.enabled",
-            "An admin closed an account" if after.disabled else "An admin opened an account again",
+            "An admin disabled an account" if after.disabled else "An admin enabled an account",
             target=str(user_id),
             old=before.disabled,
             new=after.disabled,
@@ -76,7 +76,7 @@ def change_user(database: Database, user_id: UUID, changes: dict[str, Any]) -> U
 
 
 def list_sessions(database: Database, user_id: UUID) -> list[Session]:
-    """Return a user's live sessions, newest first; raise NotFound if there is no such user."""
+    """Return a user's live sessions, newest first; raise NotFound if the user does not exist."""
     with database.transaction() as connection:
         _require(users.find_user(connection, user_id))
         return sessions.read_live_sessions(connection, user_id)
@@ -92,7 +92,7 @@ def end_one_session(database: Database, user_id: UUID, session_id: UUID) -> None
 
 
 def end_all_sessions(database: Database, user_id: UUID) -> None:
-    """Sign a user out everywhere; raise NotFound if there is no such user."""
+    """Sign a user out everywhere; raise NotFound if the user does not exist."""
     with database.transaction() as connection:
         _require(users.lock_user(connection, user_id))
         ended = end_sessions_of(connection, user_id)
@@ -100,7 +100,7 @@ def end_all_sessions(database: Database, user_id: UUID) -> None:
 
 
 def _record_end(user_id: UUID, ended: list[UUID]) -> None:
-    audit.record(
+    audit_trail.record(
         "auth.session.ended",
         "An admin signed a user out",
         target=str(user_id),

@@ -1,9 +1,9 @@
-"""Slow down whoever tries passwords, without locking their owners out.
+"""Slow down password guessing without locking owners out.
 
-A try is counted before the password is looked at, so that many at once do not slip through, and in the
-database, so that all replicas count together. From an address where the account was logged in to before, only
-the tries of that address on that account count: nobody elsewhere can make its owner wait. From anywhere else
-count all tries on the account, and all of the address.
+A try is counted before the password is checked, so that concurrent tries cannot exceed the limit, and in the
+database, so that all replicas share the count. At an address where the owner has logged in before, only the
+tries from that address on that account count, so callers elsewhere cannot make the owner wait. At other
+addresses all tries on the account count, and all tries from the address.
 """
 
 import hashlib
@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from auth import audit
-from auth.domain import PER_ACCOUNT, PER_ADDRESS, PER_KNOWN_PLACE, Allowance, User, Visitor, normalize_name
+from auth import audit_trail
+from auth.domain.accounts import User, Visitor
+from auth.domain.credentials import normalize_name
+from auth.domain.throttling import PER_ACCOUNT, PER_ADDRESS, PER_KNOWN_PLACE, Allowance
 from auth.errors import HashingBusy, TooManyAttempts, WeakPassword
 from auth.repository import throttle
 from shared.database import Connection, Database
@@ -21,25 +23,25 @@ from shared.database import Connection, Database
 
 @dataclass(frozen=True)
 class Attempt:
-    """A try that was counted: what to forget if it succeeds, and what merely to give back."""
+    """A counted try: `own` is the key to clear after a success; for `others`, only this try is taken back."""
 
     place_hash: bytes
     own: bytes
     others: tuple[bytes, ...]
 
     def succeed(self, connection: Connection, user: User) -> None:
-        """Forget the tries that went before, and remember the place."""
+        """Clear the earlier tries and remember the place."""
         throttle.give_back(connection, self.others)
         throttle.forget_tries(connection, self.own)
         throttle.remember_place(connection, user.id, self.place_hash)
 
 
 def count_attempt(connection: Connection, username: str, user: User | None, visitor: Visitor) -> Attempt:
-    """Count a try of the name, whether or not there is such a user; raise TooManyAttempts.
+    """Count a try on a name, whether or not the user exists; raise TooManyAttempts.
 
-    A try that has to wait is not counted anywhere.
+    A refused try does not count.
     """
-    # By the name that was found, since the database knows more ways to write it.
+    # Use the stored name, because the database matches more spellings than `casefold`.
     name = normalize_name(user.username if user else username).casefold()
     place = visitor.place_hash
     if user is not None and throttle.is_known_place(connection, user.id, place):
@@ -48,7 +50,7 @@ def count_attempt(connection: Connection, username: str, user: User | None, visi
     else:
         attempt = Attempt(place, _hash("account", name), (_hash("address", visitor.place),))
         counted = [(attempt.others[0], PER_ADDRESS), (attempt.own, PER_ACCOUNT)]
-    # Most of a flood ends at the first of these, before anything is written.
+    # The first query stops most of a flood before any write.
     wait = throttle.find_wait(connection, [key for key, _ in counted])
     wait = wait or throttle.take_tries(connection, counted)
     if wait:
@@ -59,7 +61,7 @@ def count_attempt(connection: Connection, username: str, user: User | None, visi
 
 @contextmanager
 def judging(database: Database, attempt: Attempt) -> Iterator[None]:
-    """Give the try back if there was no time for the password, or it was right and its successor is weak."""
+    """Take the try back if the password was not checked, or if it was right and the new password is weak."""
     try:
         yield
     except (HashingBusy, WeakPassword):
@@ -69,8 +71,8 @@ def judging(database: Database, attempt: Attempt) -> Iterator[None]:
 
 
 def record_refusal(reason: str, user: User | None, visitor: Visitor) -> None:
-    """Write the failed try into the audit trail; a name that nobody has is left out: it may be a password."""
-    audit.record(
+    """Record a failed try in the audit trail, without a name that no user has: it may be a password."""
+    audit_trail.record(
         "auth.login.failed",
         f"A log-in failed: {reason}",
         actor=str(user.id) if user else None,

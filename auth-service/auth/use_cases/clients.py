@@ -1,4 +1,4 @@
-"""Integrators' clients: made, changed and removed by admins."""
+"""Admins' work on integrators' clients."""
 
 import secrets
 from collections.abc import Sequence
@@ -6,22 +6,22 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from auth import audit
-from auth.domain import CLIENT_ID, Client
+from auth import audit_trail
+from auth.domain.clients import CLIENT_ID, Client
 from auth.repository import clients
-from auth.repository.keys import read_clock
-from auth.use_cases.sessions import sign_off
+from auth.repository.sessions import insert_sign_off
+from auth.repository.signing_keys import read_clock
 from shared.context import INTEGRATOR_PREFIX
 from shared.database import Connection, Database
 from shared.errors import NotFound
 from shared.ids import new_id
 from shared.setup_secrets import hash_secret
 
-SECRET_PREFIX = "sfc_"  # noqa: S105  # So that a secret that lies around somewhere is known for what it is.
+SECRET_PREFIX = "sfc_"  # noqa: S105  # It lets secret scanners recognize a leaked secret.
 
 
 def list_clients(database: Database, *, limit: int, before: str | None) -> tuple[list[Client], str | None]:
-    """Return a page of clients, newest first, and the id that the next page begins after."""
+    """Return a page of clients, newest first, and its last id if more follow."""
     with database.transaction() as connection:
         found = clients.read_clients(connection, limit=limit + 1, before=before)
     page = found[:limit]
@@ -29,7 +29,7 @@ def list_clients(database: Database, *, limit: int, before: str | None) -> tuple
 
 
 def find_client(database: Database, client_id: str) -> Client:
-    """Return the client; raise NotFound if there is none."""
+    """Return the client; raise NotFound if it does not exist."""
     with database.transaction() as connection:
         client = clients.find_client(connection, client_id) if CLIENT_ID.fullmatch(client_id) else None
     if client is None:
@@ -40,7 +40,7 @@ def find_client(database: Database, client_id: str) -> Client:
 def create_client(
     database: Database, name: str, scopes: Sequence[str], created_by: UUID | None
 ) -> tuple[Client, str]:
-    """Add a client; return it and its secret, of which only the hash is kept."""
+    """Add a client; return it and its secret, of which only the hash is stored."""
     secret = _make_secret()
     with database.transaction() as connection:
         client = clients.insert_client(
@@ -52,16 +52,16 @@ def create_client(
             sid=_make_sid(),
             created_by=created_by,
         )
-    audit.record(
-        "auth.client.created", "An admin made an integrator's client", target=client.id, new=client.scopes
+    audit_trail.record(
+        "auth.client.created", "An admin created an integrator's client", target=client.id, new=client.scopes
     )
     return client, secret
 
 
 def change_client(database: Database, client_id: str, changes: dict[str, Any], token_seconds: int) -> Client:
-    """Give a client another name or other scopes, or open or close it.
+    """Change a client's name or scopes, or disable or enable it; raise NotFound.
 
-    What it may not do any more ends at once: its tokens are signed off. Raises NotFound.
+    If the client loses a permission, its tokens are signed off.
     """
     with database.transaction() as connection:
         before = _lock(connection, client_id)
@@ -73,7 +73,7 @@ def change_client(database: Database, client_id: str, changes: dict[str, Any], t
         after = clients.update_client(connection, client_id, changes)
     for name in ("name", "scopes", "disabled"):
         if name in changes:
-            audit.record(
+            audit_trail.record(
                 "auth.client.changed",
                 f"An admin changed the {name} of an integrator's client",
                 target=client_id,
@@ -84,7 +84,7 @@ def change_client(database: Database, client_id: str, changes: dict[str, Any], t
 
 
 def replace_secret(database: Database, client_id: str, token_seconds: int) -> tuple[Client, str]:
-    """Give a client another secret, and end what it had by the old one; raise NotFound."""
+    """Give a client a new secret and sign off its tokens; raise NotFound."""
     secret = _make_secret()
     with database.transaction() as connection:
         before = _lock(connection, client_id)
@@ -93,17 +93,21 @@ def replace_secret(database: Database, client_id: str, token_seconds: int) -> tu
             "sid": _sign_tokens_off(connection, before, token_seconds),
         }
         after = clients.update_client(connection, client_id, changes)
-    audit.record("auth.client.secret_changed", "An admin had another secret made", target=client_id)
+    audit_trail.record(
+        "auth.client.secret_changed",
+        "An admin replaced the secret of an integrator's client",
+        target=client_id,
+    )
     return after, secret
 
 
 def delete_client(database: Database, client_id: str, token_seconds: int) -> None:
-    """Remove a client and end its tokens; raise NotFound."""
+    """Delete a client and sign off its tokens; raise NotFound."""
     with database.transaction() as connection:
         client = _lock(connection, client_id)
         _sign_tokens_off(connection, client, token_seconds)
         clients.delete_client(connection, client_id)
-    audit.record("auth.client.deleted", "An admin removed an integrator's client", target=client_id)
+    audit_trail.record("auth.client.deleted", "An admin deleted an integrator's client", target=client_id)
 
 
 def _lock(connection: Connection, client_id: str) -> Client:
@@ -114,8 +118,8 @@ def _lock(connection: Connection, client_id: str) -> Client:
 
 
 def _sign_tokens_off(connection: Connection, client: Client, token_seconds: int) -> str:
-    """End the tokens that a client has, and return the `sid` of those that it will get."""
-    sign_off(connection, client.sid, read_clock(connection) + timedelta(seconds=token_seconds))
+    """Sign off a client's tokens, and return the `sid` of its new ones."""
+    insert_sign_off(connection, client.sid, read_clock(connection) + timedelta(seconds=token_seconds))
     return _make_sid()
 
 

@@ -1,4 +1,4 @@
-"""Forget guests who left nothing behind; any number of replicas may do so at once."""
+"""Delete idle guests; any number of replicas may do this at the same time."""
 
 import logging
 
@@ -12,10 +12,10 @@ EVERY = 3600.0  # Seconds.
 log = logging.getLogger(__name__)
 
 
-def forget_guests(database: Database, orders: OrdersClient, *, batch: int = MOST_ASKED) -> None:
-    """Remove the guests who have not been here for a day, and of whom orders-service knows nothing.
+def delete_idle_guests(database: Database, orders: OrdersClient, *, batch: int = MOST_ASKED) -> None:
+    """Delete the guests without activity for a day whom orders-service does not know.
 
-    Without an answer the guests stay, until they are over.
+    If orders-service does not respond, the guests stay until they expire.
     """
     last = None
     while True:
@@ -26,7 +26,9 @@ def forget_guests(database: Database, orders: OrdersClient, *, batch: int = MOST
         try:
             known = orders.find_known([str(guest) for guest in idle])
         except Unavailable as error:
-            log.info("Guests are kept, because orders-service does not say which it knows: %s", error.detail)
+            log.info(
+                "Idle guests are kept, because orders-service did not report which it knows: %s", error.detail
+            )
             return
         with database.transaction() as connection:
             sweep.delete_idle_guests(connection, [guest for guest in idle if str(guest) not in known])

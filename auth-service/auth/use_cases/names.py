@@ -1,14 +1,14 @@
 """Names that look alike belong to one user."""
 
-from auth.domain import derive_skeletons
+from auth.domain.credentials import derive_skeletons
 from auth.repository import names
 from shared.database import Database
 
-BATCH = 500  # Names of one transaction.
+BATCH = 500  # Names in one transaction.
 
 
 def claim_older_names(database: Database, *, batch: int = BATCH) -> None:
-    """Add the skeletons of names that code without skeletons registered, before this release or beside it."""
+    """Add the missing skeletons of names that older code registered, before or during the upgrade."""
     added = batch
     while added == batch:
         with database.transaction() as connection:

@@ -1,4 +1,4 @@
-"""Programs and their tokens (OAuth 2.0)."""
+"""OAuth 2.0 clients and their tokens."""
 
 import hmac
 import logging
@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 
 import jwt
 
-from auth import audit
-from auth.domain import CLIENT_ID, AccessToken, Scope
+from auth import audit_trail
+from auth.domain.accounts import AccessToken
+from auth.domain.clients import CLIENT_ID, Scope
 from auth.errors import InsufficientScope, InvalidClient, OAuthError
 from auth.issuer import OWN_CLIENT, TokenIssuer
 from auth.repository import clients, users
-from auth.use_cases.sessions import REFRESH_PREFIX, end_session, find_session, sign_off
+from auth.repository.sessions import insert_sign_off
+from auth.use_cases.sessions import REFRESH_PREFIX, end_session, find_session
 from shared.database import Database
 from shared.errors import TokenInvalid
 from shared.setup_secrets import hash_secret
@@ -21,7 +23,7 @@ from shared.tokens import TokenVerifier
 
 
 class Credentials(NamedTuple):
-    """What a program shows of itself; a public client has no secret (RFC 6749, section 2.1)."""
+    """The credentials of a client; a public client has no secret (RFC 6749, section 2.1)."""
 
     client_id: str
     secret: str | None
@@ -32,39 +34,39 @@ class Credentials(NamedTuple):
 
 
 class KnownClient(NamedTuple):
-    """A program that has proved who it is; one of ours has neither scopes nor an `sid` of its own."""
+    """An authenticated client; the shop's own services have neither scopes nor an `sid`."""
 
     id: str
-    is_ours: bool
+    is_internal: bool
     scopes: frozenset[str] = frozenset()
     sid: str | None = None
 
 
 class Clients:
-    """Who may prove themselves: our services by the hashes in the settings, integrators by the database."""
+    """Authenticates clients: the shop's services by hashes in the settings, integrators by the database."""
 
-    def __init__(self, database: Database, ours: Mapping[str, str]) -> None:
+    def __init__(self, database: Database, internal: Mapping[str, str]) -> None:
         self._database = database
-        self._ours = ours
+        self._internal = internal
 
-    def authenticate(self, shown: Credentials) -> KnownClient:
-        """Return who it is; raise InvalidClient (RFC 6749, section 2.3.1)."""
-        shown_hash = hash_secret(shown.secret or "")
-        if CLIENT_ID.fullmatch(shown.client_id):
+    def authenticate(self, credentials: Credentials) -> KnownClient:
+        """Return the client with these credentials; raise InvalidClient (RFC 6749, section 2.3.1)."""
+        secret_hash = hash_secret(credentials.secret or "")
+        if CLIENT_ID.fullmatch(credentials.client_id):
             with self._database.transaction() as connection:
-                client = clients.find_client(connection, shown.client_id)
-            if client and not client.disabled and hmac.compare_digest(client.secret_hash, shown_hash):
+                client = clients.find_client(connection, credentials.client_id)
+            if client and not client.disabled and hmac.compare_digest(client.secret_hash, secret_hash):
                 return KnownClient(client.id, False, frozenset(client.scopes), client.sid)
             is_known = client is not None
         else:
-            is_known = shown.client_id in self._ours
-            if hmac.compare_digest(self._ours.get(shown.client_id, ""), shown_hash):
-                return KnownClient(shown.client_id, True)
-        audit.record(
+            is_known = credentials.client_id in self._internal
+            if hmac.compare_digest(self._internal.get(credentials.client_id, ""), secret_hash):
+                return KnownClient(credentials.client_id, True)
+        audit_trail.record(
             "auth.client.refused",
-            "A program could not prove who it is",
-            # What else stands there may be anything, a secret in the wrong field included.
-            target=shown.client_id if is_known else None,
+            "A client failed to authenticate",
+            # An unknown id may be a secret in the wrong field.
+            target=credentials.client_id if is_known else None,
             level=logging.WARNING,
         )
         raise InvalidClient
@@ -73,18 +75,18 @@ class Clients:
 def grant_client_credentials(
     client: KnownClient, issuer: TokenIssuer, grant_type: str | None, scope: str | None
 ) -> tuple[AccessToken, str]:
-    """Return a token for a program, and its scopes (RFC 6749, section 4.4); raise OAuthError.
+    """Return a client's token and its scopes (RFC 6749, section 4.4); raise OAuthError.
 
-    Without `scope` it gets all that it may have.
+    Without `scope` the token has all scopes of the client.
     """
     if not grant_type:
         raise OAuthError("invalid_request", "grant_type is missing.")
     if grant_type != "client_credentials":
-        raise OAuthError("unsupported_grant_type", "Only client_credentials is granted here.")
-    asked = frozenset(scope.split(" ")) if scope else client.scopes
-    if not asked <= client.scopes:
-        raise OAuthError("invalid_scope", "The client was not given a scope that it asks for.")
-    granted = " ".join(sorted(asked))
+        raise OAuthError("unsupported_grant_type", "Only the client_credentials grant is supported.")
+    requested = frozenset(scope.split(" ")) if scope else client.scopes
+    if not requested <= client.scopes:
+        raise OAuthError("invalid_scope", "The requested scope exceeds the scopes of the client.")
+    granted = " ".join(sorted(requested))
     token = issuer.issue(sub=client.id, role="service", client_id=client.id, scope=granted, sid=client.sid)
     return token, granted
 
@@ -92,29 +94,29 @@ def grant_client_credentials(
 def introspect(
     database: Database, verifier: TokenVerifier, client: KnownClient, token: str | None
 ) -> dict[str, Any]:
-    """Return what a token says if it is good now, else only that it is not (RFC 7662, section 2.2).
+    """Return whether a token is active and, if it is, its claims (RFC 7662, section 2.2).
 
-    Raises InsufficientScope for a client that may not ask, OAuthError without a token.
+    Raises InsufficientScope for a client without the scope, OAuthError without a token.
     """
-    if not client.is_ours and Scope.TOKENS_INTROSPECT not in client.scopes:
+    if not client.is_internal and Scope.TOKENS_INTROSPECT not in client.scopes:
         raise InsufficientScope(Scope.TOKENS_INTROSPECT)
     if not token:
         raise OAuthError("invalid_request", "token is missing.")
     is_refresh = _is_refresh_token(token)
-    said = _read_refresh_token(database, token) if is_refresh else _read_access_token(verifier, token)
-    return {"active": True, **said} if said else {"active": False}
+    claims = _read_refresh_token(database, token) if is_refresh else _read_access_token(verifier, token)
+    return {"active": True, **claims} if claims else {"active": False}
 
 
 def revoke(
-    database: Database, verifier: TokenVerifier, clients: Clients, shown: Credentials, token: str | None
+    database: Database, verifier: TokenVerifier, clients: Clients, credentials: Credentials, token: str | None
 ) -> None:
-    """End a token of the client's own (RFC 7009); one that is not good anyway needs nothing.
+    """Revoke a token of the calling client (RFC 7009); do nothing if the token is not valid.
 
-    A refresh token takes its whole session with it. Whoever has a person's token may end it: the shop's own
-    client is a public one and has no secret. Raises OAuthError, InvalidClient.
+    Revoking a refresh token ends its whole session. The holder of a user's token may revoke it, because the
+    shop's own client is public and has no secret. Raises OAuthError, InvalidClient.
     """
-    is_public = shown.client_id == OWN_CLIENT and shown.secret is None
-    client_id = OWN_CLIENT if is_public else clients.authenticate(shown).id
+    is_public = credentials.client_id == OWN_CLIENT and credentials.secret is None
+    client_id = OWN_CLIENT if is_public else clients.authenticate(credentials).id
     if not token:
         raise OAuthError("invalid_request", "token is missing.")
     if _is_refresh_token(token):
@@ -124,7 +126,7 @@ def revoke(
 
 
 def issue_own_token(issuer: TokenIssuer, service: str) -> str:
-    """Return a token for auth-service's own calls: it has no credentials to show to itself."""
+    """Return a token for auth-service's own calls, which need no credentials."""
     return issuer.issue(sub=service, role="service", client_id=service).access_token
 
 
@@ -160,9 +162,9 @@ def _revoke_refresh_token(database: Database, client_id: str, token: str) -> Non
             return
         _require_own(client_id, OWN_CLIENT)
         end_session(connection, session.id)
-    audit.record(
+    audit_trail.record(
         "auth.token.revoked",
-        "A session was ended by its refresh token",
+        "A session was revoked by its refresh token",
         actor=str(session.user_id),
         target=str(session.id),
     )
@@ -175,16 +177,18 @@ def _revoke_access_token(database: Database, verifier: TokenVerifier, client_id:
         return
     _require_own(client_id, caller.client_id)
     with database.transaction() as connection:
-        sign_off(connection, caller.token_id, datetime.fromtimestamp(caller.expires_at, UTC))
-    audit.record("auth.token.revoked", "An access token was ended", actor=caller.sub, target=caller.token_id)
+        insert_sign_off(connection, caller.token_id, datetime.fromtimestamp(caller.expires_at, UTC))
+    audit_trail.record(
+        "auth.token.revoked", "An access token was revoked", actor=caller.sub, target=caller.token_id
+    )
 
 
 def _require_own(client_id: str, owner: str) -> None:
-    """Refuse to end another client's token (RFC 7009, section 2.1)."""
+    """Raise OAuthError if the token was issued to a different client (RFC 7009, section 2.1)."""
     if client_id != owner:
         raise OAuthError("unauthorized_client", "The token was issued to another client.")
 
 
 def _is_refresh_token(token: str) -> bool:
-    """Tell one kind from the other by its looks; `token_type_hint` is not needed (RFC 7009, section 2.1)."""
+    """Return whether a token has the prefix of refresh tokens, so that no `token_type_hint` is needed."""
     return token.startswith(REFRESH_PREFIX)

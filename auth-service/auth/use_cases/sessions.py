@@ -1,4 +1,4 @@
-"""Sessions: begun by a log-in, carried on by refresh tokens, ended by a sign-out or from outside."""
+"""Sessions: a log-in starts one, refresh tokens continue it, and a sign-out or an admin ends it."""
 
 import base64
 import hashlib
@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from auth import audit
-from auth.domain import GUEST_PREFIX, Session, SignIn, User, Visitor, parse_id
+from auth import audit_trail
+from auth.domain.accounts import Session, SignIn, User, Visitor, parse_id
+from auth.domain.credentials import GUEST_PREFIX
 from auth.errors import RefreshTokenInvalid, WrongCredentials
 from auth.issuer import TokenIssuer
 from auth.repository import sessions, users
@@ -18,13 +19,13 @@ from shared.context import Caller
 from shared.database import Connection, Database
 from shared.ids import new_id
 
-LATE_COMMITS = timedelta(seconds=30)  # For which a transaction that signs off may last.
-REFRESH_PREFIX = "sfr_"  # So that a token that lies around somewhere is known for what it is.
+LATE_COMMITS = timedelta(seconds=30)  # The longest expected transaction that signs off.
+REFRESH_PREFIX = "sfr_"  # It lets secret scanners recognize a leaked token.
 
 
 @dataclass(frozen=True)
-class BegunSession:
-    """A session that has no access token yet: that one is signed after the transaction."""
+class NewSession:
+    """A session without an access token, which is signed after the transaction."""
 
     id: UUID
     user_id: UUID
@@ -34,15 +35,15 @@ class BegunSession:
     refresh_expires_in: int
 
 
-def begin_session(
+def start_session(
     connection: Connection, user: User, visitor: Visitor, *, token_seconds: int, guest_sub: str | None = None
-) -> BegunSession:
+) -> NewSession:
     """Add a session of the user and its first refresh token.
 
-    The account is held as it is until the transaction ends, so that whoever shuts it or changes its password
-    finds the session and ends it. Raises WrongCredentials if that was done a moment before.
+    The account stays locked until the transaction ends, so that a transaction that disables it or changes its
+    password finds the session and ends it. Raises WrongCredentials if such a transaction came first.
     """
-    found = users.hold_user(connection, user.id)
+    found = users.share_user(connection, user.id)
     if found is None or found.disabled or found.password_changed_at != user.password_changed_at:
         raise WrongCredentials
     return _insert_session(
@@ -50,8 +51,8 @@ def begin_session(
     )
 
 
-def begin_guest_session(connection: Connection, visitor: Visitor, *, token_seconds: int) -> BegunSession:
-    """Add a guest and begin the guest's session. A new account has no other session to wait for."""
+def insert_guest_session(connection: Connection, visitor: Visitor, *, token_seconds: int) -> NewSession:
+    """Add a guest and the guest's first session; a new account needs no lock."""
     guest_id = new_id()
     return _insert_session(
         connection,
@@ -72,7 +73,7 @@ def _insert_session(
     token_seconds: int,
     guest_sub: str | None = None,
     guest_name: str | None = None,
-) -> BegunSession:
+) -> NewSession:
     session_id = new_id()
     token = REFRESH_PREFIX + secrets.token_urlsafe(32)
     seconds = sessions.insert_session(
@@ -86,34 +87,33 @@ def _insert_session(
         guest_sub=guest_sub,
         guest_name=guest_name,
     )
-    return BegunSession(session_id, user_id, role, guest_sub, token, seconds)
+    return NewSession(session_id, user_id, role, guest_sub, token, seconds)
 
 
-def sign_in(issuer: TokenIssuer, begun: BegunSession) -> SignIn:
-    """Return the tokens of a session that is written down."""
+def sign_in(issuer: TokenIssuer, session: NewSession) -> SignIn:
+    """Return the tokens of a stored session."""
     access = issuer.issue(
-        sub=str(begun.user_id), role=begun.role, sid=str(begun.id), guest_sub=begun.guest_sub
+        sub=str(session.user_id), role=session.role, sid=str(session.id), guest_sub=session.guest_sub
     )
-    return SignIn(access.access_token, access.expires_in, begun.refresh_token, begun.refresh_expires_in)
+    return SignIn(access.access_token, access.expires_in, session.refresh_token, session.refresh_expires_in)
 
 
 def refresh(database: Database, issuer: TokenIssuer, token: str, visitor: Visitor) -> SignIn:
-    """Return new tokens for a refresh token, which is used up by it; raise RefreshTokenInvalid.
+    """Return new tokens for a refresh token, which can be used once; raise RefreshTokenInvalid.
 
-    The successor follows from the token, so that for a moment whoever lost the answer gets it again. A token
-    that comes back later was stolen, or its successor was: the session ends (RFC 9700, section 4.14.2).
+    The new refresh token is derived from the old one, so that a client that lost the response can repeat the
+    call within the grace period. Later reuse means that one of the two was stolen, and ends the session (RFC
+    9700, section 4.14.2).
     """
     with database.transaction() as connection:
         continued = _continue(connection, token, visitor, issuer.seconds)
-    # After the transaction: it may have ended the session, and that must stand.
+    # Raise after the transaction, so that the end of the session is committed.
     if continued is None:
         raise RefreshTokenInvalid
     return sign_in(issuer, continued)
 
 
-def _continue(
-    connection: Connection, token: str, visitor: Visitor, token_seconds: int
-) -> BegunSession | None:
+def _continue(connection: Connection, token: str, visitor: Visitor, token_seconds: int) -> NewSession | None:
     presented = _hash(token)
     locked = sessions.lock_session_of(connection, presented)
     if locked is None:
@@ -134,14 +134,14 @@ def _continue(
             return None
         seconds = found
     sessions.renew_session(connection, session.id, visitor, token_seconds)
-    return BegunSession(session.id, user.id, user.role, session.guest_sub, successor, seconds)
+    return NewSession(session.id, user.id, user.role, session.guest_sub, successor, seconds)
 
 
 def _end_stolen(connection: Connection, session: Session, visitor: Visitor) -> None:
     end_session(connection, session.id)
-    audit.record(
+    audit_trail.record(
         "auth.refresh.reused",
-        "A refresh token came back after its time, so its session was ended",
+        "A refresh token was reused, so its session was ended",
         actor=str(session.user_id),
         target=str(session.id),
         level=logging.WARNING,
@@ -154,52 +154,47 @@ def log_out(database: Database, caller: Caller) -> None:
     with database.transaction() as connection:
         session_id = parse_id(caller.session or "")
         if session_id is None or not end_session(connection, session_id):
-            # It is of no session that lives; the token itself must not live on, either.
-            sign_off(
+            # The token has no live session, so sign off the token itself.
+            sessions.insert_sign_off(
                 connection, caller.session or caller.token_id, datetime.fromtimestamp(caller.expires_at, UTC)
             )
-    audit.record("auth.logout", "A session was ended by its owner", target=caller.session)
+    audit_trail.record("auth.logout", "A user logged out", target=caller.session)
 
 
 def end_session(connection: Connection, session_id: UUID) -> bool:
-    """End a session and sign its tokens off; return False if it is over already."""
+    """End a session and sign off its tokens; return False if it has already ended."""
     return bool(sessions.end_sessions(connection, session_id=session_id))
 
 
 def end_sessions_of(connection: Connection, user_id: UUID) -> list[UUID]:
-    """End all of a user's sessions and sign their tokens off; return which.
+    """End all of a user's sessions and sign off their tokens; return the ended sessions.
 
-    Whoever also changes the user does that first: the row's lock keeps new sessions out meanwhile.
+    A caller that also changes the user does that first, because the lock on the row blocks new sessions.
     """
     return sessions.end_sessions(connection, user_id=user_id)
 
 
-def sign_off(connection: Connection, identifier: str, until: datetime) -> None:
-    """Refuse the tokens of that `sid`, or the one of that `jti`, everywhere until they would have died."""
-    sessions.insert_sign_off(connection, identifier, until)
-
-
 def read_signed_off(database: Database, since: datetime | None) -> tuple[list[str], datetime]:
-    """Return the ids that are signed off, or only those that are new since a moment; and the moment of now.
+    """Return the signed-off ids and the current time; `since` limits them to newer sign-offs.
 
-    A sign-off is dated by the beginning of its transaction and seen after its end, so that the changes begin
-    some seconds before the moment.
+    A sign-off has the start time of its transaction and becomes visible at the end, so the result also
+    includes sign-offs from some seconds before `since`.
     """
     with database.transaction() as connection:
         return sessions.read_signed_off(connection, since - LATE_COMMITS if since else None)
 
 
 def find_session(connection: Connection, token: str) -> Session | None:
-    """Return the live session of a refresh token that is good; None for any other string."""
+    """Return the live session of a valid refresh token; None for any other string."""
     return sessions.find_session_of(connection, _hash(token))
 
 
 def derive_successor(secret: bytes, token: str) -> str:
-    """Return the refresh token that follows: nobody can tell it without the session's secret."""
+    """Return the next refresh token, which cannot be predicted without the session's secret."""
     mac = hmac.digest(secret, token.encode(), "sha256")
     return REFRESH_PREFIX + base64.urlsafe_b64encode(mac).decode().rstrip("=")
 
 
 def _hash(token: str) -> bytes:
-    """Return what is kept of a token; it has 256 random bits, so one round is enough."""
+    """Return the stored hash of a token; one round is enough for 256 random bits."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

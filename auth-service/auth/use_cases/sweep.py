@@ -1,19 +1,19 @@
-"""Remove what is over; any number of replicas may do so at once."""
+"""Delete expired rows; any number of replicas may do this at the same time."""
 
-from auth.repository.keys import delete_dead_keys
-from auth.repository.sweep import OVER, remove_over
+from auth.repository.signing_keys import delete_expired_signing_keys
+from auth.repository.sweep import EXPIRED, delete_expired
 from shared.database import Database
 
 EVERY = 60.0  # Seconds.
-BATCH = 1000  # Rows of one transaction.
+BATCH = 1000  # Rows in one transaction.
 
 
 def sweep(database: Database, *, batch: int = BATCH) -> None:
-    """Remove tokens, sessions, counters and places whose time is over, and guests who cannot come back."""
-    for table in OVER:
-        removed = batch
-        while removed == batch:
+    """Delete expired tokens, sessions, counters, places and signing keys, and guests who cannot return."""
+    for table in EXPIRED:
+        deleted = batch
+        while deleted == batch:
             with database.transaction() as connection:
-                removed = remove_over(connection, table, batch)
+                deleted = delete_expired(connection, table, batch)
     with database.transaction() as connection:
-        delete_dead_keys(connection)
+        delete_expired_signing_keys(connection)

@@ -1,4 +1,4 @@
-"""Users, and the keys that sign their tokens."""
+"""Users and signing keys."""
 
 from alembic import op
 
@@ -16,7 +16,7 @@ CREATE TABLE users (
     created_at    timestamptz NOT NULL DEFAULT now()
 );
 
--- Admin and admin are one person.
+-- Case does not distinguish users.
 CREATE UNIQUE INDEX users_username ON users (lower(username));
 
 CREATE TABLE signing_keys (

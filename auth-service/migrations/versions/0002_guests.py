@@ -13,5 +13,5 @@ ALTER TABLE users
 
 
 def upgrade() -> None:
-    """Let a guest have no password, and nobody else."""
+    """Allow only guests to have no password."""
     op.execute(SCHEMA)

@@ -1,4 +1,4 @@
-"""Sessions that can be refreshed and ended, and log-in attempts that are counted."""
+"""Sessions with refresh tokens and sign-offs, and counted log-in tries."""
 
 from alembic import op
 
@@ -8,19 +8,19 @@ down_revision = "0002"
 SCHEMA = """
 ALTER TABLE users ADD COLUMN password_changed_at timestamptz;
 
--- For the sweep, which removes guests who can never come back.
+-- For the sweep, which deletes guests whose sessions have expired.
 CREATE INDEX users_guests ON users (created_at) WHERE role = 'guest';
 
 CREATE TABLE sessions (
     id           uuid PRIMARY KEY,
     user_id      uuid NOT NULL REFERENCES users ON DELETE CASCADE,
     guest_sub    text,
-    -- The key of the HMAC by which one refresh token follows from another.
+    -- The key of the HMAC that derives a refresh token from the one before.
     secret       bytea NOT NULL,
     created_at   timestamptz NOT NULL DEFAULT now(),
     last_used_at timestamptz NOT NULL DEFAULT now(),
     expires_at   timestamptz NOT NULL,
-    -- When the last access token of this session dies.
+    -- When the last access token of this session expires.
     tokens_until timestamptz NOT NULL,
     ended_at     timestamptz,
     address      text,
@@ -41,7 +41,7 @@ CREATE TABLE refresh_tokens (
 CREATE INDEX refresh_tokens_session ON refresh_tokens (session_id);
 CREATE INDEX refresh_tokens_expires ON refresh_tokens (expires_at);
 
--- Ids of sessions and of single tokens that are refused although their signature is good.
+-- Ids of sessions and single tokens that are refused although their signature is valid.
 CREATE TABLE sign_offs (
     id    text PRIMARY KEY,
     until timestamptz NOT NULL
@@ -49,7 +49,7 @@ CREATE TABLE sign_offs (
 
 CREATE INDEX sign_offs_until ON sign_offs (until);
 
--- How many tries weigh on an account name, an address, or both together; the key is a hash.
+-- Counted tries of an account name, an address, or both together; the key is a hash.
 CREATE TABLE login_attempts (
     key     bytea PRIMARY KEY,
     level   double precision NOT NULL,
@@ -57,7 +57,7 @@ CREATE TABLE login_attempts (
     free_at timestamptz NOT NULL
 );
 
--- Where an account was logged in to before.
+-- Places from which a user has logged in.
 CREATE TABLE known_places (
     user_id    uuid NOT NULL REFERENCES users ON DELETE CASCADE,
     place_hash bytea NOT NULL,

@@ -1,4 +1,4 @@
-"""Integrators' clients, and when a signing key signs and verifies."""
+"""Integrators' clients, and the times of signing keys."""
 
 from alembic import op
 
@@ -6,7 +6,7 @@ revision = "0004"
 down_revision = "0003"
 
 SCHEMA = """
--- A key that code without these columns makes signs at once, and verifies without end.
+-- Keys of code without these columns sign at once and verify without end.
 ALTER TABLE signing_keys
     ADD COLUMN signs_from     timestamptz NOT NULL DEFAULT now(),
     ADD COLUMN verifies_until timestamptz;
@@ -17,14 +17,14 @@ CREATE TABLE oauth_clients (
     name        text NOT NULL,
     secret_hash text NOT NULL,
     scopes      text[] NOT NULL,
-    -- The sid of the tokens that it gets; another one when those before shall end.
+    -- The sid in the tokens of the client; a new sid revokes the tokens that were issued before.
     sid         text NOT NULL,
     disabled    boolean NOT NULL DEFAULT false,
     created_at  timestamptz NOT NULL DEFAULT now(),
     created_by  uuid REFERENCES users ON DELETE SET NULL
 );
 
--- For the admins' list of users, and for the question who is an admin.
+-- For the admins' list of users, and for finding the admins.
 CREATE INDEX users_role ON users (role, id);
 """
 

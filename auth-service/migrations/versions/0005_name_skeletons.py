@@ -1,4 +1,4 @@
-"""What the names of registered users look like, so that no new name looks like another."""
+"""Skeletons of usernames, so that no new name looks like an existing one."""
 
 from alembic import op
 
@@ -6,7 +6,7 @@ revision = "0005"
 down_revision = "0004"
 
 SCHEMA = """
--- Hashes of the confusable skeletons of names (UTS 39). Where two older names look alike, the older user has
+-- Hashes of the confusable skeletons of names (UTS 39). If two existing names look alike, the older user gets
 -- the skeleton.
 CREATE TABLE name_skeletons (
     skeleton bytea PRIMARY KEY,
@@ -23,5 +23,5 @@ CREATE INDEX users_without_skeletons ON users (id) WHERE role <> 'guest' AND NOT
 
 
 def upgrade() -> None:
-    """Create the table and the column; code fills them, for SQL cannot derive a skeleton."""
+    """Create the table and the column; Python code fills them, because SQL cannot derive a skeleton."""
     op.execute(SCHEMA)

@@ -1,11 +1,12 @@
-"""A search of users that ignores case and accents."""
+"""A function for a user search that ignores case and accents."""
 
 from alembic import op
 
 revision = "0006"
 down_revision = "0005"
 
-# The marks are accents, and the points of Hebrew, Arabic and Japanese. The vowels of Indian scripts stay.
+# The removed marks are accents and the points of Hebrew, Arabic and Japanese. The vowels of Indian scripts
+# stay.
 SCHEMA = r"""
 CREATE FUNCTION fold(words text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN
     replace(replace(translate(regexp_replace(

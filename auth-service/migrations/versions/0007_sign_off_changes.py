@@ -1,4 +1,4 @@
-"""When a sign-off was made, so that services fetch only the new ones."""
+"""The time of each sign-off, so that services fetch only the new ones."""
 
 from alembic import op
 
@@ -13,5 +13,5 @@ CREATE INDEX sign_offs_changed ON sign_offs (changed_at);
 
 
 def upgrade() -> None:
-    """Add the column; code without it leaves the default, which is right for a new row."""
+    """Add the column; code without it uses the default, which is right for a new row."""
     op.execute(SCHEMA)

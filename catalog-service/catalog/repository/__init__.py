@@ -1,1 +1,1 @@
-"""Every statement that touches catalog-service's tables, a module for each purpose."""
+"""All SQL of catalog-service, one module per concern."""

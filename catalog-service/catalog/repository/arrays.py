@@ -1,4 +1,4 @@
-"""Ids and texts as parameters: one array each, however many there are."""
+"""Ids and texts as one array parameter each, so that statements do not depend on their number."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,5 +10,5 @@ IDS = bindparam("ids", type_=ARRAY(BigInteger))
 
 
 def as_texts(values: Iterable[str]) -> Any:
-    """Return the texts as one parameter."""
+    """Return the texts as one array parameter."""
     return bindparam(None, list(values), type_=ARRAY(Text))

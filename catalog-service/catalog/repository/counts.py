@@ -1,4 +1,4 @@
-"""How many products there are of what: kept for categories and brands, counted for all other filters."""
+"""Facet counts: stored for categories and brands, computed on demand for all other filters."""
 
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -21,38 +21,38 @@ from sqlalchemy import (
 )
 
 from catalog.domain import Count, Facets, Filter
-from catalog.repository.search import BRANDS, CATEGORIES, MOST_SHAPES, conditions, shape_of, values_of
+from catalog.repository.search import BRANDS, CATEGORIES, MAX_SHAPES, conditions, parameters_of, shape_of
 from catalog.repository.words import learn_words
 from catalog.tables import catalogue_changes, facet_counts, products, recount
 
-MOST_COUNTED = 2_000  # Products that a facet is counted among, unless its numbers are kept.
-MOST_VALUES = 100  # Categories and brands of a facet.
-REST = 20  # A recount is followed by a pause of so many times its length.
+MAX_COUNTED = 2_000  # Matching products to count on demand.
+MAX_VALUES = 100  # Categories and brands in a facet.
+PAUSE_FACTOR = 20  # After a recount, the next one waits this many times its duration.
 
-KEPT = facet_counts.c
-ALL: ColumnElement[str] = literal_column("''")  # Stands for all categories or brands.
+STORED = facet_counts.c
+ALL: ColumnElement[str] = literal_column("''")  # The row for all categories or all brands.
 
 READ_CATEGORIES = (
-    select(KEPT.category, KEPT.products)
-    .where(KEPT.brand == ALL, KEPT.category > bindparam("after"))
-    .order_by(KEPT.category)
+    select(STORED.category, STORED.products)
+    .where(STORED.brand == ALL, STORED.category > bindparam("after"))
+    .order_by(STORED.category)
     .limit(bindparam("limit", type_=Integer))
 )
-PRICES = select(func.min(KEPT.lowest), func.max(KEPT.highest)).where(
-    KEPT.category == func.any(CATEGORIES), KEPT.brand == func.any(BRANDS)
+PRICES = select(func.min(STORED.lowest), func.max(STORED.highest)).where(
+    STORED.category == func.any(CATEGORIES), STORED.brand == func.any(BRANDS)
 )
 
 
-def _write_leading(
+def _build_leading_query(
     name: ColumnElement[str], scope: ColumnElement[str], values: BindParameter[Any]
 ) -> Select[Any]:
-    """Return the query of the names with the most products in any of the scope's values."""
+    """Return the query for the names with the most products within the given values of the scope."""
     each = func.unnest(values).table_valued("value").render_derived("each")
     part = (
-        select(name.label("name"), KEPT.products)
+        select(name.label("name"), STORED.products)
         .where(scope == each.c.value, name != ALL)
-        .order_by(KEPT.products.desc())
-        .limit(MOST_VALUES)
+        .order_by(STORED.products.desc())
+        .limit(MAX_VALUES)
         .lateral("part")
     )
     total = func.sum(part.c.products)
@@ -61,14 +61,14 @@ def _write_leading(
         .select_from(each.join(part, true()))
         .group_by(part.c.name)
         .order_by(total.desc(), part.c.name)
-        .limit(MOST_VALUES)
+        .limit(MAX_VALUES)
     )
 
 
-LEADING_CATEGORIES = _write_leading(KEPT.category, KEPT.brand, BRANDS)
-LEADING_BRANDS = _write_leading(KEPT.brand, KEPT.category, CATEGORIES)
+LEADING_CATEGORIES = _build_leading_query(STORED.category, STORED.brand, BRANDS)
+LEADING_BRANDS = _build_leading_query(STORED.brand, STORED.category, CATEGORIES)
 
-# What GROUPING says of a row's category and brand: a bit for each that is left open.
+# The values of grouping(category, brand): one bit for each column that a row aggregates over.
 BY_CATEGORY, BY_BRAND, OVER_ALL = 1, 2, 3
 
 COUNT = text("""
@@ -93,27 +93,27 @@ COUNT = text("""
 
 
 def claim_recount(connection: Connection) -> bool:
-    """Take the turn to recount until the transaction ends; tell whether it is due, and something changed."""
+    """Claim the recount until the transaction ends; return whether it is due and products have changed."""
     has_changes = select(catalogue_changes.c.noted_at).exists()
     due = select(recount.c.id).where(recount.c.due_at <= func.now(), has_changes)
     if connection.execute(due.with_for_update(skip_locked=True)).first() is None:
         return False
-    # What is noted from here on is for the next recount, and may be in this one, too.
+    # Changes from here on trigger the next recount, even if this one already includes them.
     return connection.execute(delete(catalogue_changes)).rowcount > 0
 
 
 def recount_products(connection: Connection) -> None:
-    """Bring the kept numbers and the known words up to date."""
-    # The role's time limit is for requests.
+    """Update the stored counts and the known words."""
+    # The role's statement_timeout is meant for requests.
     connection.execute(text("SET LOCAL statement_timeout = '10min'"))
     connection.execute(COUNT)
     learn_words(connection)
     spent = func.clock_timestamp() - func.now()
-    connection.execute(update(recount).values(due_at=func.clock_timestamp() + REST * spent))
+    connection.execute(update(recount).values(due_at=func.clock_timestamp() + PAUSE_FACTOR * spent))
 
 
-def count_first(connection: Connection) -> bool:
-    """Count if nothing was ever counted, rather than wait for the first recount; tell whether that was so."""
+def count_if_empty(connection: Connection) -> bool:
+    """Count the products if no counts are stored yet; return whether that was the case."""
     anything = select(facet_counts.c.products).limit(1)
     if connection.execute(anything).first() is not None:
         return False
@@ -124,14 +124,13 @@ def count_first(connection: Connection) -> bool:
 
 
 def read_categories(connection: Connection, *, after: str, limit: int) -> list[Count]:
-    """Return the categories by name, those after a name, with the number of products in each."""
+    """Return the categories after a name, in order, with the number of products in each."""
     page = connection.execute(READ_CATEGORIES, {"after": after, "limit": limit})
     return [Count(*row) for row in page]
 
 
 def read_facets(connection: Connection, wanted: Filter) -> Facets:
-    """Return the facets of everything or of categories and brands, from the numbers that are kept."""
-    # '' stands for all of them.
+    """Return the facets of a filter by categories and brands only, from the stored counts."""
     within = {"categories": list(wanted.categories) or [""], "brands": list(wanted.brands) or [""]}
     lowest, highest = connection.execute(PRICES, within).one()
     categories, brands = (
@@ -142,7 +141,7 @@ def read_facets(connection: Connection, wanted: Filter) -> Facets:
 
 
 def count_facets(connection: Connection, wanted: Filter) -> Facets:
-    """Count the facets of any filter, among so many of the products that fit."""
+    """Count the facets of any filter, among at most MAX_COUNTED matching products."""
     counts: dict[Filter, _Counts] = {}
 
     def count(**without: Any) -> _Counts:
@@ -164,7 +163,7 @@ def count_facets(connection: Connection, wanted: Filter) -> Facets:
 
 @dataclass
 class _Counts:
-    """What was counted among the products that fit one filter."""
+    """The counts among the products that match one filter."""
 
     categories: list[Count] = field(default_factory=list)
     brands: list[Count] = field(default_factory=list)
@@ -173,9 +172,9 @@ class _Counts:
     exact: bool = True
 
 
-@lru_cache(MOST_SHAPES)
-def _write_count(shape: Filter) -> Select[Any]:
-    # The columns together are in no index, so that these are any products and not those of one category.
+@lru_cache(MAX_SHAPES)
+def _build_count_query(shape: Filter) -> Select[Any]:
+    # No index covers these columns together, so the limit does not pick the products of one category only.
     among = (
         select(products.c.category, products.c.brand, products.c.unit_amount)
         .where(*conditions(shape))
@@ -198,14 +197,14 @@ def _write_count(shape: Filter) -> Select[Any]:
 
 
 def _count(connection: Connection, wanted: Filter) -> _Counts:
-    query, values = _write_count(shape_of(wanted)), values_of(wanted)
+    query, values = _build_count_query(shape_of(wanted)), parameters_of(wanted)
     counts = _Counts()
-    for row in connection.execute(query, {**values, "limit": MOST_COUNTED}):
-        if row.level == BY_CATEGORY and len(counts.categories) < MOST_VALUES:
+    for row in connection.execute(query, {**values, "limit": MAX_COUNTED}):
+        if row.level == BY_CATEGORY and len(counts.categories) < MAX_VALUES:
             counts.categories.append(Count(row.category, row.total))
-        elif row.level == BY_BRAND and row.brand is not None and len(counts.brands) < MOST_VALUES:
+        elif row.level == BY_BRAND and row.brand is not None and len(counts.brands) < MAX_VALUES:
             counts.brands.append(Count(row.brand, row.total))
         elif row.level == OVER_ALL:
             counts.lowest, counts.highest = row.lowest, row.highest
-            counts.exact = row.total < MOST_COUNTED
+            counts.exact = row.total < MAX_COUNTED
     return counts

@@ -1,7 +1,7 @@
-"""What an admin set, and a copy of the source therefore leaves alone.
+"""The fields that an admin set, which a copy of the source does not overwrite.
 
-`edited` holds names of columns, 'stock' if the units were counted here, and 'removed' if the product was
-taken off sale here. The shop's own products have no source, and nothing to protect from it.
+`edited` contains column names, 'stock' after a stock count, and 'removed' after an admin removed the product.
+It stays empty for the shop's own products, because no copy changes them.
 """
 
 from typing import Any
@@ -17,17 +17,17 @@ NONE = literal_column("'{}'::text[]", ARRAY(Text))
 
 
 def mark_edited(*names: str) -> Any:
-    """Return the product's edits with these among them."""
+    """Return the product's edits with these names added."""
     return add_edits(as_texts(names))
 
 
 def add_edits(names: Any) -> Any:
-    """Return the product's edits with those of an array among them, each once."""
+    """Return the product's edits with the names of an array added, without duplicates."""
     every = func.unnest(func.array_cat(products.c.edited, names)).table_valued("name")
     both = select(func.array_agg(every.c.name.distinct())).scalar_subquery()
     return case((products.c.id >= FIRST_LOCAL_ID, NONE), else_=func.coalesce(both, NONE))
 
 
 def is_edited(name: str) -> Any:
-    """Return whether an admin set this."""
+    """Return whether an admin set this field."""
     return func.array_position(products.c.edited, name).is_not(None)

@@ -1,6 +1,7 @@
-"""Importing products: lines are copied into a table of the transaction's own, looked over, and taken over.
+"""SQL for imports: copy the lines into a temporary table, validate them, and apply them.
 
-Nobody else sees any of it before the transaction ends, and nothing of it stays if it fails.
+One transaction does all of it, so other transactions see nothing before it commits, and a failure leaves
+nothing.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -51,7 +52,7 @@ staged = Table(
     prefixes=["TEMPORARY"],
     postgresql_on_commit="DROP",
 )
-# The same lines, each with the product that it is about; none if that is a new one.
+# The same lines, each with its existing product, or NULL for a new one.
 matched = Table(
     "matched_products",
     temporary,
@@ -75,19 +76,19 @@ MATCH = text("""
 
 PROBLEMS = text("""
     WITH problems AS (
-        SELECT row, 'id' AS field, 'There is no such product on sale.' AS detail
+        SELECT row, 'id' AS field, 'No product for sale has this id.' AS detail
         FROM matched_products WHERE wanted_id IS NOT NULL AND product_id IS NULL
         UNION ALL
-        SELECT row, 'sku', 'Several products have this sku; say by its id which one.'
+        SELECT row, 'sku', 'Several products have this SKU; use the id instead.'
         FROM matched_products WHERE owners > 1
         UNION ALL
-        SELECT row, 'id', format('Row %s is about the same product.', first)
+        SELECT row, 'id', format('Row %s is for the same product.', first)
         FROM (
             SELECT row, min(row) OVER (PARTITION BY product_id) AS first
             FROM matched_products WHERE product_id IS NOT NULL
         ) AS same WHERE row <> first
         UNION ALL
-        SELECT row, name, 'A new product needs one.'
+        SELECT row, name, 'Required for a new product.'
         FROM matched_products CROSS JOIN unnest(ARRAY['title', 'unit_amount']) AS name
         WHERE wanted_id IS NULL AND product_id IS NULL AND NOT name = ANY (given)
         UNION ALL
@@ -97,8 +98,8 @@ PROBLEMS = text("""
         SELECT row, 'on_hand', format('%s units are held for orders.', reserved)
         FROM matched_products AS line JOIN products ON id = product_id WHERE line.on_hand < reserved
         UNION ALL
-        -- Products of the source may have had the same sku before; of these no line makes it worse.
-        SELECT row, 'sku', format('Row %s has the same sku.', first)
+        -- Source products may already share a SKU, so only lines that introduce a duplicate are problems.
+        SELECT row, 'sku', format('Row %s has the same SKU.', first)
         FROM (
             SELECT row, is_new, first_value(row) OVER (PARTITION BY sku ORDER BY is_new, row) AS first
             FROM (
@@ -109,7 +110,7 @@ PROBLEMS = text("""
             WHERE sku IS NOT NULL
         ) AS same WHERE is_new AND row <> first
         UNION ALL
-        SELECT row, 'sku', format('It is the one of product %s.', products.id)
+        SELECT row, 'sku', format('Product %s has this SKU.', products.id)
         FROM matched_products AS line
             JOIN products
                 ON products.sku = line.sku AND removed_at IS NULL AND id IS DISTINCT FROM product_id
@@ -138,8 +139,8 @@ INSERT = text("""
 
 
 def begin_import(connection: Connection) -> bool:
-    """Make room for lines; tell whether nobody else is importing."""
-    # The role's limits are for requests; this takes as long as it takes.
+    """Create the table for the lines; return False if another import is running."""
+    # The role's statement_timeout is meant for requests; an import may take longer.
     connection.execute(text("SET LOCAL statement_timeout = 0"))
     if not connection.execute(text("SELECT pg_try_advisory_xact_lock(5714004)")).scalar():
         return False
@@ -149,7 +150,7 @@ def begin_import(connection: Connection) -> bool:
 
 @contextmanager
 def staging(connection: Connection) -> Iterator[Callable[[int, Mapping[str, Any]], None]]:
-    """Give a function that takes a line's number and what is in it, by the names of columns."""
+    """Yield a function that writes a line, given its number and its values by column."""
     names = [name for name, _kind in STAGED]
     statement = f"COPY staged_products ({', '.join(names)}) FROM STDIN"
     with connection.connection.cursor() as cursor, cursor.copy(statement) as copy:  # type: ignore[attr-defined]
@@ -161,7 +162,7 @@ def staging(connection: Connection) -> Iterator[Callable[[int, Mapping[str, Any]
 
 
 def match_rows(connection: Connection) -> None:
-    """Find the product that each line is about, and keep those that change from being changed by others."""
+    """Find the product of each line, and lock the products that will change."""
     connection.execute(text("ANALYZE staged_products"))
     connection.execute(MATCH)
     connection.execute(text("CREATE INDEX ON matched_products (row)"))
@@ -179,18 +180,18 @@ def match_rows(connection: Connection) -> None:
 
 
 def find_problems(connection: Connection, limit: int) -> tuple[list[tuple[int, str, str]], int]:
-    """Return the first lines that are not right, what is wrong with which field, and how many there are."""
+    """Return the first invalid lines as (row, field, detail), and the number of all invalid lines."""
     rows = connection.execute(PROBLEMS, {"limit": limit}).all()
     return [(row.row, row.field, row.detail) for row in rows], rows[0].total if rows else 0
 
 
 def insert_rows(connection: Connection, *, after: int, upto: int) -> int:
-    """Put the new products among these lines on sale; return how many there are."""
+    """Insert the new products of these lines; return their number."""
     return connection.execute(INSERT, {"after": after, "upto": upto}).rowcount
 
 
 def update_rows(connection: Connection, *, after: int, upto: int) -> int:
-    """Change the products that these lines are about; return how many were not like that already."""
+    """Update the existing products of these lines; return the number of products that changed."""
     values, differs = _changes()
     changed = connection.execute(
         update(products)
@@ -201,7 +202,7 @@ def update_rows(connection: Connection, *, after: int, upto: int) -> int:
 
 
 def _changes() -> tuple[dict[str, Any], ColumnElement[bool]]:
-    """Return the values that a product gets from its line, and whether any of them differs."""
+    """Return the new values of a product, and the condition that any of them differs."""
 
     def given(name: str) -> ColumnElement[bool]:
         return func.array_position(matched.c.given, name).is_not(None)

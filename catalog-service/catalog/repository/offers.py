@@ -1,4 +1,4 @@
-"""Putting on sale what the source offers: only rows that differ are locked and written, by id."""
+"""SQL that writes the source's offers. It locks and writes only changed rows, in the order of their ids."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
@@ -32,24 +32,24 @@ from catalog.repository.pages import to_json
 from catalog.repository.stock import OWNED, lock_products, settle
 from catalog.tables import FOR_SALE, products
 
-# What a source describes, but for the stock.
+# The columns that a source controls, except the stock.
 DESCRIBED = [field.name for field in fields(Offer) if field.name not in {"id", "source_on_hand"}]
 FROM_SOURCE = and_(FOR_SALE, products.c.id < FIRST_LOCAL_ID)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How many products were added to what is for sale, and how many were changed."""
+    """The numbers of products that a batch added and changed."""
 
     added: int
     changed: int
 
 
 def copy_offers(connection: Connection, offers: Sequence[Offer], *, overwrite: bool = False) -> Outcome:
-    """Put these offers on sale; a row that stays as it was keeps its version, and is not locked.
+    """Write these offers; an unchanged row keeps its version and is not locked.
 
-    What an admin set stays, unless `overwrite` says otherwise; what an admin took off sale stays off. Stock
-    moves by what changed at the source, so that what was sold here stays sold.
+    Fields edited by an admin stay, unless `overwrite` is set. Products removed by an admin stay removed. The
+    stock changes by the difference at the source, so that units sold here stay sold.
     """
     if not offers:
         return Outcome(0, 0)
@@ -74,7 +74,7 @@ def copy_offers(connection: Connection, offers: Sequence[Offer], *, overwrite: b
 
 
 def remove_products(connection: Connection, ids: Iterable[int]) -> int:
-    """Take these off sale, and keep them for the orders that speak of them; return how many were on sale."""
+    """Mark these products as removed but keep their rows for orders; return how many were for sale."""
     ids = list(ids)
     lock_products(connection, ids)
     removed = connection.execute(
@@ -87,23 +87,23 @@ def remove_products(connection: Connection, ids: Iterable[int]) -> int:
 
 
 def read_source_ids(connection: Connection) -> list[int]:
-    """Return the ids of the source's products that are for sale, in order."""
+    """Return the ids of the source's products for sale, in order."""
     return list(
         connection.execute(select(products.c.id).where(FROM_SOURCE).order_by(products.c.id)).scalars()
     )
 
 
 def find_taken_skus(connection: Connection, skus: Iterable[str]) -> dict[str, int]:
-    """Return which of these an admin has given to a product on sale, and to which."""
-    given_here = or_(products.c.id >= FIRST_LOCAL_ID, is_edited("sku"))
+    """Return the SKUs that an admin assigned to a product for sale, with the product's id."""
+    assigned_here = or_(products.c.id >= FIRST_LOCAL_ID, is_edited("sku"))
     query = select(products.c.sku, products.c.id).where(
-        FOR_SALE, given_here, products.c.sku == func.any(as_texts(skus))
+        FOR_SALE, assigned_here, products.c.sku == func.any(as_texts(skus))
     )
     return {row.sku: row.id for row in connection.execute(query)}
 
 
 def _update_to(new: Any, *, overwrite: bool) -> tuple[dict[str, Any], Any]:
-    """Return the values that a product gets from what is new, and whether any of them differs."""
+    """Return the values of a product after an update to `new`, and the condition that any of them differs."""
     kept: ColumnElement[Any] = products.c.edited
     if overwrite:
         kept = case((is_edited("removed"), as_texts(["removed"])), else_=NONE)
@@ -118,7 +118,7 @@ def _update_to(new: Any, *, overwrite: bool) -> tuple[dict[str, Any], Any]:
         products.c.removed_at.is_distinct_from(removed_at),
     )
     supplied = choose("stock", products.c.source_on_hand, new.source_on_hand)
-    # Null was never said; then what is there stays.
+    # NULL means that no source has reported a stock yet; then the stock stays.
     owned = OWNED + supplied - func.coalesce(products.c.source_on_hand, supplied)
     restocked = products.c.source_on_hand.is_distinct_from(supplied)
     values = {
@@ -127,7 +127,7 @@ def _update_to(new: Any, *, overwrite: bool) -> tuple[dict[str, Any], Any]:
         "source_on_hand": supplied,
         "edited": kept,
         "removed_at": removed_at,
-        # A count of units is no other product: somebody's PATCH may still follow on what they saw.
+        # A new stock count keeps the version, so that a PATCH based on the earlier read still succeeds.
         "version": products.c.version + case((differs, 1), else_=0),
         "updated_at": case((differs, func.now()), else_=products.c.updated_at),
     }

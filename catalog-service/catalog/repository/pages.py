@@ -1,4 +1,4 @@
-"""The source as it was last read, page by page."""
+"""The pages of the source as last read."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,9 +16,9 @@ OFFERS = TypeAdapter(list[Offer])
 
 @dataclass(frozen=True)
 class StoredPage:
-    """A page of the source: what it offers, what of it was rejected, and by what it is known if unchanged.
+    """A page of the source: its offers, rejections and adjustments, and its validators.
 
-    `adjusted` is None if a replica of the release before read it, which rejected what is adjusted now.
+    `adjusted` is None if a replica of the previous release read the page, which rejected such products.
     """
 
     skip: int
@@ -33,7 +33,7 @@ class StoredPage:
 
 
 def store_page(connection: Connection, fence: int, page: StoredPage) -> None:
-    """Keep a page in place of the one that was there."""
+    """Store a page in place of the previous one."""
     values = {
         **vars(page),
         "fence": fence,
@@ -46,29 +46,29 @@ def store_page(connection: Connection, fence: int, page: StoredPage) -> None:
 
 
 def confirm_page(connection: Connection, fence: int, skip: int) -> None:
-    """Take a page over into the copy as it is."""
+    """Add an unchanged page to the copy."""
     connection.execute(update(source_pages).where(source_pages.c.skip == skip).values(fence=fence))
 
 
 def find_page(connection: Connection, skip: int) -> StoredPage | None:
-    """Return the page as it was last read."""
+    """Return the page as last read, or None."""
     row = connection.execute(select(source_pages).where(source_pages.c.skip == skip)).first()
     return _page(row) if row else None
 
 
 def list_skips(connection: Connection, fence: int) -> list[int]:
-    """Return where each page of a copy begins, in order."""
+    """Return the offsets of the pages of a copy, in order."""
     query = select(source_pages.c.skip).where(source_pages.c.fence == fence).order_by(source_pages.c.skip)
     return list(connection.execute(query).scalars())
 
 
 def drop_other_pages(connection: Connection, fence: int) -> None:
-    """Forget the pages that are not of this copy."""
+    """Delete the pages of other copies."""
     connection.execute(delete(source_pages).where(source_pages.c.fence != fence))
 
 
 def find_offer(connection: Connection, product_id: int) -> Offer | None:
-    """Return the product as the source last described it."""
+    """Return the product as the source last described it, or None."""
     each = func.jsonb_array_elements(source_pages.c.offers).table_valued(column("value", JSONB), name="offer")
     found = select(each.c.value).select_from(source_pages).join(each, true())
     raw = connection.execute(found.where(each.c.value["id"].as_string() == str(product_id)).limit(1)).scalar()
@@ -76,7 +76,7 @@ def find_offer(connection: Connection, product_id: int) -> Offer | None:
 
 
 def to_json(offers: Sequence[Offer]) -> Any:
-    """Return the offers as JSON has them; decimals are texts."""
+    """Return the offers as JSON values; decimals become strings."""
     return OFFERS.dump_python(list(offers), mode="json")
 
 

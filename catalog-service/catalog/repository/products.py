@@ -1,4 +1,4 @@
-"""Reading what is for sale, and how old it is."""
+"""SQL that reads products for sale, together with the status of the copy."""
 
 from collections.abc import Iterable
 from dataclasses import fields
@@ -12,43 +12,43 @@ from catalog.repository.source import COPY
 from catalog.tables import FOR_SALE, products, source_copy
 
 STOCK = products.c.on_hand - products.c.reserved
-# The columns that make a Product, in its order.
+# The columns of a Product, in the order of its fields.
 PRODUCT = [
     STOCK.label("stock") if field.name == "stock" else products.c[field.name] for field in fields(Product)
 ]
 
 
-def beside_copy(found: FromClause) -> Select[Any]:
-    """Return a query of what was found, beside how the copying stands at the same moment.
+def with_source_copy(found: FromClause) -> Select[Any]:
+    """Return a query that adds the status of the copy, read at the same moment, to each row found.
 
-    It has a row even if nothing was found; `id` is null there.
+    If `found` is empty, the query returns one row whose `id` is NULL.
     """
     return select(*found.c, *COPY).select_from(source_copy.outerjoin(found, true()))
 
 
-# What is run for every request is made once: to make a statement takes longer than to send it.
+# Statements that every request runs are built once, because building one takes longer than sending it.
 READ = select(*PRODUCT).where(FOR_SALE)
-FIND_PRODUCT = beside_copy(READ.where(products.c.id == bindparam("id")).subquery("found"))
-READ_PRODUCTS = beside_copy(READ.where(products.c.id == func.any(IDS)).subquery("found")).order_by("id")
+FIND_PRODUCT = with_source_copy(READ.where(products.c.id == bindparam("id")).subquery("found"))
+READ_PRODUCTS = with_source_copy(READ.where(products.c.id == func.any(IDS)).subquery("found")).order_by("id")
 
 
 def find_product(connection: Connection, product_id: int) -> tuple[Product | None, SourceCopy]:
-    """Return the product if it is for sale, and how the copying stands."""
+    """Return the product if it is for sale, and the status of the copy."""
     row = connection.execute(FIND_PRODUCT, {"id": product_id}).one()
     return (None if row.id is None else to_product(row)), to_copy(row)
 
 
 def read_products(connection: Connection, ids: Iterable[int]) -> tuple[list[Product], SourceCopy]:
-    """Return those of the products that are for sale, by id, and how the copying stands."""
+    """Return the products that are for sale, by id, and the status of the copy."""
     rows = connection.execute(READ_PRODUCTS, {"ids": list(ids)}).all()
     return [to_product(row) for row in rows if row.id is not None], to_copy(rows[0])
 
 
 def to_product(row: Row[Any]) -> Product:
-    """Return what a row stands for that begins with the columns in PRODUCT."""
+    """Return the product of a row that begins with the columns in PRODUCT."""
     return Product(*row[: len(PRODUCT)])
 
 
 def to_copy(row: Row[Any]) -> SourceCopy:
-    """Return how the copying stands, beside which the row was found."""
+    """Return the status of the copy from a row of `with_source_copy`."""
     return SourceCopy(**{column.name: getattr(row, column.name) for column in COPY})

@@ -1,4 +1,4 @@
-"""Reservations, and the lines of each."""
+"""SQL for reservations and their lines."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
@@ -8,12 +8,11 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Connection, Row, Uuid, bindparam, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by, insert
 
-from catalog.domain import HOLD, Line, Reservation, State
+from catalog.domain import HOLD_DURATION, Line, Reservation, State
 from catalog.tables import reservation_lines, reservations, source_copy
 
-# All or nothing. Products are locked in the order of their ids, so that no two wait for each other.
-# What a product is by the time of its lock is written, also where a constraint looks at it beside what it was
-# when the statement began.
+# All or nothing. Products are locked in the order of their ids to avoid deadlocks. The update writes the
+# values read under the lock, so that constraints never see a mix of old and new values of a row.
 HOLD_STOCK = text("""
     WITH locked AS MATERIALIZED (
         SELECT id, sku, title, unit_amount, on_hand, reserved, removed_at
@@ -39,10 +38,10 @@ HOLD_STOCK = text("""
         SELECT order_id, id, sku, title, quantity, unit_amount FROM line, begun
     )
     SELECT expires_at, id, sku, title, quantity, unit_amount FROM begun, line ORDER BY id
-""").bindparams(lasts=HOLD)
+""").bindparams(lasts=HOLD_DURATION)
 INSERT_CLOSED = insert(reservations).values(state=State.CLOSED).on_conflict_do_nothing()
 
-# The columns that make a Line, in its order; the lines of a reservation never change.
+# The columns of a Line, in the order of its fields. The lines of a reservation never change.
 LINE = [reservation_lines.c[field.name] for field in fields(Line)]
 LINES = (
     select(
@@ -55,7 +54,7 @@ LINES = (
 )
 READ = select(reservations, LINES.label("lines"))
 LOCK_RESERVATION = READ.where(reservations.c.order_id == bindparam("order")).with_for_update()
-# In the order of their ids, so that no two who lock several wait for each other.
+# In the order of their ids, to avoid deadlocks.
 LOCK_RESERVATIONS = (
     READ.where(reservations.c.order_id == func.any(bindparam("orders", type_=ARRAY(Uuid))))
     .order_by(reservations.c.order_id)
@@ -82,10 +81,10 @@ def hold_stock(
     quantities: Mapping[int, int],
     source: str,
 ) -> Reservation | None:
-    """Hold every quantity for the order, with one statement, and return the reservation.
+    """Hold every quantity for the order in one statement, and return the reservation.
 
-    None, and nothing is held, if the order had a reservation before, if there is not enough of a product, or
-    if there is no copy of this source: only its prices are in the currency.
+    Return None, and hold nothing, if the order already has a reservation, if the stock of a product is too
+    low, or if there is no copy of this source, because only its prices are in the currency.
     """
     values = {
         "order_id": order_id,
@@ -103,7 +102,7 @@ def hold_stock(
 
 
 def is_copied(connection: Connection, source: str) -> bool:
-    """Tell whether there is a copy of this source."""
+    """Return whether there is a copy of this source."""
     copied = select(source_copy.c.source).where(
         source_copy.c.source == source, source_copy.c.copied_at.is_not(None)
     )
@@ -111,43 +110,43 @@ def is_copied(connection: Connection, source: str) -> bool:
 
 
 def insert_closed_reservation(connection: Connection, order_id: UUID) -> bool:
-    """Keep the order from ever reserving; tell whether it had no reservation before."""
+    """Prevent the order from ever reserving; return False if it already has a reservation."""
     return connection.execute(INSERT_CLOSED, {"order_id": order_id}).rowcount == 1
 
 
 def lock_reservation(connection: Connection, order_id: UUID) -> Reservation | None:
-    """Return the order's reservation, which nobody else changes until the transaction ends."""
+    """Return the order's reservation, locked until the transaction ends, or None."""
     row = connection.execute(LOCK_RESERVATION, {"order": order_id}).first()
     return _reservation(row) if row else None
 
 
 def lock_reservations(connection: Connection, order_ids: Iterable[UUID]) -> dict[UUID, Reservation]:
-    """Lock the orders' reservations until the transaction ends, and return them by the order's id."""
+    """Return the orders' reservations by order id, locked until the transaction ends."""
     rows = connection.execute(LOCK_RESERVATIONS, {"orders": list(order_ids)})
     return {row.order_id: _reservation(row) for row in rows}
 
 
 def lock_overdue_reservation(connection: Connection) -> Reservation | None:
-    """Return the longest overdue of the holds that nobody else is at, or None."""
+    """Return the longest overdue reservation that no other transaction has locked, or None."""
     row = connection.execute(LOCK_OVERDUE).first()
     return _reservation(row) if row else None
 
 
 def renew_reservation(connection: Connection, order_id: UUID) -> None:
-    """Begin the hold's time anew if it has lapsed, or should have by now.
+    """Restart the reservation's time if it has lapsed or is overdue.
 
-    What has lapsed counts as such even if the clock was set back since.
+    The state decides as well as the time, because the clock may have been set back since.
     """
     is_over = or_(reservations.c.state == State.LAPSED, reservations.c.expires_at <= func.now())
     connection.execute(
         update(reservations)
         .where(reservations.c.order_id == order_id, is_over)
-        .values(state=State.HELD, expires_at=func.now() + HOLD, updated_at=func.now())
+        .values(state=State.HELD, expires_at=func.now() + HOLD_DURATION, updated_at=func.now())
     )
 
 
 def record_states(connection: Connection, order_ids: Iterable[UUID], state: State) -> None:
-    """Note the new state of reservations."""
+    """Record the new state of reservations."""
     connection.execute(RECORD_STATES, {"orders": list(order_ids), "new_state": state})
 
 

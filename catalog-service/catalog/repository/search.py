@@ -1,8 +1,7 @@
-"""Looking for products: filters, orders, words.
+"""Product search: filters, orders, words.
 
-A page is one walk along an index (see the migration that makes them), or, where few products fit, a sort of
-these; the planner chooses by what it knows of their numbers. No index has the order by rank: there a bounded
-number of those that fit is ranked.
+A page is one index scan (see migration 0003), or a sort if few products match; the planner chooses by its
+statistics. No index is ordered by rank, so a search by relevance ranks a limited number of matches.
 """
 
 from collections.abc import Sequence
@@ -29,26 +28,26 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, REAL, TSQUERY
 
 from catalog.domain import Filter, Product, Sort, SourceCopy
-from catalog.repository.products import PRODUCT, beside_copy, to_copy, to_product
+from catalog.repository.products import PRODUCT, to_copy, to_product, with_source_copy
 from catalog.tables import FOR_SALE, SORT_KEYS, products
 
-MOST_RANKED = 1_000  # Products of a search, as the index of words finds them.
-MOST_SORTED = 2_000  # Products that are rather sorted than looked for along an index.
+MAX_RANKED = 1_000  # Matches that a search by relevance ranks, in the order of the word index.
+MAX_SORTED = 2_000  # Up to this many matches, a sort is cheaper than an index scan.
 DESCENDING = {Sort.PRICE_DESCENDING, Sort.RATING, Sort.NEWEST}
 
-MOST_SHAPES = 200  # Of filters, whose queries are kept.
+MAX_SHAPES = 200  # Cached queries, one per shape of a filter.
 
 CATEGORIES, BRANDS = (bindparam(name, type_=ARRAY(Text)) for name in ("categories", "brands"))
 LOWEST, HIGHEST = (bindparam(name, type_=BigInteger) for name in ("lowest", "highest"))
-LIMIT, RANKED = (bindparam(name, type_=Integer) for name in ("limit", "most_ranked"))
+LIMIT, RANKED = (bindparam(name, type_=Integer) for name in ("limit", "max_ranked"))
 
-# Where a product stands in an order: its sort key, unless that is the id, and its id.
+# The position of a product in an order: its sort key (unless that is the id) and its id.
 Position = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
 class Page:
-    """Some products, each with its position, and how the copying stood when they were read."""
+    """A page of products, each with its position, and the status of the copy when they were read."""
 
     products: list[Product]
     positions: list[Position]
@@ -58,35 +57,33 @@ class Page:
 def read_page(
     connection: Connection, wanted: Filter, sort: Sort | None, *, after: Position | None, limit: int
 ) -> Page:
-    """Return up to `limit` products that fit, those after a position, in this order.
-
-    None is the order of how well they fit the words.
-    """
-    if not wanted.is_counted:
-        # What is asked for decides which index is best; a plan for any price or word would not know it.
+    """Return up to `limit` matching products after a position, in this order; None means by relevance."""
+    if not wanted.has_stored_counts:
+        # The best index depends on the values, which a generic plan does not know.
         connection.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
     if wanted.words is not None:
-        # Where a walk through the table begins may be different each time.
+        # A sequential scan may start anywhere in the table, so its order is not stable.
         connection.execute(text("SET LOCAL enable_seqscan = off"))
-        if sort is not None and _are_few(connection, wanted):
-            # The planner takes words to be spread evenly over every order; but what is called a walnut
-            # something stands at the end of all titles, and a walk there would go through everything.
+        if sort is not None and _has_few_matches(connection, wanted):
+            # The planner assumes that words are spread evenly over every order. But titles that start with
+            # "walnut" are at the end of the order by title, and an index scan would read almost every
+            # product.
             connection.execute(text("SET LOCAL enable_indexscan = off"))
-    page = _write_page(shape_of(wanted), sort, is_first=after is None)
-    place = {f"after_{number}": value for number, value in enumerate(after or ())}
+    query = _build_page_query(shape_of(wanted), sort, is_first=after is None)
+    position = {f"after_{number}": value for number, value in enumerate(after or ())}
     rows = connection.execute(
-        page, {**values_of(wanted), **place, "limit": limit, "most_ranked": MOST_RANKED}
+        query, {**parameters_of(wanted), **position, "limit": limit, "max_ranked": MAX_RANKED}
     ).all()
-    given = [row for row in rows if row.id is not None]
+    found = [row for row in rows if row.id is not None]
     return Page(
-        [to_product(row) for row in given],
-        [(row.id,) if sort is Sort.ID else (row.sort_key, row.id) for row in given],
+        [to_product(row) for row in found],
+        [(row.id,) if sort is Sort.ID else (row.sort_key, row.id) for row in found],
         to_copy(rows[0]),
     )
 
 
 def shape_of(wanted: Filter) -> Filter:
-    """Return the same filter with other values: for all of its shape a query is written only once."""
+    """Return the filter with placeholder values; all filters of the same shape share one query."""
     return Filter(
         words=None if wanted.words is None else "",
         corrected=None if wanted.corrected is None else "",
@@ -98,14 +95,14 @@ def shape_of(wanted: Filter) -> Filter:
     )
 
 
-def values_of(wanted: Filter) -> dict[str, Any]:
-    """Return the parameters of `conditions`, and of a walk along categories or brands."""
+def parameters_of(wanted: Filter) -> dict[str, Any]:
+    """Return the parameters of a query with this filter."""
     values = {**vars(wanted), "categories": list(wanted.categories), "brands": list(wanted.brands)}
     return {name: value for name, value in values.items() if value not in (None, [])}
 
 
 def conditions(shape: Filter) -> list[ColumnElement[bool]]:
-    """Return what a product must be to fit a filter of this shape; `values_of` has the parameters."""
+    """Return the conditions of a filter of this shape; `parameters_of` returns their parameters."""
     found: list[ColumnElement[bool]] = [FOR_SALE]
     if shape.words is not None:
         found.append(products.c.search.op("@@")(_parse_words(shape)))
@@ -118,34 +115,34 @@ def conditions(shape: Filter) -> list[ColumnElement[bool]]:
     if shape.highest is not None:
         found.append(products.c.unit_amount <= HIGHEST)
     if shape.lowest is not None and shape.highest is not None:
-        # Otherwise the planner would look through everything to find that nothing is between them.
+        # Without this, the planner would scan everything to find that an empty range has no products.
         found.append(LOWEST <= HIGHEST)
     if shape.in_stock is not None:
         found.append(products.c.in_stock.is_(shape.in_stock))
     return found
 
 
-@lru_cache(MOST_SHAPES)
-def _write_page(shape: Filter, sort: Sort | None, *, is_first: bool) -> Select[Any]:
-    """Return the query of a page; a later one has `after_0` … as parameters, too."""
+@lru_cache(MAX_SHAPES)
+def _build_page_query(shape: Filter, sort: Sort | None, *, is_first: bool) -> Select[Any]:
+    """Return the query of a page; a page after the first also has parameters `after_0`, `after_1`."""
     found = (_rank(shape, is_first) if sort is None else _walk(shape, sort, is_first)).subquery("found")
     keys = [found.c.id] if sort is Sort.ID else [found.c.sort_key, found.c.id]
-    return beside_copy(found).order_by(*_in_order(sort, keys))
+    return with_source_copy(found).order_by(*_in_order(sort, keys))
 
 
-def _are_few(connection: Connection, wanted: Filter) -> bool:
-    number: int = connection.execute(_write_count(shape_of(wanted)), values_of(wanted)).scalar_one()
-    return number <= MOST_SORTED
+def _has_few_matches(connection: Connection, wanted: Filter) -> bool:
+    number: int = connection.execute(_build_count_query(shape_of(wanted)), parameters_of(wanted)).scalar_one()
+    return number <= MAX_SORTED
 
 
-@lru_cache(MOST_SHAPES)
-def _write_count(shape: Filter) -> Select[int]:
-    some = select(products.c.id).where(*conditions(shape)).limit(MOST_SORTED + 1).subquery()
+@lru_cache(MAX_SHAPES)
+def _build_count_query(shape: Filter) -> Select[int]:
+    some = select(products.c.id).where(*conditions(shape)).limit(MAX_SORTED + 1).subquery()
     return select(func.count()).select_from(some)
 
 
 def _walk(shape: Filter, sort: Sort, is_first: bool) -> Select[Any]:
-    """Return a query that goes along an index: of each brand or category asked for, or of everything."""
+    """Return a query that scans one index: of each requested brand or category, or of all products."""
     key = SORT_KEYS[sort.value.removeprefix("-")]
     keys = [key] if sort is Sort.ID else [key, products.c.id]
     bounds = [bindparam(f"after_{number}", type_=key.type) for number, key in enumerate(keys)]
@@ -158,9 +155,9 @@ def _walk(shape: Filter, sort: Sort, is_first: bool) -> Select[Any]:
         scope, values, others = products.c.brand, BRANDS, replace(shape, brands=())
     else:
         scope, values, others = products.c.category, CATEGORIES, replace(shape, categories=())
-    # The order within each is that of an index; several are merged, a page of each. That the column equals
-    # the value is said as a range, and in the order: otherwise the planner might prefer the index of
-    # everything, which is far longer where a category's products are not spread evenly over it.
+    # An index has the order within each value; the query merges one page of each. Equality is written as a
+    # range and repeated in the ORDER BY, or the planner might prefer the index of all products, which takes
+    # far longer if the products of a category are not spread evenly over it.
     each = func.unnest(values).table_valued("value").render_derived("each")
     value = each.c.value
     query = query.where(*conditions(others), scope >= value, scope <= value)
@@ -172,9 +169,9 @@ def _walk(shape: Filter, sort: Sort, is_first: bool) -> Select[Any]:
 
 
 def _rank(shape: Filter, is_first: bool) -> Select[Any]:
-    """Return a query of products that fit, by how well they fit the words."""
+    """Return a query of matching products by relevance."""
     some = select(*PRODUCT, products.c.search).where(*conditions(shape)).limit(RANKED).subquery("some")
-    # 1: less, the longer the text is.
+    # 1 divides the rank by 1 + the logarithm of the document length.
     rank = func.ts_rank(some.c.search, _parse_words(shape), literal_column("1"))
     columns = [column for column in some.c if column.name != "search"]
     ranked = select(*columns, rank.label("sort_key")).subquery("ranked")
@@ -182,12 +179,12 @@ def _rank(shape: Filter, is_first: bool) -> Select[Any]:
     query = select(ranked).order_by(*_in_order(None, keys)).limit(LIMIT)
     if is_first:
         return query
-    # As a double it would hardly ever equal a rank.
+    # Ranks are single-precision; compared as a double, the bound would almost never equal one.
     return query.where(_is_after(None, keys, [cast(bindparam("after_0"), REAL), bindparam("after_1")]))
 
 
 def _parse_words(shape: Filter) -> ColumnElement[Any]:
-    """Return the words as a text search query; they have the syntax of web searches."""
+    """Return the words, in web search syntax, as a text search query."""
     query = _parse("words")
     return query if shape.corrected is None else query.op("||", return_type=TSQUERY())(_parse("corrected"))
 

@@ -1,4 +1,4 @@
-"""How the copying of the product source stands, the same for all replicas, and the reports of it."""
+"""SQL for the status of copying the source, which all replicas share, and for the reports."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, fields
@@ -34,7 +34,7 @@ from catalog.tables import products, source_copy, source_pages, source_syncs
 
 KEPT_REPORTS = 100
 
-# The columns that make a SourceCopy.
+# The columns of a SourceCopy.
 COPY = [
     source_copy.c.source,
     source_copy.c.copied_at,
@@ -49,15 +49,14 @@ READ_COPY = select(*COPY)
 
 
 def read_source_copy(connection: Connection) -> SourceCopy:
-    """Return how the copying stands."""
+    """Return the status of the copy."""
     return SourceCopy(**connection.execute(READ_COPY).one()._mapping)
 
 
 def claim_copy(connection: Connection, source: str, lease_seconds: int) -> Claim | None:
-    """Take the turn to copy if it is due and free, and begin a report; a claim that is not kept up lapses.
+    """Claim the copy if it is due and unclaimed, and begin a report; a claim expires unless it is extended.
 
-    A source other than the last one is due at once, and what was copied from the last one, and edited of it,
-    counts no more.
+    A different source is due at once. Its first copy discards the pages and the edits of the previous source.
     """
     now = func.now()
     changed = source_copy.c.source.is_distinct_from(source)
@@ -67,9 +66,9 @@ def claim_copy(connection: Connection, source: str, lease_seconds: int) -> Claim
     )
     if moved.rowcount:
         connection.execute(delete(source_pages))
-        # The same id is another product there.
-        theirs = products.c.id < FIRST_LOCAL_ID
-        connection.execute(update(products).where(theirs, products.c.edited != NONE).values(edited=NONE))
+        # The same id belongs to a different product in the new source.
+        from_source = products.c.id < FIRST_LOCAL_ID
+        connection.execute(update(products).where(from_source, products.c.edited != NONE).values(edited=NONE))
     row = connection.execute(
         select(
             source_copy.c.copied_at,
@@ -85,8 +84,8 @@ def claim_copy(connection: Connection, source: str, lease_seconds: int) -> Claim
     ).first()
     if row is None:
         return None
-    wishes = {"overwrite": row.overwrite, "allow_removals": row.allow_removals}
-    begun = insert(source_syncs).values(source=source, status=SyncStatus.RUNNING, **wishes)
+    options = {"overwrite": row.overwrite, "allow_removals": row.allow_removals}
+    begun = insert(source_syncs).values(source=source, status=SyncStatus.RUNNING, **options)
     fence: int = connection.execute(begun.returning(source_syncs.c.id)).scalar_one()
     running = source_syncs.c.status == SyncStatus.RUNNING
     connection.execute(
@@ -106,25 +105,25 @@ def claim_copy(connection: Connection, source: str, lease_seconds: int) -> Claim
             allow_removals=False,
         )
     )
-    return Claim(fence, row.copied_at is None, row.failures >= BREAKER_FAILURES, **wishes)
+    return Claim(fence, row.copied_at is None, row.failures >= BREAKER_FAILURES, **options)
 
 
-def keep_claim(connection: Connection, fence: int, lease_seconds: int) -> bool:
-    """Prolong the claim, and let nobody else claim until the transaction ends; tell whether it still holds.
+def extend_claim(connection: Connection, fence: int, lease_seconds: int) -> bool:
+    """Extend the claim, and block other claims until the transaction ends; return whether it is still valid.
 
-    Whatever is written in the same transaction is written by the newest copy there is.
+    So only the newest copy can write in this transaction.
     """
     lease = _in_seconds(lease_seconds)
-    kept = connection.execute(
+    extended = connection.execute(
         update(source_copy)
         .where(source_copy.c.fence == fence)
         .values(next_attempt_at=lease, leased_until=lease)
     )
-    return kept.rowcount == 1
+    return extended.rowcount == 1
 
 
 def record_copy(connection: Connection, fence: int, next_in_seconds: int | None) -> None:
-    """Note that the copy succeeded, and when the next one is due: never, if None."""
+    """Record that the copy succeeded, and when the next one is due; None means never."""
     due = text("'infinity'") if next_in_seconds is None else _in_seconds(next_in_seconds)
     _release(
         connection,
@@ -140,7 +139,7 @@ def record_copy(connection: Connection, fence: int, next_in_seconds: int | None)
 def record_failure(
     connection: Connection, fence: int, status: int, detail: str, next_in_seconds: float
 ) -> None:
-    """Note that the copy failed, and why."""
+    """Record that the copy failed, and why."""
     _release(
         connection,
         fence,
@@ -152,7 +151,7 @@ def record_failure(
 
 
 def request_copy(connection: Connection, *, overwrite: bool, allow_removals: bool) -> None:
-    """Let the next copy be due at once, and do what is asked."""
+    """Make the next copy due at once, with these options."""
     connection.execute(
         update(source_copy).values(
             requested_at=func.now(),
@@ -171,7 +170,7 @@ def finish_report(
     rejected: Sequence[Rejection],
     adjusted: Sequence[Adjustment],
 ) -> None:
-    """Write down what came of the copy."""
+    """Complete the report of the copy."""
     connection.execute(
         update(source_syncs)
         .where(source_syncs.c.id == fence)
@@ -187,7 +186,7 @@ def finish_report(
 
 
 def read_report(connection: Connection, *, after: int = 0) -> SyncReport | None:
-    """Return the newest report that is newer than `after`, if there is one."""
+    """Return the newest report with an id above `after`, or None."""
     newest = select(source_syncs).where(source_syncs.c.id > after).order_by(source_syncs.c.id.desc()).limit(1)
     row = connection.execute(newest).first()
     return _report(row) if row else None

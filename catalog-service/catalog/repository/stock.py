@@ -1,10 +1,10 @@
-"""How many there are of each product, and how many of them are held.
+"""SQL for the stock of products: units on hand and units reserved.
 
     on_hand - shortfall = source_on_hand - sold
 
-`source_on_hand` is what there would be had nothing been sold: by the source's word, or by the last count
-here. The source may take away what is promised already; on_hand then stays at what is reserved, and
-`shortfall` says how much of that is only on paper, until holds end or more comes in.
+`source_on_hand` is the stock without any sales, as the source reported it or as an admin last counted it. The
+source may withdraw units that are already reserved. Then `on_hand` stays at `reserved`, and `shortfall` is
+the number of reserved units that do not exist, until reservations end or new units arrive.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,7 +25,7 @@ OWNED = products.c.on_hand - products.c.shortfall
 
 
 def settle(owned: Any, reserved: Any) -> dict[str, Any]:
-    """Return the columns of a product of which so many are there and so many are promised."""
+    """Return the stock columns of a product with these numbers of owned and reserved units."""
     return {"on_hand": func.greatest(owned, reserved), "shortfall": func.greatest(reserved - owned, 0)}
 
 
@@ -37,7 +37,7 @@ UNITS = (
 )
 SALES, HOLDS = (bindparam(name, type_=BigInteger) for name in ("sales", "holds"))
 
-# Whoever needs several locks takes them in the order of the ids, so that no two wait for each other.
+# Locks are always taken in the order of the ids, to avoid deadlocks.
 LOCK = (
     select(products.c.id)
     .where(products.c.id == func.any(IDS))
@@ -45,8 +45,8 @@ LOCK = (
     .with_for_update(key_share=True)
 )
 LOCK_PRODUCTS: Select[Any] = LOCK.with_only_columns(*PRODUCT, products.c.removed_at)
-# Of a product that had to be waited for, the update makes a row of what it was before, and then another of
-# what it is by now. The constraints look at both, and what is settled meets them.
+# If the lock had to wait, PostgreSQL computes the updated row from the old version first and then from the
+# current one, and checks the constraints on both. The values of `settle` satisfy them in either case.
 LOCKED = LOCK.cte("locked")
 STILL_RESERVED = products.c.reserved + HOLDS * UNITS.c.quantity
 MOVE_UNITS = (
@@ -57,7 +57,7 @@ MOVE_UNITS = (
 
 
 def lock_products(connection: Connection, ids: Iterable[int]) -> list[Product]:
-    """Keep others from changing these products until the transaction ends; return those for sale, by id."""
+    """Lock these products until the transaction ends; return those that are for sale, by id."""
     rows = connection.execute(LOCK_PRODUCTS, {"ids": list(ids)})
     return [to_product(row) for row in rows if row.removed_at is None]
 
@@ -65,30 +65,27 @@ def lock_products(connection: Connection, ids: Iterable[int]) -> list[Product]:
 def move_units(
     connection: Connection, quantities: Mapping[int, int], *, sold: int = 0, reserved: int = 0
 ) -> None:
-    """Add each product's quantity, times these factors, to what was sold and to what is reserved.
+    """Add each product's quantity, multiplied by these factors, to its sold and its reserved units.
 
-    Raises StockInconsistent if the database refuses what would come of it.
+    Raises StockInconsistent if the result violates a constraint.
     """
+    values = {"ids": list(quantities.keys()), "quantities": list(quantities.values())}
     try:
-        connection.execute(MOVE_UNITS, {**_arrays(quantities), "sales": sold, "holds": reserved})
+        connection.execute(MOVE_UNITS, {**values, "sales": sold, "holds": reserved})
     except IntegrityError as error:
         raise StockInconsistent from error
 
 
-def lock_stock(connection: Connection, product_id: int) -> Stock | None:
-    """Return what there is of a product on sale, which nobody else changes until the transaction ends."""
-    row = connection.execute(_stock_of(product_id).with_for_update(key_share=True)).first()
-    return Stock(**row._mapping) if row else None
-
-
-def read_stock(connection: Connection, product_id: int) -> Stock | None:
-    """Return what there is of a product on sale."""
-    row = connection.execute(_stock_of(product_id)).first()
+def find_stock(connection: Connection, product_id: int, *, lock: bool = False) -> Stock | None:
+    """Return the stock of a product, optionally locked, or None if it is not for sale."""
+    row_id, counts = products.c.id, (products.c.on_hand, products.c.reserved, products.c.shortfall)
+    query = select(row_id.label("product_id"), *counts).where(FOR_SALE, row_id == product_id)
+    row = connection.execute(query.with_for_update(key_share=True) if lock else query).first()
     return Stock(**row._mapping) if row else None
 
 
 def record_count(connection: Connection, product_id: int, on_hand: int) -> None:
-    """Let there be so many of a product; what the source says of its stock counts no more."""
+    """Set the units on hand of a product, and mark its stock as edited."""
     connection.execute(
         update(products)
         .where(products.c.id == product_id)
@@ -98,16 +95,3 @@ def record_count(connection: Connection, product_id: int, on_hand: int) -> None:
             **settle(on_hand, products.c.reserved),
         )
     )
-
-
-def _arrays(quantities: Mapping[int, int]) -> dict[str, list[int]]:
-    return {"ids": list(quantities.keys()), "quantities": list(quantities.values())}
-
-
-def _stock_of(product_id: int) -> Any:
-    return select(
-        products.c.id.label("product_id"),
-        products.c.on_hand,
-        products.c.reserved,
-        products.c.shortfall,
-    ).where(FOR_SALE, products.c.id == product_id)

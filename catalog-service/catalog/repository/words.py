@@ -1,10 +1,10 @@
-"""The words of the catalogue, and which of them a misspelt one may have meant."""
+"""SQL for the words of the catalogue and the correction of typos."""
 
 from sqlalchemy import Connection, text
 
-MOST_WORDS = 50_000  # The most frequent ones.
+MAX_WORDS = 50_000  # Known words; the most frequent ones are kept.
 
-# Words are compared as they are folded, and shown as most products write them.
+# Words are compared in their folded form and shown in the form that most products use.
 LEARN = text("""
     MERGE INTO search_words AS known
     USING (
@@ -29,8 +29,8 @@ LEARN = text("""
     WHEN NOT MATCHED BY SOURCE THEN DELETE
 """)
 
-# A slip rarely spoils both ends of a word, so only words that begin or end alike are compared: that is what
-# the index finds. The share of trigrams in common is pg_trgm's measure, and so is the 0.3.
+# A typo rarely affects both ends of a word, so only words with the same beginning or ending are compared; the
+# index finds those. The similarity is the share of common trigrams with the threshold 0.3, as in pg_trgm.
 CORRECT = text("""
     SELECT asked.written AS asked, near.shown AS known
     FROM unnest(CAST(:words AS text[])) AS asked (written)
@@ -59,10 +59,10 @@ CORRECT = text("""
 
 
 def learn_words(connection: Connection) -> None:
-    """Note the words that titles, brands and categories have now, and no others."""
-    connection.execute(LEARN, {"most": MOST_WORDS})
+    """Replace the known words by those of the current titles, brands and categories."""
+    connection.execute(LEARN, {"most": MAX_WORDS})
 
 
 def correct_words(connection: Connection, words: list[str]) -> dict[str, str]:
-    """Return the most similar known word, in lower case, for each that is not known, if there is one."""
+    """Return the most similar known word, in lower case, for each unknown word that has one."""
     return {row.asked: row.known for row in connection.execute(CORRECT, {"words": words})}

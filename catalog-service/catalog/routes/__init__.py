@@ -1,1 +1,1 @@
-"""catalog-service over HTTP, a module for each kind of caller."""
+"""The HTTP routes of catalog-service, one module per kind of caller."""

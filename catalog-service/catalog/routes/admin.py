@@ -1,4 +1,4 @@
-"""What an admin does: products, stock, and copies of the source."""
+"""Admin routes: products, stock, and copies of the source."""
 
 from collections.abc import Callable
 from typing import Any
@@ -33,7 +33,7 @@ from shared.openapi import document_errors, refer
 
 
 def admin_routes(database: Database, currency: str, nudge: Callable[[], None]) -> APIBlueprint:
-    """Return the routes of whoever runs the shop."""
+    """Return the admin routes of the catalogue."""
     routes = APIBlueprint("admin", __name__)
 
     @routes.post("/products")
@@ -41,9 +41,9 @@ def admin_routes(database: Database, currency: str, nudge: Callable[[], None]) -
     @routes.output(ManagedProductOut, status_code=201)
     @routes.doc(responses=document_errors(SkuTaken(product_id=12), ImportRunning))
     def create_product(json_data: ProductIn) -> Any:
-        """Put a product of the shop's own on sale.
+        """Add a product of the shop's own.
 
-        409 is `sku_taken`, with the `product_id` that has it, or `import_running`.
+        409 is `sku_taken`, with the `product_id` that has the SKU, or `import_running`.
         """
         created = use_cases.create_product(database, json_data.read_values(currency), json_data.on_hand)
         headers = {"Location": f"/products/{created.product.id}"}
@@ -58,11 +58,11 @@ def admin_routes(database: Database, currency: str, nudge: Callable[[], None]) -
         )
     )
     def change_product(product_id: int, json_data: ProductChange) -> ManagedProductOut:
-        """Change some of a product that is as the caller saw it; what is not in the body stays.
+        """Change the fields in the body, if the product still has the given version.
 
-        What is set here of a source's product is left alone by copies of the source until it is named
-        in `follow_source`, or a sync overwrites it. 409 is `version_conflict` with the `version` that the
-        product has now, `sku_taken`, or `import_running`.
+        Copies of the source do not overwrite the changed fields until a request lists them in `follow_source`
+        or a sync sets `overwrite`. 409 is `version_conflict` with the current `version`, `sku_taken`, or
+        `import_running`.
         """
         changed = use_cases.change_product(
             database,
@@ -77,9 +77,9 @@ def admin_routes(database: Database, currency: str, nudge: Callable[[], None]) -
     @routes.output({}, status_code=204)
     @routes.doc(responses=document_errors(ProductNotFound))
     def remove_product(product_id: int) -> Any:
-        """Take a product off sale for good.
+        """Remove a product permanently.
 
-        Orders and holds of it stay, and show what it was called. A copy of the source does not bring it back.
+        Existing orders and reservations keep the product. Copies of the source do not restore it.
         """
         use_cases.remove_product(database, product_id)
         return "", 204
@@ -88,7 +88,7 @@ def admin_routes(database: Database, currency: str, nudge: Callable[[], None]) -
     @routes.output(StockOut)
     @routes.doc(responses=document_errors(ProductNotFound))
     def show_stock(product_id: int) -> StockOut:
-        """Show what there is of a product."""
+        """Show the stock of a product."""
         return StockOut.of(use_cases.show_stock(database, product_id))
 
     @routes.put("/products/<int:product_id>/stock")
@@ -96,10 +96,10 @@ def admin_routes(database: Database, currency: str, nudge: Callable[[], None]) -
     @routes.output(StockOut)
     @routes.doc(responses=document_errors(ProductNotFound, StockHeld(on_hand=40, reserved=3)))
     def count_stock(product_id: int, json_data: CountIn) -> StockOut:
-        """Say how many units were counted, those that are held for orders among them.
+        """Record a stock count, which includes the units held for orders.
 
-        A counted stock is left alone by copies of the source, like other edits. 409 is `stock_held`: more is
-        held than that, with `on_hand` and `reserved`.
+        Like other edits, copies of the source do not overwrite a counted stock. 409 is `stock_held` with
+        `on_hand` and `reserved`: more units are held than were counted.
         """
         return StockOut.of(use_cases.count_stock(database, product_id, json_data.on_hand))
 
@@ -109,14 +109,14 @@ def admin_routes(database: Database, currency: str, nudge: Callable[[], None]) -
     @routes.output(SyncOut)
     @routes.doc(
         responses={
-            202: refer(SyncOut, "It takes longer."),
+            202: refer(SyncOut, "The copy is still running."),
             **document_errors(CatalogueLoading, SourcePaused(30)),
         }
     )
     def request_sync(json_data: SyncIn) -> Any:
-        """Copy the product source now, and answer with the report; 202 if it takes longer than 5 seconds.
+        """Copy the product source now and return the report; 202 if the copy takes longer than 5 seconds.
 
-        503 `source_paused`: the source has failed several times in a row, and is left alone for a while.
+        503 is `source_paused`: the source has failed several times in a row, so copying is paused.
         """
         report, is_done = sync.request_sync(
             database, nudge, overwrite=json_data.overwrite, allow_removals=json_data.allow_removals
@@ -127,7 +127,7 @@ def admin_routes(database: Database, currency: str, nudge: Callable[[], None]) -
     @routes.output(SyncOut)
     @routes.doc(responses=document_errors(SyncNotFound))
     def show_sync() -> SyncOut:
-        """Show the report of the newest copy of the product source."""
+        """Show the report of the latest copy of the product source."""
         return SyncOut.of(sync.read_last_sync(database))
 
     return routes

@@ -1,4 +1,4 @@
-"""Products as files: JSON Lines in and out."""
+"""Import and export of products as JSON Lines."""
 
 import json
 import time
@@ -27,14 +27,14 @@ from shared.schemas import example_of
 
 LINES = ("application/x-ndjson", "application/jsonl")
 MAX_IMPORT = 1024 * 1024 * 1024  # Bytes; the gateway has the same limit.
-CHUNK = 200  # Lines that are sent at once.
-EVERY = 1.0  # Seconds between two lines about the progress.
-PATIENCE = 5.0  # Seconds for which the rest of a refused file is read.
+CHUNK = 200  # Lines per chunk of an export.
+PROGRESS_INTERVAL = 1.0  # Seconds between two progress lines.
+DRAIN_TIMEOUT = 5.0  # Seconds to read the rest of a rejected file.
 
-_ROW = {"type": "object", "description": "A product on each line.", "examples": [example_of(ImportRow)]}
+_ROW = {"type": "object", "description": "One product per line.", "examples": [example_of(ImportRow)]}
 _PROGRESS = {
     "type": "object",
-    "description": "A line about the progress each second, and one when it is done.",
+    "description": "One progress line per second, and a final line.",
     "properties": {
         "status": {"enum": ["running", "done", "failed"]},
         "rows": {"type": "integer"},
@@ -45,10 +45,10 @@ _PROGRESS = {
     "examples": [{"status": "done", "rows": 2, "applied": 2, "added": 1, "changed": 1}],
 }
 _EXPORTED: Responses = {
-    200: {"description": "All that is for sale.", "content": {LINES[0]: {"schema": _ROW}}}
+    200: {"description": "All products for sale.", "content": {LINES[0]: {"schema": _ROW}}}
 }
 _LOADED: Responses = {
-    200: {"description": "All was loaded.", "content": {LINES[0]: {"schema": _PROGRESS}}},
+    200: {"description": "All products were imported.", "content": {LINES[0]: {"schema": _PROGRESS}}},
     **document_errors(
         ImportRunning,
         UnsupportedMediaType,
@@ -62,15 +62,15 @@ _LOADED: Responses = {
 
 
 def import_routes(database: Database, currency: str) -> APIBlueprint:
-    """Return the routes of whoever brings a whole catalogue in or takes it out."""
+    """Return the import and export routes."""
     routes = APIBlueprint("imports", __name__)
 
     @routes.get("/products/export")
     @routes.doc(responses=_EXPORTED)
     def export() -> Response:
-        """Export all that is for sale as JSON Lines, by id and of one moment; an import takes it back."""
+        """Export all products for sale as JSON Lines, by id, from one snapshot; imports accept the file."""
         lines = _write_lines(export_products(database), currency)
-        # If the database is away it still can be said so.
+        # Fetch the first chunk before the response starts, so that an unavailable database is still a 503.
         return _stream(chain([next(lines, b"")], lines))
 
     @routes.post("/products/import")
@@ -84,51 +84,52 @@ def import_routes(database: Database, currency: str) -> APIBlueprint:
     )
     @reads_body
     def load() -> Response:
-        """Add and change products from JSON Lines, a product on each: all of them, or none.
+        """Add and change products from JSON Lines, one product per line: all of them, or none.
 
-        A line is the product with its `id`, else the one with its `sku`, else a new one, and sets what is in
-        it. 422 `import_refused` names the first 100 rows that are not right, by their number. While it loads,
-        a line each second says how far it is; the last one has the status `done`, or nothing was loaded.
+        A line is for the product with its `id`, else the product with its `sku`, else a new product, and sets
+        the fields it contains. 422 `import_refused` lists the first 100 invalid rows by number. The response
+        streams one progress line per second; unless the last line has the status `done`, nothing was
+        imported.
         """
         if request.mimetype not in LINES or request.content_encoding not in {None, "identity"}:
             raise UnsupportedMediaType
         request.max_content_length = MAX_IMPORT
-        body: IO[bytes] = request.stream  # Refuses what is too large.
+        body: IO[bytes] = request.stream  # Enforces max_content_length.
         if request.content_length is not None:
-            # The server ends a body that broke off like one that is whole.
+            # The server ends a truncated body like a complete one; LimitedStream detects the difference.
             body = cast(IO[bytes], LimitedStream(body, request.content_length))
         steps = import_products(database, body, currency)
-        # The first step comes when all rows have been found right; whatever is not is refused here.
+        # The first step follows the validation of all rows, so invalid rows raise here.
         next(steps)
         return _stream(_write_progress(steps))
 
     @routes.after_request
-    def leave_politely(answer: Response) -> Response:
-        """Let whoever is still sending hear a refusal before the connection closes."""
-        if answer.status_code >= 400:
-            answer.call_on_close(partial(_take_rest, request.environ["wsgi.input"]))
-        return answer
+    def drain_rejected_body(response: Response) -> Response:
+        """Let a client that is still sending receive the error before the connection closes."""
+        if response.status_code >= 400:
+            response.call_on_close(partial(_drain, request.environ["wsgi.input"]))
+        return response
 
     return routes
 
 
-def _take_rest(body: IO[bytes]) -> None:
-    # The answer is out, and the gateway ends the connection when it has read it. A socket that is closed with
-    # something unread in it would lose the answer.
-    end = time.monotonic() + PATIENCE
+def _drain(body: IO[bytes]) -> None:
+    # The response has been sent, and the gateway closes the connection after reading it. Closing a socket
+    # with unread input would discard the response.
+    end = time.monotonic() + DRAIN_TIMEOUT
     with suppress(Exception):
         while time.monotonic() < end and body.read(65536):
             pass
 
 
 def _stream(lines: Iterator[bytes]) -> Response:
-    answer = Response(_in_context(context.current(), lines), content_type=LINES[0])
-    answer.headers["X-Accel-Buffering"] = "no"
-    return answer
+    response = Response(_in_context(context.current(), lines), content_type=LINES[0])
+    response.headers["X-Accel-Buffering"] = "no"
+    return response
 
 
 def _in_context(work: Context | None, lines: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield lines in the context of the request, which is over for the application when it has answered."""
+    """Yield lines in the context of the request, which the application has already left."""
     context.enter(work or Context())
     try:
         yield from lines
@@ -138,28 +139,25 @@ def _in_context(work: Context | None, lines: Iterator[bytes]) -> Iterator[bytes]
 
 def _write_lines(products: Generator[Product], currency: str) -> Iterator[bytes]:
     with closing(products):
-        while some := list(islice(products, CHUNK)):
-            yield b"".join(_to_json(to_line(product, currency)) for product in some)
+        while chunk := list(islice(products, CHUNK)):
+            yield b"".join(_to_json(to_line(product, currency)) for product in chunk)
 
 
 def _write_progress(steps: Generator[Progress]) -> Iterator[bytes]:
-    """Yield a line each second and one at the end, so that a short import has one line.
+    """Yield one line per second and a final line, so that a short import has a single line.
 
-    If nobody listens any more the generator is closed, and with it the transaction: nothing was loaded.
+    If the client disconnects, the generator is closed and the transaction rolled back: nothing is imported.
     """
-    said = time.monotonic()
+    reported_at = time.monotonic()
     with closing(steps):
         try:
             for step in steps:
-                if step.is_done or time.monotonic() - said >= EVERY:
-                    said = time.monotonic()
-                    yield _to_json({"status": "done" if step.is_done else "running", **_numbers(step)})
+                if step.is_done or time.monotonic() - reported_at >= PROGRESS_INTERVAL:
+                    reported_at = time.monotonic()
+                    numbers = {name: value for name, value in vars(step).items() if name != "is_done"}
+                    yield _to_json({"status": "done" if step.is_done else "running", **numbers})
         except Problem as problem:
             yield _to_json({"status": "failed", "code": problem.code, "detail": problem.detail})
-
-
-def _numbers(step: Progress) -> dict[str, int]:
-    return {name: value for name, value in vars(step).items() if name != "is_done"}
 
 
 def _to_json(values: dict[str, Any]) -> bytes:

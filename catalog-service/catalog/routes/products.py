@@ -1,4 +1,4 @@
-"""Looking around."""
+"""Public product and category routes."""
 
 import gzip
 from dataclasses import replace
@@ -9,7 +9,7 @@ from flask import Response, request
 from pydantic import BaseModel
 
 from catalog.errors import CatalogueLoading, ProductNotFound, UpstreamFailed
-from catalog.schemas.cursors import read_name, read_position, write_name, write_position
+from catalog.schemas.cursors import decode_name, decode_position, encode_name, encode_position
 from catalog.schemas.products import (
     CategoryPage,
     CategoryQuery,
@@ -25,16 +25,16 @@ from shared.database import Database
 from shared.openapi import Responses, document_errors
 from shared.verdict import kept_by_gateway
 
-UNCHANGED: Responses = {304: {"description": "It is as the ETag in If-None-Match says."}}
-# While there is no copy of the product source.
+UNCHANGED: Responses = {304: {"description": "Not modified: it still matches If-None-Match."}}
+# The errors while there is no copy of the product source.
 NO_COPY = document_errors(UpstreamFailed(502, "The product source does not answer."), CatalogueLoading)
 
-GZIP_FROM = 1024  # Bytes; what is shorter gains nothing.
-GZIP_LEVEL = 4  # A page shrinks to a third; a higher level takes longer for a few per cent.
+GZIP_FROM = 1024  # Bytes; compressing less gains nothing.
+GZIP_LEVEL = 4  # Shrinks a page to a third; higher levels take longer and save only a few per cent more.
 
 
 def product_routes(database: Database, source: Source, currency: str) -> APIBlueprint:
-    """Return the routes of whoever looks around."""
+    """Return the product and category routes."""
     routes = APIBlueprint("products", __name__)
 
     @routes.get("/products")
@@ -42,14 +42,14 @@ def product_routes(database: Database, source: Source, currency: str) -> APIBlue
     @routes.output(ProductPage)
     @routes.doc(responses={**UNCHANGED, 204: "The catalogue is empty.", **NO_COPY})
     def list_products(query_data: ProductQuery) -> Response:
-        """List what is for sale: all of it, or what fits some filters.
+        """List the products for sale that match the filters.
 
-        Go on with `next` until it is null; nothing comes twice, and nothing is left out that stayed in its
-        place. The header Catalog-Age (seconds) is there while the product source fails. A parameter that is
-        not known is refused.
+        Follow `next` until it is null; no product appears twice, and no product is missing unless its
+        position changed meanwhile. The header Catalog-Age (seconds) is present while the product source
+        fails. Unknown parameters are rejected.
         """
         wanted, sort = query_data.to_filter(currency), query_data.order
-        wanted, after = read_position(wanted, sort, query_data.cursor)
+        wanted, after = decode_position(wanted, sort, query_data.cursor)
         found = use_cases.list_products(
             database,
             source,
@@ -63,7 +63,7 @@ def product_routes(database: Database, source: Source, currency: str) -> APIBlue
             return Response(status=204, headers=kept_by_gateway() | _age_header(found.age))
         page = ProductPage(
             data=[ProductOut.of(product, currency) for product in found.products],
-            next=write_position(replace(wanted, corrected=found.corrected), sort, found.next),
+            next=encode_position(replace(wanted, corrected=found.corrected), sort, found.next),
         )
         if found.corrected is not None:
             page.corrected = found.corrected
@@ -84,19 +84,19 @@ def product_routes(database: Database, source: Source, currency: str) -> APIBlue
     @routes.output(CategoryPage)
     @routes.doc(responses=UNCHANGED | NO_COPY)
     def list_categories(query_data: CategoryQuery) -> Response:
-        """List the categories by name, with the number of products in each, which is some seconds old."""
-        after = read_name(query_data.cursor)
+        """List the categories by name with their numbers of products, which may be some seconds old."""
+        after = decode_name(query_data.cursor)
         found, following, age = use_cases.list_categories(
             database, source, after=after, limit=query_data.limit
         )
-        page = CategoryPage(data=[CountOut.of(count) for count in found], next=write_name(following))
+        page = CategoryPage(data=[CountOut.of(count) for count in found], next=encode_name(following))
         return _answer(page, age)
 
     return routes
 
 
 def _answer(body: BaseModel, age: int | None) -> Response:
-    """Return the body as JSON, or 304 if the caller has it already (RFC 9110, section 13)."""
+    """Return the body as JSON, or 304 if the caller already has it (RFC 9110, section 13)."""
     text = body.model_dump_json(exclude_unset=True).encode()
     response = Response(
         text,
@@ -105,7 +105,7 @@ def _answer(body: BaseModel, age: int | None) -> Response:
     )
     response.set_etag(blake2s(text, digest_size=12).hexdigest(), weak=True)
     response.make_conditional(request)
-    # Here and not in the gateway, which would compress what it keeps anew for each caller.
+    # Compress here, because the gateway would compress a cached response again for each caller.
     if response.status_code == 200 and len(text) >= GZIP_FROM and request.accept_encodings["gzip"]:
         response.set_data(gzip.compress(text, GZIP_LEVEL, mtime=0))
         response.content_encoding = "gzip"

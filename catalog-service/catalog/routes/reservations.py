@@ -1,4 +1,4 @@
-"""What orders-service calls: prices, and stock for orders."""
+"""Internal routes for orders-service: prices, and stock for orders."""
 
 from uuid import UUID
 
@@ -32,11 +32,11 @@ from shared.database import Database
 from shared.openapi import document_errors
 
 SHORT = {"product_id": 1, "requested": 5, "available": 2}
-GONE = {"product_id": 404, "requested": 1, "available": 0}
+UNAVAILABLE = {"product_id": 404, "requested": 1, "available": 0}
 
 
 def reservation_routes(database: Database, source: Source, currency: str) -> APIBlueprint:
-    """Return the routes of orders-service: prices, and stock for orders."""
+    """Return the internal routes for orders-service."""
     routes = APIBlueprint("reservations", __name__, url_prefix="/internal")
 
     @routes.put("/reservations/<uuid:order_id>")
@@ -45,7 +45,7 @@ def reservation_routes(database: Database, source: Source, currency: str) -> API
     @routes.doc(
         responses=document_errors(
             OutOfStock(lines=[SHORT]),
-            ProductUnavailable(lines=[GONE]),
+            ProductUnavailable(lines=[UNAVAILABLE]),
             ReservationConflict,
             ReservationClosed,
             CatalogueLoading,
@@ -68,7 +68,7 @@ def reservation_routes(database: Database, source: Source, currency: str) -> API
     @routes.input(OrderBatch)
     @routes.output(OrderOutcomes)
     def commit_together(json_data: OrderBatch) -> OrderOutcomes:
-        """Sell what is held for several orders; each has an outcome of its own."""
+        """Commit the reservations of several orders; each order has its own outcome."""
         return OrderOutcomes.of(use_cases.commit_reservations(database, json_data.orders))
 
     @routes.post("/reservations/<uuid:order_id>/commit")
@@ -79,7 +79,7 @@ def reservation_routes(database: Database, source: Source, currency: str) -> API
         )
     )
     def commit(order_id: UUID) -> ReservationStateOut:
-        """Sell what is held; 410 if it has lapsed, 409 if it was given back."""
+        """Commit a reservation: its units are sold. 410 if it has lapsed, 409 if it was released."""
         context.bind({"order.id": str(order_id)})
         state = use_cases.commit_reservation(database, order_id)
         return ReservationStateOut(order_id=order_id, state=state)
@@ -87,7 +87,7 @@ def reservation_routes(database: Database, source: Source, currency: str) -> API
     @routes.delete("/reservations/<uuid:order_id>")
     @routes.output(ReservationStateOut)
     def release(order_id: UUID) -> ReservationStateOut:
-        """Give back what is held or was sold; without a reservation, keep a late one out."""
+        """Release a reservation, held or committed; without one, block a late request to reserve."""
         context.bind({"order.id": str(order_id)})
         state = use_cases.release_reservation(database, order_id)
         return ReservationStateOut(order_id=order_id, state=state)
@@ -97,7 +97,7 @@ def reservation_routes(database: Database, source: Source, currency: str) -> API
     @routes.output(PriceList)
     @routes.doc(responses=document_errors(CatalogueLoading))
     def list_prices(query_data: PriceQuery) -> PriceList:
-        """List what products cost and how many can be sold; what is not for sale is left out."""
+        """List the prices and the stock of products; products that are not for sale are left out."""
         found = products.read_products(database, source, query_data.numbers)
         return PriceList(data=[PriceOut.of(product) for product in found], currency=currency)
 

@@ -1,1 +1,1 @@
-"""What catalog-service takes and gives, a module for each purpose."""
+"""The request and response bodies of catalog-service, one module per concern."""

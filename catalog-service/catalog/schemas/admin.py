@@ -1,4 +1,4 @@
-"""What an admin sends and is answered: products, stock, and copies of the source."""
+"""Request and response bodies for admins: products, stock, and copies of the source."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
@@ -20,17 +20,17 @@ from shared.schemas import (
     is_blank,
 )
 
-OTHER = "other"  # The category of a product that has none.
+OTHER = "other"  # The category of a product without one.
 
 
-def _name_no_category(value: Any) -> Any:
+def _default_category(value: Any) -> Any:
     return OTHER if is_blank(value) else value
 
 
 Title = Annotated[Line, Field(max_length=500)]
 Sku = Annotated[Line, StringConstraints(pattern=r"^\S+( \S+)*$", max_length=100)]
 Brand = Annotated[Line, Field(max_length=200)]
-Category = Annotated[Line, Field(max_length=100), BeforeValidator(_name_no_category)]
+Category = Annotated[Line, Field(max_length=100), BeforeValidator(_default_category)]
 Description = Annotated[Paragraphs, Field(max_length=20_000)]
 Rating = Annotated[Number, Field(ge=0, le=5, max_digits=3, decimal_places=2)]
 Images = Annotated[list[Annotated[Line, Field(max_length=2000)]], Field(max_length=50)]
@@ -38,9 +38,9 @@ UnitAmount = Annotated[Integer, Field(ge=0, le=1_000_000_000, description="Minor
 Price = Annotated[Number, Field(ge=0, le=10_000_000, description="`unit_amount` as a decimal number.")]
 OnHand = Annotated[Integer, Field(ge=0, le=2**31)]
 
-# Not None as a default, which the document would name.
+# A default of None would appear in the OpenAPI document.
 NOT_SET: Any = Field(default_factory=lambda: None)
-# What a product has that an admin can set, by the names of its columns.
+# The columns of a product that an admin can set.
 DESCRIBED = ("sku", "title", "brand", "category", "unit_amount", "description", "rating", "images")
 SourceField = Literal[
     "sku", "title", "brand", "category", "unit_amount", "description", "rating", "images", "stock"
@@ -48,9 +48,9 @@ SourceField = Literal[
 
 
 class ProductFields(Body):
-    """What is set of a product; `price` and `unit_amount` are two ways to say the same."""
+    """The writable fields of a product; `price` and `unit_amount` are alternatives."""
 
-    # What is not there is not set; only brand and rating can be set to nothing.
+    # An absent field stays as it is; only brand and rating can be cleared.
     sku: Sku = NOT_SET
     title: Title = NOT_SET
     brand: Annotated[Brand | None, BLANK_IS_NONE] = NOT_SET
@@ -62,14 +62,14 @@ class ProductFields(Body):
     images: Images = NOT_SET
 
     def read_values(self, currency: str) -> dict[str, Any]:
-        """Return what is set by the names of columns; raise ValidationFailed if prices differ."""
+        """Return the given values by column; raise ValidationFailed if `price` and `unit_amount` differ."""
         values = {name: getattr(self, name) for name in DESCRIBED if name in self.model_fields_set}
         if "price" in self.model_fields_set:
             amount = to_minor_units(self.price, currency)
             if to_price(amount, currency) != self.price:
-                raise _refuse("price", f"It is finer than {currency} can be counted.")
+                raise _refuse("price", f"It has more decimal places than {currency} allows.")
             if values.setdefault("unit_amount", amount) != amount:
-                raise _refuse("price", "It is not the same as unit_amount.")
+                raise _refuse("price", "It does not match unit_amount.")
         return values
 
 
@@ -106,12 +106,12 @@ class ProductIn(ProductFields):
         return self
 
     def read_values(self, currency: str) -> dict[str, Any]:
-        """Return all that a product is made of."""
+        """Return the values of a new product by column, with defaults for absent fields."""
         return {"category": OTHER, "description": "", "images": []} | super().read_values(currency)
 
 
 class ProductChange(ProductFields):
-    """What to change of a product that the caller saw at this `version`."""
+    """Changes to a product that the caller read at this `version`."""
 
     model_config = ConfigDict(json_schema_extra=example({"version": 1, "unit_amount": 5990}))
 
@@ -119,14 +119,14 @@ class ProductChange(ProductFields):
     follow_source: list[SourceField] = Field(
         default=[],
         max_length=9,
-        description="What was set here and shall be again what the product source says.",
+        description="Edited fields that the product source controls again.",
     )
 
     @model_validator(mode="after")
     def _check_fields(self) -> Self:
-        set_here = self.model_fields_set | ({"unit_amount"} if "price" in self.model_fields_set else set())
-        if both := sorted(set_here & set(self.follow_source)):
-            raise ValueError(f"{both[0]} is both set and given back to the source")
+        given = self.model_fields_set | ({"unit_amount"} if "price" in self.model_fields_set else set())
+        if both := sorted(given & set(self.follow_source)):
+            raise ValueError(f"{both[0]} is both set and listed in follow_source")
         return self
 
 
@@ -139,9 +139,11 @@ class ManagedProductOut(ProductOut):
         )
     )
 
-    on_hand: int = Field(description="Units that are there, the reserved ones among them.")
-    reserved: int = Field(description="Units that are held for orders.")
-    edited: list[str] = Field(description="What was set here, and is left alone by copies of the source.")
+    on_hand: int = Field(description="Units on hand, reserved ones included.")
+    reserved: int = Field(description="Units held for orders.")
+    edited: list[str] = Field(
+        description="Fields set by an admin; copies of the source do not overwrite them."
+    )
 
     @classmethod
     def of_managed(cls, managed: ManagedProduct, currency: str) -> "ManagedProductOut":
@@ -151,15 +153,15 @@ class ManagedProductOut(ProductOut):
 
 
 class CountIn(Body):
-    """How many units were counted."""
+    """The result of a stock count."""
 
     model_config = ConfigDict(json_schema_extra=example({"on_hand": 183}))
 
-    on_hand: OnHand = Field(description="Units that are there, the reserved ones among them.")
+    on_hand: OnHand = Field(description="Units on hand, reserved ones included.")
 
 
 class StockOut(BaseModel):
-    """What there is of a product; `stock` of it can be sold now."""
+    """The stock of a product; `stock` units are available for sale."""
 
     model_config = ConfigDict(
         json_schema_extra=example(
@@ -171,35 +173,32 @@ class StockOut(BaseModel):
     on_hand: int
     reserved: int
     stock: int
-    shortfall: int = Field(description="Units that the source has taken away since they were held.")
+    shortfall: int = Field(description="Reserved units that the source has since withdrawn.")
 
     @classmethod
     def of(cls, stock: Stock) -> "StockOut":
-        """Return the stock as callers see it."""
+        """Return the response body for a stock."""
         return cls(**vars(stock), stock=stock.on_hand - stock.reserved)
 
 
 class SyncIn(Body):
-    """How the product source is to be copied."""
+    """Options of a copy of the product source."""
 
     model_config = ConfigDict(json_schema_extra=example({"overwrite": False, "allow_removals": False}))
 
-    overwrite: bool = Field(default=False, description="Give back to the source what was edited here.")
-    allow_removals: bool = Field(default=False, description="Believe the source however much it has lost.")
+    overwrite: bool = Field(default=False, description="Overwrite edits with the values of the source.")
+    allow_removals: bool = Field(default=False, description="Accept any number of removals.")
 
 
 class RejectionOut(BaseModel):
-    """A product of the source that was left out, and why."""
+    """A source product that was left out, and why."""
 
     id: int | None
     reason: str
 
 
 class AdjustmentOut(BaseModel):
-    """A field of a product of the source that was left out or is something else here, and why.
-
-    The product is for sale.
-    """
+    """A field of a source product that was left out or changed, and why; the product is for sale."""
 
     id: int
     field: str
@@ -207,7 +206,7 @@ class AdjustmentOut(BaseModel):
 
 
 class SyncOut(BaseModel):
-    """What came of a copy of the product source; the first 100 rejections and adjustments are named."""
+    """The report of a copy of the product source; it lists the first 100 rejections and adjustments."""
 
     model_config = ConfigDict(
         json_schema_extra=example(
@@ -243,19 +242,21 @@ class SyncOut(BaseModel):
     started_at: datetime
     finished_at: datetime | None
     pages: int
-    unchanged_pages: int = Field(description="Pages that the source said have not changed (304).")
+    unchanged_pages: int = Field(description="Pages that the source reported as unchanged (304).")
     added: int
     changed: int
     removed: int
     rejected_count: int
-    rejected: list[RejectionOut] = Field(description="Products that were left out.")
+    rejected: list[RejectionOut] = Field(description="Source products that were left out.")
     adjusted_count: int
-    adjusted: list[AdjustmentOut] = Field(description="Products that are for sale without what was wrong.")
+    adjusted: list[AdjustmentOut] = Field(
+        description="Products that are for sale with a field left out or changed."
+    )
     detail: str | None
 
     @classmethod
     def of(cls, report: SyncReport) -> "SyncOut":
-        """Return the report as callers see it."""
+        """Return the response body for a report."""
         return cls.model_validate(report, from_attributes=True)
 
 

@@ -1,21 +1,21 @@
-"""Products as lines of a file."""
+"""Products as JSON Lines."""
 
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from catalog.domain import LARGEST_ID, Product
+from catalog.domain import MAX_ID, Product
 from catalog.schemas.admin import NOT_SET, OnHand, ProductFields
 from shared.schemas import Integer, example
 
-Id = Annotated[Integer, Field(ge=1, le=LARGEST_ID)]
+Id = Annotated[Integer, Field(ge=1, le=MAX_ID)]
 
 
 class ImportRow(ProductFields):
-    """A line of an import: the product with this `id`, else the one with this `sku`, else a new one.
+    """A line of an import: the product with this `id`, else the product with this `sku`, else a new product.
 
-    What is not in the line stays as it is. With a `version`, the product must still be at that one. A new
-    product needs a title and a price.
+    Absent fields stay unchanged. With a `version`, the product must still have that version. A new product
+    needs a title and a price.
     """
 
     model_config = ConfigDict(
@@ -33,14 +33,14 @@ class ImportRow(ProductFields):
     id: Id = NOT_SET
     version: Id = NOT_SET
     on_hand: OnHand = NOT_SET
-    # The shop's own.
+    # Must be the shop's currency.
     currency: str = NOT_SET
-    # What an export says could be sold then; not heeded, since it changes by itself. A count is `on_hand`.
+    # Exports contain the available stock. Imports ignore it, because sales change it; they set `on_hand`.
     stock: Integer = NOT_SET
 
 
 def to_line(product: Product, currency: str) -> dict[str, Any]:
-    """Return the line of an export, which an import takes back."""
+    """Return the export line of a product, which an import accepts."""
     return {
         "id": product.id,
         "version": product.version,

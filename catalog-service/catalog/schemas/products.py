@@ -1,4 +1,4 @@
-"""Products as callers see them, and what they can be looked for by."""
+"""Public product bodies, and the query parameters of product lists."""
 
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
@@ -26,32 +26,32 @@ Price = Annotated[Decimal, Field(ge=0, le=10_000_000, max_digits=30, decimal_pla
 
 
 class ProductQuery(PageQuery):
-    """Which products are wanted, in which order; a parameter that is not known is refused."""
+    """The filters and the order of a product list; unknown parameters are rejected."""
 
     cursor: str | None = Field(
         default=None,
         max_length=2000,
-        description="`next` of the page before, with the same filters and order.",
+        description="`next` of the previous page, with the same filters and order.",
     )
     q: Annotated[Text | None, BeforeValidator(_none_if_blank)] = Field(
         default=None,
         max_length=200,
-        description='Words, as in a web search: `walnut board`, `"bread crock"`, `lamp or candle -desk`.',
+        description='Web search syntax: `walnut board`, `"bread crock"`, `lamp or candle -desk`.',
     )
-    category: Names = Field(default=[], description="A category's name; repeated: any of these.")
-    brand: Names = Field(default=[], description="A brand's name; repeated: any of these.")
-    min_price: Price | None = Field(default=None, description="The lowest price, as `price` shows it.")
-    max_price: Price | None = Field(default=None, description="The highest price, as `price` shows it.")
-    in_stock: bool | None = Field(default=None, description="true: can be sold now; false: sold out.")
+    category: Names = Field(default=[], description="A category name; repeat it to match any of several.")
+    brand: Names = Field(default=[], description="A brand name; repeat it to match any of several.")
+    min_price: Price | None = Field(default=None, description="The lowest price, in the unit of `price`.")
+    max_price: Price | None = Field(default=None, description="The highest price, in the unit of `price`.")
+    in_stock: bool | None = Field(default=None, description="true: in stock; false: sold out.")
     sort: Sort | None = Field(
         default=None,
-        description="`rating` and `newest` begin with the best and the latest. Without it, by id; with `q`, "
-        "by how well the words fit, which of more than 1000 products is told for 1000 only.",
+        description="`rating` starts with the best, `newest` with the latest. Default: by id, or with `q` by "
+        "relevance, which ranks at most 1000 matches.",
     )
-    facets: bool = Field(default=False, description="true: tell what there is to choose from, too.")
+    facets: bool = Field(default=False, description="true: include the facets.")
 
     def to_filter(self, currency: str) -> Filter:
-        """Return what is wanted, with prices in minor units that include no product outside."""
+        """Return the filter, with the price limits rounded inwards to minor units."""
         return Filter(
             words=self.q,
             categories=tuple(sorted(set(self.category))),
@@ -63,12 +63,12 @@ class ProductQuery(PageQuery):
 
     @property
     def order(self) -> Sort | None:
-        """Return the order, or None for that of a search by words."""
+        """Return the order, or None for relevance."""
         return self.sort or (None if self.q else Sort.ID)
 
 
 class ProductOut(BaseModel):
-    """A product; `price` is the decimal number the tutorial shows, `unit_amount` the same in minor units."""
+    """A product; `price` is the tutorial's decimal number, `unit_amount` the same in minor units."""
 
     model_config = ConfigDict(
         json_schema_extra=example(
@@ -101,41 +101,41 @@ class ProductOut(BaseModel):
     currency: str
     description: str
     rating: float | None
-    stock: int = Field(description="How many can be sold now.")
+    stock: int = Field(description="Units available for sale.")
     images: list[str]
     version: int
     updated_at: datetime
 
     @classmethod
     def of(cls, product: Product, currency: str) -> "ProductOut":
-        """Return the product as callers see it."""
+        """Return the response body for a product."""
         price = float(to_price(product.unit_amount, currency))
         return cls(**vars(product), price=price, currency=currency)
 
 
 class CountOut(BaseModel):
-    """A category or a brand, and how many products it has."""
+    """A category or brand, and its number of products."""
 
     name: str
     count: int
 
     @classmethod
     def of(cls, count: Count) -> "CountOut":
-        """Return the count as callers see it."""
+        """Return the response body for a count."""
         return cls(**vars(count))
 
 
 class PriceRangeOut(BaseModel):
-    """The lowest and the highest price; null if nothing fits."""
+    """The lowest and the highest price; null if no product matches."""
 
     min: float | None
     max: float | None
 
 
 class FacetsOut(BaseModel):
-    """What there is to choose from, the most frequent first, each as if its own filter were not set.
+    """The available categories, brands and prices, most frequent first; each ignores its own filter.
 
-    `exact` is false if so many products fit that the numbers are those of a part of them.
+    `exact` is false if so many products match that only some of them were counted.
     """
 
     categories: list[CountOut]
@@ -145,7 +145,7 @@ class FacetsOut(BaseModel):
 
     @classmethod
     def of(cls, facets: Facets, currency: str) -> "FacetsOut":
-        """Return the facets as callers see them."""
+        """Return the response body for facets."""
         lowest, highest = (
             None if amount is None else float(to_price(amount, currency))
             for amount in (facets.lowest, facets.highest)
@@ -159,9 +159,9 @@ class FacetsOut(BaseModel):
 
 
 class ProductPage(BaseModel):
-    """Products, and the cursor of the page after.
+    """A page of products, and the cursor of the next page.
 
-    `corrected` is there if the words seem misspelt: what fits these is among the products, too.
+    `corrected` is present if the words look misspelled; the products then include matches of `corrected`.
     """
 
     model_config = ConfigDict(
@@ -177,13 +177,13 @@ class ProductPage(BaseModel):
 
 
 class CategoryQuery(PageQuery):
-    """Which part of the categories is wanted."""
+    """The page of categories to return."""
 
-    cursor: str | None = Field(default=None, max_length=600, description="`next` of the page before.")
+    cursor: str | None = Field(default=None, max_length=600, description="`next` of the previous page.")
 
 
 class CategoryPage(BaseModel):
-    """Categories by name, and the cursor of the page after."""
+    """A page of categories by name, and the cursor of the next page."""
 
     model_config = ConfigDict(
         json_schema_extra=example(

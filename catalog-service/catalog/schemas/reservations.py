@@ -1,4 +1,4 @@
-"""What orders-service asks for and is answered: stock for orders, and prices."""
+"""Request and response bodies for orders-service: stock for orders, and prices."""
 
 from datetime import datetime
 from typing import Literal
@@ -6,19 +6,19 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from catalog.domain import LARGEST_ID, Line, Product, Reservation, State
+from catalog.domain import MAX_ID, Line, Product, Reservation, State
 from shared.schemas import Body, Integer, Text, example
 
 
 class ItemIn(Body):
-    """So many of a product."""
+    """A product and a quantity."""
 
-    product_id: Integer = Field(ge=1, le=LARGEST_ID)
+    product_id: Integer = Field(ge=1, le=MAX_ID)
     quantity: Integer = Field(ge=1, le=10_000)
 
 
 class ReservationIn(Body):
-    """What to hold, and for whom; a product's lines are added up."""
+    """The items to hold and their customer; quantities of the same product are added up."""
 
     model_config = ConfigDict(
         json_schema_extra=example(
@@ -31,7 +31,7 @@ class ReservationIn(Body):
 
     @property
     def quantities(self) -> dict[int, int]:
-        """Return how many of each product, by id."""
+        """Return the quantity of each product, by id."""
         sums: dict[int, int] = {}
         for item in sorted(self.items, key=lambda item: item.product_id):
             sums[item.product_id] = sums.get(item.product_id, 0) + item.quantity
@@ -39,7 +39,7 @@ class ReservationIn(Body):
 
 
 class LineOut(BaseModel):
-    """A held line, at the price that it had when it was first held."""
+    """A line of a reservation, at the price when the stock was first held."""
 
     product_id: int
     sku: str
@@ -50,12 +50,12 @@ class LineOut(BaseModel):
 
     @classmethod
     def of(cls, line: Line) -> "LineOut":
-        """Return the line as callers see it."""
+        """Return the response body for a line."""
         return cls(**vars(line), amount=line.amount)
 
 
 class ReservationOut(BaseModel):
-    """A hold, with its lines by product."""
+    """A reservation that holds stock, with its lines by product."""
 
     model_config = ConfigDict(
         json_schema_extra=example(
@@ -88,14 +88,14 @@ class ReservationOut(BaseModel):
 
     @classmethod
     def of(cls, reservation: Reservation) -> "ReservationOut":
-        """Return the hold as callers see it."""
+        """Return the response body for a reservation."""
         items = [LineOut.of(line) for line in reservation.lines]
         amount = sum(item.amount for item in items)
         return cls.model_validate({**vars(reservation), "items": items, "amount": amount})
 
 
 class ReservationStateOut(BaseModel):
-    """Where a reservation stands now."""
+    """The current state of a reservation."""
 
     model_config = ConfigDict(
         json_schema_extra=example({"order_id": "018f5c41-5d80-7a2b-8e14-7fbc9d512f04", "state": "committed"})
@@ -106,13 +106,13 @@ class ReservationStateOut(BaseModel):
 
 
 class PriceQuery(BaseModel):
-    """Which products' prices are wanted."""
+    """The products whose prices to return."""
 
     model_config = ConfigDict(extra="forbid")
 
     ids: str = Field(
         pattern=r"^[1-9][0-9]{0,15}(,[1-9][0-9]{0,15}){0,99}$",
-        description="Up to 100 ids, with commas between.",
+        description="Up to 100 ids, separated by commas.",
     )
 
     @property
@@ -122,7 +122,7 @@ class PriceQuery(BaseModel):
 
 
 class PriceOut(BaseModel):
-    """What a product is called and costs now, and how many can be sold."""
+    """The current name, price and stock of a product."""
 
     product_id: int
     sku: str
@@ -132,7 +132,7 @@ class PriceOut(BaseModel):
 
     @classmethod
     def of(cls, product: Product) -> "PriceOut":
-        """Return the product as a cart sees it."""
+        """Return the response body for a product."""
         return cls(
             product_id=product.id,
             sku=product.sku,
@@ -143,7 +143,7 @@ class PriceOut(BaseModel):
 
 
 class PriceList(BaseModel):
-    """Prices by product; what is not for sale is left out."""
+    """Prices by product; products that are not for sale are left out."""
 
     model_config = ConfigDict(
         json_schema_extra=example(

@@ -1,1 +1,1 @@
-"""What catalog-service does, a function each and a module for each purpose."""
+"""The use cases of catalog-service: one function each, one module per concern."""

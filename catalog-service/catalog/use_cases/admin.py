@@ -1,10 +1,10 @@
-"""What an admin does with products."""
+"""Admin use cases: products and stock."""
 
 import logging
 from collections.abc import Generator, Mapping, Set
 from typing import Any, TypeVar
 
-from catalog.domain import FIRST_LOCAL_ID, LARGEST_ID, ManagedProduct, Product, Stock
+from catalog.domain import FIRST_LOCAL_ID, MAX_ID, ManagedProduct, Product, Stock
 from catalog.errors import (
     ImportRunning,
     NotFromSource,
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def create_product(database: Database, values: Mapping[str, Any], on_hand: int) -> ManagedProduct:
-    """Put a product of the shop's own on sale; raise SkuTaken or ImportRunning."""
+    """Add a product of the shop's own; raise SkuTaken or ImportRunning."""
     with database.transaction() as connection:
         _claim_sku(connection, values)
         number = repository.insert_product(connection, values, on_hand)
@@ -33,30 +33,30 @@ def create_product(database: Database, values: Mapping[str, Any], on_hand: int) 
 
 
 def change_product(
-    database: Database, product_id: int, version: int, changes: Mapping[str, Any], given_back: Set[str]
+    database: Database, product_id: int, version: int, changes: Mapping[str, Any], follow_source: Set[str]
 ) -> ManagedProduct:
-    """Change some of a product, if it is as the caller saw it, and give some of it back to the source.
+    """Change fields of a product if it still has this version, and return other fields to the source.
 
-    What is changed is not overwritten by copies of the source; what is `given_back` is at once as its last
-    copy has it, and follows it again. Raises ProductNotFound, VersionConflict, SkuTaken, ImportRunning or
-    NotFromSource.
+    Copies of the source do not overwrite the changed fields. The fields in `follow_source` take the values of
+    the last copy at once and follow the source again. Raises ProductNotFound, VersionConflict, SkuTaken,
+    ImportRunning or NotFromSource.
     """
     _check_id(product_id)
     with database.transaction() as connection:
-        offer = pages.find_offer(connection, product_id) if given_back else None
-        skus = changes if offer is None or "sku" not in given_back else {"sku": offer.sku}
+        offer = pages.find_offer(connection, product_id) if follow_source else None
+        skus = changes if offer is None or "sku" not in follow_source else {"sku": offer.sku}
         if "sku" in skus:
-            _claim_sku(connection, skus, besides=product_id)
-        known = _require(repository.lock_managed(connection, product_id))
+            _claim_sku(connection, skus, exclude=product_id)
+        known = _require(repository.find_managed(connection, product_id, lock=True))
         if known.product.version != version:
             raise VersionConflict(version=known.product.version)
-        if given_back and product_id >= FIRST_LOCAL_ID:
+        if follow_source and product_id >= FIRST_LOCAL_ID:
             raise NotFromSource
         differing = {name: value for name, value in changes.items() if getattr(known.product, name) != value}
         if differing:
             repository.update_product(connection, product_id, differing)
-        if given_back:
-            repository.give_back(connection, product_id, given_back)
+        if follow_source:
+            repository.clear_edits(connection, product_id, follow_source)
             offers.copy_offers(connection, [offer] if offer else [])
         product = _require(repository.find_managed(connection, product_id))
     log.info("A product was changed", extra={"product.id": product_id, "fields": sorted(differing)})
@@ -64,26 +64,26 @@ def change_product(
 
 
 def remove_product(database: Database, product_id: int) -> None:
-    """Take a product off sale for good; its holds and orders keep it. Raises ProductNotFound."""
+    """Remove a product permanently; its reservations and orders keep it. Raises ProductNotFound."""
     _check_id(product_id)
     with database.transaction() as connection:
         if not repository.remove_product(connection, product_id):
             raise ProductNotFound
-    log.info("A product was taken off sale", extra={"product.id": product_id})
+    log.info("A product was removed", extra={"product.id": product_id})
 
 
 def count_stock(database: Database, product_id: int, on_hand: int) -> Stock:
-    """Let there be so many units on hand, what is held for orders among them; sold ones are gone.
+    """Set the units on hand, which include units held for orders but not sold ones.
 
-    Copies of the source leave a counted stock alone. Raises ProductNotFound or StockHeld.
+    Copies of the source do not overwrite a counted stock. Raises ProductNotFound or StockHeld.
     """
     _check_id(product_id)
     with database.transaction() as connection:
-        known = _require(stock.lock_stock(connection, product_id))
+        known = _require(stock.find_stock(connection, product_id, lock=True))
         if on_hand < known.reserved:
             raise StockHeld(on_hand=known.on_hand, reserved=known.reserved)
         stock.record_count(connection, product_id, on_hand)
-        counted = _require(stock.read_stock(connection, product_id))
+        counted = _require(stock.find_stock(connection, product_id))
     log.info(
         "Stock was counted",
         extra={"product.id": product_id, "stock.before": known.on_hand, "stock.after": on_hand},
@@ -92,29 +92,29 @@ def count_stock(database: Database, product_id: int, on_hand: int) -> Stock:
 
 
 def show_stock(database: Database, product_id: int) -> Stock:
-    """Return what there is of a product; raise ProductNotFound."""
+    """Return the stock of a product; raise ProductNotFound."""
     _check_id(product_id)
     with database.transaction() as connection:
-        return _require(stock.read_stock(connection, product_id))
+        return _require(stock.find_stock(connection, product_id))
 
 
 def export_products(database: Database) -> Generator[Product]:
-    """Yield what is for sale by id, as it is at one moment."""
+    """Yield the products for sale by id, from one snapshot."""
     with database.snapshot() as connection:
         yield from repository.stream_products(connection)
 
 
-def _claim_sku(connection: Connection, values: Mapping[str, Any], *, besides: int | None = None) -> None:
+def _claim_sku(connection: Connection, values: Mapping[str, Any], *, exclude: int | None = None) -> None:
     if not repository.lock_skus(connection):
         raise ImportRunning
-    owner = repository.find_sku(connection, values["sku"], besides=besides) if "sku" in values else None
+    owner = repository.find_sku(connection, values["sku"], exclude=exclude) if "sku" in values else None
     if owner is not None:
         raise SkuTaken(product_id=owner)
 
 
 def _check_id(product_id: int) -> None:
-    # A path may hold any number, and the column's type may not.
-    if product_id > LARGEST_ID:
+    # A path can contain any number, but the column cannot.
+    if product_id > MAX_ID:
         raise ProductNotFound
 
 

@@ -1,4 +1,4 @@
-"""What Prometheus is told of the product source."""
+"""Prometheus metrics of the product source."""
 
 from datetime import UTC, datetime
 
@@ -9,19 +9,22 @@ from shared.metrics import Figure
 
 
 def read_figures(database: Database, source: Source) -> list[Figure]:
-    """Return the figures: none, if one copy of the source is enough for ever."""
+    """Return the gauges; none if one copy of the source is enough forever."""
     if source.refresh_seconds is None:
         return []
     with database.transaction() as connection:
         copy = read_source_copy(connection)
     values: dict[str, tuple[str, float]] = {
         "catalog_source_refresh_seconds": (
-            "Seconds between two copies of the source.",
+            "Configured seconds between two copies of the source.",
             source.refresh_seconds,
         ),
-        "catalog_source_failures": ("Copies that failed since the last one that did not.", copy.failures),
+        "catalog_source_failures": (
+            "Failed copies of the source since the last successful one.",
+            copy.failures,
+        ),
     }
     if copy.copied_at:
         age = (datetime.now(UTC) - copy.copied_at).total_seconds()
-        values["catalog_source_age_seconds"] = ("Age of the last copy of the source.", age)
+        values["catalog_source_age_seconds"] = ("Seconds since the last successful copy of the source.", age)
     return [Figure(name, says, (), {(): value}) for name, (says, value) in values.items()]

@@ -1,4 +1,4 @@
-"""Importing products from a file of lines: all of it, or nothing."""
+"""Import products from JSON Lines: all of them, or none."""
 
 import io
 import logging
@@ -21,13 +21,13 @@ log = logging.getLogger(__name__)
 
 MAX_LINE = 1024 * 1024  # Bytes.
 BUFFER = 256 * 1024
-BATCH = 10_000  # Lines that are taken over in one statement.
-MOST_PROBLEMS = 100  # That are named; all are counted.
+BATCH = 10_000  # Lines that one statement applies.
+MAX_PROBLEMS = 100  # Problems to list; all are counted.
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an import is: so many of its rows were looked at, and what came of them."""
+    """The progress of an import: its rows, the rows applied so far, and the products added and changed."""
 
     rows: int
     applied: int
@@ -37,10 +37,10 @@ class Progress:
 
 
 def import_products(database: Database, body: IO[bytes], currency: str) -> Generator[Progress]:
-    """Add and change products as the lines say, in one transaction, and yield how far it is.
+    """Add and change products from lines in one transaction, and yield the progress.
 
-    Raises ImportRunning, or ImportRefused with the rows that are not right, before the first is yielded.
-    Orders for products that change wait until the end; those for others do not.
+    Raises ImportRunning, or ImportRefused with the invalid rows, before it yields the first step. Orders for
+    products that change wait until the end; orders for other products do not.
     """
     with database.transaction() as connection:
         if not repository.begin_import(connection):
@@ -49,9 +49,10 @@ def import_products(database: Database, body: IO[bytes], currency: str) -> Gener
         if not lock_skus(connection):
             raise ImportRunning
         repository.match_rows(connection)
-        problems, total = repository.find_problems(connection, MOST_PROBLEMS)
+        problems, total = repository.find_problems(connection, MAX_PROBLEMS)
         if total:
-            raise _refuse(rows, total, [_describe(*problem) for problem in problems])
+            errors = [_describe(*problem) for problem in problems]
+            raise ImportRefused(rows=rows, rejected=total, errors=errors)
         applied = added = changed = 0
         yield Progress(rows, applied, added, changed)
         for start in range(0, last, BATCH):
@@ -65,7 +66,7 @@ def import_products(database: Database, body: IO[bytes], currency: str) -> Gener
 
 
 def _stage(connection: Connection, body: IO[bytes], currency: str) -> tuple[int, int]:
-    """Copy the lines into the database; return how many there are, and the last one's number."""
+    """Copy the lines into the database; return the number of rows, and the number of the last line."""
     rows = number = rejected = 0
     problems: list[dict[str, str]] = []
     with repository.staging(connection) as write:
@@ -77,20 +78,20 @@ def _stage(connection: Connection, body: IO[bytes], currency: str) -> tuple[int,
                 values = _read_row(line, currency)
             except ValidationFailed as problem:
                 rejected += 1
-                if len(problems) < MOST_PROBLEMS:
+                if len(problems) < MAX_PROBLEMS:
                     first = problem.extra["errors"][0]
                     problems.append(_describe(number, first["field"], first["detail"]))
                 continue
             if not rejected:
                 write(number, values)
     if rejected:
-        raise _refuse(rows, rejected, problems)
+        raise ImportRefused(rows=rows, rejected=rejected, errors=problems)
     return rows, number
 
 
 def _read_lines(body: IO[bytes]) -> Iterator[bytes | None]:
-    """Yield lines without the byte order mark that a spreadsheet writes; None is a line that is too long."""
-    reader = io.BufferedReader(body, BUFFER)  # type: ignore[type-var]  # It is read by readinto alone.
+    """Yield lines without the byte order mark that spreadsheets write; None is a line that is too long."""
+    reader = io.BufferedReader(body, BUFFER)  # type: ignore[type-var]  # BufferedReader calls readinto only.
     if reader.peek(len(BOM_UTF8)).startswith(BOM_UTF8):
         reader.read(len(BOM_UTF8))
     while line := reader.readline(MAX_LINE):
@@ -103,7 +104,7 @@ def _read_lines(body: IO[bytes]) -> Iterator[bytes | None]:
 
 
 def _read_row(line: bytes | None, currency: str) -> dict[str, Any]:
-    """Return what is in a line by the names of columns; raise ValidationFailed."""
+    """Return the values of a line by column; raise ValidationFailed."""
     if line is None:
         raise _explain("", "The line is longer than a megabyte.")
     if excess := find_excess(line):
@@ -129,10 +130,6 @@ def _read_row(line: bytes | None, currency: str) -> dict[str, Any]:
 
 def _explain(field: str, detail: str) -> ValidationFailed:
     return ValidationFailed(errors=[{"location": "row", "field": field, "detail": detail}])
-
-
-def _refuse(rows: int, rejected: int, problems: list[dict[str, str]]) -> ImportRefused:
-    return ImportRefused(rows=rows, rejected=rejected, errors=problems)
 
 
 def _describe(row: int, field: str, detail: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Stock for orders."""
+"""Use cases for orders-service: reserve, commit and release stock."""
 
 import logging
 from collections import Counter
@@ -22,7 +22,7 @@ from shared.errors import Problem
 
 log = logging.getLogger(__name__)
 
-MOST_LAPSES = 500  # Of one round, so that a stopping service need not wait for a long one.
+MAX_LAPSES = 500  # Reservations per run; short runs do not delay the shutdown of the service.
 
 
 def reserve_stock(
@@ -33,10 +33,10 @@ def reserve_stock(
     customer: str,
     quantities: Mapping[int, int],
 ) -> Reservation:
-    """Hold every quantity for the order, or none; asked the same again, return the same hold.
+    """Hold every quantity for the order, or none; a repeated request returns the same reservation.
 
-    One that has lapsed is held anew, at its first prices. Raises CatalogueLoading, ProductUnavailable,
-    OutOfStock, ReservationConflict or ReservationClosed.
+    A repeated request also renews a lapsed reservation, at its first prices. Raises CatalogueLoading,
+    ProductUnavailable, OutOfStock, ReservationConflict or ReservationClosed.
     """
     hold = partial(
         reservations.hold_stock,
@@ -48,12 +48,13 @@ def reserve_stock(
     )
     with database.autocommit() as connection:
         reservation = hold(connection)
-    # Another call for the order may come in between, whose reservation is found then.
+    # A concurrent request for the same order may reserve first; the next iteration then finds its
+    # reservation.
     while reservation is None:
         with database.transaction() as connection:
             known = reservations.lock_reservation(connection, order_id)
             if known:
-                reservation = _hold_again(connection, known, customer, quantities)
+                reservation = _renew(connection, known, customer, quantities)
             elif not reservations.is_copied(connection, source.name):
                 raise CatalogueLoading
             else:
@@ -64,7 +65,7 @@ def reserve_stock(
 
 
 def commit_reservation(database: Database, order_id: UUID) -> State:
-    """Turn what is held into what is sold; again: nothing more.
+    """Turn held units into sold units; a repeated call changes nothing.
 
     Raises ReservationNotFound, ReservationLapsed or ReservationClosed.
     """
@@ -79,17 +80,17 @@ def commit_reservation(database: Database, order_id: UUID) -> State:
 
 
 def commit_reservations(database: Database, order_ids: Iterable[UUID]) -> dict[UUID, Problem | None]:
-    """Turn what is held for several orders into what is sold; return each order's problem, None if done.
+    """Commit the reservations of several orders; return each order's problem, or None on success.
 
-    A product that several have bought is written once. Problems are ReservationNotFound, ReservationLapsed,
-    ReservationClosed, and StockInconsistent for what the books do not take.
+    A product in several orders is written once. Problems are ReservationNotFound, ReservationLapsed,
+    ReservationClosed and StockInconsistent.
     """
     wanted = list(dict.fromkeys(order_ids))
     try:
         return _commit_together(database, wanted)
     except StockInconsistent:
-        # One product's books are wrong; the orders of the others shall not wait for that.
-        log.warning("Reservations cannot be committed together")
+        # The counts of one product are wrong. Orders for other products must still succeed.
+        log.warning("A batch of reservations cannot be committed; committing them one by one")
         return {order_id: _commit_alone(database, order_id) for order_id in wanted}
 
 
@@ -128,7 +129,7 @@ def _find_problem(reservation: Reservation | None) -> Problem | None:
 
 
 def release_reservation(database: Database, order_id: UUID) -> State:
-    """Give back what is held or was sold; an order without a reservation can have none from now on."""
+    """Return held or sold units to stock; an order without a reservation can no longer make one."""
     with database.transaction() as connection:
         if reservations.insert_closed_reservation(connection, order_id):
             return State.CLOSED
@@ -145,8 +146,8 @@ def release_reservation(database: Database, order_id: UUID) -> State:
 
 
 def lapse_reservations(database: Database) -> int:
-    """Give back what was held for too long, one hold in a transaction; return how many there were."""
-    for count in range(MOST_LAPSES):
+    """Release overdue reservations, one per transaction; return their number."""
+    for count in range(MAX_LAPSES):
         with database.transaction() as connection:
             reservation = reservations.lock_overdue_reservation(connection)
             if reservation is None:
@@ -154,10 +155,10 @@ def lapse_reservations(database: Database) -> int:
             stock.move_units(connection, reservation.quantities, reserved=-1)
             reservations.record_states(connection, [reservation.order_id], State.LAPSED)
         log.info("A reservation has lapsed", extra={"order.id": str(reservation.order_id)})
-    return MOST_LAPSES
+    return MAX_LAPSES
 
 
-def _hold_again(
+def _renew(
     connection: Connection, known: Reservation, customer: str, quantities: Mapping[int, int]
 ) -> Reservation:
     known.check_repeat(customer, quantities)
@@ -169,10 +170,10 @@ def _hold_again(
 
 
 def _check_units(connection: Connection, quantities: Mapping[int, int]) -> None:
-    """Lock the products; raise ProductUnavailable or OutOfStock unless there is enough of each."""
+    """Lock the products; raise ProductUnavailable or OutOfStock unless each has enough stock."""
     found = {product.id: product for product in stock.lock_products(connection, quantities)}
-    if gone := quantities.keys() - found.keys():
-        raise ProductUnavailable(lines=_explain(quantities, gone, found))
+    if unavailable := quantities.keys() - found.keys():
+        raise ProductUnavailable(lines=_explain(quantities, unavailable, found))
     if short := {number for number in quantities if found[number].stock < quantities[number]}:
         raise OutOfStock(lines=_explain(quantities, short, found))
 
@@ -180,7 +181,7 @@ def _check_units(connection: Connection, quantities: Mapping[int, int]) -> None:
 def _explain(
     quantities: Mapping[int, int], ids: Iterable[int], found: Mapping[int, Product]
 ) -> list[dict[str, int]]:
-    """Return what was wanted of these products beside what there is."""
+    """Return the requested and the available quantity of each of these products."""
     return [
         {
             "product_id": number,

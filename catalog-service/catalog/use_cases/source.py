@@ -1,40 +1,41 @@
-"""Copying the product source."""
+"""Copy the product source into the catalogue."""
 
 import logging
 import random
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
 
-from catalog.domain import Adjustment, Claim, Offer, Rejection, SyncStatus, name_by_id
+from catalog.domain import Adjustment, Claim, Offer, Rejection, SyncStatus, default_sku
 from catalog.errors import CopyRefused, UpstreamFailed
 from catalog.repository import offers as repository
 from catalog.repository import pages
 from catalog.repository import source as source_copies
 from catalog.repository.pages import StoredPage
-from catalog.sources import LONGEST_REASON, Known, Page, Source, to_offer
+from catalog.sources import MAX_REASON, KnownPage, Page, Source, to_offer
 from shared.database import Connection, Database
 
 log = logging.getLogger(__name__)
 
-LEASE = 120  # Seconds for which one replica has the copying to itself, anew with each page.
-LONGEST_BACK_OFF = 60.0
-LONGEST_RETRY_AFTER = 900.0  # Seconds; a source may ask for more, and does not get it.
-MOST_NAMED = 100  # Rejections and adjustments of one copy; all are counted.
-# A source that has lost more than half of its products is broken; of so few it may just have sold out.
-FEW = 10
+LEASE = 120  # Seconds for which one replica may copy alone; each page extends the lease.
+MAX_BACKOFF = 60.0  # Seconds.
+MAX_RETRY_AFTER = 900.0  # Seconds; a longer Retry-After of the source is capped.
+MAX_LISTED = 100  # Rejections and adjustments in a report; all are counted.
+# A source that loses more than half of its products counts as broken, but a loss of this many is always
+# accepted.
+ACCEPTED_LOSS = 10
 BATCH = 500
 
 
 class Superseded(Exception):
-    """Another replica has begun a newer copy, and this one may not write any more."""
+    """Another replica has begun a newer copy, so this one must stop writing."""
 
 
 @dataclass
 class Tally:
-    """What a copy has done so far."""
+    """The result of a copy so far."""
 
     pages: int = 0
     unchanged_pages: int = 0
@@ -49,29 +50,25 @@ class Tally:
 
     @property
     def numbers(self) -> dict[str, int]:
-        """Return the counts by their names."""
+        """Return the counts by name."""
         return {name: value for name, value in vars(self).items() if isinstance(value, int)}
 
-    def reject(self, rejections: Iterable[Rejection]) -> None:
-        """Count rejections, and keep the first."""
-        for each in rejections:
-            self.rejected_count += 1
-            if len(self.rejected) < MOST_NAMED:
-                self.rejected.append(each)
+    def reject(self, rejections: Sequence[Rejection]) -> None:
+        """Count rejections, and list the first."""
+        self.rejected_count += len(rejections)
+        self.rejected += rejections[: MAX_LISTED - len(self.rejected)]
 
-    def adjust(self, adjustments: Iterable[Adjustment]) -> None:
-        """Count adjustments, and keep the first."""
-        for each in adjustments:
-            self.adjusted_count += 1
-            if len(self.adjusted) < MOST_NAMED:
-                self.adjusted.append(each)
+    def adjust(self, adjustments: Sequence[Adjustment]) -> None:
+        """Count adjustments, and list the first."""
+        self.adjusted_count += len(adjustments)
+        self.adjusted += adjustments[: MAX_LISTED - len(self.adjusted)]
 
 
 @dataclass
 class Inventory:
-    """Which products a source has, by its own account of them.
+    """The products of a source, as it reports them.
 
-    `skus` has the first product of each SKU, but for SKUs that the source writes otherwise.
+    `skus` maps each SKU to its first product, except SKUs that the copy adjusted.
     """
 
     ids: set[int] = field(default_factory=set)
@@ -81,11 +78,11 @@ class Inventory:
 
     @property
     def is_certain(self) -> bool:
-        """Tell whether the source said the same on each page of how many it has, and gave as many."""
+        """Return whether every total that the source reported equals the number of products it returned."""
         return self.totals <= {None, self.length}
 
     def note_skus(self, page: StoredPage) -> None:
-        """Note which products of a page, and of none before, have which SKUs."""
+        """Record the SKUs of the products that are new on this page."""
         ids = self.ids | _find_renamed(page)
         for offer in page.offers:
             if offer.id not in ids:
@@ -94,10 +91,11 @@ class Inventory:
 
 
 def copy_source(database: Database, source: Source, currency: str) -> bool:
-    """Copy the source into the catalogue if that is due and no other replica is at it; tell whether it was.
+    """Copy the source if a copy is due and no other replica is copying; return whether this one did.
 
-    What is on sale changes after the last page has come, in batches: whoever looks meanwhile sees each
-    product whole, as it was or as it will be. A new source's are not served before the last of them is there.
+    The catalogue changes in batches after the last page has arrived. Meanwhile each product is served in
+    either its old or its new state, never a mix. Products of a new source are served only when its copy is
+    complete.
     """
     with database.transaction() as connection:
         claim = source_copies.claim_copy(connection, source.name, LEASE)
@@ -106,11 +104,11 @@ def copy_source(database: Database, source: Source, currency: str) -> bool:
     tally = Tally()
     try:
         inventory = _fetch(database, source, currency, claim, tally)
-        gone = _find_gone(database, claim, inventory, tally)
+        missing = _find_missing(database, claim, inventory, tally)
         _apply(database, claim, inventory.skus, tally)
-        _remove(database, claim, gone, tally)
+        _remove(database, claim, missing, tally)
         with database.transaction() as connection:
-            _keep(connection, claim)
+            _extend(connection, claim)
             pages.drop_other_pages(connection, claim.fence)
             source_copies.record_copy(connection, claim.fence, source.refresh_seconds)
             _report(connection, claim, SyncStatus.DONE, tally, tally.detail)
@@ -120,28 +118,28 @@ def copy_source(database: Database, source: Source, currency: str) -> bool:
         )
         _record_failure(database, source, claim, tally, error)
     except Superseded:
-        log.warning("A copy of the product source was left to a newer one")
+        log.warning("A newer copy of the product source superseded this one")
     else:
         log.info("The product source was copied", extra=tally.numbers)
     return True
 
 
 def _fetch(database: Database, source: Source, currency: str, claim: Claim, tally: Tally) -> Inventory:
-    """Read the source to its end, and keep its pages; nothing that is on sale changes yet."""
+    """Read all pages of the source and store them; the products for sale do not change yet."""
     inventory = Inventory()
 
-    def find_known(skip: int, limit: int) -> Known | None:
+    def find_known(skip: int, limit: int) -> KnownPage | None:
         with database.transaction() as connection:
             page = pages.find_page(connection, skip)
         if page is None or page.adjusted is None:
             return None
         if page.page_limit != limit or not (page.etag or page.last_modified):
             return None
-        return Known(page.etag, page.last_modified, page.total, page.length)
+        return KnownPage(page.etag, page.last_modified, page.total, page.length)
 
     for page in source.read_pages(find_known, is_probe=claim.is_probing):
         with database.transaction() as connection:
-            _keep(connection, claim)
+            _extend(connection, claim)
             if page.products is None:
                 stored = pages.find_page(connection, page.skip)
                 assert stored is not None  # noqa: S101  # No other replica writes pages while the claim holds.
@@ -149,7 +147,7 @@ def _fetch(database: Database, source: Source, currency: str, claim: Claim, tall
                 stored = _read_page(page, page.products, currency)
             ids = {offer.id for offer in stored.offers} | {each.id for each in stored.rejected if each.id}
             if ids and ids <= inventory.ids:
-                break  # It begins again, whatever it was asked for.
+                break  # The source ignores `skip` and starts over.
             if page.products is None:
                 pages.confirm_page(connection, claim.fence, page.skip)
                 tally.unchanged_pages += 1
@@ -161,27 +159,27 @@ def _fetch(database: Database, source: Source, currency: str, claim: Claim, tall
         inventory.note_skus(stored)
         inventory.ids |= ids
         inventory.length += stored.length
-        # A page that did not change says nothing new of how many there are.
+        # An unchanged page does not report a new total.
         inventory.totals.add(None if page.products is None else stored.total)
     return inventory
 
 
-def _find_gone(database: Database, claim: Claim, inventory: Inventory, tally: Tally) -> list[int]:
-    """Return the products that the source has no more; raise CopyRefused if that is not to be believed."""
+def _find_missing(database: Database, claim: Claim, inventory: Inventory, tally: Tally) -> list[int]:
+    """Return the products that the source no longer has; raise CopyRefused if there are too many."""
     with database.transaction() as connection:
         known = repository.read_source_ids(connection)
-    gone = [number for number in known if number not in inventory.ids]
+    missing = [number for number in known if number not in inventory.ids]
     if claim.is_first or claim.allow_removals:
-        return gone
-    if len(gone) > max(FEW, len(known) // 2):
-        raise CopyRefused(len(gone), len(known))
-    if gone and not inventory.is_certain:
+        return missing
+    if len(missing) > max(ACCEPTED_LOSS, len(known) // 2):
+        raise CopyRefused(len(missing), len(known))
+    if missing and not inventory.is_certain:
         tally.detail = (
-            f"{len(gone)} products were missing and stay on sale: the source gave {inventory.length}, and"
-            " that is not how many it says it has."
+            f"{len(missing)} products were missing but stay for sale: the source returned {inventory.length}"
+            " products, which does not match its own total."
         )
         return []
-    return gone
+    return missing
 
 
 def _apply(database: Database, claim: Claim, skus: dict[str, int], tally: Tally) -> None:
@@ -190,28 +188,28 @@ def _apply(database: Database, claim: Claim, skus: dict[str, int], tally: Tally)
         skips = pages.list_skips(connection, claim.fence)
     for skip in skips:
         with database.transaction() as connection:
-            _keep(connection, claim)
+            _extend(connection, claim)
             page = pages.find_page(connection, skip)
             assert page is not None  # noqa: S101  # No other replica writes pages while the claim holds.
             renamed = _find_renamed(page)
-            names = [offer.sku for offer in page.offers] + [name_by_id(number) for number in renamed]
+            names = [offer.sku for offer in page.offers] + [default_sku(number) for number in renamed]
             taken = repository.find_taken_skus(connection, names)
             good = []
             for offer in page.offers:
                 if offer.id in ids:
-                    tally.reject([Rejection("id: It was there before.", offer.id)])
+                    tally.reject([Rejection("id: An earlier product has this id.", offer.id)])
                     continue
                 ids.add(offer.id)
                 owner = taken.get(offer.sku) or skus.setdefault(offer.sku, offer.id)
                 if owner != offer.id and offer.id in renamed:
-                    # The source tells the two apart, and so do we.
-                    sku = name_by_id(offer.id)
-                    reason = f'"{offer.sku}" is the one of product {owner}; it is "{sku}" here.'
+                    # The source's own SKUs differ, so both products stay.
+                    sku = default_sku(offer.id)
+                    reason = f'Stored as "{sku}": product {owner} has the SKU "{offer.sku}".'
                     tally.adjust([Adjustment(offer.id, "sku", reason)])
-                    offer = replace(offer, sku=sku)  # noqa: PLW2901  # The offer that is looked at from here on.
+                    offer = replace(offer, sku=sku)  # noqa: PLW2901
                     owner = taken.get(sku) or skus.setdefault(sku, offer.id)
                 if owner != offer.id:
-                    tally.reject([Rejection(f"sku: It is the one of product {owner}.", offer.id)])
+                    tally.reject([Rejection(f"sku: Product {owner} has this SKU.", offer.id)])
                 else:
                     good.append(offer)
             outcome = repository.copy_offers(connection, good, overwrite=claim.overwrite)
@@ -219,11 +217,11 @@ def _apply(database: Database, claim: Claim, skus: dict[str, int], tally: Tally)
         tally.changed += outcome.changed
 
 
-def _remove(database: Database, claim: Claim, gone: list[int], tally: Tally) -> None:
-    for start in range(0, len(gone), BATCH):
+def _remove(database: Database, claim: Claim, missing: list[int], tally: Tally) -> None:
+    for start in range(0, len(missing), BATCH):
         with database.transaction() as connection:
-            _keep(connection, claim)
-            tally.removed += repository.remove_products(connection, gone[start : start + BATCH])
+            _extend(connection, claim)
+            tally.removed += repository.remove_products(connection, missing[start : start + BATCH])
 
 
 def _record_failure(
@@ -232,9 +230,9 @@ def _record_failure(
     status = SyncStatus.REFUSED if isinstance(error, CopyRefused) else SyncStatus.FAILED
     with database.transaction() as connection:
         failures = source_copies.read_source_copy(connection).failures
-        wait = min(2.0**failures, LONGEST_BACK_OFF, source.refresh_seconds or LONGEST_BACK_OFF)
-        wait *= random.uniform(0.75, 1.25)  # noqa: S311  # So that the source's clients do not all come at once.
-        wait = max(wait, min(error.retry_after or 0.0, LONGEST_RETRY_AFTER))
+        wait = min(2.0**failures, MAX_BACKOFF, source.refresh_seconds or MAX_BACKOFF)
+        wait *= random.uniform(0.75, 1.25)  # noqa: S311  # Jitter spreads the source's clients.
+        wait = max(wait, min(error.retry_after or 0.0, MAX_RETRY_AFTER))
         source_copies.record_failure(connection, claim.fence, error.status, error.detail, wait)
         _report(connection, claim, status, tally, error.detail)
 
@@ -247,18 +245,18 @@ def _report(
     )
 
 
-def _keep(connection: Connection, claim: Claim) -> None:
-    if not source_copies.keep_claim(connection, claim.fence, LEASE):
+def _extend(connection: Connection, claim: Claim) -> None:
+    if not source_copies.extend_claim(connection, claim.fence, LEASE):
         raise Superseded
 
 
 def _find_renamed(page: StoredPage) -> set[int]:
-    """Return the products that do not have the SKU here that the source writes."""
+    """Return the ids of the products whose SKU the copy adjusted."""
     return {each.id for each in page.adjusted or () if each.field == "sku"}
 
 
 def _read_page(page: Page, raws: list[Any], currency: str) -> StoredPage:
-    """Return what a page offers, and what of it is no product; one bad one never spoils the others."""
+    """Return the offers of a page, and its rejections; an invalid product does not affect the others."""
     offers: list[Offer] = []
     rejected: list[Rejection] = []
     adjusted: list[Adjustment] = []
@@ -270,9 +268,9 @@ def _read_page(page: Page, raws: list[Any], currency: str) -> StoredPage:
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             place = ".".join(str(part) for part in first["loc"][:1])
-            reason = f"{place}: {first['msg']}" if place else "It is no object."
-            reason = "It is too large." if page.is_too_large else reason
-            rejected.append(Rejection(reason[:LONGEST_REASON], _read_id(raw)))
+            reason = f"{place}: {first['msg']}" if place else "Not a JSON object."
+            reason = "The product is too large." if page.is_too_large else reason
+            rejected.append(Rejection(reason[:MAX_REASON], _read_id(raw)))
     return StoredPage(
         skip=page.skip,
         page_limit=page.limit,

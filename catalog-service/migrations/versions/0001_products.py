@@ -1,4 +1,4 @@
-"""Products, and where they were copied from."""
+"""Products, and the status of the copy of their source."""
 
 from alembic import op
 
@@ -19,13 +19,13 @@ CREATE TABLE products (
     images      text[] NOT NULL DEFAULT '{}',
     version     bigint NOT NULL DEFAULT 1,
     updated_at  timestamptz NOT NULL DEFAULT now(),
-    -- What the source no longer has is not for sale, and not forgotten: old orders speak of it.
+    -- A product that the source no longer has is not for sale, but its row stays for existing orders.
     removed_at  timestamptz
 );
 
 CREATE INDEX products_for_sale ON products (id) WHERE removed_at IS NULL;
 
--- One row: how the copying of the product source stands, the same for all replicas.
+-- One row: the status of copying the product source, shared by all replicas.
 CREATE TABLE source_copy (
     id              int PRIMARY KEY DEFAULT 1 CHECK (id = 1),
     source          text,

@@ -1,4 +1,4 @@
-"""Stock that is held for orders, and stock that was sold."""
+"""Stock held for orders, and sold stock."""
 
 from alembic import op
 
@@ -8,7 +8,7 @@ down_revision = "0001"
 SCHEMA = """
 ALTER TABLE products
     ADD COLUMN reserved bigint NOT NULL DEFAULT 0,
-    -- What the source said last; on_hand moves by what changes there. Null if no source was asked yet.
+    -- The source's last value; on_hand changes by the difference. NULL before the first copy.
     ADD COLUMN source_on_hand bigint,
     ADD CONSTRAINT products_stock CHECK (reserved >= 0 AND reserved <= on_hand);
 
@@ -22,7 +22,7 @@ CREATE TABLE reservations (
     expires_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
-    -- What was ended before it began has neither a customer nor lines.
+    -- A reservation that was closed before it began has neither a customer nor lines.
     CHECK (state = 'closed' OR num_nulls(customer, currency, expires_at) = 0)
 );
 

@@ -1,16 +1,17 @@
-"""Finding products: orders, filters, words, misspelt words, and how many there are of what."""
+"""Product search: orders, filters, words, typo correction and facet counts."""
 
 from alembic import op
 
 revision = "0003"
 down_revision = "0002"
 
-# What is derived is derived by the database, so that every writer is right without knowing of it. These
-# columns are compared as values: a hold that leaves some in stock touches no index (a HOT update).
+# The database computes the derived columns, so that every writer gets them right. PostgreSQL compares their
+# values: a hold that leaves some units in stock changes no index (a HOT update).
 COLUMNS = """
 CREATE FUNCTION search_text(title text, sku text, brand text, category text, description text)
 RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    -- Beside the stems the words as they are, for English passes over a brand called "It".
+    -- Index the words in addition to their stems, because the English configuration ignores a brand named
+    -- "It".
     SELECT setweight(to_tsvector('simple', title || ' ' || sku), 'A')
         || setweight(to_tsvector('english', title), 'A')
         || setweight(to_tsvector('simple', concat_ws(' ', brand, category)), 'B')
@@ -23,18 +24,18 @@ ALTER TABLE products
     ADD COLUMN in_stock boolean NOT NULL GENERATED ALWAYS AS (on_hand > reserved) STORED,
     ADD COLUMN search tsvector NOT NULL
         GENERATED ALWAYS AS (search_text(title, sku, brand, category, description)) STORED,
-    -- Leaves room in each page for the next version of a row.
+    -- Leave room in each page for the next version of a row.
     SET (fillfactor = 85);
 
 CREATE INDEX products_search ON products USING gin (search) WHERE removed_at IS NULL;
 CREATE INDEX products_in_stock ON products (in_stock, id) WHERE removed_at IS NULL;
 
--- Brands belong to categories, which the planner would not think of by itself.
+-- Brands depend on categories, which the planner cannot know without these statistics.
 CREATE STATISTICS products_facets (mcv, dependencies) ON category, brand, in_stock FROM products;
 """
 
-# Every order within everything, within a category and within a brand: whichever page of whichever is asked
-# for, it is one walk along an index. All orders are ascending here; an index can be walked both ways.
+# One index for each order, over all products, per category and per brand, so that every page of a list is one
+# index scan. All indexes are ascending, because PostgreSQL can scan an index backwards.
 SCOPES = ("", "category, ", "brand, ")
 ORDERS = {
     "id": "id",
@@ -44,11 +45,11 @@ ORDERS = {
     "newest": "created_at, id",
 }
 
-# A recount of all takes a second for a million products, so it is done beside the requests, and only after
-# a change. The note of a change is a row of its own, so that no writer waits for another.
+# A full recount of a million products takes a second, so it runs in the background, and only after a change.
+# Each change is a row of its own, so that writers do not block each other.
 COUNTS = """
 CREATE TABLE facet_counts (
-    -- '' stands for all of them.
+    -- '' means all categories or all brands.
     category text,
     brand    text,
     products bigint NOT NULL,
@@ -66,7 +67,7 @@ CREATE FUNCTION word_trigrams(word text) RETURNS text[] LANGUAGE sql IMMUTABLE P
     )
 $$;
 
--- The words of titles, brands and categories, to find those that a misspelt one may have meant.
+-- The words of titles, brands and categories, used to correct typos.
 CREATE TABLE search_words (
     word     text PRIMARY KEY,
     products bigint NOT NULL,
@@ -78,7 +79,7 @@ CREATE INDEX search_words_trigrams ON search_words USING gin (trigrams);
 
 CREATE TABLE catalogue_changes (noted_at timestamptz NOT NULL DEFAULT now());
 
--- One row: when the next recount may be.
+-- One row: the earliest time of the next recount.
 CREATE TABLE recount (
     id     int PRIMARY KEY DEFAULT 1 CHECK (id = 1),
     due_at timestamptz NOT NULL DEFAULT now()
@@ -104,7 +105,7 @@ def upgrade() -> None:
     for scope in SCOPES:
         for name, order in ORDERS.items():
             index = "_".join(["products", *scope.strip(", ").split(), name])
-            # The plain order by id has an index since the first migration.
+            # Migration 0001 already created the index for all products by id.
             if index != "products_id":
                 op.execute(f"CREATE INDEX {index} ON products ({scope}{order}) WHERE removed_at IS NULL")
     op.execute(COUNTS)

@@ -1,4 +1,4 @@
-"""Products that an admin writes, stock that adds up, and reports of what was copied from the source."""
+"""Products written by admins, consistent stock counts, and reports of copies of the source."""
 
 from alembic import op
 
@@ -7,14 +7,14 @@ down_revision = "0003"
 
 PRODUCTS = """
 ALTER TABLE products
-    -- What an admin set here, which a copy of the source leaves alone: names of columns, 'stock', 'removed'.
+    -- The fields that an admin set, which copies do not overwrite: column names, 'stock', 'removed'.
     ADD COLUMN edited text[] NOT NULL DEFAULT '{}',
-    -- Units that are promised to orders, and that the source has taken away since. As long as there are any,
-    -- on_hand is what is reserved; on_hand - shortfall = source_on_hand - what was sold, at every moment.
+    -- Reserved units that the source has since withdrawn. While there are any, on_hand equals reserved.
+    -- At all times, on_hand - shortfall = source_on_hand - sold.
     ADD COLUMN shortfall bigint NOT NULL DEFAULT 0 CHECK (shortfall >= 0);
 
--- Until now it was forgotten how far a source had corrected itself below what is held. The books begin with
--- what is there.
+-- Earlier releases did not record how far a source had fallen below the reserved units, so the counts start
+-- from the current stock.
 UPDATE products SET source_on_hand = on_hand + sold
 FROM (
     SELECT products.id, coalesce(sum(quantity) FILTER (WHERE state = 'committed'), 0) AS sold
@@ -27,21 +27,22 @@ WHERE sales.id = products.id AND source_on_hand IS DISTINCT FROM on_hand + sold;
 
 CREATE INDEX products_sku ON products (sku) WHERE removed_at IS NULL;
 
--- Products of the shop's own: the last ids that JavaScript's numbers hold exactly, where no source's are.
+-- Ids of the shop's own products: the last ones that JavaScript represents exactly, above those of any
+-- source.
 CREATE SEQUENCE local_product_ids MINVALUE 9000000000000000 MAXVALUE 9007199254740991;
 """
 
 SOURCE = """
 ALTER TABLE source_copy
-    -- The number of the copy that may write; one that has lost its lease to a newer one may not any more.
+    -- The number of the copy that may write; a copy that lost its lease to a newer one may not.
     ADD COLUMN fence bigint NOT NULL DEFAULT 0,
     ADD COLUMN leased_until timestamptz,
-    -- What an admin asked of the next copy.
+    -- The options that an admin requested for the next copy.
     ADD COLUMN requested_at timestamptz,
     ADD COLUMN overwrite boolean NOT NULL DEFAULT false,
     ADD COLUMN allow_removals boolean NOT NULL DEFAULT false;
 
--- The source as it was last read, so that a page which did not change need not be sent again.
+-- The pages of the source as last read, so that the source need not resend unchanged pages.
 CREATE TABLE source_pages (
     skip          bigint PRIMARY KEY,
     fence         bigint NOT NULL,

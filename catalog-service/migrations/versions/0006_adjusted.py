@@ -1,4 +1,4 @@
-"""Products of the source that are for sale without what was wrong with them."""
+"""Source products that are for sale with adjusted fields."""
 
 from alembic import op
 
@@ -6,7 +6,8 @@ revision = "0006"
 down_revision = "0005"
 
 SCHEMA = """
--- Null is a page that the release before read, which refused such products: it is asked for again.
+-- NULL means that the previous release, which rejected such products, read the page; the next copy reads it
+-- again.
 ALTER TABLE source_pages ADD COLUMN adjusted jsonb;
 
 ALTER TABLE source_syncs

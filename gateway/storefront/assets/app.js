@@ -1,9 +1,9 @@
-// The table of views, and what stands around each of them.
+// The routes, the header and the skip link of the page.
 import { h, icon, replace } from "./lib/dom.js";
 import { toast } from "./lib/feedback.js";
 import { linkTo, navigate, start } from "./lib/router.js";
 import { session } from "./lib/session.js";
-import { countOf } from "./lib/words.js";
+import { countOf } from "./lib/labels.js";
 import { cart } from "./shop/cart.js";
 import { openCart } from "./shop/drawer.js";
 
@@ -20,7 +20,7 @@ const ROUTES = [
 ];
 
 const account = document.getElementById("account");
-const basket = document.getElementById("cart");
+const cartButton = document.getElementById("cart");
 
 function showAccount() {
   const { user } = session;
@@ -32,35 +32,33 @@ function showAccount() {
   );
 }
 
-function link(path, drawing, text) {
-  return h("a", { class: "site-link", href: linkTo(path) }, icon(drawing), h("span", null, text));
+function link(path, iconName, text) {
+  return h("a", { class: "site-link", href: linkTo(path) }, icon(iconName), h("span", null, text));
 }
 
 function showCount() {
   const count = cart.count ?? 0;
-  basket.querySelector(".count").textContent = count > 99 ? "99+" : count || "";
-  basket.setAttribute("aria-label", count ? `Cart, ${countOf(count, "item", "items")}` : "Cart, empty");
+  cartButton.querySelector(".count").textContent = count > 99 ? "99+" : count || "";
+  cartButton.setAttribute("aria-label", count ? `Cart, ${countOf(count, "item", "items")}` : "Cart, empty");
 }
 
 function listen() {
   session.addEventListener("change", showAccount);
-  session.addEventListener("expired", () =>
-    toast("You were signed out, because you had not been here for a while."),
-  );
+  session.addEventListener("expired", () => toast("Your session expired. Sign in again to continue."));
   cart.addEventListener("change", showCount);
-  basket.addEventListener("click", openCart);
-  // Other tabs fill the cart, too.
+  cartButton.addEventListener("click", openCart);
+  // The cart may have changed in another tab.
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden && cart.content) cart.refresh().catch(() => {});
   });
   document.getElementById("search").addEventListener("submit", (event) => {
     event.preventDefault();
-    // On the products' own page the view searches; from any other one leads there.
-    const isThere = /^#?(\/(\?.*)?)?$/.test(location.hash);
+    // The product list has its own listener; every other view opens the product list.
+    const isProductList = /^#?(\/(\?.*)?)?$/.test(location.hash);
     const words = document.getElementById("search-field").value.trim();
-    if (!isThere && words) navigate("/", { q: words });
+    if (!isProductList && words) navigate("/", { q: words });
   });
-  // `#…` is the address of a view here, so this link is followed by hand.
+  // The router takes every `#…` link for a route, so this one needs its own handler.
   document.querySelector(".skip-link").addEventListener("click", (event) => {
     event.preventDefault();
     document.getElementById("main").focus();
@@ -69,6 +67,6 @@ function listen() {
 
 listen();
 showAccount();
-// Whoever comes for the first time has nothing in the cart, and need not wait for that to be said.
+// A first-time visitor has no cart to fetch.
 if (session.isKnown) cart.refresh().catch(() => {});
 start(ROUTES, document.getElementById("main"));

@@ -1,27 +1,27 @@
-// The OpenAPI documents of the five services, shown by Swagger UI. Nothing is loaded from anywhere but here.
-// `?urls.primaryName=orders` opens a document, and the fragment an operation in it.
+// The OpenAPI documents of the five services in Swagger UI, loaded from this host only.
+// `?urls.primaryName=orders` selects a document, and the fragment an operation in it.
 /* global SwaggerUIBundle, SwaggerUIStandalonePreset */
 
 const DOCUMENTS = ["auth", "catalog", "orders", "payments", "logs"];
 
-/** Fits Swagger UI into the shop. */
-function fitIn() {
+/** Return the Swagger UI plugin that adapts it to the shop. */
+function shopPlugin() {
   return {
     components: {
-      // Its logo has a style of its own inside, which the Content-Security-Policy refuses.
+      // The logo has an inline style, which the Content-Security-Policy blocks.
       Logo: () => null,
     },
     statePlugins: {
       auth: {
         wrapSelectors: {
-          // The browser sends the cookie by itself, and the gateway lets no service's token through.
+          // The browser sends the cookie itself, and the gateway rejects service tokens.
           definitionsToAuthorize: (list) => (state, ...rest) =>
             list(state, ...rest).filterNot((scheme) => scheme.has("cookie") || scheme.has("service")),
         },
       },
       spec: {
         wrapSelectors: {
-          // The gateway leads to no operation that is for the services among themselves.
+          // The gateway does not route internal operations.
           allowTryItOutFor: (_allow, { specSelectors }) => (_state, path, method) =>
             !specSelectors.specJson().getIn(["paths", path, method, "x-internal"]),
         },
@@ -30,7 +30,7 @@ function fitIn() {
   };
 }
 
-// Swagger UI follows a link to an operation when it starts, and not to another one of the same document.
+// Swagger UI opens the linked operation only on start, so a link within the same document needs a reload.
 window.addEventListener("hashchange", () => {
   if (window.location.hash.startsWith("#/")) window.location.reload();
 });
@@ -39,13 +39,13 @@ SwaggerUIBundle({
   dom_id: "#documents",
   urls: DOCUMENTS.map((name) => ({ name, url: `/docs/${name}.json` })),
   presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset],
-  plugins: [fitIn],
+  plugins: [shopPlugin],
   layout: "StandaloneLayout",
   deepLinking: true,
   filter: true,
   displayRequestDuration: true,
-  // What a schema holds is shown with each operation.
+  // Each operation shows its schemas.
   defaultModelsExpandDepth: -1,
-  // Nobody else is asked whether a document is valid.
+  // Do not send the documents to an external validator.
   validatorUrl: null,
 });

@@ -1,6 +1,7 @@
-// Without all of its modules the page does nothing. Mostly the network has changed while they were on their way, and
-// the next attempt succeeds; so the page loads itself again, once. This script stands before all that it looks after.
-const RELOAD_AFTER = 1000;
+// Reload the page once if a module fails to load. Without all of its modules the page does nothing, and the
+// usual cause is a network change, after which a second attempt succeeds. This script must precede the
+// scripts that it watches.
+const RELOAD_AFTER = 1000; // Milliseconds.
 
 function reload() {
   setTimeout(() => location.reload(), RELOAD_AFTER);
@@ -12,7 +13,7 @@ addEventListener(
   "error",
   ({ target }) => {
     if (target.localName !== "script" || visit?.type === "reload") return;
-    // A reload without a connection would put the browser's own page in the place of ours.
+    // Offline, a reload would show the browser's own error page.
     if (navigator.onLine) reload();
     else addEventListener("online", reload, { once: true });
   },

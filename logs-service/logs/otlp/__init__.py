@@ -1,4 +1,4 @@
-"""OTLP/HTTP: an export's body to records, and answers in the encoding of the request.
+"""OTLP/HTTP: decode the body of an export, and encode responses like the request.
 
 opentelemetry.io/docs/specs/otlp, version 1.9.
 """
@@ -10,7 +10,7 @@ import zlib
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 
-from logs.domain import SentRecord
+from logs.domain.log_records import SentRecord
 from logs.errors import ExportTooLarge, MalformedExport, RecordRejected
 from logs.otlp.from_json import read_json
 from logs.otlp.from_protobuf import read_protobuf
@@ -18,26 +18,26 @@ from shared.errors import UnsupportedMediaType
 
 JSON = "application/json"
 PROTOBUF = "application/x-protobuf"
-LARGEST = 8 * 1024 * 1024  # Bytes of an export, as it comes and decompressed; the gateway has the same limit.
+LARGEST = 8 * 1024 * 1024  # Bytes of an export, compressed or decompressed; the gateway has the same limit.
 
-# google.rpc.Code, for the statuses that an export can meet.
+# google.rpc.Code by HTTP status, for every error of this route.
 _RPC_CODES = {400: 3, 401: 16, 403: 7, 413: 8, 415: 3, 429: 8, 503: 14}
 _RPC_INTERNAL = 13
 
 
 def decode_export(body: bytes, media_type: str, encoding: str = "") -> list[SentRecord | RecordRejected]:
-    """Return an export's records, and a refusal in the place of each that cannot be read.
+    """Return an export's records, with a RecordRejected in place of each unreadable one.
 
     Raises UnsupportedMediaType, MalformedExport or ExportTooLarge.
     """
     if media_type not in {JSON, PROTOBUF}:
         raise UnsupportedMediaType
-    plain = decompress(body, encoding)
-    return list(read_json(plain) if media_type == JSON else read_protobuf(plain))
+    decompressed = decompress(body, encoding)
+    return list(read_json(decompressed) if media_type == JSON else read_protobuf(decompressed))
 
 
 def encode_answer(media_type: str, rejected: int, message: str) -> bytes:
-    """Return an ExportLogsServiceResponse; one without rejections is empty, as the specification asks."""
+    """Return an ExportLogsServiceResponse, which must be empty if there are no rejections."""
     if media_type == PROTOBUF:
         answer = ExportLogsServiceResponse()
         if rejected:
@@ -52,11 +52,11 @@ def encode_answer(media_type: str, rejected: int, message: str) -> bytes:
 
 
 def encode_status(media_type: str, status: int, message: str) -> bytes:
-    """Return an error as a google.rpc.Status."""
+    """Return an error as a google.rpc.Status, in protobuf or JSON."""
     code = _RPC_CODES.get(status, _RPC_INTERNAL)
     if media_type != PROTOBUF:
         return json.dumps({"code": code, "message": message}).encode()
-    # Two fields: 1, a varint, and 2, a string. They are not worth a package of their own.
+    # Field 1 is a varint and field 2 a string. That does not justify another dependency.
     text = message.encode()
     return b"\x08" + bytes([code]) + b"\x12" + _varint(len(text)) + text
 
@@ -71,20 +71,20 @@ def _varint(number: int) -> bytes:
 
 
 def decompress(body: bytes, encoding: str) -> bytes:
-    """Return the body as it was before it was packed.
+    """Return the decompressed body.
 
     Raises UnsupportedMediaType, MalformedExport or ExportTooLarge.
     """
     if encoding in {"", "identity"}:
         return body
     if encoding != "gzip":
-        raise UnsupportedMediaType("The body's Content-Encoding must be gzip, or none.")
+        raise UnsupportedMediaType("The Content-Encoding must be gzip, or absent.")
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
-            # Never more than the limit is held, however much there would be.
-            plain = file.read(LARGEST + 1)
+            # Stop at the limit, so that a decompression bomb does not fill the memory.
+            decompressed = file.read(LARGEST + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise MalformedExport("The body is not valid gzip.") from error
-    if len(plain) > LARGEST:
+    if len(decompressed) > LARGEST:
         raise ExportTooLarge
-    return plain
+    return decompressed

@@ -1,7 +1,7 @@
-"""An export in JSON to records (protobuf's JSON mapping, with ids in hexadecimal).
+"""Read an export in JSON (protobuf's JSON mapping, with ids in hexadecimal).
 
-What has another type than it should have is kept as what it is: a word where a number should stand, a number
-without its kind.
+A value of the wrong type is kept as sent, such as a string instead of a number, or a number outside an
+AnyValue.
 """
 
 import json
@@ -9,28 +9,29 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from logs.domain import INT64, SentRecord, read_level
+from logs.domain.log_records import INT64, SentRecord
+from logs.domain.severity import read_level
 from logs.errors import ExportTooLarge, MalformedExport, RecordRejected
-from logs.otlp.reading import DEEPEST, LARGEST_MESSAGE, Room, attempt, check_depth, plain_float
+from logs.otlp.reading import DEEPEST, LARGEST_MESSAGE, Budget, attempt, check_depth, plain_float
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-MOST_DIGITS = 300  # Of a number; Python refuses to read or write some thousand of them.
+MOST_DIGITS = 300  # Of a number; Python refuses to convert a few thousand.
 INTEGER = re.compile(rf"[+-]?[0-9]{{1,{MOST_DIGITS}}}")
 UINT64 = range(2**64)
 
-# Ten brackets stand around a record's value, and up to four around each level of one.
+# A value is enclosed in ten brackets, and each level of it adds up to four.
 MOST_BRACKETS = 10 + 4 * (DEEPEST + 2)
-# A text, with or without its end, a comma or a bracket.
+# A string, even an unterminated one, or a comma or a bracket.
 TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[,\[\]{}]', re.DOTALL)
-# Members and items of a whole export; an attribute has four. Python needs up to 200 bytes for one.
+# Members and items in an export; an attribute has four. Python needs up to 200 bytes for each.
 MOST_MEMBERS = 100_000
 
 
 def read_json(body: bytes) -> Iterator[SentRecord | RecordRejected]:
-    """Yield each record, or why it cannot be read.
+    """Yield each record, or the reason for its rejection.
 
-    Raises MalformedExport if the body is no JSON object, and ExportTooLarge for more records, or members and
-    items, than one export may have.
+    Raises MalformedExport if the body is not a JSON object, and ExportTooLarge if it has too many records, or
+    too many members and items.
     """
     try:
         export = _load(body)
@@ -38,7 +39,7 @@ def read_json(body: bytes) -> Iterator[SentRecord | RecordRejected]:
         raise MalformedExport("The body is not valid JSON.") from error
     if not isinstance(export, dict):
         raise MalformedExport
-    room = Room()
+    budget = Budget()
     for sender in _items(export, "resourceLogs"):
         resource = attempt(_read_resource, sender)
         size, values = _measure(resource), 0 if isinstance(resource, RecordRejected) else len(resource)
@@ -46,12 +47,12 @@ def read_json(body: bytes) -> Iterator[SentRecord | RecordRejected]:
             for record in _items(group, "logRecords"):
                 read = attempt(_read_record, record, group, resource)
                 of_record = 0 if isinstance(read, RecordRejected) else _measure([read.body, read.attributes])
-                room.take_record(size=of_record + size, values=values)
+                budget.take_record(size=of_record + size, values=values)
                 yield RecordRejected("it is too large") if of_record > LARGEST_MESSAGE else read
 
 
 def _measure(value: Any) -> int:
-    """Return the characters of a value's texts and names."""
+    """Return the number of characters in a value's strings and names."""
     match value:
         case str():
             return len(value)
@@ -63,9 +64,9 @@ def _measure(value: Any) -> int:
 
 
 def _load(body: bytes) -> Any:
-    """Return what the JSON says, without what lies too deep; raise ValueError or ExportTooLarge."""
+    """Parse JSON, except for values that are nested too deeply; raise ValueError or ExportTooLarge."""
     text = body.decode("utf-8-sig", "replace")
-    # Those in texts count too, so that only a few exports are looked at more closely.
+    # An upper bound, because it counts commas in strings, too. Few exports need the exact count.
     if body.count(b",") + body.count(b"[") + body.count(b"{") > MOST_MEMBERS:
         text = _cut(text)
     try:
@@ -79,10 +80,10 @@ def _read_digits(digits: str) -> int | str:
 
 
 def _cut(text: str) -> str:
-    """Return JSON without what lies deeper than in a record that is kept.
+    """Return JSON without the contents of values that are nested too deeply, at which Python's parser fails.
 
-    Python's parser gives up on that. Raises ExportTooLarge for too many members and items in what is left, of
-    which the parser would make objects before they can be counted.
+    Raises ExportTooLarge if too many members and items remain: the parser would create them all before they
+    could be counted.
     """
     kept, members, depth, begin = [], 0, 0, 0
     for token in TOKEN.finditer(text):
@@ -105,7 +106,7 @@ def _cut(text: str) -> str:
 
 
 def _items(holder: Any, name: str) -> list[Any]:
-    """Return what an object has in a list; what is no object counts as one odd item."""
+    """Return a list member of an object. A wrong type counts as one invalid item."""
     if not isinstance(holder, dict):
         return [holder]
     found = holder.get(name)
@@ -122,7 +123,7 @@ def _read_record(record: Any, group: Any, resource: dict[str, Any] | RecordRejec
     if isinstance(resource, RecordRejected):
         raise resource
     if not isinstance(record, dict):
-        raise RecordRejected("a part of it is not an object")
+        raise RecordRejected("part of it is not an object")
     return SentRecord(
         time_ns=_read_time(record.get("timeUnixNano")),
         observed_ns=_read_time(record.get("observedTimeUnixNano")),
@@ -140,13 +141,13 @@ def _read_record(record: Any, group: Any, resource: dict[str, Any] | RecordRejec
 
 def _object(value: Any) -> dict[str, Any]:
     if value is not None and not isinstance(value, dict):
-        raise RecordRejected("a part of it is not an object")
+        raise RecordRejected("part of it is not an object")
     return value or {}
 
 
 def _list(value: Any) -> list[Any]:
     if value is not None and not isinstance(value, list):
-        raise RecordRejected("attributes or values of it are not in a list")
+        raise RecordRejected("its attributes or values are not a list")
     return value or []
 
 
@@ -155,7 +156,7 @@ def _read_attributes(attributes: Any, depth: int = 0) -> dict[str, Any]:
     return {_read_text(pair.get("key")): _read_value(pair.get("value"), depth) for pair in pairs}
 
 
-def _read_value(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911  # One for each kind of value.
+def _read_value(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911  # One return for each type.
     check_depth(depth)
     if not isinstance(value, dict):
         return _read_scalar(value)
@@ -178,7 +179,7 @@ def _read_value(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911  # One for 
 
 def _read_scalar(value: Any) -> Any:
     if isinstance(value, list | dict):
-        raise RecordRejected("a list or an object stands in it where a value of another kind belongs")
+        raise RecordRejected("it has a list or an object where a scalar is expected")
     if isinstance(value, float):
         return plain_float(value)
     if isinstance(value, int):
@@ -187,7 +188,7 @@ def _read_scalar(value: Any) -> Any:
 
 
 def _read_text(value: Any) -> str:
-    """Return a text, in which half of a surrogate pair is replaced; a number becomes one."""
+    """Return a string with lone surrogates replaced; a number becomes a string."""
     if isinstance(value, str):
         return value if value.isascii() else LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", value)
     scalar = "" if value is None else _read_scalar(value)
@@ -195,7 +196,7 @@ def _read_text(value: Any) -> str:
 
 
 def _read_integer(value: Any) -> int | None:
-    """Return a whole number, also one in a text or with a fraction of nothing; None for all else."""
+    """Return an integer, also from a string of digits or a float without a fraction; otherwise None."""
     if isinstance(value, str) and INTEGER.fullmatch(value):
         return int(value)
     if isinstance(value, float) and value.is_integer():
@@ -213,13 +214,13 @@ def _read_double(value: Any) -> Any:
 
 
 def _read_time(value: Any) -> int:
-    """Return nanoseconds since 1970; 0, which is unknown, for what is no such number."""
+    """Return nanoseconds since 1970; 0, which means unknown, for an invalid value."""
     nanoseconds = _read_integer(value)
     return nanoseconds if nanoseconds is not None and nanoseconds in UINT64 else 0
 
 
 def _read_severity(value: Any) -> int:
-    """Return an enum's value by its number or by its name; 0, which is unspecified, for what is neither."""
+    """Return a severity by its number or enum name; 0, which means unspecified, for an invalid value."""
     number = _read_integer(value)
     if number is None:
         return read_level(value) if isinstance(value, str) else 0

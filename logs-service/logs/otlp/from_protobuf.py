@@ -1,9 +1,9 @@
-"""An export in protobuf to records.
+"""Read an export in protobuf.
 
-The parser of the official messages refuses a whole export for one byte that is not UTF-8, or for one value
-that is nested too deep, and makes a hundred bytes of an empty message, which comes in two. So the messages
-around the records are read here, field by field and without a copy; each record, resource and scope is parsed
-by itself, as the official message in which a string, which looks the same on the wire, is bytes.
+The parser of the official messages rejects a whole export for one byte that is not UTF-8 or for one value
+that is nested too deeply, and it expands an empty message of two bytes to a hundred. So this module reads the
+enclosing messages field by field, without a copy, and parses each record, resource and scope separately. For
+these it changes the official messages: strings become bytes, which have the same wire format.
 """
 
 import base64
@@ -20,14 +20,14 @@ from opentelemetry.proto.common.v1 import common_pb2
 from opentelemetry.proto.logs.v1 import logs_pb2
 from opentelemetry.proto.resource.v1 import resource_pb2
 
-from logs.domain import SentRecord
+from logs.domain.log_records import SentRecord
 from logs.errors import MalformedExport, RecordRejected
-from logs.otlp.reading import LARGEST_MESSAGE, Room, attempt, check_depth, plain_float
+from logs.otlp.reading import LARGEST_MESSAGE, Budget, attempt, check_depth, plain_float
 
 RECORD = logs_pb2.LogRecord.DESCRIPTOR.full_name
 RESOURCE = resource_pb2.Resource.DESCRIPTOR.full_name
 SCOPE = common_pb2.InstrumentationScope.DESCRIPTOR.full_name
-# The fields of the messages around the records.
+# Field numbers of the enclosing messages.
 SENDERS = logs_service_pb2.ExportLogsServiceRequest.RESOURCE_LOGS_FIELD_NUMBER
 OF_SENDER, GROUPS = logs_pb2.ResourceLogs.RESOURCE_FIELD_NUMBER, logs_pb2.ResourceLogs.SCOPE_LOGS_FIELD_NUMBER
 OF_GROUP, RECORDS = logs_pb2.ScopeLogs.SCOPE_FIELD_NUMBER, logs_pb2.ScopeLogs.LOG_RECORDS_FIELD_NUMBER
@@ -37,35 +37,35 @@ LONGEST_VARINT = 10  # Bytes.
 
 
 def read_protobuf(body: bytes) -> Iterator[SentRecord | RecordRejected]:
-    """Yield each record, or why it cannot be read.
+    """Yield each record, or the reason for its rejection.
 
-    Raises MalformedExport if the body is not protobuf, and ExportTooLarge for more records or values than one
-    export may have.
+    Raises MalformedExport if the body is not protobuf, and ExportTooLarge if it has too many records or
+    values.
     """
-    room = Room()
-    for sender in _read_fields(memoryview(body), room).get(SENDERS, []):
-        fields = _read_fields(sender, room)
-        # One message in two fields is the sum of both.
+    budget = Budget()
+    for sender in _read_fields(memoryview(body), budget).get(SENDERS, []):
+        fields = _read_fields(sender, budget)
+        # A message that is split over two fields is their concatenation.
         written = b"".join(fields.get(OF_SENDER, []))
-        resource = attempt(_read_resource, written, room)
+        resource = attempt(_read_resource, written, budget)
         values = 0 if isinstance(resource, RecordRejected) else len(resource)
         for group in fields.get(GROUPS, []):
-            of_group = _read_fields(group, room)
+            of_group = _read_fields(group, budget)
             scope = attempt(_read_scope, b"".join(of_group.get(OF_GROUP, [])))
             for record in of_group.get(RECORDS, []):
-                room.take_record(size=len(record) + len(written), values=values)
-                yield attempt(_read_record, record, scope, resource, room)
+                budget.take_record(size=len(record) + len(written), values=values)
+                yield attempt(_read_record, record, scope, resource, budget)
 
 
-def _read_fields(message: memoryview, room: Room) -> dict[int, list[memoryview]]:
-    """Return what has a length in a message, by the field's number (protobuf.dev, encoding).
+def _read_fields(message: memoryview, budget: Budget) -> dict[int, list[memoryview]]:
+    """Return the length-delimited fields of a message, by number (protobuf.dev, encoding).
 
     Raises MalformedExport or ExportTooLarge.
     """
     found: dict[int, list[memoryview]] = {}
     position = 0
     while position < len(message):
-        room.take_field()
+        budget.take_field()
         tag, position = _read_varint(message, position)
         number, kind = tag >> 3, tag & 7
         length = {FIXED_64: 8, FIXED_32: 4, GROUP_BEGINS: 0, GROUP_ENDS: 0}.get(kind)
@@ -84,7 +84,7 @@ def _read_fields(message: memoryview, room: Room) -> dict[int, list[memoryview]]
 
 
 def _read_varint(message: memoryview, position: int) -> tuple[int, int]:
-    """Return a number, and the position after it; raise MalformedExport."""
+    """Return a varint and the position after it; raise MalformedExport."""
     number = 0
     for place, byte in enumerate(message[position : position + LONGEST_VARINT], 1):
         number |= (byte & 0x7F) << 7 * (place - 1)
@@ -106,7 +106,7 @@ def _lenient_pool() -> DescriptorPool:
         module.DESCRIPTOR.CopyToProto(file)
         for message in file.message_type:
             for field in message.field:
-                # A scope's attributes are not kept, and so are not parsed at all.
+                # A scope's attributes are not stored, so they are not parsed either.
                 if field.type == field.TYPE_STRING or (message.name, field.name) == SCOPE_ATTRIBUTES:
                     field.type = field.TYPE_BYTES
                     field.ClearField("type_name")
@@ -120,11 +120,11 @@ def _parse(name: str, content: bytes | memoryview) -> Any:
     try:
         return _message_class(name).FromString(bytes(content))
     except DecodeError as error:
-        raise RecordRejected("it is not valid protobuf, or nested too deep") from error
+        raise RecordRejected("it is not valid protobuf, or it is nested too deeply") from error
 
 
-def _read_resource(content: bytes, room: Room) -> dict[str, Any]:
-    return _read_attributes(_parse(RESOURCE, content).attributes, room)
+def _read_resource(content: bytes, budget: Budget) -> dict[str, Any]:
+    return _read_attributes(_parse(RESOURCE, content).attributes, budget)
 
 
 def _read_scope(content: bytes) -> str:
@@ -132,7 +132,10 @@ def _read_scope(content: bytes) -> str:
 
 
 def _read_record(
-    content: memoryview, scope: str | RecordRejected, resource: dict[str, Any] | RecordRejected, room: Room
+    content: memoryview,
+    scope: str | RecordRejected,
+    resource: dict[str, Any] | RecordRejected,
+    budget: Budget,
 ) -> SentRecord:
     if isinstance(resource, RecordRejected):
         raise resource
@@ -144,8 +147,8 @@ def _read_record(
         observed_ns=record.observed_time_unix_nano,
         severity_number=record.severity_number,
         severity_text=_read_text(record.severity_text),
-        body=_read_value(record.body, room),
-        attributes=_read_attributes(record.attributes, room),
+        body=_read_value(record.body, budget),
+        attributes=_read_attributes(record.attributes, budget),
         trace_id=record.trace_id.hex(),
         span_id=record.span_id.hex(),
         event_name=_read_text(record.event_name),
@@ -158,13 +161,13 @@ def _read_text(content: bytes) -> str:
     return content.decode("utf-8", "replace")
 
 
-def _read_attributes(attributes: Iterable[Any], room: Room, depth: int = 0) -> dict[str, Any]:
-    return {_read_text(each.key): _read_value(each.value, room, depth) for each in attributes}
+def _read_attributes(attributes: Iterable[Any], budget: Budget, depth: int = 0) -> dict[str, Any]:
+    return {_read_text(each.key): _read_value(each.value, budget, depth) for each in attributes}
 
 
-def _read_value(value: Any, room: Room, depth: int = 0) -> Any:
+def _read_value(value: Any, budget: Budget, depth: int = 0) -> Any:
     check_depth(depth)
-    room.take_values()
+    budget.take_values()
     kind = value.WhichOneof("value")
     found: Any = getattr(value, kind) if kind else None
     match kind:
@@ -173,9 +176,9 @@ def _read_value(value: Any, room: Room, depth: int = 0) -> Any:
         case "double_value":
             return plain_float(found)
         case "array_value":
-            return [_read_value(item, room, depth + 1) for item in found.values]
+            return [_read_value(item, budget, depth + 1) for item in found.values]
         case "kvlist_value":
-            return _read_attributes(found.values, room, depth + 1)
+            return _read_attributes(found.values, budget, depth + 1)
         case "bytes_value":
             return base64.b64encode(found).decode()
     return found

@@ -1,30 +1,29 @@
-"""What the readers of both encodings need."""
+"""Limits and helpers of the readers of both encodings."""
 
 import math
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from logs.domain import LONGEST_RECORD
+from logs.domain.acceptance import LONGEST_RECORD
 from logs.errors import ExportTooLarge, RecordRejected
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-DEEPEST = 30  # Lists and objects within one another, in a value of a record.
-MOST_RECORDS = 10_000  # Of one export.
-MOST_FIELDS = 4 * MOST_RECORDS  # Each record may have a sender of its own, with a resource and a group.
-# Attributes, and items of lists, of all records of an export, each with its resource's. Python needs some
-# hundred bytes for one.
+DEEPEST = 30  # Nested lists and objects in a value.
+MOST_RECORDS = 10_000  # In one export.
+MOST_FIELDS = 4 * MOST_RECORDS  # Each record may be sent in its own resource and scope group.
+# Attributes and list items of all records in an export; a resource's count again for each of its records.
+# Python needs some hundred bytes for each.
 MOST_VALUES = 300_000
-# Bytes or characters of a record, a resource or a scope as they come. JSON may say a little more in so many.
+# Bytes (characters in JSON) of an encoded record, resource or scope.
 LARGEST_MESSAGE = 2 * LONGEST_RECORD
-MOST_STORED = (
-    32 * 1024 * 1024
-)  # Of all records, each with its resource: few bytes can be one of many records.
+# Bytes of all records with their resources: a short export can repeat one resource for many records.
+MOST_STORED = 32 * 1024 * 1024
 
 
-class Room:
-    """What is left of the records and values that one export may have."""
+class Budget:
+    """The number of records, values and bytes that an export may still have."""
 
     def __init__(self) -> None:
         self._fields = MOST_FIELDS
@@ -33,7 +32,7 @@ class Room:
         self._stored = MOST_STORED
 
     def take_record(self, *, size: int, values: int) -> None:
-        """Count a record with its resource; raise ExportTooLarge if it is too much."""
+        """Count a record with its resource; raise ExportTooLarge beyond the limit."""
         self._records -= 1
         self._stored -= size
         if self._records < 0 or self._stored < 0:
@@ -41,35 +40,35 @@ class Room:
         self.take_values(values)
 
     def take_field(self) -> None:
-        """Count a field of the messages around the records; raise ExportTooLarge if it is one too many."""
+        """Count a field of an enclosing message; raise ExportTooLarge beyond the limit."""
         self._fields -= 1
         if self._fields < 0:
             raise ExportTooLarge
 
     def take_values(self, count: int = 1) -> None:
-        """Count values; raise ExportTooLarge if they are too many."""
+        """Count values; raise ExportTooLarge beyond the limit."""
         self._values -= count
         if self._values < 0:
             raise ExportTooLarge
 
 
 def attempt(read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | RecordRejected:
-    """Return what is read, or the rejection that the reader raises."""
+    """Return the result of `read`, or the RecordRejected that it raises."""
     try:
         return read(*args, **kwargs)
     except RecordRejected as rejected:
-        # A new one, since that one holds on to all that was being read.
+        # Return a new exception: the traceback of this one would keep the whole input in memory.
         return RecordRejected(*rejected.args)
 
 
 def check_depth(levels: int) -> None:
-    """Raise RecordRejected for a value within more lists and objects than are kept."""
+    """Raise RecordRejected if a value is nested too deeply."""
     if levels > DEEPEST:
         raise RecordRejected(f"it is nested more than {DEEPEST} levels deep")
 
 
 def plain_float(value: float) -> float | str:
-    """Return a number that JSON can write; NaN and infinities become words, as in protobuf's JSON."""
+    """Return a number that JSON can represent; NaN and infinities become strings, as in protobuf's JSON."""
     if math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else f"{'-' if value < 0 else ''}Infinity"

@@ -1,1 +1,1 @@
-"""Every statement that touches logs-service's tables."""
+"""The SQL of logs-service."""

@@ -1,4 +1,4 @@
-"""How many records there were: from the counts by minute, or from the records that fit."""
+"""Count records over time, from the counts per minute or from the matching records."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,18 +16,19 @@ from sqlalchemy import (
     union_all,
 )
 
-from logs.domain import Bar, Search, Span
-from logs.repository.records import everything, fits, make_bucket
+from logs.domain.histogram import Bar, Span
+from logs.domain.search import Search
+from logs.repository.log_records import everything, make_bucket, matches
 from logs.tables import audit_records, record_counts
 
-MOST_COUNTED = 50_000  # Records that one question counts one by one.
-SETTLED = timedelta(minutes=5)  # After which few records come in for a minute.
+MOST_COUNTED = 50_000  # Records that one query counts one by one.
+SETTLED = timedelta(minutes=5)  # After which few records of a minute still arrive.
 
 
 def count_minutes(connection: Connection, search: Search, span: Span) -> list[Bar]:
-    """Count by the minute's counts, and the audit trail by itself: a search by service and level alone."""
+    """Count a search by service and level alone, from the counts per minute and the audit trail."""
     minutes = _select_counts(record_counts, record_counts.c.minute, record_counts.c.count, search, span)
-    # It has few records, which stay when the other records of their minute go.
+    # The counts per minute exclude the audit trail, which has few records and its own retention.
     audit = _select_counts(audit_records, audit_records.c.time, literal(1), search, span)
     counted = union_all(minutes, audit).subquery("counted")
     total = func.sum(counted.c.count)
@@ -52,11 +53,11 @@ def _select_counts(
     return query
 
 
-def count_records(connection: Connection, search: Search, span: Span) -> tuple[list[Bar], bool]:
-    """Count the newest records that fit; tell whether these are all."""
+def count_log_records(connection: Connection, search: Search, span: Span) -> tuple[list[Bar], bool]:
+    """Count the newest matching records, and return whether these are all."""
     newest = (
         select(everything.c.time, everything.c.severity_number)
-        .where(*fits(search), everything.c.time >= span.since, everything.c.time < span.until)
+        .where(*matches(search), everything.c.time >= span.since, everything.c.time < span.until)
         .order_by(everything.c.time.desc())
         .limit(MOST_COUNTED)
         .subquery()
@@ -68,7 +69,7 @@ def count_records(connection: Connection, search: Search, span: Span) -> tuple[l
 
 
 def merge_counts(connection: Connection) -> None:
-    """Put together what belongs to one minute, once it has settled."""
+    """Merge the counts of each minute that has settled."""
     settled = func.now() - SETTLED
     keys = record_counts.c.minute, record_counts.c.service, record_counts.c.severity_number
     doubled = (
@@ -77,10 +78,12 @@ def merge_counts(connection: Connection) -> None:
         .group_by(*keys)
         .having(func.count() > 1)
     )
-    gone = (
-        delete(record_counts).where(record_counts.c.minute.in_(doubled)).returning(record_counts).cte("gone")
+    deleted = (
+        delete(record_counts)
+        .where(record_counts.c.minute.in_(doubled))
+        .returning(record_counts)
+        .cte("deleted")
     )
-    together = select(gone.c.minute, gone.c.service, gone.c.severity_number, func.sum(gone.c.count)).group_by(
-        gone.c.minute, gone.c.service, gone.c.severity_number
-    )
-    connection.execute(insert(record_counts).from_select([*(key.name for key in keys), "count"], together))
+    by = deleted.c.minute, deleted.c.service, deleted.c.severity_number
+    merged = select(*by, func.sum(deleted.c.count)).group_by(*by)
+    connection.execute(insert(record_counts).from_select([*(key.name for key in keys), "count"], merged))

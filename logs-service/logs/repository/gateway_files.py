@@ -1,4 +1,4 @@
-"""How far the gateway's files were read: kept with the records, so that each line is stored once."""
+"""Read positions in the gateway's log files. They commit with the records, so each line is stored once."""
 
 from collections.abc import Iterable
 
@@ -16,21 +16,21 @@ def read_positions(connection: Connection) -> dict[str, int]:
 
 
 def lock_position(connection: Connection, name: str) -> int | None:
-    """Return how many bytes of a file were read, for this transaction alone; None if another one is at it."""
+    """Lock a file and return how many bytes of it were read; None if another transaction has locked it."""
     connection.execute(insert(gateway_files).values(name=name, bytes_read=0).on_conflict_do_nothing())
     query = select(gateway_files.c.bytes_read).where(gateway_files.c.name == name)
     return connection.execute(query.with_for_update(skip_locked=True)).scalar()
 
 
 def set_position(connection: Connection, name: str, bytes_read: int) -> None:
-    """Note how many bytes of a file were read."""
+    """Set how many bytes of a file were read."""
     statement = update(gateway_files).where(gateway_files.c.name == name)
     connection.execute(statement.values(bytes_read=bytes_read, read_at=now()))
 
 
-def forget_files(connection: Connection, names: Iterable[str]) -> None:
-    """Forget files that are gone, once nobody can be reading them any more."""
-    long_ago = now() - func.make_interval(0, 0, 0, 0, 1)
+def delete_files(connection: Connection, names: Iterable[str]) -> None:
+    """Delete the rows of deleted files that no replica has read for an hour."""
+    an_hour_ago = now() - func.make_interval(0, 0, 0, 0, 1)
     connection.execute(
-        delete(gateway_files).where(gateway_files.c.name.in_(names), gateway_files.c.read_at < long_ago)
+        delete(gateway_files).where(gateway_files.c.name.in_(names), gateway_files.c.read_at < an_hour_ago)
     )

@@ -1,8 +1,8 @@
-"""The parts that the records are kept in: made before they are needed, and dropped whole.
+"""Partitions of the `records` table, which are created in advance and dropped whole.
 
-A part is a day, a partition of `records`. When today's has grown too large to be dropped at once, the rest of
-the day gets a part of its own; the day is then partitioned in its turn. A day keeps its name that way, and
-replicas of the release before, which know whole days only, can write, read and drop it.
+Each day is a partition. When today's becomes too large to be dropped whole, the rest of the day gets a
+partition of its own, and the day itself becomes a partitioned table. So a day keeps its name, and replicas of
+the previous release, which know days only, can still write, read and drop it.
 """
 
 from collections.abc import Iterable
@@ -11,12 +11,12 @@ from itertools import pairwise
 
 from sqlalchemy import Connection, text
 
-from logs.domain import Part, begin_of, end_of
+from logs.domain.retention import Partition, end_of, start_of
 
 PREFIX = "records_"
-LOCK = 5_714_101  # One who makes or drops parts at a time.
+LOCK = 5_714_101  # Of an advisory lock: one transaction at a time creates or drops partitions.
 
-_PARTS = text(
+_PARTITIONS = text(
     "SELECT relname AS name, pg_total_relation_size(relid) AS bytes FROM pg_partition_tree('records')"
     " JOIN pg_class ON pg_class.oid = relid WHERE isleaf"
 )
@@ -27,105 +27,104 @@ _NAMES = text(
 )
 
 
-def read_parts(connection: Connection) -> list[Part]:
-    """Return the parts that there are, oldest first."""
-    rows = {_begin(row.name): row for row in connection.execute(_PARTS)}
+def read_partitions(connection: Connection) -> list[Partition]:
+    """Return all partitions, oldest first."""
+    rows = {_read_start(row.name): row for row in connection.execute(_PARTITIONS)}
     ends = [*sorted(rows), datetime.max.replace(tzinfo=UTC)]
     return [
-        Part(rows[begin].name, begin, min(end_of(begin.date()), following), rows[begin].bytes)
-        for begin, following in pairwise(ends)
+        Partition(rows[start].name, start, min(end_of(start.date()), following), rows[start].bytes)
+        for start, following in pairwise(ends)
     ]
 
 
 def read_dates(connection: Connection) -> list[date]:
-    """Return the dates alone, which is quicker, oldest first."""
-    return sorted(_begin(name).date() for name in connection.execute(_NAMES).scalars())
+    """Return the days that have a partition, oldest first; this is quicker than `read_partitions`."""
+    return sorted(_read_start(name).date() for name in connection.execute(_NAMES).scalars())
 
 
-def make_days(connection: Connection, days: Iterable[date]) -> None:
-    """Make the partitions that are missing.
+def create_days(connection: Connection, days: Iterable[date]) -> None:
+    """Create the missing partitions.
 
-    One is made beside the table and then attached: that keeps nobody from reading or adding records.
+    Each is created as a separate table and then attached, which does not block readers and writers.
     """
     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-    there = set(read_dates(connection))
-    for day in sorted(set(days) - there):
+    existing = set(read_dates(connection))
+    for day in sorted(set(days) - existing):
         connection.execute(text(f"CREATE TABLE {_name(day)} (LIKE records INCLUDING ALL)"))
-        _attach(connection, "records", _name(day), begin_of(day), end_of(day))
+        _attach(connection, "records", _name(day), start_of(day), end_of(day))
 
 
-def cut_part(connection: Connection, part: Part, cut: datetime) -> None:
-    """End a part at a moment, and make one for the rest of its day.
+def split_partition(connection: Connection, partition: Partition, split: datetime) -> None:
+    """End a partition at a moment, and create another for the rest of its day.
 
-    No other transaction reads or adds records meanwhile: PostgreSQL looks through the part to see that none
-    of its records is from later.
+    This blocks all other readers and writers while PostgreSQL scans the partition for later records.
     """
-    day = _name(part.day)
+    day = _name(partition.day)
     connection.execute(text("SET LOCAL statement_timeout = 0"))
     connection.execute(text("LOCK TABLE ONLY records IN ACCESS EXCLUSIVE MODE"))
-    if part.name == day:
-        earlier = _name(part.day, part.begin)
+    if partition.name == day:
+        earlier = _name(partition.day, partition.start)
         connection.execute(text(f"ALTER TABLE records DETACH PARTITION {day}"))
         connection.execute(text(f"ALTER TABLE {day} RENAME TO {earlier}"))
         connection.execute(text(f"CREATE TABLE {day} (LIKE records INCLUDING ALL) PARTITION BY RANGE (time)"))
-        # While it is empty, so that the part is looked through once.
-        _attach(connection, "records", day, part.begin, part.end)
+        # Attach the day while it is empty, so that PostgreSQL scans the partition only once.
+        _attach(connection, "records", day, partition.start, partition.end)
     else:
-        earlier = part.name
+        earlier = partition.name
         connection.execute(text(f"ALTER TABLE {day} DETACH PARTITION {earlier}"))
-    later = _name(part.day, cut)
+    later = _name(partition.day, split)
     connection.execute(text(f"CREATE TABLE {later} (LIKE records INCLUDING ALL)"))
     connection.execute(
         text(
-            # The names are dates.
-            f"WITH moved AS (DELETE FROM {earlier} WHERE time >= :cut RETURNING *)"  # noqa: S608
+            # The names are dates, not user input.
+            f"WITH moved AS (DELETE FROM {earlier} WHERE time >= :split RETURNING *)"  # noqa: S608
             f" INSERT INTO {later} SELECT * FROM moved"
         ),
-        {"cut": cut},
+        {"split": split},
     )
-    _attach(connection, day, earlier, part.begin, cut)
-    _attach(connection, day, later, cut, part.end)
+    _attach(connection, day, earlier, partition.start, split)
+    _attach(connection, day, later, split, partition.end)
 
 
-def drop_records(connection: Connection, day: date, end: datetime) -> None:
-    """Forget a day's records up to a moment at which a part of it ends, and how many there were.
+def drop_partitions(connection: Connection, day: date, end: datetime) -> None:
+    """Drop a day's partitions up to a moment at which one of them ends, and the counts of their records.
 
-    What still comes in for that time finds an empty part in their place, unless the whole day is gone.
+    Unless this drops the whole day, an empty partition replaces them for records that still arrive.
     """
-    parts = [part for part in read_parts(connection) if part.day == day]
-    if not parts:
+    partitions = [partition for partition in read_partitions(connection) if partition.day == day]
+    if not partitions:
         return
-    if parts[-1].end <= end:
+    if partitions[-1].end <= end:
         connection.execute(text(f"DROP TABLE {_name(day)}"))
     else:
-        for part in parts:
-            if part.end <= end:
-                connection.execute(text(f"DROP TABLE {part.name}"))
-        first = _name(day, begin_of(day))
+        for partition in partitions:
+            if partition.end <= end:
+                connection.execute(text(f"DROP TABLE {partition.name}"))
+        first = _name(day, start_of(day))
         connection.execute(text(f"CREATE TABLE {first} (LIKE records INCLUDING ALL)"))
-        _attach(connection, _name(day), first, begin_of(day), end)
+        _attach(connection, _name(day), first, start_of(day), end)
     connection.execute(
-        text("DELETE FROM record_counts WHERE minute >= :begin AND minute < :end"),
-        {"begin": begin_of(day), "end": end},
+        text("DELETE FROM record_counts WHERE minute >= :start AND minute < :end"),
+        {"start": start_of(day), "end": end},
     )
 
 
-def take_turn(connection: Connection) -> bool:
-    """Tell whether no other replica makes or drops parts until the transaction ends."""
+def try_lock(connection: Connection) -> bool:
+    """Try to get the sole right to create or drop partitions until the transaction ends."""
     return bool(
         connection.execute(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": LOCK}).scalar_one()
     )
 
 
-def _attach(connection: Connection, parent: str, name: str, begin: datetime, end: datetime) -> None:
-    bounds = f"FROM ('{begin.isoformat()}') TO ('{end.isoformat()}')"
+def _attach(connection: Connection, parent: str, name: str, start: datetime, end: datetime) -> None:
+    bounds = f"FROM ('{start.isoformat()}') TO ('{end.isoformat()}')"
     connection.execute(text(f"ALTER TABLE {parent} ATTACH PARTITION {name} FOR VALUES {bounds}"))
 
 
-def _begin(name: str) -> datetime:
+def _read_start(name: str) -> datetime:
     written = name.removeprefix(PREFIX)
     return datetime.strptime(written, "%Y%m%d_%H%M" if "_" in written else "%Y%m%d").replace(tzinfo=UTC)
 
 
-def _name(day: date, begin: datetime | None = None) -> str:
-    return f"{PREFIX}{day:%Y%m%d}{f'_{begin:%H%M}' if begin else ''}"
+def _name(day: date, start: datetime | None = None) -> str:
+    return f"{PREFIX}{day:%Y%m%d}{f'_{start:%H%M}' if start else ''}"

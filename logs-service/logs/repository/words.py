@@ -1,67 +1,69 @@
-"""Records by their words, from the newest days to the oldest.
+"""Full-text search, from the newest days to the oldest.
 
-The planner cannot tell a rare beginning of a word from a common one. Left alone with `ORDER BY time LIMIT 30`
-it reads backwards through all records for a word that nobody said. So the newest are looked through, where
-common words are found, and the index of words is asked for the rest, for more and more days at a time.
+The planner cannot distinguish a rare prefix from a common one. With a plain `ORDER BY time LIMIT 30` it would
+scan all records backwards for a word that no message contains. So the newest records are scanned, which finds
+common words, and the full-text index is queried for the rest, for more and more days at a time.
 """
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select, text
 
-from logs.domain import Bar, LogRecord, Position, Search, Span
-from logs.repository.partitions import read_dates
-from logs.repository.records import (
+from logs.domain.histogram import Bar, Span
+from logs.domain.log_records import LogRecord
+from logs.domain.retention import end_of, start_of
+from logs.domain.search import Position, Search
+from logs.repository.log_records import (
     FIELDS,
     everything,
-    fits,
     is_before,
     make_bucket,
+    matches,
+    matches_words,
     newest_first,
-    read_record,
-    words_fit,
+    to_log_record,
 )
+from logs.repository.partitions import read_dates
 
-LOOKED_THROUGH = 1000  # Records whose words are compared one by one.
-MOST_COUNTED = 50_000  # Records after which no further day is counted.
-DAY = timedelta(days=1)
+SCANNED = 1000  # Records that are compared one by one, without the index.
+MOST_COUNTED = 50_000  # Records after which no older day is counted.
 
 
 def find_by_words(
     connection: Connection, search: Search, *, before: Position | None, limit: int
 ) -> list[LogRecord]:
-    """Return up to `limit` records that fit, newest first, from after the position on."""
-    _plan_for_these_words(connection)
-    newest = newest_first(select(*FIELDS).where(*fits(replace(search, text=None)), *is_before(before)))
-    last = connection.execute(newest.offset(LOOKED_THROUGH - 1).limit(1)).first()
-    some = newest.limit(LOOKED_THROUGH).subquery()
-    query = newest_first(select(some).where(words_fit(some.c.message, search)), some).limit(limit)
-    found = [read_record(row) for row in connection.execute(query)]
+    """Return up to `limit` matching records before the position, newest first."""
+    _plan_each_query(connection)
+    newest = newest_first(select(*FIELDS).where(*matches(replace(search, text=None)), *is_before(before)))
+    last = connection.execute(newest.offset(SCANNED - 1).limit(1)).first()
+    scanned = newest.limit(SCANNED).subquery()
+    matching = select(scanned).where(matches_words(scanned.c.message, search))
+    query = newest_first(matching, scanned).limit(limit)
+    found = [to_log_record(row) for row in connection.execute(query)]
     if last is None:
-        # These were all.
         return found
     rest = Position(last.time, last.id)
-    for begin, end in _days(connection, search.since, rest.time):
+    for start, end in _days(connection, search.since, rest.time):
         if len(found) == limit:
             break
-        # An offset keeps the planner from looking through the day in its order.
-        of_day = _of_day(FIELDS, search, begin, end).where(*is_before(rest)).offset(0).subquery()
+        # OFFSET keeps the planner from scanning the day in order of time.
+        of_day = _of_day(FIELDS, search, start, end).where(*is_before(rest)).offset(0).subquery()
         query = newest_first(select(of_day), of_day).limit(limit - len(found))
-        found += [read_record(row) for row in connection.execute(query)]
+        found += [to_log_record(row) for row in connection.execute(query)]
     return found
 
 
 def count_by_words(connection: Connection, search: Search, span: Span) -> tuple[list[Bar], bool]:
-    """Count what fits, newest days first, until it is many; tell whether these are all."""
-    _plan_for_these_words(connection)
+    """Count the newest matching records, day by day, and return whether these are all."""
+    _plan_each_query(connection)
     bars: list[Bar] = []
-    for begin, end in _days(connection, span.since, span.until):
+    for start, end in _days(connection, span.since, span.until):
         if sum(bar.count for bar in bars) >= MOST_COUNTED:
             return bars, False
-        within = max(begin, span.since), min(end, span.until)
+        within = max(start, span.since), min(end, span.until)
         of_day = (
             _of_day([everything.c.time, everything.c.severity_number], search, *within).offset(0).subquery()
         )
@@ -72,29 +74,25 @@ def count_by_words(connection: Connection, search: Search, span: Span) -> tuple[
     return bars, True
 
 
-def _plan_for_these_words(connection: Connection) -> None:
-    # A plan for whatever words and times would be one for none of them.
+def _plan_each_query(connection: Connection) -> None:
+    # A generic plan ignores how rare the words are and how long the period is.
     connection.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
 
 
-def _of_day(fields: list[Any], search: Search, begin: datetime, end: datetime) -> Any:
-    return select(*fields).where(*fits(search), everything.c.time >= begin, everything.c.time < end)
+def _of_day(fields: list[Any], search: Search, start: datetime, end: datetime) -> Any:
+    return select(*fields).where(*matches(search), everything.c.time >= start, everything.c.time < end)
 
 
 def _days(
     connection: Connection, since: datetime | None, until: datetime
 ) -> Iterator[tuple[datetime, datetime]]:
-    """Yield beginning and end of the newest day that there is, of the two before it, of the four before."""
+    """Yield start and end of the newest stored day, of the two before it, then of four, and so on."""
     days = [
         day
         for day in reversed(read_dates(connection))
-        if _begin(day) <= until and (since is None or _begin(day) + DAY > since)
+        if start_of(day) <= until and (since is None or end_of(day) > since)
     ]
     count = 1
     while days:
-        yield _begin(days[:count][-1]), _begin(days[0]) + DAY
+        yield start_of(days[:count][-1]), end_of(days[0])
         days, count = days[count:], count * 2
-
-
-def _begin(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -1,1 +1,1 @@
-"""logs-service over HTTP."""
+"""The HTTP routes of logs-service."""

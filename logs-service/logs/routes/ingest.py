@@ -1,4 +1,4 @@
-"""OTLP/HTTP: where records come in."""
+"""Receive log records over OTLP/HTTP."""
 
 import json
 import logging
@@ -11,9 +11,9 @@ from apiflask import APIBlueprint
 from flask import Response, request
 
 from logs import otlp
-from logs.domain import Retention
+from logs.domain.retention import Retention
 from logs.errors import ExportTooLarge, IngestBusy, MalformedExport
-from logs.use_cases.records import store_records
+from logs.use_cases.log_records import store_log_records
 from shared.app import reads_body
 from shared.context import require_caller
 from shared.database import Database
@@ -22,11 +22,12 @@ from shared.openapi import Responses
 
 log = logging.getLogger(__name__)
 
-# Exports that one process reads at once, since searches want a turn too; of large ones, which may take 80 MiB
-# of memory, it reads one. Those of our services are half as large as a small one may be.
+# Exports that one process reads concurrently, so that searches get their turn. It reads only one large export
+# at a time, which may take 80 MiB of memory. The shop's own exports are at most half of the limit for small
+# ones.
 MOST_AT_ONCE = 2
-SMALL = 1024 * 1024  # Bytes, unpacked.
-PATIENCE = 2.0  # Seconds that another one waits for its turn.
+SMALL = 1024 * 1024  # Bytes, decompressed.
+PATIENCE = 2.0  # Seconds that a request waits for its turn.
 
 _STATUS = {
     "type": "object",
@@ -36,8 +37,8 @@ _STATUS = {
 _ANSWER = {
     "type": "object",
     "description": (
-        "ExportLogsServiceResponse. `rejectedLogRecords` is how many records were not stored, and"
-        " `errorMessage` says why the first of them was not."
+        "ExportLogsServiceResponse. `rejectedLogRecords` is the number of records that were not stored, and"
+        " `errorMessage` is the reason for the first of them."
     ),
     "properties": {
         "partialSuccess": {
@@ -85,7 +86,7 @@ def _show_status(error: type[Problem]) -> dict[str, Any]:
 
 _RESPONSES: Responses = {
     200: {
-        "description": "What was accepted is stored; `partialSuccess` tells what was not.",
+        "description": "The accepted records are stored; `partialSuccess` counts the others.",
         "content": _in_both(_ANSWER),
     },
     **{
@@ -103,7 +104,7 @@ _RESPONSES: Responses = {
 
 
 def ingest_routes(database: Database, retention: Retention) -> APIBlueprint:
-    """Return the route by which records come in."""
+    """Return the route that receives log records."""
     routes = APIBlueprint("ingest", __name__)
     turns, turn_of_large = BoundedSemaphore(MOST_AT_ONCE), BoundedSemaphore(1)
 
@@ -114,34 +115,36 @@ def ingest_routes(database: Database, retention: Retention) -> APIBlueprint:
     )
     @reads_body
     def export_logs() -> Response:
-        """Store log records (OTLP/HTTP 1.9), in JSON or protobuf, plain or as gzip.
+        """Store log records (OTLP/HTTP 1.9), in JSON or protobuf, optionally compressed with gzip.
 
-        They are committed when the answer comes. 429 and 503 are worth a retry, other errors are final.
+        The records are committed when the response arrives. Retry after 429 and 503; other errors are final.
 
-        One odd record never loses its neighbours. Bytes that are not UTF-8 and halves of surrogate pairs
-        become U+FFFD. A value of another type than its kind is read as that kind if it can be, such as a
-        number that is a text, and else kept as it is. A time that is none counts as absent. A level may be a
-        number, the enum's name, or, without either, any usual name in `severityText`; without one of them it
-        is INFO. A record that cannot be repaired is not stored and counts in `partialSuccess`: one whose
-        values lie within more than 30 lists and objects, is larger than 128 KiB, is older than records are
-        kept, is more than a day in the future, or has the `service.name` of a service of the shop that did
-        not send it, also if only its resource or its scope is odd. The body as a whole is 400 only if it is
-        not JSON, or not protobuf, at all. It is 413 beyond 8 MiB, as it came or decompressed, beyond 10 000
-        records, and beyond 300 000 attributes and items of lists (in JSON beyond 100 000 members and items),
-        where a resource's attributes count for each of its records.
+        An invalid record does not affect the others. Invalid UTF-8 and lone surrogates become U+FFFD. A value
+        of the wrong type is converted if possible, such as a string of digits to a number, and otherwise kept
+        as sent. An invalid time counts as absent. A level is a number, the name of the enum's value or,
+        without either, a common name in `severityText`; the default is INFO.
 
-        The records of a program that is no service of the shop carry its client id as `client.id`.
+        A record is rejected, and counted in `partialSuccess`, if its values are nested more than 30 levels
+        deep, if it is larger than 128 KiB, older than the retention period or more than a day in the future,
+        if its `service.name` is that of a service of the shop that did not send it, or if it, its resource or
+        its scope is unreadable.
 
-        A retry of the same body stores nothing twice. Records with the same `log.record.uid` are one; equal
-        records without it are as many as one export has of them.
+        The response is 400 only if the whole body is not JSON or not protobuf. It is 413 beyond 8 MiB,
+        compressed or decompressed, beyond 10 000 records, and beyond 300 000 attributes and list items (in
+        JSON beyond 100 000 members and items). The attributes of a resource count for each of its records.
+
+        Records from a third-party client carry its client id as `client.id`.
+
+        A retry of the same body stores no record twice. Records with the same `log.record.uid` are stored
+        once. Equal records without it are stored as often as one export contains them.
         """
         request.max_content_length = otlp.LARGEST
         encoding = request.headers.get("Content-Encoding", "").strip().lower()
         with _take(turns):
-            plain = otlp.decompress(request.get_data(cache=False), encoding)
-            with _take(turn_of_large) if len(plain) > SMALL else nullcontext():
-                sent = otlp.decode_export(plain, request.mimetype)
-                rejected, message = store_records(
+            decompressed = otlp.decompress(request.get_data(cache=False), encoding)
+            with _take(turn_of_large) if len(decompressed) > SMALL else nullcontext():
+                sent = otlp.decode_export(decompressed, request.mimetype)
+                rejected, message = store_log_records(
                     database, sent, writer=require_caller().client_id, retention=retention
                 )
         answer = otlp.encode_answer(request.mimetype, rejected, message)
@@ -150,12 +153,12 @@ def ingest_routes(database: Database, retention: Retention) -> APIBlueprint:
     @routes.errorhandler(Problem)
     def answer_problem(problem: Problem) -> Response:
         if problem.status >= 500:
-            log.warning("An export was turned away: %s: %r", problem.code, problem.__cause__)
+            log.warning("Rejected an export: %s: %r", problem.code, problem.__cause__)
         return _answer_status(problem.status, problem.detail, dict(problem.headers))
 
     @routes.errorhandler(400)
-    def answer_broken_off(_error: Exception) -> Response:
-        return _answer_status(400, "The body broke off.", {})
+    def answer_incomplete(_error: Exception) -> Response:
+        return _answer_status(400, "The body is incomplete.", {})
 
     @routes.errorhandler(413)
     def answer_too_large(_error: Exception) -> Response:
@@ -175,7 +178,7 @@ def _take(turns: BoundedSemaphore) -> Iterator[None]:
 
 
 def _answer_status(status: int, message: str, headers: dict[str, str]) -> Response:
-    """Answer in the request's encoding; in JSON if that is none of ours."""
+    """Answer in the encoding of the request, or in JSON if that is unsupported."""
     media_type = otlp.PROTOBUF if request.mimetype == otlp.PROTOBUF else otlp.JSON
     body = otlp.encode_status(media_type, status, message)
     return Response(body, status=status, headers=headers, content_type=media_type)

@@ -1,11 +1,11 @@
-"""Where an admin looks for records."""
+"""Search the log records."""
 
 from datetime import datetime
 from uuid import UUID
 
 from apiflask import APIBlueprint
 
-from logs.domain import Position
+from logs.domain.search import Position
 from logs.errors import RecordNotFound
 from logs.schemas import (
     ContextQuery,
@@ -16,22 +16,22 @@ from logs.schemas import (
     LogQuery,
     LogRecordOut,
 )
-from logs.use_cases import records
+from logs.use_cases import log_records
 from shared.database import Database
 from shared.openapi import document_errors
 from shared.pages import bad_cursor, decode_cursor, encode_cursor
 
 
 def search_routes(database: Database) -> APIBlueprint:
-    """Return the routes of whoever looks for something."""
+    """Return the routes that search log records."""
     routes = APIBlueprint("search", __name__)
 
     @routes.get("/logs")
     @routes.input(LogQuery, location="query")
     @routes.output(LogPage)
-    def list_records(query_data: LogQuery) -> LogPage:
+    def list_log_records(query_data: LogQuery) -> LogPage:
         """Find log records, newest first."""
-        page, following = records.find_records(
+        page, following = log_records.find_log_records(
             database,
             query_data.to_search(),
             before=_read_cursor(query_data.cursor),
@@ -47,11 +47,11 @@ def search_routes(database: Database) -> APIBlueprint:
     @routes.output(LogContext)
     @routes.doc(responses=document_errors(RecordNotFound))
     def show_context(record_id: UUID, query_data: ContextQuery) -> LogContext:
-        """Show a record between those that its replica, or the whole shop, wrote before and after it.
+        """Show a log record with those that its replica, or the whole shop, wrote before and after it.
 
-        These are of the hour before and the hour after.
+        These are at most an hour earlier or later.
         """
-        found = records.find_context(
+        found = log_records.find_context(
             database,
             record_id,
             whole_shop=query_data.of == "shop",
@@ -64,13 +64,13 @@ def search_routes(database: Database) -> APIBlueprint:
     @routes.input(HistogramQuery, location="query")
     @routes.output(Histogram)
     def show_histogram(query_data: HistogramQuery) -> Histogram:
-        """Count log records over time, by level; of the last hour, unless the query says otherwise.
+        """Count log records over time, by level. The default period is the last hour.
 
-        A search by service and level alone is counted whole. With any other filter the newest 50 000 that
-        fit are counted, and `complete` tells whether these were all.
+        A search by service and level alone counts all records. With any other filter only about the newest
+        50 000 matching records are counted, and `complete` is true if these are all.
         """
         return Histogram.of(
-            records.count_records(database, query_data.to_search(), most_bars=query_data.bars)
+            log_records.count_log_records(database, query_data.to_search(), most_bars=query_data.bars)
         )
 
     return routes

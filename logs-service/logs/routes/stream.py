@@ -1,4 +1,4 @@
-"""Where an admin sees records as they come in: server-sent events (HTML Standard, section 9.2)."""
+"""Stream log records as they arrive, as server-sent events (HTML Standard, section 9.2)."""
 
 import json
 import re
@@ -10,22 +10,22 @@ from uuid import UUID
 from apiflask import APIBlueprint
 from flask import Response, request
 
-from logs.domain import Arrival, Search
+from logs.domain.search import Arrival, Search
 from logs.errors import StreamsTaken
 from logs.schemas import Filters, LogRecordOut
-from logs.use_cases.records import find_arrivals, read_now
+from logs.use_cases.log_records import find_arrivals, read_current_arrival
 from shared.context import require_caller
 from shared.database import Database
 from shared.errors import Problem, ValidationFailed
 from shared.openapi import Responses, document_errors
 from shared.schemas import example_of
 
-MOST_STREAMS = 4  # Of one process: each holds one of its 16 threads.
-LOOK_EVERY = 0.5  # Seconds between two looks at what has come in.
-HEARTBEAT = 5.0  # Seconds after which a silent stream says that it lives, and the token is checked again.
+MOST_STREAMS = 4  # Per process; each occupies one of its 16 threads.
+POLL_EVERY = 0.5  # Seconds between two queries for new records.
+HEARTBEAT = 5.0  # Seconds after which an idle stream sends a keep-alive and checks the token again.
 EVENT_ID = re.compile(r"(\d{1,19})-([0-9a-f]{32})")
 
-# One event of the stream; OpenAPI 3.1 has no word for a row of them.
+# One event of the stream; OpenAPI 3.1 cannot describe a sequence of them.
 EVENT = {
     "type": "object",
     "properties": {
@@ -50,7 +50,7 @@ CheckToken = Callable[[str], object]
 
 
 def stream_routes(database: Database, check_token: CheckToken, stopping: Event) -> APIBlueprint:
-    """Return the route that follows the records; `check_token` raises a Problem once a token is no good."""
+    """Return the route that streams log records; `check_token` raises a Problem once a token is invalid."""
     routes = APIBlueprint("stream", __name__)
     turns = BoundedSemaphore(MOST_STREAMS)
 
@@ -58,10 +58,10 @@ def stream_routes(database: Database, check_token: CheckToken, stopping: Event) 
     @routes.input(Filters, location="query")
     @routes.doc(responses=RESPONSES)
     def follow_records(query_data: Filters) -> Response:
-        """Follow what comes in, in the order in which it does.
+        """Follow log records in the order in which they arrive.
 
-        An event `record` has a record as its data and an id; whoever sends the last one back as
-        `Last-Event-ID` misses nothing and gets nothing twice. An event `end` says why the stream is over.
+        An event `record` has an id and a record as its data. A client that reconnects with the last id as
+        `Last-Event-ID` misses no record and gets none twice. An event `end` has the reason for the end.
         """
         after = _read_event_id(request.headers.get("Last-Event-ID"))
         token = require_caller().token
@@ -70,7 +70,7 @@ def stream_routes(database: Database, check_token: CheckToken, stopping: Event) 
         response = Response(
             follow(database, query_data.to_search(), after, lambda: check_token(token), stopping),
             content_type="text/event-stream",
-            # The gateway would collect a page full before it passes anything on.
+            # Otherwise the gateway would buffer the events.
             headers={"X-Accel-Buffering": "no"},
         )
         response.call_on_close(turns.release)
@@ -85,8 +85,8 @@ def follow(
     """Yield events until `stopping` is set, or `check` raises a Problem, whose code is the last event."""
     checked_at = time.monotonic()
     try:
-        after = after or read_now(database)
-        # Whoever loses the stream before its first record goes on from here.
+        after = after or read_current_arrival(database)
+        # A client that loses the stream before its first record resumes from here.
         yield f"id: {_write_event_id(after)}\nretry: 1000\n\n"
         while not stopping.is_set():
             arrivals, after = find_arrivals(database, search, after)
@@ -96,11 +96,11 @@ def follow(
             if time.monotonic() - checked_at > HEARTBEAT:
                 check()
                 checked_at = time.monotonic()
-                # An id without data is kept by the reader and shown to nobody.
+                # A browser stores an id without data, but dispatches no event.
                 yield f"id: {_write_event_id(after)}\n\n"
             if not arrivals:
-                stopping.wait(LOOK_EVERY)
-        yield _end("stopping", "This replica is going away; come again.")
+                stopping.wait(POLL_EVERY)
+        yield _end("stopping", "This replica is shutting down. Connect again.")
     except Problem as problem:
         yield _end(problem.code, problem.detail)
 
@@ -119,6 +119,6 @@ def _read_event_id(text: str | None) -> Arrival | None:
         return None
     found = EVENT_ID.fullmatch(text)
     if found is None or int(found[1]) >= 2**63:
-        detail = "It is not the id of an event of this stream."
+        detail = "This is not an event id of this stream."
         raise ValidationFailed(errors=[{"location": "headers", "field": "Last-Event-ID", "detail": detail}])
     return Arrival(int(found[1]), UUID(found[2]))

@@ -1,1 +1,1 @@
-"""What logs-service does, a function each."""
+"""The use cases of logs-service, one function each."""

@@ -1,4 +1,4 @@
-"""Store what the gateway did: nginx writes lines into files, and any replica reads them."""
+"""Store the gateway's log records, which nginx writes into files. Any replica may read them."""
 
 import logging
 import time
@@ -9,35 +9,36 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from logs.domain import LogRecord, Retention, SentRecord
+from logs.domain.log_records import LogRecord, SentRecord
+from logs.domain.retention import Retention
 from logs.nginx import Hit, decode_lines
-from logs.repository import gateway_files, records
-from logs.use_cases.records import accept_records, with_days
+from logs.repository import gateway_files, log_records
+from logs.use_cases.log_records import accept_log_records, with_days
 from shared.database import Connection, Database
 
 log = logging.getLogger(__name__)
 
-GATEWAY = "gateway"  # Whose name the records have.
+GATEWAY = "gateway"  # The service name of the records.
 PATTERN = "*.log"
-CHUNK = 512 * 1024  # Bytes of one transaction, and what is left of its last line.
-OVER = 120.0  # Seconds without a line after which a file's minute is certainly over.
+CHUNK = 512 * 1024  # Bytes read in one transaction, plus the rest of the last line.
+COMPLETE_AFTER = 120.0  # Seconds without a new line; nginx starts a new file each minute.
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
 
-Note = Callable[[Iterable[LogRecord], Iterable[Hit]], None]
+CountRequests = Callable[[Iterable[LogRecord], Iterable[Hit]], None]
 
 
-class GatewayFigures:
-    """What the gateway's records add up to, for Prometheus: nginx itself has nothing to ask.
+class GatewayMetrics:
+    """Metrics of the gateway, derived from its log records because nginx has no such endpoint.
 
-    Of each replica of logs-service, for what that one stored; the sum is what the gateway did.
+    Each replica of logs-service counts the records that it stored; their sum covers the whole gateway.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._requests = Counter(
             "gateway_requests",
-            "Requests that the gateway answered.",
+            "Requests answered by the gateway.",
             ["http_request_method", "http_response_status_code"],
             registry=registry,
         )
@@ -49,8 +50,8 @@ class GatewayFigures:
             registry=registry,
         )
 
-    def note(self, stored: Iterable[LogRecord], hits: Iterable[Hit]) -> None:
-        """Count records, and answers from the cache."""
+    def count_requests(self, stored: Iterable[LogRecord], hits: Iterable[Hit]) -> None:
+        """Count requests from stored records and from cache hits."""
         for record in stored:
             self._count(
                 record.attributes.get("http.request.method"),
@@ -67,58 +68,63 @@ class GatewayFigures:
             self._seconds.labels(str(status)).observe(milliseconds / 1000)
 
 
-def collect_records(database: Database, folder: Path, *, retention: Retention, note: Note) -> None:
-    """Store what is new in the folder's files, and remove those that are read and over.
+def collect_log_records(
+    database: Database, folder: Path, *, retention: Retention, count: CountRequests
+) -> None:
+    """Store the new lines of the folder's files, and delete files that are complete and fully read.
 
-    `note` gets what was stored. Replicas take turns at each file.
+    `count` is called with the stored records and the cache hits. A lock on each file lets one replica at a
+    time read it.
     """
     files = sorted(folder.glob(PATTERN))
     with database.transaction() as connection:
         positions = gateway_files.read_positions(connection)
     for file in files:
-        # It is gone when another replica has removed it meanwhile.
+        # Another replica may have deleted the file.
         with suppress(FileNotFoundError):
             while file.stat().st_size != positions.get(file.name, 0):
-                position = with_days(database, partial(_take, database, file, retention, note))
+                position = with_days(database, partial(_store_next_lines, database, file, retention, count))
                 if position is None:
                     break
                 positions[file.name] = position
             else:
-                _remove_if_over(file)
-    gone = positions.keys() - {file.name for file in files}
-    if gone:
+                _delete_if_complete(file)
+    deleted = positions.keys() - {file.name for file in files}
+    if deleted:
         with database.transaction() as connection:
-            gateway_files.forget_files(connection, gone)
+            gateway_files.delete_files(connection, deleted)
 
 
-def _take(database: Database, file: Path, retention: Retention, note: Note) -> int | None:
-    """Store the next lines of a file; return the position after them, None if there is none to read now."""
+def _store_next_lines(
+    database: Database, file: Path, retention: Retention, count: CountRequests
+) -> int | None:
+    """Store the next lines of a file; return the position after them, or None if there is nothing to read."""
     with database.transaction() as connection:
         position = gateway_files.lock_position(connection, file.name)
         if position is None:
             return None
         position, lines = _read_lines(file, position)
         if not lines:
-            _remove_if_over(file)
+            _delete_if_complete(file)
             return None
         stored, hits = _store(connection, lines, retention)
         position += sum(map(len, lines))
         gateway_files.set_position(connection, file.name, position)
-    note(stored, hits)
+    count(stored, hits)
     return position
 
 
 def _read_lines(file: Path, position: int) -> tuple[int, list[bytes]]:
-    """Return whole lines from a position on, and where they really begin."""
+    """Return the actual start, which is 0 for a new file of the same name, and the whole lines from there."""
     with file.open("rb") as stream:
         stream.seek(max(position - 1, 0))
         if position and stream.read(1) != b"\n":
-            # It is another file with the same name; what was stored of it already is passed over.
+            # This is a new file with the same name. The INSERT skips any record that is already stored.
             position = 0
             stream.seek(0)
         lines = stream.readlines(CHUNK)
     if lines and not lines[-1].endswith(b"\n"):
-        # Its end is still to come.
+        # The gateway is still writing this line.
         lines.pop()
     return position, lines
 
@@ -128,14 +134,14 @@ def _store(
 ) -> tuple[list[LogRecord], list[Hit]]:
     decoded = list(decode_lines(lines))
     sent = (line for line in decoded if isinstance(line, SentRecord))
-    accepted, rejected = accept_records(sent, writer=GATEWAY, retention=retention)
-    records.insert_records(connection, accepted)
-    lost = len(rejected) + decoded.count(None)
-    if lost:
-        log.warning("%d of the gateway's records could not be read", lost)
+    accepted, rejected = accept_log_records(sent, writer=GATEWAY, retention=retention)
+    log_records.insert_log_records(connection, accepted)
+    unreadable = len(rejected) + decoded.count(None)
+    if unreadable:
+        log.warning("%d of the gateway's records could not be read", unreadable)
     return accepted, [line for line in decoded if isinstance(line, Hit)]
 
 
-def _remove_if_over(file: Path) -> None:
-    if time.time() - file.stat().st_mtime > OVER:
+def _delete_if_complete(file: Path) -> None:
+    if time.time() - file.stat().st_mtime > COMPLETE_AFTER:
         file.unlink()

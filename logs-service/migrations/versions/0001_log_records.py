@@ -1,4 +1,4 @@
-"""Log records."""
+"""Create the table of log records."""
 
 from alembic import op
 
@@ -22,11 +22,11 @@ CREATE TABLE log_records (
     attributes      jsonb NOT NULL
 );
 
--- Read backwards, for what is newest comes first.
+-- Scanned backwards, because searches return the newest records first.
 CREATE INDEX log_records_time ON log_records (time, id);
 CREATE INDEX log_records_service ON log_records (service, time, id);
 
--- One story has few records, and most records have none or one of these.
+-- Each id has few records, and most records have at most one of these ids.
 CREATE INDEX log_records_trace ON log_records (trace_id) WHERE trace_id IS NOT NULL;
 CREATE INDEX log_records_request ON log_records (request_id) WHERE request_id IS NOT NULL;
 CREATE INDEX log_records_order ON log_records (order_id) WHERE order_id IS NOT NULL;

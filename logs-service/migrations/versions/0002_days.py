@@ -1,4 +1,4 @@
-"""Records by day, their words, and how many there were in each minute."""
+"""Partition records by day, index their words, and count them per minute."""
 
 from alembic import op
 
@@ -6,12 +6,12 @@ revision = "0002"
 down_revision = "0001"
 
 WORDS = """
--- Letters and digits make words, and everything else parts them: a path and a sentence are found alike.
+-- Words consist of letters and digits, and everything else separates them, in paths and sentences alike.
 CREATE FUNCTION words_of(message text) RETURNS tsvector
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN to_tsvector('pg_catalog.simple', regexp_replace(message, '[^[:alnum:]]+', ' ', 'g'));
 
--- Each word that is asked for begins a word of the message. Null if nothing of it is a word.
+-- Each word of the query must be the prefix of a word in the message. Null if the query has no words.
 CREATE FUNCTION words_asked(question text) RETURNS tsquery
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (SELECT string_agg(quote_literal(lexeme) || ':*', ' & ')::tsquery FROM unnest(words_of(question)));
@@ -21,8 +21,8 @@ RECORDS = """
 CREATE TABLE records (
     time            timestamptz NOT NULL,
     id              uuid NOT NULL,
-    -- The transaction that brought the record in: a reader who follows has seen all below the oldest one that
-    -- is still open, whatever time the records bear.
+    -- The transaction of the INSERT. A stream has seen all records below the oldest open transaction,
+    -- regardless of their time.
     received        bigint NOT NULL DEFAULT pg_current_xact_id()::text::bigint,
     observed_time   timestamptz NOT NULL,
     service         text NOT NULL,
@@ -37,20 +37,20 @@ CREATE TABLE records (
     PRIMARY KEY (id, time)
 ) PARTITION BY RANGE (time);
 
--- Read backwards, for what is newest comes first.
+-- Scanned backwards, because searches return the newest records first.
 CREATE INDEX records_time ON records (time, id);
 CREATE INDEX records_service ON records (service, time, id);
--- What is worth a look is rare among the rest.
+-- Warnings and errors are rare.
 CREATE INDEX records_warnings ON records (time, id) WHERE severity_number >= 13;
--- One story has few records, and most records have none or one of these.
+-- Each id has few records, and most records have at most one of these ids.
 CREATE INDEX records_trace ON records (trace_id) WHERE trace_id IS NOT NULL;
 CREATE INDEX records_request ON records (request_id) WHERE request_id IS NOT NULL;
 CREATE INDEX records_order ON records (order_id) WHERE order_id IS NOT NULL;
 CREATE INDEX records_words ON records USING gin (words_of(message));
--- Who follows asks for the newest of these twice a second. It grows at its end only, and small.
+-- Each stream queries the newest entries twice a second. The index is small and grows only at its end.
 CREATE INDEX records_received ON records (received);
 
--- Each insert adds what it brought; what belongs to one minute is put together later.
+-- Each INSERT adds its own counts; those of one minute are merged later.
 CREATE TABLE record_counts (
     minute          timestamptz NOT NULL,
     service         text NOT NULL,
@@ -61,7 +61,7 @@ CREATE INDEX record_counts_minute ON record_counts (minute);
 """
 
 GATEWAY = """
--- How much was read of each file that the gateway writes; a row goes with its file.
+-- How many bytes of each log file of the gateway were read; a row is deleted after its file.
 CREATE TABLE gateway_files (
     name            text PRIMARY KEY,
     bytes_read      bigint NOT NULL,
@@ -71,7 +71,7 @@ CREATE TABLE gateway_files (
 
 
 def upgrade() -> None:
-    """Create the functions and tables; what stands in the old table is moved by the service itself."""
+    """Create the functions and tables; the service itself moves the rows of the old table."""
     op.execute(WORDS)
     op.execute(RECORDS)
     op.execute(GATEWAY)

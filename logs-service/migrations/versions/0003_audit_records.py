@@ -1,4 +1,4 @@
-"""The audit trail in a table of its own, and a bounded number of words of each record."""
+"""Move the audit trail into its own table, and bound the indexed words of each record."""
 
 from alembic import op
 
@@ -6,8 +6,8 @@ revision = "0003"
 down_revision = "0002"
 
 AUDIT = """
--- The columns and indexes of `records`, so that a reader finds both in the same way. The trail is kept by its
--- age alone, and no number of other records shortens it.
+-- The same columns and indexes as `records`, so that searches treat both alike. The audit trail is limited by
+-- age alone, so other records cannot displace it.
 CREATE TABLE audit_records (
     time            timestamptz NOT NULL,
     id              uuid NOT NULL,
@@ -35,8 +35,8 @@ CREATE INDEX audit_records_words ON audit_records USING gin (words_of(message));
 CREATE INDEX audit_records_received ON audit_records (received);
 """
 
-# A replica of the release before writes the trail to `records` until it is replaced. Those few records stay
-# there, are found, and go with their day.
+# Replicas of the previous release write the audit trail to `records` until they are replaced. Those few
+# records stay there, remain searchable, and are dropped with their day.
 MOVE = """
 WITH moved AS (
     DELETE FROM records
@@ -48,14 +48,14 @@ WITH moved AS (
     SELECT time, id, received, observed_time, service, instance, severity_number, message,
            trace_id, span_id, request_id, order_id, attributes FROM moved
 )
--- The trail is counted by itself. Counts of one minute are added up, so that a negative one takes these away.
+-- The audit trail is counted separately. Counts of one minute are summed, so a negative one subtracts these.
 INSERT INTO record_counts
 SELECT date_trunc('minute', time, 'UTC'), service, severity_number, -count(*) FROM moved GROUP BY 1, 2, 3;
 """
 
 WORDS = """
--- The words of the first 1000 characters, which are 500 at most: an index entry for each word of a message of
--- 128 KiB takes more room than the message. What the index has of longer messages stays found through it.
+-- Index only the first 1000 characters, at most 500 words: the index entries of a 128 KiB message would be
+-- larger than the message. Existing entries of longer messages remain searchable.
 CREATE OR REPLACE FUNCTION words_of(message text) RETURNS tsvector
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN to_tsvector('pg_catalog.simple', regexp_replace(left(message, 1000), '[^[:alnum:]]+', ' ', 'g'));
@@ -63,7 +63,7 @@ CREATE OR REPLACE FUNCTION words_of(message text) RETURNS tsvector
 
 
 def upgrade() -> None:
-    """Create the table, move the trail there, and bound the words of what is indexed from now on."""
+    """Create the table, move the audit trail there, and bound the words indexed from now on."""
     op.execute(WORDS)
     op.execute(AUDIT)
     op.execute(MOVE)

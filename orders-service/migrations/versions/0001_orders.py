@@ -1,4 +1,4 @@
-"""Orders with their next step, their lines and events, carts, and idempotency keys."""
+"""Add orders with their next step, lines and events, carts, and idempotency keys."""
 
 from alembic import op
 
@@ -20,7 +20,7 @@ CREATE TABLE orders (
     amount_refunded  bigint NOT NULL DEFAULT 0 CHECK (amount_refunded >= 0),
     payment_id       uuid,
     payment_status   text,
-    -- How the checkout goes on: the next step, whose turn it is, and until when.
+    -- The next step of the checkout, and the lease on it.
     next_step        text,
     refusal          jsonb,
     lease_token      uuid,
@@ -28,7 +28,7 @@ CREATE TABLE orders (
     attempts         int NOT NULL DEFAULT 0,
     next_attempt_at  timestamptz NOT NULL DEFAULT now(),
     deadline         timestamptz NOT NULL,
-    -- The request that its work is for, which placed it or asked for a refund: what is resumed has its ids.
+    -- The request that placed the order or refunded it. Resumed work logs these ids.
     request_id       text NOT NULL,
     traceparent      text NOT NULL,
     created_at       timestamptz NOT NULL DEFAULT now(),
@@ -74,9 +74,9 @@ CREATE TABLE idempotency_keys (
     route        text NOT NULL,
     key          text NOT NULL,
     fingerprint  text NOT NULL,
-    -- The key is taken first, the order follows in the same transaction.
+    -- The transaction inserts the key first and the order afterwards.
     order_id     uuid NOT NULL REFERENCES orders ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
-    -- Whether the caller was told 202, and may ask again how the order stands.
+    -- Whether the caller got 202, and may repeat the call to poll the order.
     is_accepted  boolean NOT NULL DEFAULT false,
     status       int,
     content_type text,

@@ -1,4 +1,4 @@
-"""Refunds, what a cart remembers, turns for the sweeps, and a story that is only ever added to."""
+"""Add refunds, prices and guests in carts, periodic jobs, and make events append-only."""
 
 from alembic import op
 
@@ -18,13 +18,13 @@ CREATE TABLE refunds (
     updated_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX refunds_of_order ON refunds (order_id);
--- Refunds of an order are made one after the other, so that together they cannot exceed it.
+-- An order has one pending refund at most, so that concurrent refunds cannot exceed its total.
 CREATE UNIQUE INDEX refunds_pending ON refunds (order_id) WHERE status = 'pending';
 
 ALTER TABLE orders ADD CONSTRAINT orders_refunded_check CHECK (amount_refunded <= items_amount);
 CREATE INDEX orders_of_status ON orders (status, id DESC);
 
--- The price that a line was put in at, and whether the cart is a guest's, who may never come back.
+-- The price at which a line was added, and whether the cart is a guest's, who may never return.
 ALTER TABLE cart_items ADD unit_amount bigint,
                        ADD is_guest boolean NOT NULL DEFAULT false,
                        ADD updated_at timestamptz NOT NULL DEFAULT now();
@@ -32,7 +32,7 @@ CREATE INDEX cart_items_of_guests ON cart_items (updated_at) WHERE is_guest;
 
 CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
 
--- Whoever moves `due_at` on has the turn; there is one for all replicas.
+-- The replica that advances `due_at` runs the job.
 CREATE TABLE jobs (
     name   text PRIMARY KEY,
     due_at timestamptz NOT NULL DEFAULT now()
@@ -50,5 +50,5 @@ CREATE TRIGGER order_events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON o
 
 
 def upgrade() -> None:
-    """Add them."""
+    """Add the tables, columns and indexes, and the trigger."""
     op.execute(SCHEMA)

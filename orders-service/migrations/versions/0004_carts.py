@@ -1,19 +1,19 @@
-"""Carts with a version, and the order that was made of it."""
+"""Add versions of carts, and the order that was made from a version."""
 
 from alembic import op
 
 revision = "0004"
 down_revision = "0003"
 
-# Replicas of the release before write `cart_items` alone: the triggers keep the versions right for them, too.
+# Replicas of the previous release write only `cart_items`. The triggers maintain the versions for them, too.
 SCHEMA = """
 CREATE SEQUENCE cart_versions;
 
 CREATE TABLE carts (
     owner           text PRIMARY KEY,
-    -- From one sequence, so that a cart that is thrown away and filled again has no version twice.
+    -- From a sequence, so that a cart that is deleted and filled again never repeats a version.
     version         bigint NOT NULL,
-    -- The last version that was ordered, and the order.
+    -- The last ordered version, and its order.
     ordered_version bigint,
     order_id        uuid,
     updated_at      timestamptz NOT NULL DEFAULT now(),
@@ -29,7 +29,7 @@ BEGIN
 END $$;
 CREATE TRIGGER cart_items_come_and_go AFTER INSERT OR DELETE ON cart_items
     FOR EACH ROW EXECUTE FUNCTION raise_cart_version();
--- The same quantity put in once more does not make it another cart.
+-- Setting the same quantity again does not change the version.
 CREATE TRIGGER cart_items_change AFTER UPDATE ON cart_items
     FOR EACH ROW WHEN (OLD.quantity <> NEW.quantity) EXECUTE FUNCTION raise_cart_version();
 
@@ -37,7 +37,7 @@ INSERT INTO carts (owner, version)
 SELECT owner, nextval('cart_versions') FROM (SELECT DISTINCT owner FROM cart_items) AS owners
 ON CONFLICT DO NOTHING;
 
--- The version of the cart that an order was made of; null for an order of its own items.
+-- The version of the ordered cart; null for an order with explicit items.
 ALTER TABLE orders ADD cart_version bigint;
 """
 

@@ -1,4 +1,4 @@
-"""Where the customers come from whose orders wait for a payment."""
+"""Add the network from which an order was placed."""
 
 from alembic import op
 
@@ -6,7 +6,7 @@ revision = "0005"
 down_revision = "0004"
 
 SCHEMA = """
--- Kept for as long as there is work to do for the order. Null for an order of a release without this column.
+-- Kept while the order has work. Null for an order that a release without this column placed.
 ALTER TABLE order_work ADD network text;
 """
 

@@ -1,1 +1,1 @@
-"""Every statement that touches orders-service's tables."""
+"""All SQL on the tables of orders-service."""

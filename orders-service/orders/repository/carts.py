@@ -1,7 +1,7 @@
-"""What customers mean to buy.
+"""Carts.
 
-A statement that writes several lines of a cart locks them in the order of their products, so that no two wait
-for each other. The database raises the cart's version after that, once the lines are locked.
+A statement that writes several lines of a cart locks them in the order of their products, so that two of them
+cannot deadlock. The database raises the cart's version afterwards, while the lines are locked.
 """
 
 from collections.abc import Iterable
@@ -48,7 +48,7 @@ REMOVE_ITEMS = delete(items).where(
 
 
 def read_cart(connection: Connection, owner: str) -> StoredCart:
-    """Return what is in a cart, in the order in which it was put there."""
+    """Return a cart, its lines in the order in which they were added."""
     rows = connection.execute(READ_CART, {"owner": owner}).all()
     lines = [
         CartLine(row.product_id, row.quantity, row.unit_amount, row.is_guest)
@@ -59,40 +59,40 @@ def read_cart(connection: Connection, owner: str) -> StoredCart:
 
 
 def find_ordered_version(connection: Connection, owner: str) -> tuple[int, UUID] | None:
-    """Return the version of a cart that was ordered last, with its order, unless that was cancelled."""
+    """Return the last ordered version of a cart and its order, unless that was cancelled."""
     row = connection.execute(FIND_ORDERED, {"owner": owner}).first()
     return (row.ordered_version, row.order_id) if row else None
 
 
 def bind_cart(connection: Connection, owner: str, order_id: UUID) -> None:
-    """Let the cart as it is now be the one that an order was made of."""
+    """Record that the order was made from the current version of the cart."""
     bound = update(carts).where(carts.c.owner == owner)
     connection.execute(bound.values(ordered_version=carts.c.version, order_id=order_id))
 
 
 def lock_cart(connection: Connection, owner: str) -> None:
-    """Keep others from putting lines into a cart until the transaction ends, so that they can be counted."""
+    """Serialize additions to a cart until the transaction ends, so that its lines can be counted."""
     connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(owner, 0))))
 
 
 def put_item(connection: Connection, owner: str, line: CartLine) -> None:
-    """Set a product's quantity in a cart, and the price at which it is put in."""
+    """Set a product's quantity and current price in a cart."""
     connection.execute(PUT_ITEM, {"owner": owner, **vars(line)})
 
 
 def add_items(connection: Connection, owner: str, lines: Iterable[CartLine]) -> None:
-    """Put lines into a cart; what is in it already is added to, up to the limit."""
+    """Add lines to a cart; quantities of the same product are added up to the limit."""
     ordered = sorted(lines, key=lambda line: line.product_id)
     connection.execute(ADD_ITEMS, [{"owner": owner, **vars(line)} for line in ordered])
 
 
 def remove_items(connection: Connection, owner: str, product_ids: Iterable[int]) -> None:
-    """Take products out of a cart."""
+    """Remove products from a cart."""
     connection.execute(REMOVE_ITEMS, {"owner": owner, "ids": list(product_ids)})
 
 
 def take_items(connection: Connection, owner: str) -> list[CartLine]:
-    """Empty a cart; return what was in it, oldest first. A call that does the same at once gets nothing."""
+    """Empty a cart; return its lines, oldest first. A concurrent call gets none."""
     lines = select(items.c.product_id).where(items.c.owner == owner).order_by(items.c.product_id)
     locked = lines.with_for_update().cte("locked")
     taken = (
@@ -105,12 +105,12 @@ def take_items(connection: Connection, owner: str) -> list[CartLine]:
 
 
 def adopt_cart(connection: Connection, owner: str) -> None:
-    """Keep the cart of a guest who has registered."""
+    """Turn the cart of a guest who registered into a customer's, which is kept."""
     connection.execute(update(items).where(items.c.owner == owner).values(is_guest=False))
 
 
 def delete_stale_carts(connection: Connection, *, age: timedelta, limit: int) -> int:
-    """Throw guests' carts away that nobody touched for so long; return how many lines there were."""
+    """Delete guests' carts that have not changed for `age`; return the number of lines."""
     other = items.alias()
     oldest = func.now() - age
     stale = (
@@ -128,13 +128,13 @@ def delete_stale_carts(connection: Connection, *, age: timedelta, limit: int) ->
 
 
 def delete_empty_carts(connection: Connection, *, age: timedelta, limit: int) -> int:
-    """Forget the versions of carts that have been empty for so long; return how many there were."""
+    """Delete the versions of carts that have been empty for `age`; return how many."""
     empty = (
         select(carts.c.owner)
         .where(carts.c.updated_at < func.now() - age, ~exists().where(items.c.owner == carts.c.owner))
         .limit(limit)
         .cte("empty")
     )
-    # The age is asked for once more of the row itself, in case something was put into the cart meanwhile.
+    # The DELETE checks the age again, because a line may have been added to the cart in the meantime.
     is_old = carts.c.updated_at < func.now() - age
     return connection.execute(delete(carts).where(carts.c.owner == empty.c.owner, is_old)).rowcount

@@ -1,4 +1,4 @@
-"""Orders in numbers."""
+"""Counts and ages of orders, for metrics."""
 
 from sqlalchemy import Connection, extract, func, select
 
@@ -9,13 +9,13 @@ UNFINISHED = (Status.PENDING, Status.AWAITING_PAYMENT, Status.CONFIRMED)
 
 
 def count_orders(connection: Connection) -> dict[str, int]:
-    """Return how many orders there are of each status."""
+    """Return the number of orders by status."""
     counted = select(orders.c.status, func.count()).group_by(orders.c.status)
     return dict(iter(connection.execute(counted)))
 
 
 def read_oldest_orders(connection: Connection) -> dict[str, float]:
-    """Return the age in seconds of the oldest order of each status that will not last."""
+    """Return the age in seconds of the oldest order of each unfinished status."""
     oldest = (
         select(orders.c.status, extract("epoch", func.now() - func.min(orders.c.created_at)))
         .where(orders.c.status.in_(UNFINISHED))
@@ -25,6 +25,6 @@ def read_oldest_orders(connection: Connection) -> dict[str, float]:
 
 
 def read_oldest_refund(connection: Connection) -> float:
-    """Return the age in seconds of the oldest refund that is not done; 0 if there is none."""
+    """Return the age in seconds of the oldest pending refund; 0 without one."""
     oldest = select(extract("epoch", func.now() - func.min(refunds.c.created_at)))
     return float(connection.execute(oldest.where(refunds.c.status == "pending")).scalar() or 0)

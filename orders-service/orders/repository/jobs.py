@@ -1,4 +1,4 @@
-"""Turns of what is done once in a while, for all replicas together."""
+"""Periodic jobs, each run by one replica at a time."""
 
 from datetime import timedelta
 
@@ -8,7 +8,7 @@ from orders.tables import jobs
 
 
 def take_turn(connection: Connection, name: str, *, every: timedelta) -> bool:
-    """Tell whether a job is due, and whose turn it is then: the caller's, until it is due again."""
+    """Return whether a job is due; the caller then runs it, and it is due again after `every`."""
     turn = (
         update(jobs)
         .where(jobs.c.name == name, jobs.c.due_at <= func.now())

@@ -1,8 +1,8 @@
-"""Orders with their lines and events: written when they are placed, found, and listed."""
+"""Orders with their lines and events: place, find and list them."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -10,16 +10,16 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Connection, Row, Text, bindparam, select, text, update
 
 from orders.domain import Event, Line, Order, Refusal, Status, Step, Waiting, Work
-from orders.errors import CartChanged
+from orders.errors import CartChanged, find_status
 from orders.tables import order_events, order_lines, order_work, orders
 from shared.idempotency import KeyedCall
 from shared.ids import first_id
 
 LEASE = timedelta(seconds=10)
-# Replicas need not agree on the time to the minute.
+# The clocks of replicas may differ by this much.
 SKEW = timedelta(minutes=1)
 
-# What is run for every order is made once: to make a statement takes longer than to send it.
+# Statements that run for every order are built once: building one takes longer than sending it.
 WORK = {field.name: f"work_{field.name}" for field in fields(Work)}
 FIND_ORDER = (
     select(orders, *(order_work.c[name].label(label) for name, label in WORK.items()))
@@ -32,8 +32,8 @@ FIND_LINES = (
     .where(order_lines.c.order_id.in_(bindparam("ids", expanding=True)))
     .order_by(order_lines.c.product_id)
 )
-# An order of the cart takes the cart's version, unless an order that was not cancelled has taken it before.
-# Two orders of the same cart wait for each other here, and the second sees what the first has written.
+# An order of the cart binds the cart's version, unless an earlier order that was not cancelled has bound it.
+# Two orders of the same cart wait for each other here, and the second one sees the first one's row.
 BIND_CART = """, bound AS (
         UPDATE carts SET ordered_version = version, order_id = taken.order_id
         FROM taken
@@ -100,15 +100,15 @@ PLACE_ITEMS, PLACE_CART = (
 
 
 def place_order(connection: Connection, call: KeyedCall, order: Order, lease: UUID) -> bool:
-    """Add an order with all that belongs to it, and its lease in the hands of whoever places it.
+    """Insert an order with its lines, work and first event; the caller gets its lease.
 
-    Nothing is added, and False returned, if the call's key was taken before; a call that is taking it is
-    waited for. Raises CartChanged if the order is of a cart that has another version now, or was ordered
-    before; the transaction must then be rolled back.
+    Inserts nothing and returns False if the call's key was already taken; waits for a concurrent transaction
+    that takes it. Raises CartChanged if the cart has a newer version or was already ordered; the caller must
+    then roll back the transaction.
     """
     work = order.work
     if work is None:
-        raise ValueError("An order that is placed has something left to do.")
+        raise ValueError("A new order needs a first step.")
     values = {
         **vars(call),
         **vars(order),
@@ -121,14 +121,14 @@ def place_order(connection: Connection, call: KeyedCall, order: Order, lease: UU
         "network": work.network,
     }
     statement = PLACE_ITEMS if order.cart_version is None else PLACE_CART
-    came = connection.execute(statement, values).one()
-    if came.is_new and not came.is_placed:
+    row = connection.execute(statement, values).one()
+    if row.is_new and not row.is_placed:
         raise CartChanged
-    return bool(came.is_placed)
+    return bool(row.is_placed)
 
 
 def find_order(connection: Connection, order_id: UUID) -> Order | None:
-    """Return the order of that id."""
+    """Return the order with this id."""
     row = connection.execute(FIND_ORDER, {"id": order_id}).first()
     if row is None:
         return None
@@ -138,8 +138,8 @@ def find_order(connection: Connection, order_id: UUID) -> Order | None:
 
 
 def lock_order(connection: Connection, order_id: UUID) -> Order | None:
-    """Return the order of that id, which nobody else can change before the transaction ends."""
-    # It is read by a statement of its own, which sees the work that was recorded while this one waited.
+    """Return the order with this id, locked until the transaction ends."""
+    # A separate statement reads the order, because it sees the work that was recorded while this one waited.
     locked = connection.execute(LOCK_ORDER, {"id": order_id}).first()
     return find_order(connection, order_id) if locked else None
 
@@ -154,9 +154,9 @@ def read_page(
     before: UUID | None = None,
     limit: int,
 ) -> list[Order]:
-    """Return orders newest first, without their work: those of these customers, or of all for None.
+    """Return orders, newest first and without their work; `customers` None means all customers.
 
-    An id begins with the time at which it was made, so that the index on ids finds times, too.
+    An id starts with its creation time, so the index on ids also finds times.
     """
     query = select(orders).order_by(orders.c.id.desc()).limit(limit)
     if customers is not None:
@@ -173,14 +173,14 @@ def read_page(
 
 
 def find_placed_orders(connection: Connection, customer: str, *, limit: int) -> list[UUID]:
-    """Return orders of a customer whose payment is there, or never will be: those that left `pending`."""
+    """Return the ids of a customer's orders that are no longer pending: their payments are known."""
     query = select(orders.c.id).where(orders.c.customer == customer, orders.c.status != Status.PENDING)
     return list(connection.execute(query.limit(limit)).scalars())
 
 
 def reassign_orders(connection: Connection, ids: Sequence[UUID], customer: str) -> int:
-    """Make these orders the customer's; return how many there are."""
-    # They are locked in the order in which settlement locks them.
+    """Assign these orders to the customer; return how many there are."""
+    # Settlement locks orders in the same order, so the two cannot deadlock.
     locked = select(orders.c.id).where(orders.c.id.in_(ids)).order_by(orders.c.id)
     connection.execute(locked.with_for_update(key_share=True))
     moved = update(orders).where(orders.c.id.in_(ids)).values(customer=customer)
@@ -188,7 +188,7 @@ def reassign_orders(connection: Connection, ids: Sequence[UUID], customer: str) 
 
 
 def count_waiting(connection: Connection, order: Order) -> tuple[Waiting, Waiting]:
-    """Return what would wait for payment with this order, of its customer and at its customer's address."""
+    """Count what would wait for payment with this order: for its customer, and from its network."""
     network = order.work.network if order.work else None
     values = {
         "id": order.id,
@@ -199,20 +199,33 @@ def count_waiting(connection: Connection, order: Order) -> tuple[Waiting, Waitin
     row = connection.execute(COUNT_WAITING, values).one()
     own = sum(line.quantity for line in order.lines)
     customer = Waiting(row.customer_orders + 1, row.customer_units + own)
-    # An order that an older replica has placed has no address.
+    # An order that an older replica placed has no network.
     return customer, Waiting(row.network_orders + 1, row.network_units + own) if network else customer
 
 
 def find_known_customers(connection: Connection, customers: Sequence[str]) -> list[str]:
-    """Return which of these customers have a cart, an order, or a call whose answer is kept."""
+    """Return the customers that have a cart, an order or an idempotency key."""
     return list(connection.execute(FIND_KNOWN, {"customers": list(customers)}).scalars())
 
 
 def read_events(connection: Connection, order_id: UUID) -> list[Event]:
-    """Return the order's story in the order in which it happened."""
+    """Return the order's events, oldest first."""
     columns = [column for column in order_events.c if column.name != "order_id"]
     query = select(*columns).where(order_events.c.order_id == order_id).order_by(order_events.c.id)
     return [Event(**row._mapping) for row in connection.execute(query)]
+
+
+def dump_refusal(refusal: Refusal) -> dict[str, Any]:
+    """Return a refusal as it is stored in `orders.refusal`.
+
+    `status` is for replicas of the release before, which read exactly these five members.
+    """
+    return {**asdict(refusal), "status": find_status(refusal.reason)}
+
+
+def load_refusal(stored: Mapping[str, Any]) -> Refusal:
+    """Return a stored refusal, whose HTTP status follows from its reason."""
+    return Refusal(stored["reason"], stored["code"], stored["detail"], stored.get("extra", {}))
 
 
 def _with_lines(connection: Connection, rows: Sequence[Row[Any]]) -> list[Order]:
@@ -225,5 +238,5 @@ def _with_lines(connection: Connection, rows: Sequence[Row[Any]]) -> list[Order]
 
 def _to_order(row: Row[Any], lines: tuple[Line, ...]) -> Order:
     values = {column.name: row._mapping[column.name] for column in orders.c}
-    refusal = Refusal(**row.refusal) if row.refusal else None
+    refusal = load_refusal(row.refusal) if row.refusal else None
     return Order(**{**values, "status": Status(row.status), "refusal": refusal, "lines": lines})

@@ -1,12 +1,12 @@
-"""How orders go on: the leases on their work, and what each step has changed.
+"""The progress of orders: the leases on their work, and the changes that each step makes.
 
-A transaction that changes an order and its work locks the order first and then the work, so that no two wait
-for each other.
+A transaction that changes an order and its work locks the order first and then the work, so that two of them
+cannot deadlock.
 """
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -16,13 +16,15 @@ from sqlalchemy import Connection, TextClause, bindparam, func, select, text, up
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.types import Text
 
-from orders.domain import CONTINUED, SETTLED, Line, Order, Progress, Refusal, Step, Told, Work
+from orders.domain import CONTINUED, SETTLED, Line, NewEvent, Order, Progress, Refusal, Step, Work
 from orders.errors import LeaseLost
-from orders.repository.orders import LEASE, find_order
+from orders.repository.orders import LEASE, dump_refusal, find_order
 from orders.tables import order_events, order_work, orders
 from shared.idempotency import Answer
 
-# Work that is due and under no lease. Steps that only a newer release knows are left to that release.
+ACTOR = "orders-service"
+
+# Claims due work without a lease. Steps that only a newer release knows are left to its replicas.
 CLAIM = """
     WITH due AS (
         SELECT order_id FROM order_work
@@ -38,7 +40,7 @@ CLAIM = """
 CLAIM_WORK = text(CLAIM).bindparams(bindparam("steps", type_=ARRAY(Text)), lasts=LEASE)
 CONTINUED_STEPS, SETTLED_STEPS = [*CONTINUED, Step.AWAIT_PAYMENT], [*SETTLED]
 
-# What a step may change of an order. A value that is not told stays as it is.
+# Columns of an order that a step may change. A missing value leaves its column unchanged.
 CHANGING = {
     "status": "text",
     "reason": "text",
@@ -49,8 +51,8 @@ CHANGING = {
     "payment_status": "text",
     "refusal": "jsonb",
 }
-# An order whose lease was lost is not in `ours`, and nothing is written of it. The steps come as one JSON
-# document, which costs this process less than an array for each column.
+# An order whose lease was lost is not in `ours`, and nothing is written for it. The steps are sent as one
+# JSON document, which takes this process less time than an array per column.
 RECORD = """
     WITH told AS MATERIALIZED (
         SELECT * FROM json_to_recordset(CAST(:steps AS json)) AS step (
@@ -93,8 +95,7 @@ PRICED = """, priced AS (
             AS new (product_id bigint, sku text, title text, unit_amount bigint)
         WHERE line.order_id = ours.id AND line.product_id = new.product_id
     )"""
-# What is left of the cart is reckoned from the rows as they are once they are locked, in the order in which
-# every statement locks them.
+# The rest of the cart is computed from the locked rows. Every statement locks them in this order.
 BOUGHT = """, bought AS MATERIALIZED (
         SELECT item.owner, item.product_id, item.quantity - line.quantity AS rest
         FROM ours
@@ -108,7 +109,7 @@ BOUGHT = """, bought AS MATERIALIZED (
         DELETE FROM cart_items AS item USING bought
         WHERE item.owner = bought.owner AND item.product_id = bought.product_id AND rest <= 0
     )"""
-# An order is placed by one call, and refunded by one call at a time, so that at most one has no answer yet.
+# One call places an order, and one call at a time refunds it, so at most one key has no answer yet.
 ANSWERED = """, answered AS (
         UPDATE idempotency_keys AS key
         SET status = :answered, content_type = :answer_type, body = :answer_body
@@ -118,7 +119,7 @@ ANSWERED = """, answered AS (
 
 @dataclass(frozen=True)
 class Unsettled:
-    """An order whose stock is to be committed, or whose money is to be taken."""
+    """An order whose stock must be committed, or whose payment must be captured."""
 
     order_id: UUID
     next_step: Step
@@ -129,16 +130,16 @@ class Unsettled:
 
 
 def claim_due_order(connection: Connection) -> tuple[Order, UUID] | None:
-    """Take an order that is the checkout's to go on with; return it with the lease."""
+    """Claim a due order for the checkout; return it with its lease."""
     lease = uuid4()
     claimed = connection.execute(CLAIM_WORK, {"steps": CONTINUED_STEPS, "most": 1, "lease": lease}).first()
-    # It is read by a statement of its own, which sees what was recorded until the lease was taken.
+    # A separate statement reads the order, because it sees all that was recorded before the lease was taken.
     order = find_order(connection, claimed.order_id) if claimed else None
     return (order, lease) if order and order.work else None
 
 
 def claim_unsettled_orders(connection: Connection, most: int) -> tuple[list[Unsettled], UUID]:
-    """Take orders that are to be settled, as many as are due; return them with their lease."""
+    """Claim up to `most` due orders for settlement; return them with their lease."""
     lease = uuid4()
     rows = connection.execute(CLAIM_WORK, {"steps": SETTLED_STEPS, "most": most, "lease": lease})
     claimed = [
@@ -156,10 +157,10 @@ def claim_unsettled_orders(connection: Connection, most: int) -> tuple[list[Unse
 
 
 def record_progress(
-    connection: Connection, steps: Sequence[Progress], lease: UUID, *, actor: str, now: datetime
+    connection: Connection, steps: Sequence[Progress], lease: UUID, *, now: datetime
 ) -> set[UUID]:
-    """Write down what has become of orders, with one statement; return those that were still the lease's."""
-    return _record(connection, steps, lease, actor, now, "", {})
+    """Record the progress of orders with one statement; return the ids of those still under the lease."""
+    return _record(connection, steps, lease, now, "", {})
 
 
 def record_step(
@@ -167,16 +168,15 @@ def record_step(
     step: Progress,
     lease: UUID,
     *,
-    actor: str,
     now: datetime,
     lines: Sequence[Line] = (),
     empties_cart: bool = False,
     answer: Answer | None = None,
 ) -> None:
-    """Write down what has become of one order, with one statement; raise LeaseLost if it is not the lease's.
+    """Record the progress of one order with one statement; raise LeaseLost if it is not under the lease.
 
-    The same statement records the `lines` with their prices, takes the ordered units out of the customer's
-    cart, and keeps the `answer` of the call that waits for this.
+    The same statement records the prices of the `lines`, removes the ordered units from the customer's cart
+    with `empties_cart`, and stores the `answer` to the call that waits for this step.
     """
     more = ""
     values: dict[str, Any] = {}
@@ -188,24 +188,24 @@ def record_step(
     if answer:
         more += ANSWERED
         values |= {"answered": answer.status, "answer_type": answer.content_type, "answer_body": answer.body}
-    if not _record(connection, [step], lease, actor, now, more, values):
+    if not _record(connection, [step], lease, now, more, values):
         raise LeaseLost
 
 
-def change_order(connection: Connection, order: Order, told: Told, *, actor: str, **changes: Any) -> Order:
-    """Change an order that the transaction has locked, and tell of it; return it as it is then."""
-    values = {name: asdict(value) if name == "refusal" else value for name, value in changes.items()}
+def change_order(connection: Connection, order: Order, new: NewEvent, *, actor: str, **changes: Any) -> Order:
+    """Change an order that the transaction has locked, and record the event; return the changed order."""
+    values = {name: dump_refusal(value) if name == "refusal" else value for name, value in changes.items()}
     changed = update(orders).where(orders.c.id == order.id).values(**values, updated_at=func.now())
     updated_at = connection.execute(changed.returning(orders.c.updated_at)).scalar_one()
     after = replace(order, **changes, updated_at=updated_at)
-    event = {"kind": told.kind, "detail": told.detail, "actor": actor}
+    event = {**vars(new), "actor": actor}
     statuses = {"from_status": order.status, "to_status": after.status}
     connection.execute(insert(order_events).values(order_id=order.id, **event, **statuses))
     return after
 
 
-def take_order_over(connection: Connection, order_id: UUID, work: Work, lease: UUID) -> None:
-    """Let this be what is to be done for an order that the transaction has locked, whoever was at it."""
+def take_over_order(connection: Connection, order_id: UUID, work: Work, lease: UUID) -> None:
+    """Replace the work of an order that the transaction has locked, and any lease on it."""
     row = {
         **vars(work),
         "lease_token": lease,
@@ -219,8 +219,8 @@ def take_order_over(connection: Connection, order_id: UUID, work: Work, lease: U
     )
 
 
-def give_lease_back(connection: Connection, order: Order, lease: UUID, *, wait: timedelta) -> None:
-    """Let anybody take the order on, after `wait`."""
+def release_lease(connection: Connection, order: Order, lease: UUID, *, wait: timedelta) -> None:
+    """Release the lease; any thread may claim the order after `wait`."""
     connection.execute(
         update(order_work)
         .where(order_work.c.order_id == order.id, order_work.c.lease_token == lease)
@@ -234,7 +234,7 @@ def give_lease_back(connection: Connection, order: Order, lease: UUID, *, wait: 
 
 
 def wake_order(connection: Connection, order_id: UUID) -> bool:
-    """Make it the order's turn, if it waits for one; tell whether there is such an order."""
+    """Make the order's work due now, if it has any; return whether the order exists."""
     woken = (
         update(order_work)
         .where(order_work.c.order_id == order_id)
@@ -248,14 +248,13 @@ def _record(
     connection: Connection,
     steps: Sequence[Progress],
     lease: UUID,
-    actor: str,
     now: datetime,
     more: str,
     values: dict[str, Any],
 ) -> set[UUID]:
     row = {
         "lease": lease,
-        "actor": actor,
+        "actor": ACTOR,
         "now": now,
         "ids": [step.order_id for step in steps],
         "steps": json.dumps([_describe(step) for step in steps], default=_to_json),
@@ -272,10 +271,10 @@ def _describe(step: Progress) -> dict[str, Any]:
         "wait": step.wait.total_seconds(),
         "attempts": step.attempts,
         "deadline": step.deadline,
-        # The last event is the one that brings the order where it is then.
+        # The last event has the order's new status.
         "story": [
-            {**vars(told), "status": step.changes.get("status") if told is step.story[-1] else None}
-            for told in step.story
+            {**vars(event), "status": step.changes.get("status") if event is step.events[-1] else None}
+            for event in step.events
         ],
         "is_changed": bool(step.changes),
         **step.changes,
@@ -285,10 +284,10 @@ def _describe(step: Progress) -> dict[str, Any]:
 def _to_json(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
-    return asdict(value) if isinstance(value, Refusal) else str(value)
+    return dump_refusal(value) if isinstance(value, Refusal) else str(value)
 
 
 @cache
 def _make_record(more: str) -> TextClause:
-    """Return the statement; there are few kinds, and each is made once."""
+    """Return the statement; each of the few variants is built once."""
     return text(RECORD.replace("{more}", more)).bindparams(lasts=LEASE)

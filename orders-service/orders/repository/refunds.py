@@ -1,4 +1,4 @@
-"""Refunds, written down before payments-service is asked."""
+"""Refunds, recorded before payments-service is called."""
 
 from typing import Any
 from uuid import UUID
@@ -9,21 +9,21 @@ from sqlalchemy.dialects.postgresql import insert
 from orders.domain import Refund
 from orders.tables import refunds
 
-KNOWN = [refunds.c.id, refunds.c.order_id, refunds.c.amount, refunds.c.restock, refunds.c.actor]
+COLUMNS = [refunds.c.id, refunds.c.order_id, refunds.c.amount, refunds.c.restock, refunds.c.actor]
 
 
 def insert_refund(connection: Connection, refund: Refund) -> None:
-    """Add a refund that is yet to be made."""
+    """Add a pending refund."""
     connection.execute(insert(refunds).values(vars(refund)))
 
 
 def read_pending_refund(connection: Connection, order_id: UUID) -> Refund:
-    """Return the refund that the order is at; there is one whenever its next step is to refund."""
-    query = select(*KNOWN).where(refunds.c.order_id == order_id, refunds.c.status == "pending")
+    """Return the order's pending refund, which exists while its next step is to refund."""
+    query = select(*COLUMNS).where(refunds.c.order_id == order_id, refunds.c.status == "pending")
     return Refund(**connection.execute(query).one()._mapping)
 
 
 def finish_refund(connection: Connection, refund: Refund, status: str, error: str | None = None) -> None:
-    """Record what became of a refund."""
+    """Record the result of a refund."""
     values: dict[str, Any] = {"status": status, "error": error, "updated_at": func.now()}
     connection.execute(update(refunds).where(refunds.c.id == refund.id).values(values))

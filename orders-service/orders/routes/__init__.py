@@ -1,4 +1,4 @@
-"""orders-service over HTTP."""
+"""The HTTP routes of orders-service."""
 
 from orders.routes.carts import cart_routes
 from orders.routes.fulfilment import fulfilment_routes

@@ -1,4 +1,4 @@
-"""A person's cart."""
+"""Routes of the cart."""
 
 from apiflask import APIBlueprint
 
@@ -14,17 +14,17 @@ from shared.openapi import document_errors
 
 
 def cart_routes(database: Database, catalog: CatalogClient, payments: PaymentsClient) -> APIBlueprint:
-    """Return the routes of a person's cart."""
+    """Return the routes of the caller's cart."""
     routes = APIBlueprint("cart", __name__)
 
     @routes.get("/cart")
     @routes.output(CartOut)
     def show_cart() -> CartOut:
-        """Show the cart, priced just now.
+        """Show the cart at current prices.
 
-        `problem` of a line is `unavailable`, `insufficient_stock`, `price_changed` (until it is put in again)
-        or null. `POST /orders` with this `version` orders just this cart. The cart and the orders of a guest
-        follow the guest who logs in to an account.
+        The `problem` of a line is `unavailable`, `insufficient_stock`, `price_changed` (until the product is
+        added again) or null. `POST /orders` with this `version` orders exactly this cart. When a guest signs
+        in, the guest's cart and orders move to the account.
         """
         caller = require_caller()
         take_over_guest(database, payments, caller)
@@ -35,7 +35,7 @@ def cart_routes(database: Database, catalog: CatalogClient, payments: PaymentsCl
     @routes.output(CartOut)
     @routes.doc(responses=document_errors(ProductNotFound, CartFull, ServiceUnreachable))
     def put_item(product_id: int, json_data: QuantityIn) -> CartOut:
-        """Put so many of a product into the cart, at its price of now."""
+        """Set the quantity of a product in the cart, at its current price."""
         caller = require_caller()
         return _show(carts.put_in_cart(database, catalog, caller, product_id, json_data.quantity))
 
@@ -43,7 +43,7 @@ def cart_routes(database: Database, catalog: CatalogClient, payments: PaymentsCl
     @routes.output(CartOut)
     @routes.doc(responses=document_errors(ProductNotFound))
     def remove_item(product_id: int) -> CartOut:
-        """Take a product out of the cart."""
+        """Remove a product from the cart."""
         return _show(carts.remove_from_cart(database, catalog, require_caller(), product_id))
 
     return routes

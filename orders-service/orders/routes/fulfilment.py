@@ -1,4 +1,4 @@
-"""What the shop does with orders."""
+"""Routes to ship, deliver and refund orders."""
 
 from uuid import UUID
 
@@ -32,14 +32,14 @@ def fulfilment_routes(database: Database, checkout: Checkout) -> APIBlueprint:
     @routes.output(OrderOut)
     @routes.doc(responses=document_errors(OrderNotFound, OrderNotShippable))
     def ship_order(order_id: UUID) -> OrderOut:
-        """Record that a paid order was sent. Again, nothing happens."""
+        """Record that a paid order was shipped. A repeated call changes nothing."""
         return OrderOut.of(changes.ship_order(database, require_caller(), order_id))
 
     @routes.post("/orders/<uuid:order_id>/deliver")
     @routes.output(OrderOut)
     @routes.doc(responses=document_errors(OrderNotFound, OrderNotDeliverable))
     def deliver_order(order_id: UUID) -> OrderOut:
-        """Record that a shipped order has arrived. Again, nothing happens."""
+        """Record that a shipped order was delivered. A repeated call changes nothing."""
         return OrderOut.of(changes.deliver_order(database, require_caller(), order_id))
 
     @routes.post("/orders/<uuid:order_id>/refund")
@@ -60,8 +60,8 @@ def fulfilment_routes(database: Database, checkout: Checkout) -> APIBlueprint:
         extensions=KEYED,
     )
     def refund_order(order_id: UUID, json_data: RefundIn) -> Response:
-        """Give money back: a part, or all that is left, and then the units to the stock if they came back."""
-        # The key is this order's: under another one it asks for something else.
+        """Refund a part of an order or the whole remainder, which can also restock the items."""
+        # A key belongs to one order: the same key for a different order is a different call.
         call = read_call(f"POST /orders/{order_id}/refund")
         reply = changes.refund_order(
             database,

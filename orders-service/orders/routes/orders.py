@@ -1,4 +1,4 @@
-"""Orders as their customers see them."""
+"""Routes to place, read and cancel orders."""
 
 from uuid import UUID
 
@@ -16,8 +16,8 @@ from orders.errors import (
     OrderNotFound,
     RefundInProgress,
 )
+from orders.schemas.answers import CHECKOUT_REFUSALS
 from orders.schemas.orders import (
-    CHECKOUT_REFUSALS,
     EXAMPLE_ID,
     EventOut,
     EventPage,
@@ -34,11 +34,11 @@ from shared.idempotency import KEY_ERRORS, KEYED, read_call, to_response
 from shared.openapi import document_errors, refer
 from shared.pages import decode_id, encode_id
 
-UNFINISHED = refer(OrderOut, "It is still being worked on, and finishes by itself.")
+UNFINISHED = refer(OrderOut, "The work on the order continues in the background.")
 
 
 def order_routes(database: Database, checkout: Checkout, payments: PaymentsClient) -> APIBlueprint:
-    """Return the routes by which customers place, see and cancel their orders, and admins all orders."""
+    """Return the routes by which customers use their own orders, and admins all orders."""
     routes = APIBlueprint("orders", __name__)
 
     @routes.post("/orders")
@@ -58,11 +58,12 @@ def order_routes(database: Database, checkout: Checkout, payments: PaymentsClien
         extensions=KEYED,
     )
     def place_order(json_data: OrderIn) -> Response:
-        """Place an order: hold the stock, authorize the payment, confirm.
+        """Place an order: hold its stock, authorize its payment, and confirm it.
 
-        Without `items` it is an order of the cart, and a version of a cart is ordered once. The units leave
-        the cart when the order is confirmed. An order of `items` leaves the cart alone. An order that is
-        `awaiting_payment` waits for the customer's answer to the bank; the payment says how.
+        Without `items`, it orders the cart; each version of a cart can be ordered once. The ordered units are
+        removed from the cart when the order is confirmed. An order with `items` does not change the cart. An
+        order that is `awaiting_payment` waits for the customer to authenticate to the bank; the payment has
+        the next action.
         """
         network = find_network(read_address(request.headers.get("X-Forwarded-For"), request.remote_addr))
         purchase = orders.Purchase(require_caller(), network, read_call("POST /orders"), json_data)
@@ -75,7 +76,7 @@ def order_routes(database: Database, checkout: Checkout, payments: PaymentsClien
     @routes.input(OrderQuery, location="query")
     @routes.output(OrderPage)
     def list_orders(query_data: OrderQuery) -> OrderPage:
-        """List one's own orders, newest first; an admin sees all orders."""
+        """List the caller's orders, newest first; an admin gets all orders."""
         before = decode_id(query_data.cursor)
         page, last = orders.list_orders(database, payments, require_caller(), query_data, before)
         return OrderPage(data=[OrderOut.of(order) for order in page], next=encode_id(last))
@@ -91,7 +92,7 @@ def order_routes(database: Database, checkout: Checkout, payments: PaymentsClien
     @routes.output(EventPage)
     @routes.doc(responses=document_errors(OrderNotFound))
     def list_events(order_id: UUID) -> EventPage:
-        """Tell an order's story."""
+        """List the events of an order."""
         events = orders.read_events(database, require_caller(), order_id)
         return EventPage(data=[EventOut.of(event) for event in events])
 
@@ -104,7 +105,10 @@ def order_routes(database: Database, checkout: Checkout, payments: PaymentsClien
         }
     )
     def cancel_order(order_id: UUID) -> tuple[OrderOut, int]:
-        """Cancel an order that was not shipped: money and stock go back. Again, nothing happens."""
+        """Cancel an order that has not shipped: refund its payment and release its stock.
+
+        A repeated call changes nothing.
+        """
         order = changes.cancel_order(database, checkout, require_caller(), order_id)
         return OrderOut.of(order), 200 if order.status is Status.CANCELLED else 202
 

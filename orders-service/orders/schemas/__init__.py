@@ -1,1 +1,1 @@
-"""What orders-service takes and gives."""
+"""Request and response bodies of orders-service."""

@@ -1,4 +1,4 @@
-"""Carts, as their owners fill and see them."""
+"""Bodies of the cart."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -12,7 +12,7 @@ Quantity = Annotated[Integer, Field(ge=1, le=MOST_UNITS)]
 
 
 class QuantityIn(Body):
-    """How many of a product."""
+    """The quantity of a product."""
 
     model_config = ConfigDict(json_schema_extra=example({"quantity": 2}))
 
@@ -20,7 +20,7 @@ class QuantityIn(Body):
 
 
 class CartItemOut(BaseModel):
-    """A line of a cart; prices are null while the catalogue is away, `problem` says what is wrong."""
+    """A line of a cart; title and prices are null while the catalogue is unavailable."""
 
     product_id: int
     title: str | None
@@ -31,7 +31,7 @@ class CartItemOut(BaseModel):
 
 
 class CartOut(BaseModel):
-    """A cart, priced just now."""
+    """A cart at current prices."""
 
     model_config = ConfigDict(
         json_schema_extra=example(
@@ -56,7 +56,9 @@ class CartOut(BaseModel):
     items: list[CartItemOut]
     amount: int | None
     currency: str | None
-    version: int = Field(description="Raised by every change. `POST /orders` takes it as `cart_version`.")
+    version: int = Field(
+        description="Increases with every change. Send it to `POST /orders` as `cart_version`."
+    )
 
     @classmethod
     def of(
@@ -66,7 +68,7 @@ class CartOut(BaseModel):
         currency: str | None,
         version: int,
     ) -> "CartOut":
-        """Return the cart with what the catalogue says; None stands for a catalogue that is away."""
+        """Return the priced cart; `offers` is None while the catalogue is unavailable."""
         items = [_price(line, offers) for line in lines]
         amounts = [item.amount for item in items]
         total = None if None in amounts else sum(amount for amount in amounts if amount is not None)

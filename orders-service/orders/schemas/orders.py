@@ -1,6 +1,5 @@
-"""Orders, as they are placed, seen and changed."""
+"""Bodies of orders, refunds and events."""
 
-import json
 import re
 from datetime import datetime
 from typing import Annotated, Self
@@ -18,11 +17,8 @@ from pydantic import (
 )
 
 from orders.addresses import find_required_fields, is_country
-from orders.domain import LARGEST_ID, MOST_LINES, Event, Order, Refusal, Status
-from orders.errors import CheckoutRefused
+from orders.domain import LARGEST_ID, MOST_LINES, Event, Order, Status
 from orders.schemas.carts import QuantityIn
-from shared import errors
-from shared.idempotency import Answer
 from shared.pages import PageQuery
 from shared.schemas import BLANK_IS_NONE, Body, Integer, InternalBody, Line, Text, Time, example, example_of
 
@@ -32,13 +28,13 @@ ProductId = Annotated[Integer, Field(ge=1, le=LARGEST_ID)]
 def _refuse_repeats(items: "list[ItemIn] | None") -> "list[ItemIn] | None":
     ids = [item.product_id for item in items or ()]
     if len(set(ids)) != len(ids):
-        raise ValueError("has a product more than once; add the quantities up")
+        raise ValueError("contains a product more than once; send one item with the total quantity")
     return items
 
 
 def _refuse_card_number(text: str) -> str:
     if re.search(r"[0-9]{12}", text):
-        raise ValueError("must be the id of a payment method, and never a card number")
+        raise ValueError("must be a payment method id, never a card number")
     return text
 
 
@@ -49,7 +45,7 @@ PaymentMethodId = Annotated[
 
 def _require_country(code: str) -> str:
     if not is_country(code):
-        raise ValueError("must be a country of ISO 3166-1 alpha-2, such as US or GB")
+        raise ValueError("must be an ISO 3166-1 alpha-2 country code, such as US or GB")
     return code
 
 
@@ -59,7 +55,7 @@ Email = Annotated[Line, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@
 
 
 class ItemIn(QuantityIn):
-    """So many of a product."""
+    """A product and its quantity."""
 
     model_config = ConfigDict(json_schema_extra=example({"product_id": 1, "quantity": 2}))
 
@@ -67,7 +63,7 @@ class ItemIn(QuantityIn):
 
 
 class Address(Body):
-    """Where an order goes. `city`, `region` and `postal_code` are required where the country has them."""
+    """A shipping address. `city`, `region` and `postal_code` are required in countries that use them."""
 
     model_config = ConfigDict(
         json_schema_extra=example(
@@ -82,7 +78,7 @@ class Address(Body):
         ),
     )
 
-    # First, because the others depend on it.
+    # First, because the validation of the other fields reads it.
     country: Country = Field(description="ISO 3166-1 alpha-2.")
     name: Line = Field(max_length=200)
     line1: Line = Field(max_length=200)
@@ -96,12 +92,12 @@ class Address(Body):
     def _require(cls, value: str | None, info: ValidationInfo) -> str | None:
         country = info.data.get("country")
         if value is None and country and info.field_name in find_required_fields(country):
-            raise ValueError(f"is required in an address of {country}")
+            raise ValueError(f"is required in an address in {country}")
         return value
 
 
 class AddressOut(BaseModel):
-    """Where an order goes."""
+    """A shipping address."""
 
     name: str
     line1: str
@@ -113,9 +109,9 @@ class AddressOut(BaseModel):
 
 
 class OrderIn(Body):
-    """An order to place; without items it is the cart. Prices come from the catalogue alone.
+    """An order to place. Without `items`, it orders the cart. Only the catalogue sets prices.
 
-    With `cart_version`, the cart must still be at that one.
+    With `cart_version`, the cart must still have that version.
     """
 
     model_config = ConfigDict(
@@ -140,12 +136,12 @@ class OrderIn(Body):
     @model_validator(mode="after")
     def _check_cart(self) -> Self:
         if self.items is not None and self.cart_version is not None:
-            raise ValueError("cart_version goes with an order of the cart, which has no items")
+            raise ValueError("cart_version is only valid for an order of the cart, without items")
         return self
 
 
 class RefundIn(Body):
-    """How much to give back, in minor units; without it, all that is left. `restock` only with all."""
+    """A refund. `amount` is in minor units and defaults to the remainder, which `restock` requires."""
 
     model_config = ConfigDict(json_schema_extra=example({"amount": 500}))
 
@@ -154,7 +150,7 @@ class RefundIn(Body):
 
 
 class CustomersIn(InternalBody):
-    """Customers by their `sub`."""
+    """Customers, by the `sub` of their tokens."""
 
     model_config = ConfigDict(
         json_schema_extra=example({"customers": ["018f5c3e-7a10-7c44-9d21-4b8f6a2e1c01"]})
@@ -164,7 +160,7 @@ class CustomersIn(InternalBody):
 
 
 class KnownCustomers(BaseModel):
-    """Those of the customers that orders-service knows."""
+    """The customers that orders-service knows."""
 
     model_config = ConfigDict(json_schema_extra=example({"known": ["018f5c3e-7a10-7c44-9d21-4b8f6a2e1c01"]}))
 
@@ -172,7 +168,7 @@ class KnownCustomers(BaseModel):
 
 
 class OrderQuery(PageQuery):
-    """Which orders; the filter by user is the admin's."""
+    """Filters of the order list; only an admin's `user` has an effect."""
 
     status: Status | None = None
     user: Text | None = Field(default=None, max_length=200)
@@ -181,7 +177,7 @@ class OrderQuery(PageQuery):
 
 
 class OrderItemOut(BaseModel):
-    """A line of an order; what it is and costs is null until the stock is held."""
+    """A line of an order; title, SKU and prices are null until the stock is held."""
 
     product_id: int
     sku: str | None
@@ -192,14 +188,14 @@ class OrderItemOut(BaseModel):
 
 
 class PaymentOut(BaseModel):
-    """The order's payment; payments-service tells more of it."""
+    """The order's payment; see `GET /payments/{id}` for its details."""
 
     id: UUID
     status: str
 
 
 class Adjustment(BaseModel):
-    """Shipping, tax or a discount; none is computed yet."""
+    """Shipping, tax or a discount; none is applied yet."""
 
     kind: str
     title: str
@@ -207,7 +203,7 @@ class Adjustment(BaseModel):
 
 
 class OrderOut(BaseModel):
-    """An order; `amount` is `items_amount` with the adjustments, in minor units."""
+    """An order; `amount` is `items_amount` plus the adjustments, in minor units."""
 
     model_config = ConfigDict(
         json_schema_extra=example(
@@ -278,69 +274,7 @@ class OrderOut(BaseModel):
         )
 
 
-def render_order(order: Order, status: int) -> Answer:
-    """Return an answer that shows an order."""
-    return Answer(status, "application/json", OrderOut.of(order).model_dump_json().encode())
-
-
-def render_refusal(order: Order, refusal: Refusal, request_id: str) -> Answer:
-    """Return the answer of what was refused about an order to this request; it carries the order's id."""
-    extra = {**refusal.extra, "order_id": str(order.id)}
-    body = errors.describe(refusal.status, refusal.code, refusal.detail, request_id, extra)
-    return Answer(refusal.status, errors.CONTENT_TYPE, json.dumps(body).encode())
-
-
-def render_placed(order: Order) -> Answer:
-    """Return the answer of the call that placed an order, once that has left `pending`."""
-    if order.refusal:
-        return render_refusal(order, order.refusal, order.request_id)
-    return render_order(order, 201)
-
-
-# How catalog-service, the bank and whoever cancels meanwhile refuse an order that is being placed.
 EXAMPLE_ID = example_of(OrderOut)["id"]
-_ORDER = {"order_id": EXAMPLE_ID}
-_SHORT = [{"product_id": 1, "requested": 2, "available": 1}]
-_GONE = [{"product_id": 1, "requested": 2, "available": 0}]
-CHECKOUT_REFUSALS = (
-    CheckoutRefused(
-        "out_of_stock", 409, "out_of_stock", "There is not enough stock; see lines.", lines=_SHORT, **_ORDER
-    ),
-    CheckoutRefused(
-        "product_unavailable",
-        409,
-        "product_unavailable",
-        "A product is not for sale; see lines.",
-        lines=_GONE,
-        **_ORDER,
-    ),
-    CheckoutRefused(
-        "cancelled_by_customer", 409, "order_cancelled", "The order was cancelled meanwhile.", **_ORDER
-    ),
-    CheckoutRefused(
-        "payment_declined",
-        402,
-        "card_declined",
-        "The card was declined.",
-        decline_code="generic_decline",
-        **_ORDER,
-    ),
-    CheckoutRefused(
-        "too_many_waiting",
-        429,
-        "too_many_waiting",
-        "More than 5 orders for you would wait for their payment. Answer the bank about those orders or"
-        " cancel them, and order again; nothing was charged.",
-        **_ORDER,
-    ),
-    CheckoutRefused(
-        "payment_declined",
-        402,
-        "payment_method_unsupported",
-        "This payment method is not supported.",
-        **_ORDER,
-    ),
-)
 
 
 class OrderPage(BaseModel):
@@ -353,7 +287,7 @@ class OrderPage(BaseModel):
 
 
 class EventOut(BaseModel):
-    """Something that happened to an order."""
+    """An event in the history of an order."""
 
     model_config = ConfigDict(
         populate_by_name=True,
@@ -393,7 +327,7 @@ class EventOut(BaseModel):
 
 
 class EventPage(BaseModel):
-    """An order's story, from its beginning."""
+    """The events of an order, oldest first."""
 
     model_config = ConfigDict(json_schema_extra=example({"data": [example_of(EventOut)], "next": None}))
 

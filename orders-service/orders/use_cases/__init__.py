@@ -1,1 +1,1 @@
-"""What orders-service does, a function each; the checkout itself stands in `checkout`."""
+"""The use cases of orders-service, one function each."""

@@ -1,4 +1,4 @@
-"""Carts: what people mean to buy, priced by the catalogue each time it is shown."""
+"""Carts. The catalogue prices a cart each time it is shown."""
 
 import logging
 from dataclasses import dataclass
@@ -13,12 +13,14 @@ from shared.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
-CROWDED = MOST_LINES // 2  # Lines from which on a cart is locked while another is put in, to count them.
+CROWDED = (
+    MOST_LINES // 2
+)  # Above this number of lines, a cart is locked while a line is added, to count them.
 
 
 @dataclass(frozen=True)
 class Cart:
-    """A cart, and what the catalogue says of it; `offers` is None while the catalogue is away."""
+    """A priced cart; `offers` is None while the catalogue is unavailable."""
 
     version: int
     lines: tuple[CartLine, ...]
@@ -27,7 +29,7 @@ class Cart:
 
 
 def take_cart(connection: Connection, caller: Caller) -> StoredCart:
-    """Return the caller's cart, with what they put into one as a guest, which becomes theirs."""
+    """Return the caller's cart; the cart that they filled as a guest is merged into it."""
     if caller.guest is not None:
         _take_guest_cart(connection, caller.guest, caller.sub)
     cart = carts.read_cart(connection, caller.sub)
@@ -48,13 +50,13 @@ def _take_guest_cart(connection: Connection, guest: str, customer: str) -> None:
     if fitting:
         carts.add_items(connection, customer, fitting)
     if ordered and ordered[0] == before.version and not own:
-        # The guest has ordered just this, and the bank has not decided yet: it is not to be ordered twice.
+        # The guest has ordered this version, and it must not be ordered twice while the payment is undecided.
         carts.bind_cart(connection, customer, ordered[1])
-    log.info("A guest's cart was taken over", extra={"cart.lines": len(fitting)})
+    log.info("Guest cart merged", extra={"cart.lines": len(fitting)})
 
 
 def read_cart(database: Database, catalog: CatalogClient, caller: Caller) -> Cart:
-    """Return the caller's cart, priced just now."""
+    """Return the caller's cart at current prices."""
     return _price(catalog, open_cart(database, caller))
 
 
@@ -81,12 +83,12 @@ def put_in_cart(
             raise CartFull
     if {line.product_id for line in cart.lines} <= products:
         return Cart(cart.version, cart.lines, offers, currency)
-    # Another call has put something in meanwhile.
+    # Another call has added a product in the meantime.
     return _price(catalog, cart)
 
 
 def remove_from_cart(database: Database, catalog: CatalogClient, caller: Caller, product_id: int) -> Cart:
-    """Take a product out of the caller's cart, whether it was in it or not; raise ProductNotFound."""
+    """Remove a product from the caller's cart, if it is there; raise ProductNotFound for an impossible id."""
     _check_id(product_id)
     with database.transaction() as connection:
         take_cart(connection, caller)
@@ -97,7 +99,7 @@ def remove_from_cart(database: Database, catalog: CatalogClient, caller: Caller,
 
 def open_cart(database: Database, caller: Caller) -> StoredCart:
     """Return the caller's cart."""
-    # Only taking over a guest's cart is more than one statement.
+    # Only merging a guest's cart takes more than one statement.
     begin = database.autocommit if caller.guest is None else database.transaction
     with begin() as connection:
         return take_cart(connection, caller)
@@ -114,6 +116,6 @@ def _price(catalog: CatalogClient, cart: StoredCart) -> Cart:
 
 
 def _check_id(product_id: int) -> None:
-    """Raise ProductNotFound for a number that no product can have; a path may hold any."""
+    """Raise ProductNotFound for an id that no product can have; a path may contain any number."""
     if not 1 <= product_id <= LARGEST_ID:
         raise ProductNotFound

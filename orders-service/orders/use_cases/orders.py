@@ -1,4 +1,4 @@
-"""Placing orders, and reading them."""
+"""Place and read orders."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,24 +9,25 @@ from orders.checkout import Checkout
 from orders.clients import PaymentsClient
 from orders.domain import PENDING_FOR, CartLine, Event, Order, Status, Step, StoredCart, Work, sum_lines
 from orders.errors import CartAlreadyOrdered, CartChanged, CartEmpty, LeaseLost, OrderNotFound
-from orders.repository import carts, keys, orders
-from orders.schemas.orders import ItemIn, OrderIn, OrderQuery, render_placed
+from orders.repository import carts, idempotency_keys, orders
+from orders.schemas.answers import render_placed
+from orders.schemas.orders import ItemIn, OrderIn, OrderQuery
 from orders.use_cases.carts import open_cart
 from orders.use_cases.guests import take_over_guest
-from orders.use_cases.replies import Reply, answer_again, answer_first
+from orders.use_cases.replies import Reply, await_answer, replay_answer
 from shared import context
 from shared.context import Caller, Context
 from shared.database import Database
 from shared.idempotency import KeyedCall
 from shared.ids import new_id
 
-# No step begins later than this, and no call lasts longer than 2.5 s, so that 5 s are not passed.
+# Seconds. No step starts later than this, and no step lasts longer than 2.5 s, so a call ends within 5 s.
 PATIENCE = 2.5
 
 
 @dataclass(frozen=True)
 class Purchase:
-    """What a caller wants to buy, by which call, and from which network."""
+    """A call to place an order, and the network that it came from."""
 
     caller: Caller
     network: str
@@ -37,9 +38,9 @@ class Purchase:
 def place_order(
     database: Database, checkout: Checkout, payments: PaymentsClient, purchase: Purchase
 ) -> Reply:
-    """Place an order and take it through its checkout as far as 5 s allow.
+    """Place an order and run its checkout for up to 5 s.
 
-    The same key again gives the same answer. Raises CartEmpty, CartChanged, CartAlreadyOrdered,
+    A repeated call with the same key gets the same answer. Raises CartEmpty, CartChanged, CartAlreadyOrdered,
     IdempotencyKeyReused, IdempotencyInProgress.
     """
     take_over_guest(database, payments, purchase.caller)
@@ -47,40 +48,40 @@ def place_order(
     place = _place_cart if purchase.wanted.items is None else _place_items
     order = place(database, purchase, lease)
     if order is None:
-        return answer_again(database, call)
+        return replay_answer(database, call)
     context.bind({"order.id": str(order.id)})
     try:
         order = checkout.run(order, lease, patience=PATIENCE, is_new=True)
     except LeaseLost:
-        # Whoever took the order over, as a cancellation does, brings it to its answer.
-        return answer_first(database, call, patience=PATIENCE)
+        # The thread that took over the order, for example a cancellation, records the answer.
+        return await_answer(database, call, patience=PATIENCE)
     if order.status is Status.PENDING:
-        return answer_first(database, call)
+        return await_answer(database, call)
     return Reply(order.id, render_placed(order))
 
 
 def find_order(database: Database, caller: Caller, order_id: UUID) -> Order:
-    """Return the caller's order, or anybody's for an admin; raise OrderNotFound."""
+    """Return an order of the caller, or any order for an admin; raise OrderNotFound."""
     with database.transaction() as connection:
         return require_order(orders.find_order(connection, order_id), caller)
 
 
 def require_order(order: Order | None, caller: Caller) -> Order:
-    """Return an order that the caller may see; raise OrderNotFound for another customer's, or none."""
+    """Return the order; raise OrderNotFound if it is None or belongs to another customer."""
     if order is None or (caller.role != "admin" and order.customer not in caller.subjects):
         raise OrderNotFound
     return order
 
 
 def read_events(database: Database, caller: Caller, order_id: UUID) -> list[Event]:
-    """Return the story of an order that the caller may see; raise OrderNotFound."""
+    """Return the events of an order that the caller may see; raise OrderNotFound."""
     find_order(database, caller, order_id)
     with database.transaction() as connection:
         return orders.read_events(connection, order_id)
 
 
 def find_known_customers(database: Database, customers: list[str]) -> list[str]:
-    """Return which of these customers have a cart, an order, or a call whose answer is kept."""
+    """Return the customers that have a cart, an order or an idempotency key."""
     with database.autocommit() as connection:
         return orders.find_known_customers(connection, customers)
 
@@ -88,7 +89,7 @@ def find_known_customers(database: Database, customers: list[str]) -> list[str]:
 def list_orders(
     database: Database, payments: PaymentsClient, caller: Caller, query: OrderQuery, before: UUID | None
 ) -> tuple[list[Order], UUID | None]:
-    """Return a page of the caller's orders, or of all orders for an admin, and where the next one begins."""
+    """Return a page of the caller's orders, or of all orders for an admin, and the next page's cursor."""
     take_over_guest(database, payments, caller)
     customers: tuple[str, ...] | None = caller.subjects
     if caller.role == "admin":
@@ -108,14 +109,14 @@ def list_orders(
 
 
 def _place_items(database: Database, purchase: Purchase, lease: UUID) -> Order | None:
-    """Return the placed order of the items that the call names; None if its key was taken before."""
+    """Place an order of the call's items and return it; None if the call's key is taken."""
     order = _make_order(purchase, purchase.wanted.items or ())
     with database.autocommit() as connection:
         return order if orders.place_order(connection, purchase.call, order, lease) else None
 
 
 def _place_cart(database: Database, purchase: Purchase, lease: UUID) -> Order | None:
-    """Return the placed order of the caller's cart; None if the call's key was taken before.
+    """Place an order of the caller's cart and return it; None if the call's key is taken.
 
     Raises CartEmpty, CartChanged, CartAlreadyOrdered.
     """
@@ -133,14 +134,14 @@ def _place_cart(database: Database, purchase: Purchase, lease: UUID) -> Order | 
                 ordered = carts.find_ordered_version(connection, purchase.caller.sub)
             if ordered and ordered[0] == cart.version:
                 raise CartAlreadyOrdered(order_id=str(ordered[1])) from None
-            # The cart was changed between the two statements. It is read again, and so is its version.
+            # The cart changed between the two statements, so the next round reads it again.
 
 
 def _refuse_cart(database: Database, purchase: Purchase, cart: StoredCart) -> None:
-    """Raise why a cart cannot be ordered, unless it was ordered by the first call with this key."""
+    """Raise the reason why the cart cannot be ordered, unless the first call with this key ordered it."""
     version = purchase.wanted.cart_version
     with database.transaction() as connection:
-        if keys.find_key(connection, purchase.call) is not None:
+        if idempotency_keys.find_idempotency_key(connection, purchase.call) is not None:
             return
         ordered = carts.find_ordered_version(connection, purchase.caller.sub)
     if ordered and version == ordered[0]:

@@ -1,4 +1,4 @@
-"""Payments, the ledger of what they moved, and the book of the simulated provider."""
+"""Payments, the ledger, and the charge records of the simulated provider."""
 
 from alembic import op
 
@@ -8,7 +8,7 @@ down_revision = None
 PAYMENTS = """
 CREATE TABLE payments (
     id              uuid PRIMARY KEY DEFAULT uuidv7(),
-    -- One payment for an order, whatever is retried.
+    -- One payment per order, even with retries.
     order_id        uuid NOT NULL CONSTRAINT payments_order_id UNIQUE,
     status          text NOT NULL CHECK (status IN (
         'processing', 'requires_payment_method', 'requires_capture', 'succeeded', 'canceled')),
@@ -21,8 +21,8 @@ CREATE TABLE payments (
     amount_captured bigint NOT NULL DEFAULT 0 CHECK (amount_captured BETWEEN 0 AND coalesce(amount, 0)),
     amount_refunded bigint NOT NULL DEFAULT 0 CHECK (amount_refunded BETWEEN 0 AND amount_captured),
     created_at      timestamptz NOT NULL DEFAULT now(),
-    -- An order that was closed before it was ever asked to pay has a row without a payment in it, so that
-    -- whichever of the two comes first, the other finds it.
+    -- An order that was closed before its payment began has a row without a payment, so that a payment that
+    -- arrives later finds the order closed.
     CHECK (num_nulls(customer, amount, currency, provider, payment_method) = 0
         OR num_nulls(customer, amount, currency, provider, payment_method) = 5 AND status = 'canceled')
 );
@@ -34,7 +34,7 @@ LEDGER = """
 CREATE TABLE ledger_entries (
     id         uuid PRIMARY KEY DEFAULT uuidv7(),
     payment_id uuid NOT NULL REFERENCES payments (id),
-    -- What was moved; each movement of a payment is booked once.
+    -- The name of the movement; the ledger records each movement of a payment once.
     movement   text NOT NULL,
     currency   text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
@@ -49,7 +49,7 @@ CREATE TABLE ledger_lines (
     PRIMARY KEY (entry_id, account)
 );
 
--- The argument is the column that holds the entry's id.
+-- The argument is the column with the id of the entry.
 CREATE FUNCTION check_ledger_entry() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     entry uuid = to_jsonb(NEW) ->> TG_ARGV[0];
@@ -57,14 +57,14 @@ BEGIN
     IF (SELECT count(*) = 0 OR sum(amount) <> 0 FROM ledger_lines WHERE entry_id = entry) THEN
         RAISE EXCEPTION 'The ledger entry % does not balance.', entry USING ERRCODE = 'check_violation';
     END IF;
-    -- now() is when the transaction began, so this tells whether it is the one that made the entry.
+    -- now() is the start of the transaction, so a different time means that a different one made the entry.
     IF (SELECT created_at <> now() FROM ledger_entries WHERE id = entry) THEN
         RAISE EXCEPTION 'The ledger entry % is closed.', entry USING ERRCODE = 'check_violation';
     END IF;
     RETURN NULL;
 END $$;
 
--- Deferred, because an entry and its lines are rows of their own: what counts is how they stand at commit.
+-- Deferred, because an entry and its lines are separate rows: they must balance at commit.
 CREATE CONSTRAINT TRIGGER ledger_entries_balance AFTER INSERT ON ledger_entries
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION check_ledger_entry('id');
 CREATE CONSTRAINT TRIGGER ledger_lines_balance AFTER INSERT ON ledger_lines
@@ -81,8 +81,9 @@ CREATE TRIGGER ledger_lines_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON l
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_ledger_change();
 """
 
-BOOK = """
--- The simulated provider's own book. Nothing of ours refers to it: a real provider's is elsewhere.
+CHARGE_RECORDS = """
+-- The charge records of the simulated provider. No other table refers to them, because a real provider
+-- stores its own.
 CREATE TABLE simulated_charges (
     key             text PRIMARY KEY,
     amount          bigint NOT NULL CHECK (amount > 0),
@@ -101,5 +102,5 @@ CREATE TABLE simulated_charges (
 
 def upgrade() -> None:
     """Create the tables."""
-    for part in (PAYMENTS, LEDGER, BOOK):
+    for part in (PAYMENTS, LEDGER, CHARGE_RECORDS):
         op.execute(part)

@@ -1,4 +1,4 @@
-"""Customers who answer their bank, refunds, and what the sweep and a provider's events need."""
+"""Bank authentication, refunds, idempotency keys, provider events, and the sweep."""
 
 from alembic import op
 
@@ -9,13 +9,13 @@ PAYMENTS = """
 ALTER TABLE payments
     -- What the customer has to do before the bank decides.
     ADD COLUMN next_action jsonb,
-    -- The provider's own id, where it does not go by ours.
+    -- The provider's id, if it differs from ours.
     ADD COLUMN provider_reference text,
-    -- Set by a cancel before the provider is asked: from then on nothing is held, taken or refunded any more.
+    -- Set by a cancel before it calls the provider; it blocks authorizations, captures and new refunds.
     ADD COLUMN is_closing boolean NOT NULL DEFAULT false,
-    -- Claimed by refunds that the provider has not answered yet.
+    -- Reserved for pending refunds.
     ADD COLUMN amount_refunding bigint NOT NULL DEFAULT 0 CHECK (amount_refunding >= 0),
-    -- When the sweep looks at it next; NULL once there is nothing left to find out.
+    -- The time of the next check by the sweep; NULL if the payment needs no check.
     ADD COLUMN look_at timestamptz,
     ADD COLUMN updated_at timestamptz NOT NULL DEFAULT now(),
     ADD CONSTRAINT payments_refundable CHECK (amount_refunded + amount_refunding <= amount_captured),
@@ -28,7 +28,7 @@ CREATE UNIQUE INDEX payments_provider_reference ON payments (provider_reference)
     WHERE provider_reference IS NOT NULL;
 
 CREATE TABLE refunds (
-    -- The caller's id, so that a refund that is asked for again is the same one.
+    -- The caller's id, so that a retry names the same refund.
     id          uuid PRIMARY KEY,
     payment_id  uuid NOT NULL REFERENCES payments (id),
     amount      bigint NOT NULL CHECK (amount > 0),
@@ -40,14 +40,14 @@ CREATE TABLE refunds (
 CREATE INDEX refunds_of_payment ON refunds (payment_id);
 """
 
-WORK = """
+KEYS_EVENTS_AND_JOBS = """
 CREATE TABLE idempotency_keys (
     principal     text NOT NULL,
     route         text NOT NULL,
-    -- The hash of the key, so that whatever somebody uses for one is not kept.
+    -- The hash of the key, because a key may contain confidential data.
     key           text NOT NULL,
     fingerprint   text NOT NULL,
-    -- Until then somebody works on the answer; later, whoever repeats the call takes it over.
+    -- Until then a request works on the response; later a retry takes the call over.
     claimed_until timestamptz NOT NULL,
     status        int,
     content_type  text,
@@ -56,23 +56,23 @@ CREATE TABLE idempotency_keys (
     PRIMARY KEY (principal, route, key)
 );
 
--- The events that a provider has sent, by its ids.
+-- The events that a provider has sent, by the provider's ids.
 CREATE TABLE provider_events (
     id          text PRIMARY KEY,
     received_at timestamptz NOT NULL DEFAULT now()
 );
 
--- Regular work, done by whichever replica finds it due.
+-- Periodic jobs, which the first replica that finds them due performs.
 CREATE TABLE jobs (
     name     text PRIMARY KEY,
     next_at  timestamptz NOT NULL DEFAULT now(),
-    -- How far it has come.
+    -- The time up to which the job is done.
     position timestamptz NOT NULL DEFAULT now()
 );
 INSERT INTO jobs (name) VALUES ('reconcile'), ('forget');
 """
 
-BOOK = """
+CHARGE_RECORDS = """
 ALTER TABLE simulated_charges
     ADD COLUMN awaits_customer boolean NOT NULL DEFAULT false,
     ADD CONSTRAINT simulated_charges_taken CHECK (NOT awaits_customer OR amount_captured = 0);
@@ -84,7 +84,7 @@ CREATE TABLE simulated_refunds (
     created_at timestamptz NOT NULL DEFAULT now()
 );
 
--- The faults that were shown already: each befalls a step of a charge once.
+-- The faults that have occurred: each occurs once per step of a charge.
 CREATE TABLE simulated_faults (
     key  text NOT NULL,
     step text NOT NULL,
@@ -94,6 +94,6 @@ CREATE TABLE simulated_faults (
 
 
 def upgrade() -> None:
-    """Add them."""
-    for part in (PAYMENTS, WORK, BOOK):
+    """Add the columns and tables."""
+    for part in (PAYMENTS, KEYS_EVENTS_AND_JOBS, CHARGE_RECORDS):
         op.execute(part)

@@ -1,8 +1,8 @@
 """A ledger entry is one row that names its two accounts, so that it balances by construction.
 
-The rows of `ledger_lines` move into `ledger_entries`, and the deferred checks at each commit go. A replica of
-an older release cannot book any more: its insert fails, what it was about is rolled back, and a newer one
-does it. There is no way back.
+The migration moves the rows of `ledger_lines` into `ledger_entries` and drops the deferred checks at each
+commit. A replica of an older release can no longer add entries: its insert fails, its transaction rolls back,
+and a newer replica does the work. There is no downgrade.
 """
 
 from alembic import op
@@ -10,8 +10,8 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
-# The lock stops payments-service from booking while the lines move. The migration refuses an entry that does
-# not have two lines, because an operator has to correct it first.
+# The lock stops payments-service from adding entries during the migration. The migration refuses an entry
+# without exactly two lines, because an operator has to correct it first.
 MOVE = """
 LOCK TABLE payments, ledger_entries, ledger_lines IN ACCESS EXCLUSIVE MODE;
 

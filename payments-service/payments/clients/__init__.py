@@ -1,4 +1,4 @@
-"""The payment providers, behind one interface, and the service that is told of changes."""
+"""The interface of the payment providers."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -6,69 +6,67 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from payments.domain import Change, Charge, Outcome, Payment, Refund
+from payments.domain.payments import Change, Charge, Outcome, Payment, Refund
 
-# Seconds after which a provider that has not answered is left to itself, whatever it was asked.
-PATIENCE = 3.0
+TIMEOUT = 3.0  # Seconds for all requests of one call to the provider together.
 
-# Keeps the provider's own id for a payment, and returns the one that holds. Raises PaymentClosed.
-Remember = Callable[[str], str]
+# Stores the provider's id of a payment and returns the stored id. Raises PaymentClosed.
+SaveReference = Callable[[str], str]
 
 
 @dataclass(frozen=True)
 class Notice:
-    """An event: its id, and the provider's id of the payment that it is about, if it is about one."""
+    """The id of an event, and the provider's id of its payment; None if it concerns no payment."""
 
     event_id: str
     reference: str | None
 
 
 class EventReader(Protocol):
-    """Somebody who reads the events that a provider sends."""
+    """A reader of the events that a provider sends."""
 
     def read(self, body: bytes, signature: str) -> Notice:
-        """Return what an event is about; raise BadNotice unless the provider signed it a moment ago."""
+        """Return the notice in an event; raise BadNotice unless the provider signed it recently."""
 
 
 class Provider(Protocol):
-    """Somebody who moves money when asked.
+    """A payment provider.
 
-    Every call is idempotent and answers with the charge as it stands after it. Where no answer comes within
-    PATIENCE it raises ProviderUnavailable, and the call may or may not have taken effect.
+    Every call is idempotent and returns the charge after it. Without a response within TIMEOUT a call raises
+    ProviderUnavailable, and may or may not have taken effect.
     """
 
     name: str
 
     def accepts(self, payment_method: str) -> bool:
-        """Tell whether it is worth asking with this payment method."""
+        """Return False if the provider is known to refuse the payment method."""
 
-    def authorize(self, payment: Payment, remember: Remember) -> Charge:
-        """Hold the money, unless the bank says no or asks for the customer.
+    def authorize(self, payment: Payment, save_reference: SaveReference) -> Charge:
+        """Hold the money, unless the bank declines or requires authentication.
 
-        If the provider has an id of its own for the payment, it is handed to `remember` before anything can
-        be held.
+        A provider with its own payment ids calls `save_reference` before it can hold any money.
         """
 
     def confirm(self, payment: Payment, outcome: Outcome) -> Charge:
-        """Go on after the customer has answered the bank."""
+        """Continue after the customer has answered the bank."""
 
     def capture(self, payment: Payment) -> Charge:
-        """Take the money that is held; raise CaptureFailed if that is refused for good."""
+        """Capture the held money; raise CaptureFailed if the provider refuses permanently."""
 
-    def capture_together(self, payments: Iterable[Payment]) -> Mapping[UUID, Charge]:
-        """Take the money of all that can be taken by one call; return their charges by the payment's id.
+    def capture_batch(self, payments: Iterable[Payment]) -> Mapping[UUID, Charge]:
+        """Capture as many of these payments as one call can; return their charges by payment id.
 
-        The others are captured one by one.
+        The caller captures the others one by one.
         """
 
     def release(self, payment: Payment) -> Charge:
-        """Give back what is held, or what is left of what was taken, and hold nothing any more."""
+        """Return all held or captured money, and never hold any again."""
 
     def refund(self, payment: Payment, refund: Refund) -> None:
-        """Give a part back, once for a refund; raise RefundFailed if that is refused for good."""
+        """Refund an amount, once per refund id; raise RefundFailed if the provider refuses permanently."""
 
     def find(self, payment: Payment) -> Charge | None:
-        """Return the charge as it stands, or None if there is none."""
+        """Return the current charge, or None if the provider has none."""
 
     def read_changes(self, since: datetime, until: datetime) -> Iterator[Change]:
-        """Return the charges that something happened to in this time at least, newest first, some twice."""
+        """Return at least all charges that changed in this interval, newest first, possibly repeated."""

@@ -1,8 +1,8 @@
-"""Stripe, by its official library.
+"""Stripe, through its official library.
 
-A payment is one PaymentIntent, captured by hand. It is created first, which moves no money, and its id is
-kept before it is confirmed: from then on the intent itself says what was done to it, however often it is
-asked. Creating and refunding carry idempotency keys made of our ids; the other calls need none, since an
+A payment is one PaymentIntent with manual capture. The provider creates the intent, which moves no money, and
+stores its id before it confirms the intent. After a lost response the intent shows what has happened. The
+create and refund requests carry idempotency keys made of our ids. The other requests need none, because an
 intent is confirmed, captured and canceled at most once
 (https://docs.stripe.com/payments/paymentintents/lifecycle).
 """
@@ -19,8 +19,8 @@ from uuid import UUID
 import requests
 import stripe
 
-from payments.clients import PATIENCE, Remember
-from payments.domain import (
+from payments.clients import TIMEOUT, SaveReference
+from payments.domain.payments import (
     CANCELED,
     PROCESSING,
     REQUIRES_CAPTURE,
@@ -37,9 +37,9 @@ from payments.errors import UNSUPPORTED, CaptureFailed, ProviderUnavailable, Ref
 
 log = logging.getLogger(__name__)
 
-LISTING_PATIENCE = 60.0  # Seconds for a list, which no request waits for.
-# By how much Stripe's clock may be ahead of ours or behind, and its events later than what they are about.
-CLOCKS_DIFFER = timedelta(minutes=2)
+LIST_TIMEOUT = 60.0  # Seconds for a list, which only background tasks read.
+# Covers the difference between Stripe's clock and ours, and the delay of events.
+CLOCK_TOLERANCE = timedelta(minutes=2)
 CHANGES = [
     "payment_intent.amount_capturable_updated",
     "payment_intent.canceled",
@@ -47,8 +47,8 @@ CHANGES = [
     "payment_intent.requires_action",
     "payment_intent.succeeded",
 ]
-UNKNOWN = "generic_decline"  # Stripe's own word for a bank that gave no reason.
-# Stripe's states that are others here.
+UNKNOWN = "generic_decline"  # Stripe's code for a decline without a reason.
+# Stripe's statuses that have a different name here.
 STATUSES = {"requires_confirmation": PROCESSING}
 REFUSALS = (stripe.CardError, stripe.InvalidRequestError)
 
@@ -58,48 +58,48 @@ class StripeProvider:
 
     name = "stripe"
 
-    def __init__(self, secret_key: str, api_base: str, patience: float = PATIENCE) -> None:
-        self._patience = patience
+    def __init__(self, secret_key: str, api_base: str, timeout: float = TIMEOUT) -> None:
+        self._timeout = timeout
         self._session = _Session()
         self._client = stripe.StripeClient(
             secret_key,
             base_addresses={"api": api_base.rstrip("/")},
             http_client=stripe.RequestsClient(session=self._session),
-            # Whoever asked us asks again, and a retry in here would only keep a thread waiting.
+            # Our callers retry; a retry here would only block a thread.
             max_network_retries=0,
         ).v1
-        # It tells each request and each error at the level INFO, with Stripe's own words.
+        # At the level INFO the library logs every request, and every error with Stripe's message.
         logging.getLogger("stripe").setLevel(logging.WARNING)
 
     def accepts(self, payment_method: str) -> bool:  # noqa: ARG002
-        """Leave it to Stripe, which answers when it is asked."""
+        """Return True: Stripe checks the payment method itself."""
         return True
 
-    def authorize(self, payment: Payment, remember: Remember) -> Charge:
-        """Confirm the payment's intent, which is created if it has none."""
-        with self._asking():
+    def authorize(self, payment: Payment, save_reference: SaveReference) -> Charge:
+        """Confirm the payment's intent, after creating it if necessary."""
+        with self._requests():
             reference = payment.provider_reference
             try:
                 if reference is None:
-                    reference = remember(self._create_intent(payment))
+                    reference = save_reference(self._create_intent(payment))
                 intent = self._client.payment_intents.confirm(reference, {"expand": ["latest_charge"]})
                 return _read_charge(intent.to_dict())
             except REFUSALS as error:
                 if reference is None:
                     return _refuse(error)
-                # Declined, or confirmed before: the intent knows.
+                # The intent was declined now or confirmed earlier; its status shows which.
                 found = self._retrieve(reference)
                 return _refuse(error) if found["status"] == "requires_confirmation" else _read_charge(found)
 
     def confirm(self, payment: Payment, outcome: Outcome) -> Charge:  # noqa: ARG002
-        """Find out what the customer told the bank, which asked by itself."""
-        with self._asking():
+        """Read the customer's answer, which the bank has reported to Stripe."""
+        with self._requests():
             return _read_charge(self._retrieve(_reference(payment)))
 
     def capture(self, payment: Payment) -> Charge:
         """Capture the intent."""
         reference = _reference(payment)
-        with self._asking():
+        with self._requests():
             try:
                 intent = self._client.payment_intents.capture(reference, {"expand": ["latest_charge"]})
                 return _read_charge(intent.to_dict())
@@ -109,19 +109,19 @@ class StripeProvider:
                     raise CaptureFailed(_code_of(error)) from error
                 return charge
 
-    def capture_together(self, payments: Iterable[Payment]) -> Mapping[UUID, Charge]:  # noqa: ARG002
-        """Take none: Stripe has no call for several intents."""
+    def capture_batch(self, payments: Iterable[Payment]) -> Mapping[UUID, Charge]:  # noqa: ARG002
+        """Capture none: Stripe has no request for several intents."""
         return {}
 
     def release(self, payment: Payment) -> Charge:
-        """Cancel the intent, or refund what is left of what it took."""
+        """Cancel the intent, or refund the rest of the captured money."""
         reference = payment.provider_reference
         if reference is None:
-            # Without its id kept, no intent is ever confirmed.
+            # An intent is confirmed only after its id was stored.
             return Charge(CANCELED)
-        with self._asking():
+        with self._requests():
             charge = _read_charge(self._retrieve(reference))
-            if charge.is_given_back:
+            if charge.is_released:
                 return charge
             if charge.status is not SUCCEEDED:
                 intent = self._client.payment_intents.cancel(reference, {"expand": ["latest_charge"]})
@@ -134,38 +134,42 @@ class StripeProvider:
             return _read_charge(self._retrieve(reference))
 
     def refund(self, payment: Payment, refund: Refund) -> None:
-        """Create the refund, unless the intent has it."""
+        """Create the refund, unless the intent already has it."""
         reference = _reference(payment)
-        with self._asking():
-            # Stripe remembers an idempotency key for a day, and the refund itself for good.
-            known = self._client.refunds.list({"payment_intent": reference, "limit": 100}).to_dict()["data"]
-            made = [each for each in known if (each["metadata"] or {}).get("refund_id") == str(refund.id)]
-            if not made:
+        with self._requests():
+            # Stripe forgets an idempotency key after a day, but never the refund.
+            existing = self._client.refunds.list({"payment_intent": reference, "limit": 100}).to_dict()[
+                "data"
+            ]
+            created = [
+                each for each in existing if (each["metadata"] or {}).get("refund_id") == str(refund.id)
+            ]
+            if not created:
                 metadata = {**_metadata(payment), "refund_id": str(refund.id)}
                 try:
-                    created = self._client.refunds.create(
+                    response = self._client.refunds.create(
                         {"payment_intent": reference, "amount": refund.amount, "metadata": metadata},
                         {"idempotency_key": f"{refund.id}-refund"},
                     )
                 except REFUSALS as error:
                     raise RefundFailed(_code_of(error)) from error
-                made = [created.to_dict()]
-            # A pending one is on its way to the bank.
-            if made[0]["status"] in {"failed", "canceled"}:
-                raise RefundFailed(made[0].get("failure_reason") or made[0]["status"])
+                created = [response.to_dict()]
+            # A pending refund is on its way to the bank.
+            if created[0]["status"] in {"failed", "canceled"}:
+                raise RefundFailed(created[0].get("failure_reason") or created[0]["status"])
 
     def find(self, payment: Payment) -> Charge | None:
         """Retrieve the intent."""
         if payment.provider_reference is None:
             return None
-        with self._asking():
+        with self._requests():
             return _read_charge(self._retrieve(payment.provider_reference))
 
     def read_changes(self, since: datetime, until: datetime) -> Iterator[Change]:
-        """Return the intents of Stripe's own list of events, each as it stood then."""
-        first = int((since - CLOCKS_DIFFER).timestamp())
-        end = int((until + CLOCKS_DIFFER).timestamp())
-        with self._asking(LISTING_PATIENCE):
+        """Return the intents in Stripe's list of events, in their state at the time of the event."""
+        first = int((since - CLOCK_TOLERANCE).timestamp())
+        end = int((until + CLOCK_TOLERANCE).timestamp())
+        with self._requests(LIST_TIMEOUT):
             page = self._client.events.list(
                 {"created": {"gte": first, "lt": end}, "types": CHANGES, "limit": 100}
             )
@@ -192,9 +196,9 @@ class StripeProvider:
         return intent.to_dict()
 
     @contextmanager
-    def _asking(self, patience: float | None = None) -> Iterator[None]:
-        """Bound the time of all calls in a block together, and tell what Stripe's silence means."""
-        self._session.give_up_after(patience or self._patience)
+    def _requests(self, timeout: float | None = None) -> Iterator[None]:
+        """Limit the total time of the requests in a block, and translate their errors."""
+        self._session.limit_time(timeout or self._timeout)
         try:
             yield
         except (stripe.AuthenticationError, stripe.PermissionError) as error:
@@ -203,32 +207,32 @@ class StripeProvider:
         except stripe.StripeError as error:
             raise ProviderUnavailable from error
         except (KeyError, TypeError, ValueError) as error:
-            # An answer in another shape than Stripe's, from somebody in between.
+            # A response that is not Stripe's, such as a proxy's error page.
             raise ProviderUnavailable from error
 
 
 class _Session(requests.Session):
-    """A session whose calls in a thread end together, however many they are."""
+    """A session with one deadline for all requests of a thread."""
 
     def __init__(self) -> None:
         super().__init__()
         self.trust_env = False
         self._thread = threading.local()
 
-    def give_up_after(self, seconds: float) -> None:
-        """Let the calls of this thread take so long from now on, all in all."""
-        self._thread.end = time.monotonic() + seconds
+    def limit_time(self, seconds: float) -> None:
+        """Set the deadline for this thread's requests."""
+        self._thread.deadline = time.monotonic() + seconds
 
     def request(self, *arguments: Any, **options: Any) -> requests.Response:
-        """Send a request, with the time that is left for it."""
-        left = self._thread.end - time.monotonic()
+        """Send a request, with the remaining time as its timeout."""
+        left = self._thread.deadline - time.monotonic()
         if left <= 0:
-            raise requests.Timeout("There is no time left to ask.")
+            raise requests.Timeout("The deadline has passed.")
         return super().request(*arguments, **{**options, "timeout": left, "allow_redirects": False})
 
 
 def _read_charge(intent: Mapping[str, Any]) -> Charge:
-    """Return what an intent says (https://docs.stripe.com/api/payment_intents/object)."""
+    """Return the charge of an intent (https://docs.stripe.com/api/payment_intents/object)."""
     status = STATUSES.get(intent["status"]) or PaymentStatus(intent["status"])
     charge = intent.get("latest_charge")
     error = intent.get("last_payment_error") or {}
@@ -237,16 +241,16 @@ def _read_charge(intent: Mapping[str, Any]) -> Charge:
     return Charge(
         status,
         amount_captured=intent.get("amount_received", intent["amount"]) if status is SUCCEEDED else 0,
-        # An event names the charge by its id alone.
+        # An event contains only the id of the charge.
         amount_refunded=charge["amount_refunded"] if isinstance(charge, dict) and status is SUCCEEDED else 0,
         decline_code=(error.get("decline_code") or error.get("code") or UNKNOWN) if is_declined else None,
-        # By its secret the customer's browser goes on with the bank's questions.
+        # The customer's browser needs the client secret to authenticate at the bank.
         next_action={**action, "client_secret": intent["client_secret"]} if action else None,
     )
 
 
 def _refuse(error: stripe.StripeError) -> Charge:
-    """Return the charge of a request that Stripe finds wrong, and would every time."""
+    """Return the charge of a request that Stripe refuses permanently."""
     log.warning("Stripe refused a payment: %s", _code_of(error))
     is_method = getattr(error, "param", None) == "payment_method" or error.http_status == 404
     return Charge(REQUIRES_PAYMENT_METHOD, decline_code=UNSUPPORTED if is_method else _code_of(error))

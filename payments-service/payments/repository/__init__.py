@@ -1,1 +1,1 @@
-"""Every statement that touches payments-service's tables; `book` is the simulated provider's alone."""
+"""The SQL of payments-service. Only the simulated provider uses `charge_records`."""

@@ -1,4 +1,4 @@
-"""Regular work, and the provider's events that were heard."""
+"""Periodic jobs, and the provider's events that were received."""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -10,14 +10,14 @@ from payments.tables import jobs, provider_events
 
 
 class Claim(NamedTuple):
-    """How far a job has come, and the time: the database's, since the clocks of replicas differ."""
+    """The position of a job, and the database's time, because the clocks of replicas differ."""
 
     position: datetime
     now: datetime
 
 
 def claim_job(connection: Connection, name: str, *, every: timedelta) -> Claim | None:
-    """Take a job whose time has come; return None if it is not its time."""
+    """Claim a job that is due; return None if it is not due."""
     row = connection.execute(
         update(jobs)
         .where(jobs.c.name == name, jobs.c.next_at <= func.now())
@@ -28,22 +28,22 @@ def claim_job(connection: Connection, name: str, *, every: timedelta) -> Claim |
 
 
 def move_job(connection: Connection, name: str, position: datetime) -> None:
-    """Note how far a job has come."""
+    """Advance the position of a job."""
     connection.execute(
         update(jobs).where(jobs.c.name == name, jobs.c.position < position).values(position=position)
     )
 
 
 def insert_event(connection: Connection, event_id: str) -> bool:
-    """Remember an event; tell whether it is new."""
-    new = connection.execute(
+    """Record an event; return whether it is new."""
+    inserted = connection.execute(
         insert(provider_events).values(id=event_id).on_conflict_do_nothing().returning(provider_events.c.id)
     )
-    return new.first() is not None
+    return inserted.first() is not None
 
 
-def forget_events(connection: Connection, older_than: timedelta) -> int:
-    """Delete the events from before; return how many they were."""
+def delete_events(connection: Connection, older_than: timedelta) -> int:
+    """Delete the events older than this; return their number."""
     return connection.execute(
         delete(provider_events).where(provider_events.c.received_at < func.now() - older_than)
     ).rowcount

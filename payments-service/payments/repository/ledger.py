@@ -1,10 +1,10 @@
-"""The ledger: entries are added, with the change of the payment that they book, and never changed."""
+"""The ledger. The statement that changes a payment adds its entries, and nothing changes them later."""
 
 from uuid import UUID
 
 from sqlalchemy import Connection, select
 
-from payments.domain import LedgerEntry
+from payments.domain.ledger import LedgerEntry
 from payments.tables import ledger_entries
 
 

@@ -1,4 +1,4 @@
-"""Payments: one for an order."""
+"""Payments, one per order."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -13,28 +13,24 @@ from sqlalchemy import (
     Row,
     Select,
     Text,
-    Uuid,
     and_,
     bindparam,
     case,
-    column,
     func,
-    literal,
     null,
     select,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
 
-from payments.domain import (
+from payments.domain.ledger import Movement
+from payments.domain.payments import (
     CANCELED,
     PROCESSING,
+    PROVIDER_CHECK_DELAY,
     REQUIRES_CAPTURE,
     SUCCEEDED,
-    UNANSWERED_FOR,
-    Account,
     ClosedOrder,
-    Movement,
     Payment,
     PaymentStatus,
     Terms,
@@ -44,7 +40,7 @@ from shared.ids import first_id
 
 IS_PAYMENT = payments.c.customer.is_not(None)
 
-# What every checkout sends is built once: building a statement takes longer than sending it.
+# The statements of every checkout are built once, because building one takes longer than sending it.
 BY_ID = select(payments).where(payments.c.id == bindparam("payment_id"))
 BY_ORDER = select(payments).where(payments.c.order_id == bindparam("order_id"))
 LOCK_BY_ID, LOCK_BY_ORDER = BY_ID.with_for_update(), BY_ORDER.with_for_update()
@@ -53,12 +49,12 @@ OPEN = (
     .values(
         **{name: bindparam(name) for name in ("order_id", "provider", *Terms.__dataclass_fields__)},
         status=PROCESSING,
-        look_at=func.now() + UNANSWERED_FOR,
+        look_at=func.now() + PROVIDER_CHECK_DELAY,
     )
     .on_conflict_do_nothing(constraint="payments_order_id")
     .returning(payments)
 )
-CHANGING = (
+SAVED_COLUMNS = (
     "status",
     "decline_code",
     "next_action",
@@ -66,20 +62,20 @@ CHANGING = (
     "amount_refunded",
     "amount_refunding",
 )
-# The columns that another request may change meanwhile. Every other column changes only with one of these.
-COMPARED = ("status", "amount_captured", "amount_refunded", "amount_refunding", "is_closing")
+# A concurrent change of the payment always changes one of these columns.
+COMPARED_COLUMNS = ("status", "amount_captured", "amount_refunded", "amount_refunding", "is_closing")
 SAVE = (
     update(payments)
     .where(
         payments.c.id == bindparam("payment_id"),
-        *(payments.c[name] == bindparam(f"old_{name}") for name in COMPARED),
+        *(payments.c[name] == bindparam(f"old_{name}") for name in COMPARED_COLUMNS),
     )
     .values(
-        **{name: bindparam(f"new_{name}", type_=payments.c[name].type) for name in CHANGING},
+        **{name: bindparam(f"new_{name}", type_=payments.c[name].type) for name in SAVED_COLUMNS},
         look_at=case(
             (
-                payments.c.look_at.is_not_distinct_from(bindparam("seen", type_=MOMENT)),
-                func.now() + bindparam("look_after", type_=Interval),
+                payments.c.look_at.is_not_distinct_from(bindparam("look_at_seen", type_=MOMENT)),
+                func.now() + bindparam("check_delay", type_=Interval),
             ),
             else_=payments.c.look_at,
         ),
@@ -87,83 +83,39 @@ SAVE = (
     )
     .returning(payments)
 )
-# What moved is booked by the statement that changes the payment, so that neither is ever there alone.
-BOOKED = ("movement", "debit", "credit", "amount")
+# One statement changes the payment and adds the ledger entries, so that neither exists without the other.
+ENTRY_COLUMNS = ("movement", "debit", "credit", "amount")
 SAVED = SAVE.cte("saved")
 MOVED = (
     func.unnest(
-        *(bindparam(f"{name}s", type_=ARRAY(BigInteger if name == "amount" else Text)) for name in BOOKED)
+        *(
+            bindparam(f"{name}s", type_=ARRAY(BigInteger if name == "amount" else Text))
+            for name in ENTRY_COLUMNS
+        )
     )
-    .table_valued(*BOOKED, joins_implicitly=True)
+    .table_valued(*ENTRY_COLUMNS, joins_implicitly=True)
     .render_derived(name="moved")
 )
-BOOK = insert(ledger_entries).from_select(
-    ["payment_id", "currency", *BOOKED],
-    select(SAVED.c.id, SAVED.c.currency, *(MOVED.c[name] for name in BOOKED)),
+INSERT_ENTRIES = insert(ledger_entries).from_select(
+    ["payment_id", "currency", *ENTRY_COLUMNS],
+    select(SAVED.c.id, SAVED.c.currency, *(MOVED.c[name] for name in ENTRY_COLUMNS)),
 )
-SAVE_AND_BOOK = select(SAVED).add_cte(BOOK.cte("booked"))
-
-
-OF_ORDERS = select(payments).where(payments.c.order_id == func.any(bindparam("order_ids", type_=ARRAY(Uuid))))
-# Whole captures, of many payments at once, locked in the order of their ids, so that no two who do the same
-# wait for each other.
-CAPTURED = (
-    func.unnest(bindparam("ids", type_=ARRAY(Uuid)), bindparam("looks", type_=ARRAY(MOMENT)))
-    .table_valued(column("id", Uuid), column("look_at", MOMENT), joins_implicitly=True)
-    .render_derived(name="captured")
-)
-CAPTURABLE = (
-    select(payments.c.id)
-    .where(
-        payments.c.id == func.any(bindparam("ids", type_=ARRAY(Uuid))),
-        payments.c.status == REQUIRES_CAPTURE,
-        ~payments.c.is_closing,
-    )
-    .order_by(payments.c.id)
-    .with_for_update(key_share=True)
-    .cte("capturable")
-)
-CAPTURE = (
-    update(payments)
-    .where(payments.c.id == CAPTURABLE.c.id, payments.c.id == CAPTURED.c.id)
-    .values(
-        status=SUCCEEDED,
-        amount_captured=payments.c.amount,
-        look_at=case(
-            (payments.c.look_at.is_not_distinct_from(CAPTURED.c.look_at), null()), else_=payments.c.look_at
-        ),
-        updated_at=func.now(),
-    )
-    .returning(payments.c.id, payments.c.currency, payments.c.amount)
-    .cte("taken")
-)
-BOOK_CAPTURES = insert(ledger_entries).from_select(
-    ["payment_id", "currency", "amount", "movement", "debit", "credit"],
-    select(
-        CAPTURE.c.id,
-        CAPTURE.c.currency,
-        CAPTURE.c.amount,
-        literal("capture", Text),
-        literal(Account.RECEIVABLE.value, Text),
-        literal(Account.SALES.value, Text),
-    ),
-)
-CAPTURE_AND_BOOK = select(CAPTURE.c.id).add_cte(BOOK_CAPTURES.cte("booked"))
+SAVE_WITH_ENTRIES = select(SAVED).add_cte(INSERT_ENTRIES.cte("entries"))
 
 
 def open_payment(
     connection: Connection, order_id: UUID, terms: Terms, provider: str
 ) -> Payment | ClosedOrder | None:
-    """Begin the order's payment, unless the order has one or is closed; return what it has."""
-    # Of two that come at once the second waits here until the first has committed, and then does nothing.
+    """Insert the payment of an order; return the existing payment or closed order if there is one."""
+    # A concurrent insert for the same order waits here until the first one commits.
     values = {"order_id": order_id, "provider": provider, **vars(terms)}
     row = connection.execute(OPEN, values).first()
-    return _payment(row) if row else find_payment_of_order(connection, order_id)
+    return _to_payment(row) if row else find_payment_of_order(connection, order_id)
 
 
 def close_payment(connection: Connection, order_id: UUID) -> Payment | ClosedOrder:
-    """Let the order's payment take no other step than its cancel; an order without one will not get one."""
-    is_over = payments.c.status == CANCELED
+    """Mark the payment of an order as closing; an order without a payment can never get one."""
+    is_canceled = payments.c.status == CANCELED
     row = connection.execute(
         insert(payments)
         .values(order_id=order_id, status=CANCELED, is_closing=True)
@@ -171,48 +123,30 @@ def close_payment(connection: Connection, order_id: UUID) -> Payment | ClosedOrd
             constraint="payments_order_id",
             set_={
                 "is_closing": True,
-                "look_at": case((is_over, null()), else_=func.now() + UNANSWERED_FOR),
+                "look_at": case((is_canceled, null()), else_=func.now() + PROVIDER_CHECK_DELAY),
             },
         )
         .returning(payments)
     ).one()
-    return _payment_or_closed(row)
+    return to_payment_or_closed(row)
 
 
 def find_payment_of_order(
     connection: Connection, order_id: UUID, *, lock: bool = False
 ) -> Payment | ClosedOrder | None:
-    """Return the order's payment, or that the order is closed without one."""
+    """Return the payment of an order, a ClosedOrder if it was closed without one, or None."""
     row = connection.execute(LOCK_BY_ORDER if lock else BY_ORDER, {"order_id": order_id}).first()
-    return _payment_or_closed(row) if row else None
-
-
-def read_payments_of_orders(
-    connection: Connection, order_ids: Iterable[UUID]
-) -> dict[UUID, Payment | ClosedOrder]:
-    """Return what these orders have, by the order's id."""
-    rows = connection.execute(OF_ORDERS, {"order_ids": list(order_ids)})
-    return {row.order_id: _payment_or_closed(row) for row in rows}
-
-
-def save_captures(connection: Connection, captured: Iterable[Payment]) -> set[UUID]:
-    """Record and book payments whose whole amount was taken; return the ids of those that waited for it.
-
-    An earlier time for the sweep's look is kept if a webhook has set it since the payment was read.
-    """
-    seen = list(captured)
-    values = {"ids": [payment.id for payment in seen], "looks": [payment.look_at for payment in seen]}
-    return set(connection.execute(CAPTURE_AND_BOOK, values).scalars())
+    return to_payment_or_closed(row) if row else None
 
 
 def lock_payment(connection: Connection, payment_id: UUID) -> Payment:
-    """Return the payment as it stands, and let nobody else change it until the transaction ends."""
-    return _payment(connection.execute(LOCK_BY_ID, {"payment_id": payment_id}).one())
+    """Return the payment, locked until the transaction ends."""
+    return _to_payment(connection.execute(LOCK_BY_ID, {"payment_id": payment_id}).one())
 
 
 def read_payment(connection: Connection, payment_id: UUID) -> Payment:
-    """Return the payment as it stands."""
-    return _payment(connection.execute(BY_ID, {"payment_id": payment_id}).one())
+    """Return the payment."""
+    return _to_payment(connection.execute(BY_ID, {"payment_id": payment_id}).one())
 
 
 def save_payment(
@@ -221,19 +155,19 @@ def save_payment(
     after: Payment,
     movements: Iterable[Movement] = (),
     *,
-    seen: datetime | None,
+    look_at_seen: datetime | None,
 ) -> Payment | None:
-    """Write what can change of a payment, when to look at it again, and what moved; return it as it is then.
+    """Save a payment, the time of its next check and its movements; return the saved payment.
 
-    None if it is not any more as it was `before`; nothing is written then. If somebody has asked for a look
-    since `seen` was its time, that one is kept. The database refuses a second movement of the same name.
+    Returns None, and writes nothing, if the stored payment differs from `before`. A check that was scheduled
+    since the caller read `look_at_seen` is kept. The database refuses a second movement of the same name.
     """
     values = {
-        **{f"new_{name}": getattr(after, name) for name in CHANGING},
-        **{f"old_{name}": getattr(before, name) for name in COMPARED},
+        **{f"new_{name}": getattr(after, name) for name in SAVED_COLUMNS},
+        **{f"old_{name}": getattr(before, name) for name in COMPARED_COLUMNS},
         "payment_id": after.id,
-        "seen": seen,
-        "look_after": after.look_after,
+        "look_at_seen": look_at_seen,
+        "check_delay": after.check_delay,
     }
     moved = list(movements)
     if moved:
@@ -243,20 +177,20 @@ def save_payment(
             "credits": [movement.credit.value for movement in moved],
             "amounts": [movement.amount for movement in moved],
         }
-    row = connection.execute(SAVE_AND_BOOK if moved else SAVE, values).first()
-    return _payment(row) if row else None
+    row = connection.execute(SAVE_WITH_ENTRIES if moved else SAVE, values).first()
+    return _to_payment(row) if row else None
 
 
 def save_reference(connection: Connection, payment_id: UUID, reference: str) -> str | None:
-    """Keep the provider's id for a payment, the first that is told; return the one that holds.
+    """Store the provider's id of a payment unless it has one; return the stored id.
 
-    A payment that is being canceled gets none any more.
+    Returns None for a payment that is canceled or being canceled.
     """
-    reference_kept = func.coalesce(payments.c.provider_reference, reference)
+    first_reference = func.coalesce(payments.c.provider_reference, reference)
     return connection.execute(
         update(payments)
         .where(payments.c.id == payment_id, ~payments.c.is_closing, payments.c.status != CANCELED)
-        .values(provider_reference=reference_kept)
+        .values(provider_reference=first_reference)
         .returning(payments.c.provider_reference)
     ).scalar()
 
@@ -264,30 +198,30 @@ def save_reference(connection: Connection, payment_id: UUID, reference: str) -> 
 def find_payment(
     connection: Connection, payment_id: UUID, *, customers: Sequence[str] | None
 ) -> Payment | None:
-    """Return the payment, if it is one of these customers'; None stands for all customers."""
+    """Return the payment if it belongs to one of these customers; None means all customers."""
     query = _of_customers(select(payments).where(payments.c.id == payment_id), customers)
     row = connection.execute(query).first()
-    return _payment(row) if row else None
+    return _to_payment(row) if row else None
 
 
 def read_payments(
     connection: Connection, *, customers: Sequence[str] | None, before: UUID | None, limit: int
 ) -> list[Payment]:
-    """Return up to `limit` payments older than `before`, newest first."""
+    """Return up to `limit` payments older than `before`, newest first; None means all customers."""
     query = _of_customers(select(payments), customers).order_by(payments.c.id.desc()).limit(limit)
     if before:
         query = query.where(payments.c.id < before)
-    return [_payment(row) for row in connection.execute(query)]
+    return [_to_payment(row) for row in connection.execute(query)]
 
 
 def read_payments_by_id(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Payment]:
-    """Return those of these payments that are there."""
+    """Return the existing payments among these ids, by id."""
     rows = connection.execute(select(payments).where(payments.c.id.in_(list(ids)), IS_PAYMENT))
-    return {row.id: _payment(row) for row in rows}
+    return {row.id: _to_payment(row) for row in rows}
 
 
-def read_charged(connection: Connection, provider: str, since: datetime, until: datetime) -> set[UUID]:
-    """Return the payments made in this time of which the provider must hold or have taken money."""
+def read_charged_ids(connection: Connection, provider: str, since: datetime, until: datetime) -> set[UUID]:
+    """Return the ids of payments created in this interval whose money is held or captured."""
     return set(
         connection.execute(
             select(payments.c.id).where(
@@ -301,7 +235,7 @@ def read_charged(connection: Connection, provider: str, since: datetime, until: 
 
 
 def claim_due_payment(connection: Connection, provider: str) -> Payment | None:
-    """Return a payment that somebody should look at, and keep it from other replicas for a while."""
+    """Return a payment whose check is due, and postpone the check, so that one replica performs it."""
     due = (
         select(payments.c.id)
         .where(payments.c.look_at <= func.now(), payments.c.provider == provider)
@@ -312,14 +246,14 @@ def claim_due_payment(connection: Connection, provider: str) -> Payment | None:
     row = connection.execute(
         update(payments)
         .where(payments.c.id == due.scalar_subquery())
-        .values(look_at=func.now() + UNANSWERED_FOR)
+        .values(look_at=func.now() + PROVIDER_CHECK_DELAY)
         .returning(payments)
     ).first()
-    return _payment(row) if row else None
+    return _to_payment(row) if row else None
 
 
-def ask_for_look(connection: Connection, *, reference: str | None = None, ids: Iterable[UUID] = ()) -> int:
-    """Have payments looked at as soon as possible, by the provider's id or by ours; return how many."""
+def schedule_checks(connection: Connection, *, reference: str | None = None, ids: Iterable[UUID] = ()) -> int:
+    """Schedule an immediate check of payments, by the provider's id or by ours; return their number."""
     these = payments.c.provider_reference == reference if reference else payments.c.id.in_(list(ids))
     return connection.execute(
         update(payments).where(and_(these, IS_PAYMENT)).values(look_at=func.clock_timestamp())
@@ -327,7 +261,7 @@ def ask_for_look(connection: Connection, *, reference: str | None = None, ids: I
 
 
 def reassign_payments(connection: Connection, order_ids: Iterable[UUID], customer: str) -> int:
-    """Make the payments of these orders the customer's; return how many there are."""
+    """Assign the payments of these orders to the customer; return their number."""
     these = and_(payments.c.order_id.in_(list(order_ids)), IS_PAYMENT)
     return connection.execute(update(payments).where(these).values(customer=customer)).rowcount
 
@@ -336,9 +270,10 @@ def _of_customers(query: Select[Any], customers: Sequence[str] | None) -> Select
     return query.where(IS_PAYMENT if customers is None else payments.c.customer.in_(customers))
 
 
-def _payment_or_closed(row: Row[Any]) -> Payment | ClosedOrder:
-    return _payment(row) if row.customer is not None else ClosedOrder(row.order_id)
+def to_payment_or_closed(row: Row[Any]) -> Payment | ClosedOrder:
+    """Return the payment of a row, or the closed order if the row has no payment."""
+    return _to_payment(row) if row.customer is not None else ClosedOrder(row.order_id)
 
 
-def _payment(row: Row[Any]) -> Payment:
+def _to_payment(row: Row[Any]) -> Payment:
     return Payment(**{**row._mapping, "status": PaymentStatus(row.status)})

@@ -1,4 +1,4 @@
-"""Refunds, by the caller's own ids."""
+"""Refunds, under the caller's ids."""
 
 from typing import Any
 from uuid import UUID
@@ -6,18 +6,18 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from payments.domain import Payment, Refund, RefundStatus
+from payments.domain.payments import Payment, Refund, RefundStatus
 from payments.tables import refunds
 
 
 def find_refund(connection: Connection, refund_id: UUID) -> Refund | None:
-    """Return the refund of that id."""
+    """Return the refund with this id, or None."""
     row = connection.execute(select(refunds).where(refunds.c.id == refund_id)).first()
     return _refund(row) if row else None
 
 
 def insert_refund(connection: Connection, refund_id: UUID, payment: Payment, amount: int) -> Refund | None:
-    """Begin a refund, unless there is one of that id."""
+    """Insert a pending refund; return None if its id exists."""
     values = {"id": refund_id, "payment_id": payment.id, "amount": amount, "status": RefundStatus.PENDING}
     row = connection.execute(
         insert(refunds).values(values).on_conflict_do_nothing().returning(refunds)
@@ -28,7 +28,7 @@ def insert_refund(connection: Connection, refund_id: UUID, payment: Payment, amo
 def finish_refund(
     connection: Connection, refund_id: UUID, status: RefundStatus, decline_code: str | None
 ) -> bool:
-    """Note what became of a refund; tell whether that was not known yet."""
+    """Record the result of a refund; return whether the refund was still pending."""
     done = connection.execute(
         update(refunds)
         .where(refunds.c.id == refund_id, refunds.c.status == RefundStatus.PENDING)
@@ -38,7 +38,7 @@ def finish_refund(
 
 
 def read_pending_refunds(connection: Connection, payment_id: UUID) -> list[Refund]:
-    """Return the payment's refunds that have no answer yet."""
+    """Return the pending refunds of a payment."""
     query = select(refunds).where(
         refunds.c.payment_id == payment_id, refunds.c.status == RefundStatus.PENDING
     )

@@ -1,1 +1,1 @@
-"""payments-service over HTTP."""
+"""The HTTP routes of payments-service."""

@@ -1,11 +1,11 @@
-"""The routes by which orders-service has its orders paid; each may be repeated."""
+"""The internal routes for orders-service. Every route is idempotent."""
 
 from uuid import UUID
 
 from apiflask import APIBlueprint
 
 from payments.clients import Provider
-from payments.domain import ClosedOrder
+from payments.domain.payments import ClosedOrder
 from payments.errors import (
     CaptureFailed,
     CardDeclined,
@@ -31,29 +31,29 @@ from payments.schemas import (
     RefundOut,
     RefundRequest,
 )
-from payments.use_cases import checkout, customers
-from payments.use_cases.settlement import Settlement
+from payments.use_cases import customers, order_payments
+from payments.use_cases.batch_captures import BatchCaptures
 from shared import context
 from shared.access import require_customer
 from shared.batches import OrderBatch, OrderOutcomes
 from shared.database import Database
 from shared.openapi import document_errors
 
-DECLINED = UnexpectedPaymentState("requires_payment_method", "requires_capture")
-UNCAPTURED = UnexpectedPaymentState("requires_capture", "succeeded")
+NOT_AUTHORIZED = UnexpectedPaymentState("requires_payment_method", "requires_capture")
+NOT_CAPTURED = UnexpectedPaymentState("requires_capture", "succeeded")
 
 
 def internal_routes(database: Database, provider: Provider) -> APIBlueprint:
-    """Return the routes, addressed by the order's id."""
+    """Return the routes for one order."""
     routes = APIBlueprint("internal", __name__, url_prefix="/internal/payments/<uuid:order_id>")
 
     @routes.get("")
     @routes.output(PaymentOut)
     @routes.doc(responses=document_errors(PaymentNotFound))
     def show_payment_of_order(order_id: UUID) -> PaymentOut:
-        """Show the payment of an order."""
-        _name_order(order_id)
-        return PaymentOut.of(checkout.find_payment_of_order(database, order_id))
+        """Return the payment of an order."""
+        _bind_order(order_id)
+        return PaymentOut.of(order_payments.find_payment_of_order(database, order_id))
 
     @routes.put("")
     @routes.input(PaymentRequest)
@@ -69,10 +69,12 @@ def internal_routes(database: Database, provider: Provider) -> APIBlueprint:
         )
     )
     def authorize_payment(order_id: UUID, json_data: PaymentRequest) -> PaymentOut:
-        """Hold the money of an order."""
-        _name_order(order_id)
+        """Authorize the payment of an order."""
+        _bind_order(order_id)
         require_customer(json_data.customer)
-        return PaymentOut.of(checkout.authorize_payment(database, provider, order_id, json_data.to_terms()))
+        return PaymentOut.of(
+            order_payments.authorize_payment(database, provider, order_id, json_data.to_terms())
+        )
 
     @routes.post("/capture")
     @routes.output(PaymentOut)
@@ -80,25 +82,25 @@ def internal_routes(database: Database, provider: Provider) -> APIBlueprint:
         responses=document_errors(
             PaymentNotFound,
             PaymentClosed,
-            DECLINED,
+            NOT_AUTHORIZED,
             CaptureFailed("authorization_released"),
             ProviderMismatch,
             ProviderUnavailable,
         )
     )
     def capture_payment(order_id: UUID) -> PaymentOut:
-        """Take the money that is held for an order."""
-        _name_order(order_id)
-        return PaymentOut.of(checkout.capture_payment(database, provider, order_id))
+        """Capture the payment of an order."""
+        _bind_order(order_id)
+        return PaymentOut.of(order_payments.capture_payment(database, provider, order_id))
 
     @routes.post("/cancel")
     @routes.output(CanceledOut)
     @routes.doc(responses=document_errors(ProviderMismatch, ProviderUnavailable))
     def cancel_payment(order_id: UUID) -> CanceledOut:
-        """Give an order's money back, held or taken; an order without a payment will not get one."""
-        _name_order(order_id)
-        left = checkout.cancel_payment(database, provider, order_id)
-        return CanceledOut(ClosedOut() if isinstance(left, ClosedOrder) else PaymentOut.of(left))
+        """Return the held or captured money of an order; an order without a payment can never get one."""
+        _bind_order(order_id)
+        result = order_payments.cancel_payment(database, provider, order_id)
+        return CanceledOut(ClosedOut() if isinstance(result, ClosedOrder) else PaymentOut.of(result))
 
     @routes.post("/refunds")
     @routes.input(RefundRequest)
@@ -107,7 +109,7 @@ def internal_routes(database: Database, provider: Provider) -> APIBlueprint:
         responses=document_errors(
             PaymentNotFound,
             PaymentClosed,
-            UNCAPTURED,
+            NOT_CAPTURED,
             RefundConflict,
             RefundExceedsPayment(refundable=12980),
             RefundFailed("charge_already_refunded"),
@@ -116,9 +118,9 @@ def internal_routes(database: Database, provider: Provider) -> APIBlueprint:
         )
     )
     def refund_payment(order_id: UUID, json_data: RefundRequest) -> RefundOut:
-        """Give back a part of what was captured, once for a refund's id."""
-        _name_order(order_id)
-        refunded = checkout.refund_payment(
+        """Refund part of the captured money, once per refund id."""
+        _bind_order(order_id)
+        refunded = order_payments.refund_payment(
             database, provider, order_id, json_data.refund_id, json_data.amount
         )
         return RefundOut(
@@ -130,22 +132,22 @@ def internal_routes(database: Database, provider: Provider) -> APIBlueprint:
     return routes
 
 
-def batch_routes(database: Database, settlement: Settlement) -> APIBlueprint:
-    """Return the routes that are about many orders at once."""
+def batch_routes(database: Database, batch_captures: BatchCaptures) -> APIBlueprint:
+    """Return the routes for many orders."""
     routes = APIBlueprint("batches", __name__, url_prefix="/internal/payments")
 
     @routes.post("/capture")
     @routes.input(OrderBatch)
     @routes.output(OrderOutcomes)
-    def capture_together(json_data: OrderBatch) -> OrderOutcomes:
-        """Take the money that is held for several orders; each has an outcome of its own."""
-        return OrderOutcomes.of(settlement.capture_payments(json_data.orders))
+    def capture_payments(json_data: OrderBatch) -> OrderOutcomes:
+        """Capture the payments of several orders; each order has its own outcome."""
+        return OrderOutcomes.of(batch_captures.capture_payments(json_data.orders))
 
     @routes.post("/reassign")
     @routes.input(Reassignment)
     @routes.output(Reassigned)
     def reassign_payments(json_data: Reassignment) -> Reassigned:
-        """Make the payments of a guest's orders those of the user that the guest has logged in as."""
+        """Assign the payments of a guest's orders to the user that the guest has logged in as."""
         require_customer(json_data.customer)
         count = customers.reassign_payments(database, json_data.orders, json_data.customer)
         return Reassigned(payments=count)
@@ -153,5 +155,5 @@ def batch_routes(database: Database, settlement: Settlement) -> APIBlueprint:
     return routes
 
 
-def _name_order(order_id: UUID) -> None:
+def _bind_order(order_id: UUID) -> None:
     context.bind({"order.id": str(order_id)})

@@ -1,4 +1,4 @@
-"""The routes by which people see their payments and answer their bank, and an admin reads the ledger."""
+"""The public routes: customers read and confirm payments, admins read the ledger."""
 
 from collections.abc import Callable
 from uuid import UUID
@@ -31,14 +31,14 @@ from shared.pages import PageQuery, decode_id, encode_id
 
 
 def payment_routes(database: Database, provider: Provider, wake: Callable[[UUID], None]) -> APIBlueprint:
-    """Return the routes of a person's payments."""
+    """Return the routes of payments."""
     routes = APIBlueprint("payments", __name__)
 
     @routes.get("/payments")
     @routes.input(PageQuery, location="query")
     @routes.output(PaymentPage)
     def list_payments(query_data: PageQuery) -> PaymentPage:
-        """List one's own payments, newest first; an admin sees all payments."""
+        """List your payments, newest first; an admin sees all payments."""
         caller = require_caller()
         page, last = customers.list_payments(
             database, caller, before=decode_id(query_data.cursor), limit=query_data.limit
@@ -50,7 +50,7 @@ def payment_routes(database: Database, provider: Provider, wake: Callable[[UUID]
     @routes.output(PaymentOut)
     @routes.doc(responses=document_errors(PaymentNotFound))
     def show_payment(payment_id: UUID) -> PaymentOut:
-        """Show one payment; another customer's is not found."""
+        """Return one of your payments; an admin sees all payments."""
         caller = require_caller()
         return PaymentOut.seen_by(caller.subjects, customers.find_payment(database, caller, payment_id))
 
@@ -69,7 +69,7 @@ def payment_routes(database: Database, provider: Provider, wake: Callable[[UUID]
         extensions=KEYED,
     )
     def confirm_payment(payment_id: UUID, json_data: ConfirmRequest) -> Response:
-        """Go on with one's payment after the bank was answered."""
+        """Confirm a payment after you have answered the bank."""
         bind({"payment.id": str(payment_id)})
         call = read_call(f"POST /payments/{payment_id}/confirm")
         confirmed = customers.confirm_payment(
@@ -81,14 +81,14 @@ def payment_routes(database: Database, provider: Provider, wake: Callable[[UUID]
 
 
 def ledger_routes(database: Database) -> APIBlueprint:
-    """Return the route by which an admin reads the ledger."""
+    """Return the route of the ledger."""
     routes = APIBlueprint("ledger", __name__)
 
     @routes.get("/payments/ledger")
     @routes.input(PageQuery, location="query")
     @routes.output(LedgerPage)
     def list_ledger(query_data: PageQuery) -> LedgerPage:
-        """List the ledger's entries, newest first; the lines of each sum to zero."""
+        """List ledger entries, newest first; the lines of each entry sum to zero."""
         page, last = customers.list_ledger(
             database, before=decode_id(query_data.cursor), limit=query_data.limit
         )

@@ -1,5 +1,5 @@
-"""What payments-service does, a function each.
+"""The use cases of payments-service, one function each.
 
-A provider is asked between two transactions and never inside one. What it is asked for is committed before
-the first question, so that after a crash the question can be asked again under the same key.
+A use case calls the provider between two transactions, never inside one. It commits what it is about to
+request, so that after a crash the same request can be repeated under the same key.
 """

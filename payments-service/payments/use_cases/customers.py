@@ -1,4 +1,4 @@
-"""What people do with their payments, and what an admin sees of everybody's."""
+"""The payments that customers see and confirm, and the ones that admins see."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -6,17 +6,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from payments.clients import Provider
-from payments.domain import (
-    REQUIRES_ACTION,
-    REQUIRES_PAYMENT_METHOD,
-    LedgerEntry,
-    Outcome,
-    Payment,
-)
+from payments.domain.ledger import LedgerEntry
+from payments.domain.payments import REQUIRES_ACTION, REQUIRES_PAYMENT_METHOD, Outcome, Payment
 from payments.errors import CardDeclined, PaymentNotFound
-from payments.repository import keys, ledger, payments
+from payments.repository import idempotency_keys, ledger, payments
 from payments.schemas import PaymentOut
-from payments.use_cases.records import record_charge, require_provider
+from payments.use_cases.provider_sync import record_charge, require_provider
 from shared import context
 from shared.context import Caller
 from shared.database import Connection, Database
@@ -25,7 +20,7 @@ from shared.idempotency import Answer, IdempotencyInProgress, IdempotencyKeyReus
 
 
 def find_payment(database: Database, caller: Caller, payment_id: UUID) -> Payment:
-    """Return the caller's payment, or any for an admin; raise PaymentNotFound."""
+    """Return a payment of the caller, or any payment for an admin; raise PaymentNotFound."""
     with database.autocommit() as connection:
         payment = payments.find_payment(connection, payment_id, customers=_customers_of(caller))
     if payment is None:
@@ -36,9 +31,9 @@ def find_payment(database: Database, caller: Caller, payment_id: UUID) -> Paymen
 def list_payments(
     database: Database, caller: Caller, *, before: UUID | None, limit: int
 ) -> tuple[list[Payment], UUID | None]:
-    """Return a page of the caller's payments, or of all for an admin, and where the next one begins.
+    """Return a page of the caller's payments, newest first, and the id before which the next page begins.
 
-    They are newest first.
+    An admin gets all payments.
     """
     with database.autocommit() as connection:
         page = payments.read_payments(
@@ -50,7 +45,7 @@ def list_payments(
 def list_ledger(
     database: Database, *, before: UUID | None, limit: int
 ) -> tuple[list[LedgerEntry], UUID | None]:
-    """Return a page of entries, newest first, and the id before which the next page begins, if any."""
+    """Return a page of entries, newest first, and the id before which the next page begins."""
     with database.transaction() as connection:
         page = ledger.read_ledger(connection, before=before, limit=limit + 1)
     return page[:limit], page[limit - 1].id if len(page) > limit else None
@@ -58,7 +53,7 @@ def list_ledger(
 
 @dataclass(frozen=True)
 class Confirmed:
-    """The answer to a customer who answered the bank, and whether it was given before."""
+    """The response to a confirmation, and whether it is a replay."""
 
     answer: Answer
     is_replayed: bool = False
@@ -73,15 +68,15 @@ def confirm_payment(
     outcome: Outcome,
     call: KeyedCall,
 ) -> Confirmed:
-    """Go on with a payment that waits for its customer; the same key again gives the same answer.
+    """Confirm a payment that awaits its customer; a retry with the same key gets the same response.
 
-    Raises PaymentNotFound, PaymentClosed, UnexpectedPaymentState if the payment does not wait,
-    IdempotencyKeyReused, IdempotencyInProgress and ProviderUnavailable. None of them is kept.
+    Raises PaymentNotFound, PaymentClosed, UnexpectedPaymentState if the payment awaits no customer,
+    IdempotencyKeyReused, IdempotencyInProgress and ProviderUnavailable. None of them is stored.
     """
     with database.transaction() as connection:
         if caller.guest is not None:
-            keys.copy_keys(connection, caller.guest, caller.sub)
-        is_new = keys.claim_key(connection, call)
+            idempotency_keys.copy_idempotency_keys(connection, caller.guest, caller.sub)
+        is_new = idempotency_keys.claim_idempotency_key(connection, call)
         if is_new is None:
             return Confirmed(_find_answer(connection, call), is_replayed=True)
         payment = payments.find_payment(connection, payment_id, customers=caller.subjects)
@@ -89,37 +84,37 @@ def confirm_payment(
             raise PaymentNotFound
         if is_new:
             payment.require_open()
-            payment.require_waiting()
+            payment.require_awaiting_customer()
     require_provider(provider, payment)
-    # A call before this one may have got as far as the bank, and only its answer was lost.
+    # An earlier call may have confirmed the payment and lost only its response.
     try:
         charge = provider.confirm(payment, outcome) if payment.status is REQUIRES_ACTION else None
     except Unavailable:
         with database.autocommit() as connection:
-            keys.give_key_back(connection, call)
+            idempotency_keys.release_idempotency_key(connection, call)
         raise
     with database.transaction() as connection:
         after = record_charge(connection, payment, charge) if charge else payment
         answer = _render(after)
-        keys.store_answer(connection, call, answer)
+        idempotency_keys.store_answer(connection, call, answer)
     if after.status is not payment.status:
         wake(after.order_id)
     return Confirmed(answer)
 
 
 def reassign_payments(database: Database, order_ids: Iterable[UUID], customer: str) -> int:
-    """Make the payments of these orders the customer's, who was their guest; return how many there are."""
+    """Assign the payments of a guest's orders to the customer; return their number."""
     with database.autocommit() as connection:
         return payments.reassign_payments(connection, order_ids, customer)
 
 
 def _customers_of(caller: Caller) -> tuple[str, ...] | None:
-    """Return whose payments the caller may see; None stands for all customers."""
+    """Return the customers whose payments the caller may see; None means all customers."""
     return None if caller.role == "admin" else caller.subjects
 
 
 def _find_answer(connection: Connection, call: KeyedCall) -> Answer:
-    known = keys.find_key(connection, call)
+    known = idempotency_keys.find_idempotency_key(connection, call)
     if known is not None and known.fingerprint != call.fingerprint:
         raise IdempotencyKeyReused
     if known is None or known.status is None:

@@ -1,13 +1,13 @@
-"""What Prometheus is told of payments: of all of them, so that each replica says the same."""
+"""Metrics of all payments in the database, so that every replica reports the same values."""
 
-from payments.domain import PaymentStatus, RefundStatus
+from payments.domain.payments import PaymentStatus, RefundStatus
 from payments.repository import figures
 from shared.database import Database
 from shared.metrics import Figure
 
 
 def read_figures(database: Database) -> list[Figure]:
-    """Return what became of payments and refunds, and how long the provider has left one unanswered."""
+    """Return payments and refunds by status, and the age of the oldest payment without a response."""
     with database.transaction() as connection:
         payments = figures.count_payments(connection)
         refunds = figures.count_refunds(connection)
@@ -27,7 +27,7 @@ def read_figures(database: Database) -> list[Figure]:
         ),
         Figure(
             "payments_oldest_unanswered_seconds",
-            "Age of the oldest payment about which the provider has not answered.",
+            "Age of the oldest payment without a response from the provider.",
             (),
             {(): unanswered},
         ),

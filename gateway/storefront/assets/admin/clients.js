@@ -1,33 +1,33 @@
-// Programs of others, which get in with a secret of their own (OAuth 2.0 client credentials).
+// API clients: third-party programs with a client secret (OAuth 2.0 client credentials).
 import { call } from "../lib/api.js";
-import { h, icon, replace } from "../lib/dom.js";
+import { h, icon } from "../lib/dom.js";
 import { askToConfirm, openDialog, toast } from "../lib/feedback.js";
 import { checkForm, field, showProblems, whileBusy } from "../lib/forms.js";
 import { makeList } from "./list.js";
-import { badge, card, moment, pageHead, refusalNote } from "./parts.js";
+import { badge, card, moment, pageHead, showingProblem } from "./parts.js";
 
 const SCOPES = {
-  "products:read": "list products",
-  "logs:read": "search and follow the logs",
-  "logs:write": "send log records",
-  "tokens:introspect": "ask whether a token is good",
+  "products:read": "List products",
+  "logs:read": "Search and follow logs",
+  "logs:write": "Send log records",
+  "tokens:introspect": "Check whether a token is valid",
 };
 
 export async function view({ signal }) {
   const notice = h("div", { class: "notice-room" });
   const list = makeList({
     path: "/auth/clients",
-    caption: "Programs, newest first",
+    caption: "API clients, newest first",
     columns: [
       { title: "Name", kind: "main", cell: (client) => client.name },
-      { title: "Client id", cell: (client) => h("code", null, client.id) },
-      { title: "May", cell: (client) => client.scopes.join(", ") || "nothing" },
-      { title: "Since", cell: (client) => moment(client.created_at) },
-      { title: "Account", cell: (client) => badge(client.disabled ? "disabled" : "active") },
-      { title: "Change", cell: (client) => actions(client) },
+      { title: "Client ID", cell: (client) => h("code", null, client.id) },
+      { title: "Scopes", cell: (client) => client.scopes.join(", ") || "none" },
+      { title: "Created", cell: (client) => moment(client.created_at) },
+      { title: "Status", cell: (client) => badge(client.disabled ? "disabled" : "active") },
+      { title: "Actions", cell: (client) => actions(client) },
     ],
-    nouns: ["program", "programs"],
-    empty: ["No program has access", "Make a client for one below."],
+    noun: "client",
+    empty: ["No API clients yet", "Create one below."],
     signal,
   });
 
@@ -36,55 +36,50 @@ export async function view({ signal }) {
     return h(
       "div",
       { class: "button-row" },
-      h("button", { class: "button button-small", type: "button", onclick: () => renew(client, path) }, "New secret"),
+      h(
+        "button",
+        { class: "button button-small", type: "button", onclick: () => rotateSecret(client, path) },
+        "Rotate secret",
+      ),
       h(
         "button",
         { class: "button button-small", type: "button", onclick: () => remove(client, path) },
         icon("trash"),
-        "Remove",
+        "Delete",
       ),
     );
   }
-  async function renew(client, path) {
-    const sure = await askToConfirm({
-      title: `Give ${client.name} a new secret?`,
-      text: "The old one, and every token that was had with it, are of no use at once.",
-      action: "New secret",
+  async function rotateSecret(client, path) {
+    const isSure = await askToConfirm({
+      title: `Rotate the secret of ${client.name}?`,
+      text: "The current secret and all tokens issued with it stop working immediately.",
+      action: "Rotate secret",
       danger: true,
     });
-    if (sure) await attempt(async () => showSecret(await call("POST", `${path}/secret`)));
+    if (isSure) await showingProblem(notice, async () => showSecret(await call("POST", `${path}/secret`)));
   }
   async function remove(client, path) {
-    const sure = await askToConfirm({
-      title: `Remove ${client.name}?`,
-      text: "Its tokens end at once.",
-      action: "Remove",
+    const isSure = await askToConfirm({
+      title: `Delete ${client.name}?`,
+      text: "Its tokens stop working immediately.",
+      action: "Delete",
       danger: true,
     });
-    if (!sure) return;
-    await attempt(async () => {
+    if (!isSure) return;
+    await showingProblem(notice, async () => {
       await call("DELETE", path);
-      toast(`${client.name} is removed.`, { kind: "good" });
+      toast(`Deleted ${client.name}.`, { kind: "good" });
       list.show({});
     });
-  }
-  async function attempt(work) {
-    replace(notice);
-    try {
-      await work();
-    } catch (problem) {
-      if (problem.name !== "Problem") throw problem;
-      replace(notice, refusalNote(problem.message));
-    }
   }
 
   list.show({});
   return [
-    pageHead("Programs"),
+    pageHead("API clients"),
     notice,
     list.node,
     card(
-      "New program",
+      "Create API client",
       newClientForm((client) => {
         showSecret(client);
         list.show({});
@@ -93,7 +88,7 @@ export async function view({ signal }) {
   ];
 }
 
-function newClientForm(onMade) {
+function newClientForm(onCreated) {
   const form = h(
     "form",
     { class: "stack", novalidate: true, onsubmit: submit },
@@ -101,12 +96,12 @@ function newClientForm(onMade) {
     h(
       "fieldset",
       null,
-      h("legend", null, "What it may do"),
+      h("legend", null, "Scopes"),
       Object.entries(SCOPES).map(([scope, text]) =>
         field({ label: h("span", null, h("code", null, scope), ` ${text}`), name: scope, type: "checkbox" }),
       ),
     ),
-    h("button", { class: "button button-primary", type: "submit" }, icon("plus"), "Make a client"),
+    h("button", { class: "button button-primary", type: "submit" }, icon("plus"), "Create client"),
   );
   async function submit(event) {
     event.preventDefault();
@@ -117,7 +112,7 @@ function newClientForm(onMade) {
       try {
         const client = await call("POST", "/auth/clients", { body });
         form.reset();
-        onMade(client);
+        onCreated(client);
       } catch (problem) {
         if (problem.name !== "Problem") throw problem;
         showProblems(form, problem);
@@ -136,30 +131,30 @@ function showSecret(client) {
     required: true,
   });
   const dialog = openDialog({
-    title: `The secret of ${client.name}`,
+    title: `Secret for ${client.name}`,
     content: h(
       "div",
       { class: "stack" },
-      h("p", null, "It is shown now and never again. Whoever has it can do what the program may do."),
-      field({ label: "Client id", name: "client_id", value: client.id, readonly: true, required: true }),
+      h("p", null, "Copy this secret now. You cannot view it again. It grants all of the client's scopes."),
+      field({ label: "Client ID", name: "client_id", value: client.id, readonly: true, required: true }),
       secret,
       h(
         "div",
         { class: "dialog-actions" },
-        h("button", { class: "button", type: "button", onclick: copy }, "Copy the secret"),
-        h("button", { class: "button button-primary", type: "button", onclick: () => dialog.close() }, "I have it"),
+        h("button", { class: "button", type: "button", onclick: copy }, "Copy secret"),
+        h("button", { class: "button button-primary", type: "button", onclick: () => dialog.close() }, "Done"),
       ),
     ),
   });
   async function copy() {
     const input = secret.querySelector("input");
     input.select();
-    // The clipboard is there only where the page came over HTTPS or from localhost; selected it is in any case.
+    // Browsers provide the clipboard only over HTTPS and on localhost.
     try {
       await navigator.clipboard.writeText(input.value);
-      toast("The secret is copied.", { kind: "good" });
+      toast("Secret copied.", { kind: "good" });
     } catch {
-      toast("The secret is selected; copy it by hand.");
+      toast("Could not copy. The secret is selected, so you can copy it yourself.");
     }
   }
 }

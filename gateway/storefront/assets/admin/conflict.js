@@ -1,41 +1,40 @@
-// Two people have changed one product: what is there now beside what one wanted to save.
+// The edit conflict of a product: the current version next to the unsaved changes.
 import { h, icon } from "../lib/dom.js";
 import { FIELDS, findDifferences } from "./product-form.js";
 import { makeTable } from "./table.js";
 
 /**
- * Return a panel about a product that is not any more as it was `seen`: it is as `now`, and `mine` differs from what
- * was seen in the fields `changed`. `onOverwrite` saves these all the same, `onTake` gives them up.
+ * Return a panel for a product that has changed since the admin opened it. `original` is the product as
+ * opened, `current` the product on the server, and `mine` the form, which differs from the original in the
+ * fields `changed`. `onOverwrite` saves these, `onDiscard` drops them.
  */
-export function conflictPanel({ seen, now, mine, changed, onOverwrite, onTake }) {
-  const theirs = findDifferences(seen, now);
+export function conflictPanel({ original, current, mine, changed, onOverwrite, onDiscard }) {
+  const theirs = findDifferences(original, current);
   const both = changed.filter((name) => theirs.includes(name));
   const columns = [
     { title: "Field", kind: "main", cell: (name) => FIELDS[name] },
-    { title: "When you opened it", cell: (name) => show(seen[name]) },
-    { title: "Now", cell: (name) => mark(theirs.includes(name), show(now[name])) },
-    { title: "Yours", cell: (name) => (changed.includes(name) ? mark(true, show(mine[name])) : "not changed") },
+    { title: "Original", cell: (name) => show(original[name]) },
+    { title: "Current", cell: (name) => mark(theirs.includes(name), show(current[name])) },
+    { title: "Yours", cell: (name) => (changed.includes(name) ? mark(true, show(mine[name])) : "unchanged") },
   ];
-  const table = makeTable("What has changed", columns);
+  const table = makeTable("Changes", columns);
   table.show(Object.keys(FIELDS).filter((name) => theirs.includes(name) || changed.includes(name)));
   return h(
     "div",
     { class: "note note-bad conflict", role: "alert" },
-    h("h3", null, icon("alert"), "Somebody has changed this product meanwhile"),
+    h("h3", null, icon("alert"), "This product has changed since you opened it"),
     h(
       "p",
       null,
-      theirs.length
-        ? `It is at version ${now.version} now, and was at ${seen.version} when you opened it. Nothing of yours is saved yet.`
-        : `It is at version ${now.version} now, though nothing of what stands here is different. Nothing of yours is saved yet.`,
+      `You opened version ${original.version}, and version ${current.version} is current. Your changes are not saved.`,
     ),
     table.node,
     h(
       "p",
       null,
       both.length
-        ? `Yours would take the place of what is there now in: ${both.map((name) => FIELDS[name]).join(", ")}.`
-        : "You have changed other fields, so that both changes can stand.",
+        ? `Saving overwrites the current value of: ${both.map((name) => FIELDS[name]).join(", ")}.`
+        : "The changes affect different fields. Saving keeps both.",
     ),
     h(
       "div",
@@ -43,9 +42,9 @@ export function conflictPanel({ seen, now, mine, changed, onOverwrite, onTake })
       h(
         "button",
         { class: "button button-primary", type: "button", onclick: onOverwrite },
-        both.length ? "Save mine over it" : "Save mine, too",
+        both.length ? "Overwrite with my changes" : "Save my changes",
       ),
-      h("button", { class: "button", type: "button", onclick: onTake }, "Give mine up, and show what is there"),
+      h("button", { class: "button", type: "button", onclick: onDiscard }, "Discard my changes"),
     ),
   );
 }

@@ -1,23 +1,24 @@
-// Bars of log records over time, drawn as SVG, with the same numbers as a table for whoever cannot see them.
+// A histogram of log records as SVG, with a table of the same numbers for screen readers.
 import { h } from "../lib/dom.js";
 import { formatNumber, formatTime } from "../lib/format.js";
+import { countOf } from "../lib/labels.js";
 import { makeTable } from "./table.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 100;
-const WIDTH = 10; // Of a bar and the gap after it.
+const WIDTH = 10; // Of a bar with its gap.
 const GAP = 1;
 
-// From the bottom of a bar to its top.
+// Stacked in this order, from the bottom to the top.
 const TONES = [
-  ["quiet", ["TRACE", "DEBUG", "INFO"], "info"],
-  ["warning", ["WARNING"], "warnings"],
-  ["error", ["ERROR", "CRITICAL"], "errors"],
+  ["quiet", ["TRACE", "DEBUG", "INFO"], "Info"],
+  ["warning", ["WARNING"], "Warnings"],
+  ["error", ["ERROR", "CRITICAL"], "Errors"],
 ];
 
 /**
- * Return a histogram (see GET /logs/histogram) below its title; `onChoose(since, until)` is called for a bar that is
- * clicked. A small one has no words but those for screen readers.
+ * Return a chart of GET /logs/histogram with a title; `onChoose(since, until)` is called when a bar is
+ * clicked. A small chart has no visible text.
  */
 export function drawHistogram(histogram, { title, onChoose, isSmall = false } = {}) {
   const bars = fillGaps(histogram);
@@ -28,7 +29,7 @@ export function drawHistogram(histogram, { title, onChoose, isSmall = false } = 
     viewBox: `0 0 ${bars.length * WIDTH} ${HEIGHT}`,
     preserveAspectRatio: "none",
     role: "img",
-    "aria-label": `${describeSums(sums)} Highest bar: ${formatNumber(highest)}.`,
+    "aria-label": `${describeSums(sums)} Peak: ${formatNumber(highest)}.`,
   });
   bars.forEach((bar, number) => svg.append(drawBar(bar, number, highest, onChoose)));
   if (isSmall) return h("div", { class: "histogram histogram-small" }, svg);
@@ -39,11 +40,7 @@ export function drawHistogram(histogram, { title, onChoose, isSmall = false } = 
       "figcaption",
       {},
       h("span", {}, title, describeSums(sums)),
-      h(
-        "span",
-        { class: "faint" },
-        `a bar is ${formatSeconds(histogram.seconds)}, the highest ${formatNumber(highest)}`,
-      ),
+      h("span", { class: "faint" }, `${formatSeconds(histogram.seconds)} per bar, peak ${formatNumber(highest)}`),
     ),
     svg,
     h(
@@ -52,7 +49,7 @@ export function drawHistogram(histogram, { title, onChoose, isSmall = false } = 
       h("span", {}, formatTime(histogram.since)),
       h("span", {}, formatTime(histogram.until)),
     ),
-    histogram.complete ? null : h("p", { class: "faint" }, "Only the newest 50 000 records are counted."),
+    histogram.complete ? null : h("p", { class: "faint" }, "Only the newest 50,000 records are counted."),
     histogram.data.length ? drawTable(histogram, onChoose) : null,
   );
 }
@@ -69,30 +66,29 @@ export function sumLevels(bars) {
 }
 
 function describeSums({ total, warnings, errors }) {
-  const count = (number, noun) => `${formatNumber(number)} ${noun}${number === 1 ? "" : "s"}`;
-  return `${count(total, "record")}, ${count(warnings, "warning")}, ${count(errors, "error")}.`;
+  return `${countOf(total, "record")}, ${countOf(warnings, "warning")}, ${countOf(errors, "error")}.`;
 }
 
-/** Return a bar for each stretch of time; the service leaves out those without a record. */
+/** Return a bar for each interval; the service skips intervals without records. */
 function fillGaps({ data, since, until, seconds }) {
-  const known = new Map(data.map((bar) => [Date.parse(bar.time), bar]));
+  const byTime = new Map(data.map((bar) => [Date.parse(bar.time), bar]));
   const step = seconds * 1000;
   const bars = [];
   for (let time = Math.floor(Date.parse(since) / step) * step; time < Date.parse(until); time += step) {
-    bars.push(known.get(time) ?? { time: new Date(time).toISOString(), total: 0, levels: {} });
+    bars.push(byTime.get(time) ?? { time: new Date(time).toISOString(), total: 0, levels: {} });
   }
   return bars.map((bar) => ({ ...bar, end: new Date(Date.parse(bar.time) + step).toISOString() }));
 }
 
 function drawBar(bar, number, highest, onChoose) {
   const group = element("g", { class: "bar" });
-  // The whole column is there to be clicked, however low the bar is.
+  // The whole column is clickable, so that a low bar is a large enough target.
   group.append(element("rect", { class: "bar-room", x: number * WIDTH, y: 0, width: WIDTH, height: HEIGHT }));
   let y = HEIGHT;
   for (const [tone, levels] of TONES) {
     const count = levels.reduce((sum, level) => sum + (bar.levels[level] ?? 0), 0);
     if (!count) continue;
-    // One error among ten thousand records can still be seen.
+    // The minimum height keeps one error among ten thousand records visible.
     const height = Math.max((count / highest) * HEIGHT, 3);
     y -= height;
     group.append(element("rect", { class: `bar-${tone}`, x: number * WIDTH, y, width: WIDTH - GAP, height }));
@@ -112,18 +108,18 @@ function drawTable({ data, seconds }, onChoose) {
     cell: (bar) => formatNumber(levels.reduce((sum, level) => sum + (bar.levels[level] ?? 0), 0)),
   }));
   const when = {
-    title: "from",
+    title: "From",
     cell: (bar) =>
       onChoose
         ? h(
             "button",
-            { type: "button", class: "link", onclick: () => onChoose(bar.time, end(bar)) },
+            { type: "button", class: "button-link", onclick: () => onChoose(bar.time, end(bar)) },
             formatTime(bar.time),
           )
         : formatTime(bar.time),
   };
   const table = makeTable("Log records over time", [when, ...numbers]);
-  const details = h("details", {}, h("summary", {}, "As a table"), table.node);
+  const details = h("details", {}, h("summary", {}, "Show as table"), table.node);
   details.addEventListener("toggle", () => table.show(data), { once: true });
   return details;
 }
@@ -134,8 +130,7 @@ function formatSeconds(seconds) {
     ["hour", 3600],
     ["minute", 60],
   ].find(([, size]) => seconds % size === 0) ?? ["second", 1];
-  const number = seconds / length;
-  return `${formatNumber(number)} ${unit}${number === 1 ? "" : "s"}`;
+  return countOf(seconds / length, unit);
 }
 
 function element(tag, attributes) {

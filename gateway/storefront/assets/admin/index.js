@@ -1,27 +1,27 @@
-// The back office: who may come in, its side navigation, and which page stands at which address below `#/admin`.
+// The back office: access, navigation, and the routes below `#/admin`.
 import { h } from "../lib/dom.js";
 import { emptyPanel, toast } from "../lib/feedback.js";
 import { linkTo, navigate } from "../lib/router.js";
 import { session } from "../lib/session.js";
 
-// `:id` stands for one part of the address, which the page finds in `params.id`.
+// `:id` matches one segment of the path; the page gets it as `params.id`.
 const PAGES = [
-  ["", "Back office", () => import("./start.js")],
+  ["", "Back office", () => import("./overview.js")],
   ["orders", "Orders", () => import("./orders.js")],
   ["orders/:id", "Order", () => import("./order.js")],
   ["products", "Products", () => import("./products.js")],
-  ["products/new", "New product", () => import("./new-product.js")],
-  ["products/import", "Import products", () => import("./imports.js")],
-  ["products/source", "Product source", () => import("./source.js")],
+  ["products/new", "Add product", () => import("./new-product.js")],
+  ["products/import", "Import products", () => import("./product-import.js")],
+  ["products/source", "Product source", () => import("./product-source.js")],
   ["products/:id", "Product", () => import("./product.js")],
   ["users", "Users", () => import("./users.js")],
   ["users/:id", "User", () => import("./user.js")],
-  ["clients", "Programs", () => import("./clients.js")],
+  ["clients", "API clients", () => import("./clients.js")],
   ["payments", "Payments", () => import("./payments.js")],
   ["payments/ledger", "Ledger", () => import("./ledger.js")],
   ["payments/:id", "Payment", () => import("./payment.js")],
   ["logs", "Logs", () => import("./logs.js")],
-  ["logs/live", "Live logs", () => import("./live.js")],
+  ["logs/live", "Live logs", () => import("./live-logs.js")],
   ["services", "Services", () => import("./services.js")],
 ];
 const NAVIGATION = [
@@ -29,7 +29,7 @@ const NAVIGATION = [
   ["orders", "Orders"],
   ["products", "Products"],
   ["users", "Users"],
-  ["clients", "Programs"],
+  ["clients", "API clients"],
   ["payments", "Payments"],
   ["logs", "Logs"],
   ["services", "Services"],
@@ -41,13 +41,13 @@ export function title({ params }) {
 
 export async function view({ params, query, signal }) {
   await loadStyle();
-  // Whoever signs out in another tab, or was gone for too long, sees the door again.
+  // The user may sign out in another tab, or the session may expire.
   session.addEventListener("change", () => navigate(findPath(params.rest), query), { signal });
   if (!session.isAdmin) return gate(params.rest);
   const page = findPage(params.rest);
   const content = page
     ? await (await page.load()).view({ params: { ...params, ...page.params }, query, signal })
-    : [h("h1", null, "There is no such page"), h("p", null, h("a", { href: linkTo("/admin") }, "To the overview"))];
+    : [h("h1", null, "Page not found"), h("p", null, h("a", { href: linkTo("/admin") }, "Go to overview"))];
   return h("div", { class: "admin" }, navigation(params.rest ?? ""), h("div", { class: "admin-page" }, content));
 }
 
@@ -59,8 +59,9 @@ function findPage(rest) {
   const parts = (rest ?? "").split("/").filter(Boolean);
   for (const [pattern, title, load] of PAGES) {
     const names = pattern.split("/").filter(Boolean);
-    const fits = names.length === parts.length && names.every((name, n) => name.startsWith(":") || name === parts[n]);
-    if (!fits) continue;
+    const matches =
+      names.length === parts.length && names.every((name, n) => name.startsWith(":") || name === parts[n]);
+    if (!matches) continue;
     const params = names.flatMap((name, n) => (name.startsWith(":") ? [[name.slice(1), parts[n]]] : []));
     return { title, load, params: Object.fromEntries(params) };
   }
@@ -82,22 +83,18 @@ function gate(rest) {
   const button = (text, onclick) => h("button", { class: "button button-primary", type: "button", onclick }, text);
   const panel = user
     ? emptyPanel(
-        "This is for admins",
-        `You are signed in as ${user.username}, who is no admin. Sign in as one to go on.`,
-        button("Sign in as somebody else", () =>
+        "Admins only",
+        `You are signed in as ${user.username}, which is not an admin account.`,
+        button("Switch account", () =>
           session.logOut().then(logIn, (problem) => toast(problem.message, { kind: "bad" })),
         ),
       )
-    : emptyPanel(
-        "This is for admins",
-        "Here the people who run the shop work. Sign in as an admin to go on.",
-        button("Sign in as an admin", logIn),
-      );
+    : emptyPanel("Admins only", "Sign in as an admin to open the back office.", button("Sign in", logIn));
   return h("div", null, h("h1", { class: "visually-hidden" }, "Back office"), panel);
 }
 
 let style;
-/** Resolve once the back office's style sheet is there; nobody else has to fetch it. */
+/** Load the style sheet of the back office, which customers do not need. */
 function loadStyle() {
   style ??= new Promise((resolve) => {
     const link = h("link", { rel: "stylesheet", href: "/assets/admin/admin.css", onload: resolve, onerror: resolve });

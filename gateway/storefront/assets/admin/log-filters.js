@@ -1,12 +1,12 @@
-// How log records are looked for, by whoever searches and by whoever follows.
-import { h, icon, replace } from "../lib/dom.js";
+// The filters of log records, for the search and for the live tail.
+import { h, icon } from "../lib/dom.js";
 import { field } from "../lib/forms.js";
 import { linkTo, navigate } from "../lib/router.js";
-import { filterBar } from "./filters.js";
-import { describeStatus, isId, LEVELS, SERVICES, shortId } from "./words.js";
+import { filterBar } from "./filter-bar.js";
+import { describeStatus, isId, LEVELS, SERVICES, shortId } from "./labels.js";
 
 const SHARED = [
-  { name: "q", label: "Words", type: "search", maxlength: 200, autocomplete: "off" },
+  { name: "q", label: "Search", type: "search", maxlength: 200, autocomplete: "off" },
   {
     name: "service",
     label: "Service",
@@ -15,58 +15,53 @@ const SHARED = [
   },
   {
     name: "level",
-    label: "Level, at least",
+    label: "Minimum level",
     type: "select",
     options: [["", "Any"], ...LEVELS.map((level) => [level, describeStatus(level)[0]])],
   },
 ];
 const TIMES = [
   { name: "since", label: "From", type: "datetime-local", step: 1 },
-  { name: "until", label: "Before", type: "datetime-local", step: 1 },
+  { name: "until", label: "To", type: "datetime-local", step: 1 },
 ];
-// What belongs together: whoever follows one of these ids reads a story.
-const THREADS = { order_id: "order", trace_id: "trace", request_id: "request" };
-const ALSO = ["instance"];
+// Filters for all records of an order, a trace or a request. They are links and chips, not fields.
+const TRACES = { order_id: "order", trace_id: "trace", request_id: "request" };
 
 /**
- * Make a bar of filters for records, with the ids that somebody came with as words that can be taken away.
+ * Return `{node, values, set(values)}`: the filter bar, and a chip for each id in the query.
  *
- * `path` is the page's own, `onChange(values)` is called for each change. Returns `{node, values, set(values)}`, the
- * values being all that the logs are asked for.
+ * `path` is the path of the page; `onChange(values)` is called on each change. The values are query
+ * parameters of the logs.
  */
 export function logFilters({ path, query, isTimed, onChange }) {
-  const fixed = Object.fromEntries(
-    [...Object.keys(THREADS), ...ALSO].filter((name) => query.get(name)).map((name) => [name, query.get(name)]),
+  const ids = Object.fromEntries(
+    Object.keys(TRACES)
+      .filter((name) => query.get(name))
+      .map((name) => [name, query.get(name)]),
   );
   const fields = isTimed ? [...SHARED, ...TIMES] : SHARED;
-  const bar = filterBar(withOwnService(fields, query), query, () => onChange(all()), fixed);
-  const all = () => ({ ...bar.values, ...fixed });
-  const words = h("ul", { class: "filter-chips", "aria-label": "Only records of" });
-  replace(
-    words,
-    Object.entries(fixed).map(([name, value]) => {
-      const { [name]: _left, ...rest } = fixed;
-      const text = `${THREADS[name] ?? name} ${value.length > 20 ? shortId(value) : value}`;
-      return h(
-        "li",
-        null,
-        h(
-          "a",
-          { class: "filter-chip", href: linkTo(path, rest), title: value },
-          text,
-          icon("close"),
-          h("span", { class: "visually-hidden" }, "take this filter away"),
-        ),
-      );
-    }),
-  );
+  const bar = filterBar(withThirdPartyService(fields, query), query, () => onChange(all()), ids);
+  const all = () => ({ ...bar.values, ...ids });
+  const chips = Object.entries(ids).map(([name, id]) => {
+    const { [name]: _removed, ...rest } = ids;
+    return h(
+      "li",
+      null,
+      h(
+        "a",
+        { class: "chip", href: linkTo(path, rest), title: id },
+        `${TRACES[name]} ${id.length > 20 ? shortId(id) : id}`,
+        icon("close"),
+        h("span", { class: "visually-hidden" }, "Remove filter"),
+      ),
+    );
+  });
   return {
     node: h(
       "div",
       { class: "log-filters" },
       bar.node,
-      findThread(fixed) ? null : storyForm(),
-      words.childElementCount > 0 && words,
+      chips.length ? h("ul", { class: "chips plain-list", "aria-label": "Active filters" }, chips) : traceForm(),
     ),
     get values() {
       return all();
@@ -75,14 +70,14 @@ export function logFilters({ path, query, isTimed, onChange }) {
   };
 }
 
-/** Return what the records of these filters have in common, as [word, id], or null. */
-export function findThread(filters) {
-  const name = Object.keys(THREADS).find((each) => filters[each]);
-  return name ? [THREADS[name], filters[name]] : null;
+/** Return what the filters trace, as `[noun, id]`; null if they have no id. */
+export function findTrace(filters) {
+  const name = Object.keys(TRACES).find((each) => filters[each]);
+  return name ? [TRACES[name], filters[name]] : null;
 }
 
-/** Return a form that leads to the story of what somebody has a number of: an order, or a call that went wrong. */
-function storyForm() {
+/** Return a form that opens the trace of an order or a request by its id. */
+function traceForm() {
   const form = h(
     "form",
     {
@@ -94,24 +89,24 @@ function storyForm() {
       },
     },
     field({
-      label: "Number of an order or a request",
+      label: "Trace an order or a request by ID",
       name: "id",
       type: "search",
       maxlength: 128,
       autocomplete: "off",
     }),
-    h("button", { class: "button", type: "submit" }, "Tell its story"),
+    h("button", { class: "button", type: "submit" }, "Trace"),
   );
   return form;
 }
 
-/** Programs of others log under names of their own. */
-function withOwnService(fields, query) {
-  const own = query.get("service");
-  if (!own) return fields;
+/** Add the service of the query to the options, because API clients log under names of their own. */
+function withThirdPartyService(fields, query) {
+  const service = query.get("service");
+  if (!service) return fields;
   return fields.map((each) =>
-    each.name !== "service" || each.options.some(([value]) => value === own)
+    each.name !== "service" || each.options.some(([value]) => value === service)
       ? each
-      : { ...each, options: [...each.options, [own, own]] },
+      : { ...each, options: [...each.options, [service, service]] },
   );
 }

@@ -1,17 +1,18 @@
-// What was logged: searched, counted over time, or read as the story of an order, a request or a trace.
+// The logs: search with a histogram, or the trace of an order or a request.
 import { call } from "../lib/api.js";
 import { h, icon } from "../lib/dom.js";
 import { emptyPanel, load, skeleton, toast } from "../lib/feedback.js";
 import { formatNumber } from "../lib/format.js";
+import { countOf } from "../lib/labels.js";
 import { linkTo, setTitle } from "../lib/router.js";
 import { drawHistogram } from "./histogram.js";
-import { findThread, logFilters } from "./log-filters.js";
+import { findTrace, logFilters } from "./log-filters.js";
 import { pageHead } from "./parts.js";
-import { recordRow } from "./records.js";
-import { shortId } from "./words.js";
+import { recordRow } from "./log-records.js";
+import { shortId } from "./labels.js";
 
 const PAGE = 50;
-const LONGEST_STORY = 300;
+const MAX_TRACE = 300;
 const BARS = 60;
 
 export async function view({ query, signal }) {
@@ -22,8 +23,8 @@ export async function view({ query, signal }) {
   let turn = new AbortController();
 
   const filters = logFilters({ path: "/admin/logs", query, isTimed: true, onChange: show });
-  const thread = findThread(filters.values);
-  const title = thread ? `The story of ${thread[0]} ${shortId(thread[1])}` : "Logs";
+  const trace = findTrace(filters.values);
+  const title = trace ? `Trace of ${trace[0]} ${shortId(trace[1])}` : "Logs";
   setTitle(title);
 
   function show(values) {
@@ -33,8 +34,8 @@ export async function view({ query, signal }) {
     const { since: _since, until: _until, ...untimed } = values;
     live.href = linkTo("/admin/logs/live", untimed);
     count.textContent = "";
-    if (thread) {
-      showStory(values, { count, room, signal: both });
+    if (trace) {
+      showTrace(values, { count, room, signal: both });
       return;
     }
     load(
@@ -42,8 +43,8 @@ export async function view({ query, signal }) {
       () => call("GET", "/logs/histogram", { query: { ...values, bars: BARS }, signal: both }),
       (histogram) =>
         drawHistogram(histogram, {
-          // The list goes back as far as there are records; without a beginning the chart does not.
-          title: values.since ? null : "The last hour: ",
+          // The default period of the histogram; the list has no such limit.
+          title: values.since ? null : "Last hour: ",
           onChoose: (since, until) => filters.set({ ...values, since, until }),
         }),
       { skeleton: skeleton("lines", 2), signal: both },
@@ -53,17 +54,18 @@ export async function view({ query, signal }) {
   show(filters.values);
 
   const order =
-    thread?.[0] === "order" && h("a", { class: "button", href: linkTo(`/admin/orders/${thread[1]}`) }, "The order");
+    trace?.[0] === "order" && h("a", { class: "button", href: linkTo(`/admin/orders/${trace[1]}`) }, "View order");
   return [pageHead(title, { actions: [order, live] }), filters.node, chart, count, room];
 }
 
-/** Show the newest records, and older ones on request. */
+/** Show the newest records, with a button for older ones. */
 function showRecords(values, { count, room, signal }) {
   const fetchPage = (cursor) => call("GET", "/logs", { query: { ...values, limit: PAGE, cursor }, signal });
   load(room, () => fetchPage(null), render, { skeleton: skeleton("rows", 8), signal });
 
   function render(page) {
-    if (!page.data.length) return emptyPanel("No record fits", "Nothing of the kind was logged, or not in this time.");
+    if (!page.data.length)
+      return emptyPanel("No records match these filters", "Change the filters or choose a longer period.");
     let { next } = page;
     let shown = 0;
     const list = h("div");
@@ -71,7 +73,7 @@ function showRecords(values, { count, room, signal }) {
       "button",
       { class: "button list-more", type: "button", onclick: showMore },
       icon("down"),
-      "Show older ones",
+      "Show older records",
     );
     append(page.data);
 
@@ -79,7 +81,7 @@ function showRecords(values, { count, room, signal }) {
       list.append(...records.map((record) => recordRow(record, { signal })));
       shown += records.length;
       more.hidden = !next;
-      count.textContent = `${formatNumber(shown)} records, newest first${next ? "; there are more" : ""}`;
+      count.textContent = `${next ? "First " : ""}${countOf(shown, "record")}, newest first`;
     }
     async function showMore() {
       if (more.getAttribute("aria-disabled")) return;
@@ -98,8 +100,8 @@ function showRecords(values, { count, room, signal }) {
   }
 }
 
-/** Show what belongs together from its beginning, each record with the time that had gone by. */
-function showStory(values, { count, room, signal }) {
+/** Show the records of a trace, oldest first, each with the time since the first one. */
+function showTrace(values, { count, room, signal }) {
   async function read() {
     const records = [];
     let cursor = null;
@@ -107,7 +109,7 @@ function showStory(values, { count, room, signal }) {
       const page = await call("GET", "/logs", { query: { ...values, limit: 100, cursor }, signal });
       records.push(...page.data);
       cursor = page.next;
-    } while (cursor && records.length < LONGEST_STORY);
+    } while (cursor && records.length < MAX_TRACE);
     return { records: records.reverse(), isWhole: !cursor };
   }
   load(
@@ -115,23 +117,23 @@ function showStory(values, { count, room, signal }) {
     read,
     ({ records, isWhole }) => {
       if (!records.length) {
-        return emptyPanel("Nothing is known of it", "Its records may still be on their way, or too old to be kept.");
+        return emptyPanel("No records found", "They may arrive in a few seconds, or may have expired.");
       }
       const begin = Date.parse(records[0].time);
       const services = new Set(records.map((record) => record.service));
       count.textContent =
-        `${formatNumber(records.length)} records of ${formatNumber(services.size)} services, oldest first` +
-        `${isWhole ? "" : "; older ones are left out"}`;
+        `${countOf(records.length, "record")} from ${countOf(services.size, "service")}, oldest first` +
+        `${isWhole ? "" : ". Older records are not shown"}`;
       return records.map((record) =>
-        recordRow(record, { signal, note: `+${describeSpan(Date.parse(record.time) - begin)}` }),
+        recordRow(record, { signal, note: `+${formatDuration(Date.parse(record.time) - begin)}` }),
       );
     },
     { skeleton: skeleton("rows", 8), signal },
   );
 }
 
-/** Return a length of time, in milliseconds, as people write it. */
-function describeSpan(milliseconds) {
+/** Format a duration in milliseconds. */
+function formatDuration(milliseconds) {
   const units = [
     ["d", 86_400_000],
     ["h", 3_600_000],

@@ -1,4 +1,4 @@
-// A product of the shop's own.
+// The page to add a product.
 import { call } from "../lib/api.js";
 import { h, icon } from "../lib/dom.js";
 import { toast } from "../lib/feedback.js";
@@ -26,25 +26,25 @@ export async function view({ signal }) {
     h(
       "div",
       { class: "button-row" },
-      h("button", { class: "button button-primary", type: "submit" }, icon("plus"), "Put it on sale"),
+      h("button", { class: "button button-primary", type: "submit" }, icon("plus"), "Add product"),
     ),
   );
   async function submit(event) {
     event.preventDefault();
     if (!checkForm(form)) return;
     const { sku, category, ...product } = readProduct(form);
-    // What is left out gets the shop's own answer.
+    // The server sets a default for a missing SKU or category.
     const body = { ...product, ...(sku && { sku }), ...(category && { category }), on_hand: readForm(form).on_hand };
     await whileBusy(form, async () => {
       try {
-        const made = await call("POST", "/products", { body });
-        toast(`“${made.title}” is on sale.`, { kind: "good" });
-        if (!signal.aborted) navigate(`/admin/products/${made.id}`, null, { replace: true });
+        const created = await call("POST", "/products", { body });
+        toast(`Added “${created.title}”.`, { kind: "good" });
+        if (!signal.aborted) navigate(`/admin/products/${created.id}`, null, { replace: true });
       } catch (problem) {
         if (problem.name !== "Problem") throw problem;
         showProblems(form, problem);
       }
     });
   }
-  return [pageHead("New product", { back: { path: "/admin/products", text: "Products" } }), card("What it is", form)];
+  return [pageHead("Add product", { back: { path: "/admin/products", text: "Products" } }), card("Details", form)];
 }

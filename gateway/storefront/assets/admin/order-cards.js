@@ -1,15 +1,15 @@
-// What an order's page shows of it, a card for each theme.
+// The cards of an order's page.
 import { call } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { load, skeleton } from "../lib/feedback.js";
 import { formatMoney } from "../lib/format.js";
 import { linkTo } from "../lib/router.js";
-import { describeAddress } from "../lib/words.js";
+import { describeAddress, describeEvent, toSentence } from "../lib/labels.js";
 import { badge, card, facts, idLink, moment } from "./parts.js";
 import { makeTable } from "./table.js";
-import { describeEvent, describeReason, isId } from "./words.js";
+import { isId } from "./labels.js";
 
-/** Return what was bought, and what it came to. */
+/** Return the items and the total of an order. */
 export function itemsCard(order) {
   const money = (amount) => formatMoney(amount, order.currency);
   const table = makeTable("Items of the order", [
@@ -45,27 +45,27 @@ export function itemsCard(order) {
   );
 }
 
-/** Return whose order it is, and since when. */
-export function aboutCard(order, events) {
+/** Return the customer, the times and the ids of an order. */
+export function detailsCard(order, events) {
   const customer = events.find((event) => event.kind === "placed")?.actor;
   return card(
-    "About",
+    "Details",
     facts([
-      ["Number", h("code", null, order.id)],
+      ["Order ID", h("code", null, order.id)],
       ["Placed", moment(order.created_at)],
-      ["Last change", moment(order.updated_at)],
+      ["Updated", moment(order.updated_at)],
       ["Customer", customer && isId(customer) ? idLink(`/admin/users/${customer}`, customer) : customer],
       ["Email", order.email],
-      ["Cancelled because", order.reason && describeReason(order.reason)],
+      ["Cancellation reason", order.reason && toSentence(order.reason)],
     ]),
   );
 }
 
-/** Return where the order goes. */
+/** Return the shipping address of an order. */
 export function addressCard(order) {
   const lines = describeAddress(order.shipping_address);
   return card(
-    "Address",
+    "Shipping address",
     h(
       "address",
       null,
@@ -74,7 +74,7 @@ export function addressCard(order) {
   );
 }
 
-/** Return how the payment stands, as payments-service says it. */
+/** Return the payment of an order, fetched from payments-service. */
 export function paymentCard(order, signal) {
   const room = h("div");
   if (order.payment) {
@@ -94,26 +94,21 @@ export function paymentCard(order, signal) {
       { skeleton: skeleton("lines", 2), signal },
     );
   }
-  return card("Payment", order.payment ? room : h("p", { class: "faint" }, "There is no payment yet."));
+  return card("Payment", order.payment ? room : h("p", { class: "faint" }, "No payment yet."));
 }
 
-/** Return the order's events, oldest first. */
+/** Return the events of an order, oldest first. */
 export function timelineCard(events) {
   return card(
     "Timeline",
     h(
       "ol",
-      { class: "order-story" },
+      { class: "timeline" },
       events.map((event) =>
         h(
           "li",
           null,
-          h(
-            "div",
-            { class: "order-story-what" },
-            describeEvent(event.kind),
-            event.from !== event.to && event.to ? [" ", badge(event.to)] : null,
-          ),
+          h("div", null, describeEvent(event), event.from !== event.to && event.to ? [" ", badge(event.to)] : null),
           h(
             "div",
             { class: "faint small" },
@@ -128,8 +123,8 @@ export function timelineCard(events) {
   );
 }
 
-/** Return what an event's detail says: a reason, or an amount of minor units with its currency. */
+/** Return an event's detail, which is a reason, or an amount in minor units with its currency. */
 function describeDetail({ detail }) {
   const amount = /^(\d+) ([A-Z]{3})$/.exec(detail);
-  return amount ? formatMoney(Number(amount[1]), amount[2]) : describeReason(detail);
+  return amount ? formatMoney(Number(amount[1]), amount[2]) : toSentence(detail);
 }

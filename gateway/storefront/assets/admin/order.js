@@ -1,12 +1,12 @@
-// One order: what it is, what happened to it, and what can be done with it.
+// One order, with its timeline and the actions on it.
 import { call, wait } from "../lib/api.js";
 import { h, icon, replace } from "../lib/dom.js";
 import { askToConfirm, load, skeleton, toast } from "../lib/feedback.js";
 import { linkTo, setTitle } from "../lib/router.js";
-import { aboutCard, addressCard, itemsCard, paymentCard, timelineCard } from "./order-cards.js";
-import { badge, card, pageHead, refusalNote } from "./parts.js";
+import { addressCard, detailsCard, itemsCard, paymentCard, timelineCard } from "./order-cards.js";
+import { badge, card, errorNote, pageHead } from "./parts.js";
 import { refundForm } from "./refund.js";
-import { shortId } from "./words.js";
+import { shortId } from "./labels.js";
 
 const ACTIONS = [
   {
@@ -14,33 +14,33 @@ const ACTIONS = [
     label: "Mark as shipped",
     icon: "truck",
     from: ["paid"],
-    title: "Was this order sent?",
-    text: "Once it is shipped it cannot be cancelled any more; money can still be given back.",
-    done: "The order is shipped.",
+    title: "Mark this order as shipped?",
+    text: "You cannot cancel a shipped order, but you can still refund it.",
+    done: "Order marked as shipped.",
   },
   {
     name: "deliver",
     label: "Mark as delivered",
     icon: "check",
     from: ["shipped"],
-    title: "Has this order arrived?",
-    text: "It is then done, unless money is given back.",
-    done: "The order is delivered.",
+    title: "Mark this order as delivered?",
+    text: "This completes the order. You can still refund it.",
+    done: "Order marked as delivered.",
   },
   {
     name: "cancel",
-    label: "Cancel the order",
+    label: "Cancel order",
     icon: "close",
     danger: true,
     from: ["pending", "awaiting_payment", "confirmed", "paid"],
     title: "Cancel this order?",
-    text: "All of the money goes back to the customer, and the goods are for sale again. This cannot be undone.",
-    done: "The order is cancelled.",
+    text: "The customer gets a full refund, and the items return to stock. This cannot be undone.",
+    done: "Order cancelled.",
   },
 ];
 const REFUNDABLE = ["paid", "shipped", "delivered"];
-// An order that was just told one of these goes on by itself.
-const MOVING = [
+// After one of these events the order proceeds without an action.
+const IN_PROGRESS = [
   "placed",
   "stock_reserved",
   "payment_authorized",
@@ -52,17 +52,18 @@ const MOVING = [
   "payment_cancelled",
   "refund_requested",
 ];
-const SOON = 1500;
-const LATER = 5000;
+// Milliseconds between two polls: of an order in progress, and of one that waits for its customer.
+const BUSY_PAUSE = 1500;
+const LONG_PAUSE = 5000;
 
 export async function view({ params, signal }) {
   const { id } = params;
   setTitle(`Order ${shortId(id)}`);
-  const mark = h("span");
+  const status = h("span");
   const notice = h("div", { class: "notice-room", tabindex: "-1" });
   const room = h("div");
-  const [items, next, timeline, about] = [h("div"), h("div"), h("div"), h("div")];
-  const columns = h("div", { class: "columns" }, h("div", null, items, next, timeline), about);
+  const [items, actions, timeline, details] = [h("div"), h("div"), h("div"), h("div")];
+  const columns = h("div", { class: "columns" }, h("div", null, items, actions, timeline), details);
   const path = `/orders/${encodeURIComponent(id)}`;
 
   const read = async () => {
@@ -80,38 +81,38 @@ export async function view({ params, signal }) {
     }
   };
 
-  let offered = "";
+  let shownActions = "";
   function show({ order, events }) {
-    replace(mark, badge(order.status));
+    replace(status, badge(order.status));
     replace(items, itemsCard(order));
-    // What is being typed there stays, unless something else can be done now.
-    const possible = [order.status, order.amount, order.amount_refunded].join();
-    if (possible !== offered) replace(next, actionsCard(order, act, change));
-    offered = possible;
+    // The card keeps the input of the admin, unless other actions are possible now.
+    const possibleActions = [order.status, order.amount, order.amount_refunded].join();
+    if (possibleActions !== shownActions) replace(actions, actionsCard(order, act, change));
+    shownActions = possibleActions;
     replace(timeline, timelineCard(events));
-    replace(about, aboutCard(order, events), addressCard(order), paymentCard(order, signal));
+    replace(details, detailsCard(order, events), addressCard(order), paymentCard(order, signal));
     watch(order, events);
     return columns;
   }
 
-  let looks = 0;
-  /** Look again in a moment at an order that goes on by itself. */
+  let polls = 0;
+  /** Poll an order that proceeds without an action. */
   async function watch(order, events) {
-    looks += 1;
-    const look = looks;
-    const isMoving = MOVING.includes(events.at(-1)?.kind);
-    if (!isMoving && order.status !== "awaiting_payment") return;
+    polls += 1;
+    const poll = polls;
+    const isInProgress = IN_PROGRESS.includes(events.at(-1)?.kind);
+    if (!isInProgress && order.status !== "awaiting_payment") return;
     try {
-      await wait(isMoving ? SOON : LATER, signal);
-      if (look !== looks) return;
+      await wait(isInProgress ? BUSY_PAUSE : LONG_PAUSE, signal);
+      if (poll !== polls) return;
       const now = await read();
-      if (look !== looks) return;
-      // Whoever is about to press something keeps the focus, unless there is something to see.
+      if (poll !== polls) return;
+      // Rendering drops the focus, so an unchanged order is not rendered again.
       if (now.events.length === events.length && now.order.updated_at === order.updated_at) watch(order, events);
       else show(now);
     } catch {
-      // The page was left, or the order could not be read just now: then what is shown stays for a while.
-      if (!signal.aborted && look === looks) watch(order, events);
+      // The admin left the page, or the order could not be fetched this time.
+      if (!signal.aborted && poll === polls) watch(order, events);
     }
   }
 
@@ -120,59 +121,52 @@ export async function view({ params, signal }) {
     await change(() => call("POST", `${path}/${action.name}`, { raw: true }), action.done);
   }
 
-  /** Do something with the order, by a `send` that resolves to a Response, and show the order as it is then. */
+  /** Change the order with `send`, which resolves to a Response, and show the new state. */
   async function change(send, done) {
     replace(notice);
     try {
       const { status } = await send();
-      // What was typed is done.
-      offered = "";
+      // Render the actions again, which clears their input.
+      shownActions = "";
       await refresh();
-      toast(status === 202 ? "It is being worked on, and finishes by itself." : done, { kind: "good" });
+      toast(status === 202 ? "Change in progress. It will complete shortly." : done, { kind: "good" });
     } catch (problem) {
       if (signal.aborted) return;
       if (problem.name !== "Problem") throw problem;
       await refresh();
-      replace(notice, refusal(problem));
+      replace(notice, errorNote(describeProblem(problem)));
     }
     if (signal.aborted) return;
-    // The button that was pressed may be gone.
+    // The pressed button may no longer exist.
     if (notice.childElementCount) notice.focus();
     else head.querySelector("h1").focus({ preventScroll: true });
   }
 
   const head = pageHead(`Order ${shortId(id)}`, {
     back: { path: "/admin/orders", text: "Orders" },
-    mark,
-    actions: h(
-      "a",
-      { class: "button", href: linkTo("/admin/logs", { order_id: id }) },
-      icon("list"),
-      "Its story in the logs",
-    ),
+    status,
+    actions: h("a", { class: "button", href: linkTo("/admin/logs", { order_id: id }) }, icon("list"), "Trace in logs"),
   });
   load(room, read, show, { skeleton: skeleton("rows", 8), signal });
   return [head, notice, room];
 }
 
-function refusal(problem) {
-  const lost = problem.status === 0 || problem.status >= 500;
-  const text = lost
-    ? "No answer came, so it may have happened or not: the timeline tells. Doing it once more is harmless."
-    : problem.message;
-  return refusalNote(text);
+function describeProblem({ status, message }) {
+  return status === 0 || status >= 500
+    ? "No response, so the change may or may not have been made. Check the timeline. It is safe to try again."
+    : message;
 }
 
 function actionsCard(order, act, change) {
   const possible = ACTIONS.filter((action) => action.from.includes(order.status));
-  const left = (order.amount ?? 0) - order.amount_refunded;
-  const isRefundable = REFUNDABLE.includes(order.status) && left > 0;
+  const refundable = (order.amount ?? 0) - order.amount_refunded;
+  const isRefundable = REFUNDABLE.includes(order.status) && refundable > 0;
   if (!possible.length && !isRefundable) {
     const text = {
-      cancelled: "The order is cancelled; nothing is left to be done.",
-      refunded: "All of the money was given back; nothing is left to be done.",
+      cancelled: "This order is cancelled. No actions are available.",
+      refunded: "This order is fully refunded. No actions are available.",
     }[order.status];
-    return card("What next", h("p", { class: "faint" }, text ?? "Nothing is left to be done."));
+    return card("Actions", h("p", { class: "faint" }, text ?? "No actions are available."));
   }
   const buttons = possible.map((action) =>
     h(
@@ -187,8 +181,8 @@ function actionsCard(order, act, change) {
     ),
   );
   return card(
-    "What next",
+    "Actions",
     buttons.length > 0 && h("div", { class: "button-row" }, buttons),
-    isRefundable && refundForm(order, left, change),
+    isRefundable && refundForm(order, refundable, change),
   );
 }

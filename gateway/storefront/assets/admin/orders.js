@@ -3,10 +3,10 @@ import { call } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { formatMoney } from "../lib/format.js";
 import { Problem } from "../lib/http.js";
-import { filterBar } from "./filters.js";
+import { filterBar } from "./filter-bar.js";
 import { makeList } from "./list.js";
 import { badge, idLink, moment, pageHead } from "./parts.js";
-import { describeStatus, isId, ORDER_STATUSES } from "./words.js";
+import { describeStatus, isId, ORDER_STATUSES } from "./labels.js";
 
 const FILTERS = [
   {
@@ -15,14 +15,14 @@ const FILTERS = [
     type: "select",
     options: [["", "Any"], ...ORDER_STATUSES.map((status) => [status, describeStatus(status)[0]])],
   },
-  { name: "user", label: "User", type: "search", placeholder: "name or id", autocomplete: "off" },
+  { name: "user", label: "User", type: "search", placeholder: "Username or ID", autocomplete: "off" },
   { name: "since", label: "From", type: "datetime-local" },
-  { name: "until", label: "Before", type: "datetime-local" },
+  { name: "until", label: "To", type: "datetime-local" },
 ];
 const COLUMNS = [
   { title: "Order", kind: "main", cell: (order) => idLink(`/admin/orders/${order.id}`, order.id) },
   { title: "Placed", cell: (order) => moment(order.created_at) },
-  { title: "For", cell: (order) => h("span", { class: "value" }, order.shipping_address.name) },
+  { title: "Recipient", cell: (order) => h("span", { class: "value" }, order.shipping_address.name) },
   { title: "Items", cell: (order) => h("span", { class: "value" }, describeItems(order)) },
   { title: "Amount", kind: "number", cell: (order) => formatMoney(order.amount, order.currency) },
   { title: "Status", cell: (order) => [badge(order.status), describeRefund(order)] },
@@ -33,8 +33,8 @@ export async function view({ query, signal }) {
     path: "/orders",
     caption: "Orders, newest first",
     columns: COLUMNS,
-    nouns: ["order", "orders"],
-    empty: ["No order fits", "Nobody has ordered yet, or the filters leave nothing over."],
+    noun: "order",
+    empty: ["No orders match these filters", "Change or clear the filters to see more orders."],
     adapt: findUser,
     signal,
   });
@@ -43,14 +43,14 @@ export async function view({ query, signal }) {
   return [pageHead("Orders"), filters.node, list.node];
 }
 
-/** Return the filters with the user's id in place of the name; throw a Problem if nobody has that name. */
+/** Replace a username in the filters by the user's id; throw a Problem for an unknown user. */
 async function findUser(filters, signal) {
   const { user } = filters;
   if (!user || isId(user)) return filters;
   const found = await call("GET", "/auth/users", { query: { q: user, limit: 100 }, signal });
-  const one = found.data.find((each) => each.username.toLowerCase() === user.toLowerCase());
-  if (!one) throw new Problem(404, { code: "not_found", detail: `There is no user named ${user}.` });
-  return { ...filters, user: one.id };
+  const match = found.data.find((each) => each.username.toLowerCase() === user.toLowerCase());
+  if (!match) throw new Problem(404, { code: "not_found", detail: `There is no user named ${user}.` });
+  return { ...filters, user: match.id };
 }
 
 function describeItems({ items }) {

@@ -1,47 +1,58 @@
-// Small pieces that many pages of the back office have in common.
-import { h, icon } from "../lib/dom.js";
+// Small elements that several pages of the back office use.
+import { h, icon, replace } from "../lib/dom.js";
 import { formatTime } from "../lib/format.js";
 import { linkTo } from "../lib/router.js";
-import { describeStatus, shortId } from "./words.js";
+import { describeStatus, shortId } from "./labels.js";
 
-/** Return a status as a coloured word. */
+/** Return a status as a badge. */
 export function badge(status) {
-  const [word, tone] = describeStatus(status);
-  return h("span", { class: `badge badge-${tone}` }, word);
+  const [label, tone] = describeStatus(status);
+  return h("span", { class: `badge badge-${tone}` }, label);
 }
 
-/** Return a moment as people write it; the exact one is in its title. */
+/** Return a time in the browser's locale, with the exact time as its title. */
 export function moment(iso) {
   return h("time", { datetime: iso, title: iso }, formatTime(iso));
 }
 
-/** Return a link to what an id stands for, by the end of the id. */
+/** Return a link with a shortened id as its text. */
 export function idLink(path, id) {
   return h("a", { class: "id", href: linkTo(path), title: id }, shortId(id));
 }
 
-/** Return a page's head: the way back, the heading, and what can be done from here. */
-export function pageHead(title, { back, mark, actions } = {}) {
+/** Return a page's header: the link back, the heading with its badge, and the actions. */
+export function pageHead(title, { back, status, actions } = {}) {
   return h(
     "header",
     { class: "page-head" },
     back && h("p", { class: "page-back" }, h("a", { href: linkTo(back.path) }, `← ${back.text}`)),
-    h("div", { class: "page-title" }, h("h1", { tabindex: "-1" }, title), mark),
+    h("div", { class: "page-title" }, h("h1", { tabindex: "-1" }, title), status),
     actions && h("div", { class: "page-actions" }, actions),
   );
 }
 
-/** Return a note that something was refused, or went wrong; it is read out at once. */
-export function refusalNote(text) {
+/** Return an error note; screen readers announce it. */
+export function errorNote(text) {
   return h("div", { class: "note note-bad", role: "alert" }, icon("alert"), h("p", null, text));
 }
 
-/** Return a card with a heading of its own. */
+/** Run `work`, and show a Problem that it throws in `notice`. */
+export async function showingProblem(notice, work) {
+  replace(notice);
+  try {
+    await work();
+  } catch (problem) {
+    if (problem.name !== "Problem") throw problem;
+    replace(notice, errorNote(problem.message));
+  }
+}
+
+/** Return a card with a heading. */
 export function card(title, ...content) {
   return h("section", { class: "card card-body", "aria-label": title }, h("h2", null, title), content);
 }
 
-/** Return a list of names and what they are; whoever is null is left out. */
+/** Return a list of [name, value] pairs; those with null or undefined values are skipped. */
 export function facts(pairs) {
   return h(
     "dl",

@@ -1,4 +1,4 @@
-// One payment, and what of it stands in the ledger.
+// One payment and its ledger entries.
 import { call } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { load, skeleton } from "../lib/feedback.js";
@@ -7,10 +7,10 @@ import { linkTo, setTitle } from "../lib/router.js";
 import { ENTRY_COLUMNS } from "./ledger.js";
 import { badge, card, facts, idLink, moment, pageHead } from "./parts.js";
 import { makeTable } from "./table.js";
-import { shortId } from "./words.js";
+import { shortId } from "./labels.js";
 
 const PAGE = 100;
-const MOST_PAGES = 10;
+const MAX_PAGES = 10;
 
 export async function view({ params, signal }) {
   const { id } = params;
@@ -34,51 +34,54 @@ function render(payment, signal) {
   load(entries, () => findEntries(payment, signal), renderEntries, { skeleton: skeleton("rows", 2), signal });
   return [
     card(
-      "About",
+      "Details",
       facts([
         ["Status", badge(payment.status)],
-        ["Number", h("code", null, payment.id)],
+        ["Payment ID", h("code", null, payment.id)],
         ["Order", idLink(`/admin/orders/${payment.order_id}`, payment.order_id)],
-        ["Made", moment(payment.created_at)],
+        ["Created", moment(payment.created_at)],
         ["Amount", money(payment.amount)],
         ["Captured", money(payment.amount_captured)],
         ["Refunded", money(payment.amount_refunded)],
-        ["Kept", h("strong", null, money(payment.amount_captured - payment.amount_refunded))],
+        ["Net", h("strong", null, money(payment.amount_captured - payment.amount_refunded))],
         ["Method", h("code", null, payment.payment_method)],
         ["Provider", payment.provider],
-        ["In the logs", h("a", { href: linkTo("/admin/logs", { order_id: payment.order_id }) }, "The order's story")],
+        ["Logs", h("a", { href: linkTo("/admin/logs", { order_id: payment.order_id }) }, "Trace the order")],
       ]),
     ),
-    card("In the ledger", entries),
+    card("Ledger entries", entries),
   ];
 }
 
-/** Return the payment's entries. The ledger is newest first, so nothing older than the payment has to be looked at. */
+/**
+ * Find the payment's entries. The ledger is newest first, so the search ends at entries older than the
+ * payment.
+ */
 async function findEntries(payment, signal) {
   const found = [];
-  let looked = 0;
+  let searched = 0;
   let cursor = null;
-  for (let page = 0; page < MOST_PAGES; page += 1) {
+  for (let page = 0; page < MAX_PAGES; page += 1) {
     const { data, next } = await call("GET", "/payments/ledger", { query: { limit: PAGE, cursor }, signal });
-    looked += data.length;
+    searched += data.length;
     found.push(...data.filter((entry) => entry.payment_id === payment.id));
     const isPast = data.length > 0 && data.at(-1).time < payment.created_at;
-    if (!next || isPast) return { found, looked, isWhole: true };
+    if (!next || isPast) return { found, searched, isWhole: true };
     cursor = next;
   }
-  return { found, looked, isWhole: false };
+  return { found, searched, isWhole: false };
 }
 
-function renderEntries({ found, looked, isWhole }) {
+function renderEntries({ found, searched, isWhole }) {
   const table = makeTable("Entries of this payment, newest first", ENTRY_COLUMNS);
   table.show(found);
   return [
-    found.length ? table.node : h("p", { class: "faint" }, "No money has moved."),
+    found.length ? table.node : h("p", { class: "faint" }, "No ledger entries."),
     !isWhole &&
       h(
         "p",
         { class: "faint" },
-        `Only the newest ${formatNumber(looked)} entries of the ledger were looked through; older ones may be missing here.`,
+        `Only the newest ${formatNumber(searched)} ledger entries were searched. Older entries may be missing.`,
       ),
   ];
 }

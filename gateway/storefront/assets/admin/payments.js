@@ -7,7 +7,7 @@ import { badge, idLink, moment, pageHead } from "./parts.js";
 
 const COLUMNS = [
   { title: "Payment", kind: "main", cell: (payment) => idLink(`/admin/payments/${payment.id}`, payment.id) },
-  { title: "Made", cell: (payment) => moment(payment.created_at) },
+  { title: "Created", cell: (payment) => moment(payment.created_at) },
   { title: "Order", cell: (payment) => idLink(`/admin/orders/${payment.order_id}`, payment.order_id) },
   { title: "Method", cell: (payment) => h("code", null, payment.payment_method) },
   { title: "Amount", kind: "number", cell: (payment) => formatMoney(payment.amount, payment.currency) },
@@ -24,8 +24,8 @@ export async function view({ signal }) {
     path: "/payments",
     caption: "Payments, newest first",
     columns: COLUMNS,
-    nouns: ["payment", "payments"],
-    empty: ["There are no payments yet", "One is made for each order whose stock could be held."],
+    noun: "payment",
+    empty: ["No payments yet", "Each order creates a payment once its stock is reserved."],
     signal,
   });
   list.show({});

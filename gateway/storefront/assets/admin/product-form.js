@@ -1,9 +1,9 @@
-// The fields of a product, for a new one and for one that is changed.
+// The form fields of a product.
 import { h } from "../lib/dom.js";
 import { field, readForm } from "../lib/forms.js";
 import { minorUnits } from "../lib/format.js";
 
-/** What can be edited, by its name in the shop's answers, and in words. */
+/** The labels of the editable fields, by their name in the API. */
 export const FIELDS = {
   title: "Title",
   sku: "SKU",
@@ -11,10 +11,10 @@ export const FIELDS = {
   category: "Category",
   price: "Price",
   description: "Description",
-  images: "Pictures",
+  images: "Images",
 };
 
-/** Return the fields; without a product they are empty. */
+/** Return the fields, filled with `product` or empty. */
 export function productFields(product) {
   const { title, sku, brand, category, price, currency, description, images = [] } = product ?? {};
   const step = currency ? 1 / minorUnits(currency) : "any";
@@ -29,7 +29,7 @@ export function productFields(product) {
       maxlength: 100,
       value: sku,
       autocomplete: "off",
-      hint: product ? null : "One is made up if you leave it out.",
+      hint: product ? null : "Generated if left empty.",
     }),
     field({ label: FIELDS.brand, name: "brand", maxlength: 200, value: brand }),
     field({ label: FIELDS.category, name: "category", required: Boolean(product), maxlength: 100, value: category }),
@@ -60,12 +60,12 @@ export function productFields(product) {
       rows: 2,
       value: images.join("\n"),
       class: "wide",
-      hint: "An address on each line, such as /images/kit-0001.svg.",
+      hint: "One URL per line, such as /images/kit-0001.svg.",
     }),
   );
 }
 
-/** Return what the form says, in the shape of the shop's answers. */
+/** Return the product in the form, in the shape of the API. */
 export function readProduct(form) {
   const { title, sku, brand, category, price, description, images } = readForm(form);
   return {
@@ -82,7 +82,7 @@ export function readProduct(form) {
   };
 }
 
-/** Return those of `FIELDS` in which two products differ. */
+/** Return the names of the `FIELDS` in which two products differ. */
 export function findDifferences(one, other) {
   return Object.keys(FIELDS).filter((name) => JSON.stringify(one[name]) !== JSON.stringify(other[name]));
 }

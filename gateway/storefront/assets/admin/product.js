@@ -1,23 +1,24 @@
-// One product: what it is, how many there are, and taking it off sale.
+// One product: details, stock, and removal.
 import { call } from "../lib/api.js";
 import { h, icon, replace } from "../lib/dom.js";
 import { askToConfirm, load, skeleton, toast } from "../lib/feedback.js";
 import { checkForm, clearProblems, showProblems, whileBusy } from "../lib/forms.js";
 import { linkTo, navigate, setTitle } from "../lib/router.js";
 import { conflictPanel } from "./conflict.js";
-import { card, moment, pageHead, refusalNote } from "./parts.js";
+import { card, moment, pageHead, showingProblem } from "./parts.js";
 import { findDifferences, productFields, readProduct } from "./product-form.js";
 import { stockCard } from "./stock.js";
 
-// From here on the catalogue numbers the shop's own products, of which no source says anything.
+// The catalogue numbers the shop's own products from here on; they have no source.
 const FIRST_LOCAL_ID = 9_000_000_000_000_000;
-const FOLLOWED = ["sku", "title", "brand", "category", "unit_amount", "description", "rating", "images", "stock"];
+const SOURCE_FIELDS = ["sku", "title", "brand", "category", "unit_amount", "description", "rating", "images", "stock"];
 
 export async function view({ params, signal }) {
   const id = encodeURIComponent(params.id);
   const heading = h("span", null, "Product");
   const room = h("div");
-  // An address with an argument is not kept by the gateway, and whoever edits wants no answer that is two seconds old.
+  // The gateway does not cache a URL with this query. A cached product may be two seconds old, too old for
+  // editing.
   const read = () => call("GET", `/products/${id}`, { query: { as: "edited" }, signal });
 
   function render(product) {
@@ -30,7 +31,7 @@ export async function view({ params, signal }) {
         "div",
         null,
         card(
-          "What it is",
+          "Details",
           editForm(product, read, (saved) => {
             setTitle(saved.title);
             replace(heading, saved.title);
@@ -42,20 +43,20 @@ export async function view({ params, signal }) {
         null,
         stockCard(id, signal),
         product.id < FIRST_LOCAL_ID && sourceCard(read, show),
-        removeCard(product, signal),
+        deleteCard(product, signal),
       ),
     );
   }
   const show = () => load(room, read, render, { skeleton: skeleton("rows", 8), signal });
   show();
-  const seen = h("a", { class: "button", href: linkTo(`/products/${id}`) }, "As customers see it");
-  return [pageHead(heading, { back: { path: "/admin/products", text: "Products" }, actions: seen }), room];
+  const shopLink = h("a", { class: "button", href: linkTo(`/products/${id}`) }, "View in shop");
+  return [pageHead(heading, { back: { path: "/admin/products", text: "Products" }, actions: shopLink }), room];
 }
 
-/** Return a form that saves what was changed in it, and asks if somebody else has changed the product meanwhile. */
+/** Return a form that saves the changed fields, and shows a conflict if the product has changed since. */
 function editForm(product, read, onSaved) {
-  let seen = product;
-  const fields = h("div", null, productFields(seen));
+  let original = product;
+  const fields = h("div");
   const version = h("p", { class: "faint small" });
   const conflict = h("div", { class: "notice-room", tabindex: "-1" });
   const form = h(
@@ -73,9 +74,9 @@ function editForm(product, read, onSaved) {
   show(product);
 
   function show(now) {
-    seen = now;
+    original = now;
     replace(fields, productFields(now));
-    replace(version, `Version ${now.version}, changed `, moment(now.updated_at));
+    replace(version, `Version ${now.version}, updated `, moment(now.updated_at));
     replace(conflict);
     clearProblems(form);
   }
@@ -83,45 +84,45 @@ function editForm(product, read, onSaved) {
     event.preventDefault();
     if (!checkForm(form)) return;
     const mine = readProduct(form);
-    const changed = findDifferences(seen, mine);
+    const changed = findDifferences(original, mine);
     if (!changed.length) {
-      toast("Nothing was changed.");
+      toast("No changes to save.");
       return;
     }
-    await whileBusy(form, () => save(mine, changed, seen.version));
+    await whileBusy(form, () => save(mine, changed, original.version));
   }
   async function save(mine, changed, version) {
     const changes = Object.fromEntries(changed.map((name) => [name, mine[name]]));
     replace(conflict);
     clearProblems(form);
     try {
-      const saved = await call("PATCH", `/products/${seen.id}`, { body: { ...changes, version } });
+      const saved = await call("PATCH", `/products/${original.id}`, { body: { ...changes, version } });
       show(saved);
       onSaved(saved);
-      toast("The product is saved.", { kind: "good" });
+      toast("Product saved.", { kind: "good" });
     } catch (problem) {
       if (problem.name !== "Problem") throw problem;
       if (problem.code !== "version_conflict") {
         showProblems(form, problem);
         return;
       }
-      await decide(mine, changed);
+      await showConflict(mine, changed);
     }
   }
-  /** Show what has changed since the product was opened, and let the admin decide. */
-  async function decide(mine, changed) {
+  /** Show the changes since the admin opened the product, and let the admin decide. */
+  async function showConflict(mine, changed) {
     try {
-      const now = await read();
+      const current = await read();
       replace(
         conflict,
         conflictPanel({
-          seen,
-          now,
+          original,
+          current,
           mine,
           changed,
-          onOverwrite: () => whileBusy(form, () => save(mine, changed, now.version)),
-          onTake: () => {
-            show(now);
+          onOverwrite: () => whileBusy(form, () => save(mine, changed, current.version)),
+          onDiscard: () => {
+            show(current);
             form.querySelector("input").focus();
           },
         }),
@@ -135,59 +136,52 @@ function editForm(product, read, onSaved) {
   return form;
 }
 
-/** Return a card that gives up whatever was edited or counted here, and calls `onDone`. */
+/** Return a card that drops the edits and stock counts made here, and calls `onDone`. */
 function sourceCard(read, onDone) {
   const notice = h("div", { class: "notice-room" });
-  async function follow() {
-    const sure = await askToConfirm({
-      title: "Follow the product source again?",
-      text: "All that was edited or counted here is given up, and is as the source's last copy has it.",
-      action: "Follow the source",
+  async function reset() {
+    const isSure = await askToConfirm({
+      title: "Reset to the product source?",
+      text: "This replaces all edits and stock counts made here with the values of the last sync.",
+      action: "Reset to source",
       danger: true,
     });
-    if (!sure) return;
-    replace(notice);
-    try {
+    if (!isSure) return;
+    await showingProblem(notice, async () => {
       const { id, version } = await read();
-      await call("PATCH", `/products/${id}`, { body: { version, follow_source: FOLLOWED } });
-      toast("The product follows its source.", { kind: "good" });
+      await call("PATCH", `/products/${id}`, { body: { version, follow_source: SOURCE_FIELDS } });
+      toast("Product reset to its source.", { kind: "good" });
       onDone();
-    } catch (problem) {
-      if (problem.name !== "Problem") throw problem;
-      replace(notice, refusalNote(problem.message));
-    }
+    });
   }
   return card(
     "Product source",
-    h("p", null, "What is edited or counted here is left alone when the source is copied."),
+    h("p", null, "A sync keeps the edits and stock counts made here."),
     notice,
-    h("button", { class: "button", type: "button", onclick: follow }, icon("undo"), "Follow the source again"),
+    h("button", { class: "button", type: "button", onclick: reset }, icon("undo"), "Reset to source"),
   );
 }
 
-function removeCard(product, signal) {
-  const notice = h("div");
+function deleteCard(product, signal) {
+  const notice = h("div", { class: "notice-room" });
   async function remove() {
-    const sure = await askToConfirm({
-      title: `Take “${product.title}” off sale?`,
-      text: "For good: a copy of the product source does not bring it back. Orders for it stay as they are.",
-      action: "Take off sale",
+    const isSure = await askToConfirm({
+      title: `Delete “${product.title}”?`,
+      text: "A sync of the product source does not bring it back. Existing orders do not change.",
+      action: "Delete product",
       danger: true,
     });
-    if (!sure) return;
-    try {
+    if (!isSure) return;
+    await showingProblem(notice, async () => {
       await call("DELETE", `/products/${product.id}`);
-      toast(`“${product.title}” is off sale.`, { kind: "good" });
+      toast(`Deleted “${product.title}”.`, { kind: "good" });
       if (!signal.aborted) navigate("/admin/products");
-    } catch (problem) {
-      if (problem.name !== "Problem") throw problem;
-      replace(notice, refusalNote(problem.message));
-    }
+    });
   }
   return card(
-    "Off sale",
-    h("p", null, "A product that is taken off sale cannot be found or ordered any more."),
+    "Delete product",
+    h("p", null, "Customers can no longer find or order a deleted product."),
     notice,
-    h("button", { class: "button button-danger", type: "button", onclick: remove }, icon("trash"), "Take off sale"),
+    h("button", { class: "button button-danger", type: "button", onclick: remove }, icon("trash"), "Delete product"),
   );
 }

@@ -1,4 +1,4 @@
-// What is for sale, as whoever keeps the stock sees it.
+// All products, with their stock.
 import { call } from "../lib/api.js";
 import { h, icon } from "../lib/dom.js";
 import { toast } from "../lib/feedback.js";
@@ -6,22 +6,22 @@ import { formatMoney, formatNumber } from "../lib/format.js";
 import { linkTo } from "../lib/router.js";
 import { session } from "../lib/session.js";
 import { picture } from "../shop/catalog.js";
-import { filterBar } from "./filters.js";
+import { filterBar } from "./filter-bar.js";
 import { makeList } from "./list.js";
 import { moment, pageHead } from "./parts.js";
 
 export const LOW_STOCK = 5;
 
 const SORTS = [
-  ["", "Best match, or by number"],
-  ["newest", "Newest first"],
+  ["", "Default"],
+  ["newest", "Newest"],
   ["title", "Title"],
-  ["price", "Cheapest first"],
-  ["-price", "Dearest first"],
+  ["price", "Price, low to high"],
+  ["-price", "Price, high to low"],
 ];
 const STOCKS = [
   ["", "Any"],
-  ["true", "Can be sold"],
+  ["true", "In stock"],
   ["false", "Sold out"],
 ];
 const COLUMNS = [
@@ -43,8 +43,8 @@ const COLUMNS = [
   },
   { title: "Category", cell: (product) => product.category },
   { title: "Price", kind: "number", cell: (product) => formatMoney(product.unit_amount, product.currency) },
-  { title: "Can be sold", kind: "number", cell: (product) => stockMark(product.stock) },
-  { title: "Changed", cell: (product) => moment(product.updated_at) },
+  { title: "Available", kind: "number", cell: (product) => stockLevel(product.stock) },
+  { title: "Updated", cell: (product) => moment(product.updated_at) },
 ];
 
 export async function view({ query, signal }) {
@@ -52,16 +52,16 @@ export async function view({ query, signal }) {
     path: "/products",
     caption: "Products",
     columns: COLUMNS,
-    nouns: ["product", "products"],
-    empty: ["No product fits", "The catalogue is empty, or the filters leave nothing over."],
+    noun: "product",
+    empty: ["No products match these filters", "Change or clear the filters to see more products."],
     signal,
   });
   const filters = filterBar(
     [
-      { name: "q", label: "Words", type: "search", maxlength: 200, autocomplete: "off" },
+      { name: "q", label: "Search", type: "search", maxlength: 200, autocomplete: "off" },
       { name: "category", label: "Category", type: "select", options: await listCategories(query, signal) },
       { name: "in_stock", label: "Stock", type: "select", options: STOCKS },
-      { name: "sort", label: "Order", type: "select", options: SORTS },
+      { name: "sort", label: "Sort by", type: "select", options: SORTS },
     ],
     query,
     list.show,
@@ -70,15 +70,15 @@ export async function view({ query, signal }) {
   return [pageHead("Products", { actions: actions() }), filters.node, list.node];
 }
 
-/** Return how many units can be sold; few of them stand out. */
-export function stockMark(stock) {
+/** Return the available units; a badge highlights low stock. */
+export function stockLevel(stock) {
   if (stock > LOW_STOCK) return formatNumber(stock);
   return h("span", { class: `badge badge-${stock > 0 ? "warn" : "bad"}` }, stock > 0 ? `${stock} left` : "Sold out");
 }
 
 function actions() {
   return [
-    h("a", { class: "button button-primary", href: linkTo("/admin/products/new") }, icon("plus"), "New product"),
+    h("a", { class: "button button-primary", href: linkTo("/admin/products/new") }, icon("plus"), "Add product"),
     h("a", { class: "button", href: linkTo("/admin/products/import") }, "Import"),
     h("button", { class: "button", type: "button", onclick: download }, "Export"),
     h("a", { class: "button", href: linkTo("/admin/products/source") }, "Product source"),
@@ -87,7 +87,7 @@ function actions() {
 
 async function download() {
   try {
-    // The browser fetches the file by itself, so the token has to be good before.
+    // The browser downloads the file itself, so the token must be valid before.
     await session.ensure();
     h("a", { href: "/products/export", download: "products.jsonl" }).click();
   } catch (problem) {
@@ -100,12 +100,12 @@ async function listCategories(query, signal) {
   const chosen = query.get("category");
   try {
     const { data } = (await call("GET", "/categories", { query: { limit: 100 }, signal })) ?? { data: [] };
-    const known = data.map(({ name, count }) => [name, `${name} (${formatNumber(count)})`]);
-    const isMissing = chosen && !known.some(([name]) => name === chosen);
-    return [...any, ...(isMissing ? [[chosen, chosen]] : []), ...known];
+    const listed = data.map(({ name, count }) => [name, `${name} (${formatNumber(count)})`]);
+    const isMissing = chosen && !listed.some(([name]) => name === chosen);
+    return [...any, ...(isMissing ? [[chosen, chosen]] : []), ...listed];
   } catch (problem) {
     if (signal.aborted) throw problem;
-    // The list says what is wrong; without the categories it can still be searched.
+    // The list reports the error; its other filters still work.
     return chosen ? [...any, [chosen, chosen]] : any;
   }
 }

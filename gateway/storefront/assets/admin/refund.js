@@ -1,16 +1,16 @@
-// Money back: a part of an order, or all that is left, and then the goods may be back, too.
+// The form to refund an order in part or in full.
 import { call } from "../lib/api.js";
 import { h, icon } from "../lib/dom.js";
 import { askToConfirm } from "../lib/feedback.js";
 import { checkForm, field, readForm, whileBusy } from "../lib/forms.js";
 import { formatMoney, minorUnits } from "../lib/format.js";
-import { dropKey, keepKey } from "../lib/keys.js";
+import { dropKey, keepKey } from "../lib/idempotency-keys.js";
 
 /**
- * Return a form that gives back up to `left`; `change(send, done)` sends it, says `done` when it is, and shows the
- * order as it is then.
+ * Return a form to refund up to `refundable`, in minor units. `change(send, done)` runs `send`, shows the
+ * toast `done` and the new state of the order.
  */
-export function refundForm(order, left, change) {
+export function refundForm(order, refundable, change) {
   const unit = minorUnits(order.currency);
   const money = (amount) => formatMoney(amount, order.currency);
   const form = h(
@@ -24,16 +24,16 @@ export function refundForm(order, left, change) {
       required: true,
       inputmode: "decimal",
       min: 1 / unit,
-      max: left / unit,
+      max: refundable / unit,
       step: 1 / unit,
-      value: (left / unit).toFixed(Math.log10(unit)),
-      hint: `${money(left)} are left to refund.`,
+      value: (refundable / unit).toFixed(Math.log10(unit)),
+      hint: `${money(refundable)} available to refund.`,
     }),
     field({
-      label: "The goods are back, and can be sold again",
+      label: "Return the items to stock",
       name: "restock",
       type: "checkbox",
-      hint: "Only with all that is left.",
+      hint: "Only when you refund the full remaining amount.",
     }),
     h("button", { class: "button", type: "submit" }, icon("undo"), "Refund"),
   );
@@ -41,7 +41,7 @@ export function refundForm(order, left, change) {
 
   function allowRestock() {
     const box = form.elements.restock;
-    box.disabled = readAmount() !== left;
+    box.disabled = readAmount() !== refundable;
     if (box.disabled) box.checked = false;
   }
   async function submit(event) {
@@ -49,23 +49,25 @@ export function refundForm(order, left, change) {
     if (!checkForm(form)) return;
     const amount = readAmount();
     const restock = form.elements.restock.checked;
-    const sure = await askToConfirm({
-      title: `Give ${money(amount)} back?`,
+    const isSure = await askToConfirm({
+      title: `Refund ${money(amount)}?`,
       text: [
-        amount === left ? "That is all that is left; the order is then refunded. " : "The order stays as it is. ",
-        restock ? "The goods are for sale again. " : "",
+        amount === refundable ? "This refunds the order in full. " : "The status of the order does not change. ",
+        restock ? "The items return to stock. " : "",
         "This cannot be undone.",
       ],
       action: `Refund ${money(amount)}`,
       danger: true,
     });
-    if (!sure) return;
-    await whileBusy(form, () => change(() => send(order.id, { amount, restock }), `${money(amount)} went back.`));
+    if (!isSure) return;
+    await whileBusy(form, () => change(() => send(order.id, { amount, restock }), `Refunded ${money(amount)}.`));
   }
   return form;
 }
 
-/** Ask for a refund; after a lost answer the same one is asked for under the same key, and so is made once. */
+/**
+ * Request a refund. A retry after a lost response has the same idempotency key, so the refund is made once.
+ */
 async function send(orderId, body) {
   const purpose = `refund-${orderId}-${body.amount}-${body.restock}`;
   try {
@@ -73,7 +75,7 @@ async function send(orderId, body) {
     dropKey(purpose);
     return response;
   } catch (problem) {
-    if (!problem.isOpen && problem.code !== "idempotency_in_progress") dropKey(purpose);
+    if (!problem.isOutcomeUnknown && problem.code !== "idempotency_in_progress") dropKey(purpose);
     throw problem;
   }
 }

@@ -1,12 +1,12 @@
-// How many of a product there are, and what was counted.
+// The stock of a product.
 import { call } from "../lib/api.js";
 import { h, icon, replace } from "../lib/dom.js";
 import { load, skeleton, toast } from "../lib/feedback.js";
 import { checkForm, field, readForm, showProblems, whileBusy } from "../lib/forms.js";
 import { formatNumber } from "../lib/format.js";
-import { card, facts, refusalNote } from "./parts.js";
+import { card, errorNote, facts } from "./parts.js";
 
-/** Return a card with a product's stock, and a form for a count. */
+/** Return a card with a product's stock and a form to save a stock count. */
 export function stockCard(productId, signal) {
   const path = `/products/${productId}/stock`;
   const room = h("div");
@@ -29,7 +29,7 @@ function countForm(path, stock) {
     "form",
     { class: "inline-form", novalidate: true, onsubmit: submit },
     field({
-      label: "Units counted",
+      label: "Units on hand",
       name: "on_hand",
       type: "number",
       inputmode: "numeric",
@@ -38,9 +38,9 @@ function countForm(path, stock) {
       max: 2_147_483_648,
       step: 1,
       value: stock.on_hand,
-      hint: "All that are there, with those that are held for orders.",
+      hint: "Count all units, including those reserved for orders.",
     }),
-    h("button", { class: "button", type: "submit" }, icon("check"), "Save the count"),
+    h("button", { class: "button", type: "submit" }, icon("check"), "Save count"),
   );
   show(stock);
 
@@ -49,9 +49,9 @@ function countForm(path, stock) {
       numbers,
       facts([
         ["On hand", formatNumber(now.on_hand)],
-        ["Held for orders", formatNumber(now.reserved)],
-        ["Can be sold", h("strong", null, formatNumber(now.stock))],
-        ["Missing", now.shortfall ? `${formatNumber(now.shortfall)} more are sold than there are` : null],
+        ["Reserved", formatNumber(now.reserved)],
+        ["Available", h("strong", null, formatNumber(now.stock))],
+        ["Oversold", now.shortfall ? formatNumber(now.shortfall) : null],
       ]),
     );
   }
@@ -63,7 +63,7 @@ function countForm(path, stock) {
     await whileBusy(form, async () => {
       try {
         show(await call("PUT", path, { body }));
-        toast("The count is saved.", { kind: "good" });
+        toast("Stock count saved.", { kind: "good" });
       } catch (problem) {
         if (problem.name !== "Problem") throw problem;
         if (problem.code === "stock_held") replace(notice, explain(body.on_hand, problem.body));
@@ -75,9 +75,9 @@ function countForm(path, stock) {
 }
 
 function explain(counted, { reserved }) {
-  const held = reserved === 1 ? "1 unit is" : `${formatNumber(reserved)} units are`;
-  return refusalNote(
-    `${held} held for orders, which is more than the ${formatNumber(counted)} that you counted, so the count was not ` +
-      "saved. Holds end within a quarter of an hour: they are sold, or given back. Count again then, with what lies packed.",
+  const units = reserved === 1 ? "1 unit is" : `${formatNumber(reserved)} units are`;
+  return errorNote(
+    `${units} reserved for orders, more than the ${formatNumber(counted)} you counted, so the count was not saved. ` +
+      "Include packed units. Reservations end within 15 minutes; if the count is right, try again then.",
   );
 }

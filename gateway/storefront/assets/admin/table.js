@@ -1,12 +1,11 @@
-// Tables that become cards on a phone.
+// Tables whose rows become cards on a phone.
 import { h, replace } from "../lib/dom.js";
 
 /**
- * Make a table. `columns` are `{title, cell(row), kind}`: `cell` returns a node or text, `kind` is `number`, `main` for
- * what names the row, or left out.
+ * Return `{node, show(rows), append(rows)}`. `columns` are `{title, cell(row), kind}`: `cell` returns a node
+ * or text; `kind` is `number`, `main` for the row header, or undefined.
  *
- * Returns `{node, show(rows), append(rows)}`. The roles are spelled out, because a browser takes a table that is laid
- * out as cards for no table any more.
+ * The roles are explicit, because browsers drop the table semantics when CSS changes `display`.
  */
 export function makeTable(caption, columns) {
   const body = h("tbody", { role: "rowgroup" });

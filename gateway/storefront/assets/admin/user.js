@@ -1,34 +1,34 @@
-// One user: role, account, and where the user is logged in.
+// One user: role, account status and sessions.
 import { call } from "../lib/api.js";
 import { h, icon, replace } from "../lib/dom.js";
 import { askToConfirm, load, skeleton, toast } from "../lib/feedback.js";
 import { field, readForm, whileBusy } from "../lib/forms.js";
 import { linkTo, setTitle } from "../lib/router.js";
 import { session } from "../lib/session.js";
-import { badge, card, facts, moment, pageHead, refusalNote } from "./parts.js";
+import { badge, card, errorNote, facts, moment, pageHead } from "./parts.js";
 import { makeTable } from "./table.js";
-import { nameUser } from "./words.js";
+import { nameUser } from "./labels.js";
 
 export async function view({ params, signal }) {
   const path = `/auth/users/${encodeURIComponent(params.id)}`;
   const heading = h("span", null, "User");
-  const mark = h("span");
+  const status = h("span");
   const notice = h("div", { tabindex: "-1", class: "notice-room" });
   const room = h("div");
 
   function render(user) {
     setTitle(nameUser(user));
     replace(heading, nameUser(user));
-    replace(mark, badge(user.disabled ? "disabled" : "active"));
+    replace(status, badge(user.disabled ? "disabled" : "active"));
     return [
       card(
-        "About",
+        "Details",
         facts([
-          ["Number", h("code", null, user.id)],
+          ["User ID", h("code", null, user.id)],
           ["Email", user.email],
           ["Role", user.role],
-          ["Since", moment(user.created_at)],
-          ["Orders", h("a", { href: linkTo("/admin/orders", { user: user.id }) }, "Orders of this user")],
+          ["Created", moment(user.created_at)],
+          ["Orders", h("a", { href: linkTo("/admin/orders", { user: user.id }) }, "View orders")],
         ]),
       ),
       accountCard(user, change),
@@ -36,7 +36,7 @@ export async function view({ params, signal }) {
     ];
   }
 
-  /** Ask, do it, and show the user as it is then; resolves to whether it was done. */
+  /** Ask for confirmation, run `send`, and show the new state of the user. */
   async function change(question, send, done) {
     if (!(await askToConfirm({ danger: true, ...question }))) return;
     replace(notice);
@@ -45,20 +45,20 @@ export async function view({ params, signal }) {
       try {
         replace(room, render(await call("GET", path, { signal })));
       } finally {
-        // Not sooner: what is chosen in the old form meanwhile would be gone.
+        // After rendering, because a new form would lose the input of an admin who goes on at once.
         toast(done, { kind: "good" });
       }
-      // The button that was pressed is gone.
+      // The pressed button no longer exists.
       head.querySelector("h1").focus({ preventScroll: true });
     } catch (problem) {
       if (signal.aborted) return;
       if (problem.name !== "Problem") throw problem;
-      replace(notice, refusalNote(problem.message));
+      replace(notice, errorNote(problem.message));
       notice.focus();
     }
   }
 
-  const head = pageHead(heading, { back: { path: "/admin/users", text: "Users" }, mark });
+  const head = pageHead(heading, { back: { path: "/admin/users", text: "Users" }, status });
   load(room, () => call("GET", path, { signal }), render, { skeleton: skeleton("rows", 5), signal });
   return [head, notice, room];
 }
@@ -66,7 +66,9 @@ export async function view({ params, signal }) {
 function accountCard(user, change) {
   const path = `/auth/users/${user.id}`;
   const isMe = user.id === session.user?.id;
-  const end = isMe ? "This is you: you are signed out at once." : "All of the user's sessions end at once.";
+  const end = isMe
+    ? "This is your own account: you will be signed out immediately."
+    : "All of their sessions end immediately.";
   const roles = [
     ["customer", "Customer"],
     ["admin", "Admin"],
@@ -79,15 +81,15 @@ function accountCard(user, change) {
         event.preventDefault();
         const { role } = readForm(form);
         if (role === user.role) {
-          toast(`${nameUser(user)} is ${role} already.`);
+          toast(`${nameUser(user)} already has this role.`);
           return;
         }
-        const text = role === "admin" ? `An admin may do all that you may here. ${end}` : end;
+        const text = role === "admin" ? `An admin has full access to the back office. ${end}` : end;
         whileBusy(form, () =>
           change(
-            { title: `Make ${nameUser(user)} ${role}?`, text, action: `Make ${role}` },
+            { title: `Make ${nameUser(user)} ${role === "admin" ? "an" : "a"} ${role}?`, text, action: `Make ${role}` },
             () => call("PATCH", path, { body: { role } }),
-            `${nameUser(user)} is ${role} now.`,
+            `Role changed to ${role}.`,
           ),
         );
       },
@@ -98,7 +100,7 @@ function accountCard(user, change) {
   const isGuest = user.role === "guest";
   return card(
     "Account",
-    isGuest ? h("p", { class: "faint" }, "This is a guest, who has to register before getting another role.") : form,
+    isGuest ? h("p", { class: "faint" }, "A guest must create an account before the role can change.") : form,
     user.disabled
       ? h(
           "button",
@@ -108,17 +110,17 @@ function accountCard(user, change) {
             onclick: () =>
               change(
                 {
-                  title: `Open the account of ${nameUser(user)}?`,
-                  text: "The user can log in again.",
-                  action: "Open it",
+                  title: `Enable ${nameUser(user)}?`,
+                  text: "They can sign in again.",
+                  action: "Enable",
                   danger: false,
                 },
                 () => call("PATCH", path, { body: { disabled: false } }),
-                "The account is open.",
+                "Account enabled.",
               ),
           },
           icon("check"),
-          "Open the account",
+          "Enable account",
         )
       : h(
           "button",
@@ -129,15 +131,15 @@ function accountCard(user, change) {
               change(
                 {
                   title: `Disable ${nameUser(user)}?`,
-                  text: `Nobody can log in to the account until it is opened again. ${end}`,
+                  text: `They cannot sign in until you enable the account again. ${end}`,
                   action: "Disable",
                 },
                 () => call("PATCH", path, { body: { disabled: true } }),
-                "The account is disabled.",
+                "Account disabled.",
               ),
           },
           icon("lock"),
-          "Disable the account",
+          "Disable account",
         ),
   );
 }
@@ -145,12 +147,12 @@ function accountCard(user, change) {
 function sessionsCard(user, path, change, signal) {
   const room = h("div");
   const columns = [
-    { title: "Browser or program", kind: "main", cell: (each) => each.user_agent ?? "unknown" },
-    { title: "Address", cell: (each) => each.address ?? "–" },
-    { title: "Since", cell: (each) => moment(each.created_at) },
+    { title: "Device", kind: "main", cell: (each) => each.user_agent ?? "unknown" },
+    { title: "IP address", cell: (each) => each.address ?? "–" },
+    { title: "Started", cell: (each) => moment(each.created_at) },
     { title: "Last used", cell: (each) => moment(each.last_used_at) },
     {
-      title: "End",
+      title: "Actions",
       cell: (each) =>
         h(
           "button",
@@ -161,12 +163,12 @@ function sessionsCard(user, path, change, signal) {
             onclick: () =>
               change(
                 {
-                  title: "Sign the user out there?",
-                  text: "Within five seconds nothing can be done there any more.",
+                  title: "End this session?",
+                  text: "It stops working within five seconds.",
                   action: "Sign out",
                 },
                 () => call("DELETE", `${path}/sessions/${each.id}`),
-                "The session has ended.",
+                "Session ended.",
               ),
           },
           "Sign out",
@@ -177,7 +179,7 @@ function sessionsCard(user, path, change, signal) {
     room,
     () => call("GET", `${path}/sessions`, { signal }),
     ({ data }) => {
-      if (!data.length) return h("p", { class: "faint" }, "The user is logged in nowhere.");
+      if (!data.length) return h("p", { class: "faint" }, "No active sessions.");
       const table = makeTable(`Sessions of ${nameUser(user)}`, columns);
       table.show(data);
       return [
@@ -195,7 +197,7 @@ function sessionsCard(user, path, change, signal) {
                   action: "Sign out everywhere",
                 },
                 () => call("DELETE", `${path}/sessions`),
-                "All sessions have ended.",
+                "All sessions ended.",
               ),
           },
           icon("lock"),

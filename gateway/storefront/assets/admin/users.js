@@ -1,13 +1,13 @@
-// Everybody who has come in, newest first.
+// All users, newest first.
 import { h } from "../lib/dom.js";
 import { linkTo } from "../lib/router.js";
-import { filterBar } from "./filters.js";
+import { filterBar } from "./filter-bar.js";
 import { makeList } from "./list.js";
 import { badge, moment, pageHead } from "./parts.js";
-import { nameUser } from "./words.js";
+import { nameUser } from "./labels.js";
 
 const FILTERS = [
-  { name: "q", label: "Name, email or id", type: "search", maxlength: 200, autocomplete: "off" },
+  { name: "q", label: "Username, email or ID", type: "search", maxlength: 200, autocomplete: "off" },
   {
     name: "role",
     label: "Role",
@@ -21,7 +21,7 @@ const FILTERS = [
   },
   {
     name: "disabled",
-    label: "State",
+    label: "Status",
     type: "select",
     options: [
       ["", "Any"],
@@ -38,8 +38,8 @@ const COLUMNS = [
   },
   { title: "Email", cell: (user) => user.email ?? "–" },
   { title: "Role", cell: (user) => user.role },
-  { title: "Since", cell: (user) => moment(user.created_at) },
-  { title: "Account", cell: (user) => badge(user.disabled ? "disabled" : "active") },
+  { title: "Created", cell: (user) => moment(user.created_at) },
+  { title: "Status", cell: (user) => badge(user.disabled ? "disabled" : "active") },
 ];
 
 export async function view({ query, signal }) {
@@ -47,8 +47,8 @@ export async function view({ query, signal }) {
     path: "/auth/users",
     caption: "Users, newest first",
     columns: COLUMNS,
-    nouns: ["user", "users"],
-    empty: ["Nobody fits", "The filters leave nobody over."],
+    noun: "user",
+    empty: ["No users match these filters", "Change or clear the filters to see more users."],
     signal,
   });
   const filters = filterBar(FILTERS, query, list.show);

@@ -1,13 +1,13 @@
-// Elements without a template: what people typed becomes text, and never markup.
+// DOM elements without templates: user input becomes text, never markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
- * Make an element: `h("a", {class: "card", href: "#/", onclick: open}, "Text", icon("cart"))`.
+ * Create an element: `h("a", {class: "card", href: "#/", onclick: open}, "Text", icon("cart"))`.
  *
- * Props: `class`, `dataset`, `style` (an object), `on…` (a listener), `value`, `checked` and the like (properties), all
- * others are attributes; true stands for an empty attribute, and null, undefined and false leave one out. Children:
- * nodes, text, lists of them; null, undefined and false are left out.
+ * Props: `dataset`, `on…` (a listener), and those of `PROPERTIES`, which are set as properties; all others
+ * become attributes. True sets an empty attribute; null, undefined and false set none. Children: nodes, text,
+ * and arrays of them; null, undefined and false are skipped.
  */
 export function h(tag, props, ...children) {
   const element = document.createElement(tag);
@@ -15,30 +15,28 @@ export function h(tag, props, ...children) {
     if (value === null || value === undefined || value === false) continue;
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (name === "dataset") Object.assign(element.dataset, value);
-    else if (name === "style")
-      for (const [key, each] of Object.entries(value)) element.style.setProperty(key, each);
     else if (PROPERTIES.has(name)) element[name] = value;
     else element.setAttribute(name, value === true ? "" : value);
   }
   element.append(...toNodes(children));
-  // A select knows its options only now.
+  // The value of a select can be set only once its options exist.
   if (tag === "select" && props?.value !== undefined) element.value = props.value;
   return element;
 }
 
-const PROPERTIES = new Set(["value", "checked", "selected", "disabled", "hidden", "indeterminate", "open"]);
+const PROPERTIES = new Set(["value", "checked", "disabled", "hidden"]);
 
 function toNodes(children) {
   return children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
 }
 
-/** Put the children in place of what the node holds; return the node. */
+/** Replace the contents of a node; return the node. */
 export function replace(node, ...children) {
   node.replaceChildren(...toNodes(children));
   return node;
 }
 
-// Strokes in a box of 24 by 24.
+// SVG paths in a 24 by 24 viewBox.
 const ICONS = {
   alert: "M12 8v5M12 16.5v.01M10.3 3.9 2.4 18a2 2 0 0 0 1.7 3h15.8a2 2 0 0 0 1.7-3L13.7 3.9a2 2 0 0 0-3.4 0Z",
   arrow: "M5 12h14M13 6l6 6-6 6",
@@ -69,7 +67,7 @@ const ICONS = {
   user: "M16 8a4 4 0 1 1-8 0 4 4 0 0 1 8 0ZM4 21a8 8 0 0 1 16 0",
 };
 
-/** Return a small drawing that says nothing to a screen reader; what it stands for has to be beside it. */
+/** Return an icon. It is hidden from screen readers, so it needs a text next to it or an aria-label. */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("class", `icon icon-${name}`);

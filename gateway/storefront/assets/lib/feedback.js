@@ -1,19 +1,19 @@
-// What the page says to people: that it is loading, that nothing is there, that something failed, that it worked.
+// Feedback: toasts, dialogs, announcements, and panels for loading, empty and failed content.
 import { h, icon, replace } from "./dom.js";
 
-const PATIENCE = 4000;
+const SLOW_AFTER = 4000; // Milliseconds.
 
-/** Tell screen readers, and nobody else. */
+/** Announce a text to screen readers only. */
 export function announce(text) {
   const region = document.getElementById("announcer");
   region.textContent = "";
-  // The same text twice in a row is read twice only if the region was empty in between.
+  // A screen reader repeats a text only if the region was empty in between.
   setTimeout(() => {
     region.textContent = text;
   }, 50);
 }
 
-/** Say something in passing; `kind` is `good`, `bad` or `plain`, `action` is `{label, run}`. */
+/** Show a toast; `kind` is `good`, `bad` or `plain`, `action` is `{label, run}`. */
 export function toast(text, { kind = "plain", action } = {}) {
   const region = findToasts();
   const close = () => note.remove();
@@ -36,22 +36,22 @@ export function toast(text, { kind = "plain", action } = {}) {
   );
   while (region.children.length > 2) region.firstChild.remove();
   region.append(note);
-  // What it offers belongs to the page on which it was said.
+  // The action belongs to the view that showed the toast.
   if (action) addEventListener("hashchange", close, { once: true });
   let timer = setTimeout(close, kind === "bad" ? 12_000 : 6000);
-  // Whoever reads it or is about to press its button is not hurried.
-  const hold = () => clearTimeout(timer);
-  const release = () => {
-    hold();
+  // The toast stays while it has the pointer or the focus.
+  const pause = () => clearTimeout(timer);
+  const resume = () => {
+    pause();
     timer = setTimeout(close, 4000);
   };
-  note.addEventListener("pointerenter", hold);
-  note.addEventListener("pointerleave", release);
-  note.addEventListener("focusin", hold);
-  note.addEventListener("focusout", release);
+  note.addEventListener("pointerenter", pause);
+  note.addEventListener("pointerleave", resume);
+  note.addEventListener("focusin", pause);
+  note.addEventListener("focusout", resume);
 }
 
-// While a dialog is open, nothing outside of it can be read or pressed.
+// A modal dialog makes everything outside of it inert, so its toasts must be inside.
 function findToasts() {
   const dialog = Array.from(document.querySelectorAll("dialog[open]")).at(-1);
   if (!dialog) return document.getElementById("toasts");
@@ -60,28 +60,27 @@ function findToasts() {
   return region;
 }
 
-/** Return a panel that says what failed, with a button that tries again; `level` is that of its heading. */
+/** Return a panel for a failure, with a button that calls `retry`; `level` is the tag of its heading. */
 export function problemPanel(problem, retry, level = "h2") {
   return h(
     "div",
-    { class: "panel panel-problem", role: "alert" },
+    { class: "panel", role: "alert" },
     icon("alert"),
-    h(level, null, problem.status === 404 ? "This is not here" : "That did not work"),
+    h(level, null, problem.status === 404 ? "Not found" : "Unable to load"),
     h("p", null, problem.message),
     retry &&
       problem.status !== 404 &&
       h("button", { class: "button", type: "button", onclick: retry }, icon("refresh"), "Try again"),
-    problem.requestId &&
-      h("p", { class: "small faint" }, "Number of the request: ", h("code", null, problem.requestId)),
+    problem.requestId && h("p", { class: "small faint" }, "Request ID: ", h("code", null, problem.requestId)),
   );
 }
 
-/** Return a panel that says that nothing is there, and what to do about it; `action` is a node. */
+/** Return a panel for empty content; `hint` suggests what to do, and `action` is a node. */
 export function emptyPanel(title, hint, action) {
-  return h("div", { class: "panel panel-empty" }, h("h2", null, title), hint && h("p", null, hint), action);
+  return h("div", { class: "panel" }, h("h2", null, title), hint && h("p", null, hint), action);
 }
 
-/** Return n placeholders: `cards`, `rows`, `lines` or `product`. */
+/** Return n placeholders; `kind` is `cards`, `rows`, `lines` or `product`. */
 export function skeleton(kind, n = 3) {
   return h(
     "div",
@@ -90,14 +89,10 @@ export function skeleton(kind, n = 3) {
   );
 }
 
-/** Ask in a dialog before something is done that cannot be taken back; resolves to true or false. */
+/** Ask for confirmation in a dialog; resolve to true or false. */
 export function askToConfirm({ title, text, action, danger = false }) {
   return new Promise((resolve) => {
-    const no = h(
-      "button",
-      { class: "button button-quiet", value: "", autofocus: danger },
-      "Keep it as it is",
-    );
+    const no = h("button", { class: "button button-quiet", value: "", autofocus: danger }, "Go back");
     const yes = h(
       "button",
       { class: `button ${danger ? "button-danger" : "button-primary"}`, value: "yes" },
@@ -113,7 +108,7 @@ export function askToConfirm({ title, text, action, danger = false }) {
 
 let dialogs = 0;
 
-/** Open a modal dialog with a heading and a close button; it leaves the page when closed, and gives the focus back. */
+/** Open a modal dialog with a heading and a close button. Closing removes it and restores the focus. */
 export function openDialog({ title, content, kind = "" }) {
   const id = `dialog-title-${(dialogs += 1)}`;
   const opener = document.activeElement;
@@ -132,7 +127,7 @@ export function openDialog({ title, content, kind = "" }) {
     ),
     content,
   );
-  // A press outside of the box is one on the dialog itself.
+  // A click on the backdrop has the dialog itself as its target.
   dialog.addEventListener("pointerdown", (event) => event.target === dialog && dialog.close());
   const leaving = new AbortController();
   addEventListener("hashchange", () => dialog.close(), { signal: leaving.signal });
@@ -148,41 +143,39 @@ export function openDialog({ title, content, kind = "" }) {
   return dialog;
 }
 
-/** Put the nodes in place of what the container holds; if the focus was in there, it is at the beginning afterwards. */
+/** Replace the contents of a container. If it had the focus, move the focus to its heading. */
 export function refill(container, ...nodes) {
   const hadFocus = container.contains(document.activeElement);
   replace(container, nodes);
   if (!hadFocus || container.contains(document.activeElement)) return;
-  const beginning = container.querySelector("h1") ?? container;
-  beginning.setAttribute("tabindex", "-1");
-  beginning.focus({ preventScroll: true });
+  const target = container.querySelector("h1") ?? container;
+  target.setAttribute("tabindex", "-1");
+  target.focus({ preventScroll: true });
 }
 
 /**
- * Fill a container: placeholders, then what `render(data)` returns, or a panel with a button that tries again.
+ * Fill a container: placeholders first, then `render(data)`, or a panel with a "Try again" button.
  *
- * `produce(signal)` fetches the data. Resolves to the data, or to undefined if it failed or the page was left.
+ * `produce()` fetches the data; the promise settles once the container is filled or the view was left.
  */
-export async function load(container, produce, render, { skeleton: placeholder, signal } = {}) {
+export async function load(container, produce, render, { skeleton: placeholder, signal }) {
   container.setAttribute("aria-busy", "true");
-  refill(container, placeholder ?? skeleton("lines"));
-  const patience = setTimeout(() => {
-    container.append(h("p", { class: "faint", role: "status" }, "This takes longer than usual …"));
-  }, PATIENCE);
+  refill(container, placeholder);
+  const slow = setTimeout(() => {
+    container.append(h("p", { class: "faint", role: "status" }, "This is taking longer than usual…"));
+  }, SLOW_AFTER);
   try {
-    const data = await produce(signal);
-    signal?.throwIfAborted();
+    const data = await produce();
+    signal.throwIfAborted();
     refill(container, render(data));
-    return data;
   } catch (problem) {
-    if (signal?.aborted || problem.name === "AbortError") return undefined;
+    if (signal.aborted || problem.name === "AbortError") return;
     if (problem.name !== "Problem") console.error(problem);
     const retry = () => load(container, produce, render, { skeleton: placeholder, signal });
-    // Where the page's heading was to be, there is that of the panel.
+    // The panel's heading replaces the page's.
     refill(container, problemPanel(problem, retry, container.querySelector("h1") ? "h1" : "h2"));
-    return undefined;
   } finally {
-    clearTimeout(patience);
+    clearTimeout(slow);
     container.removeAttribute("aria-busy");
   }
 }

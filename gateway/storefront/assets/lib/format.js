@@ -1,4 +1,4 @@
-// Money, numbers and times as people of the browser's language write them.
+// Money, numbers and times in the browser's locale.
 
 const moneyFormats = new Map();
 const NUMBER = new Intl.NumberFormat();
@@ -23,33 +23,33 @@ function findMoneyFormat(currency) {
   return format;
 }
 
-/** Return an amount of minor units with its currency; a dash for an amount that is not known. */
+/** Format an amount in minor units; return a dash for an unknown amount. */
 export function formatMoney(amount, currency) {
   if (amount === null || amount === undefined || !currency) return "–";
   const { number, unit } = findMoneyFormat(currency);
   return number.format(amount / unit);
 }
 
-/** Return how many minor units the currency's unit has: 100 for USD, 1 for JPY. */
+/** Return the number of minor units in one unit of the currency: 100 for USD, 1 for JPY. */
 export function minorUnits(currency) {
   return findMoneyFormat(currency).unit;
 }
 
-/** Return a date with its time of day, in the reader's time zone. */
+/** Format a date and time in the browser's time zone. */
 export function formatTime(iso) {
   return iso ? TIME.format(new Date(iso)) : "–";
 }
 
-/** Return how long ago it was, or in how long it will be: `2 minutes ago`. */
+/** Format a time relative to now: `2 minutes ago`. */
 export function formatAgo(iso) {
   if (!iso) return "–";
   const seconds = (new Date(iso) - Date.now()) / 1000;
   const [unit, length] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? ["second", 1];
-  // Within some seconds the clocks of two machines may disagree.
+  // The server's clock may differ by some seconds.
   return Math.abs(seconds) < 10 ? AGO.format(0, "second") : AGO.format(Math.trunc(seconds / length), unit);
 }
 
-/** Return a number with the language's separators. */
+/** Format a number with the locale's separators. */
 export function formatNumber(number) {
   return number === null || number === undefined ? "–" : NUMBER.format(number);
 }

@@ -1,13 +1,13 @@
-// Forms whose faults stand beside their fields.
+// Forms that show errors next to their fields.
 import { h, icon, replace } from "./dom.js";
 
 let fields = 0;
 
 /**
- * Return a labelled control: `field({label: "City", name: "city", required: true, autocomplete: "address-level2"})`.
+ * Return a control with its label: `field({label: "City", name: "city", required: true, maxlength: 100})`.
  *
- * `type` is that of an input, or `textarea`, `select` (with `options`, a list of [value, text] or text) or `checkbox`;
- * `hint` is read with the control; every other prop goes to the control itself.
+ * `type` is an input type, `textarea`, or `select` (with `options`, a list of [value, text]). `hint`
+ * describes the control; all other props are set on the control.
  */
 export function field({ label, name, type = "text", hint, options, class: classes = "", ...props }) {
   const id = `field-${(fields += 1)}`;
@@ -30,24 +30,23 @@ const optionalNote = () => h("small", null, " (optional)");
 function makeControl(type, props, options) {
   if (type === "textarea") return h("textarea", { rows: 3, ...props });
   if (type !== "select") return h("input", { type, ...props });
-  const choices = options.map((each) => (Array.isArray(each) ? each : [each, each]));
   return h(
     "select",
     props,
-    choices.map(([value, text]) => h("option", { value }, text)),
+    options.map(([value, text]) => h("option", { value }, text)),
   );
 }
 
-/** Say of a control of `field` whether it must be filled in. */
+/** Mark a control of `field` as required or optional. */
 export function setRequired(control, isRequired) {
   control.required = isRequired;
-  // A form that is not in the page yet has no `labels`.
+  // `labels` is empty while the form is not in the page.
   const label = control.closest(".field").querySelector("label");
   label.querySelector("small")?.remove();
   if (!isRequired) label.append(optionalNote());
 }
 
-/** Return what a form holds, by name: text trimmed and null if empty, numbers as numbers, boxes as booleans. */
+/** Return the values of a form by name: trimmed text, or null if empty; numbers; booleans for checkboxes. */
 export function readForm(form) {
   const values = {};
   for (const control of form.elements) {
@@ -65,20 +64,20 @@ function readControl(control) {
   return control.type === "number" ? Number(text) : text;
 }
 
-/** Tell whether the browser finds the form in order; if not, say so beside the fields, and go to the first. */
+/** Validate a form with the browser's rules. Show errors next to the fields and focus the first one. */
 export function checkForm(form) {
   clearProblems(form);
-  const faulty = Array.from(form.elements).filter(
+  const invalid = Array.from(form.elements).filter(
     (control) => control.willValidate && !control.validity.valid,
   );
-  for (const control of faulty) mark(control, control.validationMessage);
-  faulty[0]?.focus();
-  return faulty.length === 0;
+  for (const control of invalid) mark(control, control.validationMessage);
+  invalid[0]?.focus();
+  return invalid.length === 0;
 }
 
 /**
- * Show what was refused: entries of a 422 beside their fields (`shipping_address.city` is the field of that name, else
- * `city`), all else above the form. The focus goes to the first.
+ * Show the errors of a Problem: those with a field next to it (`shipping_address.city` is the field of that
+ * name, or else `city`), all others above the form. Focus the first one.
  */
 export function showProblems(form, problem) {
   clearProblems(form);
@@ -94,7 +93,7 @@ export function showProblems(form, problem) {
     const text = elsewhere.length ? elsewhere.join("; ") : problem.message;
     const note = h(
       "div",
-      { class: "form-problem", role: "alert", tabindex: "-1" },
+      { class: "note note-bad form-problem", role: "alert", tabindex: "-1" },
       icon("alert"),
       h("p", null, text),
     );
@@ -104,19 +103,19 @@ export function showProblems(form, problem) {
   first.focus();
 }
 
-/** Take away what showProblems and checkForm have written. */
+/** Remove the errors that showProblems and checkForm have shown. */
 export function clearProblems(form) {
   for (const note of form.querySelectorAll(".form-problem")) note.remove();
   for (const control of form.querySelectorAll("[aria-invalid]")) unmark(control);
 }
 
-/** Keep the form from being sent twice while `work` is done; resolves to what it resolves to. */
+/** Block the form from being submitted again while `work` runs; resolve to its result. */
 export async function whileBusy(form, work) {
-  // Enter sends a form whatever its buttons say.
+  // Enter submits a form even if its buttons are marked as disabled.
   if (form.hasAttribute("aria-busy")) return undefined;
   const buttons = Array.from(form.querySelectorAll("button[type=submit], button:not([type])"));
   form.setAttribute("aria-busy", "true");
-  // `disabled` would take the focus away.
+  // `disabled` would drop the focus.
   for (const button of buttons) button.setAttribute("aria-disabled", "true");
   try {
     return await work();
@@ -128,7 +127,7 @@ export async function whileBusy(form, work) {
 
 function findControl(form, path) {
   const control = form.elements[path] ?? form.elements[path.split(".").at(-1)];
-  // Several radio buttons have one name.
+  // Radio buttons share a name.
   return control instanceof RadioNodeList ? control[0] : control;
 }
 
@@ -149,9 +148,9 @@ function findSlot(control) {
   return document.getElementById(`${control.id}-error`);
 }
 
-// Some details go on from the field's name, `must have 8 to 1024 characters`, and some are whole: `String should …`.
+// Some details continue the field's name: `must have 8 to 1024 characters`. Others are sentences.
 function describe(control, detail) {
-  const isWhole = detail.charAt(0) !== detail.charAt(0).toLowerCase();
+  const isSentence = detail.charAt(0) !== detail.charAt(0).toLowerCase();
   const label = control.labels?.[0]?.firstChild?.textContent;
-  return `${isWhole || !label ? "" : `${label} `}${detail}`.replace(/\.?$/, ".");
+  return `${isSentence || !label ? "" : `${label} `}${detail}`.replace(/\.?$/, ".");
 }

@@ -1,15 +1,15 @@
-// One request, one answer. Who is calling is no concern of this file: see session.js and api.js.
+// HTTP requests without a session; see session.js and api.js for that.
 
-const WORDS = {
-  unreachable: "The shop cannot be reached just now. Check your connection and try again.",
-  wrong_credentials: "This user name and password do not belong together.",
+const MESSAGES = {
+  unreachable: "Could not reach the shop. Check your connection and try again.",
+  wrong_credentials: "Incorrect username or password.",
   token_missing: "You are signed out. Sign in and try again.",
   token_invalid: "You are signed out. Sign in and try again.",
-  forbidden: "Your account is not allowed to do this.",
-  idempotency_in_progress: "This is being worked on already. Give it a moment.",
+  forbidden: "Your account does not have permission to do this.",
+  idempotency_in_progress: "This request is already in progress. Try again in a moment.",
 };
 
-/** An answer other than success (RFC 9457), or none at all: then the code is `unreachable` and the status 0. */
+/** An error response (RFC 9457). Without a response the status is 0 and the code `unreachable`. */
 export class Problem extends Error {
   constructor(status, body = {}, { requestId = null, retryAfter = null } = {}) {
     super(describe(status, body, retryAfter));
@@ -23,29 +23,30 @@ export class Problem extends Error {
   }
 
   /** Whether the same call may succeed in a moment. */
-  get mayPass() {
+  get isTransient() {
     const isLimited = this.status === 429 && this.retryAfter !== null;
     return this.status === 0 || isLimited || [502, 503, 504].includes(this.status);
   }
 
-  /** Whether it is not known what has come of the call: it may have been done, and the same key asks again. */
-  get isOpen() {
-    return this.mayPass || this.status >= 500;
+  /** Whether the call may have been executed: retry it with the same idempotency key. */
+  get isOutcomeUnknown() {
+    return this.isTransient || this.status >= 500;
   }
 }
 
 function describe(status, body, retryAfter) {
-  if (body.code in WORDS) return WORDS[body.code];
-  if (status === 429 && retryAfter !== null) return `That was too often. Try again in ${Math.ceil(retryAfter)} s.`;
-  if (status >= 500) return "This part of the shop does not answer just now. Try again in a moment.";
+  if (body.code in MESSAGES) return MESSAGES[body.code];
+  if (status === 429 && retryAfter !== null)
+    return `Too many requests. Try again in ${Math.ceil(retryAfter)} s.`;
+  if (status >= 500) return "Something went wrong on our side. Try again in a moment.";
   return body.detail ?? "Something went wrong.";
 }
 
 /**
- * Send a request and return what came back: JSON, null for an empty answer, or with `raw` the Response itself.
+ * Send a request; return the JSON body, null for an empty body, or the Response itself if `raw` is set.
  *
- * `body` is sent as JSON, unless it is a string, a Blob or the like, whose type stands in `headers`; `key` becomes the
- * Idempotency-Key. Throws Problem, or AbortError once `signal` aborts.
+ * `body` is sent as JSON, unless it is a string or a Blob, whose type the caller sets in `headers`; `key`
+ * becomes the Idempotency-Key. Throws Problem, or AbortError once `signal` aborts.
  */
 export async function send(method, path, { body, query, headers = {}, key, signal, raw } = {}) {
   const all = new Headers({ Accept: "application/json", ...headers });
@@ -79,7 +80,7 @@ async function readBody(response) {
     return text ? JSON.parse(text) : null;
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    // The answer broke off, or it is somebody else's page.
+    // The connection broke, or a proxy answered with a page of its own.
     throw new Problem(0, { code: "unreachable" });
   }
 }
@@ -93,13 +94,13 @@ async function readProblem(response) {
   });
 }
 
-/** Return the path with its query: an object or URLSearchParams; lists repeat their name, nothing is left out. */
+/** Return the path with its query, which is an object (see toParams) or URLSearchParams. */
 export function withQuery(path, query) {
   const text = toParams(query).toString();
   return text ? `${path}?${text}` : path;
 }
 
-/** Return URLSearchParams of an object; null, undefined and "" are left out, a list repeats its name. */
+/** Return the URLSearchParams of an object. A list repeats its name; null, undefined and "" are skipped. */
 export function toParams(query) {
   if (query instanceof URLSearchParams) return query;
   const params = new URLSearchParams();
@@ -111,7 +112,7 @@ export function toParams(query) {
   return params;
 }
 
-/** Wait so many milliseconds, or reject with AbortError as soon as the signal aborts. */
+/** Wait for some milliseconds; reject with AbortError as soon as the signal aborts. */
 export function wait(milliseconds, signal) {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();

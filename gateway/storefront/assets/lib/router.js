@@ -1,25 +1,25 @@
-// Which view is shown: the address after the `#` says it, since the gateway knows but one page.
+// The router: the fragment of the URL selects the view, because the gateway serves a single page.
 import { h, replace } from "./dom.js";
 import { announce, problemPanel } from "./feedback.js";
 import { toParams, withQuery } from "./http.js";
 
 const SHOP = "Shopfleet";
-const PLACES = "shopfleet.places";
+const SCROLL_POSITIONS = "shopfleet.places";
 let outlet;
 let table = [];
 let leaving = new AbortController();
-// Where the reader was on each page of the history.
-let places = {};
+// The scroll position of each history entry.
+let positions = {};
 let entry = null;
-// Whether the view at hand is in the page, and its title was said aloud.
+// Whether the current view is rendered and its title announced.
 let isSettled = false;
 
-/** Return the address of a view, for a link: `linkTo("/products/12")`. */
+/** Return the URL of a view: `linkTo("/products/12")`. */
 export function linkTo(path, query) {
   return `#${withQuery(path, query)}`;
 }
 
-/** Go to a view; with `{replace: true}` the way back leads past the one at hand. */
+/** Open a view; `{replace: true}` replaces the current history entry. */
 export function navigate(path, query, { replace: instead = false } = {}) {
   const address = linkTo(path, query);
   if (address === location.hash) show();
@@ -27,39 +27,40 @@ export function navigate(path, query, { replace: instead = false } = {}) {
   else location.hash = address;
 }
 
-/** Change the query of the view at hand; the view stays, and is not called again. */
+/** Change the query of the current view without rendering it again. */
 export function setQuery(query) {
   const { path } = readAddress();
   history.replaceState(history.state, "", linkTo(path, query));
 }
 
-/** Say what the view is about, once that is known. */
+/** Set the title of the current view. */
 export function setTitle(title) {
   const before = document.title;
   document.title = title === SHOP ? SHOP : `${title} · ${SHOP}`;
   if (isSettled && document.title !== before) announce(document.title);
 }
 
-/** Return the name of the page at hand in the history: whoever comes back to it finds it unchanged. */
+/** Return the key of the current history entry; going back restores it. */
 export function currentEntry() {
   return entry;
 }
 
 /**
- * Show the view that the address names, now and whenever it changes.
+ * Show the view for the URL, now and on each change.
  *
- * `routes` is a list of [pattern, () => import(module)]; a pattern is a path such as `/products/:id`, or `/admin/*`,
- * which takes `/admin` and all below (`params.rest`). A module exports `title` (text or a function of the context) and
- * `view({params, query, signal})`, which resolves to a node; `query` is URLSearchParams, `signal` aborts on leaving.
+ * `routes` is a list of [pattern, () => import(module)]; a pattern is a path such as `/products/:id`, or
+ * `/admin/*`, which matches `/admin` and all paths below (`params.rest`). A module exports `title` (text or a
+ * function of the context) and `view({params, query, signal})`, which resolves to a node. `query` is
+ * URLSearchParams; `signal` aborts when the visitor leaves the view.
  */
 export function start(routes, element) {
   outlet = element;
   table = routes.map(([pattern, module]) => [compile(pattern), module]);
-  places = JSON.parse(sessionStorage.getItem(PLACES) ?? "{}");
+  positions = JSON.parse(sessionStorage.getItem(SCROLL_POSITIONS) ?? "{}");
   history.scrollRestoration = "manual";
   addEventListener("hashchange", () => show());
-  addEventListener("scroll", () => entry && (places[entry] = scrollY), { passive: true });
-  addEventListener("pagehide", () => sessionStorage.setItem(PLACES, JSON.stringify(places)));
+  addEventListener("scroll", () => entry && (positions[entry] = scrollY), { passive: true });
+  addEventListener("pagehide", () => sessionStorage.setItem(SCROLL_POSITIONS, JSON.stringify(positions)));
   return show({ first: true });
 }
 
@@ -94,9 +95,9 @@ async function show({ first = false } = {}) {
     node = await module.view(context);
   } catch (problem) {
     if (signal.aborted) return;
-    // Mostly a part of the page that could not be fetched; nothing else of this kind should come here.
+    // Usually a module that failed to load.
     if (problem.name !== "Problem") console.error(problem);
-    node = problemPanel(problem.name === "Problem" ? problem : new Error(UNREADABLE), () => show(), "h1");
+    node = problemPanel(problem.name === "Problem" ? problem : new Error(NOT_LOADED), () => show(), "h1");
   } finally {
     clearTimeout(slow);
     if (!signal.aborted) outlet.classList.remove("is-loading");
@@ -107,7 +108,7 @@ async function show({ first = false } = {}) {
   dispatchEvent(new CustomEvent("shopfleet:view", { detail: { path } }));
 }
 
-// Give the page a name in the history; return whether it had one, because it was shown before.
+// Give the history entry a key; return whether it had one because it was shown before.
 function enter() {
   const known = history.state?.entry;
   entry = known ?? `${Date.now()}.${Math.random()}`;
@@ -117,7 +118,7 @@ function enter() {
 
 function settle(first, returns) {
   isSettled = true;
-  scrollTo(0, returns ? (places[entry] ?? 0) : 0);
+  scrollTo(0, returns ? (positions[entry] ?? 0) : 0);
   if (first) return;
   const heading = outlet.querySelector("h1");
   announce(document.title);
@@ -130,7 +131,7 @@ function findRoute(path) {
   try {
     decodeURIComponent(path);
   } catch {
-    // A broken escape, as in `/products/50%`, is in no address of ours.
+    // An invalid escape, as in `/products/50%`, matches no route.
     return [null, null];
   }
   for (const [pattern, load] of table) {
@@ -140,16 +141,16 @@ function findRoute(path) {
   return [null, null];
 }
 
-const UNREADABLE = "This page could not be loaded. Check your connection and try again.";
+const NOT_LOADED = "Check your connection and try again.";
 const NOT_FOUND = {
   title: "Not found",
   async view() {
     return h(
       "div",
-      { class: "panel panel-empty" },
-      h("h1", null, "There is no such page"),
-      h("p", null, "The address may be misspelt, or the page has moved."),
-      h("a", { class: "button button-primary", href: linkTo("/") }, "Go to the shop"),
+      { class: "panel" },
+      h("h1", null, "Page not found"),
+      h("p", null, "The page may have moved, or the address may be wrong."),
+      h("a", { class: "button button-primary", href: linkTo("/") }, "Continue shopping"),
     );
   },
 };

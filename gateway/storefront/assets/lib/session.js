@@ -1,27 +1,27 @@
-// Who is here. The tokens are in cookies that no script can read; what this file keeps is a note of whose they are
-// and until when they are good, so that no call is made that is bound to be refused.
+// The visitor's session. The tokens are in cookies that scripts cannot read. This module keeps a note of
+// their owner and expiry, so that it can renew a token before a call would fail.
 import { Problem, send } from "./http.js";
 
 const NOTE = "shopfleet.session";
-// A token with less than this to live is renewed first.
+// Milliseconds before its expiry at which a token is renewed.
 const MARGIN = 60_000;
 
 class Session extends EventTarget {
   constructor() {
     super();
-    // Tabs follow each other.
+    // Follow changes that another tab makes.
     addEventListener("storage", (event) => {
       if (event.key === NOTE) this.#announce(readNote(event.oldValue));
     });
   }
 
-  /** The user, `{id, username, role}`, or null for a guest and for whoever has not come in yet. */
+  /** The signed-in user, `{id, username, role}`; null for a guest and before the first session. */
   get user() {
     const note = readNote();
     return note && note.role !== "guest" ? { id: note.id, username: note.username, role: note.role } : null;
   }
 
-  /** Whether somebody was here before, be it as a guest. */
+  /** Whether this browser has a session, which may be a guest's. */
   get isKnown() {
     return readNote() !== null;
   }
@@ -30,39 +30,39 @@ class Session extends EventTarget {
     return this.user?.role === "admin";
   }
 
-  /** See to it that there is a token that is good for a while: renew it, or come in as a guest. */
+  /** Ensure a valid token: renew it, or start a guest session. */
   async ensure() {
-    if (!isGood(readNote())) await alone(() => isGood(readNote()) || this.#renew());
+    if (!isFresh(readNote())) await exclusively(() => isFresh(readNote()) || this.#renew());
   }
 
-  /** After a 401: have another token, whatever the note says, unless another tab was faster. */
+  /** Renew the token after a 401, unless another tab has renewed it since. */
   async recover(since) {
-    await alone(async () => {
+    await exclusively(async () => {
       const note = readNote();
       if (!note || note.noted_at <= since) await this.#renew();
     });
   }
 
-  /** Log in; what a guest has in the cart comes along. Throws Problem. */
+  /** Sign in; the guest cart moves to the account. Throws Problem. */
   async logIn(username, password) {
     this.#note(await send("POST", "/auth", { body: { username, password } }), username);
   }
 
-  /** Become a customer; a guest stays the same person, with cart and orders. Throws Problem. */
+  /** Register the guest as a customer, who keeps the cart and the orders. Throws Problem. */
   async register(username, password, email) {
     await this.ensure();
     const body = { username, password, ...(email ? { email } : {}) };
     this.#note(await send("POST", "/auth/register", { body }), username);
   }
 
-  /** Choose another password; every other session of the account ends. Throws Problem. */
-  async changePassword(current, chosen) {
+  /** Change the password, which ends all other sessions of the account. Throws Problem. */
+  async changePassword(current, replacement) {
     await this.ensure();
-    const body = { current_password: current, new_password: chosen };
+    const body = { current_password: current, new_password: replacement };
     this.#note(await send("POST", "/auth/password", { body }), this.user?.username);
   }
 
-  /** End the session everywhere. Throws Problem if that could not be told to the shop. */
+  /** Sign out. Throws Problem if the session could not be ended on the server. */
   async logOut() {
     try {
       await this.ensure();
@@ -106,14 +106,16 @@ class Session extends EventTarget {
 
   #announce(before) {
     const now = readNote();
-    // A guest who has just come in has nothing yet that anybody would have to look at.
-    const isNewcomer = before === null && now?.role === "guest";
+    // A new guest session has no data to show.
+    const isNewGuest = before === null && now?.role === "guest";
     const isSame = before?.id === now?.id && before?.role === now?.role;
-    if (!isSame && !isNewcomer) this.dispatchEvent(new Event("change"));
+    if (!isSame && !isNewGuest) this.dispatchEvent(new Event("change"));
   }
 }
 
-/** Fires `change` when somebody else is here, and `expired` when a user has become a guest without asking for it. */
+/**
+ * Fires `change` when the user changes, and `expired` when a user's session ended and became a guest session.
+ */
 export const session = new Session();
 
 function readNote(text = localStorage.getItem(NOTE)) {
@@ -124,7 +126,7 @@ function readNote(text = localStorage.getItem(NOTE)) {
   }
 }
 
-function isGood(note) {
+function isFresh(note) {
   return note !== null && note.expires_at - Date.now() > MARGIN;
 }
 
@@ -133,13 +135,13 @@ function readClaims(token) {
   return JSON.parse(atob(payload));
 }
 
-// A refresh token is good for one time, so of all tabs only one renews at a time. Browsers have locks only where the
-// page came over HTTPS or from localhost; elsewhere the calls of one tab are in line, and the service forgives two
-// tabs that come within some seconds.
-let line = Promise.resolve();
-function alone(work) {
+// A refresh token works once, so only one tab may renew at a time. Browsers provide locks only over HTTPS and
+// on localhost. Elsewhere the calls of one tab are queued, and the service accepts a reuse by two tabs within
+// some seconds.
+let queue = Promise.resolve();
+function exclusively(work) {
   if (navigator.locks) return navigator.locks.request(NOTE, work);
-  const done = line.then(work);
-  line = done.catch(() => {});
+  const done = queue.then(work);
+  queue = done.catch(() => {});
   return done;
 }

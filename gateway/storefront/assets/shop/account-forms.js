@@ -1,13 +1,13 @@
-// Signing in and registering; what is in the cart stays there.
+// The forms to sign in and to create an account.
 import { Problem } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { toast } from "../lib/feedback.js";
 import { checkForm, field, readForm, showProblems, whileBusy } from "../lib/forms.js";
 import { session } from "../lib/session.js";
 
-/** Return both forms, one at a time; `done` is called once somebody is signed in. */
+/** Return the two forms, one visible at a time; `done` is called once the user is signed in. */
 export function accountForms(done) {
-  const element = h("div", { class: "stack account-forms" });
+  const element = h("div", { class: "stack" });
   const forms = { logIn: logInForm(done), register: registerForm(done) };
 
   function show(name) {
@@ -15,11 +15,11 @@ export function accountForms(done) {
     const change = h(
       "p",
       { class: "faint" },
-      name === "logIn" ? "New here? " : "Here before? ",
+      name === "logIn" ? "New here? " : "Already have an account? ",
       h(
         "button",
         { class: "button-link", type: "button", onclick: () => show(other).focus() },
-        name === "logIn" ? "Register" : "Sign in",
+        name === "logIn" ? "Create an account" : "Sign in",
       ),
     );
     element.replaceChildren(forms[name], change);
@@ -44,11 +44,11 @@ function logInForm(done) {
 
 function registerForm(done) {
   return accountForm(
-    "Register",
+    "Create account",
     [
       nameField({ minlength: 3 }),
       newPasswordField(),
-      field({ label: "E-mail", name: "email", type: "email", autocomplete: "email", maxlength: 254 }),
+      field({ label: "Email", name: "email", type: "email", autocomplete: "email", maxlength: 254 }),
     ],
     ({ username, password, email }) => session.register(username, password, email),
     () => {
@@ -60,7 +60,7 @@ function registerForm(done) {
 
 function nameField(props) {
   return field({
-    label: "User name",
+    label: "Username",
     name: "username",
     required: true,
     autocomplete: "username",
@@ -71,7 +71,7 @@ function nameField(props) {
   });
 }
 
-/** Return the field of a password that somebody has. */
+/** Return the field for an existing password. */
 export function passwordField(props) {
   return field({
     label: "Password",
@@ -84,17 +84,17 @@ export function passwordField(props) {
   });
 }
 
-/** Return the field of a password that somebody chooses. */
+/** Return the field for a new password. */
 export function newPasswordField(props) {
   return passwordField({
     autocomplete: "new-password",
     minlength: 8,
-    hint: "Eight characters or more.",
+    hint: "Use at least 8 characters.",
     ...props,
   });
 }
 
-/** Return a form that does something with an account; `work` gets its values, `done` is called if it succeeds. */
+/** Return an account form; `work` gets its values, and `done` is called when it succeeds. */
 export function accountForm(action, fields, work, done) {
   const form = h(
     "form",

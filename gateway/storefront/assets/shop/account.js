@@ -1,4 +1,4 @@
-// One's own account.
+// The user's own account.
 import { Problem } from "../lib/api.js";
 import { h, icon } from "../lib/dom.js";
 import { toast } from "../lib/feedback.js";
@@ -20,7 +20,7 @@ export async function view() {
     h("h1", null, title),
     h(
       "section",
-      { class: "card card-body stack", "aria-label": "Who you are" },
+      { class: "card card-body stack", "aria-label": "Profile" },
       h(
         "p",
         { class: "row" },
@@ -31,14 +31,14 @@ export async function view() {
       h(
         "div",
         { class: "row" },
-        h("a", { class: "button", href: linkTo("/orders") }, icon("box"), "Your orders"),
+        h("a", { class: "button", href: linkTo("/orders") }, icon("box"), "Order history"),
         h("button", { class: "button button-quiet", type: "button", onclick: signOut }, "Sign out"),
       ),
     ),
     h(
       "section",
       { class: "card card-body stack", "aria-label": "Password" },
-      h("h2", null, "Change the password"),
+      h("h2", null, "Change password"),
       passwordForm(user),
     ),
   );
@@ -46,37 +46,37 @@ export async function view() {
 
 function passwordForm(user) {
   return accountForm(
-    "Change the password",
+    "Change password",
     [
-      // Password managers want to know whose it is.
+      // Password managers need the username.
       h("input", {
         type: "text",
         name: "username",
         value: user.username,
         autocomplete: "username",
         hidden: true,
-        "aria-label": "User name",
+        "aria-label": "Username",
         readonly: true,
       }),
-      passwordField({ label: "Password now", name: "current_password" }),
+      passwordField({ label: "Current password", name: "current_password" }),
       newPasswordField({
         label: "New password",
         name: "new_password",
-        hint: "Eight characters or more. Every other session of yours ends.",
+        hint: "Use at least 8 characters. You will be signed out on your other devices.",
       }),
     ],
-    ({ current_password: current, new_password: chosen }) => session.changePassword(current, chosen),
-    () => toast("The password was changed.", { kind: "good" }),
+    ({ current_password: current, new_password: next }) => session.changePassword(current, next),
+    () => toast("Password changed.", { kind: "good" }),
   );
 }
 
 async function signOut() {
   try {
     await session.logOut();
-    toast("You are signed out.", { kind: "good" });
+    toast("Signed out.", { kind: "good" });
     navigate("/");
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
-    toast(`You are still signed in. ${problem.message}`, { kind: "bad" });
+    toast(`Could not sign you out. ${problem.message}`, { kind: "bad" });
   }
 }

@@ -1,24 +1,25 @@
-// The page of the simulated bank, which asks its customer whether the payment is meant.
+// The simulated bank's dialog, in which the customer authenticates a payment.
 import { call, Problem } from "../lib/api.js";
 import { h, icon, replace } from "../lib/dom.js";
 import { openDialog } from "../lib/feedback.js";
 import { formatMoney } from "../lib/format.js";
-import { dropKey, keepKey } from "../lib/keys.js";
+import { dropKey, keepKey } from "../lib/idempotency-keys.js";
 
 /**
- * Let the customer answer the bank; `answered` is called once the bank knows.
+ * Let the customer authenticate a payment; `onAnswered` is called once the bank has the answer.
  *
- * Returns the dialog, or null if the bank asks nothing any more. Throws Problem if the payment cannot be read.
+ * Returns the dialog, or null if the payment needs no authentication any more. Throws Problem if the payment
+ * cannot be read.
  */
-export async function askBank(paymentId, answered, signal) {
+export async function authenticatePayment(paymentId, onAnswered, signal) {
   const payment = await call("GET", `/payments/${paymentId}`, { signal });
   signal.throwIfAborted();
   if (payment.status !== "requires_action") {
-    await answered();
+    await onAnswered();
     return null;
   }
   const outcome = h("div");
-  const isOurs = payment.next_action?.type === "confirm";
+  const isSimulated = payment.next_action?.type === "confirm";
   const dialog = openDialog({
     title: "Simulated bank",
     kind: "bank",
@@ -30,19 +31,19 @@ export async function askBank(paymentId, answered, signal) {
           "p",
           { class: "row" },
           icon("bank"),
-          h("span", null, "Shopfleet asks for a payment with your card."),
+          h("span", null, "Shopfleet requests a payment with your card."),
         ),
         h("p", { class: "price" }, formatMoney(payment.amount, payment.currency)),
         outcome,
-        isOurs
+        isSimulated
           ? h(
               "div",
               { class: "stack" },
-              h("p", { class: "faint" }, "Is this you? A real bank would ask in its app or by a code."),
-              answerButton("approved", "Yes, approve it", "button-primary"),
-              answerButton("declined", "No, decline it", "button-danger"),
+              h("p", { class: "faint" }, "A real bank would ask you to confirm in its app or with a code."),
+              answerButton("approved", "Approve payment", "button-primary"),
+              answerButton("declined", "Decline payment", "button-danger"),
             )
-          : h("p", null, "This payment goes on at its provider, in the way that your bank has told you."),
+          : h("p", null, "Confirm this payment in the way that your bank has asked you to."),
       ),
     ],
   });
@@ -53,11 +54,11 @@ export async function askBank(paymentId, answered, signal) {
       { class: `button ${kind} button-wide`, type: "button", autofocus: answer === "approved" },
       label,
     );
-    button.addEventListener("click", () => tell(answer));
+    button.addEventListener("click", () => send(answer));
     return button;
   }
 
-  async function tell(answer) {
+  async function send(answer) {
     if (dialog.hasAttribute("aria-busy")) return;
     dialog.setAttribute("aria-busy", "true");
     const purpose = `confirm-${payment.id}-${answer}`;
@@ -70,7 +71,7 @@ export async function askBank(paymentId, answered, signal) {
       finish(purpose);
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
-      // The bank's no comes as 402; whatever else was refused, the payment is not waiting any more.
+      // A declined payment is a 402. After any other conflict the payment no longer waits for an answer.
       if (problem.status === 402 || (problem.status === 409 && problem.code !== "idempotency_in_progress"))
         finish(purpose);
       else
@@ -83,7 +84,7 @@ export async function askBank(paymentId, answered, signal) {
   function finish(purpose) {
     dropKey(purpose);
     dialog.close();
-    answered();
+    onAnswered();
   }
 
   return dialog;

@@ -1,4 +1,4 @@
-// Products in a grid.
+// Product cards in a grid.
 import { h, icon } from "../lib/dom.js";
 import { formatMoney } from "../lib/format.js";
 import { linkTo } from "../lib/router.js";
@@ -6,9 +6,9 @@ import { addToCart } from "./cart.js";
 import { openCart } from "./drawer.js";
 import { picture } from "./catalog.js";
 
-const FEW = 5;
+const LOW_STOCK = 5;
 
-/** Return a list of products; the pictures of the first `eager` are fetched at once. */
+/** Return a grid of products; the pictures of the first `eager` products load at once. */
 export function productGrid(products, { eager = 0, level = "h2" } = {}) {
   return h(
     "ul",
@@ -17,7 +17,7 @@ export function productGrid(products, { eager = 0, level = "h2" } = {}) {
   );
 }
 
-/** Return a product as an entry of the grid. */
+/** Return a product as a card of the grid. */
 export function productCard(product, { eager = false, level = "h2" } = {}) {
   const { id, title, brand, stock, unit_amount: amount, currency } = product;
   return h(
@@ -32,32 +32,32 @@ export function productCard(product, { eager = false, level = "h2" } = {}) {
       h("strong", { class: "number" }, formatMoney(amount, currency)),
       stock > 0 ? stars(product.rating) : h("span", { class: "badge" }, "Sold out"),
     ),
-    stock > 0 && stock <= FEW && h("p", { class: "small few" }, describeStock(stock)),
+    stock > 0 && stock <= LOW_STOCK && h("p", { class: "small few" }, describeStock(stock)),
   );
 }
 
 function quickAdd(product) {
   const button = h(
     "button",
-    { class: "quick-add", type: "button", "aria-label": `Put ${product.title} into the cart` },
+    { class: "quick-add", type: "button", "aria-label": `Add ${product.title} to cart` },
     icon("plus"),
   );
   button.addEventListener("click", async () => {
     if (button.getAttribute("aria-disabled") === "true") return;
     button.setAttribute("aria-disabled", "true");
-    await addToCart(product, 1, { open: openCart });
+    await addToCart(product, 1, openCart);
     button.removeAttribute("aria-disabled");
   });
   return button;
 }
 
-/** Return what the stock means for a shopper. */
+/** Return the availability for a customer. */
 export function describeStock(stock) {
   if (stock === 0) return "Sold out";
-  return stock <= FEW ? `Only ${stock} left` : "In stock";
+  return stock <= LOW_STOCK ? `Only ${stock} left` : "In stock";
 }
 
-/** Return a rating as a star and a number, or nothing. */
+/** Return a rating as a star and a number; null without a rating. */
 export function stars(rating) {
   if (rating === null || rating === undefined) return null;
   const number = rating.toLocaleString(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });

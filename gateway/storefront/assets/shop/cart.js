@@ -1,20 +1,20 @@
-// The cart as the shop knows it; `change` fires whenever it is another.
+// The cart of the session; fires `change` on each change.
 import { call, Problem } from "../lib/api.js";
 import { toast } from "../lib/feedback.js";
 import { session } from "../lib/session.js";
 
-export const MOST_UNITS = 1000;
-// Somebody who presses + three times means one change.
-const PAUSE = 350;
+export const MAX_QUANTITY = 1000;
+// Milliseconds for which quantity changes are collected, so that three clicks on + make one request.
+const DEBOUNCE = 350;
 
 class Cart extends EventTarget {
-  /** `{items, amount, currency, version}` or null as long as it is not known. */
+  /** `{items, amount, currency, version}`, or null until it is fetched. */
   content = null;
 
-  #line = Promise.resolve();
-  // Quantities that the page shows already, by product, until the shop has answered: `{quantity, timer, told}`, the last
-  // being a promise once the shop is being told.
-  #wishes = new Map();
+  #queue = Promise.resolve();
+  // Quantities that the page shows but the server does not have yet, by product: `{quantity, timer, sent}`.
+  // `sent` is the promise of the request.
+  #pending = new Map();
 
   constructor() {
     super();
@@ -24,103 +24,103 @@ class Cart extends EventTarget {
     });
   }
 
-  /** How many units are in it; null as long as that is not known. */
+  /** The number of units; null until the cart is fetched. */
   get count() {
     return this.content && this.content.items.reduce((sum, { quantity }) => sum + quantity, 0);
   }
 
-  /** Fetch it anew. Throws Problem. */
+  /** Fetch the cart again. Throws Problem. */
   refresh() {
-    return this.#inLine(async () => this.#show(await call("GET", "/cart")));
+    return this.#enqueue(async () => this.#show(await call("GET", "/cart")));
   }
 
-  /** Put in so many more of a product. Throws Problem. */
+  /** Add units of a product. Throws Problem. */
   add(productId, quantity) {
-    return this.#inLine(async () => {
-      // Another window may have put some in meanwhile.
+    return this.#enqueue(async () => {
+      // The quantity may have changed in another window.
       this.#show(await call("GET", "/cart"));
-      const wanted = Math.min(MOST_UNITS, this.#quantityOf(productId) + quantity);
+      const wanted = Math.min(MAX_QUANTITY, this.#quantityOf(productId) + quantity);
       this.#forget(productId);
       await this.#put(productId, wanted);
     });
   }
 
-  /** Have so many of a product; the page shows it at once, the shop is told a moment later. */
+  /** Set the quantity of a product. The page shows it at once; the request follows after `DEBOUNCE`. */
   setQuantity(productId, quantity) {
     this.#forget(productId);
-    const timer = setTimeout(() => this.#tell(productId).catch(() => {}), PAUSE);
-    this.#wishes.set(productId, { quantity, timer, told: null });
+    const timer = setTimeout(() => this.#flush(productId).catch(() => {}), DEBOUNCE);
+    this.#pending.set(productId, { quantity, timer, sent: null });
     this.#show(this.content);
   }
 
-  /** Take a product out. Throws Problem. */
+  /** Remove a product. Throws Problem. */
   remove(productId) {
     this.#forget(productId);
-    return this.#inLine(async () => this.#show(await call("DELETE", `/cart/items/${productId}`)));
+    return this.#enqueue(async () => this.#show(await call("DELETE", `/cart/items/${productId}`)));
   }
 
-  /** Wait until the shop knows everything that the page shows, and return that. Throws Problem. */
+  /** Send all pending changes; return the cart that the server then has. Throws Problem. */
   async settle() {
-    await Promise.all([...this.#wishes.keys()].map((productId) => this.#tell(productId)));
-    await this.#line;
+    await Promise.all([...this.#pending.keys()].map((productId) => this.#flush(productId)));
+    await this.#queue;
     if (!this.content) await this.refresh();
     return this.content;
   }
 
-  async #tell(productId) {
-    const wish = this.#wishes.get(productId);
-    if (!wish) return;
-    clearTimeout(wish.timer);
-    await (wish.told ??= this.#send(productId, wish));
+  async #flush(productId) {
+    const change = this.#pending.get(productId);
+    if (!change) return;
+    clearTimeout(change.timer);
+    await (change.sent ??= this.#send(productId, change));
   }
 
-  async #send(productId, wish) {
+  async #send(productId, change) {
     try {
-      await this.#inLine(() => this.#put(productId, wish.quantity, wish));
+      await this.#enqueue(() => this.#put(productId, change.quantity, change));
     } catch (problem) {
-      this.#fulfil(productId, wish);
+      this.#complete(productId, change);
       toast(problem.message, { kind: "bad" });
       await this.refresh().catch(() => {});
       throw problem;
     }
   }
 
-  async #put(productId, quantity, wish) {
+  async #put(productId, quantity, change) {
     const content = await call("PUT", `/cart/items/${productId}`, { body: { quantity } });
-    this.#fulfil(productId, wish);
+    this.#complete(productId, change);
     this.#show(content);
   }
 
-  #fulfil(productId, wish) {
-    // Somebody may have wished for something else meanwhile.
-    if (this.#wishes.get(productId) === wish) this.#wishes.delete(productId);
+  #complete(productId, change) {
+    // A newer change may have replaced this one.
+    if (this.#pending.get(productId) === change) this.#pending.delete(productId);
   }
 
   #forget(productId) {
-    clearTimeout(this.#wishes.get(productId)?.timer);
-    this.#wishes.delete(productId);
+    clearTimeout(this.#pending.get(productId)?.timer);
+    this.#pending.delete(productId);
   }
 
   #quantityOf(productId) {
     return this.content?.items.find(({ product_id: id }) => id === productId)?.quantity ?? 0;
   }
 
-  // One call after the other, so that the answer that comes last is the newest.
-  #inLine(work) {
-    const done = this.#line.then(work);
-    this.#line = done.catch(() => {});
+  // Requests run one after the other, so that the last response is the newest.
+  #enqueue(work) {
+    const done = this.#queue.then(work);
+    this.#queue = done.catch(() => {});
     return done;
   }
 
   #show(content) {
-    this.content = content && this.#withWishes(content);
+    this.content = content && this.#withPending(content);
     this.dispatchEvent(new Event("change"));
   }
 
-  #withWishes(content) {
+  #withPending(content) {
     const items = content.items.map((item) => {
-      const wish = this.#wishes.get(item.product_id);
-      return wish ? withQuantity(item, wish.quantity) : item;
+      const change = this.#pending.get(item.product_id);
+      return change ? withQuantity(item, change.quantity) : item;
     });
     const isPriced = items.every(({ amount }) => amount !== null);
     return {
@@ -137,15 +137,16 @@ function withQuantity(item, quantity) {
 
 export const cart = new Cart();
 
-/** Put a product into the cart, and say so. Resolves to whether it worked. */
-export async function addToCart(product, quantity, { open }) {
+/** Add a product to the cart and show a toast, whose action calls `openCart`. */
+export async function addToCart(product, quantity, openCart) {
   try {
     await cart.add(product.id, quantity);
-    toast(`${product.title} is in your cart.`, { kind: "good", action: { label: "View cart", run: open } });
-    return true;
+    toast(`Added ${product.title} to your cart.`, {
+      kind: "good",
+      action: { label: "View cart", run: openCart },
+    });
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
-    toast(`Not put into the cart. ${problem.message}`, { kind: "bad" });
-    return false;
+    toast(`Could not add to cart. ${problem.message}`, { kind: "bad" });
   }
 }

@@ -1,22 +1,22 @@
-// Products that were seen already, so that a cart has pictures without asking again.
+// Products that the page has fetched, so that the cart has their pictures without more requests.
 import { call } from "../lib/api.js";
 import { h, icon } from "../lib/dom.js";
 
 const known = new Map();
 
-/** Keep products for recall. */
+/** Cache products for recall. */
 export function remember(products) {
   for (const product of products) known.set(product.id, product);
 }
 
-/** Return a product as it was seen last, or undefined. */
+/** Return the cached product, or undefined. */
 export function recall(id) {
   return known.get(id);
 }
 
-/** Fetch a product, as it is this very moment if it is to be `fresh`. Throws Problem. */
+/** Fetch a product; `fresh` bypasses the cache of the gateway. Throws Problem. */
 export async function fetchProduct(id, signal, { fresh = false } = {}) {
-  // The gateway keeps what has no query for some seconds.
+  // The gateway caches a product's URL without a query for some seconds.
   const query = fresh ? { at: Date.now() } : null;
   const product = await call("GET", `/products/${encodeURIComponent(id)}`, { query, signal });
   remember([product]);
@@ -24,15 +24,15 @@ export async function fetchProduct(id, signal, { fresh = false } = {}) {
 }
 
 /**
- * Return a product's picture, square; `size` is its width in pixels for the layout, `eager` for the first in view.
+ * Return a product's square picture; `size` is its layout width in pixels, and `eager` disables lazy loading.
  *
- * The page shows pictures of this shop only (Content-Security-Policy), so one from elsewhere gets a stand-in.
+ * The Content-Security-Policy blocks pictures of other hosts, so these get a placeholder.
  */
-export function picture(product, { size = 400, eager = false, alt = "" } = {}) {
+export function picture(product, { size = 400, eager = false } = {}) {
   const source = product?.images?.[0];
-  if (!source || !isOurs(source)) return placeholder();
+  if (!source || !isSameOrigin(source)) return placeholder();
   const image = h("img", {
-    alt,
+    alt: "",
     width: size,
     height: size,
     class: "picture",
@@ -44,8 +44,8 @@ export function picture(product, { size = 400, eager = false, alt = "" } = {}) {
   return image;
 }
 
-function isOurs(address) {
-  // Whoever keeps the catalogue may have written anything, such as `http://`.
+function isSameOrigin(address) {
+  // The catalogue may contain invalid addresses, such as `http://`.
   return URL.canParse(address, location.href) && new URL(address, location.href).origin === location.origin;
 }
 

@@ -1,37 +1,37 @@
-// What is asked before an order is placed: where it goes, and how it is paid.
+// The checkout form: shipping address and payment.
 import { wait } from "../lib/api.js";
 import { h, icon, replace } from "../lib/dom.js";
 import { openDialog } from "../lib/feedback.js";
 import { field, readForm, setRequired } from "../lib/forms.js";
 import { session } from "../lib/session.js";
 import { accountForms } from "./account-forms.js";
-import { guessCountry, listCountries, listNeeded } from "./countries.js";
-import { paymentsAnswer } from "./health.js";
+import { guessCountry, listCountries, listRequired } from "./countries.js";
+import { isPaymentsUp } from "./health.js";
 
 const DRAFT = "shopfleet.checkout";
 const CARDS = [
-  ["pm_card_visa", "Test card that is accepted", "The bank says yes at once."],
+  ["pm_card_visa", "Test card: accepted", "The bank approves the payment immediately."],
   [
     "pm_card_authenticationRequired",
-    "Test card whose bank asks you",
-    "You confirm the payment on the bank's page, as with 3-D Secure.",
+    "Test card: requires authentication",
+    "The bank requires authentication, as with 3-D Secure.",
   ],
-  ["pm_card_chargeDeclined", "Test card that is declined", "The bank says no; nothing is charged."],
+  ["pm_card_chargeDeclined", "Test card: declined", "The bank declines the payment. You are not charged."],
 ];
 
 /**
- * Return the form, filled in as it was left; `submit(form, outcome)` is called when it is sent, `outcome` being the
- * place to say what has come of it.
+ * Return the form with the customer's draft; `submit(form, outcome)` is called on submit. `outcome` is the
+ * element for the result.
  */
 export function checkoutForm(submit, signal) {
   const draft = JSON.parse(sessionStorage.getItem(DRAFT) ?? "{}");
   const outcome = h("div", { class: "outcome" });
-  const weather = h("div");
+  const paymentsNotice = h("div");
   const button = h(
     "button",
     { class: "button button-primary button-wide", type: "submit" },
     icon("lock"),
-    "Place the order",
+    "Place order",
   );
   const text = (name, label, props) => field({ name, label, value: draft[name] ?? "", ...props });
   const form = h(
@@ -42,13 +42,13 @@ export function checkoutForm(submit, signal) {
     h(
       "fieldset",
       null,
-      h("legend", null, h("h2", null, "Where it goes")),
+      h("legend", null, h("h2", null, "Shipping address")),
       h(
         "div",
         { class: "fields" },
         text("name", "Name", { required: true, autocomplete: "name", maxlength: 200 }),
-        text("line1", "Street and number", { required: true, autocomplete: "address-line1", maxlength: 200 }),
-        text("line2", "Flat, floor, company", { autocomplete: "address-line2", maxlength: 200 }),
+        text("line1", "Street address", { required: true, autocomplete: "address-line1", maxlength: 200 }),
+        text("line2", "Apartment, suite, company", { autocomplete: "address-line2", maxlength: 200 }),
         text("postal_code", "Postal code", {
           autocomplete: "postal-code",
           maxlength: 20,
@@ -70,11 +70,11 @@ export function checkoutForm(submit, signal) {
           autocomplete: "country",
           class: "half",
         }),
-        text("email", "E-mail", {
+        text("email", "Email", {
           type: "email",
           autocomplete: "email",
           maxlength: 254,
-          hint: "Kept with the order, and with nothing else.",
+          hint: "Used for this order only.",
         }),
       ),
     ),
@@ -89,11 +89,11 @@ export function checkoutForm(submit, signal) {
         h(
           "span",
           null,
-          "This shop takes its payments through a simulated provider: no card number is asked for, and no real " +
-            "money moves. Choose how the bank is to behave.",
+          "This shop uses a simulated payment provider: it needs no card number and moves no real money. " +
+            "Choose how the bank responds.",
         ),
       ),
-      weather,
+      paymentsNotice,
       h(
         "div",
         { class: "cards" },
@@ -110,32 +110,35 @@ export function checkoutForm(submit, signal) {
     button,
   );
   form.addEventListener("input", () => sessionStorage.setItem(DRAFT, JSON.stringify(readForm(form))));
-  const followCountry = () => {
-    const needed = listNeeded(form.elements.country.value);
+  const applyCountry = () => {
+    const required = listRequired(form.elements.country.value);
     for (const name of ["postal_code", "city", "region"])
-      setRequired(form.elements[name], needed.includes(name));
+      setRequired(form.elements[name], required.includes(name));
   };
-  form.elements.country.addEventListener("change", followCountry);
-  followCountry();
+  form.elements.country.addEventListener("change", applyCountry);
+  applyCountry();
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (!form.hasAttribute("aria-busy")) submit(form, outcome);
   });
-  watchPayments(weather, signal);
+  watchPayments(paymentsNotice, signal);
   return form;
 }
 
 function signIn(signal) {
   if (session.user) return null;
   const open = () => {
-    const dialog = openDialog({ title: "Sign in or register", content: accountForms(() => dialog.close()) });
+    const dialog = openDialog({
+      title: "Sign in or create an account",
+      content: accountForms(() => dialog.close()),
+    });
   };
   const hint = h(
     "p",
     { class: "small faint" },
-    "You buy as a guest. ",
-    h("button", { class: "button-link", type: "button", onclick: open }, "Sign in or register"),
-    " to find your orders again on other devices.",
+    "You are checking out as a guest. ",
+    h("button", { class: "button-link", type: "button", onclick: open }, "Sign in or create an account"),
+    " to see your orders on all your devices.",
   );
   session.addEventListener("change", () => hint.remove(), { once: true, signal });
   return hint;
@@ -159,23 +162,14 @@ function cardChoice(value, label, hint, checked) {
   );
 }
 
-// Say beforehand that paying will take a while, and go on looking until it is over.
-async function watchPayments(weather, signal) {
+// Show a notice while payments are unavailable, and check until they are back.
+async function watchPayments(notice, signal) {
   try {
     for (let pause = 3000; !signal.aborted; pause = Math.min(pause * 1.5, 30_000)) {
-      const isThere = await paymentsAnswer(signal);
-      replace(
-        weather,
-        isThere
-          ? null
-          : h(
-              "p",
-              { class: "note note-warn", role: "status" },
-              icon("clock"),
-              h("span", null, PAYMENTS_AWAY),
-            ),
-      );
-      if (isThere) return;
+      const isUp = await isPaymentsUp(signal);
+      const note = h("p", { class: "note note-warn", role: "status" }, icon("clock"), PAYMENTS_DOWN);
+      replace(notice, isUp ? null : note);
+      if (isUp) return;
       await wait(pause, signal);
     }
   } catch (error) {
@@ -183,6 +177,6 @@ async function watchPayments(weather, signal) {
   }
 }
 
-const PAYMENTS_AWAY =
-  "The payment service does not answer just now. Your cart is kept; try again in a moment. An order placed now is " +
-  "finished as soon as it answers, or given up after two minutes with nothing charged.";
+const PAYMENTS_DOWN =
+  "Payments are temporarily unavailable. You can try again in a moment, or order now: we will complete your order as " +
+  "soon as payments are back, or cancel it after two minutes without charging you.";

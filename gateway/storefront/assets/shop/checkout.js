@@ -1,16 +1,16 @@
-// From the cart to an order.
+// The checkout: from the cart to an order.
 import { call, Problem, wait } from "../lib/api.js";
 import { h, icon, replace } from "../lib/dom.js";
 import { emptyPanel, problemPanel, skeleton, toast } from "../lib/feedback.js";
 import { formatMoney } from "../lib/format.js";
 import { checkForm, clearProblems, readForm, showProblems, whileBusy } from "../lib/forms.js";
-import { dropKey, keepKey } from "../lib/keys.js";
+import { dropKey, keepKey } from "../lib/idempotency-keys.js";
 import { linkTo, navigate } from "../lib/router.js";
-import { countOf } from "../lib/words.js";
+import { countOf } from "../lib/labels.js";
 import { cart } from "./cart.js";
 import { picture, recall } from "./catalog.js";
 import { checkoutForm } from "./checkout-form.js";
-import { fetchDetails, nameOf, PRICES_AWAY, problemOf, removeItem } from "./drawer.js";
+import { fetchDetails, nameOf, PRICES_UNAVAILABLE, problemOf, removeItem } from "./drawer.js";
 import { explainRefusal } from "./refusals.js";
 
 export const title = "Checkout";
@@ -19,7 +19,7 @@ const PURPOSE = "checkout";
 
 export async function view({ signal }) {
   const body = h("div", null, skeleton("product", 5));
-  const asked = new Set();
+  const requested = new Set();
   let form = null;
   const summary = h("div", { class: "stack" });
 
@@ -38,12 +38,12 @@ export async function view({ signal }) {
           "div",
           { class: "checkout" },
           form,
-          h("aside", { class: "card summary", "aria-label": "Your order" }, summary),
+          h("aside", { class: "card summary", "aria-label": "Order summary" }, summary),
         ),
       );
     }
     replace(summary, showSummary());
-    fetchDetails(cart.content.items, asked, signal).then((found) => found && show());
+    fetchDetails(cart.content.items, requested, signal).then((found) => found && show());
   }
 
   async function refresh() {
@@ -63,12 +63,12 @@ export async function view({ signal }) {
 function emptyCheckout() {
   return emptyPanel(
     "Your cart is empty",
-    "Was it ordered in another tab? Then it is among your orders.",
+    "If you ordered in another tab, check your order history.",
     h(
       "div",
       { class: "row" },
-      h("a", { class: "button button-primary", href: linkTo("/") }, "Look around"),
-      h("a", { class: "button", href: linkTo("/orders") }, "Your orders"),
+      h("a", { class: "button button-primary", href: linkTo("/") }, "Continue shopping"),
+      h("a", { class: "button", href: linkTo("/orders") }, "Order history"),
     ),
   );
 }
@@ -97,7 +97,7 @@ function showSummary() {
         ),
       ),
     ),
-    amount === null && h("p", { class: "note note-warn" }, icon("info"), PRICES_AWAY),
+    amount === null && h("p", { class: "note note-warn" }, icon("info"), PRICES_UNAVAILABLE),
     h(
       "p",
       { class: "row row-apart total" },
@@ -141,23 +141,25 @@ async function submit(form, outcome, signal) {
   });
 }
 
-// Resolve to the cart that is shown, once the shop has it; to null, and say so, if the shop does not take it. The shop
-// refuses to order another version than that, and never takes another cart for an order that was sent before.
+// Send the pending changes of the cart and return it; show an error and return null if the server rejects
+// them. The order carries the version of the cart, so that the server orders exactly the cart that the
+// customer has seen.
 async function settleCart(outcome, signal) {
   try {
     return await cart.settle();
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     if (!signal.aborted)
-      say(outcome, "warn", {
-        heading: "The order was not placed",
-        text: `Your cart may be another than you wanted, so look at it again first. ${problem.message}`,
+      showOutcome(outcome, "warn", {
+        heading: "Your order was not placed",
+        text: `We could not update your cart. Review it and try again. ${problem.message}`,
       });
   }
   return null;
 }
 
-// The key is kept until an answer says what has become of the order, so that pressing the button again is harmless.
+// The idempotency key is kept until the outcome is known, so that the customer can safely press the button
+// again.
 async function placeOrder(body, signal) {
   for (;;) {
     try {
@@ -171,23 +173,23 @@ async function placeOrder(body, signal) {
 
 function handleProblem(form, outcome, problem) {
   clearProblems(form);
-  // A refusal of the body is not kept with the key; what was not answered is still open.
+  // The server does not store a validation error with the key. Without a response the outcome is unknown.
   if (problem.code === "validation_failed") {
     showProblems(form, problem);
     return;
   }
-  if (!problem.isOpen) dropKey(PURPOSE);
+  if (!problem.isOutcomeUnknown) dropKey(PURPOSE);
   if ([402, 409, 422].includes(problem.status)) cart.refresh().catch(() => {});
   if (problem.code === "idempotency_key_reused") {
-    // It was sent before, with other details, and the answer was lost.
-    toast("Your order has arrived already, as you sent it the first time.");
+    // The first request succeeded with other details, and its response was lost.
+    toast("We already received this order, with the details you sent first.");
     navigate("/orders", null, { replace: true });
     return;
   }
-  say(outcome, problem.isOpen ? "warn" : "bad", explainRefusal(problem));
+  showOutcome(outcome, problem.isOutcomeUnknown ? "warn" : "bad", explainRefusal(problem));
 }
 
-function say(outcome, kind, { heading, text, extra }) {
+function showOutcome(outcome, kind, { heading, text, extra }) {
   const note = h(
     "div",
     { class: `note note-${kind}`, role: "alert", tabindex: "-1" },

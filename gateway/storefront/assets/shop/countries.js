@@ -1,5 +1,5 @@
 // Countries for an address (ISO 3166-1 alpha-2).
-import { describeCountry } from "../lib/words.js";
+import { describeCountry } from "../lib/labels.js";
 
 const CODES =
   "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ CA CC " +
@@ -10,8 +10,8 @@ const CODES =
   "SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY " +
   "UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW";
 
-// What an address cannot do without beside name and street, by country; all others need a city. The shop has the same
-// rules (orders-service/orders/addresses.py), and a test compares the two.
+// The fields that an address needs in addition to name and street, by country; all other countries need a
+// city. They must match orders-service/orders/addresses.py; a test compares the two.
 const NEEDS = {
   "city region postal_code": "AS AU BR CA CN ES FM IN IT KR MH MP MX PF PW RU TW US VI",
   "city postal_code":
@@ -23,23 +23,21 @@ const NEEDS = {
   postal_code: "SG SM",
   "": "AG GI MO VG",
 };
-const NEEDED = new Map(
-  Object.entries(NEEDS).flatMap(([names, codes]) =>
-    codes.split(" ").map((code) => [code, names.split(" ")]),
-  ),
+const REQUIRED = new Map(
+  Object.entries(NEEDS).flatMap(([names, codes]) => codes.split(" ").map((code) => [code, names.split(" ")])),
 );
 
-/** Return which of `city`, `region` and `postal_code` an address in this country cannot do without. */
-export const listNeeded = (country) => NEEDED.get(country) ?? ["city"];
+/** Return which of `city`, `region` and `postal_code` an address in this country requires. */
+export const listRequired = (country) => REQUIRED.get(country) ?? ["city"];
 
-/** Return [code, name] of each country, by name in the reader's language. */
+/** Return [code, name] of each country, sorted by its name in the browser's language. */
 export function listCountries() {
   return CODES.split(" ")
     .map((code) => [code, describeCountry(code)])
     .sort(([, one], [, other]) => one.localeCompare(other));
 }
 
-/** Return the code of the country that the browser's language belongs to. */
+/** Return the country code for the browser's language. */
 export function guessCountry() {
   return new Intl.Locale(navigator.language).maximize().region ?? "US";
 }

@@ -1,15 +1,15 @@
-// What runs here, for whoever writes programs against it.
+// The services and their health, for developers of API clients.
 import { send } from "../lib/http.js";
 import { h, replace } from "../lib/dom.js";
 
 export const title = "For developers";
 
 const SERVICES = [
-  ["auth", "signs people in, and publishes the keys that tokens are checked with"],
-  ["catalog", "lists what is for sale, and holds it for orders"],
-  ["orders", "keeps carts, and takes an order through its checkout"],
-  ["payments", "takes and gives back the money, and keeps the ledger"],
-  ["logs", "keeps what every service logs, and finds it again"],
+  ["auth", "Signs users in and publishes the keys that verify access tokens"],
+  ["catalog", "Lists products and reserves stock for orders"],
+  ["orders", "Stores carts and takes orders through checkout"],
+  ["payments", "Captures and refunds payments and keeps the ledger"],
+  ["logs", "Stores and searches the logs of all services"],
 ];
 
 export async function view({ signal }) {
@@ -20,8 +20,9 @@ export async function view({ signal }) {
     h(
       "p",
       { class: "lead faint" },
-      "Behind this page are five small services and one gateway. Everything that it does, a program can do, too: see the ",
-      h("a", { href: "/docs" }, "documentation of the API"),
+      "Shopfleet runs on five small services behind one gateway. Your programs can do everything that this site " +
+        "does: see the ",
+      h("a", { href: "/docs" }, "API documentation"),
       ".",
     ),
     h(
@@ -39,13 +40,13 @@ export async function view({ signal }) {
             h(
               "tr",
               null,
-              ["Service", "What it does", "Health", "OpenAPI"].map((text) => h("th", { scope: "col" }, text)),
+              ["Service", "Purpose", "Health", "OpenAPI"].map((text) => h("th", { scope: "col" }, text)),
             ),
           ),
           h(
             "tbody",
             null,
-            SERVICES.map(([name, work]) => showService(name, work, signal)),
+            SERVICES.map(([name, purpose]) => showService(name, purpose, signal)),
           ),
         ),
       ),
@@ -53,34 +54,34 @@ export async function view({ signal }) {
     h(
       "p",
       { class: "faint" },
-      "The gateway tells ",
-      h("a", { href: "/healthz" }, "its own health"),
-      "; the public keys are at ",
+      "Gateway health: ",
+      h("a", { href: "/healthz" }, "/healthz"),
+      ". Public keys: ",
       h("a", { href: "/.well-known/jwks.json" }, "/.well-known/jwks.json"),
       ".",
     ),
   );
 }
 
-function showService(name, work, signal) {
-  const health = h("a", { href: `/healthz/${name}-service` }, "health");
-  ask(name, health, signal);
+function showService(name, purpose, signal) {
+  const health = h("a", { href: `/healthz/${name}-service` }, "Checking…");
+  showHealth(name, health, signal);
   return h(
     "tr",
     null,
     h("th", { scope: "row" }, `${name}-service`),
-    h("td", null, work),
+    h("td", null, purpose),
     h("td", null, health),
-    h("td", null, h("a", { href: `/docs/${name}.json` }, "document")),
+    h("td", null, h("a", { href: `/docs/${name}.json` }, `${name}.json`)),
   );
 }
 
-async function ask(name, health, signal) {
+async function showHealth(name, health, signal) {
   try {
     const { instance, version } = await send("GET", `/healthz/${name}-service`, { signal });
-    replace(health, h("span", { class: "badge badge-good" }, "up"));
+    replace(health, h("span", { class: "badge badge-good" }, "Healthy"));
     health.title = `${instance}, version ${version}`;
   } catch (problem) {
-    if (problem.name !== "AbortError") replace(health, h("span", { class: "badge badge-bad" }, "down"));
+    if (problem.name !== "AbortError") replace(health, h("span", { class: "badge badge-bad" }, "Down"));
   }
 }

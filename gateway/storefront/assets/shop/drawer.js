@@ -1,20 +1,20 @@
-// The cart, at the side of whatever page is open.
+// The cart drawer, and what the checkout shares with it.
 import { h, icon, replace } from "../lib/dom.js";
 import { announce, emptyPanel, openDialog, problemPanel, skeleton, toast } from "../lib/feedback.js";
 import { formatMoney } from "../lib/format.js";
 import { linkTo } from "../lib/router.js";
-import { countOf } from "../lib/words.js";
+import { countOf } from "../lib/labels.js";
 import { cart } from "./cart.js";
 import { fetchProduct, picture, recall } from "./catalog.js";
 import { stepper } from "./stepper.js";
 
-/** Open the cart. */
+/** Open the cart drawer. */
 export function openCart() {
   const body = h("div", { class: "drawer-body" });
   const foot = h("div", { class: "drawer-foot" });
   const dialog = openDialog({ title: "Your cart", content: [body, foot], kind: "drawer" });
   const leaving = new AbortController();
-  const asked = new Set();
+  const requested = new Set();
   let shown = null;
 
   function show() {
@@ -22,7 +22,8 @@ export function openCart() {
     const { items } = cart.content;
     const focused = document.activeElement?.id;
     const lines = items.map(({ product_id: id }) => id).join();
-    // A quantity that is being changed keeps its field; everything else is drawn anew.
+    // The lines are rendered again only if products were added or removed, so that a quantity field keeps the
+    // focus.
     if (lines !== shown) {
       shown = lines;
       replace(body, items.length ? h("ul", { class: "cart-lines" }, items.map(cartLine)) : emptyCart(dialog));
@@ -30,11 +31,11 @@ export function openCart() {
     } else {
       for (const item of items) updateLine(item);
     }
-    fetchDetails(items, asked, leaving.signal).then((found) => found && redraw());
+    fetchDetails(items, requested, leaving.signal).then((found) => found && rerender());
     replace(foot, items.length ? total(dialog) : null);
   }
 
-  function redraw() {
+  function rerender() {
     shown = null;
     show();
   }
@@ -56,12 +57,12 @@ export function openCart() {
 
 function emptyCart(dialog) {
   return emptyPanel(
-    "Nothing in it yet",
-    "What you put into the cart is kept here, also when you come back later.",
+    "Your cart is empty",
+    "Items you add are saved for your next visit.",
     h(
       "button",
       { class: "button button-primary", type: "button", onclick: () => dialog.close() },
-      "Look around",
+      "Continue shopping",
     ),
   );
 }
@@ -114,19 +115,19 @@ function updateLine(item) {
   replace(document.getElementById(`cart-problem-${id}`), problemOf(item));
 }
 
-// A line is drawn once, and its quantity goes on changing.
+// A rendered line reads the current item, because its quantity changes.
 function findItem(id) {
   return cart.content.items.find(({ product_id: each }) => each === id);
 }
 
-/** Take a line out of the cart, and say so, with a way back. Resolves to whether it worked. */
+/** Remove an item and show a toast with "Undo". Resolve to whether it worked. */
 export async function removeItem(item) {
   const { product_id: id, quantity } = item;
   const title = nameOf(item);
   try {
     await cart.remove(id);
-    announce(`${title} was removed.`);
-    toast(`${title} was removed.`, {
+    announce(`Removed ${title} from your cart.`);
+    toast(`Removed ${title} from your cart.`, {
       action: {
         label: "Undo",
         run: () => cart.add(id, quantity).catch((problem) => toast(problem.message, { kind: "bad" })),
@@ -134,7 +135,7 @@ export async function removeItem(item) {
     });
     return true;
   } catch (problem) {
-    toast(`${title} was not removed. ${problem.message}`, { kind: "bad" });
+    toast(`Could not remove ${title}. ${problem.message}`, { kind: "bad" });
     return false;
   }
 }
@@ -145,11 +146,11 @@ function total(dialog) {
   return [
     amount === null &&
       items.some(({ unit_amount: unit }) => unit === null) &&
-      h("p", { class: "note note-warn" }, icon("info"), PRICES_AWAY),
+      h("p", { class: "note note-warn" }, icon("info"), PRICES_UNAVAILABLE),
     h(
       "p",
       { class: "row row-apart total" },
-      h("span", null, `Total, ${units}`),
+      h("span", null, `Total (${units})`),
       h("strong", { class: "number" }, formatMoney(amount, currency)),
     ),
     h(
@@ -165,32 +166,32 @@ function total(dialog) {
   ];
 }
 
-export const PRICES_AWAY = "Prices are not known just now. Nothing is lost; they come back by themselves.";
+export const PRICES_UNAVAILABLE = "Prices are temporarily unavailable. Your cart is saved.";
 
-/** Return the title of a cart's line, also while the catalogue is away. */
+/** Return an item's title, also while the catalogue is unavailable. */
 export function nameOf({ product_id: id, title }) {
   return title ?? recall(id)?.title ?? `Product ${id}`;
 }
 
 function describeUnit({ unit_amount: unit, quantity }) {
-  if (unit === null) return "Price not known just now";
+  if (unit === null) return "Price unavailable";
   return quantity > 1 ? `${formatMoney(unit, cart.content.currency)} each` : "";
 }
 
-/** Return what is wrong with a line of the cart, and what can be done; null if nothing is. */
+/** Return the warning for an item with its remedy; null if it has no problem. */
 export function problemOf(item) {
   const id = item.product_id;
   const left = recall(id)?.stock;
-  if (item.problem === "unavailable") return warn("Not for sale any more. Remove it to go on.");
+  if (item.problem === "unavailable") return warn("No longer available. Remove it to continue.");
   if (item.problem === "price_changed") {
-    return warn("The price has changed since you put it in.", "Accept", () =>
+    return warn("The price has changed since you added this item.", "Accept new price", () =>
       cart.setQuantity(id, item.quantity),
     );
   }
   if (item.problem === "insufficient_stock") {
-    if (left === 0) return warn("Sold out meanwhile. Remove it to go on.");
-    if (left === undefined || left >= item.quantity) return warn("There are not so many left. Take fewer.");
-    return warn(`Only ${left} left.`, `Take ${left}`, () => cart.setQuantity(id, left));
+    if (left === 0) return warn("Sold out. Remove it to continue.");
+    if (left === undefined || left >= item.quantity) return warn("Not enough in stock. Reduce the quantity.");
+    return warn(`Only ${left} left.`, `Set quantity to ${left}`, () => cart.setQuantity(id, left));
   }
   return null;
 }
@@ -211,17 +212,17 @@ function warn(text, action, run) {
 }
 
 /**
- * Fetch what a cart's lines look like and how many there are, where that is not known or out of date. `asked` is a set
- * in which it notes what was asked for, to ask once. Resolves to whether anything was new.
+ * Fetch the products of a cart that are not cached or whose stock is out of date. `requested` is a set that
+ * prevents repeated requests. Resolve to whether any product was fetched.
  */
-export async function fetchDetails(items, asked, signal) {
+export async function fetchDetails(items, requested, signal) {
   const isStale = ({ product_id: id, problem, quantity }) =>
     problem === "insufficient_stock" && recall(id)?.stock >= quantity;
-  const question = ({ product_id: id, problem }) => `${id} ${problem}`;
+  const keyOf = ({ product_id: id, problem }) => `${id} ${problem}`;
   const wanted = items
     .filter((item) => (!recall(item.product_id) || isStale(item)) && item.problem !== "unavailable")
-    .filter((item) => !asked.has(question(item)));
-  for (const item of wanted) asked.add(question(item));
+    .filter((item) => !requested.has(keyOf(item)));
+  for (const item of wanted) requested.add(keyOf(item));
   const found = await Promise.allSettled(
     wanted.map((item) => fetchProduct(item.product_id, signal, { fresh: isStale(item) })),
   );

@@ -1,17 +1,17 @@
-// The filters beside the products: what there is to choose from, with how many of each.
+// The filters of the product list, with the number of products for each choice.
 import { h, icon, replace } from "../lib/dom.js";
 import { skeleton } from "../lib/feedback.js";
 import { formatNumber } from "../lib/format.js";
-import { toSentence } from "../lib/words.js";
+import { toSentence } from "../lib/labels.js";
 
-const FIRST_BRANDS = 6;
+const BRANDS_SHOWN = 6;
 
-/** The parameters that a filter can set. */
+/** The query parameters that filters set. */
 export const FILTERS = ["category", "brand", "min_price", "max_price", "in_stock"];
 
 /**
- * Return the panel. `onchange(changes)` is told what is wanted now: an object of parameters, with lists for those that
- * may be repeated and null for what is not wanted any more.
+ * Return the panel. `onchange(changes)` gets an object of query parameters: a list for a repeated one, null
+ * for a removed one.
  */
 export function filterPanel(onchange) {
   const element = h(
@@ -27,13 +27,13 @@ export function filterPanel(onchange) {
     last = [wanted, facets];
     const focused = element.contains(document.activeElement) ? document.activeElement.id : null;
     const brands = facets.brands.filter(
-      ({ name }, place) => all || place < FIRST_BRANDS || wanted.getAll("brand").includes(name),
+      ({ name }, place) => all || place < BRANDS_SHOWN || wanted.getAll("brand").includes(name),
     );
     replace(
       element,
       choices("Category", "category", facets.categories, wanted, onchange),
       choices("Brand", "brand", brands, wanted, onchange),
-      facets.brands.length > FIRST_BRANDS &&
+      facets.brands.length > BRANDS_SHOWN &&
         h(
           "button",
           {
@@ -43,7 +43,7 @@ export function filterPanel(onchange) {
             "aria-expanded": String(all),
             onclick: toggle,
           },
-          all ? "Fewer brands" : `All ${facets.brands.length} brands`,
+          all ? "Show fewer brands" : `Show all ${facets.brands.length} brands`,
         ),
       prices(wanted, facets.price, onchange),
       h(
@@ -68,9 +68,9 @@ export function filterPanel(onchange) {
 
 function choices(legend, name, counts, wanted, onchange) {
   const chosen = wanted.getAll(name);
-  // What is wanted and fits nothing any more can still be taken back.
-  const gone = chosen.filter((each) => !counts.some((count) => count.name === each));
-  const all = [...counts, ...gone.map((each) => ({ name: each, count: 0 }))];
+  // A chosen value without matches must remain, so that the customer can clear it.
+  const unmatched = chosen.filter((each) => !counts.some((count) => count.name === each));
+  const all = [...counts, ...unmatched.map((each) => ({ name: each, count: 0 }))];
   if (!all.length) return null;
   return h(
     "fieldset",
@@ -125,14 +125,14 @@ function prices(wanted, range, onchange) {
     h(
       "div",
       { class: "price-range" },
-      control("min_price", "Lowest price", range.min && Math.floor(range.min)),
+      control("min_price", "Minimum price", range.min && Math.floor(range.min)),
       h("span", { "aria-hidden": "true" }, "–"),
-      control("max_price", "Highest price", range.max && Math.ceil(range.max)),
+      control("max_price", "Maximum price", range.max && Math.ceil(range.max)),
     ),
   );
 }
 
-/** Return what is filtered by as chips, each of which takes one filter back; null if there is none. */
+/** Return a chip for each active filter, which removes it; null without filters. */
 export function filterChips(wanted, onchange) {
   const chips = [];
   for (const name of ["category", "brand"]) {
@@ -157,7 +157,7 @@ function chip(text, remove) {
   return h(
     "button",
     { class: "chip", type: "button", onclick: remove },
-    h("span", { class: "visually-hidden" }, "Remove the filter "),
+    h("span", { class: "visually-hidden" }, "Remove filter: "),
     text,
     icon("close"),
   );

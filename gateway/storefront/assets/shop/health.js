@@ -1,14 +1,14 @@
-// Whether what a page needs is there.
+// The health of services that a view depends on.
 import { send } from "../lib/http.js";
 
-// Milliseconds after which no answer is taken for none.
-const PATIENCE = 3000;
+// Milliseconds.
+const TIMEOUT = 3000;
 
-/** Tell whether payments-service answers. */
-export async function paymentsAnswer(signal) {
+/** Return whether payments-service responds. */
+export async function isPaymentsUp(signal) {
   try {
     await send("GET", "/healthz/payments-service", {
-      signal: AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]),
     });
     return true;
   } catch {

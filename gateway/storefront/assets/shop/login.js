@@ -1,4 +1,4 @@
-// The page to sign in or to register on.
+// The page to sign in or to create an account.
 import { h } from "../lib/dom.js";
 import { navigate } from "../lib/router.js";
 import { session } from "../lib/session.js";
@@ -8,14 +8,14 @@ export const title = "Sign in";
 
 export async function view({ query }) {
   const next = query.get("next") ?? "/";
-  // Only views of this page are gone on to.
+  // Accept only views of this site.
   const goOn = () => navigate(next.startsWith("/") ? next : "/", null, { replace: true });
   if (session.user) queueMicrotask(goOn);
   return h(
     "div",
     { class: "narrow stack" },
     h("h1", null, title),
-    h("p", { class: "faint" }, "Your cart and your orders come along."),
+    h("p", { class: "faint" }, "Your cart and orders move to your account."),
     h("div", { class: "card card-body" }, accountForms(goOn)),
   );
 }

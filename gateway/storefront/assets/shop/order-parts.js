@@ -1,8 +1,8 @@
-// What the page of an order is made of.
+// The parts of an order's page.
 import { h, icon } from "../lib/dom.js";
 import { formatAgo, formatMoney, formatTime } from "../lib/format.js";
 import { linkTo } from "../lib/router.js";
-import { describeEvent, describeReason } from "../lib/words.js";
+import { describeEvent, describeReason } from "../lib/labels.js";
 import { picture, recall } from "./catalog.js";
 
 const STEPS = [
@@ -12,7 +12,7 @@ const STEPS = [
   ["Delivered", "home", ["delivered"]],
 ];
 
-/** Return a part of the page with its heading. */
+/** Return a card with a heading. */
 export function section(heading, ...content) {
   return h(
     "section",
@@ -22,26 +22,26 @@ export function section(heading, ...content) {
   );
 }
 
-/** Return how far the order is, as steps; null if it goes no further. */
+/** Return the progress of an order as steps; null for a cancelled or refunded order. */
 export function progress({ status }) {
   if (["cancelled", "refunded"].includes(status)) return null;
   const done = STEPS.filter(([, , statuses]) => statuses.includes(status)).length;
   return h(
     "ol",
-    { class: "progress", "aria-label": "How far it is" },
+    { class: "progress", "aria-label": "Order progress" },
     STEPS.map(([label, drawing], place) =>
       h(
         "li",
         { class: place < done ? "done" : null, "aria-current": place === done - 1 ? "step" : null },
         icon(drawing),
         h("span", null, label),
-        h("span", { class: "visually-hidden" }, place < done ? " (done)" : " (to come)"),
+        h("span", { class: "visually-hidden" }, place < done ? " (completed)" : " (upcoming)"),
       ),
     ),
   );
 }
 
-/** Return what the order's state means for its customer; null if that is plain. */
+/** Return a note that explains the order's status to the customer; null if it needs no explanation. */
 export function explain({ status, reason }) {
   if (status === "cancelled")
     return h(
@@ -50,21 +50,26 @@ export function explain({ status, reason }) {
       icon("info"),
       describeReason(reason) ?? "The order was cancelled.",
     );
-  if (status === "refunded") return h("p", { class: "note" }, icon("info"), "Your money was given back.");
+  if (status === "refunded") return h("p", { class: "note" }, icon("info"), "Your payment was refunded.");
   if (status === "awaiting_payment") {
     return h(
       "p",
       { class: "note note-warn" },
       icon("bank"),
-      "Your bank wants to hear from you within ten minutes. Until then the goods are set aside.",
+      "Confirm the payment with your bank within ten minutes. Your items are reserved until then.",
     );
   }
   if (status === "pending")
-    return h("p", { class: "note" }, icon("clock"), "We are seeing to your order. This page follows it.");
+    return h(
+      "p",
+      { class: "note" },
+      icon("clock"),
+      "We are processing your order. This page updates automatically.",
+    );
   return null;
 }
 
-/** Return an entry of the order's story. */
+/** Return an entry of the order's timeline. */
 export function showEvent(event) {
   return h(
     "li",
@@ -79,7 +84,7 @@ export function showEvent(event) {
   );
 }
 
-/** Return a line of the order. */
+/** Return an item of the order. */
 export function showItem(item, currency) {
   const id = item.product_id;
   return h(
@@ -100,7 +105,7 @@ export function showItem(item, currency) {
   );
 }
 
-/** Return what it all costs, and what was given back. */
+/** Return the total of the order with its adjustments and refunds. */
 export function showSums(order) {
   const { currency } = order;
   const row = (label, amount, strong) =>
@@ -108,6 +113,6 @@ export function showSums(order) {
   return [
     order.adjustments.map(({ title: label, amount }) => row(label, formatMoney(amount, currency))),
     row("Total", formatMoney(order.amount, currency), true),
-    order.amount_refunded > 0 && row("Given back", formatMoney(order.amount_refunded, currency)),
+    order.amount_refunded > 0 && row("Refunded", formatMoney(order.amount_refunded, currency)),
   ];
 }

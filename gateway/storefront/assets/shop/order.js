@@ -1,42 +1,42 @@
-// One order, and its story as it goes on.
+// One order. The page follows it until it reaches a final status.
 import { call, Problem, wait } from "../lib/api.js";
 import { h, icon, replace } from "../lib/dom.js";
 import { announce, askToConfirm, load, skeleton, toast } from "../lib/feedback.js";
 import { formatTime } from "../lib/format.js";
 import { linkTo, setQuery, setTitle } from "../lib/router.js";
-import { describeAddress, describeStatus, statusBadge } from "../lib/words.js";
-import { askBank } from "./bank.js";
+import { describeAddress, statusBadge, toSentence } from "../lib/labels.js";
+import { authenticatePayment } from "./bank.js";
 import { cart } from "./cart.js";
 import { fetchDetails } from "./drawer.js";
-import { paymentsAnswer } from "./health.js";
+import { isPaymentsUp } from "./health.js";
 import { explain, progress, section, showEvent, showItem, showSums } from "./order-parts.js";
 
 export const title = "Your order";
 
 const FINAL = ["delivered", "refunded", "cancelled"];
-// What moves within seconds is looked at often, what waits for a parcel is not.
+// Statuses that change within seconds, so the page polls more often.
 const BUSY = ["pending", "awaiting_payment", "confirmed"];
 const CANCELLABLE = ["pending", "awaiting_payment", "confirmed", "paid"];
-// What whoever has just placed an order is told.
+// The heading after the customer has placed the order.
 const GREETINGS = {
-  pending: "Your order is with us",
-  awaiting_payment: "One thing is left to do",
+  pending: "We received your order",
+  awaiting_payment: "Confirm your payment",
   confirmed: "Thank you for your order",
   paid: "Thank you for your order",
 };
+// Milliseconds between two polls, and until a pending order is considered slow.
 const FIRST_PAUSE = 800;
 const BUSY_PAUSE = 4000;
 const LONG_PAUSE = 30_000;
-// An order that takes longer than this waits for somebody.
-const SLOW = 6000;
+const SLOW_AFTER = 6000;
 
 export async function view({ params, query, signal }) {
   const page = h("div");
   const isNew = query.has("placed");
   load(
     page,
-    () => fetchStory(params.id, signal),
-    (story) => showOrder(story, isNew, signal),
+    () => fetchOrder(params.id, signal),
+    (fetched) => showOrder(fetched, isNew, signal),
     {
       skeleton: [h("h1", { class: "visually-hidden" }, title), skeleton("product", 5)],
       signal,
@@ -45,7 +45,7 @@ export async function view({ params, query, signal }) {
   return page;
 }
 
-async function fetchStory(id, signal) {
+async function fetchOrder(id, signal) {
   const path = `/orders/${encodeURIComponent(id)}`;
   const [order, events] = await Promise.all([
     call("GET", path, { signal }),
@@ -54,9 +54,9 @@ async function fetchStory(id, signal) {
   return { order, events: events.data };
 }
 
-function showOrder(story, isNew, signal) {
-  let { order, events } = story;
-  const begun = Date.now();
+function showOrder(fetched, isNew, signal) {
+  let { order, events } = fetched;
+  const startedAt = Date.now();
   const placed = formatTime(order.created_at);
   const heading = h("h1", { tabindex: "-1" });
   const state = h("div", { class: "stack" });
@@ -65,37 +65,34 @@ function showOrder(story, isNew, signal) {
   const freshness = h("p", { class: "small faint", role: "status" });
   const items = h("ul", { class: "cart-lines" });
   const sums = h("dl", { class: "sums" });
-  const asked = new Set();
+  const requested = new Set();
   let bank = null;
-  setTitle(`Order of ${placed}`);
+  setTitle(`Order placed ${placed}`);
 
   function show() {
-    heading.textContent = (isNew && GREETINGS[order.status]) || `Order of ${placed}`;
+    heading.textContent = (isNew && GREETINGS[order.status]) || `Order placed ${placed}`;
     replace(
       state,
       h(
         "p",
         { class: "row" },
         statusBadge(order.status),
-        h("span", { class: "faint small" }, `Number ${order.id}`),
+        h("span", { class: "faint small" }, `Order ID ${order.id}`),
       ),
       progress(order),
       explain(order),
     );
     replace(actions, actionsOf());
     replace(timeline, events.map(showEvent));
+    showItems();
+    replace(sums, showSums(order));
+    fetchDetails(order.items, requested, signal).then((found) => found && showItems());
+  }
+
+  function showItems() {
     replace(
       items,
       order.items.map((item) => showItem(item, order.currency)),
-    );
-    replace(sums, showSums(order));
-    fetchDetails(order.items, asked, signal).then(
-      (found) =>
-        found &&
-        replace(
-          items,
-          order.items.map((item) => showItem(item, order.currency)),
-        ),
     );
   }
 
@@ -106,19 +103,19 @@ function showOrder(story, isNew, signal) {
           "button",
           { class: "button button-primary", type: "button", onclick: openBank },
           icon("bank"),
-          "Go to the bank",
+          "Confirm with your bank",
         ),
       order.status === "cancelled" &&
         cart.count > 0 &&
-        h("a", { class: "button button-primary", href: linkTo("/checkout") }, "Back to the checkout"),
+        h("a", { class: "button button-primary", href: linkTo("/checkout") }, "Return to checkout"),
       CANCELLABLE.includes(order.status) &&
-        h("button", { class: "button button-danger", type: "button", onclick: cancel }, "Cancel the order"),
+        h("button", { class: "button button-danger", type: "button", onclick: cancel }, "Cancel order"),
     ];
   }
 
   async function openBank() {
     try {
-      bank = await askBank(order.payment.id, () => refresh().catch(() => {}), signal);
+      bank = await authenticatePayment(order.payment.id, () => refresh().catch(() => {}), signal);
     } catch (problem) {
       if (problem instanceof Problem) toast(problem.message, { kind: "bad" });
     }
@@ -127,15 +124,15 @@ function showOrder(story, isNew, signal) {
   async function cancel() {
     const isSure = await askToConfirm({
       title: "Cancel this order?",
-      text: "What you have paid goes back to your card, and the goods go back to the shelf.",
-      action: "Cancel the order",
+      text: "You get a full refund to your card, and the items return to stock.",
+      action: "Cancel order",
       danger: true,
     });
     if (!isSure) return;
     try {
       await call("POST", `/orders/${order.id}/cancel`, { signal });
       await refresh();
-      toast(order.status === "cancelled" ? "The order was cancelled." : "The order is being cancelled.", {
+      toast(order.status === "cancelled" ? "Order cancelled." : "Your order is being cancelled.", {
         kind: "good",
       });
     } catch (problem) {
@@ -144,19 +141,19 @@ function showOrder(story, isNew, signal) {
     }
   }
 
-  /** Look again; resolves to whether anything is new. */
+  /** Fetch the order again; resolve to whether it has changed. */
   async function refresh() {
-    const fresh = await fetchStory(order.id, signal);
+    const fresh = await fetchOrder(order.id, signal);
     const before = order;
     if (fresh.order.updated_at === order.updated_at && fresh.events.length === events.length) return false;
     ({ order, events } = fresh);
     const hadFocus = actions.contains(document.activeElement);
     show();
     if (order.status !== before.status) {
-      announce(`The order is now: ${describeStatus(order.status)}.`);
+      announce(`Order status: ${toSentence(order.status)}.`);
       if (before.status === "awaiting_payment") bank?.close();
       if (hadFocus) heading.focus();
-      // What was bought leaves the cart.
+      // The server removes ordered items from the cart.
       if (BUSY.includes(before.status)) cart.refresh().catch(() => {});
     }
     return true;
@@ -166,15 +163,14 @@ function showOrder(story, isNew, signal) {
     let pause = FIRST_PAUSE;
     while (!FINAL.includes(order.status)) {
       await wait(pause, signal);
-      await untilSeen(signal);
+      await untilVisible(signal);
       const longest = BUSY.includes(order.status) ? BUSY_PAUSE : LONG_PAUSE;
       try {
         pause = (await refresh()) ? FIRST_PAUSE : Math.min(pause * 1.5, longest);
         freshness.textContent = await describeWaiting();
       } catch (problem) {
         if (!(problem instanceof Problem)) throw problem;
-        freshness.textContent =
-          "This may not be the newest; the shop does not answer just now. Looking again …";
+        freshness.textContent = "Could not update this page. Retrying…";
         pause = Math.min(pause * 2, LONG_PAUSE);
       }
     }
@@ -182,16 +178,16 @@ function showOrder(story, isNew, signal) {
   }
 
   async function describeWaiting() {
-    if (order.status !== "pending" || Date.now() - begun < SLOW) return "";
-    return (await paymentsAnswer(signal))
-      ? "This takes longer than usual. It finishes by itself; you may leave this page."
-      : "The payment service does not answer just now. The order is finished as soon as it does, or given up within " +
-          "two minutes with nothing charged. Your cart is kept until then.";
+    if (order.status !== "pending" || Date.now() - startedAt < SLOW_AFTER) return "";
+    return (await isPaymentsUp(signal))
+      ? "This is taking longer than usual. We will complete your order even if you leave this page."
+      : "Payments are temporarily unavailable. We will complete your order as soon as they are back, or cancel it " +
+          "within two minutes without charging you. Your cart is kept until then.";
   }
 
   show();
   if (isNew) {
-    // Coming back to the page, or sharing its address, is no new order.
+    // The greeting is not shown again on a reload or for a shared link.
     setQuery({});
     if (order.status === "awaiting_payment") openBank();
   }
@@ -205,7 +201,7 @@ function showOrder(story, isNew, signal) {
     h(
       "header",
       { class: "stack order-head" },
-      h("p", { class: "small" }, h("a", { href: linkTo("/orders") }, "Your orders")),
+      h("p", { class: "small" }, h("a", { href: linkTo("/orders") }, "Order history")),
       heading,
       state,
       freshness,
@@ -217,9 +213,9 @@ function showOrder(story, isNew, signal) {
       h(
         "div",
         { class: "stack" },
-        section("What you ordered", items, sums),
+        section("Items", items, sums),
         section(
-          "Where it goes",
+          "Shipping address",
           h(
             "address",
             null,
@@ -228,12 +224,12 @@ function showOrder(story, isNew, signal) {
           order.email && h("p", { class: "small faint" }, order.email),
         ),
       ),
-      section("What happened", timeline),
+      section("Timeline", timeline),
     ),
   );
 }
 
-function untilSeen(signal) {
+function untilVisible(signal) {
   if (!document.hidden) return Promise.resolve();
   return new Promise((resolve, reject) => {
     document.addEventListener("visibilitychange", () => resolve(), { once: true, signal });

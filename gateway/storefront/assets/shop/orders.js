@@ -1,13 +1,13 @@
-// All orders of whoever is here.
+// The visitor's order history.
 import { call } from "../lib/api.js";
 import { h, replace } from "../lib/dom.js";
 import { emptyPanel, load, skeleton, toast } from "../lib/feedback.js";
 import { formatMoney, formatTime } from "../lib/format.js";
 import { linkTo } from "../lib/router.js";
 import { session } from "../lib/session.js";
-import { describeItems, statusBadge } from "../lib/words.js";
+import { statusBadge } from "../lib/labels.js";
 
-export const title = "Your orders";
+export const title = "Order history";
 
 const PAGE = 20;
 
@@ -23,7 +23,7 @@ export async function view({ signal }) {
 }
 
 function fetchPage(cursor, signal) {
-  // An admin would be shown everybody's.
+  // Without it, an admin would get the orders of all users.
   const user = session.isAdmin ? session.user.id : null;
   return call("GET", "/orders", { query: { limit: PAGE, cursor, user }, signal });
 }
@@ -32,8 +32,8 @@ function showOrders(page, signal) {
   if (!page.data.length) {
     return emptyPanel(
       "No orders yet",
-      "What you order is listed here.",
-      h("a", { class: "button button-primary", href: linkTo("/") }, "Look around"),
+      "Your orders will appear here.",
+      h("a", { class: "button button-primary", href: linkTo("/") }, "Continue shopping"),
     );
   }
   const list = h("ul", { class: "orders" }, page.data.map(showOrder));
@@ -80,10 +80,20 @@ function showOrder(order) {
     h(
       "div",
       { class: "stack-tight" },
-      h("a", { href: linkTo(`/orders/${order.id}`) }, `Order of ${formatTime(order.created_at)}`),
+      h("a", { href: linkTo(`/orders/${order.id}`) }, `Order placed ${formatTime(order.created_at)}`),
       h("span", { class: "faint small" }, describeItems(order.items)),
     ),
     statusBadge(order.status),
     h("strong", { class: "number" }, formatMoney(order.amount, order.currency)),
   );
+}
+
+// Return the items in one line: `Frying pan × 2, Tea towels`.
+function describeItems(items) {
+  return items
+    .map(
+      ({ title: name, product_id: id, quantity }) =>
+        `${name ?? `Product ${id}`}${quantity > 1 ? ` × ${quantity}` : ""}`,
+    )
+    .join(", ");
 }

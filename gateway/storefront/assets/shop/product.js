@@ -1,34 +1,34 @@
-// One product.
+// One product, with others of its category.
 import { h, icon } from "../lib/dom.js";
 import { emptyPanel, load, skeleton } from "../lib/feedback.js";
 import { formatMoney } from "../lib/format.js";
 import { linkTo, setTitle } from "../lib/router.js";
 import { call } from "../lib/api.js";
-import { toSentence } from "../lib/words.js";
+import { toSentence } from "../lib/labels.js";
 import { describeStock, productGrid, stars } from "./cards.js";
-import { addToCart, MOST_UNITS } from "./cart.js";
+import { addToCart, MAX_QUANTITY } from "./cart.js";
 import { fetchProduct, picture, remember } from "./catalog.js";
 import { openCart } from "./drawer.js";
 import { stepper } from "./stepper.js";
 
 export const title = "Product";
 
-const MORE = 5;
+const RELATED = 4;
 
 export async function view({ params, signal }) {
   const page = h("div");
-  const more = h("section", { class: "more", "aria-label": "More of this kind" });
+  const related = h("section", { class: "more", "aria-label": "Related products" });
   load(
     page,
     async () => {
       const product = await fetchOrNull(params.id, signal);
-      if (product) fetchMore(product, more, signal);
+      if (product) fetchRelated(product, related, signal);
       return product;
     },
-    (product) => (product ? showProduct(product) : gone()),
+    (product) => (product ? showProduct(product) : notFound()),
     { skeleton: [h("h1", { class: "visually-hidden" }, title), skeleton("product", 5)], signal },
   );
-  return h("div", { class: "stack-wide" }, page, more);
+  return h("div", { class: "stack-wide" }, page, related);
 }
 
 async function fetchOrNull(id, signal) {
@@ -40,15 +40,15 @@ async function fetchOrNull(id, signal) {
   }
 }
 
-function gone() {
+function notFound() {
   return h(
     "div",
     null,
-    h("h1", { class: "visually-hidden" }, "No such product"),
+    h("h1", { class: "visually-hidden" }, "Product not found"),
     emptyPanel(
-      "This product is not for sale any more",
-      "There are many others.",
-      h("a", { class: "button button-primary", href: linkTo("/") }, "Go to the shop"),
+      "This product is no longer available",
+      "Browse the shop for similar products.",
+      h("a", { class: "button button-primary", href: linkTo("/") }, "Continue shopping"),
     ),
   );
 }
@@ -59,13 +59,13 @@ function showProduct(product) {
   return h(
     "article",
     { class: "product" },
-    h("div", { class: "product-large" }, picture(product, { size: 560, eager: true })),
+    h("div", null, picture(product, { size: 560, eager: true })),
     h(
       "div",
       { class: "stack" },
       h(
         "nav",
-        { class: "small", "aria-label": "Where this is" },
+        { class: "small", "aria-label": "Breadcrumb" },
         h("a", { href: linkTo("/") }, "Shop"),
         " / ",
         h("a", { href: linkTo("/", { category }) }, toSentence(category)),
@@ -86,41 +86,36 @@ function showProduct(product) {
       ),
       stock > 0
         ? buyForm(product)
-        : h("p", { class: "faint" }, "Nothing is left of it just now. Look in again later."),
+        : h("p", { class: "faint" }, "This product is out of stock. Check back later."),
       h("p", { class: "description" }, description),
-      h("p", { class: "small faint" }, `Article ${sku}`),
+      h("p", { class: "small faint" }, `SKU ${sku}`),
     ),
   );
 }
 
 function buyForm(product) {
-  const quantity = stepper({ label: product.title, value: 1, most: Math.min(MOST_UNITS, product.stock) });
-  const button = h(
-    "button",
-    { class: "button button-primary", type: "submit" },
-    icon("cart"),
-    "Put into the cart",
-  );
+  const quantity = stepper({ label: product.title, value: 1, max: Math.min(MAX_QUANTITY, product.stock) });
+  const button = h("button", { class: "button button-primary", type: "submit" }, icon("cart"), "Add to cart");
   const form = h("form", { class: "row buy" }, quantity.element, button);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (form.hasAttribute("aria-busy")) return;
     form.setAttribute("aria-busy", "true");
-    await addToCart(product, quantity.read(), { open: openCart });
+    await addToCart(product, quantity.read(), openCart);
     form.removeAttribute("aria-busy");
   });
   return form;
 }
 
-async function fetchMore(product, container, signal) {
-  const query = { category: product.category, in_stock: "true", sort: "rating", limit: MORE };
-  // Without them the page is whole, too.
+async function fetchRelated(product, container, signal) {
+  const query = { category: product.category, in_stock: "true", sort: "rating", limit: RELATED + 1 };
+  // The page works without related products.
   const found = await call("GET", "/products", { query, signal }).catch(() => null);
-  const others = (found?.data ?? []).filter(({ id }) => id !== product.id).slice(0, MORE - 1);
+  const others = (found?.data ?? []).filter(({ id }) => id !== product.id).slice(0, RELATED);
   if (signal.aborted || !others.length) return;
   remember(others);
   container.append(
-    h("h2", null, `More from ${toSentence(product.category)}`),
+    h("h2", null, `More in ${toSentence(product.category)}`),
     productGrid(others, { level: "h3" }),
   );
 }

@@ -1,10 +1,10 @@
-// What is for sale: searching, filtering, sorting, and more of it.
+// The product list: search, filters, sorting and paging.
 import { call, wait } from "../lib/api.js";
 import { h, icon, replace } from "../lib/dom.js";
 import { announce, emptyPanel, problemPanel, refill, skeleton, toast } from "../lib/feedback.js";
 import { toParams } from "../lib/http.js";
 import { currentEntry, setQuery, setTitle } from "../lib/router.js";
-import { countOf, toSentence } from "../lib/words.js";
+import { countOf, toSentence } from "../lib/labels.js";
 import { productCard, productGrid } from "./cards.js";
 import { remember } from "./catalog.js";
 import { filterChips, filterPanel, FILTERS } from "./filters.js";
@@ -12,22 +12,22 @@ import { filterChips, filterPanel, FILTERS } from "./filters.js";
 export const title = "Shopfleet";
 
 const PAGE = 24;
-const TYPING = 250;
-// Pictures that are in the first view; the others are fetched as they come near.
+const DEBOUNCE = 250; // Milliseconds.
+// The number of pictures in the first view; all others load lazily.
 const EAGER = 8;
-// Whoever comes back within this time finds the list as it was left.
-const FRESH = 300_000;
-const KEPT = 20;
+// Going back restores a list within this time, in milliseconds, for up to so many history entries.
+const MAX_AGE = 300_000;
+const MAX_LISTS = 20;
 const SORTS = [
   ["", "Best match"],
   ["price", "Price, low to high"],
   ["-price", "Price, high to low"],
-  ["rating", "Best rated"],
+  ["rating", "Top rated"],
   ["newest", "Newest"],
   ["title", "Name"],
 ];
 
-// The lists of the pages in the history, by their names there.
+// The lists by the key of their history entry.
 const lists = new Map();
 
 export async function view({ query, signal }) {
@@ -82,7 +82,7 @@ export async function view({ query, signal }) {
     toggle.setAttribute("aria-expanded", String(isOpen));
   }
 
-  /** Want something else, and show it. */
+  /** Change the query parameters and fetch the list. */
   function apply(changes) {
     wanted = readWanted(toParams({ ...toObject(wanted), ...changes }));
     setQuery(wanted);
@@ -150,7 +150,7 @@ export async function view({ query, signal }) {
     if (list.facets) filters.update(wanted, list.facets);
     refill(
       results,
-      list.products.length ? productGrid(list.products, { eager: EAGER }) : nothing(),
+      list.products.length ? productGrid(list.products, { eager: EAGER }) : noResults(),
       h("div", { class: "rest" }),
     );
     showRest();
@@ -168,14 +168,15 @@ export async function view({ query, signal }) {
     replace(results.querySelector(".rest"), more);
   }
 
-  function nothing() {
+  function noResults() {
     const isFiltered = FILTERS.some((name) => wanted.has(name));
     const clear = () => apply(Object.fromEntries([...FILTERS, "q"].map((name) => [name, null])));
     const action =
       [...wanted.keys()].length > 0 &&
-      h("button", { class: "button", type: "button", onclick: clear }, "Show everything");
-    if (isFiltered) return emptyPanel("Nothing fits all of these filters", "Take one of them back.", action);
-    return emptyPanel("Nothing found", "Try other words, or fewer of them.", action);
+      h("button", { class: "button", type: "button", onclick: clear }, "Show all products");
+    if (isFiltered)
+      return emptyPanel("No products match these filters", "Remove a filter to see more.", action);
+    return emptyPanel("No results", "Check the spelling or try a more general search.", action);
   }
 
   function describeWanted() {
@@ -192,7 +193,7 @@ export async function view({ query, signal }) {
       const { corrected } = list;
       replace(
         lead,
-        "What fits ",
+        "Also showing results for ",
         h(
           "button",
           {
@@ -202,17 +203,12 @@ export async function view({ query, signal }) {
           },
           corrected,
         ),
-        " is shown, too.",
+        ".",
       );
     } else {
-      replace(
-        lead,
-        name
-          ? ""
-          : "For the kitchen, the desk, the garden and the way out. Look around; you need no account to buy.",
-      );
+      replace(lead, name ? "" : "For your kitchen, desk, garden and travels. You need no account to buy.");
     }
-    // Only a search may have something to say there later.
+    // A search keeps the space, because it may show a correction later.
     lead.hidden = Boolean(name && !words);
     replace(chips, filterChips(wanted, apply));
     const number = FILTERS.reduce((sum, each) => sum + wanted.getAll(each).length, 0);
@@ -228,13 +224,13 @@ export async function view({ query, signal }) {
     if (!next) return countOf(products.length, "product", "products");
     return facets?.exact && total >= products.length
       ? `${products.length} of ${total} products`
-      : `The first ${products.length} products`;
+      : `First ${products.length} products`;
   }
 
   listenToSearch((q) => q !== (wanted.get("q") ?? "") && apply({ q }), wanted.get("q") ?? "", signal);
   describeWanted();
   const kept = lists.get(currentEntry());
-  if (kept?.key === wanted.toString() && Date.now() - kept.at < FRESH) {
+  if (kept?.key === wanted.toString() && Date.now() - kept.at < MAX_AGE) {
     list = kept;
     show();
   } else {
@@ -246,7 +242,7 @@ export async function view({ query, signal }) {
 function keep(list) {
   lists.delete(currentEntry());
   lists.set(currentEntry(), { ...list, at: Date.now() });
-  if (lists.size > KEPT) lists.delete(lists.keys().next().value);
+  if (lists.size > MAX_LISTS) lists.delete(lists.keys().next().value);
 }
 
 const PARAMETERS = ["q", "sort", ...FILTERS];
@@ -262,7 +258,7 @@ function toObject(params) {
   return Object.fromEntries([...new Set(params.keys())].map((name) => [name, params.getAll(name)]));
 }
 
-// The search field is in the header of every page; here it searches while somebody types.
+// The search field is in the header of every page; on this page it searches while the customer types.
 function listenToSearch(search, words, signal) {
   setField(words);
   let typing = new AbortController();
@@ -273,7 +269,7 @@ function listenToSearch(search, words, signal) {
       typing.abort();
       typing = new AbortController();
       try {
-        await wait(TYPING, AbortSignal.any([signal, typing.signal]));
+        await wait(DEBOUNCE, AbortSignal.any([signal, typing.signal]));
         search(field.value.trim());
       } catch (error) {
         if (error.name !== "AbortError") throw error;

@@ -1,4 +1,4 @@
-// What it means when an order is refused.
+// Explanations for orders that the shop rejects.
 import { h } from "../lib/dom.js";
 import { linkTo } from "../lib/router.js";
 import { cart } from "./cart.js";
@@ -6,50 +6,50 @@ import { recall, remember } from "./catalog.js";
 import { nameOf, removeItem } from "./drawer.js";
 
 /**
- * Return what a refused order means for a shopper, and what can be done about it: `{heading, text, extra}`, the last
- * being a node or undefined.
+ * Explain to the customer why an order was rejected and what to do: `{heading, text, extra}`. `extra` is a
+ * node or undefined.
  */
 export function explainRefusal(problem) {
   const { code, status, body, message } = problem;
   if (code === "payment_method_unsupported") {
     return {
-      heading: "The payment provider does not know this card",
-      text: "Choose another one. Nothing was charged.",
+      heading: "This card is not supported",
+      text: "Choose another card. You were not charged.",
     };
   }
   if (status === 402) {
     return {
-      heading: "The bank declined the payment",
-      text: "Nothing was charged, and your cart is as it was. Choose another card and place the order again.",
+      heading: "Your bank declined the payment",
+      text: "You were not charged, and your cart is unchanged. Choose another card and place the order again.",
     };
   }
   if (code === "out_of_stock" || code === "product_unavailable") {
     return {
-      heading: code === "out_of_stock" ? "There is not enough left" : "Something is not for sale any more",
-      text: "Nothing was charged. Change your cart, and place the order again.",
+      heading: code === "out_of_stock" ? "Not enough in stock" : "Some items are no longer available",
+      text: "You were not charged. Update your cart and place the order again.",
       extra: h("ul", { class: "plain-list" }, (body.lines ?? []).map(stockLine)),
     };
   }
   if (code === "cart_changed" || code === "cart_empty") {
     return {
       heading: "Your cart has changed",
-      text: "It was changed in another window. Look at it once more, then place the order.",
+      text: "It was changed in another window. Review it and place the order again.",
     };
   }
   if (code === "cart_already_ordered") {
     return {
-      heading: "This cart was ordered already",
-      text: "Nothing was ordered twice. Change the cart if you want to order more.",
-      extra: h("p", null, h("a", { href: linkTo(`/orders/${body.order_id}`) }, "See the order")),
+      heading: "You already ordered this cart",
+      text: "We did not place a second order. Change your cart to order more.",
+      extra: h("p", null, h("a", { href: linkTo(`/orders/${body.order_id}`) }, "View order")),
     };
   }
-  if (problem.isOpen) {
+  if (problem.isOutcomeUnknown) {
     return {
-      heading: "There was no answer",
-      text: `${message} Place the order again: it is the same order, and is made only once.`,
+      heading: "No response from the shop",
+      text: `${message} You can place the order again; you will not be charged twice.`,
     };
   }
-  return { heading: "The order was not placed", text: message };
+  return { heading: "Your order was not placed", text: message };
 }
 
 function stockLine({ product_id: id, available = 0 }) {
@@ -58,19 +58,20 @@ function stockLine({ product_id: id, available = 0 }) {
     title: null,
     quantity: 1,
   };
-  // The catalogue's list may be some seconds old, and this is not.
+  // The error has the current stock; the cached product may be some seconds old.
   if (recall(id)) remember([{ ...recall(id), stock: available }]);
-  const take = available > 0;
+  const isAvailable = available > 0;
   const button = h(
     "button",
     { class: "button-link", type: "button" },
-    take ? `Take ${available}` : "Remove it",
+    isAvailable ? `Set quantity to ${available}` : "Remove",
   );
-  const line = h("li", null, `${nameOf(item)}: ${take ? `only ${available} left` : "none left"}. `, button);
+  const state = isAvailable ? `only ${available} left` : "sold out";
+  const line = h("li", null, `${nameOf(item)}: ${state}. `, button);
   button.addEventListener("click", async () => {
-    if (take) cart.setQuantity(id, available);
+    if (isAvailable) cart.setQuantity(id, available);
     else if (!(await removeItem(item))) return;
-    button.replaceWith(take ? "Changed." : "Removed.");
+    button.replaceWith(isAvailable ? "Updated." : "Removed.");
   });
   return line;
 }

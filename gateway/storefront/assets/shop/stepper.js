@@ -1,21 +1,21 @@
-// How many of something: a number between two buttons.
+// A quantity field between two buttons.
 import { h, icon } from "../lib/dom.js";
-import { MOST_UNITS } from "./cart.js";
+import { MAX_QUANTITY } from "./cart.js";
 
-/** Return a stepper; `label` says of what, `onchange` is told each new number. */
-export function stepper({ label, value, id, onchange, most = MOST_UNITS }) {
+/** Return `{element, read()}` for a quantity of `label`; `onchange` gets each new number. */
+export function stepper({ label, value, id, onchange, max = MAX_QUANTITY }) {
   const input = h("input", {
     id,
     type: "number",
     min: 1,
-    max: most,
+    max,
     value: String(value),
     inputmode: "numeric",
     "aria-label": `Quantity of ${label}`,
     onchange: () => set(Number.parseInt(input.value, 10)),
   });
-  const fewer = button("minus", `One ${label} fewer`, -1);
-  const more = button("plus", `One ${label} more`, 1);
+  const minus = button("minus", `Decrease quantity for ${label}`, -1);
+  const plus = button("plus", `Increase quantity for ${label}`, 1);
 
   function button(name, text, step) {
     const run = () => set(Number.parseInt(input.value, 10) + step);
@@ -27,19 +27,19 @@ export function stepper({ label, value, id, onchange, most = MOST_UNITS }) {
   }
 
   function set(wanted) {
-    const number = Math.min(most, Math.max(1, wanted || 1));
+    const number = Math.min(max, Math.max(1, wanted || 1));
     input.value = String(number);
     mark(number);
     onchange?.(number);
   }
 
   function mark(number) {
-    // Not `disabled`, which would lose the focus.
-    fewer.setAttribute("aria-disabled", String(number <= 1));
-    more.setAttribute("aria-disabled", String(number >= most));
+    // `disabled` would drop the focus.
+    minus.setAttribute("aria-disabled", String(number <= 1));
+    plus.setAttribute("aria-disabled", String(number >= max));
   }
 
   mark(value);
-  const element = h("div", { class: "stepper" }, fewer, input, more);
+  const element = h("div", { class: "stepper" }, minus, input, plus);
   return { element, read: () => Number.parseInt(input.value, 10) || 1 };
 }

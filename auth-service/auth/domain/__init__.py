@@ -1,0 +1,1 @@
+"""The rules of auth-service as plain Python."""

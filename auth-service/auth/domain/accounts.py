@@ -1,0 +1,87 @@
+"""Users, guests and their sessions."""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from shared.client_address import find_network
+
+IDLE_LIFE = timedelta(days=7)  # How long an unused refresh token is valid.
+WHOLE_LIFE = timedelta(days=30)  # The longest life of a session, however often it is used.
+GRACE = timedelta(seconds=10)  # How long a client may repeat a refresh whose response was lost.
+PLACE_LIFE = timedelta(days=90)  # How long a place stays known after a log-in.
+GUEST_LIFE = timedelta(days=90)  # When a guest is deleted, long after the guest's last session expired.
+GUEST_IDLE = timedelta(days=1)  # When a guest without a cart and without orders is deleted.
+
+
+@dataclass(frozen=True)
+class User:
+    """An account. A guest has no password, so a log-in to a guest's account is impossible."""
+
+    id: UUID
+    username: str
+    email: str | None
+    role: str
+    password_hash: str | None = field(repr=False)
+    disabled: bool
+    created_at: datetime
+    password_changed_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Where a request comes from, as far as the gateway knows."""
+
+    address: str
+    user_agent: str | None = None
+
+    @property
+    def place(self) -> str:
+        """Return the part that is stable between visits: the IPv4 address, or the IPv6 network (64 bits)."""
+        return find_network(self.address)
+
+    @property
+    def place_hash(self) -> bytes:
+        """Return the hash of the place, which is the only part that is stored."""
+        return hashlib.sha256(self.place.encode("utf-8", "surrogatepass")).digest()
+
+
+@dataclass(frozen=True)
+class Session:
+    """A log-in on one device and its refreshes; the id is the `sid` of its tokens."""
+
+    id: UUID
+    user_id: UUID
+    guest_sub: str | None
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    tokens_until: datetime
+    ended_at: datetime | None
+    address: str | None
+    user_agent: str | None
+
+
+@dataclass(frozen=True)
+class AccessToken:
+    """A signed token and its life in seconds."""
+
+    access_token: str = field(repr=False)
+    expires_in: int
+
+
+@dataclass(frozen=True)
+class SignIn(AccessToken):
+    """The access token and the refresh token of a signed-in user."""
+
+    refresh_token: str = field(repr=False)
+    refresh_expires_in: int
+
+
+def parse_id(text: str) -> UUID | None:
+    """Return the id that the text contains; None if it is not a UUID."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

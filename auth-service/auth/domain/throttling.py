@@ -1,0 +1,23 @@
+"""The limits for password guessing."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """How many tries in a row are free, and how long it takes to forgive one.
+
+    After the free tries the first wait is one second, and each wait is twice the one before. Waiting also
+    forgives tries, so the waits stop growing at about the time that forgives one try.
+    """
+
+    free: int
+    forgiven_after: timedelta
+
+
+PER_ACCOUNT = Allowance(free=5, forgiven_after=timedelta(minutes=15))
+# Only callers at the owner's own address can use these up, including the owner's other devices.
+PER_KNOWN_PLACE = Allowance(free=10, forgiven_after=timedelta(minutes=15))
+# More generous, because many people can share an address.
+PER_ADDRESS = Allowance(free=20, forgiven_after=timedelta(seconds=6))

@@ -1,0 +1,263 @@
+// The overview of the back office: what needs attention, with links to it.
+import { call } from "../lib/api.js";
+import { h } from "../lib/dom.js";
+import { load, skeleton } from "../lib/feedback.js";
+import { formatAgo, formatMoney, formatNumber } from "../lib/format.js";
+import { send } from "../lib/http.js";
+import { linkTo } from "../lib/router.js";
+import { drawHistogram, sumLevels } from "./histogram.js";
+import { badge, card, idLink, pageHead } from "./parts.js";
+import { LOW_STOCK, stockLevel } from "./products.js";
+import { makeTable } from "./table.js";
+import { SERVICES } from "./labels.js";
+
+const PAGE = 100;
+const SHOWN = 5;
+// The open statuses in their order, with labels.
+const OPEN = [
+  ["pending", "pending"],
+  ["awaiting_payment", "awaiting payment"],
+  ["confirmed", "confirmed"],
+  ["paid", "to ship"],
+  ["shipped", "in transit"],
+];
+// Orders leave these statuses within seconds, or within the ten minutes that a customer has to authenticate a
+// payment.
+const UNFINISHED = ["pending", "awaiting_payment", "confirmed"];
+const STUCK_AFTER = 15; // Minutes.
+// The pages of orders or products that one part of the overview reads.
+const MAX_PAGES = 5;
+
+export async function view({ signal }) {
+  const part = (title, produce, render, lines) => {
+    const room = h("div");
+    load(room, produce, render, { skeleton: skeleton("lines", lines), signal });
+    return card(title, room);
+  };
+  return [
+    pageHead("Overview"),
+    h(
+      "div",
+      { class: "columns columns-even" },
+      h(
+        "div",
+        null,
+        part("Open orders", () => countOrders(signal), renderOrders, 3),
+        part("Oldest orders to ship", () => findOldest("paid", signal), renderOldest, 8),
+        part("Stuck orders", () => findStuck(signal), renderStuck, 2),
+      ),
+      h(
+        "div",
+        null,
+        part("Errors in the last hour", () => countErrors(signal), renderErrors, 4),
+        part("Stock", () => findLowStock(signal), renderStock, 6),
+        part("Services", () => checkServices(signal), renderServices, 5),
+      ),
+    ),
+  ];
+}
+
+async function countOrders(signal) {
+  return Promise.all(
+    OPEN.map(async ([status, label]) => {
+      const { data, next } = await call("GET", "/orders", { query: { status, limit: PAGE }, signal });
+      return { status, label, count: data.length, isMore: Boolean(next) };
+    }),
+  );
+}
+
+function renderOrders(counts) {
+  return h(
+    "ul",
+    { class: "figures" },
+    counts.map(({ status, label, count, isMore }) =>
+      h(
+        "li",
+        null,
+        h(
+          "a",
+          { href: linkTo("/admin/orders", { status }) },
+          h("strong", null, isMore ? `${formatNumber(count)} or more` : formatNumber(count)),
+          ` ${label}`,
+        ),
+      ),
+    ),
+  );
+}
+
+/**
+ * Find the oldest orders of a status. The API lists the newest first, so only MAX_PAGES pages of them are
+ * searched.
+ */
+async function findOldest(status, signal) {
+  const orders = [];
+  let cursor = null;
+  for (let page = 0; page < MAX_PAGES; page += 1) {
+    const { data, next } = await call("GET", "/orders", { query: { status, limit: PAGE, cursor }, signal });
+    orders.push(...data);
+    cursor = next;
+    if (!next) break;
+  }
+  return { orders: orders.reverse().slice(0, SHOWN), isWhole: !cursor };
+}
+
+function renderOldest({ orders, isWhole }) {
+  if (!orders.length) return h("p", { class: "faint" }, "No orders to ship.");
+  return [
+    listOrders("Paid orders, oldest first", orders),
+    !isWhole &&
+      h("p", { class: "faint small" }, `Only the newest ${formatNumber(MAX_PAGES * PAGE)} paid orders were searched.`),
+  ];
+}
+
+async function findStuck(signal) {
+  const until = new Date(Date.now() - STUCK_AFTER * 60_000).toISOString();
+  const pages = await Promise.all(
+    UNFINISHED.map((status) => call("GET", "/orders", { query: { status, until, limit: PAGE }, signal })),
+  );
+  const orders = pages.flatMap((page) => page.data).sort((one, other) => (one.created_at < other.created_at ? -1 : 1));
+  return { orders, isWhole: pages.every((page) => !page.next) };
+}
+
+function renderStuck({ orders, isWhole }) {
+  if (!orders.length) return h("p", { class: "faint" }, `No orders stuck for more than ${STUCK_AFTER} minutes.`);
+  return [
+    h(
+      "p",
+      null,
+      h("strong", null, `${formatNumber(orders.length)}${isWhole ? "" : " or more"}`),
+      ` stuck for more than ${STUCK_AFTER} minutes. They resume automatically once the service they need is back.`,
+    ),
+    listOrders("Stuck orders, oldest first", orders.slice(0, SHOWN)),
+  ];
+}
+
+function listOrders(caption, orders) {
+  const table = makeTable(caption, [
+    { title: "Order", kind: "main", cell: (order) => idLink(`/admin/orders/${order.id}`, order.id) },
+    { title: "Placed", cell: (order) => formatAgo(order.created_at) },
+    { title: "Amount", kind: "number", cell: (order) => formatMoney(order.amount, order.currency) },
+    { title: "Status", cell: (order) => badge(order.status) },
+  ]);
+  table.show(orders);
+  return table.node;
+}
+
+async function countErrors(signal) {
+  const since = new Date(Date.now() - 3_600_000).toISOString();
+  const histogram = await call("GET", "/logs/histogram", { query: { level: "WARNING", since, bars: 90 }, signal });
+  return { histogram, since };
+}
+
+function renderErrors({ histogram, since }) {
+  const { warnings, errors } = sumLevels(histogram.data);
+  return [
+    h(
+      "ul",
+      { class: "figures" },
+      h(
+        "li",
+        null,
+        h(
+          "a",
+          { href: linkTo("/admin/logs", { level: "ERROR", since }) },
+          h("strong", { class: errors ? "bad" : null }, formatNumber(errors)),
+          " errors",
+        ),
+      ),
+      h(
+        "li",
+        null,
+        h(
+          "a",
+          { href: linkTo("/admin/logs", { level: "WARNING", since }) },
+          h("strong", null, formatNumber(warnings)),
+          " warnings",
+        ),
+      ),
+    ),
+    histogram.data.length > 0 && drawHistogram(histogram, { isSmall: true }),
+  ];
+}
+
+/**
+ * Find products that are sold out or low in stock. The catalogue does not sort by stock, so MAX_PAGES pages
+ * are searched.
+ */
+async function findLowStock(signal) {
+  const soldOut = (await call("GET", "/products", { query: { in_stock: false, limit: PAGE }, signal })) ?? { data: [] };
+  const low = [];
+  let searched = 0;
+  let cursor = null;
+  for (let page = 0; page < MAX_PAGES; page += 1) {
+    const answer = await call("GET", "/products", { query: { in_stock: true, limit: PAGE, cursor }, signal });
+    searched += answer?.data.length ?? 0;
+    low.push(...(answer?.data ?? []).filter((product) => product.stock <= LOW_STOCK));
+    cursor = answer?.next;
+    if (!cursor) break;
+  }
+  low.sort((one, other) => one.stock - other.stock);
+  return { soldOut: soldOut.data, isMoreOut: Boolean(soldOut.next), low, searched, isWhole: !cursor };
+}
+
+function renderStock({ soldOut, isMoreOut, low, searched, isWhole }) {
+  const rows = [...soldOut, ...low].slice(0, SHOWN);
+  const table = makeTable("Products with low stock", [
+    {
+      title: "Product",
+      kind: "main",
+      cell: (product) => h("a", { href: linkTo(`/admin/products/${product.id}`) }, product.title),
+    },
+    { title: "Available", kind: "number", cell: (product) => stockLevel(product.stock) },
+  ]);
+  table.show(rows);
+  return [
+    h(
+      "ul",
+      { class: "figures" },
+      h(
+        "li",
+        null,
+        h(
+          "a",
+          { href: linkTo("/admin/products", { in_stock: "false" }) },
+          h(
+            "strong",
+            { class: soldOut.length ? "bad" : null },
+            `${formatNumber(soldOut.length)}${isMoreOut ? " or more" : ""}`,
+          ),
+          " sold out",
+        ),
+      ),
+      h("li", null, h("strong", null, formatNumber(low.length)), ` with ${LOW_STOCK} or fewer left`),
+    ),
+    rows.length > 0 && table.node,
+    !isWhole &&
+      h("p", { class: "faint small" }, `Only the first ${formatNumber(searched)} available products were searched.`),
+  ];
+}
+
+async function checkServices(signal) {
+  return Promise.all(
+    SERVICES.map(async (service) => {
+      try {
+        await send("GET", `/healthz/${service}`, { signal });
+        return [service, "ok"];
+      } catch (problem) {
+        if (signal.aborted) throw problem;
+        return [service, "down"];
+      }
+    }),
+  );
+}
+
+function renderServices(states) {
+  return [
+    h(
+      "ul",
+      { class: "state-list" },
+      states.map(([service, state]) => h("li", null, badge(state), ` ${service}`)),
+    ),
+    h("p", { class: "small" }, h("a", { href: linkTo("/admin/services") }, "View all services")),
+  ];
+}

@@ -1,0 +1,26 @@
+// Idempotency keys, kept across reloads until the outcome of the request is known.
+
+const nameOf = (purpose) => `shopfleet.key.${purpose}`;
+
+/** Return the key for a purpose such as `checkout`; it stays the same until dropKey is called. */
+export function keepKey(purpose) {
+  const name = nameOf(purpose);
+  let key = sessionStorage.getItem(name);
+  if (!key) {
+    key = makeKey();
+    sessionStorage.setItem(name, key);
+  }
+  return key;
+}
+
+/** Forget the key of a completed request. */
+export function dropKey(purpose) {
+  sessionStorage.removeItem(nameOf(purpose));
+}
+
+function makeKey() {
+  // Browsers provide randomUUID only over HTTPS and on localhost.
+  if (crypto.randomUUID) return crypto.randomUUID();
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

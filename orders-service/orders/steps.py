@@ -1,0 +1,160 @@
+"""The steps of a checkout, one function each.
+
+A step calls another service and returns an Outcome; it writes nothing. Each call is idempotent, so any thread
+can repeat a step. A step raises Postponed or Unavailable to be retried later.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from orders.clients import CatalogClient, PaymentsClient
+from orders.domain import AWAITING_FOR, Line, NewEvent, Order, Refund, Refusal, Status, Step
+from orders.errors import CheckoutRefused, Postponed
+
+STOCK_LOST = Refusal("stock_lost", "stock_lost", "The stock was lost before it could be sold.")
+TOO_MANY_WAITING = Refusal(
+    "too_many_waiting",
+    "too_many_waiting",
+    "Complete the payment of those orders or cancel them, and order again; nothing was charged.",
+)
+DECLINED = Refusal("payment_declined", "card_declined", "The payment was not approved.")
+# Statuses of a payment.
+AUTHORIZED = frozenset({"requires_capture", "succeeded"})
+UNDECIDED = frozenset({"requires_action", "processing"})
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of a step: its events, the next step, and the changes to the order."""
+
+    events: tuple[NewEvent, ...]
+    next_step: Step | None
+    changes: dict[str, Any] = field(default_factory=dict)
+    lines: tuple[Line, ...] = ()
+    deadline: datetime | None = None
+    refund: Refund | None = None
+    # Why the refund failed.
+    failure: Refusal | None = None
+
+
+def reserve_stock(
+    order: Order,
+    catalog: CatalogClient,
+    payments: PaymentsClient,
+    find_excess: Callable[[Order], str | None],
+    *,
+    undo_from: Step = Step.CANCEL_PAYMENT,
+) -> Outcome:
+    """Reserve the stock and authorize the payment; nothing is written in between.
+
+    If the stock is refused, the order is undone from `undo_from` on.
+    """
+    try:
+        reservation = catalog.reserve(order)
+    except CheckoutRefused as refused:
+        refusal = _to_refusal(refused) if order.status is Status.PENDING else STOCK_LOST
+        # Release even if this call reserved nothing: an earlier call that timed out may still arrive.
+        return undo(refusal, undo_from)
+    priced: dict[str, Any] = {
+        "currency": reservation.currency,
+        "items_amount": sum(line.amount or 0 for line in reservation.lines),
+    }
+    authorized = authorize_payment(replace(order, **priced, lines=reservation.lines), payments, find_excess)
+    return replace(
+        authorized,
+        events=(NewEvent("stock_reserved"), *authorized.events),
+        changes={**priced, **authorized.changes},
+        lines=reservation.lines,
+    )
+
+
+def authorize_payment(
+    order: Order, payments: PaymentsClient, find_excess: Callable[[Order], str | None]
+) -> Outcome:
+    """Authorize the payment.
+
+    If the bank requires authentication, the order waits for its customer. It is undone instead if
+    `find_excess` returns a limit that it would exceed.
+    """
+    if not order.needs_payment:
+        return Outcome((NewEvent("payment_not_needed"),), Step.COMMIT, {"status": Status.CONFIRMED})
+    try:
+        payment = payments.authorize(order)
+    except CheckoutRefused as refused:
+        return undo(_to_refusal(refused))
+    changes = {"payment_id": payment.id, "payment_status": payment.status}
+    if payment.status == "requires_action" and order.status is Status.PENDING:
+        if excess := find_excess(order):
+            return undo(replace(TOO_MANY_WAITING, detail=f"{excess} {TOO_MANY_WAITING.detail}"))
+        return Outcome(
+            (NewEvent("payment_action_required"),),
+            Step.AWAIT_PAYMENT,
+            {**changes, "status": Status.AWAITING_PAYMENT},
+            deadline=datetime.now(UTC) + AWAITING_FOR,
+        )
+    if payment.status not in AUTHORIZED:
+        raise Postponed(f"the payment is {payment.status}")
+    return _confirm(changes)
+
+
+def await_payment(order: Order, payments: PaymentsClient) -> Outcome:
+    """Poll a payment that waits for its customer."""
+    payment = payments.read(order.id)
+    if payment.status in UNDECIDED:
+        raise Postponed(f"the payment is {payment.status}")
+    if payment.status not in AUTHORIZED:
+        return undo(DECLINED)
+    return _confirm({"payment_status": payment.status})
+
+
+def cancel_payment(order: Order, payments: PaymentsClient) -> Outcome:
+    """Cancel the payment, or refund it if it was captured."""
+    payment = payments.cancel(order.id)
+    if payment.status != "canceled":
+        raise Postponed(f"the payment is {payment.status}")
+    changes = {"payment_status": payment.status, "amount_refunded": payment.amount_refunded}
+    return Outcome((NewEvent("payment_cancelled"),), Step.RELEASE, changes)
+
+
+def release_stock(order: Order, catalog: CatalogClient) -> Outcome:
+    """Release the reservation of an order that is undone, which is then cancelled."""
+    catalog.release(order.id)
+    reason = order.refusal.reason if order.refusal else None
+    changes = {"status": Status.CANCELLED, "reason": reason}
+    return Outcome((NewEvent("cancelled", reason),), None, changes)
+
+
+def refund_payment(order: Order, payments: PaymentsClient, refund: Refund) -> Outcome:
+    """Make a pending refund."""
+    try:
+        payments.refund(refund)
+    except CheckoutRefused as refused:
+        failed = (NewEvent("refund_failed", refused.code),)
+        return Outcome(failed, None, refund=refund, failure=_to_refusal(refused))
+    changes = {
+        "amount_refunded": order.amount_refunded + refund.amount,
+        "status": order.status_after(refund),
+    }
+    event = NewEvent("refunded", f"{refund.amount} {order.currency}")
+    return Outcome((event,), Step.RESTOCK if refund.restock else None, changes, refund=refund)
+
+
+def restock(order: Order, catalog: CatalogClient) -> Outcome:
+    """Return the units of a refunded order to the stock."""
+    catalog.release(order.id)
+    return Outcome((NewEvent("restocked"),), None)
+
+
+def undo(refusal: Refusal, first: Step = Step.CANCEL_PAYMENT) -> Outcome:
+    """Return that the order is undone: its payment first, because any call may have authorized it."""
+    return Outcome((NewEvent("refused", refusal.reason),), first, {"refusal": refusal})
+
+
+def _confirm(changes: dict[str, Any]) -> Outcome:
+    return Outcome((NewEvent("payment_authorized"),), Step.COMMIT, {**changes, "status": Status.CONFIRMED})
+
+
+def _to_refusal(refused: CheckoutRefused) -> Refusal:
+    return Refusal(refused.reason, refused.code, refused.detail, refused.extra)

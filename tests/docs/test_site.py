@@ -1,0 +1,28 @@
+"""The site of docs/: it builds without a warning, and a reader finds each page."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.docs.pages import PAGES
+from tests.stacks import ROOT
+
+
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    overview = (tmp_path / "index.html").read_text(encoding="utf-8")
+    missing = [
+        page.stem for page in PAGES if page.stem != "README" and f'href="{page.stem}.html"' not in overview
+    ]
+    assert missing == []
+
+
+def test_the_front_page_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
