@@ -30,7 +30,7 @@ WAITING = 12  # The most requests in the queue; each occupies one of the server'
 # most a third, too. Until then an address may take more, because a whole office may share it. Afterwards one
 # place is left for other addresses, even if two addresses flood.
 SHARE = 3
-PATIENCE = 5.0  # Seconds that a request waits for its turn.
+PATIENCE = 15.0  # Seconds that a request waits for its turn; the queue bounds how many wait.
 COMMAND_PATIENCE = 60.0  # The same for a command.
 # Least seconds for the hash itself. On a busy machine a hash takes seconds, and a killed process must start
 # again, which takes longer still. Only a stuck process exceeds this time.
