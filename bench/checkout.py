@@ -2,7 +2,7 @@
 
 The shop is measured as it is, with one product that all guests buy, and with a million past orders. The
 report has the processor time of a checkout by part, with the work after the answer. With CONTROL, a commit,
-it also has a guest's checkout beside the one of that commit.
+it also has a guest's checkout compared with the one of that commit.
 """
 
 import math
@@ -21,13 +21,13 @@ SOME_CLIENTS = 8  # For the shop with one product, and for the one with past ord
 PAST_ORDERS = 1_000_000
 STOCK = 1_000_000  # Units of each product, so that none sells out.
 STOCK_UP = "UPDATE products SET on_hand = %(n)s, source_on_hand = %(n)s"
-ROUNDS = 3  # Of each shop in turn, beside another commit.
+ROUNDS = 3  # Of each shop in turn, compared with another commit.
 
 
 def measure(shop: Shop, seconds: float) -> dict[str, Any]:
-    """Return the numbers of each load, and those beside the commit of CONTROL; raises CannotMeasure."""
+    """Return the numbers of each load, and the comparison with CONTROL; raises CannotMeasure."""
     commit = os.environ.get("CONTROL")
-    beside = {"beside": measure_beside(shop, commit, seconds)} if commit else {}
+    comparison = {"comparison": compare_checkouts(shop, commit, seconds)} if commit else {}
     shop.run_sql("catalog", STOCK_UP, n=STOCK)
     loads = [
         *(_measure(shop, CHECKOUT, clients, seconds, "checkout") for clients in CLIENTS),
@@ -36,10 +36,10 @@ def measure(shop: Shop, seconds: float) -> dict[str, Any]:
     say(f"Writing {PAST_ORDERS} past orders …")
     write_past_orders(shop, PAST_ORDERS)
     loads.append(_measure(shop, CHECKOUT, SOME_CLIENTS, seconds, f"checkout after {PAST_ORDERS} orders"))
-    return {"loads": loads, **beside}
+    return {"loads": loads, **comparison}
 
 
-def measure_beside(shop: Shop, commit: str, seconds: float) -> dict[str, Any]:
+def compare_checkouts(shop: Shop, commit: str, seconds: float) -> dict[str, Any]:
     """Return the medians of a guest's checkout at this and another commit, in alternating rounds."""
     with (
         fresh_folder() as folder,
@@ -104,7 +104,7 @@ def render(results: Mapping[str, Any]) -> list[str]:
     ]
     spent = [[load["title"], load["clients"], *_write_cpu(load["cpu_ms"])] for load in loads]
     return [
-        *(_render_beside(results["beside"]) if "beside" in results else []),
+        *(_render_comparison(results["comparison"]) if "comparison" in results else []),
         "Full checkouts: in as a guest, one unit into the cart, the order confirmed.",
         "",
         *table("shop | clients | a second | p50 ms | p99 ms | errors | settled | bound by", rates),
@@ -119,8 +119,8 @@ def render(results: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _render_beside(beside: Mapping[str, Any]) -> list[str]:
-    rows = beside["rows"]
+def _render_comparison(comparison: Mapping[str, Any]) -> list[str]:
+    rows = comparison["rows"]
     head = ["shop", "clients", *rows[0]["cpu_ms"], "all", "a second", "p99 ms", "settled", "errors"]
     numbers = [
         [
@@ -138,7 +138,7 @@ def _render_beside(beside: Mapping[str, Any]) -> list[str]:
         for before, now in zip(rows[::2], rows[1::2], strict=True)
     ]
     return [
-        f"A guest's checkout (in as a guest, one unit ordered) beside commit {beside['commit']}, in turn: "
+        f"A guest's checkout (a new guest orders one unit), in turn with commit {comparison['commit']}: "
         "milliseconds of one core until the order is paid, by process; orders a second until all are paid; "
         "p99 of `POST /orders`.",
         "",

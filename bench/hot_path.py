@@ -112,7 +112,7 @@ def run_flood(url: str, call: Call, clients: int, seconds: float) -> dict[str, A
 
 
 def sum_up(floods: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return a row for each way and number of clients, and the gateway's rate beside the others'."""
+    """Return a row for each way and number of clients, and the gateway's rate relative to the others'."""
     found: dict[tuple[int, str], list[Mapping[str, Any]]] = {}
     for flood in floods:
         found.setdefault((flood["clients"], flood["way"]), []).append(flood)

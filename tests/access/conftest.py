@@ -142,14 +142,14 @@ def house(make_database: Callable[[str], str]) -> Iterator[House]:
 
 def _settings(model: type, name: str, make_database: Callable[[str], str]) -> Any:
     nowhere = dict.fromkeys(("auth_url", "catalog_url", "payments_url"), "http://127.0.0.1:9")
-    told = {
+    values = {
         "service": f"{name}-service",
         "database_url": make_database(f"{name}-service"),
         "client_secret": "secret",
         "log_level": "ERROR",  # Thousands of access records would hide a failure.
         **nowhere,
     }
-    return model(**{name: value for name, value in told.items() if name in model.model_fields})
+    return model(**{name: value for name, value in values.items() if name in model.model_fields})
 
 
 def _cheap_passwords() -> Passwords:

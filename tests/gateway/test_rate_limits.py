@@ -192,7 +192,7 @@ def test_an_invalid_setting_stops_the_start_and_is_named(tmp_path: Path) -> None
         ("CONNECTION_LIMIT", "0"),
     ]:
         done = write_settings(GATEWAY, tmp_path, {name: value})
-        said = done.stderr.startswith(f"Cannot start: {name} is '{value}'; it ")
-        if done.returncode != 1 or not said or done.stderr.count("\n") != 1:
+        explains = done.stderr.startswith(f"Cannot start: {name} is '{value}'; it ")
+        if done.returncode != 1 or not explains or done.stderr.count("\n") != 1:
             accepted.append((name, value, done.returncode, done.stderr))
     assert accepted == []

@@ -32,7 +32,7 @@ class DummyStack:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        self.said: list[str] = []
+        self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -40,11 +40,11 @@ class DummyStack:
         assert self.process.stdout
         with self.process.stdout as stream:
             for line in stream:
-                self.said.append(line.rstrip("\n"))
+                self.lines.append(line.rstrip("\n"))
 
     def says(self, text: str) -> str:
         """Wait for a line with this text in it, and return it."""
-        return wait_for(lambda: next((line for line in list(self.said) if text in line), ""))
+        return wait_for(lambda: next((line for line in list(self.lines) if text in line), ""))
 
     def pid(self, name: str) -> int:
         """Wait until a program runs, and return its process id."""

@@ -201,7 +201,7 @@ def test_the_delay_before_a_restart_grows_with_each_end(
     os.kill(stack.pid("moody"), signal.SIGKILL)
 
     stack.says("restarts in 0.8 s")
-    ends = [line for line in stack.said if "moody ended" in line]
+    ends = [line for line in stack.lines if "moody ended" in line]
     assert [re.findall(r"in ([\d.]+) s", line)[0] for line in ends] == ["0.1", "0.2", "0.4", "0.8"]
     assert all("exit code 7" in line and "moody.log" in line for line in ends[1:])
 
@@ -212,7 +212,7 @@ def test_a_start_fails_when_a_program_keeps_ending(make_stack: Callable[..., Any
 
     assert stack.exit_code() == 1
     assert "broken.log" in stack.says("cannot start: broken keeps ending right after its start")
-    assert stack.said[-1] == "no such thing"
+    assert stack.lines[-1] == "no such thing"
     assert stack.processes() == []
 
 
@@ -224,7 +224,7 @@ def test_a_start_fails_when_a_program_is_not_ready_in_time(
 
     assert stack.exit_code() == 1
     assert "slow.log" in stack.says("cannot start: slow was not ready within")
-    assert stack.said[-1] == "thinking"
+    assert stack.lines[-1] == "thinking"
     assert stack.processes() == []
 
 
@@ -245,9 +245,9 @@ def test_a_job_that_fails_ends_the_start_with_its_output(make_stack: Callable[..
     stack = make_stack([SLEEPER], jobs=[{"name": "migrate", "shell": "echo the table is missing; exit 3"}])
 
     assert stack.exit_code() == 1
-    assert "cannot start: migrate failed (exit code 3):" in stack.said
-    assert "the table is missing" in stack.said
-    assert "up" not in stack.said
+    assert "cannot start: migrate failed (exit code 3):" in stack.lines
+    assert "the table is missing" in stack.lines
+    assert "up" not in stack.lines
 
 
 def test_a_successful_job_leaves_no_log(make_stack: Callable[..., Any]) -> None:

@@ -69,7 +69,7 @@ def test_every_service_is_read_and_missed_when_it_is_gone():
 def apps(make_database, auth, fake_server, tmp_path):
     """The services whose figures are in the rules."""
 
-    def told(service, **more):
+    def make_values(service, **more):
         return {
             "service": service,
             "database_url": make_database(service),
@@ -80,14 +80,14 @@ def apps(make_database, auth, fake_server, tmp_path):
 
     apps = {
         "catalog-service": create_catalog(
-            CatalogSettings(**told("catalog-service", catalog_upstream_url=fake_server.url)), auth
+            CatalogSettings(**make_values("catalog-service", catalog_upstream_url=fake_server.url)), auth
         ),
         "orders-service": create_orders(
-            OrdersSettings(**told("orders-service", catalog_url=NOWHERE, payments_url=NOWHERE)), auth
+            OrdersSettings(**make_values("orders-service", catalog_url=NOWHERE, payments_url=NOWHERE)), auth
         ),
-        "payments-service": create_payments(PaymentsSettings(**told("payments-service")), auth),
+        "payments-service": create_payments(PaymentsSettings(**make_values("payments-service")), auth),
         "logs-service": create_logs(
-            LogsSettings(**told("logs-service", records_from_gateway=tmp_path)), auth
+            LogsSettings(**make_values("logs-service", records_from_gateway=tmp_path)), auth
         ),
     }
     yield apps
@@ -96,8 +96,8 @@ def apps(make_database, auth, fake_server, tmp_path):
 
 
 def test_what_the_rules_ask_for_is_what_the_services_tell(apps):
-    told = "".join(app.test_client().get("/metrics").text for app in apps.values())
-    names = set(re.findall(r"^# (?:HELP|TYPE) (\S+)", told, re.MULTILINE)) | {"up", "job"}
+    exposition = "".join(app.test_client().get("/metrics").text for app in apps.values())
+    names = set(re.findall(r"^# (?:HELP|TYPE) (\S+)", exposition, re.MULTILINE)) | {"up", "job"}
     # Counters and histograms are called by their samples; the age of a copy comes with the first copy.
     names |= {f"{name}{suffix}" for name in names for suffix in ("_count", "_bucket")}
     names |= {"catalog_source_age_seconds"}

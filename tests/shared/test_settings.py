@@ -41,8 +41,8 @@ def test_a_secret_can_be_read_from_a_file(tmp_path):
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "AUTH_URL", "CLIENT_SECRET", "SERVICE"])
 def test_a_missing_variable_is_named(capsys, name):
-    said = refuse(capsys, CallerSettings, {key: value for key, value in GOOD.items() if key != name})
-    assert f"{name} is missing" in said
+    message = refuse(capsys, CallerSettings, {key: value for key, value in GOOD.items() if key != name})
+    assert f"{name} is missing" in message
 
 
 @pytest.mark.parametrize(
@@ -60,29 +60,29 @@ def test_a_missing_variable_is_named(capsys, name):
     ],
 )
 def test_a_malformed_variable_is_named_without_its_value(capsys, model, name, value):
-    said = refuse(capsys, model, {**GOOD, name: value})
-    assert f"{name} is malformed" in said
-    assert value not in said or name == "CATALOG_SYNC_SECONDS"
+    message = refuse(capsys, model, {**GOOD, name: value})
+    assert f"{name} is malformed" in message
+    assert value not in message or name == "CATALOG_SYNC_SECONDS"
 
 
 @pytest.mark.parametrize("address", [{}, {"PUBLIC_URL": "http://shop.example"}])
 def test_production_requires_https(capsys, address):
-    said = refuse(capsys, CallerSettings, {**GOOD, **address, "SHOPFLEET_ENV": "production"})
-    assert "PUBLIC_URL is malformed: in production it must begin with https://" in said
+    message = refuse(capsys, CallerSettings, {**GOOD, **address, "SHOPFLEET_ENV": "production"})
+    assert "PUBLIC_URL is malformed: in production it must begin with https://" in message
     secure = {**GOOD, "SHOPFLEET_ENV": "production", "PUBLIC_URL": "https://shop.example"}
     assert read_settings(CallerSettings, secure).production
 
 
 def test_all_errors_are_reported_at_once(capsys):
-    said = refuse(capsys, CallerSettings, {})
-    assert said.count("is missing") == 4
+    message = refuse(capsys, CallerSettings, {})
+    assert message.count("is missing") == 4
 
 
 def test_an_unreadable_file_is_reported(capsys, tmp_path):
-    said = refuse(capsys, ServiceSettings, {**GOOD, "DATABASE_PASSWORD_FILE": str(tmp_path / "nothing")})
-    assert "DATABASE_PASSWORD_FILE" in said
+    message = refuse(capsys, ServiceSettings, {**GOOD, "DATABASE_PASSWORD_FILE": str(tmp_path / "nothing")})
+    assert "DATABASE_PASSWORD_FILE" in message
 
 
 def test_a_variable_and_its_file_exclude_each_other(capsys, tmp_path):
-    said = refuse(capsys, ServiceSettings, {**GOOD, "DATABASE_URL_FILE": str(tmp_path)})
-    assert "DATABASE_URL and DATABASE_URL_FILE" in said
+    message = refuse(capsys, ServiceSettings, {**GOOD, "DATABASE_URL_FILE": str(tmp_path)})
+    assert "DATABASE_URL and DATABASE_URL_FILE" in message

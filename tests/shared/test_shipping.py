@@ -470,14 +470,14 @@ def test_the_records_of_a_killed_process_arrive_and_each_has_one_id(ship, logs, 
         sender.kill()
         lines += sender.stdout.readlines()
     logs.drop_answers = False
-    said = [line.strip() for line in lines if line.endswith("\n")]
+    written = [line.strip() for line in lines if line.endswith("\n")]
     ship()
-    wait_for(lambda: set(said) <= set(logs.messages))
+    wait_for(lambda: set(written) <= set(logs.messages))
     ids = {}
     for record in logs.stored:
         ids.setdefault(record.body, set()).add(record.attributes["log.record.uid"])
-    assert [message for message in said if len(ids[message]) > 1] == []
-    last = [record for record in logs.stored if record.body == said[-1]][-1]
+    assert [message for message in written if len(ids[message]) > 1] == []
+    last = [record for record in logs.stored if record.body == written[-1]][-1]
     assert last.resource["service.instance.id"] == "dead"
 
 

@@ -313,9 +313,9 @@ def test_redaction_of_digits_and_dashes_costs_no_more_than_of_words(
 def test_long_random_paths_fill_the_logs_no_faster_than_short_ones(
     shop: ProcessStack, stranger: Shopper, admin: Shopper
 ) -> None:
-    told = shop.describe()["postgres"]
-    password = Path(told["superuser_password_file"]).read_text().strip()
-    server = {"host": told["host"], "port": told["port"], "user": "postgres", "password": password}
+    server = shop.describe()["postgres"]
+    password = Path(server["superuser_password_file"]).read_text().strip()
+    server = {"host": server["host"], "port": server["port"], "user": "postgres", "password": password}
 
     def grow(make_path: Callable[[], str]) -> int:
         """Return how much these calls make the database grow, in bytes."""

@@ -80,8 +80,8 @@ def test_a_state_in_use_gets_one_sentence(processes):
 
 def read_password(stack: ProcessStack) -> str:
     """Return the admin's password, which the first start generates and prints once."""
-    [told] = [line for line in stack.output().splitlines() if "admin password" in line]
-    return told.split()[-1]
+    [line] = [line for line in stack.output().splitlines() if "admin password" in line]
+    return line.split()[-1]
 
 
 def test_a_published_shop_prints_a_generated_admin_password_once(running_stack):

@@ -172,7 +172,7 @@ def test_a_killed_replica_loses_only_answers_in_flight_and_the_key_finds_the_ord
 
     def buy(number: int) -> tuple[int, set[str], set[str]]:
         """Return the number of retried keys, the answered orders and the existing orders."""
-        lost, told = 0, set()
+        lost, answered = 0, set()
         with Customer(url) as customer:
             customer.start_guest_session()
             while not is_over.is_set():
@@ -180,9 +180,9 @@ def test_a_killed_replica_loses_only_answers_in_flight_and_the_key_finds_the_ord
                 answer = customer.order(uuid.uuid4().hex, "pm_card_visa", product=PRODUCT)
                 assert answer.status_code in {201, 202}, answer.text
                 lost += customer.hiccups > before
-                told.add(answer.json()["id"])
+                answered.add(answer.json()["id"])
                 bought_by[number] += 1
-            return lost, told, read_orders(customer)
+            return lost, answered, read_orders(customer)
 
     try:
         with ThreadPoolExecutor(BUYERS) as buyers:
@@ -196,9 +196,9 @@ def test_a_killed_replica_loses_only_answers_in_flight_and_the_key_finds_the_ord
         is_over.set()
         docker("start", victim)
     assert sum(lost for lost, _told, _found in bought) <= BUYERS
-    for _lost, told, found in bought:
-        assert told == found
-        assert told
+    for _lost, answered, found in bought:
+        assert answered == found
+        assert answered
 
 
 def read_orders(customer: Customer) -> set[str]:

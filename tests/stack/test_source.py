@@ -111,8 +111,10 @@ def read_remarks(shop: ProcessStack) -> list[dict[str, str]]:
 
 def count_failures(shop: ProcessStack) -> int:
     """Return the number of consecutive failures, on which all replicas agree."""
-    told = [re.search(r"failed (\d+) times in a row", each.get("source", "")) for each in read_remarks(shop)]
-    return min(int(found[1]) if found else 0 for found in told)
+    matches = [
+        re.search(r"failed (\d+) times in a row", each.get("source", "")) for each in read_remarks(shop)
+    ]
+    return min(int(match[1]) if match else 0 for match in matches)
 
 
 def test_a_failing_source_fails_no_request_and_the_copy_recovers(
