@@ -189,8 +189,10 @@ class ProcessStack:
 
     def audit(self) -> subprocess.CompletedProcess[str]:
         """Audit the books, as `make audit` does."""
+        # The first release has it in `local`.
+        module = "tools.books" if (self.home / "tools").is_dir() else "local.audit"
         return subprocess.run(
-            [sys.executable, "-m", "tools.books"],
+            [sys.executable, "-m", module],
             cwd=self.home,
             env={"STATE": str(self.state), "PATH": os.environ["PATH"]},
             capture_output=True,
