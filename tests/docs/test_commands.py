@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,8 +69,14 @@ def run_in_bash(
         yield command, int(rest.split("\n", 1)[0] or "-1"), output
 
 
+def as_parameter(page: Path) -> Any:
+    """Return a page as a parameter; one that imports products runs apart from other imports of the shop."""
+    marks = [pytest.mark.xdist_group("imports")] if "/products/import" in page.read_text() else []
+    return pytest.param(page, id=page.stem, marks=marks)
+
+
 @pytest.mark.shop
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [as_parameter(page) for page in PAGES])
 def test_the_commands_of_a_page_do_what_it_shows(processes: ProcessStack, desk: Path, page: Path) -> None:
     commands = [command for block in read_blocks(page) if not block.needs for command in block.commands]
     wrong = [
