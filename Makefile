@@ -45,10 +45,10 @@ bench: $(VENV)/tests ## measure a separate shop and write a report: SECONDS=8 ON
 screenshots: $(VENV)/tests ## take the README's pictures of a running shop: URL=http://localhost:8080
 	@$(VENV)/bin/python -m tests.browser.pictures
 
-test: $(VENV)/tests ## the tests that prove a change, in ten minutes: WORKERS=4
+test: $(VENV)/tests ## the tests that prove a change: WORKERS=4
 	@$(TEST) -m "not long"
 
-test-fast: $(VENV)/tests ## the tests that need no running shop, in two minutes
+test-fast: $(VENV)/tests ## the tests that need no running shop
 	@$(TEST) -m "not shop and not long"
 
 test-all: $(VENV)/tests ## every test that this machine can run

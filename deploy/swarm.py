@@ -44,7 +44,7 @@ def read_compose(environment: Mapping[str, str]) -> dict[str, Any]:
     """Return both files as resolved by Compose."""
     options = [word for file in FILES for word in ("--file", file)]
     # Swarm publishes ports on all addresses and ignores BIND, and the services must know.
-    resolved = {**environment, "BIND": "0.0.0.0"}  # noqa: S104
+    resolved = {**environment, "BIND": "0.0.0.0"}  # noqa: S104  # Swarm publishes on every address.
     rendered: dict[str, Any] = json.loads(
         _docker("compose", *options, "config", "--format=json", env=resolved)
     )

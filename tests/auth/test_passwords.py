@@ -165,12 +165,7 @@ def test_hashing_progresses_on_a_busy_processor(children):
 
 def test_a_process_that_is_killed_during_a_request_is_replaced(children):
     passwords = Passwords(memory_kib=8, passes=1, at_once=1, patience=60)
-    known = passwords.hash("x")
-    (first,) = children()
-    first.suspend()
-    outcomes = []
-    (asking,) = start(lambda: outcomes.append(passwords.matches(known, "x")), 1)
-    wait_for(lambda: not passwords._free)
+    first, asking, outcomes = start_suspended_check(passwords, passwords.hash("x"), children)
     first.kill()
     asking.join()
     assert outcomes == [True]
@@ -180,11 +175,7 @@ def test_a_process_that_is_killed_during_a_request_is_replaced(children):
 def test_a_slow_hash_is_finished_while_others_give_up_their_turn(children):
     passwords = Passwords(memory_kib=8, passes=1, at_once=1, patience=0.2)
     known = passwords.hash("x")
-    (process,) = children()
-    process.suspend()
-    outcomes = []
-    (asking,) = start(lambda: outcomes.append(passwords.matches(known, "x")), 1)
-    wait_for(lambda: not passwords._free)
+    process, asking, outcomes = start_suspended_check(passwords, known, children)
     with pytest.raises(HashingBusy):
         passwords.matches(known, "x")
     process.resume()
@@ -289,6 +280,16 @@ def test_estimating_guesses_never_takes_much_longer_than_a_hash(children):
 def test_a_password_matches_regardless_of_the_keyboard():
     passwords = Passwords(memory_kib=8, passes=1)
     assert passwords.matches(passwords.hash("Scho\u0308nbrunn \ufb01x"), "Sch\u00f6nbrunn fix")
+
+
+def start_suspended_check(passwords, known, children):
+    """Start a check in the only process while that is suspended; return process, thread and outcomes."""
+    (process,) = children()
+    process.suspend()
+    outcomes = []
+    (asking,) = start(lambda: outcomes.append(passwords.matches(known, "x")), 1)
+    wait_for(lambda: not passwords._free)
+    return process, asking, outcomes
 
 
 def start(work, number):

@@ -21,7 +21,7 @@ class FakeSource:
     def __init__(self, stock: Mapping[int, int]) -> None:
         self.stock = stock
 
-    def read_pages(self, _find_known: FindKnown, *, is_probe: bool) -> Iterator[Page]:  # noqa: ARG002
+    def read_pages(self, _find_known: FindKnown, *, is_probe: bool) -> Iterator[Page]:  # noqa: ARG002  # As in Source.
         """Yield its only page."""
         products = [
             {"id": number, "title": f"Thing {number}", "price": 5, "stock": stock}

@@ -206,7 +206,7 @@ def _apply(database: Database, claim: Claim, skus: dict[str, int], tally: Tally)
                     sku = default_sku(offer.id)
                     reason = f'Stored as "{sku}": product {owner} has the SKU "{offer.sku}".'
                     tally.adjust([Adjustment(offer.id, "sku", reason)])
-                    offer = replace(offer, sku=sku)  # noqa: PLW2901
+                    offer = replace(offer, sku=sku)  # noqa: PLW2901  # The copy stores this offer.
                     owner = taken.get(sku) or skus.setdefault(sku, offer.id)
                 if owner != offer.id:
                     tally.reject([Rejection(f"sku: Product {owner} has this SKU.", offer.id)])

@@ -77,7 +77,7 @@ def split_partition(connection: Connection, partition: Partition, split: datetim
     connection.execute(
         text(
             # The names are dates, not user input.
-            f"WITH moved AS (DELETE FROM {earlier} WHERE time >= :split RETURNING *)"  # noqa: S608
+            f"WITH moved AS (DELETE FROM {earlier} WHERE time >= :split RETURNING *)"  # noqa: S608  # A partition name, never input.
             f" INSERT INTO {later} SELECT * FROM moved"
         ),
         {"split": split},

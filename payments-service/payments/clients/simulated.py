@@ -75,7 +75,7 @@ class SimulatedProvider:
         """Return whether the payment method exists."""
         return payment_method in METHODS
 
-    def authorize(self, payment: Payment, save_reference: SaveReference) -> Charge:  # noqa: ARG002
+    def authorize(self, payment: Payment, save_reference: SaveReference) -> Charge:  # noqa: ARG002  # The charge has the payment's id.
         """Insert the charge, once per payment."""
         decline_code = CARDS.get(payment.payment_method)
         awaits_customer = payment.payment_method == AUTHENTICATION_REQUIRED

@@ -109,7 +109,7 @@ class StripeProvider:
                     raise CaptureFailed(_code_of(error)) from error
                 return charge
 
-    def capture_batch(self, payments: Iterable[Payment]) -> Mapping[UUID, Charge]:  # noqa: ARG002
+    def capture_batch(self, payments: Iterable[Payment]) -> Mapping[UUID, Charge]:  # noqa: ARG002  # Stripe captures one by one.
         """Capture none: Stripe has no request for several intents."""
         return {}
 
