@@ -1,11 +1,13 @@
 """Migrate a service's database: `SERVICE=catalog-service python -m shared.migrate`."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
-from alembic import command, context
+from alembic import command, context, op
 from alembic.config import Config
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import OperationalError
 
 from shared.database import Database, connect
 from shared.errors import DatabaseUnavailable
@@ -13,7 +15,10 @@ from shared.service import migrations_of
 from shared.settings import ServiceSettings, read_settings
 
 ADVISORY_LOCK = 5_714_001  # The same in every database: it allows one migration at a time.
-PATIENCE = 60.0  # Seconds to wait for a starting server.
+PATIENCE = 60.0  # Seconds to wait for a starting server, and to retry a migration whose table is in use.
+LONGEST_RUN = 600.0  # Seconds to wait for another run.
+LOCK_TIMEOUT = 2.0  # Seconds that a migration may wait for a table's lock, because callers wait behind it.
+LOCK_NOT_AVAILABLE = "55P03"
 
 
 def wait_until_reached(database: Database, seconds: float = PATIENCE) -> None:
@@ -30,24 +35,71 @@ def wait_until_reached(database: Database, seconds: float = PATIENCE) -> None:
 
 
 def upgrade(database: Database, migrations: Path) -> None:
-    """Apply missing migrations in one transaction, under a lock against concurrent runs."""
+    """Apply missing migrations, each in a transaction of its own, under a lock against concurrent runs.
+
+    Raises DatabaseUnavailable if another run holds the lock for too long, or if callers hold a table's lock.
+    """
     config = Config()
     # Alembic reads its options through configparser, which treats a percent sign specially.
     config.set_main_option("script_location", str(migrations).replace("%", "%%"))
-    with database.transaction() as connection:
-        # The role's time limits are for requests; a migration may take longer.
-        connection.execute(text("SET LOCAL statement_timeout = 0"))
-        connection.execute(text("SET LOCAL lock_timeout = '60s'"))
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": ADVISORY_LOCK})
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    with database.transaction() as guard:
+        _lock(guard)
+        # The guard stays open but idle while the migrations run. This statement also ends the snapshot of the
+        # previous one, for which concurrent index builds would wait.
+        guard.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                with database.engine.connect() as connection:
+                    config.attributes["connection"] = connection
+                    command.upgrade(config, "head")
+            except OperationalError as error:
+                if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE or time.monotonic() > deadline:
+                    raise
+            else:
+                return
 
 
 def run_migrations() -> None:
     """Run inside Alembic; every service's `migrations/env.py` calls this."""
     connection: Connection = context.config.attributes["connection"]
-    context.configure(connection=connection)
-    context.run_migrations()
+    event.listen(connection, "begin", _set_limits)
+    context.configure(connection=connection, transaction_per_migration=True)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def create_indexes(statements: Mapping[str, str]) -> None:
+    """Create indexes without blocking writers; the statements are `ON table (…)` by the index's name.
+
+    A name may begin with `UNIQUE `. The migration's transaction ends first, so the function that calls this
+    must succeed when it runs again.
+    """
+    with op.get_context().autocommit_block():
+        op.execute("SET statement_timeout = 0")
+        for name, definition in statements.items():
+            kind, _, index = name.rpartition(" ")
+            # An interrupted build leaves an invalid index.
+            op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {index}")
+            op.execute(f"CREATE {kind} INDEX CONCURRENTLY {index} {definition}")
+        op.execute("RESET statement_timeout")
+
+
+def _lock(guard: Connection) -> None:
+    """Wait for the lock. A statement that waits inside PostgreSQL would block concurrent index builds."""
+    deadline = time.monotonic() + LONGEST_RUN
+    while not guard.execute(
+        text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": ADVISORY_LOCK}
+    ).scalar():
+        if time.monotonic() > deadline:
+            raise DatabaseUnavailable
+        time.sleep(0.2)
+
+
+def _set_limits(connection: Connection) -> None:
+    # The role's time limits are for requests; a migration may take longer. But while it waits for a table's
+    # lock, callers wait behind it.
+    connection.exec_driver_sql(f"SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'")
 
 
 def main() -> None:

@@ -19,8 +19,10 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    and_,
     func,
     literal_column,
+    or_,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
@@ -44,6 +46,22 @@ products = Table(
     Column("edited", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     Column("shortfall", BigInteger, nullable=False, server_default=text("0")),
     Column("images", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    # The product that this row is a further variant of; NULL for the product and its first variant.
+    Column("parent_id", BigInteger, ForeignKey("products.id")),
+    Column("withdrawn_at", DateTime(timezone=True)),
+    Column("option_values", JSONB),
+    Column("variant_title", Text, nullable=False, server_default=text("''")),
+    Column("compare_at_amount", BigInteger),
+    Column("weight_grams", BigInteger),
+    Column("low_stock_threshold", BigInteger),
+    Column("metadata", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("options", JSONB, nullable=False, server_default=text("'[]'")),
+    Column("tax_class", Text),
+    # A summary of the further variants for sale, which a trigger writes.
+    Column("further_variants", Integer, nullable=False, server_default=text("0")),
+    Column("further_lowest", BigInteger),
+    Column("further_highest", BigInteger),
+    Column("further_in_stock", Boolean, nullable=False, server_default=text("false")),
     Column("version", BigInteger, nullable=False, server_default=text("1")),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("removed_at", DateTime(timezone=True)),
@@ -63,15 +81,59 @@ Index("products_for_sale", products.c.id, postgresql_where=FOR_SALE)
 Index("products_search", products.c.search, postgresql_using="gin", postgresql_where=FOR_SALE)
 Index("products_in_stock", products.c.in_stock, products.c.id, postgresql_where=FOR_SALE)
 
+# What a product in a list has over all its variants. The indexes have the same expressions.
+_OWN_AMOUNT = (products.c.unit_amount, products.c.withdrawn_at)
+LOWEST_AMOUNT = func.lowest_amount(*_OWN_AMOUNT, products.c.further_lowest, type_=BigInteger)
+HIGHEST_AMOUNT = func.highest_amount(*_OWN_AMOUNT, products.c.further_highest, type_=BigInteger)
+IN_STOCK = or_(
+    and_(products.c.in_stock, products.c.withdrawn_at.is_(None)), products.c.further_in_stock
+).self_group()
+IS_SOLD = products.c.withdrawn_at.is_(None)
+IS_FURTHER = products.c.parent_id.is_not(None)
+HAS_FURTHER = products.c.further_variants > literal_column("0")
+Index("products_available", IN_STOCK, products.c.id, postgresql_where=FOR_SALE)
+Index("products_ranges", LOWEST_AMOUNT, products.c.id, postgresql_where=and_(FOR_SALE, HAS_FURTHER))
+Index(
+    "products_variants",
+    products.c.parent_id,
+    products.c.unit_amount,
+    products.c.id,
+    postgresql_where=IS_FURTHER,
+)
+Index("products_variants_sku", products.c.sku, postgresql_where=and_(IS_FURTHER, IS_SOLD))
+Index(
+    "products_variants_search",
+    products.c.search,
+    postgresql_using="gin",
+    postgresql_where=and_(IS_FURTHER, IS_SOLD),
+)
+_HAS_OPTIONS = and_(products.c.option_values.is_not(None), IS_SOLD)
+Index(
+    "products_options",
+    products.c.option_values,
+    postgresql_using="gin",
+    postgresql_ops={"option_values": "jsonb_path_ops"},
+    postgresql_where=_HAS_OPTIONS,
+)
+Index(
+    "products_option_values",
+    func.coalesce(products.c.parent_id, products.c.id),
+    products.c.option_values,
+    unique=True,
+    postgresql_where=_HAS_OPTIONS,
+)
+
 # The sort keys of product lists; the id breaks ties.
 SORT_KEYS: dict[str, ColumnElement[Any]] = {
     "id": products.c.id,
-    "price": products.c.unit_amount,
+    "price": LOWEST_AMOUNT,
     "title": func.left(func.lower(products.c.title), literal_column("100"), type_=Text),
     "rating": func.coalesce(products.c.rating, literal_column("-1"), type_=Numeric),
     "newest": products.c.created_at,
 }
-for _name, _key in SORT_KEYS.items():
+# The previous release sorts by the first variant's price.
+_INDEXED = {**SORT_KEYS, "price": products.c.unit_amount, "lowest": LOWEST_AMOUNT}
+for _name, _key in _INDEXED.items():
     _order = [_key] if _name == "id" else [_key, products.c.id]
     if _name != "id":
         Index(f"products_{_name}", *_order, postgresql_where=FOR_SALE)
@@ -213,4 +275,6 @@ reservation_lines = Table(
     Column("sku", Text, nullable=False),
     Column("title", Text, nullable=False),
     Column("unit_amount", BigInteger, nullable=False),
+    # The product of a further variant; NULL for a first variant.
+    Column("parent_id", BigInteger),
 )
