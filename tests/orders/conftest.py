@@ -403,7 +403,10 @@ class Buyer:
             **others,
         }
         if items is not None:
-            body["items"] = [{"product_id": product, "quantity": quantity} for product, quantity in items]
+            body["items"] = [
+                item if isinstance(item, dict) else {"product_id": item[0], "quantity": item[1]}
+                for item in items
+            ]
         return self.call("POST", "/orders", key=key, json=body)
 
 
