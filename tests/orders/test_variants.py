@@ -241,13 +241,14 @@ def test_while_the_catalogue_is_unavailable_a_line_of_a_cart_has_both_numbers(bu
 
 
 def test_the_variants_of_a_guests_cart_are_merged_with_their_products(app, auth, buyer, catalog):
+    catalog.add_variant(502, parent=2)
     guest = Buyer(app, auth, "a guest", role="guest")
     put(guest, BLUE, 2)
-    put(guest, 1, 1)
+    put(guest, 502, 1)
     put(buyer, BLUE, 1)
     catalog.is_away = {"read_offers"}
     cart = Buyer(app, auth, "ada", guest_sub="a guest").get("/cart")
-    assert read_units(cart) == {(1, BLUE): (3, None), (1, 1): (1, None)}
+    assert read_units(cart) == {(1, BLUE): (3, None), (2, 502): (1, None)}
 
 
 def test_a_cart_line_of_the_previous_release_is_ordered_as_its_variant(buyer, catalog, database):
@@ -265,7 +266,11 @@ def test_a_cart_line_of_the_previous_release_is_ordered_as_its_variant(buyer, ca
         (2, 2, 900),
         (1, BLUE, 900),
     ]
-    assert read_units(buyer.order(items=None)) == {(2, 2): (1, 1000), (1, BLUE): (1, 1200)}
+    # The line records its product when its quantity is set again.
+    put(buyer, BLUE, 2)
+    catalog.is_away = {"read_offers"}
+    assert read_units(buyer.get("/cart")) == {(2, 2): (1, None), (1, BLUE): (2, None)}
+    assert read_units(buyer.order(items=None)) == {(2, 2): (1, 1000), (1, BLUE): (2, 1200)}
 
 
 def test_a_changed_price_does_not_keep_a_cart_from_being_ordered_at_the_current_one(buyer, catalog):
