@@ -41,7 +41,7 @@ class CatalogClient(ServiceClient):
         The `lines` of a refusal have the numbers of what is sold as `product_id`.
         """
         response = self._put_reservation(order, [_describe(line) for line in order.lines])
-        if response.status_code == 422 and any(line.must_be_only_variant for line in order.lines):
+        if _is_invalid(response) and any(line.must_be_only_variant for line in order.lines):
             # A replica of the release before variants refuses the member `only_variant`.
             response = self._put_reservation(order, [_name_quantity(line) for line in order.lines])
         if response.status_code == 409:
@@ -140,6 +140,10 @@ def _reservation(order_id: UUID) -> str:
 
 def _describe(line: Line) -> dict[str, Any]:
     return _name_quantity(line) | ({"only_variant": True} if line.must_be_only_variant else {})
+
+
+def _is_invalid(response: HttpResponse) -> bool:
+    return response.status_code == 422 and _read(response).get("code") == "validation_failed"
 
 
 def _name_quantity(line: Line) -> dict[str, Any]:

@@ -222,11 +222,15 @@ def test_a_catalogue_of_the_previous_release_gets_the_items_that_it_knows(catalo
     assert len(fake_server.requests) == 2
 
 
-def test_items_that_every_release_knows_are_not_sent_again_after_a_422(catalog, answer, fake_server):
-    answer(422, code="validation_failed")
-    with pytest.raises(ServiceUnreachable):
-        catalog.reserve(order_of(Line(1, 2, only_variant=False)))
-    assert len(fake_server.requests) == 1
+def test_items_are_sent_again_only_if_the_member_can_be_what_was_refused(catalog, answer, fake_server):
+    wrong = []
+    for code, only_variant in (("validation_failed", False), ("something_else", True)):
+        fake_server.requests.clear()
+        answer(422, code=code)
+        error = raised_by(catalog.reserve, order_of(Line(1, 2, only_variant=only_variant)))
+        if not isinstance(error, ServiceUnreachable) or len(fake_server.requests) != 1:
+            wrong.append((code, only_variant, error, len(fake_server.requests)))
+    assert wrong == []
 
 
 def test_the_product_of_a_variant_is_read_or_else_known_or_else_has_the_same_number(catalog, answer):

@@ -27,10 +27,10 @@ class CartItemOut(BaseModel):
     title: str | None
     quantity: int
     unit_amount: int | None
+    amount: int | None
     previous_unit_amount: int | None = Field(
         description="The price when the quantity was last set; null if it has not changed since."
     )
-    amount: int | None
     problem: str | None
 
 
@@ -47,8 +47,8 @@ class CartOut(BaseModel):
                         "title": "Walnut Chopping Board with Juice Groove",
                         "quantity": 2,
                         "unit_amount": 6490,
-                        "previous_unit_amount": 6990,
                         "amount": 12980,
+                        "previous_unit_amount": 6990,
                         "problem": "price_changed",
                     }
                 ],
@@ -90,7 +90,7 @@ def _price(line: CartLine, offers: Mapping[int, Offer] | None) -> CartItemOut:
         title=offer.title if offer else None,
         quantity=line.quantity,
         unit_amount=offer.unit_amount if offer else None,
-        previous_unit_amount=line.find_previous_price(offer) if offer else None,
         amount=offer.unit_amount * line.quantity if offer else None,
+        previous_unit_amount=line.find_previous_price(offer) if offer else None,
         problem=None if offers is None else find_problem(line, offer),
     )
