@@ -14,12 +14,16 @@ Fact = tuple[str, bool]
 
 @dataclass(frozen=True)
 class Books:
-    """The rows of all databases, by order; `settled` orders did not change while the rest was read."""
+    """The rows of all databases, by order; `settled` orders did not change while the rest was read.
+
+    `parents` has the product of each further variant in the catalogue.
+    """
 
     orders: Mapping[UUID, Any]
     settled: frozenset[UUID]
     customers: frozenset[str]
     holds: Mapping[UUID, Any]
+    parents: Mapping[int, int]
     payments: Mapping[UUID, list[Any]]
 
     def settled_orders(self, *, statuses: Container[str] | None = None) -> Iterator[Any]:
@@ -68,6 +72,14 @@ def _check_sold(books: Books) -> Iterator[Fact]:
         state = "released" if order.is_restocked else "committed"
         wanted = (state, order.currency, order.lines)
         yield what, hold is not None and (hold.state, hold.currency, hold.lines) == wanted
+
+
+def _check_parents(books: Books) -> Iterator[Fact]:
+    for order in books.settled_orders():
+        for variant, product in order.parents or []:
+            wanted = books.parents.get(variant, variant)
+            what = f"order {order.id}: variant {variant} of product {product}, in the catalogue of {wanted}"
+            yield what, product == wanted
 
 
 def _check_cancelled(books: Books) -> Iterator[Fact]:
@@ -157,6 +169,7 @@ COMPARISONS: Mapping[str, Callable[[Books], Iterator[Fact]]] = {
     "orders: each order belongs to a user": _check_customers,
     "orders: each paid order has exactly one captured payment of its amount": _check_paid_for,
     "orders: each paid order has one committed reservation of its lines, unless restocked": _check_sold,
+    "orders: each sold variant belongs to its line's product": _check_parents,
     "orders: no cancelled order has a captured payment or a reservation": _check_cancelled,
     "orders: payments-service made exactly the refunds of each order": _check_refunds,
     "stock: each committed reservation belongs to a confirmed order": _check_holds,

@@ -48,6 +48,7 @@ class Finding(NamedTuple):
 
 
 # Text forms in which the lines of orders and reservations, and the refunds of two services, are compared.
+# The product_id of a line is the number of what was sold, which is a variant's.
 LINES: LiteralString = """(
     SELECT string_agg(format('%s x %s at %s', quantity, product_id, unit_amount), ', ' ORDER BY product_id)
     FROM {} AS line WHERE line.order_id = {}) AS lines
@@ -55,6 +56,11 @@ LINES: LiteralString = """(
 REFUNDS: LiteralString = """(
     SELECT array_agg(format('%s of %s', amount, id))
     FROM refunds AS refund WHERE refund.{} = {} AND refund.status = 'succeeded') AS refunds
+"""
+# The variants that were sold, each with its product: null is the same number.
+PARENTS: LiteralString = """(
+    SELECT array_agg(ARRAY[product_id, coalesce(parent_id, product_id)] ORDER BY product_id)
+    FROM order_lines AS line WHERE line.order_id = orders.id AND unit_amount IS NOT NULL) AS parents
 """
 
 
@@ -83,6 +89,7 @@ def check_databases(read: Read) -> tuple[list[Finding], int]:
     with read("catalog") as catalog:
         findings += _check_rules(catalog, "catalog")
         holds = _read_holds(catalog)
+        parents = _read_parents(catalog)
     with read("payments") as payments:
         findings += _check_rules(payments, "payments")
         payments_of = _read_payments(payments)
@@ -96,7 +103,7 @@ def check_databases(read: Read) -> tuple[list[Finding], int]:
         for order in after.values()
         if order.next_step is None and before.get(order.id) == order.updated_at
     )
-    books = Books(after, settled, customers, holds, payments_of)
+    books = Books(after, settled, customers, holds, parents, payments_of)
     findings += [_sum_up(rule, check(books)) for rule, check in COMPARISONS.items()]
     return sorted(findings), len(after) - len(settled)
 
@@ -131,12 +138,12 @@ def _read_orders(connection: psycopg.Connection[Any]) -> dict[UUID, Any]:
         sql.SQL(
             """
             SELECT id, status, work.next_step, updated_at, customer, items_amount, amount_refunded, currency,
-                   payment_id, created_at < now() - interval '60 days' AS is_old, {}, {},
+                   payment_id, created_at < now() - interval '60 days' AS is_old, {}, {}, {},
                    EXISTS (SELECT FROM refunds AS refund WHERE refund.order_id = orders.id
                            AND refund.status = 'succeeded' AND refund.restock) AS is_restocked
             FROM orders LEFT JOIN order_work AS work ON work.order_id = orders.id
             """
-        ).format(lines, refunds)
+        ).format(lines, sql.SQL(PARENTS), refunds)
     )
     return {row.id: row for row in rows}
 
@@ -147,6 +154,20 @@ def _read_holds(connection: psycopg.Connection[Any]) -> dict[UUID, Any]:
     )
     rows = connection.execute(sql.SQL("SELECT order_id, state, currency, {} FROM reservations").format(lines))
     return {row.order_id: row for row in rows}
+
+
+def _read_parents(connection: psycopg.Connection[Any]) -> dict[int, int]:
+    """Return the product of each further variant."""
+    # In a database that is not migrated yet, `parent_id` is the null of `without`.
+    rows = connection.execute(
+        """
+        SELECT variant.id, variant.parent_id
+        FROM (SELECT NULL::bigint AS parent_id) AS without,
+            LATERAL (SELECT id, parent_id FROM products) AS variant
+        WHERE variant.parent_id IS NOT NULL
+        """
+    )
+    return {row.id: row.parent_id for row in rows}
 
 
 def _read_payments(connection: psycopg.Connection[Any]) -> dict[UUID, list[Any]]:

@@ -13,7 +13,11 @@ from shared.http import HttpResponse
 from shared.service_calls import ServiceClient
 
 # The catalogue's refusals that a customer can act on, and the order's reason for each.
-RESERVE_REFUSALS = {"out_of_stock": "out_of_stock", "product_unavailable": "product_unavailable"}
+RESERVE_REFUSALS = {
+    "out_of_stock": "out_of_stock",
+    "product_unavailable": "product_unavailable",
+    "variant_required": "variant_required",
+}
 # The refusals of payments-service that a customer can act on.
 AUTHORIZE_REFUSALS = {"card_declined", "payment_method_unsupported"}
 # The refusals that end an order; a retry would be refused again.
@@ -32,11 +36,14 @@ class CatalogClient(ServiceClient):
     """catalog-service: prices and reservations."""
 
     def reserve(self, order: Order) -> Reservation:
-        """Reserve the order's lines; raise CheckoutRefused if they are not available."""
-        items = [{"product_id": line.product_id, "quantity": line.quantity} for line in order.lines]
-        response = self.request(
-            "PUT", _reservation(order.id), json={"customer": order.customer, "items": items}
-        )
+        """Reserve the order's lines; raise CheckoutRefused if they are not available.
+
+        The `lines` of a refusal have the numbers of what is sold as `product_id`.
+        """
+        response = self._put_reservation(order, [_describe(line) for line in order.lines])
+        if _is_invalid(response) and any(line.must_be_only_variant for line in order.lines):
+            # A replica of the release before variants refuses the member `only_variant`.
+            response = self._put_reservation(order, [_name_quantity(line) for line in order.lines])
         if response.status_code == 409:
             problem = _read(response)
             code = problem.get("code", "")
@@ -44,11 +51,22 @@ class CatalogClient(ServiceClient):
                 raise CheckoutRefused(RESERVE_REFUSALS[code], code, problem["detail"], lines=problem["lines"])
             raise CheckoutRefused("reservation_lost", "reservation_lost", "The stock could not be held.")
         answer = _expect(response, 200)
+        parents = {line.product_id: line.parent_id for line in order.lines}
         lines = tuple(
-            Line(item["product_id"], item["quantity"], item["sku"], item["title"], item["unit_amount"])
+            Line(
+                item["product_id"],
+                item["quantity"],
+                item["sku"],
+                item["title"],
+                item["unit_amount"],
+                _read_parent(item, parents.get(item["product_id"])),
+            )
             for item in answer["items"]
         )
         return Reservation(lines, answer["currency"])
+
+    def _put_reservation(self, order: Order, items: list[dict[str, Any]]) -> HttpResponse:
+        return self.request("PUT", _reservation(order.id), json={"customer": order.customer, "items": items})
 
     def commit_reservations(self, order_ids: Iterable[UUID]) -> dict[UUID, OrderOutcome]:
         """Commit the reservations of several orders; return the outcome for each order."""
@@ -59,11 +77,13 @@ class CatalogClient(ServiceClient):
         _expect(self.request("DELETE", _reservation(order_id)), 200)
 
     def read_offers(self, product_ids: Iterable[int]) -> tuple[dict[int, Offer], str]:
-        """Return the offers of these products, and the shop's currency."""
+        """Return the offers of these variants by number, and the shop's currency."""
         ids = ",".join(str(number) for number in product_ids)
         answer = _expect(self.request("GET", "/internal/prices", params={"ids": ids}), 200)
         offers = {
-            item["product_id"]: Offer(item["product_id"], item["title"], item["unit_amount"], item["stock"])
+            item["product_id"]: Offer(
+                item["product_id"], item["title"], item["unit_amount"], item["stock"], _read_parent(item)
+            )
             for item in answer["data"]
         }
         return offers, answer["currency"]
@@ -116,6 +136,24 @@ class PaymentsClient(ServiceClient):
 
 def _reservation(order_id: UUID) -> str:
     return f"/internal/reservations/{order_id}"
+
+
+def _describe(line: Line) -> dict[str, Any]:
+    return _name_quantity(line) | ({"only_variant": True} if line.must_be_only_variant else {})
+
+
+def _is_invalid(response: HttpResponse) -> bool:
+    return response.status_code == 422 and _read(response).get("code") == "validation_failed"
+
+
+def _name_quantity(line: Line) -> dict[str, Any]:
+    return {"product_id": line.product_id, "quantity": line.quantity}
+
+
+def _read_parent(item: dict[str, Any], known: int | None = None) -> int:
+    """Return the number of a variant's product; a replica of the release before variants does not send it."""
+    number: int = item.get("parent_id") or known or item["product_id"]
+    return number
 
 
 def _payment(order_id: UUID) -> str:

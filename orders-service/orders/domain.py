@@ -1,6 +1,5 @@
 """Orders, carts and the steps of the checkout, in plain Python."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -18,7 +17,7 @@ from orders.errors import (
     RestockNeedsFullRefund,
 )
 
-# Product ids are integers that a JavaScript number represents exactly.
+# Numbers of products and variants are integers that a JavaScript number represents exactly.
 LARGEST_ID = 2**53
 # Limits of a cart and of an order.
 MOST_LINES = 100
@@ -71,18 +70,49 @@ BEFORE_SHIPPING = frozenset({Status.PENDING, Status.AWAITING_PAYMENT, Status.CON
 
 @dataclass(frozen=True)
 class Line:
-    """A quantity of a product; `sku`, `title` and `unit_amount` are known once the stock is held."""
+    """A quantity of a variant; `sku`, `title` and `unit_amount` are known once the stock is held.
+
+    `product_id` is the number of what is sold, which is the variant's, and `parent_id` that of its product.
+    `parent_id` is also None in a line of an older replica, where the two numbers are the same. `only_variant`
+    is whether the line was addressed by its product; an older replica does not record it.
+    """
 
     product_id: int
     quantity: int
     sku: str | None = None
     title: str | None = None
     unit_amount: int | None = None
+    parent_id: int | None = None
+    only_variant: bool | None = None
 
     @property
     def amount(self) -> int | None:
         """Return the line's price in minor units."""
         return None if self.unit_amount is None else self.unit_amount * self.quantity
+
+    @property
+    def product_number(self) -> int | None:
+        """Return the product's number; None if only the variant is known, until its stock is held."""
+        if self.parent_id is None and self.only_variant is False and self.unit_amount is None:
+            return None
+        return self.parent_id or self.product_id
+
+    @property
+    def must_be_only_variant(self) -> bool:
+        """Return whether the line's product may have no further variants, because it names none.
+
+        Once its stock was held, the line is for that variant, even if the product gets further ones.
+        """
+        return bool(self.only_variant) and self.unit_amount is None
+
+    def add(self, other: "Line") -> "Line":
+        """Return this line with the quantity of another line for the same variant."""
+        return replace(
+            self,
+            quantity=self.quantity + other.quantity,
+            parent_id=self.parent_id or other.parent_id,
+            only_variant=self.only_variant or other.only_variant,
+        )
 
 
 @dataclass(frozen=True)
@@ -320,12 +350,13 @@ class Event:
 
 @dataclass(frozen=True)
 class Offer:
-    """A product's current price and stock in the catalogue."""
+    """A variant's current price and stock in the catalogue, and its product's number."""
 
     product_id: int
     title: str
     unit_amount: int
     stock: int
+    parent_id: int
 
 
 def wait_after(attempts: int) -> timedelta:
@@ -333,22 +364,51 @@ def wait_after(attempts: int) -> timedelta:
     return min(FIRST_WAIT * float(2 ** min(attempts, DOUBLINGS)), LONGEST_WAIT)
 
 
-def sum_lines(lines: Iterable[tuple[int, int]]) -> tuple[Line, ...]:
-    """Return one line per product with the sum of its quantities, sorted by product id."""
-    quantities: Counter[int] = Counter()
-    for product_id, quantity in lines:
-        quantities[product_id] += quantity
-    return tuple(Line(product_id, quantity) for product_id, quantity in sorted(quantities.items()))
+def sum_lines(lines: Iterable[Line]) -> tuple[Line, ...]:
+    """Return one line per variant with the sum of its quantities, sorted by the variants' numbers."""
+    sums: dict[int, Line] = {}
+    for line in lines:
+        known = sums.get(line.product_id)
+        sums[line.product_id] = known.add(line) if known else line
+    return tuple(sums[number] for number in sorted(sums))
+
+
+def name_refused_lines(
+    lines: Iterable[Line], refused: Iterable[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """Return refused lines, which name what is sold, with the numbers of the product and of the variant."""
+    products = {line.product_id: line.product_number for line in lines}
+    return [
+        {**each, "product_id": products.get(each["product_id"]), "variant_id": each["product_id"]}
+        for each in refused
+    ]
 
 
 @dataclass(frozen=True)
 class CartLine:
-    """A quantity of a product in a cart, and the price at which it was added."""
+    """A quantity of a variant in a cart, and the price at which its quantity was last set.
+
+    `product_id` is the variant's number, and `parent_id` its product's; None means the same.
+    """
 
     product_id: int
     quantity: int
     unit_amount: int | None
     is_guest: bool = False
+    parent_id: int | None = None
+
+    @property
+    def product_number(self) -> int:
+        """Return the product's number."""
+        return self.parent_id or self.product_id
+
+    def to_order_line(self) -> Line:
+        """Return the line of an order of the cart, which always names its variant."""
+        return Line(self.product_id, self.quantity, parent_id=self.product_number, only_variant=False)
+
+    def find_previous_price(self, offer: Offer) -> int | None:
+        """Return the price that the customer has seen, if the offer's differs; None if it is not known."""
+        return None if self.unit_amount == offer.unit_amount else self.unit_amount
 
 
 @dataclass(frozen=True)
@@ -365,17 +425,15 @@ def find_problem(line: CartLine, offer: Offer | None) -> str | None:
         return "unavailable"
     if offer.stock < line.quantity:
         return "insufficient_stock"
-    if line.unit_amount not in {None, offer.unit_amount}:
-        return "price_changed"
-    return None
+    return None if line.find_previous_price(offer) is None else "price_changed"
 
 
 def find_room(own: Iterable[CartLine], guest: Iterable[CartLine]) -> list[CartLine]:
-    """Return the lines of a guest's cart that fit into the customer's own: its products, then new ones."""
-    products = {line.product_id for line in own}
+    """Return the lines of a guest's cart that fit into the customer's own: its variants, then new ones."""
+    variants = {line.product_id for line in own}
     fitting = []
     for line in guest:
-        if line.product_id in products or len(products) < MOST_LINES:
-            products.add(line.product_id)
+        if line.product_id in variants or len(variants) < MOST_LINES:
+            variants.add(line.product_id)
             fitting.append(line)
     return fitting

@@ -14,7 +14,7 @@ Problem
 ├── RefundInProgress        409  refund_in_progress
 ├── RefundExceedsOrder      409  refund_exceeds_order
 ├── RestockNeedsFullRefund  409  restock_needs_full_refund
-└── CheckoutRefused         402, 409 or 429, by its reason
+└── CheckoutRefused         402, 409, 422 or 429, by its reason
 
 Postponed and LeaseLost never reach a client: each ends one thread's work on an order, which continues later.
 """
@@ -24,7 +24,7 @@ from typing import Any
 from shared.errors import NotFound, Problem
 
 # The HTTP status of a refused checkout, by the order's reason. All other reasons are conflicts.
-REFUSAL_STATUSES = {"payment_declined": 402, "too_many_waiting": 429}
+REFUSAL_STATUSES = {"payment_declined": 402, "variant_required": 422, "too_many_waiting": 429}
 
 
 class OrderNotFound(NotFound):
@@ -35,7 +35,7 @@ class OrderNotFound(NotFound):
 
 
 class ProductNotFound(NotFound):
-    """The catalogue has no such product."""
+    """The catalogue sells no such variant."""
 
     code = "product_not_found"
     detail = "There is no such product."
@@ -54,7 +54,7 @@ class CartFull(Problem):
 
     status = 409
     code = "cart_full"
-    detail = "A cart can have at most 100 different products."
+    detail = "A cart can have at most 100 different items."
 
 
 class CartChanged(Problem):

@@ -10,7 +10,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orders.clients import CatalogClient, PaymentsClient
-from orders.domain import AWAITING_FOR, Line, NewEvent, Order, Refund, Refusal, Status, Step
+from orders.domain import (
+    AWAITING_FOR,
+    Line,
+    NewEvent,
+    Order,
+    Refund,
+    Refusal,
+    Status,
+    Step,
+    name_refused_lines,
+)
 from orders.errors import CheckoutRefused, Postponed
 
 STOCK_LOST = Refusal("stock_lost", "stock_lost", "The stock was lost before it could be sold.")
@@ -54,7 +64,7 @@ def reserve_stock(
     try:
         reservation = catalog.reserve(order)
     except CheckoutRefused as refused:
-        refusal = _to_refusal(refused) if order.status is Status.PENDING else STOCK_LOST
+        refusal = _explain_stock(order, refused) if order.status is Status.PENDING else STOCK_LOST
         # Release even if this call reserved nothing: an earlier call that timed out may still arrive.
         return undo(refusal, undo_from)
     priced: dict[str, Any] = {
@@ -154,6 +164,15 @@ def undo(refusal: Refusal, first: Step = Step.CANCEL_PAYMENT) -> Outcome:
 
 def _confirm(changes: dict[str, Any]) -> Outcome:
     return Outcome((NewEvent("payment_authorized"),), Step.COMMIT, {**changes, "status": Status.CONFIRMED})
+
+
+def _explain_stock(order: Order, refused: CheckoutRefused) -> Refusal:
+    refusal = _to_refusal(refused)
+    # The lines of this refusal are products, of which the customer has yet to choose a variant.
+    if refused.code == "variant_required" or "lines" not in refused.extra:
+        return refusal
+    lines = name_refused_lines(order.lines, refused.extra["lines"])
+    return replace(refusal, extra={**refused.extra, "lines": lines})
 
 
 def _to_refusal(refused: CheckoutRefused) -> Refusal:

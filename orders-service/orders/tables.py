@@ -71,6 +71,8 @@ order_lines = Table(
     Column("sku", Text),
     Column("title", Text),
     Column("unit_amount", BigInteger),
+    Column("parent_id", BigInteger),
+    Column("only_variant", Boolean),
 )
 
 order_events = Table(
@@ -118,6 +120,7 @@ cart_items = Table(
     Column("unit_amount", BigInteger),
     Column("is_guest", Boolean, nullable=False, server_default=text("false")),
     Column("updated_at", MOMENT, nullable=False, server_default=func.now()),
+    Column("parent_id", BigInteger),
 )
 Index("cart_items_of_guests", cart_items.c.updated_at, postgresql_where=cart_items.c.is_guest)
 

@@ -26,7 +26,7 @@ def make_body(house: House, row: Row) -> Any:
         "POST /auth/token": "grant_type=client_credentials",
         "POST /auth/introspect": "token=unknown",
         "POST /auth/revoke": "token=unknown",
-        "PUT /cart/items/{product_id}": {"quantity": 1},
+        "PUT /cart/items/{variant_id}": {"quantity": 1},
         "POST /v1/logs": {},
         "PUT /internal/reservations/{order_id}": {
             "customer": customer,

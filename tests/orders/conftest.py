@@ -67,31 +67,57 @@ class FakeService:
 
 
 class FakeCatalog(FakeService):
-    """Products 1 to 9 cost 10.00 each; `stock` counts units."""
+    """Products 1 to 9 cost 10.00 each; `stock` counts units, and what is not in it is not sold.
+
+    `parents` has the product of each further variant.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.stock = dict.fromkeys(range(1, 10), 100)
         self.prices = dict.fromkeys(range(1, 10), 1000)
+        self.parents: dict[int, int] = {}
         self.holds: dict[UUID, tuple[str, tuple[Line, ...]]] = {}
         self.batches: list[list[UUID]] = []
         self.lapse_next_commit = False
 
+    def add_variant(self, number: int, *, parent: int, stock: int = 100, price: int = 1000) -> None:
+        """Add a further variant to a product."""
+        self.parents[number], self.stock[number], self.prices[number] = parent, stock, price
+
     def reserve(self, order: Order) -> Reservation:
         self._called("reserve")
         if order.id not in self.holds or self.holds[order.id][0] == "lapsed":
-            short = [line for line in order.lines if self.stock.get(line.product_id, 0) < line.quantity]
-            if short:
-                lines = [{"product_id": line.product_id, "requested": line.quantity} for line in short]
-                raise CheckoutRefused("out_of_stock", "out_of_stock", "Not enough in stock.", lines=lines)
+            self._check_units(order)
             for line in order.lines:
                 self.stock[line.product_id] -= line.quantity
         self.holds[order.id] = ("held", order.lines)
         priced = [
-            Line(each.product_id, each.quantity, "SKU", "Thing", self.prices[each.product_id])
+            Line(
+                each.product_id,
+                each.quantity,
+                "SKU",
+                "Thing",
+                self.prices[each.product_id],
+                self.parents.get(each.product_id, each.product_id),
+            )
             for each in order.lines
         ]
         return Reservation(tuple(priced), "USD")
+
+    def _check_units(self, order: Order) -> None:
+        asked = [line.product_id for line in order.lines if line.must_be_only_variant]
+        if several := [number for number in asked if number in self.parents.values()]:
+            lines = [{"product_id": number} for number in several]
+            raise CheckoutRefused("variant_required", "variant_required", "Name a variant.", lines=lines)
+        left = {line.product_id: self.stock.get(line.product_id) for line in order.lines}
+        for code, is_refused in (
+            ("product_unavailable", lambda line: left[line.product_id] is None),
+            ("out_of_stock", lambda line: left[line.product_id] < line.quantity),
+        ):
+            if refused := [line for line in order.lines if is_refused(line)]:
+                lines = [{"product_id": line.product_id, "requested": line.quantity} for line in refused]
+                raise CheckoutRefused(code, code, "Not for sale in this quantity.", lines=lines)
 
     def commit_reservations(self, order_ids: Iterable[UUID]) -> dict[UUID, OrderOutcome]:
         wanted = list(order_ids)
@@ -118,7 +144,9 @@ class FakeCatalog(FakeService):
     def read_offers(self, product_ids) -> tuple[dict[int, Offer], str]:
         self._called("read_offers")
         return {
-            number: Offer(number, "Thing", self.prices[number], self.stock[number])
+            number: Offer(
+                number, "Thing", self.prices[number], self.stock[number], self.parents.get(number, number)
+            )
             for number in product_ids
             if number in self.stock
         }, "USD"
@@ -375,7 +403,10 @@ class Buyer:
             **others,
         }
         if items is not None:
-            body["items"] = [{"product_id": product, "quantity": quantity} for product, quantity in items]
+            body["items"] = [
+                item if isinstance(item, dict) else {"product_id": item[0], "quantity": item[1]}
+                for item in items
+            ]
         return self.call("POST", "/orders", key=key, json=body)
 
 

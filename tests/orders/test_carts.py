@@ -29,6 +29,11 @@ def show(buyer):
     return {item["product_id"]: item["quantity"] for item in buyer.get("/cart").json["items"]}
 
 
+def read_price_change(answer):
+    item = answer.json["items"][0]
+    return item["unit_amount"], item["previous_unit_amount"], item["problem"]
+
+
 def fill(database, owner, products):
     run_sql(
         database,
@@ -45,21 +50,37 @@ def test_a_changed_price_is_shown_and_marked_until_the_product_is_added_again(bu
     catalog.prices[1] = 1100
     item = buyer.get("/cart").json["items"][0]
     assert (item["unit_amount"], item["amount"], item["problem"]) == (1100, 2200, "price_changed")
-    assert put(buyer, 1, 2).json["items"][0]["problem"] is None
+    assert item["previous_unit_amount"] == 1000
+    assert read_price_change(put(buyer, 1, 2)) == (1100, None, None)
+    catalog.prices[1] = 1000
+    assert read_price_change(buyer.get("/cart")) == (1000, 1100, "price_changed")
 
 
 def test_a_line_shows_its_worst_problem(buyer, catalog):
     put(buyer, 1, 2)
     catalog.prices[1] = 1100
     catalog.stock[1] = 1
-    assert buyer.get("/cart").json["items"][0]["problem"] == "insufficient_stock"
+    assert read_price_change(buyer.get("/cart")) == (1100, 1000, "insufficient_stock")
     del catalog.stock[1]
-    assert buyer.get("/cart").json["items"][0]["problem"] == "unavailable"
+    assert read_price_change(buyer.get("/cart")) == (None, None, "unavailable")
 
 
 def test_a_line_without_a_stored_price_is_not_marked(buyer, database):
     fill(database, "ada", [1])
-    assert buyer.get("/cart").json["items"][0]["problem"] is None
+    assert read_price_change(buyer.get("/cart")) == (1000, None, None)
+
+
+def test_the_guests_price_is_shown_after_the_merge_unless_the_account_has_its_own(
+    guest, app, auth, member, catalog
+):
+    put(guest, 1, 1)
+    put(guest, 2, 1)
+    catalog.prices |= {1: 1100, 2: 1100}
+    put(Buyer(app, auth, "ada"), 2, 1)
+    previous = {
+        item["product_id"]: item["previous_unit_amount"] for item in member.get("/cart").json["items"]
+    }
+    assert previous == {1: 1000, 2: None}
 
 
 def test_a_put_calls_the_catalogue_once(buyer, catalog):

@@ -21,6 +21,7 @@ def test_an_order_is_confirmed_with_the_catalogues_prices_and_then_paid(buyer, c
     assert order["currency"] == "USD"
     assert order["items"][0] == {
         "product_id": 1,
+        "variant_id": 1,
         "sku": "SKU",
         "title": "Thing",
         "quantity": 2,
@@ -51,7 +52,7 @@ def test_out_of_stock_is_409_with_the_lines_and_authorizes_no_payment(buyer, cat
     answer = buyer.order(items=[(1, 2), (2, 101)])
     assert answer.status_code == 409
     assert answer.json["code"] == "out_of_stock"
-    assert answer.json["lines"] == [{"product_id": 2, "requested": 101}]
+    assert answer.json["lines"] == [{"product_id": 2, "variant_id": 2, "requested": 101}]
     order = buyer.get(f"/orders/{answer.json['order_id']}").json
     assert (order["status"], order["reason"]) == ("cancelled", "out_of_stock")
     assert catalog.stock[1] == 100

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from orders.clients import CatalogClient, PaymentsClient
-from orders.domain import Line, Payment, Refund
+from orders.domain import Line, Offer, Payment, Refund
 from orders.errors import CheckoutRefused
 from shared.batches import OrderOutcome
 from shared.errors import ServiceUnreachable
@@ -176,3 +176,73 @@ def test_an_out_of_stock_refusal_has_its_lines(catalog, answer):
     with pytest.raises(CheckoutRefused) as refused:
         catalog.reserve(ORDER)
     assert refused.value.extra == {"lines": lines}
+
+
+def order_of(*lines):
+    return SimpleNamespace(**vars(ORDER) | {"lines": lines})
+
+
+def test_an_item_that_names_only_its_product_says_so_until_it_was_held(catalog, answer, fake_server):
+    answer(409, code="variant_required", detail="Name one.", lines=[{"product_id": 1}])
+    lines = (
+        Line(1, 2, only_variant=True),
+        Line(2, 1, only_variant=False),
+        Line(3, 1),
+        Line(4, 1, "SKU", "Thing", 1000, only_variant=True),
+    )
+    with pytest.raises(CheckoutRefused) as refused:
+        catalog.reserve(order_of(*lines))
+    assert (refused.value.reason, refused.value.code, refused.value.status, refused.value.extra) == (
+        "variant_required",
+        "variant_required",
+        422,
+        {"lines": [{"product_id": 1}]},
+    )
+    assert json.loads(fake_server.requests[0][3])["items"] == [
+        {"product_id": 1, "quantity": 2, "only_variant": True},
+        {"product_id": 2, "quantity": 1},
+        {"product_id": 3, "quantity": 1},
+        {"product_id": 4, "quantity": 1},
+    ]
+
+
+RESERVED = {"product_id": 501, "quantity": 2, "sku": "S", "title": "T", "unit_amount": 1200}
+
+
+def test_a_catalogue_of_the_previous_release_gets_the_items_that_it_knows(catalog, fake_server):
+    def refuse_unknown_members(handler, sent):
+        items = json.loads(sent)["items"]
+        if any(item.keys() - {"product_id", "quantity"} for item in items):
+            return send_json(handler, b'{"code": "validation_failed"}', 422)
+        return send_json(handler, json.dumps({"items": [RESERVED], "currency": "USD"}).encode())
+
+    fake_server.answer = refuse_unknown_members
+    reserved = catalog.reserve(order_of(Line(501, 2, only_variant=True)))
+    assert reserved.lines == (Line(501, 2, "S", "T", 1200, parent_id=501),)
+    assert len(fake_server.requests) == 2
+
+
+def test_items_are_sent_again_only_if_the_member_can_be_what_was_refused(catalog, answer, fake_server):
+    wrong = []
+    for code, only_variant in (("validation_failed", False), ("something_else", True)):
+        fake_server.requests.clear()
+        answer(422, code=code)
+        error = raised_by(catalog.reserve, order_of(Line(1, 2, only_variant=only_variant)))
+        if not isinstance(error, ServiceUnreachable) or len(fake_server.requests) != 1:
+            wrong.append((code, only_variant, error, len(fake_server.requests)))
+    assert wrong == []
+
+
+def test_the_product_of_a_variant_is_read_or_else_known_or_else_has_the_same_number(catalog, answer):
+    cases = [({"parent_id": 1}, None, 1), ({"parent_id": 1}, 501, 1), ({}, 1, 1), ({}, None, 501)]
+    wrong = []
+    for sent, known, wanted in cases:
+        answer(200, items=[RESERVED | sent], currency="USD")
+        found = catalog.reserve(order_of(Line(501, 2, parent_id=known))).lines[0].parent_id
+        if found != wanted:
+            wrong.append((sent, known, found))
+    assert wrong == []
+    priced = {"product_id": 501, "sku": "S", "title": "T", "unit_amount": 1200, "stock": 3}
+    for sent, parent in (({"parent_id": 1, "compare_at_amount": 1500}, 1), ({}, 501)):
+        answer(200, data=[priced | sent], currency="USD")
+        assert catalog.read_offers([501]) == ({501: Offer(501, "T", 1200, 3, parent)}, "USD")

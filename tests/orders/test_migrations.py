@@ -1,5 +1,6 @@
-"""Migrations from the first release, with unfinished orders at every step."""
+"""Migrations from earlier releases, with unfinished orders at every step."""
 
+import hashlib
 import json
 from contextlib import closing
 
@@ -150,3 +151,131 @@ def test_a_replica_of_the_first_release_can_write_no_order_any_more(database):
     ):
         with pytest.raises(ProgrammingError, match="does not exist"):
             run_sql(database, statement)
+
+
+PREVIOUS_TABLES = ("orders", "order_lines", "order_events", "order_work", "cart_items", "idempotency_keys")
+ORDERED = json.dumps(
+    {
+        "payment_method": "pm_card_visa",
+        "shipping_address": ADDRESS,
+        "items": [{"product_id": 1, "quantity": 2}],
+    }
+).encode()
+ANSWERED = b'{"id": "018f5c41-5d80-7a2b-8e14-7fbc9d512f04",  "items": [{"product_id": 1, "quantity": 2}]}'
+
+
+def hash_text(text):
+    return hashlib.sha256(text).hexdigest()
+
+
+def fill_before_variants(database):
+    """Write a paid order with its stored answer, a pending one, and a cart; return the ids of the orders."""
+    ids = new_id(), new_id()
+    for order_id, status in zip(ids, ("paid", "pending"), strict=True):
+        run_sql(
+            database,
+            """
+            INSERT INTO orders (id, customer, status, payment_method, shipping_address, currency,
+                                items_amount, request_id, traceparent)
+            VALUES (:id, 'ada', :status, 'pm_card_visa', CAST(:address AS jsonb), 'USD', 1000, 'r', :trace)
+            """,
+            id=order_id,
+            status=status,
+            address=json.dumps(ADDRESS),
+            trace=TRACE,
+        )
+    run_sql(database, "INSERT INTO order_lines VALUES (:id, 1, 2, 'SKU', 'Thing', 500)", id=ids[0])
+    run_sql(
+        database, "INSERT INTO order_lines (order_id, product_id, quantity) VALUES (:id, 2, 1)", id=ids[1]
+    )
+    run_sql(
+        database,
+        "INSERT INTO order_work (order_id, next_step, deadline, request_id, traceparent)"
+        " VALUES (:id, 'reserve', now() + interval '2 min', 'r', :trace)",
+        id=ids[1],
+        trace=TRACE,
+    )
+    run_sql(
+        database,
+        "INSERT INTO cart_items (owner, product_id, quantity, unit_amount) VALUES ('ada', 1, 2, 900)",
+    )
+    run_sql(
+        database,
+        """
+        INSERT INTO idempotency_keys (principal, route, key, fingerprint, order_id, status, content_type,
+                                      body)
+        VALUES ('ada', 'POST /orders', :key, :fingerprint, :id, 201, 'application/json', :body)
+        """,
+        key=hash_text(b"a key"),
+        fingerprint=hash_text(ORDERED),
+        id=ids[0],
+        body=ANSWERED,
+    )
+    return ids
+
+
+def read_rows(database):
+    """Return the rows of each table without the new columns, and the tables' files."""
+    rows = {
+        table: sorted(
+            str({name: value for name, value in row[0].items() if name not in {"parent_id", "only_variant"}})
+            for row in run_sql(database, f"SELECT to_jsonb({table}) FROM {table}")
+        )
+        for table in PREVIOUS_TABLES
+    }
+    files = run_sql(
+        database,
+        "SELECT relname, pg_relation_filenode(oid) FROM pg_class WHERE relname = ANY (:names)"
+        " ORDER BY relname",
+        names=list(PREVIOUS_TABLES),
+    )
+    return rows, files
+
+
+@pytest.mark.usefixtures("quick_retries")
+def test_orders_and_carts_from_before_variants_are_kept_shown_replayed_and_finished(
+    make_old_database, standing, auth, catalog, payments
+):
+    database = make_old_database("orders-service", before="0006")
+    paid, pending = fill_before_variants(database)
+    before = read_rows(database)
+    upgrade(database, migrations_of("orders-service"))
+    # The same files: the migration has rewritten no table.
+    assert read_rows(database) == before
+    assert run_sql(database, "SELECT DISTINCT parent_id, only_variant FROM order_lines") == [(None, None)]
+    settings = standing.settings.model_copy(
+        update={"database_url": database.engine.url.render_as_string(hide_password=False)}
+    )
+    with closing(create_quick_app(settings, auth, catalog, payments)) as app:
+        buyer = Buyer(app, auth, "ada")
+        line = buyer.get(f"/orders/{paid}").json["items"][0]
+        assert (line["product_id"], line["variant_id"], line["unit_amount"]) == (1, 1, 500)
+        item = buyer.get("/cart").json["items"][0]
+        assert (item["product_id"], item["variant_id"], item["previous_unit_amount"]) == (1, 1, 900)
+        replayed = buyer.call("POST", "/orders", key="a key", data=ORDERED, content_type="application/json")
+        assert (replayed.status_code, replayed.data) == (201, ANSWERED)
+        assert replayed.headers["Idempotent-Replayed"] == "true"
+        wait_for(lambda: buyer.get(f"/orders/{pending}").json["status"] == "paid")
+    assert catalog.stock == dict.fromkeys(range(1, 10), 100) | {2: 99}
+
+
+def test_replicas_of_the_release_before_variants_write_and_read_on(database):
+    upgrade(database, migrations_of("orders-service"))
+    order_id = new_id()
+    run_sql(
+        database,
+        """
+        INSERT INTO orders (id, customer, status, payment_method, shipping_address, request_id, traceparent)
+        VALUES (:id, 'ada', 'pending', 'pm_card_visa', '{}', 'r', 't')
+        """,
+        id=order_id,
+    )
+    for statement in (
+        "INSERT INTO order_lines (order_id, product_id, quantity) VALUES (:id, 1, 2)",
+        "UPDATE order_lines SET sku = 'S', title = 'T', unit_amount = 5 WHERE order_id = :id",
+        "INSERT INTO cart_items (owner, product_id, quantity) SELECT order_id::text, 1, 2 FROM order_lines"
+        " WHERE order_id = :id",
+    ):
+        run_sql(database, statement, id=order_id)
+    assert run_sql(database, "SELECT parent_id, only_variant FROM order_lines") == [(None, None)]
+    assert run_sql(database, "SELECT parent_id FROM cart_items") == [(None,)]

@@ -14,9 +14,11 @@ def test_a_cart_is_priced_by_the_catalogue(buyer):
     assert cart["currency"] == "USD"
     assert cart["items"][0] == {
         "product_id": 1,
+        "variant_id": 1,
         "title": "Thing",
         "quantity": 2,
         "unit_amount": 1000,
+        "previous_unit_amount": None,
         "amount": 2000,
         "problem": None,
     }
@@ -82,7 +84,9 @@ def test_an_invalid_order_is_refused_by_field(buyer):
     cases = [
         ({"items": []}, "items"),
         ({"items": [{"product_id": 1, "quantity": 0}]}, "items.0.quantity"),
-        ({"items": [{"product_id": 1, "quantity": 1}] * 2}, "items"),
+        ({"items": [{"product_id": 1, "quantity": 501}, {"variant_id": 1, "quantity": 500}]}, "items"),
+        ({"items": [{"product_id": 1, "variant_id": 1, "quantity": 1}]}, "items.0"),
+        ({"items": [{"quantity": 1}]}, "items.0"),
         ({"items": [{"product_id": 1, "quantity": 1, "unit_amount": 1}]}, "items.0.unit_amount"),
         ({"payment_method": "4242424242424242"}, "payment_method"),
         ({"payment_method": "pm_4242424242424242"}, "payment_method"),

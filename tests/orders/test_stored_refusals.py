@@ -29,7 +29,12 @@ def read_as_previous_release(database):
 @pytest.mark.parametrize(
     ("order", "reason", "extra"),
     [
-        ({"items": [(2, 101)]}, "out_of_stock", {"lines": [{"product_id": 2, "requested": 101}]}),
+        (
+            {"items": [(2, 101)]},
+            "out_of_stock",
+            {"lines": [{"product_id": 2, "variant_id": 2, "requested": 101}]},
+        ),
+        ({"items": [(3, 1)]}, "variant_required", {"lines": [{"product_id": 3}]}),
         ({"card": "pm_card_chargeDeclined"}, "payment_declined", {"decline_code": "generic_decline"}),
         (
             {"items": [(1, 101), (2, 100)], "card": "pm_card_authenticationRequired"},
@@ -42,6 +47,7 @@ def test_the_previous_release_reads_a_refused_order_and_gives_the_same_answer(
     buyer, catalog, database, order, reason, extra
 ):
     catalog.stock[1] = 101
+    catalog.add_variant(501, parent=3)
     answer = buyer.order(**order)
     refusal = read_as_previous_release(database)
     assert refusal == PreviousRefusal(

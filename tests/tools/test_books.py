@@ -37,6 +37,7 @@ STUCK = "orders: no order is stuck"
 CUSTOMER = "orders: each order belongs to a user"
 PAID = "orders: each paid order has exactly one captured payment of its amount"
 DELIVERABLE = "orders: each paid order has one committed reservation of its lines, unless restocked"
+PARENTS = "orders: each sold variant belongs to its line's product"
 REFUND_SUMS = "orders: the refunded amount equals the sum of the refunds"
 REFUNDED = "orders: an order is refunded exactly when its whole amount was refunded"
 REFUND_MADE = "orders: payments-service made exactly the refunds of each order"
@@ -138,8 +139,33 @@ class Shop:
         for connection in self.connections.values():
             connection.close()
 
-    def order(self, status: str, *, next_step: str | None = None, age: str = "1 second") -> UUID:
-        """Write an order of two units of product 1."""
+    def add_variant(self, number: int, *, parent: int) -> None:
+        """Write a further variant of a product."""
+        self.run("catalog", "ALTER TABLE products ADD COLUMN IF NOT EXISTS parent_id bigint")
+        self.run(
+            "catalog",
+            """
+            INSERT INTO products (id, parent_id, sku, title, category, unit_amount, description, on_hand,
+                                  source_on_hand, removed_at)
+            VALUES (%(id)s, %(parent)s, %(sku)s, '', '', %(price)s, '', %(stock)s, %(stock)s, 'infinity')
+            """,
+            id=number,
+            parent=parent,
+            sku=f"A-{number}",
+            price=PRICE,
+            stock=STOCK,
+        )
+
+    def order(
+        self,
+        status: str,
+        *,
+        next_step: str | None = None,
+        age: str = "1 second",
+        variant: int = 1,
+        parent: int | None = None,
+    ) -> UUID:
+        """Write an order of two units of a variant."""
         order_id = new_id()
         self.run(
             "orders",
@@ -169,15 +195,17 @@ class Shop:
         self.run(
             "orders",
             """
-            INSERT INTO order_lines (order_id, product_id, quantity, unit_amount)
-            VALUES (%(id)s, 1, 2, %(price)s)
+            INSERT INTO order_lines (order_id, product_id, quantity, unit_amount, parent_id)
+            VALUES (%(id)s, %(variant)s, 2, %(price)s, %(parent)s)
             """,
             id=order_id,
             price=PRICE,
+            variant=variant,
+            parent=parent,
         )
         return order_id
 
-    def hold(self, order_id: UUID, state: str) -> None:
+    def hold(self, order_id: UUID, state: str, *, variant: int = 1) -> None:
         """Write the order's hold, and move the units."""
         self.run(
             "catalog",
@@ -193,15 +221,17 @@ class Shop:
             "catalog",
             """
             INSERT INTO reservation_lines (order_id, product_id, quantity, sku, title, unit_amount)
-            VALUES (%(id)s, 1, 2, 'A', 'A', %(price)s)
+            VALUES (%(id)s, %(variant)s, 2, 'A', 'A', %(price)s)
             """,
             id=order_id,
             price=PRICE,
+            variant=variant,
         )
         column, sign = {"held": ("reserved", "+"), "committed": ("on_hand", "-")}.get(
             state, ("on_hand", "+ 0 *")
         )
-        self.run("catalog", f"UPDATE products SET {column} = {column} {sign} 2 WHERE id = 1")
+        moved = f"UPDATE products SET {column} = {column} {sign} 2 WHERE id = %(variant)s"
+        self.run("catalog", moved, variant=variant)
 
     def payment(self, order_id: UUID, status: str, *, captured: bool = False) -> UUID:
         """Write the order's payment, the provider's charge, and what was booked."""
@@ -322,10 +352,10 @@ class Shop:
             amount=abs(amount),
         )
 
-    def sell(self) -> UUID:
+    def sell(self, *, variant: int = 1, parent: int | None = None) -> UUID:
         """Write an order that went all the way."""
-        order_id = self.order("paid")
-        self.hold(order_id, "committed")
+        order_id = self.order("paid", variant=variant, parent=parent)
+        self.hold(order_id, "committed", variant=variant)
         self.payment(order_id, "succeeded", captured=True)
         return order_id
 
@@ -708,6 +738,39 @@ def test_a_paid_order_whose_hold_is_for_something_else(shop: Shop, change: str) 
     assert shop.broken() == {DELIVERABLE}
 
 
+def test_sold_variants_with_their_products_break_no_rule(shop: Shop) -> None:
+    shop.add_variant(501, parent=1)
+    for variant, parent in ((1, 1), (1, None), (501, 1)):
+        shop.sell(variant=variant, parent=parent)
+    # The products of lines whose stock was never held are only what the customers named.
+    refused = shop.order("cancelled", variant=501, parent=99)
+    shop.run("orders", "UPDATE order_lines SET unit_amount = NULL WHERE order_id = %(id)s", id=refused)
+    assert shop.broken() == set()
+
+
+@pytest.mark.parametrize(("variant", "parent"), [(1, 2), (1, 501), (501, None), (501, 501), (501, 2)])
+def test_a_sold_variant_of_a_line_with_another_product(shop: Shop, variant: int, parent: int | None) -> None:
+    shop.add_variant(501, parent=1)
+    shop.sell(variant=variant, parent=parent)
+    assert shop.broken() == {PARENTS}
+
+
+def test_a_variant_that_was_sold_and_another_one_of_its_product_that_was_held(shop: Shop) -> None:
+    shop.add_variant(501, parent=1)
+    order = shop.order("paid", variant=501, parent=1)
+    shop.hold(order, "committed", variant=1)
+    shop.payment(order, "succeeded", captured=True)
+    assert shop.broken() == {DELIVERABLE}
+
+
+def test_units_of_a_variant_that_left_the_stock_of_another_one_of_its_product(shop: Shop) -> None:
+    shop.add_variant(501, parent=1)
+    shop.sell(variant=501, parent=1)
+    shop.run("catalog", "UPDATE products SET on_hand = on_hand + 2 WHERE id = 501")
+    shop.run("catalog", "UPDATE products SET on_hand = on_hand - 2 WHERE id = 1")
+    assert shop.broken() == {SOLD}
+
+
 def test_a_cancelled_order_that_still_holds_stock(shop: Shop) -> None:
     shop.hold(shop.order("cancelled"), "held")
     assert shop.broken() == {CANCELLED}
@@ -952,7 +1015,7 @@ def test_correct_books_print_a_line_per_rule_and_exit_0(standing_shop: Shop, mon
     assert run_main(monkeypatch, as_environment(standing_shop.urls)) == 0
     lines = capsys.readouterr().out.splitlines()
     assert f"ok      {PAID} (1)" in lines
-    assert lines[-1] == "25 rules, 0 broken; 3 orders are in progress."
+    assert lines[-1] == "26 rules, 0 broken; 3 orders are in progress."
 
 
 def test_a_breach_prints_its_counts_and_exits_1(committed_shop: Shop, monkeypatch, capsys) -> None:
@@ -961,7 +1024,7 @@ def test_a_breach_prints_its_counts_and_exits_1(committed_shop: Shop, monkeypatc
     lines = capsys.readouterr().out.splitlines()
     assert f"BREACH  {RESERVED} (1 of 2)" in lines
     assert "          product 1: 3 reserved, 2 held" in lines
-    assert lines[-1] == "25 rules, 1 broken; 3 orders are in progress."
+    assert lines[-1] == "26 rules, 1 broken; 3 orders are in progress."
 
 
 def test_a_stopped_shop_cannot_be_checked(tmp_path: Path, monkeypatch, capsys) -> None:

@@ -1,6 +1,6 @@
 """Carts.
 
-A statement that writes several lines of a cart locks them in the order of their products, so that two of them
+A statement that writes several lines of a cart locks them in the order of their variants, so that two of them
 cannot deadlock. The database raises the cart's version afterwards, while the lines are locked.
 """
 
@@ -16,7 +16,14 @@ from orders.tables import cart_items as items
 from orders.tables import carts, orders
 
 READ_CART = (
-    select(carts.c.version, items.c.product_id, items.c.quantity, items.c.unit_amount, items.c.is_guest)
+    select(
+        carts.c.version,
+        items.c.product_id,
+        items.c.quantity,
+        items.c.unit_amount,
+        items.c.is_guest,
+        items.c.parent_id,
+    )
     .select_from(carts.outerjoin(items, items.c.owner == carts.c.owner))
     .where(carts.c.owner == bindparam("owner"))
     .order_by(items.c.added_at, items.c.product_id)
@@ -31,7 +38,7 @@ CONFLICT = [items.c.owner, items.c.product_id]
 PUT_ITEM = INSERT_ITEM.on_conflict_do_update(
     index_elements=CONFLICT,
     set_={
-        **{name: INSERT_ITEM.excluded[name] for name in ("quantity", "unit_amount", "is_guest")},
+        **{name: INSERT_ITEM.excluded[name] for name in ("quantity", "unit_amount", "is_guest", "parent_id")},
         "updated_at": func.now(),
     },
 )
@@ -51,7 +58,7 @@ def read_cart(connection: Connection, owner: str) -> StoredCart:
     """Return a cart, its lines in the order in which they were added."""
     rows = connection.execute(READ_CART, {"owner": owner}).all()
     lines = [
-        CartLine(row.product_id, row.quantity, row.unit_amount, row.is_guest)
+        CartLine(row.product_id, row.quantity, row.unit_amount, row.is_guest, row.parent_id)
         for row in rows
         if row.product_id is not None
     ]
@@ -76,18 +83,18 @@ def lock_cart(connection: Connection, owner: str) -> None:
 
 
 def put_item(connection: Connection, owner: str, line: CartLine) -> None:
-    """Set a product's quantity and current price in a cart."""
+    """Set a variant's quantity and current price in a cart."""
     connection.execute(PUT_ITEM, {"owner": owner, **vars(line)})
 
 
 def add_items(connection: Connection, owner: str, lines: Iterable[CartLine]) -> None:
-    """Add lines to a cart; quantities of the same product are added up to the limit."""
+    """Add lines to a cart; quantities of the same variant are added up to the limit."""
     ordered = sorted(lines, key=lambda line: line.product_id)
     connection.execute(ADD_ITEMS, [{"owner": owner, **vars(line)} for line in ordered])
 
 
 def remove_items(connection: Connection, owner: str, product_ids: Iterable[int]) -> None:
-    """Remove products from a cart."""
+    """Remove variants from a cart."""
     connection.execute(REMOVE_ITEMS, {"owner": owner, "ids": list(product_ids)})
 
 
@@ -101,7 +108,7 @@ def take_items(connection: Connection, owner: str) -> list[CartLine]:
         .returning(items)
     )
     rows = sorted(connection.execute(taken), key=lambda row: row.added_at)
-    return [CartLine(row.product_id, row.quantity, row.unit_amount) for row in rows]
+    return [CartLine(row.product_id, row.quantity, row.unit_amount, parent_id=row.parent_id) for row in rows]
 
 
 def adopt_cart(connection: Connection, owner: str) -> None:

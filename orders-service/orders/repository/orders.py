@@ -56,10 +56,11 @@ PLACE = """
         FROM {source}
         RETURNING id
     ), lines AS (
-        INSERT INTO order_lines (order_id, product_id, quantity)
-        SELECT placed.id, line.product_id, line.quantity
-        FROM placed, unnest(CAST(:products AS bigint[]), CAST(:quantities AS bigint[]))
-            AS line (product_id, quantity)
+        INSERT INTO order_lines (order_id, product_id, quantity, parent_id, only_variant)
+        SELECT placed.id, line.product_id, line.quantity, line.parent_id, line.only_variant
+        FROM placed, unnest(CAST(:products AS bigint[]), CAST(:quantities AS bigint[]),
+                            CAST(:parents AS bigint[]), CAST(:only_variants AS boolean[]))
+            AS line (product_id, quantity, parent_id, only_variant)
     ), work AS (
         INSERT INTO order_work (order_id, next_step, lease_token, lease_until, deadline, request_id,
                                 traceparent, network)
@@ -115,6 +116,8 @@ def place_order(connection: Connection, call: KeyedCall, order: Order, lease: UU
         "shipping_address": json.dumps(order.shipping_address),
         "products": [line.product_id for line in order.lines],
         "quantities": [line.quantity for line in order.lines],
+        "parents": [line.parent_id for line in order.lines],
+        "only_variants": [line.only_variant for line in order.lines],
         "lease": lease,
         "next_step": work.next_step,
         "deadline": work.deadline,

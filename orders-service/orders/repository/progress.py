@@ -90,9 +90,10 @@ RECORD = """
     "{changes}", ", ".join(f"{name} = coalesce(step.{name}, orders.{name})" for name in CHANGING)
 )
 PRICED = """, priced AS (
-        UPDATE order_lines AS line SET sku = new.sku, title = new.title, unit_amount = new.unit_amount
+        UPDATE order_lines AS line
+        SET sku = new.sku, title = new.title, unit_amount = new.unit_amount, parent_id = new.parent_id
         FROM ours, json_to_recordset(CAST(:lines AS json))
-            AS new (product_id bigint, sku text, title text, unit_amount bigint)
+            AS new (product_id bigint, sku text, title text, unit_amount bigint, parent_id bigint)
         WHERE line.order_id = ours.id AND line.product_id = new.product_id
     )"""
 # The rest of the cart is computed from the locked rows. Every statement locks them in this order.

@@ -22,29 +22,33 @@ def cart_routes(database: Database, catalog: CatalogClient, payments: PaymentsCl
     def show_cart() -> CartOut:
         """Show the cart at current prices.
 
-        The `problem` of a line is `unavailable`, `insufficient_stock`, `price_changed` (until the product is
-        added again) or null. `POST /orders` with this `version` orders exactly this cart. When a guest signs
-        in, the guest's cart and orders move to the account.
+        The `problem` of a line is `unavailable`, `insufficient_stock`, `price_changed` or null. The price has
+        changed from `previous_unit_amount`; setting the quantity again accepts the new one. `POST /orders`
+        with this `version` orders exactly this cart. When a guest signs in, the guest's cart and orders move
+        to the account.
         """
         caller = require_caller()
         take_over_guest(database, payments, caller)
         return _show(carts.read_cart(database, catalog, caller))
 
-    @routes.put("/cart/items/<int:product_id>")
+    @routes.put("/cart/items/<int:variant_id>")
     @routes.input(QuantityIn)
     @routes.output(CartOut)
     @routes.doc(responses=document_errors(ProductNotFound, CartFull, ServiceUnreachable))
-    def put_item(product_id: int, json_data: QuantityIn) -> CartOut:
-        """Set the quantity of a product in the cart, at its current price."""
-        caller = require_caller()
-        return _show(carts.put_in_cart(database, catalog, caller, product_id, json_data.quantity))
+    def put_item(variant_id: int, json_data: QuantityIn) -> CartOut:
+        """Set the quantity of a variant in the cart, at its current price.
 
-    @routes.delete("/cart/items/<int:product_id>")
+        The first variant of a product has the product's number.
+        """
+        caller = require_caller()
+        return _show(carts.put_in_cart(database, catalog, caller, variant_id, json_data.quantity))
+
+    @routes.delete("/cart/items/<int:variant_id>")
     @routes.output(CartOut)
     @routes.doc(responses=document_errors(ProductNotFound))
-    def remove_item(product_id: int) -> CartOut:
-        """Remove a product from the cart."""
-        return _show(carts.remove_from_cart(database, catalog, require_caller(), product_id))
+    def remove_item(variant_id: int) -> CartOut:
+        """Remove a variant from the cart."""
+        return _show(carts.remove_from_cart(database, catalog, require_caller(), variant_id))
 
     return routes
 

@@ -44,8 +44,8 @@ def _render_refusal(order: Order, refusal: Refusal, request_id: str) -> Answer:
 
 # Examples of the refusals by catalog-service, the bank, and a cancellation during the checkout.
 _ORDER = {"order_id": EXAMPLE_ID}
-_SHORT = [{"product_id": 1, "requested": 2, "available": 1}]
-_UNAVAILABLE = [{"product_id": 1, "requested": 2, "available": 0}]
+_SHORT = [{"product_id": 1, "variant_id": 1, "requested": 2, "available": 1}]
+_UNAVAILABLE = [{"product_id": 1, "variant_id": 1, "requested": 2, "available": 0}]
 CHECKOUT_REFUSALS = (
     CheckoutRefused(
         "out_of_stock", "out_of_stock", "There is not enough stock; see lines.", lines=_SHORT, **_ORDER
@@ -55,6 +55,13 @@ CHECKOUT_REFUSALS = (
         "product_unavailable",
         "A product is not for sale; see lines.",
         lines=_UNAVAILABLE,
+        **_ORDER,
+    ),
+    CheckoutRefused(
+        "variant_required",
+        "variant_required",
+        "A product has several variants; name one of them as variant_id. See lines.",
+        lines=[{"product_id": 1}],
         **_ORDER,
     ),
     CheckoutRefused("cancelled_by_customer", "order_cancelled", "The order was cancelled.", **_ORDER),

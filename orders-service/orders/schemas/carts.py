@@ -12,7 +12,7 @@ Quantity = Annotated[Integer, Field(ge=1, le=MOST_UNITS)]
 
 
 class QuantityIn(Body):
-    """The quantity of a product."""
+    """The quantity of a variant."""
 
     model_config = ConfigDict(json_schema_extra=example({"quantity": 2}))
 
@@ -23,10 +23,14 @@ class CartItemOut(BaseModel):
     """A line of a cart; title and prices are null while the catalogue is unavailable."""
 
     product_id: int
+    variant_id: int = Field(description="What is sold. The first variant has its product's number.")
     title: str | None
     quantity: int
     unit_amount: int | None
     amount: int | None
+    previous_unit_amount: int | None = Field(
+        description="The price when the quantity was last set; null if it has not changed since."
+    )
     problem: str | None
 
 
@@ -39,11 +43,13 @@ class CartOut(BaseModel):
                 "items": [
                     {
                         "product_id": 1,
+                        "variant_id": 1,
                         "title": "Walnut Chopping Board with Juice Groove",
                         "quantity": 2,
                         "unit_amount": 6490,
                         "amount": 12980,
-                        "problem": None,
+                        "previous_unit_amount": 6990,
+                        "problem": "price_changed",
                     }
                 ],
                 "amount": 12980,
@@ -79,10 +85,12 @@ class CartOut(BaseModel):
 def _price(line: CartLine, offers: Mapping[int, Offer] | None) -> CartItemOut:
     offer = (offers or {}).get(line.product_id)
     return CartItemOut(
-        product_id=line.product_id,
+        product_id=offer.parent_id if offer else line.product_number,
+        variant_id=line.product_id,
         title=offer.title if offer else None,
         quantity=line.quantity,
         unit_amount=offer.unit_amount if offer else None,
         amount=offer.unit_amount * line.quantity if offer else None,
+        previous_unit_amount=line.find_previous_price(offer) if offer else None,
         problem=None if offers is None else find_problem(line, offer),
     )

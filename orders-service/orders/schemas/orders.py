@@ -1,6 +1,7 @@
 """Bodies of orders, refunds and events."""
 
 import re
+from collections import Counter
 from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
@@ -17,18 +18,21 @@ from pydantic import (
 )
 
 from orders.addresses import find_required_fields, is_country
-from orders.domain import LARGEST_ID, MOST_LINES, Event, Order, Status
+from orders.domain import LARGEST_ID, MOST_LINES, MOST_UNITS, Event, Order, Status
+from orders.domain import Line as OrderLine
 from orders.schemas.carts import QuantityIn
 from shared.pages import PageQuery
 from shared.schemas import BLANK_IS_NONE, Body, Integer, InternalBody, Line, Text, Time, example, example_of
 
-ProductId = Annotated[Integer, Field(ge=1, le=LARGEST_ID)]
+CatalogueNumber = Annotated[Integer, Field(ge=1, le=LARGEST_ID)]
 
 
-def _refuse_repeats(items: "list[ItemIn] | None") -> "list[ItemIn] | None":
-    ids = [item.product_id for item in items or ()]
-    if len(set(ids)) != len(ids):
-        raise ValueError("contains a product more than once; send one item with the total quantity")
+def _limit_units(items: "list[ItemIn] | None") -> "list[ItemIn] | None":
+    units: Counter[int] = Counter()
+    for item in items or ():
+        units[item.number] += item.quantity
+    if any(quantity > MOST_UNITS for quantity in units.values()):
+        raise ValueError(f"names more than {MOST_UNITS} units of the same variant")
     return items
 
 
@@ -55,11 +59,34 @@ Email = Annotated[Line, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@
 
 
 class ItemIn(QuantityIn):
-    """A product and its quantity."""
+    """A variant and its quantity; quantities of the same variant are added up.
 
-    model_config = ConfigDict(json_schema_extra=example({"product_id": 1, "quantity": 2}))
+    The item names either the variant, or the product if that has no further variants.
+    """
 
-    product_id: ProductId
+    model_config = ConfigDict(
+        json_schema_extra=example({"variant_id": 1, "quantity": 2})
+        | {"oneOf": [{"required": ["variant_id"]}, {"required": ["product_id"]}]}
+    )
+
+    variant_id: CatalogueNumber | None = None
+    product_id: CatalogueNumber | None = None
+
+    @model_validator(mode="after")
+    def _check_number(self) -> Self:
+        if (self.variant_id is None) == (self.product_id is None):
+            raise ValueError("needs either variant_id or product_id")
+        return self
+
+    @property
+    def number(self) -> int:
+        """Return the number of what is ordered. A product has the same number as its first variant."""
+        return next(number for number in (self.variant_id, self.product_id) if number is not None)
+
+    def to_line(self) -> OrderLine:
+        """Return the line of an order; the product of a variant is not known yet."""
+        by_product = self.product_id is not None
+        return OrderLine(self.number, self.quantity, parent_id=self.product_id, only_variant=by_product)
 
 
 class Address(Body):
@@ -125,7 +152,7 @@ class OrderIn(Body):
         ),
     )
 
-    items: Annotated[list[ItemIn] | None, AfterValidator(_refuse_repeats)] = Field(
+    items: Annotated[list[ItemIn] | None, AfterValidator(_limit_units)] = Field(
         default=None, min_length=1, max_length=MOST_LINES
     )
     cart_version: Annotated[Integer, Field(ge=0, le=LARGEST_ID)] | None = None
@@ -179,12 +206,28 @@ class OrderQuery(PageQuery):
 class OrderItemOut(BaseModel):
     """A line of an order; title, SKU and prices are null until the stock is held."""
 
-    product_id: int
+    product_id: int | None = Field(
+        description="The product. Null until the stock is held, if the item named the variant."
+    )
+    variant_id: int = Field(description="What is sold. The first variant has its product's number.")
     sku: str | None
     title: str | None
     quantity: int
     unit_amount: int | None
     amount: int | None
+
+    @classmethod
+    def of(cls, line: OrderLine) -> "OrderItemOut":
+        """Return the line as its customer sees it."""
+        return cls(
+            product_id=line.product_number,
+            variant_id=line.product_id,
+            sku=line.sku,
+            title=line.title,
+            quantity=line.quantity,
+            unit_amount=line.unit_amount,
+            amount=line.amount,
+        )
 
 
 class PaymentOut(BaseModel):
@@ -215,6 +258,7 @@ class OrderOut(BaseModel):
                 "items": [
                     {
                         "product_id": 1,
+                        "variant_id": 1,
                         "sku": "KIT-0001",
                         "title": "Walnut Chopping Board with Juice Groove",
                         "quantity": 2,
@@ -267,7 +311,7 @@ class OrderOut(BaseModel):
             shipping_address=AddressOut.model_validate(order.shipping_address),
             created_at=order.created_at,
             updated_at=order.updated_at,
-            items=[OrderItemOut(**vars(line), amount=line.amount) for line in order.lines],
+            items=[OrderItemOut.of(line) for line in order.lines],
             adjustments=[],
             amount=order.amount,
             payment=payment,

@@ -61,18 +61,19 @@ def read_cart(database: Database, catalog: CatalogClient, caller: Caller) -> Car
 
 
 def put_in_cart(
-    database: Database, catalog: CatalogClient, caller: Caller, product_id: int, quantity: int
+    database: Database, catalog: CatalogClient, caller: Caller, variant_id: int, quantity: int
 ) -> Cart:
-    """Set a product's quantity in the caller's cart; raise ProductNotFound or CartFull."""
-    _check_id(product_id)
-    products = {line.product_id for line in open_cart(database, caller).lines} | {product_id}
-    if len(products) > MOST_LINES:
+    """Set a variant's quantity in the caller's cart; raise ProductNotFound or CartFull."""
+    _check_id(variant_id)
+    variants = {line.product_id for line in open_cart(database, caller).lines} | {variant_id}
+    if len(variants) > MOST_LINES:
         raise CartFull
-    offers, currency = catalog.read_offers(products)
-    if product_id not in offers:
+    offers, currency = catalog.read_offers(variants)
+    if variant_id not in offers:
         raise ProductNotFound
-    line = CartLine(product_id, quantity, offers[product_id].unit_amount, caller.role == "guest")
-    is_crowded = len(products) > CROWDED
+    offer = offers[variant_id]
+    line = CartLine(variant_id, quantity, offer.unit_amount, caller.role == "guest", offer.parent_id)
+    is_crowded = len(variants) > CROWDED
     begin = database.transaction if is_crowded else database.autocommit
     with begin() as connection:
         if is_crowded:
@@ -81,18 +82,18 @@ def put_in_cart(
         cart = carts.read_cart(connection, caller.sub)
         if len(cart.lines) > MOST_LINES:
             raise CartFull
-    if {line.product_id for line in cart.lines} <= products:
+    if {line.product_id for line in cart.lines} <= variants:
         return Cart(cart.version, cart.lines, offers, currency)
-    # Another call has added a product in the meantime.
+    # Another call has added a variant in the meantime.
     return _price(catalog, cart)
 
 
-def remove_from_cart(database: Database, catalog: CatalogClient, caller: Caller, product_id: int) -> Cart:
-    """Remove a product from the caller's cart, if it is there; raise ProductNotFound for an impossible id."""
-    _check_id(product_id)
+def remove_from_cart(database: Database, catalog: CatalogClient, caller: Caller, variant_id: int) -> Cart:
+    """Remove a variant from the caller's cart, if it is there; raise ProductNotFound for an impossible id."""
+    _check_id(variant_id)
     with database.transaction() as connection:
         take_cart(connection, caller)
-        carts.remove_items(connection, caller.sub, [product_id])
+        carts.remove_items(connection, caller.sub, [variant_id])
         cart = carts.read_cart(connection, caller.sub)
     return _price(catalog, cart)
 
@@ -115,7 +116,7 @@ def _price(catalog: CatalogClient, cart: StoredCart) -> Cart:
     return Cart(cart.version, cart.lines, offers, currency)
 
 
-def _check_id(product_id: int) -> None:
-    """Raise ProductNotFound for an id that no product can have; a path may contain any number."""
-    if not 1 <= product_id <= LARGEST_ID:
+def _check_id(variant_id: int) -> None:
+    """Raise ProductNotFound for an id that no variant can have; a path may contain any number."""
+    if not 1 <= variant_id <= LARGEST_ID:
         raise ProductNotFound

@@ -7,11 +7,11 @@ from uuid import UUID
 
 from orders.checkout import Checkout
 from orders.clients import PaymentsClient
-from orders.domain import PENDING_FOR, CartLine, Event, Order, Status, Step, StoredCart, Work, sum_lines
+from orders.domain import PENDING_FOR, Event, Line, Order, Status, Step, StoredCart, Work, sum_lines
 from orders.errors import CartAlreadyOrdered, CartChanged, CartEmpty, LeaseLost, OrderNotFound
 from orders.repository import carts, idempotency_keys, orders
 from orders.schemas.answers import render_placed
-from orders.schemas.orders import ItemIn, OrderIn, OrderQuery
+from orders.schemas.orders import OrderIn, OrderQuery
 from orders.use_cases.carts import open_cart
 from orders.use_cases.guests import take_over_guest
 from orders.use_cases.replies import Reply, await_answer, replay_answer
@@ -110,7 +110,7 @@ def list_orders(
 
 def _place_items(database: Database, purchase: Purchase, lease: UUID) -> Order | None:
     """Place an order of the call's items and return it; None if the call's key is taken."""
-    order = _make_order(purchase, purchase.wanted.items or ())
+    order = _make_order(purchase, (item.to_line() for item in purchase.wanted.items or ()))
     with database.autocommit() as connection:
         return order if orders.place_order(connection, purchase.call, order, lease) else None
 
@@ -125,7 +125,7 @@ def _place_cart(database: Database, purchase: Purchase, lease: UUID) -> Order | 
         if not cart.lines or purchase.wanted.cart_version not in {None, cart.version}:
             _refuse_cart(database, purchase, cart)
             return None
-        order = _make_order(purchase, cart.lines, cart.version)
+        order = _make_order(purchase, (line.to_order_line() for line in cart.lines), cart.version)
         try:
             with database.transaction() as connection:
                 return order if orders.place_order(connection, purchase.call, order, lease) else None
@@ -151,9 +151,7 @@ def _refuse_cart(database: Database, purchase: Purchase, cart: StoredCart) -> No
     raise CartChanged(cart_version=cart.version)
 
 
-def _make_order(
-    purchase: Purchase, items: Iterable[ItemIn | CartLine], cart_version: int | None = None
-) -> Order:
+def _make_order(purchase: Purchase, lines: Iterable[Line], cart_version: int | None = None) -> Order:
     wanted, request = purchase.wanted, context.current() or Context()
     request_id, traceparent = request.request_id, request.trace.traceparent
     now = datetime.now(UTC)
@@ -176,7 +174,7 @@ def _make_order(
         created_at=now,
         updated_at=now,
         cart_version=cart_version,
-        lines=sum_lines((item.product_id, item.quantity) for item in items),
+        lines=sum_lines(lines),
         work=Work(
             Step.RESERVE, request_id, traceparent, deadline=now + PENDING_FOR, network=purchase.network
         ),
