@@ -19,6 +19,7 @@ PATIENCE = 60.0  # Seconds to wait for a starting server, and to retry a migrati
 LONGEST_RUN = 600.0  # Seconds to wait for another run.
 LOCK_TIMEOUT = 2.0  # Seconds that a migration may wait for a table's lock, because callers wait behind it.
 LOCK_NOT_AVAILABLE = "55P03"
+TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(:lock)")
 
 
 def wait_until_reached(database: Database, seconds: float = PATIENCE) -> None:
@@ -37,27 +38,40 @@ def wait_until_reached(database: Database, seconds: float = PATIENCE) -> None:
 def upgrade(database: Database, migrations: Path) -> None:
     """Apply missing migrations, each in a transaction of its own, under a lock against concurrent runs.
 
-    Raises DatabaseUnavailable if another run holds the lock for too long, or if callers hold a table's lock.
+    Raises DatabaseUnavailable if another run holds the lock for too long, and OperationalError if callers do
+    not release a table.
     """
     config = Config()
     # Alembic reads its options through configparser, which treats a percent sign specially.
     config.set_main_option("script_location", str(migrations).replace("%", "%%"))
-    with database.transaction() as guard:
-        _lock(guard)
-        # The guard stays open but idle while the migrations run. This statement also ends the snapshot of the
-        # previous one, for which concurrent index builds would wait.
-        guard.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                with database.engine.connect() as connection:
-                    config.attributes["connection"] = connection
-                    command.upgrade(config, "head")
-            except OperationalError as error:
-                if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE or time.monotonic() > deadline:
-                    raise
-            else:
+    deadline = time.monotonic() + LONGEST_RUN
+    while True:
+        with database.transaction() as guard:
+            if guard.execute(TRY_LOCK, {"lock": ADVISORY_LOCK}).scalar():
+                # The guard stays open but idle while the migrations run. This statement also ends the
+                # snapshot of the previous one, for which concurrent index builds would wait.
+                guard.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+                _apply(database, config)
                 return
+        # A statement that waits inside PostgreSQL would also keep a snapshot.
+        if time.monotonic() > deadline:
+            raise DatabaseUnavailable
+        time.sleep(0.2)
+
+
+def _apply(database: Database, config: Config) -> None:
+    """Apply missing migrations; retry those that wait too long for a table."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            with database.engine.connect() as connection:
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE or time.monotonic() > deadline:
+                raise
+        else:
+            return
 
 
 def run_migrations() -> None:
@@ -83,17 +97,6 @@ def create_indexes(statements: Mapping[str, str]) -> None:
             op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {index}")
             op.execute(f"CREATE {kind} INDEX CONCURRENTLY {index} {definition}")
         op.execute("RESET statement_timeout")
-
-
-def _lock(guard: Connection) -> None:
-    """Wait for the lock. A statement that waits inside PostgreSQL would block concurrent index builds."""
-    deadline = time.monotonic() + LONGEST_RUN
-    while not guard.execute(
-        text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": ADVISORY_LOCK}
-    ).scalar():
-        if time.monotonic() > deadline:
-            raise DatabaseUnavailable
-        time.sleep(0.2)
 
 
 def _set_limits(connection: Connection) -> None:

@@ -10,6 +10,7 @@ from catalog.routes.images import image_routes
 from catalog.routes.imports import import_routes
 from catalog.routes.products import product_routes
 from catalog.routes.reservations import reservation_routes
+from catalog.routes.variants import variant_routes
 from catalog.sources import SampleSource, Source, UpstreamSource
 from catalog.use_cases.figures import read_figures
 from catalog.use_cases.products import recount
@@ -48,6 +49,7 @@ def create_app(settings: Settings | None = None, auth: Auth | None = None) -> Se
     mount(app, verdict_routes(), access=PRODUCT_READERS, recorded=False)
     mount(app, image_routes(), access=PUBLIC)
     mount(app, admin_routes(database, settings.currency, app.background.nudge), access=ADMIN)
+    mount(app, variant_routes(database, settings.currency), access=ADMIN)
     mount(app, import_routes(database, settings.currency), access=ADMIN)
     mount(app, reservation_routes(database, source, settings.currency), access=services("orders-service"))
     copy = partial(copy_source, database, source, settings.currency)

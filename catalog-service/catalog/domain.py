@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from catalog.errors import ReservationClosed, ReservationConflict, ReservationLapsed
+from catalog.variants import Metadata, Option, Variant
 
 # How long a reservation holds stock for an unpaid order.
 HOLD_DURATION = timedelta(minutes=15)
@@ -43,7 +45,10 @@ class Offer:
 
 @dataclass(frozen=True)
 class Product:
-    """A product for sale; `stock` is the number of units available now."""
+    """A product for sale; `stock` is the number of units of all variants that are available now.
+
+    `sku`, `unit_amount` and `compare_at_amount` are those of its cheapest variant.
+    """
 
     id: int
     sku: str
@@ -51,12 +56,26 @@ class Product:
     brand: str | None
     category: str
     unit_amount: int
+    highest_unit_amount: int
+    compare_at_amount: int | None
     description: str
     rating: Decimal | None
     stock: int
     images: list[str]
+    tax_class: str | None
+    variant_count: int
     version: int
     updated_at: datetime
+
+
+@dataclass(frozen=True)
+class ProductDetails:
+    """A product with its options and its variants, in the order of the options' values."""
+
+    product: Product
+    metadata: Metadata
+    options: tuple[Option, ...]
+    variants: list[Variant]
 
 
 class Sort(StrEnum):
@@ -84,6 +103,8 @@ class Filter:
     lowest: int | None = None
     highest: int | None = None
     in_stock: bool | None = None
+    # Each option with the values of which a variant has one; the other limits then hold for the same variant.
+    options: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -105,6 +126,14 @@ class Count:
 
 
 @dataclass(frozen=True)
+class OptionCounts:
+    """The numbers of products that have a variant with each value of an option."""
+
+    name: str
+    values: list[Count]
+
+
+@dataclass(frozen=True)
 class Facets:
     """The facets of a list, most frequent first, and the lowest and highest price in minor units.
 
@@ -116,6 +145,7 @@ class Facets:
     brands: list[Count]
     lowest: int | None
     highest: int | None
+    options: list[OptionCounts]
     exact: bool
 
 
@@ -131,13 +161,17 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Line:
-    """A product and a quantity, at the price when the stock was first held."""
+    """A variant and a quantity, at the price when the stock was first held.
+
+    `product_id` is the variant's own number; `parent_id` is its product's, and None for a first variant.
+    """
 
     product_id: int
     sku: str
     title: str
     quantity: int
     unit_amount: int
+    parent_id: int | None = None
 
     @property
     def amount(self) -> int:
@@ -177,16 +211,6 @@ class Reservation:
 
 
 @dataclass(frozen=True)
-class Stock:
-    """The stock of a product; `shortfall` counts reserved units that the source has since withdrawn."""
-
-    product_id: int
-    on_hand: int
-    reserved: int
-    shortfall: int
-
-
-@dataclass(frozen=True)
 class ManagedProduct:
     """A product as an admin sees it; `edited` names the fields that an admin set."""
 
@@ -194,6 +218,14 @@ class ManagedProduct:
     on_hand: int
     reserved: int
     edited: tuple[str, ...]
+    metadata: Metadata
+    weight_grams: int | None
+    low_stock_threshold: int | None
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Return the writable fields by column, those of the only variant included."""
+        return {**vars(self.product), **vars(self), "product_metadata": self.metadata}
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,15 @@
 
 Problem
 ├── ProductNotFound      404  product_not_found      (NotFound)
+├── VariantNotFound      404  variant_not_found      (NotFound)
 ├── ImageNotFound        404  image_not_found        (NotFound)
 ├── ReservationNotFound  404  reservation_not_found  (NotFound)
 ├── SyncNotFound         404  sync_not_found         (NotFound)
 ├── VersionConflict      409  version_conflict
 ├── SkuTaken             409  sku_taken
+├── VariantExists        409  variant_exists
+├── LastVariant          409  last_variant
+├── TooManyVariants      409  too_many_variants
 ├── StockHeld            409  stock_held
 ├── ImportRunning        409  import_running
 ├── OutOfStock           409  out_of_stock
@@ -14,6 +18,9 @@ Problem
 ├── ReservationConflict  409  reservation_conflict
 ├── ReservationClosed    409  reservation_closed
 ├── ReservationLapsed    410  reservation_lapsed
+├── VariantRequired      422  variant_required
+│   └── ItemVariantRequired  409  variant_required
+├── OptionValuesInvalid  422  option_values_invalid
 ├── NotFromSource        422  not_from_source
 ├── ImportRefused        422  import_refused
 ├── StockInconsistent    500  stock_inconsistent
@@ -34,6 +41,60 @@ class ProductNotFound(NotFound):
 
     code = "product_not_found"
     detail = "There is no such product."
+
+
+class VariantNotFound(NotFound):
+    """The product has no variant for sale with this id."""
+
+    code = "variant_not_found"
+    detail = "The product has no such variant."
+
+
+class VariantExists(Problem):
+    """Another variant of the product has the same option values; `variant_id` is its id."""
+
+    status = 409
+    code = "variant_exists"
+    detail = "Another variant of the product has the same option values."
+
+
+class LastVariant(Problem):
+    """A product keeps at least one variant."""
+
+    status = 409
+    code = "last_variant"
+    detail = "This is the last variant of the product; remove the product instead."
+
+
+class TooManyVariants(Problem):
+    """The product has as many variants as a product may have."""
+
+    status = 409
+    code = "too_many_variants"
+    detail = "A product has at most 250 variants."
+
+
+class VariantRequired(Problem):
+    """The product has several variants, and the caller named none of them."""
+
+    status = 422
+    code = "variant_required"
+    detail = "The product has several variants; name one of them."
+
+
+class ItemVariantRequired(VariantRequired):
+    """An item of an order names a product with several variants; `lines` has the products."""
+
+    # orders-service reads every refusal of a reservation from a 409.
+    status = 409
+    detail = "A product has several variants; see lines."
+
+
+class OptionValuesInvalid(Problem):
+    """A variant does not have exactly one known value for each option; `options` has the options."""
+
+    status = 422
+    code = "option_values_invalid"
 
 
 class ImageNotFound(NotFound):

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     and_,
+    cast,
     func,
     literal_column,
     or_,
@@ -56,6 +57,7 @@ products = Table(
     Column("low_stock_threshold", BigInteger),
     Column("metadata", JSONB, nullable=False, server_default=text("'{}'")),
     Column("options", JSONB, nullable=False, server_default=text("'[]'")),
+    Column("product_metadata", JSONB, nullable=False, server_default=text("'{}'")),
     Column("tax_class", Text),
     # A summary of the further variants for sale, which a trigger writes.
     Column("further_variants", Integer, nullable=False, server_default=text("0")),
@@ -85,14 +87,22 @@ Index("products_in_stock", products.c.in_stock, products.c.id, postgresql_where=
 _OWN_AMOUNT = (products.c.unit_amount, products.c.withdrawn_at)
 LOWEST_AMOUNT = func.lowest_amount(*_OWN_AMOUNT, products.c.further_lowest, type_=BigInteger)
 HIGHEST_AMOUNT = func.highest_amount(*_OWN_AMOUNT, products.c.further_highest, type_=BigInteger)
-IN_STOCK = or_(
-    and_(products.c.in_stock, products.c.withdrawn_at.is_(None)), products.c.further_in_stock
-).self_group()
+# 1 or 0, because the planner has no statistics of a boolean expression.
+IN_STOCK = cast(
+    or_(and_(products.c.in_stock, products.c.withdrawn_at.is_(None)), products.c.further_in_stock), Integer
+)
 IS_SOLD = products.c.withdrawn_at.is_(None)
 IS_FURTHER = products.c.parent_id.is_not(None)
 HAS_FURTHER = products.c.further_variants > literal_column("0")
 Index("products_available", IN_STOCK, products.c.id, postgresql_where=FOR_SALE)
 Index("products_ranges", LOWEST_AMOUNT, products.c.id, postgresql_where=and_(FOR_SALE, HAS_FURTHER))
+HAS_OPTIONS = products.c.options != literal_column("'[]'", JSONB)
+Index(
+    "products_with_options",
+    products.c.category,
+    products.c.id,
+    postgresql_where=and_(FOR_SALE, HAS_OPTIONS),
+)
 Index(
     "products_variants",
     products.c.parent_id,
@@ -107,20 +117,20 @@ Index(
     postgresql_using="gin",
     postgresql_where=and_(IS_FURTHER, IS_SOLD),
 )
-_HAS_OPTIONS = and_(products.c.option_values.is_not(None), IS_SOLD)
+_HAS_VALUES = and_(products.c.option_values.is_not(None), IS_SOLD)
 Index(
     "products_options",
     products.c.option_values,
     postgresql_using="gin",
     postgresql_ops={"option_values": "jsonb_path_ops"},
-    postgresql_where=_HAS_OPTIONS,
+    postgresql_where=_HAS_VALUES,
 )
 Index(
     "products_option_values",
     func.coalesce(products.c.parent_id, products.c.id),
     products.c.option_values,
     unique=True,
-    postgresql_where=_HAS_OPTIONS,
+    postgresql_where=_HAS_VALUES,
 )
 
 # The sort keys of product lists; the id breaks ties.

@@ -333,7 +333,7 @@ def test_an_import_that_fails_midway_reports_it_in_its_last_line_and_imports_not
 
 
 def test_only_one_import_runs_at_a_time(database, importer, auth, monkeypatch):
-    monkeypatch.setattr("catalog.repository.admin.SKU_LOCK_TIMEOUT", 0.05)
+    monkeypatch.setattr("catalog.repository.skus.SKU_LOCK_TIMEOUT", 0.05)
     steps = import_products(database, io.BytesIO(to_lines([{"id": 1, "title": "First"}])), "USD")
     next(steps)
     answer = importer.load([{"id": 2, "title": "Second"}])

@@ -97,6 +97,11 @@ def explain_page(
     )
 
 
+def has_run(node: dict[str, Any]) -> bool:
+    """Return whether the plan reached this node; products with one variant never reach the others'."""
+    return bool(node["Actual Loops"])
+
+
 def count_read(nodes: list[dict[str, Any]]) -> int:
     """Return the number of product rows that were read."""
     return sum(
@@ -107,11 +112,15 @@ def count_read(nodes: list[dict[str, Any]]) -> int:
 
 
 def indexes(nodes: list[dict[str, Any]]) -> set[str]:
-    return {node["Index Name"] for node in nodes if re.match("products_", node.get("Index Name", ""))}
+    return {
+        node["Index Name"]
+        for node in nodes
+        if has_run(node) and re.match("products_", node.get("Index Name", ""))
+    }
 
 
 def assert_by_index(nodes: list[dict[str, Any]]) -> None:
-    scans = [node["Node Type"] for node in nodes if node.get("Relation Name") == "products"]
+    scans = [node["Node Type"] for node in nodes if has_run(node) and node.get("Relation Name") == "products"]
     assert scans
     assert "Seq Scan" not in scans
     assert count_read(nodes) <= MAX_READ
@@ -130,6 +139,7 @@ def assert_by_index(nodes: list[dict[str, Any]]) -> None:
 )
 def test_every_order_of_all_products_a_category_or_a_brand_is_a_scan_of_its_index(large, wanted, scope, sort):
     name = sort.value.removeprefix("-")
+    name = "lowest" if name == "price" else name
     expected = f"products_{scope}{name}" if scope or sort is not Sort.ID else "products_for_sale"
     nodes = explain_page(large, wanted, sort)
     assert indexes(nodes) <= {expected, "products_pkey"}
@@ -178,7 +188,8 @@ def test_a_search_by_relevance_reads_a_limited_number_of_rows(large, words):
 
 def test_rare_words_use_the_word_index(large):
     nodes = explain_page(large, Filter(words="S-12345"), None)
-    assert indexes(nodes) == {"products_search"}
+    # The product is looked up again by its id, in case a further variant has the words.
+    assert "products_search" in indexes(nodes)
     assert count_read(nodes) <= 1
 
 

@@ -24,6 +24,10 @@ PRODUCT_FIELDS = [
     "images",
     "version",
     "updated_at",
+    "variant_count",
+    "highest_unit_amount",
+    "compare_at_amount",
+    "tax_class",
 ]
 
 
@@ -66,7 +70,14 @@ def test_a_page_has_thirty_products_by_default(get):
 
 def test_one_product_is_the_same_as_in_the_list(get):
     listed = get("/products").json["data"][4]
-    assert get(f"/products/{listed['id']}").json == listed
+    shown = get(f"/products/{listed['id']}").json
+    assert {name: shown[name] for name in listed} == listed
+    assert shown.keys() - listed.keys() == {"metadata", "options", "variants"}
+    [only] = shown["variants"]
+    common = only.keys() & listed.keys()
+    assert {name: only[name] for name in common - {"title"}} == {
+        name: listed[name] for name in common - {"title"}
+    }
 
 
 @pytest.mark.parametrize("path", ["/products/121", "/products/0", f"/products/{10**30}"])

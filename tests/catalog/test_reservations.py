@@ -74,6 +74,7 @@ def test_a_reservation_returns_priced_lines_and_reduces_the_stock(orders, stock,
         "sku": "KIT-0001",
         "title": "Walnut Chopping Board with Juice Groove",
         "quantity": 2,
+        "parent_id": 1,
         "unit_amount": 6490,
         "amount": 12980,
     }
@@ -327,6 +328,8 @@ def test_prices_are_listed_by_product_without_unavailable_products(orders, stock
         "product_id": 1,
         "sku": "KIT-0001",
         "title": "Walnut Chopping Board with Juice Groove",
+        "parent_id": 1,
+        "compare_at_amount": None,
         "unit_amount": 6490,
         "stock": stock(1),
     }
@@ -360,7 +363,7 @@ def test_an_invalid_price_query_is_rejected(orders, query):
         [{"product_id": 1, "quantity": 0}],
         [{"product_id": 1, "quantity": 10_001}],
         [{"product_id": 2**60, "quantity": 1}],
-        [{**BOARD, "unit_amount": 1}],
+        [{**BOARD, "only_variant": 1}],
         [BOARD] * 101,
     ],
 )

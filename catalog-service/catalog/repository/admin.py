@@ -1,52 +1,39 @@
 """SQL for products that an admin writes."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, text, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection, func, insert, select, update
 
 from catalog.domain import ManagedProduct, Product
 from catalog.repository.arrays import as_texts
 from catalog.repository.edits import NONE, mark_edited
-from catalog.repository.products import PRODUCT, to_product
+from catalog.repository.products import PRODUCT, sum_variants, to_product
 from catalog.tables import FOR_SALE, local_product_ids, products
+from catalog.variants import Option, make_title
 
-MANAGED = [*PRODUCT, products.c.on_hand, products.c.reserved, products.c.edited]
-LOCK_NOT_AVAILABLE = "55P03"
-SKU_LOCK_TIMEOUT = 2.0  # Seconds to wait for other transactions that assign SKUs.
+MANAGED = [
+    *PRODUCT,
+    sum_variants("on_hand"),
+    sum_variants("reserved"),
+    products.c.edited,
+    products.c.product_metadata,
+    products.c.weight_grams,
+    products.c.low_stock_threshold,
+]
 CHUNK = 1000  # Rows that an export fetches at a time.
 
 
-def lock_skus(connection: Connection) -> bool:
-    """Lock the assignment of SKUs until the transaction ends; return whether the lock was acquired.
-
-    A unique index is no option, because two products of the source may swap their SKUs across batches of a
-    copy. Each transaction that assigns a SKU checks first that it is free, and this lock serialises them.
-    """
-    connection.execute(text(f"SET LOCAL lock_timeout = '{SKU_LOCK_TIMEOUT}s'"))
-    try:
-        connection.execute(text("SELECT pg_advisory_xact_lock(5714003)"))
-    except OperationalError as error:
-        if getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE:
-            return False
-        raise
-    connection.execute(text("SET LOCAL lock_timeout TO DEFAULT"))
-    return True
-
-
-def find_sku(connection: Connection, sku: str, *, exclude: int | None = None) -> int | None:
-    """Return the id of a product for sale with this SKU, other than `exclude`, or None."""
-    query = select(products.c.id).where(FOR_SALE, products.c.sku == sku)
-    if exclude is not None:
-        query = query.where(products.c.id != exclude)
-    return connection.execute(query.order_by(products.c.id).limit(1)).scalar()
-
-
-def insert_product(connection: Connection, values: Mapping[str, Any], on_hand: int) -> int:
-    """Add a product of the shop's own and return its id; the default SKU is derived from the id."""
+def insert_product(
+    connection: Connection, values: Mapping[str, Any], options: Sequence[Option], on_hand: int
+) -> int:
+    """Add a product of the shop's own with its first variant; the default SKU is derived from its id."""
     number: int = connection.execute(select(local_product_ids.next_value())).scalar_one()
     row = {"sku": f"P-{number}", **values, "on_hand": on_hand, "source_on_hand": on_hand}
+    if options:
+        row["options"] = [asdict(option) for option in options]
+        row["variant_title"] = make_title(options, values["option_values"])
     connection.execute(insert(products).values(id=number, **row))
     return number
 
@@ -57,7 +44,15 @@ def find_managed(connection: Connection, product_id: int, *, lock: bool = False)
     row = connection.execute(query.with_for_update(key_share=True) if lock else query).first()
     if row is None:
         return None
-    return ManagedProduct(to_product(row), row.on_hand, row.reserved, tuple(sorted(row.edited)))
+    return ManagedProduct(
+        to_product(row),
+        row.on_hand,
+        row.reserved,
+        tuple(sorted(row.edited)),
+        row.product_metadata,
+        row.weight_grams,
+        row.low_stock_threshold,
+    )
 
 
 def update_product(connection: Connection, product_id: int, changes: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Facet counts: stored for categories and brands, computed on demand for all other filters."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
+    CompoundSelect,
     Connection,
     Integer,
     Select,
@@ -14,16 +16,32 @@ from sqlalchemy import (
     delete,
     func,
     literal_column,
+    or_,
     select,
     text,
     true,
     update,
 )
 
-from catalog.domain import Count, Facets, Filter
-from catalog.repository.search import BRANDS, CATEGORIES, MAX_SHAPES, conditions, parameters_of, shape_of
+from catalog.domain import Count, Facets, Filter, OptionCounts
+from catalog.repository.search import (
+    BRANDS,
+    CATEGORIES,
+    MAX_SHAPES,
+    parameters_of,
+    select_matching,
+    shape_of,
+)
 from catalog.repository.words import learn_words
-from catalog.tables import catalogue_changes, facet_counts, products, recount
+from catalog.tables import (
+    HAS_OPTIONS,
+    HIGHEST_AMOUNT,
+    LOWEST_AMOUNT,
+    catalogue_changes,
+    facet_counts,
+    products,
+    recount,
+)
 
 MAX_COUNTED = 2_000  # Matching products to count on demand.
 MAX_VALUES = 100  # Categories and brands in a facet.
@@ -77,7 +95,9 @@ COUNT = text("""
         SELECT
             CASE WHEN grouping(category) = 1 THEN '' ELSE category END AS category,
             CASE WHEN grouping(brand) = 1 THEN '' ELSE brand END AS brand,
-            count(*) AS products, min(unit_amount) AS lowest, max(unit_amount) AS highest
+            count(*) AS products,
+            min(lowest_amount(unit_amount, withdrawn_at, further_lowest)) AS lowest,
+            max(highest_amount(unit_amount, withdrawn_at, further_highest)) AS highest
         FROM products
         WHERE removed_at IS NULL
         GROUP BY GROUPING SETS ((category), (brand), (category, brand), ())
@@ -137,7 +157,7 @@ def read_facets(connection: Connection, wanted: Filter) -> Facets:
         [Count(name, int(number)) for name, number in connection.execute(query, within)]
         for query in (LEADING_CATEGORIES, LEADING_BRANDS)
     )
-    return Facets(categories, brands, lowest, highest, exact=True)
+    return Facets(categories, brands, lowest, highest, count_options(connection, wanted), exact=True)
 
 
 def count_facets(connection: Connection, wanted: Filter) -> Facets:
@@ -157,8 +177,46 @@ def count_facets(connection: Connection, wanted: Filter) -> Facets:
         brands.brands,
         priced.lowest,
         priced.highest,
+        count_options(connection, wanted),
         exact=all(each.exact for each in counts.values()),
     )
+
+
+def count_options(connection: Connection, wanted: Filter) -> list[OptionCounts]:
+    """Count the products with each value of each option, among at most MAX_COUNTED matching products.
+
+    An option ignores its own filter, as every facet does.
+    """
+    counted: dict[str, list[Count]] = {}
+    for name in (None, *(name for name, _values in wanted.options)):
+        others = replace(wanted, options=tuple(each for each in wanted.options if each[0] != name))
+        query = _build_option_query(shape_of(others), is_one=name is not None)
+        values = {**parameters_of(others), "limit": MAX_COUNTED, "most": MAX_VALUES}
+        rows = connection.execute(query, values if name is None else {**values, "name": name}).all()
+        found: dict[str, list[Count]] = {}
+        for row in rows:
+            found.setdefault(row.name, []).append(Count(row.value, row.total))
+        counted |= found
+    return [OptionCounts(name, values) for name, values in sorted(counted.items())]
+
+
+@lru_cache(MAX_SHAPES)
+def _build_option_query(shape: Filter, *, is_one: bool) -> Select[Any]:
+    among = _limit_matching(shape, [products.c.id], HAS_OPTIONS).subquery("among")
+    variant = products.alias("variant")
+    pair = func.jsonb_each_text(variant.c.option_values).table_valued("key", "value").render_derived("pair")
+    total = func.count(among.c.id.distinct()).label("total")
+    query = (
+        select(pair.c.key.label("name"), pair.c.value, total)
+        .select_from(among)
+        .join(variant, or_(variant.c.id == among.c.id, variant.c.parent_id == among.c.id))
+        .join(pair, true())
+        .where(variant.c.withdrawn_at.is_(None))
+        .group_by(pair.c.key, pair.c.value)
+        .order_by(total.desc(), pair.c.value)
+        .limit(bindparam("most", type_=Integer))
+    )
+    return query.where(pair.c.key == bindparam("name")) if is_one else query
 
 
 @dataclass
@@ -172,23 +230,26 @@ class _Counts:
     exact: bool = True
 
 
+def _limit_matching(
+    shape: Filter, columns: Sequence[Any], *only: ColumnElement[bool]
+) -> Select[Any] | CompoundSelect[Any]:
+    limit = bindparam("limit", type_=Integer)
+    return select_matching(shape, columns, lambda part: part.where(*only).limit(limit))
+
+
 @lru_cache(MAX_SHAPES)
 def _build_count_query(shape: Filter) -> Select[Any]:
     # No index covers these columns together, so the limit does not pick the products of one category only.
-    among = (
-        select(products.c.category, products.c.brand, products.c.unit_amount)
-        .where(*conditions(shape))
-        .limit(bindparam("limit", type_=Integer))
-        .subquery("among")
-    )
+    amounts = [LOWEST_AMOUNT.label("lowest"), HIGHEST_AMOUNT.label("highest")]
+    among = _limit_matching(shape, [products.c.category, products.c.brand, *amounts]).subquery("among")
     total = func.count().label("total")
     return (
         select(
             among.c.category,
             among.c.brand,
             func.grouping(among.c.category, among.c.brand).label("level"),
-            func.min(among.c.unit_amount).label("lowest"),
-            func.max(among.c.unit_amount).label("highest"),
+            func.min(among.c.lowest).label("lowest"),
+            func.max(among.c.highest).label("highest"),
             total,
         )
         .group_by(func.grouping_sets(among.c.category, among.c.brand, text("()")))

@@ -29,7 +29,7 @@ from catalog.domain import FIRST_LOCAL_ID, Offer
 from catalog.repository.arrays import IDS, as_texts
 from catalog.repository.edits import NONE, is_edited
 from catalog.repository.pages import to_json
-from catalog.repository.stock import OWNED, lock_products, settle
+from catalog.repository.stock import OWNED, lock_rows, settle
 from catalog.tables import FOR_SALE, products
 
 # The columns that a source controls, except the stock.
@@ -76,7 +76,7 @@ def copy_offers(connection: Connection, offers: Sequence[Offer], *, overwrite: b
 def remove_products(connection: Connection, ids: Iterable[int]) -> int:
     """Mark these products as removed but keep their rows for orders; return how many were for sale."""
     ids = list(ids)
-    lock_products(connection, ids)
+    lock_rows(connection, ids)
     removed = connection.execute(
         update(products)
         .where(FOR_SALE, products.c.id == func.any(IDS))

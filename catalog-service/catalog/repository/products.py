@@ -1,20 +1,69 @@
 """SQL that reads products for sale, together with the status of the copy."""
 
-from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection, FromClause, Row, Select, bindparam, func, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Integer,
+    Row,
+    Select,
+    bindparam,
+    case,
+    cast,
+    func,
+    or_,
+    select,
+    true,
+)
 
 from catalog.domain import Product, SourceCopy
-from catalog.repository.arrays import IDS
 from catalog.repository.source import COPY
-from catalog.tables import FOR_SALE, products, source_copy
+from catalog.tables import FOR_SALE, HIGHEST_AMOUNT, IS_SOLD, LOWEST_AMOUNT, products, source_copy
 
 STOCK = products.c.on_hand - products.c.reserved
+
+_variant = products.alias("variant")
+_SOLD_VARIANTS = (
+    _variant.c.withdrawn_at.is_(None),
+    or_(_variant.c.id == products.c.id, _variant.c.parent_id == products.c.id),
+)
+# A product with one variant, which is the common case, reads no other row.
+_IS_ONE_ROW = products.c.further_variants == 0
+
+
+def sum_variants(name: str) -> ColumnElement[Any]:
+    """Return the sum of a column over the variants of a product."""
+    total = select(func.sum(_variant.c[name])).where(*_SOLD_VARIANTS).scalar_subquery()
+    return case((_IS_ONE_ROW, products.c[name]), else_=cast(total, products.c[name].type)).label(name)
+
+
+def of_cheapest(name: str) -> ColumnElement[Any]:
+    """Return a column of the cheapest variant of a product."""
+    cheapest = (
+        select(_variant.c[name])
+        .where(*_SOLD_VARIANTS)
+        .order_by(_variant.c.unit_amount, _variant.c.id)
+        .limit(1)
+        .scalar_subquery()
+    )
+    return case((_IS_ONE_ROW, products.c[name]), else_=cheapest).label(name)
+
+
+# The columns of a Product that are more than a column of its row.
+_COMPUTED: dict[str, ColumnElement[Any]] = {
+    "sku": of_cheapest("sku"),
+    "unit_amount": LOWEST_AMOUNT.label("unit_amount"),
+    "highest_unit_amount": HIGHEST_AMOUNT.label("highest_unit_amount"),
+    "compare_at_amount": of_cheapest("compare_at_amount"),
+    "stock": (sum_variants("on_hand") - sum_variants("reserved")).label("stock"),
+    "variant_count": (products.c.further_variants + cast(IS_SOLD, Integer)).label("variant_count"),
+}
 # The columns of a Product, in the order of its fields.
-PRODUCT = [
-    STOCK.label("stock") if field.name == "stock" else products.c[field.name] for field in fields(Product)
+PRODUCT: list[ColumnElement[Any]] = [
+    _COMPUTED[field.name] if field.name in _COMPUTED else products.c[field.name] for field in fields(Product)
 ]
 
 
@@ -27,28 +76,24 @@ def with_source_copy(found: FromClause) -> Select[Any]:
 
 
 # Statements that every request runs are built once, because building one takes longer than sending it.
-READ = select(*PRODUCT).where(FOR_SALE)
-FIND_PRODUCT = with_source_copy(READ.where(products.c.id == bindparam("id")).subquery("found"))
-READ_PRODUCTS = with_source_copy(READ.where(products.c.id == func.any(IDS)).subquery("found")).order_by("id")
+FIND_PRODUCT = with_source_copy(
+    select(*PRODUCT, products.c.options, products.c.product_metadata)
+    .where(FOR_SALE, products.c.id == bindparam("id"))
+    .subquery("found")
+)
 
 
-def find_product(connection: Connection, product_id: int) -> tuple[Product | None, SourceCopy]:
-    """Return the product if it is for sale, and the status of the copy."""
+def find_product(connection: Connection, product_id: int) -> tuple[Row[*tuple[Any, ...]] | None, SourceCopy]:
+    """Return the row of a product for sale, with `options` and `product_metadata`, and the copy's status."""
     row = connection.execute(FIND_PRODUCT, {"id": product_id}).one()
-    return (None if row.id is None else to_product(row)), to_copy(row)
+    return (None if row.id is None else row), to_copy(row)
 
 
-def read_products(connection: Connection, ids: Iterable[int]) -> tuple[list[Product], SourceCopy]:
-    """Return the products that are for sale, by id, and the status of the copy."""
-    rows = connection.execute(READ_PRODUCTS, {"ids": list(ids)}).all()
-    return [to_product(row) for row in rows if row.id is not None], to_copy(rows[0])
-
-
-def to_product(row: Row[Any]) -> Product:
+def to_product(row: Row[*tuple[Any, ...]]) -> Product:
     """Return the product of a row that begins with the columns in PRODUCT."""
     return Product(*row[: len(PRODUCT)])
 
 
-def to_copy(row: Row[Any]) -> SourceCopy:
+def to_copy(row: Row[*tuple[Any, ...]]) -> SourceCopy:
     """Return the status of the copy from a row of `with_source_copy`."""
     return SourceCopy(**{column.name: getattr(row, column.name) for column in COPY})

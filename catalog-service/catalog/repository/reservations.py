@@ -11,17 +11,30 @@ from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by, insert
 from catalog.domain import HOLD_DURATION, Line, Reservation, State
 from catalog.tables import reservation_lines, reservations, source_copy
 
-# All or nothing. Products are locked in the order of their ids to avoid deadlocks. The update writes the
-# values read under the lock, so that constraints never see a mix of old and new values of a row.
+# All or nothing. Rows are locked in the order of their ids to avoid deadlocks, also those of products, which
+# the trigger of a variant may update. The update writes the values read under the lock, so that constraints
+# never see a mix of old and new values of a row.
 HOLD_STOCK = text("""
     WITH locked AS MATERIALIZED (
-        SELECT id, sku, title, unit_amount, on_hand, reserved, removed_at
-        FROM products WHERE id = ANY (CAST(:ids AS bigint[])) ORDER BY id FOR NO KEY UPDATE
+        SELECT id, parent_id, sku, title, variant_title, unit_amount, on_hand, reserved, removed_at,
+            withdrawn_at, further_variants
+        FROM products
+        WHERE id = ANY (CAST(:ids AS bigint[]) || ARRAY(
+            SELECT parent_id FROM products WHERE id = ANY (CAST(:ids AS bigint[])) AND parent_id IS NOT NULL
+        ))
+        ORDER BY id FOR NO KEY UPDATE
     ), line AS MATERIALIZED (
-        SELECT locked.*, wanted.quantity
-        FROM locked JOIN unnest(CAST(:ids AS bigint[]), CAST(:quantities AS bigint[]))
-            AS wanted (id, quantity) USING (id)
-        WHERE removed_at IS NULL AND wanted.quantity <= on_hand - reserved
+        SELECT variant.*, wanted.quantity,
+            concat_ws(', ', product.title, nullif(variant.variant_title, '')) AS line_title
+        FROM locked AS variant
+            JOIN unnest(CAST(:ids AS bigint[]), CAST(:quantities AS bigint[]))
+                AS wanted (id, quantity) USING (id)
+            JOIN locked AS product ON product.id = coalesce(variant.parent_id, variant.id)
+        WHERE product.removed_at IS NULL AND variant.withdrawn_at IS NULL
+            AND wanted.quantity <= variant.on_hand - variant.reserved
+            -- A product's number stands for its only variant.
+            AND NOT (variant.id = ANY (CAST(:products AS bigint[]))
+                AND (variant.further_variants > 0 OR variant.parent_id IS NOT NULL))
     ), begun AS (
         INSERT INTO reservations (order_id, customer, currency, state, expires_at)
         SELECT :order_id, :customer, :currency, 'held', now() + :lasts
@@ -34,10 +47,10 @@ HOLD_STOCK = text("""
         UPDATE products SET reserved = line.reserved + line.quantity, on_hand = line.on_hand
         FROM line, begun WHERE products.id = line.id
     ), noted AS (
-        INSERT INTO reservation_lines (order_id, product_id, sku, title, quantity, unit_amount)
-        SELECT order_id, id, sku, title, quantity, unit_amount FROM line, begun
+        INSERT INTO reservation_lines (order_id, product_id, sku, title, quantity, unit_amount, parent_id)
+        SELECT order_id, id, sku, line_title, quantity, unit_amount, parent_id FROM line, begun
     )
-    SELECT expires_at, id, sku, title, quantity, unit_amount FROM begun, line ORDER BY id
+    SELECT expires_at, id, sku, line_title, quantity, unit_amount, parent_id FROM begun, line ORDER BY id
 """).bindparams(lasts=HOLD_DURATION)
 INSERT_CLOSED = insert(reservations).values(state=State.CLOSED).on_conflict_do_nothing()
 
@@ -79,12 +92,14 @@ def hold_stock(
     customer: str,
     currency: str,
     quantities: Mapping[int, int],
+    products: Iterable[int],
     source: str,
 ) -> Reservation | None:
     """Hold every quantity for the order in one statement, and return the reservation.
 
-    Return None, and hold nothing, if the order already has a reservation, if the stock of a product is too
-    low, or if there is no copy of this source, because only its prices are in the currency.
+    Return None, and hold nothing, if the order already has a reservation, if the stock of a variant is too
+    low, if one of the `products` has several variants, or if there is no copy of this source, because only
+    its prices are in the currency.
     """
     values = {
         "order_id": order_id,
@@ -93,6 +108,7 @@ def hold_stock(
         "source": source,
         "ids": list(quantities.keys()),
         "quantities": list(quantities.values()),
+        "products": list(products),
     }
     rows = connection.execute(HOLD_STOCK, values).all()
     if not rows:

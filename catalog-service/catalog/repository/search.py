@@ -4,7 +4,7 @@ A page is one index scan (see migration 0003), or a sort if few products match; 
 statistics. No index is ordered by rank, so a search by relevance ranks a limited number of matches.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -12,7 +12,9 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    CompoundSelect,
     Connection,
+    FromClause,
     Integer,
     Select,
     Text,
@@ -20,16 +22,28 @@ from sqlalchemy import (
     cast,
     func,
     literal_column,
+    or_,
     select,
     text,
     true,
     tuple_,
+    union_all,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, REAL, TSQUERY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, REAL, TSQUERY
 
 from catalog.domain import Filter, Product, Sort, SourceCopy
 from catalog.repository.products import PRODUCT, to_copy, to_product, with_source_copy
-from catalog.tables import FOR_SALE, SORT_KEYS, products
+from catalog.tables import (
+    FOR_SALE,
+    HAS_FURTHER,
+    HIGHEST_AMOUNT,
+    IN_STOCK,
+    IS_FURTHER,
+    IS_SOLD,
+    LOWEST_AMOUNT,
+    SORT_KEYS,
+    products,
+)
 
 MAX_RANKED = 1_000  # Matches that a search by relevance ranks, in the order of the word index.
 MAX_SORTED = 2_000  # Up to this many matches, a sort is cheaper than an index scan.
@@ -61,6 +75,9 @@ def read_page(
     if not wanted.has_stored_counts:
         # The best index depends on the values, which a generic plan does not know.
         connection.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
+    if wanted.lowest is not None or wanted.highest is not None:
+        # The planner overestimates the index by price, because an expression has no correlation with the table.
+        connection.execute(text("SET LOCAL enable_seqscan = off"))
     if wanted.words is not None:
         # A sequential scan may start anywhere in the table, so its order is not stable.
         connection.execute(text("SET LOCAL enable_seqscan = off"))
@@ -92,34 +109,90 @@ def shape_of(wanted: Filter) -> Filter:
         lowest=None if wanted.lowest is None else 0,
         highest=None if wanted.highest is None else 0,
         in_stock=wanted.in_stock,
+        options=tuple(("", ("",) * len(values)) for _name, values in wanted.options),
     )
 
 
 def parameters_of(wanted: Filter) -> dict[str, Any]:
     """Return the parameters of a query with this filter."""
     values = {**vars(wanted), "categories": list(wanted.categories), "brands": list(wanted.brands)}
+    for number, (name, chosen) in enumerate(values.pop("options")):
+        values |= {f"option_{number}_{place}": {name: value} for place, value in enumerate(chosen)}
     return {name: value for name, value in values.items() if value not in (None, [])}
 
 
-def conditions(shape: Filter) -> list[ColumnElement[bool]]:
-    """Return the conditions of a filter of this shape; `parameters_of` returns their parameters."""
+def select_matching(
+    shape: Filter, columns: Sequence[Any], finish: Callable[[Select[Any]], Select[Any]] = lambda query: query
+) -> Select[Any] | CompoundSelect[Any]:
+    """Return a query of the products that match a filter of this shape.
+
+    `finish` adds an order and a limit to each part of it. `parameters_of` returns the parameters.
+    """
+    parts = [finish(select(*columns).where(*each)) for each in _alternatives(shape)]
+    return parts[0] if len(parts) == 1 else union_all(*parts)
+
+
+def _alternatives(shape: Filter) -> list[list[ColumnElement[bool]]]:
+    """Return the alternative conditions of a filter; no product meets two of them.
+
+    A product with several variants matches a lowest price if its cheapest variant does, which an index finds,
+    or else if another variant does, which few products need.
+    """
+    found = _conditions(shape)
+    if shape.options or (shape.lowest is None and shape.highest is None):
+        return [found]
+    if shape.highest is not None:
+        found.append(LOWEST_AMOUNT <= HIGHEST)
+    if shape.lowest is None:
+        return [found]
+    if shape.highest is not None:
+        # Without this, the planner would scan everything to find that an empty range has no products.
+        found.append(LOWEST <= HIGHEST)
+    dearer = [HAS_FURTHER, LOWEST_AMOUNT < LOWEST, HIGHEST_AMOUNT >= LOWEST]
+    if shape.highest is not None:
+        dearer.append(products.c.id.in_(_find_variants(shape)))
+    return [[*found, LOWEST_AMOUNT >= LOWEST], [*found, *dearer]]
+
+
+def _conditions(shape: Filter) -> list[ColumnElement[bool]]:
+    """Return the conditions of a filter, without those on the price."""
     found: list[ColumnElement[bool]] = [FOR_SALE]
     if shape.words is not None:
-        found.append(products.c.search.op("@@")(_parse_words(shape)))
+        words = _parse_words(shape)
+        # The row of a further variant has its SKU, and no other words.
+        further = select(products.c.parent_id).where(IS_FURTHER, IS_SOLD, products.c.search.op("@@")(words))
+        found.append(
+            or_(
+                products.c.search.op("@@")(words),
+                products.c.id == func.any(func.array(further.correlate(None).scalar_subquery())),
+            )
+        )
     if shape.categories:
         found.append(products.c.category == func.any(CATEGORIES))
     if shape.brands:
         found.append(products.c.brand == func.any(BRANDS))
-    if shape.lowest is not None:
-        found.append(products.c.unit_amount >= LOWEST)
-    if shape.highest is not None:
-        found.append(products.c.unit_amount <= HIGHEST)
-    if shape.lowest is not None and shape.highest is not None:
-        # Without this, the planner would scan everything to find that an empty range has no products.
-        found.append(LOWEST <= HIGHEST)
-    if shape.in_stock is not None:
-        found.append(products.c.in_stock.is_(shape.in_stock))
+    if shape.options:
+        found.append(products.c.id.in_(_find_variants(shape)))
+    elif shape.in_stock is not None:
+        found.append(literal_column(str(int(shape.in_stock))) == IN_STOCK)
     return found
+
+
+def _find_variants(shape: Filter) -> Select[Any]:
+    """Return a query of the products that have a variant with the options, the price and the stock."""
+    variant = products.alias("variant")
+    found: list[ColumnElement[bool]] = [variant.c.withdrawn_at.is_(None)]
+    for number, (_name, values) in enumerate(shape.options):
+        chosen = [bindparam(f"option_{number}_{place}", type_=JSONB) for place in range(len(values))]
+        has_value = or_(*[variant.c.option_values.contains(value) for value in chosen])
+        found += [variant.c.option_values.is_not(None), has_value]
+    if shape.lowest is not None:
+        found.append(variant.c.unit_amount >= LOWEST)
+    if shape.highest is not None:
+        found.append(variant.c.unit_amount <= HIGHEST)
+    if shape.options and shape.in_stock is not None:
+        found.append(variant.c.in_stock.is_(shape.in_stock))
+    return select(func.coalesce(variant.c.parent_id, variant.c.id)).where(*found)
 
 
 @lru_cache(MAX_SHAPES)
@@ -137,8 +210,8 @@ def _has_few_matches(connection: Connection, wanted: Filter) -> bool:
 
 @lru_cache(MAX_SHAPES)
 def _build_count_query(shape: Filter) -> Select[int]:
-    some = select(products.c.id).where(*conditions(shape)).limit(MAX_SORTED + 1).subquery()
-    return select(func.count()).select_from(some)
+    some = select_matching(shape, [products.c.id], lambda part: part.limit(MAX_SORTED + 1))
+    return select(func.count()).select_from(some.subquery())
 
 
 def _walk(shape: Filter, sort: Sort, is_first: bool) -> Select[Any]:
@@ -146,11 +219,20 @@ def _walk(shape: Filter, sort: Sort, is_first: bool) -> Select[Any]:
     key = SORT_KEYS[sort.value.removeprefix("-")]
     keys = [key] if sort is Sort.ID else [key, products.c.id]
     bounds = [bindparam(f"after_{number}", type_=key.type) for number, key in enumerate(keys)]
-    query = select(*PRODUCT, key.label("sort_key")).limit(LIMIT)
+    columns = [*PRODUCT, key.label("sort_key")]
+
+    def merge(query: FromClause) -> Select[Any]:
+        found = [query.c.id] if sort is Sort.ID else [query.c.sort_key, query.c.id]
+        return select(query).order_by(*_in_order(sort, found)).limit(LIMIT)
+
     if not shape.categories and not shape.brands:
-        query = query.where(*conditions(shape))
-        query = query if is_first else query.where(_is_after(sort, keys, bounds))
-        return query.order_by(*_in_order(sort, keys))
+
+        def finish(part: Select[Any]) -> Select[Any]:
+            part = part if is_first else part.where(_is_after(sort, keys, bounds))
+            return part.order_by(*_in_order(sort, keys)).limit(LIMIT)
+
+        query = select_matching(shape, columns, finish)
+        return query if isinstance(query, Select) else merge(query.subquery("part"))
     if shape.brands:
         scope, values, others = products.c.brand, BRANDS, replace(shape, brands=())
     else:
@@ -160,17 +242,23 @@ def _walk(shape: Filter, sort: Sort, is_first: bool) -> Select[Any]:
     # far longer if the products of a category are not spread evenly over it.
     each = func.unnest(values).table_valued("value").render_derived("each")
     value = each.c.value
-    query = query.where(*conditions(others), scope >= value, scope <= value)
-    if not is_first:
-        query = query.where(_is_after(sort, [scope, *keys], [value, *bounds]))
-    part = query.order_by(*_in_order(sort, [scope, *keys])).lateral("part")
+
+    def finish_scope(part: Select[Any]) -> Select[Any]:
+        part = part.where(scope >= value, scope <= value).correlate(each)
+        if not is_first:
+            part = part.where(_is_after(sort, [scope, *keys], [value, *bounds]))
+        return part.order_by(*_in_order(sort, [scope, *keys])).limit(LIMIT)
+
+    part = select_matching(others, columns, finish_scope).lateral("part")
     merged = [part.c.id] if sort is Sort.ID else [part.c.sort_key, part.c.id]
     return select(part).select_from(each.join(part, true())).order_by(*_in_order(sort, merged)).limit(LIMIT)
 
 
 def _rank(shape: Filter, is_first: bool) -> Select[Any]:
     """Return a query of matching products by relevance."""
-    some = select(*PRODUCT, products.c.search).where(*conditions(shape)).limit(RANKED).subquery("some")
+    some = select_matching(shape, [*PRODUCT, products.c.search], lambda part: part.limit(RANKED)).subquery(
+        "some"
+    )
     # 1 divides the rank by 1 + the logarithm of the document length.
     rank = func.ts_rank(some.c.search, _parse_words(shape), literal_column("1"))
     columns = [column for column in some.c if column.name != "search"]

@@ -1,4 +1,4 @@
-"""SQL for the stock of products: units on hand and units reserved.
+"""SQL for the stock of variants: units on hand and units reserved.
 
     on_hand - shortfall = source_on_hand - sold
 
@@ -10,16 +10,14 @@ the number of reserved units that do not exist, until reservations end or new un
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Select, bindparam, column, func, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, column, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import IntegrityError
 
-from catalog.domain import Product, Stock
 from catalog.errors import StockInconsistent
 from catalog.repository.arrays import IDS
 from catalog.repository.edits import mark_edited
-from catalog.repository.products import PRODUCT, to_product
-from catalog.tables import FOR_SALE, products
+from catalog.tables import products
 
 OWNED = products.c.on_hand - products.c.shortfall
 
@@ -37,14 +35,17 @@ UNITS = (
 )
 SALES, HOLDS = (bindparam(name, type_=BigInteger) for name in ("sales", "holds"))
 
-# Locks are always taken in the order of the ids, to avoid deadlocks.
+# The rows of variants and of their products, whose summary of variants a trigger may update. Locks are always
+# taken in the order of the ids, to avoid deadlocks.
+_PARENTS = select(products.c.parent_id).where(
+    products.c.id == func.any(IDS), products.c.parent_id.is_not(None)
+)
 LOCK = (
     select(products.c.id)
-    .where(products.c.id == func.any(IDS))
+    .where(products.c.id == func.any(func.array_cat(IDS, func.array(_PARENTS.scalar_subquery()))))
     .order_by(products.c.id)
     .with_for_update(key_share=True)
 )
-LOCK_PRODUCTS: Select[Any] = LOCK.with_only_columns(*PRODUCT, products.c.removed_at)
 # If the lock had to wait, PostgreSQL computes the updated row from the old version first and then from the
 # current one, and checks the constraints on both. The values of `settle` satisfy them in either case.
 LOCKED = LOCK.cte("locked")
@@ -56,10 +57,9 @@ MOVE_UNITS = (
 )
 
 
-def lock_products(connection: Connection, ids: Iterable[int]) -> list[Product]:
-    """Lock these products until the transaction ends; return those that are for sale, by id."""
-    rows = connection.execute(LOCK_PRODUCTS, {"ids": list(ids)})
-    return [to_product(row) for row in rows if row.removed_at is None]
+def lock_rows(connection: Connection, ids: Iterable[int]) -> None:
+    """Lock the rows with these numbers, and the rows of their products, until the transaction ends."""
+    connection.execute(LOCK, {"ids": list(ids)})
 
 
 def move_units(
@@ -76,19 +76,11 @@ def move_units(
         raise StockInconsistent from error
 
 
-def find_stock(connection: Connection, product_id: int, *, lock: bool = False) -> Stock | None:
-    """Return the stock of a product, optionally locked, or None if it is not for sale."""
-    row_id, counts = products.c.id, (products.c.on_hand, products.c.reserved, products.c.shortfall)
-    query = select(row_id.label("product_id"), *counts).where(FOR_SALE, row_id == product_id)
-    row = connection.execute(query.with_for_update(key_share=True) if lock else query).first()
-    return Stock(**row._mapping) if row else None
-
-
-def record_count(connection: Connection, product_id: int, on_hand: int) -> None:
-    """Set the units on hand of a product, and mark its stock as edited."""
+def record_count(connection: Connection, variant_id: int, on_hand: int) -> None:
+    """Set the units on hand of a variant, and mark its stock as edited."""
     connection.execute(
         update(products)
-        .where(products.c.id == product_id)
+        .where(products.c.id == variant_id)
         .values(
             source_on_hand=products.c.source_on_hand + on_hand - OWNED,
             edited=mark_edited("stock"),

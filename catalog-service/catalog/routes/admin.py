@@ -1,4 +1,4 @@
-"""Admin routes: products, stock, and copies of the source."""
+"""Admin routes: products, and copies of the source."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,27 +9,32 @@ from catalog.errors import (
     CatalogueLoading,
     ImportRunning,
     NotFromSource,
+    OptionValuesInvalid,
     ProductNotFound,
     SkuTaken,
     SourcePaused,
-    StockHeld,
     SyncNotFound,
+    VariantExists,
+    VariantRequired,
     VersionConflict,
 )
 from catalog.schemas.admin import (
-    CountIn,
     ManagedProductOut,
     ProductChange,
     ProductIn,
-    StockOut,
     SyncIn,
     SyncOut,
 )
+from catalog.schemas.variants import to_options
 from catalog.use_cases import admin as use_cases
 from catalog.use_cases import sync
 from shared.app import body_optional
 from shared.database import Database
 from shared.openapi import document_errors, refer
+
+INVALID_OPTIONS = OptionValuesInvalid(
+    "Give one value for each of: Size.", options=[{"name": "Size", "values": ["S", "M"]}]
+)
 
 
 def admin_routes(database: Database, currency: str, nudge: Callable[[], None]) -> APIBlueprint:
@@ -39,13 +44,25 @@ def admin_routes(database: Database, currency: str, nudge: Callable[[], None]) -
     @routes.post("/products")
     @routes.input(ProductIn)
     @routes.output(ManagedProductOut, status_code=201)
-    @routes.doc(responses=document_errors(SkuTaken(product_id=12), ImportRunning))
+    @routes.doc(
+        responses=document_errors(
+            SkuTaken(product_id=12),
+            ImportRunning,
+            VariantExists(variant_id=0),
+            INVALID_OPTIONS,
+        )
+    )
     def create_product(json_data: ProductIn) -> Any:
-        """Add a product of the shop's own.
+        """Add a product of the shop's own, with one variant or with options and their `variants`.
 
-        409 is `sku_taken`, with the `product_id` that has the SKU, or `import_running`.
+        409 is `sku_taken`, with the `product_id` that has the SKU, `variant_exists` or `import_running`.
         """
-        created = use_cases.create_product(database, json_data.read_values(currency), json_data.on_hand)
+        created = use_cases.create_product(
+            database,
+            json_data.read_values(currency),
+            json_data.read_variants(currency),
+            to_options(json_data.options),
+        )
         headers = {"Location": f"/products/{created.product.id}"}
         return ManagedProductOut.of_managed(created, currency), 201, headers
 
@@ -54,15 +71,23 @@ def admin_routes(database: Database, currency: str, nudge: Callable[[], None]) -
     @routes.output(ManagedProductOut)
     @routes.doc(
         responses=document_errors(
-            ProductNotFound, VersionConflict(version=4), SkuTaken(product_id=12), ImportRunning, NotFromSource
+            ProductNotFound,
+            VersionConflict(version=4),
+            SkuTaken(product_id=12),
+            ImportRunning,
+            VariantExists(variant_id=1),
+            NotFromSource,
+            VariantRequired,
+            INVALID_OPTIONS,
         )
     )
     def change_product(product_id: int, json_data: ProductChange) -> ManagedProductOut:
         """Change the fields in the body, if the product still has the given version.
 
         Copies of the source do not overwrite the changed fields until a request lists them in `follow_source`
-        or a sync sets `overwrite`. 409 is `version_conflict` with the current `version`, `sku_taken`, or
-        `import_running`.
+        or a sync sets `overwrite`. `options` come with the values that `variants` then have; each variant
+        needs a different combination. 409 is `version_conflict` with the current `version`, `sku_taken`,
+        `variant_exists`, or `import_running`. 422 `variant_required`: set the price of each variant instead.
         """
         changed = use_cases.change_product(
             database,
@@ -70,6 +95,8 @@ def admin_routes(database: Database, currency: str, nudge: Callable[[], None]) -
             json_data.version,
             json_data.read_values(currency),
             frozenset(json_data.follow_source),
+            json_data.new_options,
+            json_data.new_values,
         )
         return ManagedProductOut.of_managed(changed, currency)
 
@@ -83,25 +110,6 @@ def admin_routes(database: Database, currency: str, nudge: Callable[[], None]) -
         """
         use_cases.remove_product(database, product_id)
         return "", 204
-
-    @routes.get("/products/<int:product_id>/stock")
-    @routes.output(StockOut)
-    @routes.doc(responses=document_errors(ProductNotFound))
-    def show_stock(product_id: int) -> StockOut:
-        """Show the stock of a product."""
-        return StockOut.of(use_cases.show_stock(database, product_id))
-
-    @routes.put("/products/<int:product_id>/stock")
-    @routes.input(CountIn)
-    @routes.output(StockOut)
-    @routes.doc(responses=document_errors(ProductNotFound, StockHeld(on_hand=40, reserved=3)))
-    def count_stock(product_id: int, json_data: CountIn) -> StockOut:
-        """Record a stock count, which includes the units held for orders.
-
-        Like other edits, copies of the source do not overwrite a counted stock. 409 is `stock_held` with
-        `on_hand` and `reserved`: more units are held than were counted.
-        """
-        return StockOut.of(use_cases.count_stock(database, product_id, json_data.on_hand))
 
     @routes.post("/products/sync")
     @body_optional

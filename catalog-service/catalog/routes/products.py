@@ -15,6 +15,7 @@ from catalog.schemas.products import (
     CategoryQuery,
     CountOut,
     FacetsOut,
+    ProductDetailsOut,
     ProductOut,
     ProductPage,
     ProductQuery,
@@ -46,7 +47,9 @@ def product_routes(database: Database, source: Source, currency: str) -> APIBlue
 
         Follow `next` until it is null; no product appears twice, and no product is missing unless its
         position changed meanwhile. The header Catalog-Age (seconds) is present while the product source
-        fails. Unknown parameters are rejected.
+        fails. The parameter `option.NAME`, such as `option.Size=M`, matches products with a variant that has
+        this value, and the price and the stock of the other parameters; repeat it to match any of several
+        values. Unknown parameters are rejected.
         """
         wanted, sort = query_data.to_filter(currency), query_data.order
         wanted, after = decode_position(wanted, sort, query_data.cursor)
@@ -72,12 +75,12 @@ def product_routes(database: Database, source: Source, currency: str) -> APIBlue
         return _answer(page, found.age)
 
     @routes.get("/products/<int:product_id>")
-    @routes.output(ProductOut)
+    @routes.output(ProductDetailsOut)
     @routes.doc(responses=UNCHANGED | document_errors(ProductNotFound))
     def show_product(product_id: int) -> Response:
-        """Show one product."""
-        product, age = use_cases.find_product(database, source, product_id)
-        return _answer(ProductOut.of(product, currency), age)
+        """Show one product with its variants."""
+        details, age = use_cases.find_product(database, source, product_id)
+        return _answer(ProductDetailsOut.of_details(details, currency), age)
 
     @routes.get("/categories")
     @routes.input(CategoryQuery, location="query")

@@ -6,6 +6,7 @@ from apiflask import APIBlueprint
 
 from catalog.errors import (
     CatalogueLoading,
+    ItemVariantRequired,
     OutOfStock,
     ProductUnavailable,
     ReservationClosed,
@@ -46,6 +47,7 @@ def reservation_routes(database: Database, source: Source, currency: str) -> API
         responses=document_errors(
             OutOfStock(lines=[SHORT]),
             ProductUnavailable(lines=[UNAVAILABLE]),
+            ItemVariantRequired(lines=[{"product_id": 1}]),
             ReservationConflict,
             ReservationClosed,
             CatalogueLoading,
@@ -54,13 +56,19 @@ def reservation_routes(database: Database, source: Source, currency: str) -> API
     def reserve(order_id: UUID, json_data: ReservationIn) -> ReservationOut:
         """Hold stock for an order, all lines or none.
 
-        409 is `out_of_stock` or `product_unavailable`, both with `lines`, `reservation_conflict` or
-        `reservation_closed`.
+        409 is `out_of_stock`, `product_unavailable` or `variant_required`, all with `lines`,
+        `reservation_conflict` or `reservation_closed`.
         """
         context.bind({"order.id": str(order_id)})
         require_customer(json_data.customer)
         reservation = use_cases.reserve_stock(
-            database, source, currency, order_id, json_data.customer, json_data.quantities
+            database,
+            source,
+            currency,
+            order_id,
+            json_data.customer,
+            json_data.quantities,
+            json_data.products,
         )
         return ReservationOut.of(reservation)
 
@@ -97,8 +105,8 @@ def reservation_routes(database: Database, source: Source, currency: str) -> API
     @routes.output(PriceList)
     @routes.doc(responses=document_errors(CatalogueLoading))
     def list_prices(query_data: PriceQuery) -> PriceList:
-        """List the prices and the stock of products; products that are not for sale are left out."""
-        found = products.read_products(database, source, query_data.numbers)
-        return PriceList(data=[PriceOut.of(product) for product in found], currency=currency)
+        """List the prices and the stock of variants; variants that are not for sale are left out."""
+        found = products.read_prices(database, source, query_data.numbers)
+        return PriceList(data=[PriceOut.of(variant) for variant in found], currency=currency)
 
     return routes

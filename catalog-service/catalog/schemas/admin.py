@@ -3,11 +3,13 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from catalog.domain import ManagedProduct, Stock, SyncReport, SyncStatus, to_minor_units, to_price
+from catalog.domain import ManagedProduct, SyncReport, SyncStatus
+from catalog.schemas.fields import NOT_SET, SOLD, NewFields, OnHand, SoldFields
 from catalog.schemas.products import ProductOut
-from shared.errors import ValidationFailed
+from catalog.schemas.variants import Options, VariantIn, VariantValues, to_options
+from catalog.variants import MAX_VARIANTS, NewVariant, Option, OptionValues, Variant
 from shared.schemas import (
     BLANK_IS_NONE,
     Body,
@@ -28,53 +30,41 @@ def _default_category(value: Any) -> Any:
 
 
 Title = Annotated[Line, Field(max_length=500)]
-Sku = Annotated[Line, StringConstraints(pattern=r"^\S+( \S+)*$", max_length=100)]
 Brand = Annotated[Line, Field(max_length=200)]
 Category = Annotated[Line, Field(max_length=100), BeforeValidator(_default_category)]
 Description = Annotated[Paragraphs, Field(max_length=20_000)]
 Rating = Annotated[Number, Field(ge=0, le=5, max_digits=3, decimal_places=2)]
 Images = Annotated[list[Annotated[Line, Field(max_length=2000)]], Field(max_length=50)]
-UnitAmount = Annotated[Integer, Field(ge=0, le=1_000_000_000, description="Minor units.")]
-Price = Annotated[Number, Field(ge=0, le=10_000_000, description="`unit_amount` as a decimal number.")]
-OnHand = Annotated[Integer, Field(ge=0, le=2**31)]
+TaxClass = Annotated[Line, Field(max_length=50)]
 
-# A default of None would appear in the OpenAPI document.
-NOT_SET: Any = Field(default_factory=lambda: None)
 # The columns of a product that an admin can set.
-DESCRIBED = ("sku", "title", "brand", "category", "unit_amount", "description", "rating", "images")
+DESCRIBED = ("title", "brand", "category", "description", "rating", "images", "tax_class")
 SourceField = Literal[
     "sku", "title", "brand", "category", "unit_amount", "description", "rating", "images", "stock"
 ]
 
 
-class ProductFields(Body):
-    """The writable fields of a product; `price` and `unit_amount` are alternatives."""
+class ProductFields(SoldFields):
+    """The writable fields of a product, and those of its only variant."""
 
-    # An absent field stays as it is; only brand and rating can be cleared.
-    sku: Sku = NOT_SET
     title: Title = NOT_SET
     brand: Annotated[Brand | None, BLANK_IS_NONE] = NOT_SET
     category: Category = NOT_SET
-    unit_amount: UnitAmount = NOT_SET
-    price: Price = NOT_SET
     description: Description = NOT_SET
     rating: Rating | None = NOT_SET
     images: Images = NOT_SET
+    tax_class: Annotated[TaxClass | None, BLANK_IS_NONE] = NOT_SET
 
     def read_values(self, currency: str) -> dict[str, Any]:
         """Return the given values by column; raise ValidationFailed if `price` and `unit_amount` differ."""
         values = {name: getattr(self, name) for name in DESCRIBED if name in self.model_fields_set}
-        if "price" in self.model_fields_set:
-            amount = to_minor_units(self.price, currency)
-            if to_price(amount, currency) != self.price:
-                raise _refuse("price", f"It has more decimal places than {currency} allows.")
-            if values.setdefault("unit_amount", amount) != amount:
-                raise _refuse("price", "It does not match unit_amount.")
-        return values
+        if "metadata" in self.model_fields_set:
+            values["product_metadata"] = self.metadata
+        return values | super().read_values(currency)
 
 
-class ProductIn(ProductFields):
-    """A product of the shop's own; its price is required, as `unit_amount` or as `price`."""
+class ProductIn(ProductFields, NewFields):
+    """A product of the shop's own: with one variant, or with options and their `variants`."""
 
     model_config = ConfigDict(
         json_schema_extra=example(
@@ -90,24 +80,31 @@ class ProductIn(ProductFields):
     )
 
     title: Title
-    on_hand: OnHand = 0
+    options: Options = []
+    variants: list[VariantIn] = Field(default=[], max_length=MAX_VARIANTS)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_blank_sku(cls, values: Any) -> Any:
-        if not isinstance(values, dict) or not is_blank(values.get("sku")):
-            return values
-        return {name: value for name, value in values.items() if name != "sku"}
+    @property
+    def is_priced(self) -> bool:
+        """Return whether the body itself has the price."""
+        return not self.variants
 
     @model_validator(mode="after")
-    def _check_price(self) -> Self:
-        if not {"unit_amount", "price"} & self.model_fields_set:
-            raise ValueError("unit_amount or price is required")
+    def _check_variants(self) -> Self:
+        if self.variants and (both := sorted(self.model_fields_set & {*SOLD, "price", "on_hand"})):
+            raise ValueError(f"{both[0]} belongs to the variants")
+        if bool(self.variants) != bool(self.options):
+            raise ValueError("options and variants go together")
         return self
 
     def read_values(self, currency: str) -> dict[str, Any]:
         """Return the values of a new product by column, with defaults for absent fields."""
         return {"category": OTHER, "description": "", "images": []} | super().read_values(currency)
+
+    def read_variants(self, currency: str) -> list[NewVariant]:
+        """Return the variants of a new product; one without options has its own values."""
+        if self.is_priced:
+            return [NewVariant({}, self.on_hand)]
+        return [variant.read_new(currency) for variant in self.variants]
 
 
 class ProductChange(ProductFields):
@@ -121,6 +118,22 @@ class ProductChange(ProductFields):
         max_length=9,
         description="Edited fields that the product source controls again.",
     )
+    options: Options = NOT_SET
+    variants: list[VariantValues] = Field(
+        default=[],
+        max_length=MAX_VARIANTS,
+        description="The option values that these variants have from now on; the others keep theirs.",
+    )
+
+    @property
+    def new_options(self) -> tuple[Option, ...] | None:
+        """Return the new options, or None to keep them."""
+        return to_options(self.options) if "options" in self.model_fields_set else None
+
+    @property
+    def new_values(self) -> dict[int, OptionValues | None]:
+        """Return the new option values by variant."""
+        return {variant.id: variant.options or None for variant in self.variants}
 
     @model_validator(mode="after")
     def _check_fields(self) -> Self:
@@ -135,7 +148,15 @@ class ManagedProductOut(ProductOut):
 
     model_config = ConfigDict(
         json_schema_extra=example(
-            {**example_of(ProductOut), "on_hand": 183, "reserved": 3, "edited": ["unit_amount"]}
+            {
+                **example_of(ProductOut),
+                "on_hand": 183,
+                "reserved": 3,
+                "edited": ["unit_amount"],
+                "metadata": {"material": "walnut"},
+                "weight_grams": 1450,
+                "low_stock_threshold": 20,
+            }
         )
     )
 
@@ -144,12 +165,16 @@ class ManagedProductOut(ProductOut):
     edited: list[str] = Field(
         description="Fields set by an admin; copies of the source do not overwrite them."
     )
+    metadata: dict[str, Any]
+    weight_grams: int | None = Field(description="Of the first variant.")
+    low_stock_threshold: int | None = Field(description="Of the first variant.")
 
     @classmethod
     def of_managed(cls, managed: ManagedProduct, currency: str) -> "ManagedProductOut":
         """Return the product as an admin sees it."""
         shown = ProductOut.of(managed.product, currency).model_dump()
-        return cls(**shown, on_hand=managed.on_hand, reserved=managed.reserved, edited=list(managed.edited))
+        own = {name: value for name, value in vars(managed).items() if name != "product"}
+        return cls.model_validate({**shown, **own, "edited": list(managed.edited)})
 
 
 class CountIn(Body):
@@ -161,24 +186,26 @@ class CountIn(Body):
 
 
 class StockOut(BaseModel):
-    """The stock of a product; `stock` units are available for sale."""
+    """The stock of a variant; `stock` units are available for sale."""
 
     model_config = ConfigDict(
         json_schema_extra=example(
-            {"product_id": 1, "on_hand": 183, "reserved": 3, "stock": 180, "shortfall": 0}
+            {"product_id": 1, "variant_id": 1, "on_hand": 183, "reserved": 3, "stock": 180, "shortfall": 0}
         )
     )
 
     product_id: int
+    variant_id: int
     on_hand: int
     reserved: int
     stock: int
     shortfall: int = Field(description="Reserved units that the source has since withdrawn.")
 
     @classmethod
-    def of(cls, stock: Stock) -> "StockOut":
-        """Return the response body for a stock."""
-        return cls(**vars(stock), stock=stock.on_hand - stock.reserved)
+    def of(cls, variant: Variant) -> "StockOut":
+        """Return the response body for the stock of a variant."""
+        counts = {**vars(variant), "stock": variant.stock}
+        return cls.model_validate({**counts, "product_id": variant.product_id, "variant_id": variant.id})
 
 
 class SyncIn(Body):
@@ -258,7 +285,3 @@ class SyncOut(BaseModel):
     def of(cls, report: SyncReport) -> "SyncOut":
         """Return the response body for a report."""
         return cls.model_validate(report, from_attributes=True)
-
-
-def _refuse(field: str, detail: str) -> ValidationFailed:
-    return ValidationFailed(errors=[{"location": "json", "field": field, "detail": detail}])

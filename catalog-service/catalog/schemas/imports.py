@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 
 from catalog.domain import MAX_ID, Product
-from catalog.schemas.admin import NOT_SET, OnHand, ProductFields
+from catalog.schemas.admin import ProductFields
+from catalog.schemas.fields import NOT_SET, OnHand
 from shared.schemas import Integer, example
 
 Id = Annotated[Integer, Field(ge=1, le=MAX_ID)]

@@ -4,9 +4,11 @@ from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
-from catalog.domain import Count, Facets, Filter, Product, Sort, to_minor_units, to_price
+from catalog.domain import Count, Facets, Filter, Product, ProductDetails, Sort, to_minor_units, to_price
+from catalog.variants import Variant
 from shared.pages import PageQuery
 from shared.schemas import Text, example, example_of
 
@@ -22,6 +24,8 @@ def _none_if_blank(value: Any) -> Any:
 Names = Annotated[
     list[Annotated[Text, Field(max_length=200)]], Field(max_length=20), BeforeValidator(_as_list)
 ]
+OPTION = "option."
+OptionFilter = Annotated[dict[Annotated[Text, Field(max_length=50)], Names], Field(max_length=5)]
 Price = Annotated[Decimal, Field(ge=0, le=10_000_000, max_digits=30, decimal_places=20)]
 
 
@@ -43,12 +47,23 @@ class ProductQuery(PageQuery):
     min_price: Price | None = Field(default=None, description="The lowest price, in the unit of `price`.")
     max_price: Price | None = Field(default=None, description="The highest price, in the unit of `price`.")
     in_stock: bool | None = Field(default=None, description="true: in stock; false: sold out.")
+    option: SkipJsonSchema[OptionFilter] = Field(default={})
     sort: Sort | None = Field(
         default=None,
         description="`rating` starts with the best, `newest` with the latest. Default: by id, or with `q` by "
         "relevance, which ranks at most 1000 matches.",
     )
     facets: bool = Field(default=False, description="true: include the facets.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _collect_options(cls, values: Any) -> Any:
+        """Collect the parameters `option.NAME`, whose names are the shop's own."""
+        named = {name: value for name, value in values.items() if name.startswith(OPTION)}
+        others = {name: value for name, value in values.items() if name not in named}
+        if not named:
+            return others
+        return others | {"option": {name.removeprefix(OPTION): value for name, value in named.items()}}
 
     def to_filter(self, currency: str) -> Filter:
         """Return the filter, with the price limits rounded inwards to minor units."""
@@ -59,6 +74,7 @@ class ProductQuery(PageQuery):
             lowest=_to_amount(self.min_price, currency, ROUND_CEILING),
             highest=_to_amount(self.max_price, currency, ROUND_FLOOR),
             in_stock=self.in_stock,
+            options=tuple(sorted((name, tuple(sorted(set(values)))) for name, values in self.option.items())),
         )
 
     @property
@@ -87,6 +103,10 @@ class ProductOut(BaseModel):
                 "images": ["/images/kit-0001.svg"],
                 "version": 1,
                 "updated_at": "2026-03-01T09:30:00Z",
+                "variant_count": 1,
+                "highest_unit_amount": 6490,
+                "compare_at_amount": None,
+                "tax_class": None,
             }
         )
     )
@@ -97,20 +117,110 @@ class ProductOut(BaseModel):
     brand: str | None
     category: str
     price: float
-    unit_amount: int
+    unit_amount: int = Field(description="The price of the cheapest variant, in minor units.")
     currency: str
     description: str
     rating: float | None
-    stock: int = Field(description="Units available for sale.")
+    stock: int = Field(description="Units of all variants available for sale.")
     images: list[str]
     version: int
     updated_at: datetime
+    variant_count: int
+    highest_unit_amount: int = Field(description="The price of the dearest variant, in minor units.")
+    compare_at_amount: int | None = Field(description="A crossed-out price of the cheapest variant.")
+    tax_class: str | None
 
     @classmethod
     def of(cls, product: Product, currency: str) -> "ProductOut":
         """Return the response body for a product."""
         price = float(to_price(product.unit_amount, currency))
         return cls(**vars(product), price=price, currency=currency)
+
+
+class OptionOut(BaseModel):
+    """An option of a product, and its values in the order in which a customer sees them."""
+
+    name: str
+    values: list[str]
+
+
+class VariantOut(BaseModel):
+    """A variant, which is what the shop sells; the first one has the product's id."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {
+                "id": 1,
+                "sku": "KIT-0001",
+                "title": "",
+                "options": {},
+                "price": 64.9,
+                "unit_amount": 6490,
+                "compare_at_amount": None,
+                "stock": 180,
+                "weight_grams": 1450,
+                "metadata": {"material": "walnut"},
+                "version": 1,
+            }
+        )
+    )
+
+    id: int
+    sku: str
+    title: str = Field(description="The option values, such as `M / Blue`; empty without options.")
+    options: dict[str, str]
+    price: float
+    unit_amount: int
+    compare_at_amount: int | None
+    stock: int = Field(description="Units available for sale.")
+    weight_grams: int | None
+    metadata: dict[str, Any]
+    version: int
+
+    @classmethod
+    def of(cls, variant: Variant, currency: str) -> "VariantOut":
+        """Return the response body for a variant."""
+        return cls.model_validate(variant_values(variant, currency))
+
+
+def variant_values(variant: Variant, currency: str) -> dict[str, Any]:
+    """Return the members of a variant's body."""
+    return {
+        **vars(variant),
+        "options": variant.option_values or {},
+        "price": float(to_price(variant.unit_amount, currency)),
+        "stock": variant.stock,
+    }
+
+
+class ProductDetailsOut(ProductOut):
+    """A product with its options and its variants."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {
+                **example_of(ProductOut),
+                "metadata": {"material": "walnut"},
+                "options": [],
+                "variants": [example_of(VariantOut)],
+            }
+        )
+    )
+
+    metadata: dict[str, Any]
+    options: list[OptionOut]
+    variants: list[VariantOut] = Field(description="In the order of the options' values.")
+
+    @classmethod
+    def of_details(cls, details: ProductDetails, currency: str) -> "ProductDetailsOut":
+        """Return the response body for a product with its variants."""
+        shown = ProductOut.of(details.product, currency).model_dump()
+        return cls(
+            **shown,
+            metadata=dict(details.metadata),
+            options=[OptionOut(name=option.name, values=list(option.values)) for option in details.options],
+            variants=[VariantOut.of(variant, currency) for variant in details.variants],
+        )
 
 
 class CountOut(BaseModel):
@@ -132,8 +242,15 @@ class PriceRangeOut(BaseModel):
     max: float | None
 
 
+class OptionCountsOut(BaseModel):
+    """An option, and the number of products with each of its values."""
+
+    name: str
+    values: list[CountOut]
+
+
 class FacetsOut(BaseModel):
-    """The available categories, brands and prices, most frequent first; each ignores its own filter.
+    """The available categories, brands, prices and options, most frequent first; each ignores its own filter.
 
     `exact` is false if so many products match that only some of them were counted.
     """
@@ -141,6 +258,7 @@ class FacetsOut(BaseModel):
     categories: list[CountOut]
     brands: list[CountOut]
     price: PriceRangeOut
+    options: list[OptionCountsOut]
     exact: bool
 
     @classmethod
@@ -154,6 +272,10 @@ class FacetsOut(BaseModel):
             categories=[CountOut.of(count) for count in facets.categories],
             brands=[CountOut.of(count) for count in facets.brands],
             price=PriceRangeOut(min=lowest, max=highest),
+            options=[
+                OptionCountsOut(name=option.name, values=[CountOut.of(count) for count in option.values])
+                for option in facets.options
+            ],
             exact=facets.exact,
         )
 

@@ -6,19 +6,23 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from catalog.domain import MAX_ID, Line, Product, Reservation, State
-from shared.schemas import Body, Integer, Text, example
+from catalog.domain import MAX_ID, Line, Reservation, State
+from catalog.variants import Variant
+from shared.schemas import Integer, InternalBody, Text, example
 
 
-class ItemIn(Body):
-    """A product and a quantity."""
+class ItemIn(InternalBody):
+    """A variant, by its own number, and a quantity."""
 
     product_id: Integer = Field(ge=1, le=MAX_ID)
     quantity: Integer = Field(ge=1, le=10_000)
+    only_variant: bool = Field(
+        default=False, description="true: the number is a product's, which must have one variant."
+    )
 
 
-class ReservationIn(Body):
-    """The items to hold and their customer; quantities of the same product are added up."""
+class ReservationIn(InternalBody):
+    """The items to hold and their customer; quantities of the same variant are added up."""
 
     model_config = ConfigDict(
         json_schema_extra=example(
@@ -31,17 +35,26 @@ class ReservationIn(Body):
 
     @property
     def quantities(self) -> dict[int, int]:
-        """Return the quantity of each product, by id."""
+        """Return the quantity of each variant, by id."""
         sums: dict[int, int] = {}
         for item in sorted(self.items, key=lambda item: item.product_id):
             sums[item.product_id] = sums.get(item.product_id, 0) + item.quantity
         return sums
 
+    @property
+    def products(self) -> list[int]:
+        """Return the numbers that stand for the only variant of a product."""
+        return sorted({item.product_id for item in self.items if item.only_variant})
+
 
 class LineOut(BaseModel):
-    """A line of a reservation, at the price when the stock was first held."""
+    """A line of a reservation, at the price when the stock was first held.
+
+    `product_id` is the variant's own number, and `parent_id` its product's.
+    """
 
     product_id: int
+    parent_id: int
     sku: str
     title: str
     quantity: int
@@ -51,7 +64,8 @@ class LineOut(BaseModel):
     @classmethod
     def of(cls, line: Line) -> "LineOut":
         """Return the response body for a line."""
-        return cls(**vars(line), amount=line.amount)
+        parent = line.parent_id or line.product_id
+        return cls.model_validate({**vars(line), "parent_id": parent, "amount": line.amount})
 
 
 class ReservationOut(BaseModel):
@@ -66,6 +80,7 @@ class ReservationOut(BaseModel):
                 "items": [
                     {
                         "product_id": 1,
+                        "parent_id": 1,
                         "sku": "KIT-0001",
                         "title": "Walnut Chopping Board with Juice Groove",
                         "quantity": 2,
@@ -106,7 +121,7 @@ class ReservationStateOut(BaseModel):
 
 
 class PriceQuery(BaseModel):
-    """The products whose prices to return."""
+    """The variants whose prices to return."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -122,28 +137,35 @@ class PriceQuery(BaseModel):
 
 
 class PriceOut(BaseModel):
-    """The current name, price and stock of a product."""
+    """The current title, price and stock of a variant.
+
+    `product_id` is the variant's own number, and `parent_id` its product's.
+    """
 
     product_id: int
+    parent_id: int
     sku: str
     title: str
     unit_amount: int
+    compare_at_amount: int | None
     stock: int
 
     @classmethod
-    def of(cls, product: Product) -> "PriceOut":
-        """Return the response body for a product."""
+    def of(cls, variant: Variant) -> "PriceOut":
+        """Return the response body for a variant."""
         return cls(
-            product_id=product.id,
-            sku=product.sku,
-            title=product.title,
-            unit_amount=product.unit_amount,
-            stock=product.stock,
+            product_id=variant.id,
+            parent_id=variant.product_id,
+            sku=variant.sku,
+            title=variant.line_title,
+            unit_amount=variant.unit_amount,
+            compare_at_amount=variant.compare_at_amount,
+            stock=variant.stock,
         )
 
 
 class PriceList(BaseModel):
-    """Prices by product; products that are not for sale are left out."""
+    """Prices by variant; variants that are not for sale are left out."""
 
     model_config = ConfigDict(
         json_schema_extra=example(
@@ -151,9 +173,11 @@ class PriceList(BaseModel):
                 "data": [
                     {
                         "product_id": 1,
+                        "parent_id": 1,
                         "sku": "KIT-0001",
                         "title": "Walnut Chopping Board with Juice Groove",
                         "unit_amount": 6490,
+                        "compare_at_amount": None,
                         "stock": 180,
                     }
                 ],

@@ -1,60 +1,85 @@
-"""Admin use cases: products and stock."""
+"""Admin use cases: products."""
 
 import logging
-from collections.abc import Generator, Mapping, Set
+from collections.abc import Generator, Mapping, Sequence, Set
 from typing import Any, TypeVar
 
-from catalog.domain import FIRST_LOCAL_ID, MAX_ID, ManagedProduct, Product, Stock
-from catalog.errors import (
-    ImportRunning,
-    NotFromSource,
-    ProductNotFound,
-    SkuTaken,
-    StockHeld,
-    VersionConflict,
-)
+from catalog.domain import FIRST_LOCAL_ID, MAX_ID, ManagedProduct, Product
+from catalog.errors import NotFromSource, ProductNotFound, VariantRequired, VersionConflict
 from catalog.repository import admin as repository
-from catalog.repository import offers, pages, stock
-from shared.database import Connection, Database
+from catalog.repository import offers, pages
+from catalog.repository import variants as variant_rows
+from catalog.use_cases.skus import claim_skus
+from catalog.use_cases.variants import add_variants, change_options
+from catalog.variants import NewVariant, Option, OptionValues, check_values
+from shared.database import Database
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+# The columns of a product's only variant, which a change of the product may name.
+OF_VARIANT = frozenset({"sku", "unit_amount", "compare_at_amount", "weight_grams", "low_stock_threshold"})
 
-def create_product(database: Database, values: Mapping[str, Any], on_hand: int) -> ManagedProduct:
-    """Add a product of the shop's own; raise SkuTaken or ImportRunning."""
+
+def create_product(
+    database: Database,
+    values: Mapping[str, Any],
+    variants: Sequence[NewVariant],
+    options: Sequence[Option] = (),
+) -> ManagedProduct:
+    """Add a product of the shop's own with these variants.
+
+    Raises OptionValuesInvalid, VariantExists, TooManyVariants, SkuTaken or ImportRunning.
+    """
+    first, *further = variants
+    check_values(options, first.option_values)
+    values = {**values, **first.values}
     with database.transaction() as connection:
-        _claim_sku(connection, values)
-        number = repository.insert_product(connection, values, on_hand)
+        claim_skus(connection, [values, *[variant.values for variant in further]])
+        number = repository.insert_product(connection, values, options, first.on_hand)
+        known = variant_rows.list_variants(connection, number)
+        add_variants(connection, number, options, known, further)
         product = _require(repository.find_managed(connection, number))
     log.info("A product was added", extra={"product.id": number})
     return product
 
 
 def change_product(
-    database: Database, product_id: int, version: int, changes: Mapping[str, Any], follow_source: Set[str]
+    database: Database,
+    product_id: int,
+    version: int,
+    changes: Mapping[str, Any],
+    follow_source: Set[str] = frozenset(),
+    options: Sequence[Option] | None = None,
+    option_values: Mapping[int, OptionValues | None] | None = None,
 ) -> ManagedProduct:
     """Change fields of a product if it still has this version, and return other fields to the source.
 
     Copies of the source do not overwrite the changed fields. The fields in `follow_source` take the values of
-    the last copy at once and follow the source again. Raises ProductNotFound, VersionConflict, SkuTaken,
-    ImportRunning or NotFromSource.
+    the last copy at once and follow the source again. New options come with the values that variants then
+    have. Raises ProductNotFound, VersionConflict, VariantRequired, SkuTaken, ImportRunning, NotFromSource, or
+    the errors of new options.
     """
     _check_id(product_id)
     with database.transaction() as connection:
         offer = pages.find_offer(connection, product_id) if follow_source else None
         skus = changes if offer is None or "sku" not in follow_source else {"sku": offer.sku}
         if "sku" in skus:
-            _claim_sku(connection, skus, exclude=product_id)
+            claim_skus(connection, [skus], exclude=product_id)
         known = _require(repository.find_managed(connection, product_id, lock=True))
         if known.product.version != version:
             raise VersionConflict(version=known.product.version)
         if follow_source and product_id >= FIRST_LOCAL_ID:
             raise NotFromSource
-        differing = {name: value for name, value in changes.items() if getattr(known.product, name) != value}
+        if known.product.variant_count > 1 and changes.keys() & OF_VARIANT:
+            raise VariantRequired
+        differing = {name: value for name, value in changes.items() if known.fields[name] != value}
         if differing:
             repository.update_product(connection, product_id, differing)
+        if options is not None or option_values:
+            change_options(connection, product_id, options, option_values or {})
+            variant_rows.touch_product(connection, product_id)
         if follow_source:
             repository.clear_edits(connection, product_id, follow_source)
             offers.copy_offers(connection, [offer] if offer else [])
@@ -72,44 +97,10 @@ def remove_product(database: Database, product_id: int) -> None:
     log.info("A product was removed", extra={"product.id": product_id})
 
 
-def count_stock(database: Database, product_id: int, on_hand: int) -> Stock:
-    """Set the units on hand, which include units held for orders but not sold ones.
-
-    Copies of the source do not overwrite a counted stock. Raises ProductNotFound or StockHeld.
-    """
-    _check_id(product_id)
-    with database.transaction() as connection:
-        known = _require(stock.find_stock(connection, product_id, lock=True))
-        if on_hand < known.reserved:
-            raise StockHeld(on_hand=known.on_hand, reserved=known.reserved)
-        stock.record_count(connection, product_id, on_hand)
-        counted = _require(stock.find_stock(connection, product_id))
-    log.info(
-        "Stock was counted",
-        extra={"product.id": product_id, "stock.before": known.on_hand, "stock.after": on_hand},
-    )
-    return counted
-
-
-def show_stock(database: Database, product_id: int) -> Stock:
-    """Return the stock of a product; raise ProductNotFound."""
-    _check_id(product_id)
-    with database.transaction() as connection:
-        return _require(stock.find_stock(connection, product_id))
-
-
 def export_products(database: Database) -> Generator[Product]:
     """Yield the products for sale by id, from one snapshot."""
     with database.snapshot() as connection:
         yield from repository.stream_products(connection)
-
-
-def _claim_sku(connection: Connection, values: Mapping[str, Any], *, exclude: int | None = None) -> None:
-    if not repository.lock_skus(connection):
-        raise ImportRunning
-    owner = repository.find_sku(connection, values["sku"], exclude=exclude) if "sku" in values else None
-    if owner is not None:
-        raise SkuTaken(product_id=owner)
 
 
 def _check_id(product_id: int) -> None:

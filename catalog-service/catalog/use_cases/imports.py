@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from catalog.errors import ImportRefused, ImportRunning
 from catalog.repository import imports as repository
-from catalog.repository.admin import lock_skus
+from catalog.repository.skus import lock_skus
 from catalog.schemas.imports import ImportRow
 from shared.database import Connection, Database
 from shared.errors import ValidationFailed

@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from catalog.domain import MAX_ID, Count, Facets, Filter, Product, Sort, SourceCopy
+from catalog.domain import MAX_ID, Count, Facets, Filter, Product, ProductDetails, Sort, SourceCopy
 from catalog.errors import CatalogueLoading, ProductNotFound, UpstreamFailed
-from catalog.repository import counts, products, search, words
+from catalog.repository import counts, products, search, variants, words
 from catalog.repository import source as source_copies
 from catalog.repository.search import Position
 from catalog.sources import Source
+from catalog.variants import Variant, sort_variants
 from shared.database import Connection, Database
 
 MIN_MATCHES = 3  # With fewer matches on the first page, search tries to correct typos.
@@ -63,16 +64,21 @@ def list_products(
     return Listing(page.products[:limit], following, wanted.corrected, facets, age)
 
 
-def find_product(database: Database, source: Source, product_id: int) -> tuple[Product, int | None]:
-    """Return the product, and the age of the copy if it is stale; raise ProductNotFound."""
+def find_product(database: Database, source: Source, product_id: int) -> tuple[ProductDetails, int | None]:
+    """Return the product with its variants, and the age of the copy if it is stale; raise ProductNotFound."""
     # A path can contain any number, but the column cannot.
     if product_id > MAX_ID:
         raise ProductNotFound
     with database.autocommit() as connection:
-        product, copy = products.find_product(connection, product_id)
-    if product is None:
-        raise ProductNotFound
-    return product, find_stale_age(copy, source)
+        row, copy = products.find_product(connection, product_id)
+        if row is None:
+            raise ProductNotFound
+        found = variants.list_variants(connection, product_id)
+    options = variants.to_options(row.options)
+    details = ProductDetails(
+        products.to_product(row), row.product_metadata, options, sort_variants(options, found)
+    )
+    return details, find_stale_age(copy, source)
 
 
 def list_categories(
@@ -102,10 +108,10 @@ def recount(database: Database) -> bool:
     return True
 
 
-def read_products(database: Database, source: Source, ids: Iterable[int]) -> list[Product]:
-    """Return the products that are for sale; raise CatalogueLoading while there is no copy of the source."""
+def read_prices(database: Database, source: Source, ids: Iterable[int]) -> list[Variant]:
+    """Return the variants that are for sale; raise CatalogueLoading while there is no copy of the source."""
     with database.autocommit() as connection:
-        found, copy = products.read_products(connection, ids)
+        found, copy = variants.read_prices(connection, ids)
     # Only the copy of this source has prices in the shop's currency.
     if not _is_copied(copy, source):
         raise CatalogueLoading

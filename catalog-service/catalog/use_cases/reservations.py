@@ -2,20 +2,22 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from uuid import UUID
 
-from catalog.domain import Product, Reservation, State
+from catalog.domain import Reservation, State
 from catalog.errors import (
     CatalogueLoading,
+    ItemVariantRequired,
     OutOfStock,
     ProductUnavailable,
     ReservationNotFound,
     StockInconsistent,
 )
-from catalog.repository import reservations, stock
+from catalog.repository import reservations, stock, variants
 from catalog.sources import Source
+from catalog.variants import Variant
 from shared import context
 from shared.database import Connection, Database
 from shared.errors import Problem
@@ -32,11 +34,13 @@ def reserve_stock(
     order_id: UUID,
     customer: str,
     quantities: Mapping[int, int],
+    products: Collection[int] = (),
 ) -> Reservation:
     """Hold every quantity for the order, or none; a repeated request returns the same reservation.
 
-    A repeated request also renews a lapsed reservation, at its first prices. Raises CatalogueLoading,
-    ProductUnavailable, OutOfStock, ReservationConflict or ReservationClosed.
+    The `products` among the numbers stand for the only variant of a product. A repeated request also renews a
+    lapsed reservation, at its first prices. Raises CatalogueLoading, ProductUnavailable, ItemVariantRequired,
+    OutOfStock, ReservationConflict or ReservationClosed.
     """
     hold = partial(
         reservations.hold_stock,
@@ -44,6 +48,7 @@ def reserve_stock(
         customer=customer,
         currency=currency,
         quantities=quantities,
+        products=products,
         source=source.name,
     )
     with database.autocommit() as connection:
@@ -58,7 +63,7 @@ def reserve_stock(
             elif not reservations.is_copied(connection, source.name):
                 raise CatalogueLoading
             else:
-                _check_units(connection, quantities)
+                _check_units(connection, quantities, products)
                 reservation = hold(connection)
     context.bind({"reservation.state": reservation.state})
     return reservation
@@ -169,9 +174,13 @@ def _renew(
     return _lock_reservation(connection, known.order_id)
 
 
-def _check_units(connection: Connection, quantities: Mapping[int, int]) -> None:
-    """Lock the products; raise ProductUnavailable or OutOfStock unless each has enough stock."""
-    found = {product.id: product for product in stock.lock_products(connection, quantities)}
+def _check_units(
+    connection: Connection, quantities: Mapping[int, int], products: Collection[int] = ()
+) -> None:
+    """Lock the variants; raise a refusal unless each is for sale, named, and has enough stock."""
+    found = {variant.id: variant for variant in variants.lock_variants(connection, quantities)}
+    if products and (ambiguous := variants.list_ambiguous(connection, products)):
+        raise ItemVariantRequired(lines=[{"product_id": number} for number in ambiguous])
     if unavailable := quantities.keys() - found.keys():
         raise ProductUnavailable(lines=_explain(quantities, unavailable, found))
     if short := {number for number in quantities if found[number].stock < quantities[number]}:
@@ -179,9 +188,9 @@ def _check_units(connection: Connection, quantities: Mapping[int, int]) -> None:
 
 
 def _explain(
-    quantities: Mapping[int, int], ids: Iterable[int], found: Mapping[int, Product]
+    quantities: Mapping[int, int], ids: Iterable[int], found: Mapping[int, Variant]
 ) -> list[dict[str, int]]:
-    """Return the requested and the available quantity of each of these products."""
+    """Return the requested and the available quantity of each of these variants."""
     return [
         {
             "product_id": number,

@@ -23,8 +23,9 @@ ALTER TABLE products
     ADD COLUMN IF NOT EXISTS weight_grams          bigint,
     ADD COLUMN IF NOT EXISTS low_stock_threshold   bigint,
     ADD COLUMN IF NOT EXISTS metadata              jsonb NOT NULL DEFAULT '{}',
-    -- Columns of products: the options as [{"name": "Size", "values": ["S", "M"]}], and the tax class.
+    -- Columns of products: the options as [{"name": "Size", "values": ["S", "M"]}], and others.
     ADD COLUMN IF NOT EXISTS options               jsonb NOT NULL DEFAULT '[]',
+    ADD COLUMN IF NOT EXISTS product_metadata      jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN IF NOT EXISTS tax_class             text,
     -- The further variants that the shop sells, which a trigger summarizes.
     ADD COLUMN IF NOT EXISTS further_variants      int NOT NULL DEFAULT 0,
@@ -62,6 +63,11 @@ BEGIN
     WHERE id = NEW.parent_id;
     RETURN NULL;
 END $$;
+-- As in migration 0003, and also when a variant is withdrawn.
+CREATE OR REPLACE TRIGGER products_changed
+    AFTER INSERT OR DELETE OR TRUNCATE
+        OR UPDATE OF title, brand, category, unit_amount, removed_at, withdrawn_at
+    ON products FOR EACH STATEMENT EXECUTE FUNCTION note_change();
 CREATE OR REPLACE TRIGGER variant_added AFTER INSERT ON products FOR EACH ROW
     WHEN (NEW.parent_id IS NOT NULL) EXECUTE FUNCTION summarize_variants();
 -- Most sales change none of these, so they do not write the product.
@@ -74,7 +80,8 @@ CREATE OR REPLACE TRIGGER variant_changed
 """
 
 LOWEST = "lowest_amount(unit_amount, withdrawn_at, further_lowest)"
-IN_STOCK = "((in_stock AND withdrawn_at IS NULL) OR further_in_stock)"
+HIGHEST = "highest_amount(unit_amount, withdrawn_at, further_highest)"
+IN_STOCK = "(((in_stock AND withdrawn_at IS NULL) OR further_in_stock)::int)"
 FOR_SALE = "WHERE removed_at IS NULL"
 SOLD = "withdrawn_at IS NULL"
 # The previous release uses products_price and products_in_stock; a later release drops them.
@@ -85,6 +92,8 @@ INDEXES = {
     "products_available": f"ON products ({IN_STOCK}, id) {FOR_SALE}",
     # The products that may match a lowest price by their second-cheapest variant only.
     "products_ranges": f"ON products ({LOWEST}, id) {FOR_SALE} AND further_variants > 0",
+    # The products whose options are counted as facets.
+    "products_with_options": f"ON products (category, id) {FOR_SALE} AND options <> '[]'",
     "products_variants": "ON products (parent_id, unit_amount, id) WHERE parent_id IS NOT NULL",
     "products_variants_sku": f"ON products (sku) WHERE parent_id IS NOT NULL AND {SOLD}",
     "products_variants_search": f"ON products USING gin (search) WHERE parent_id IS NOT NULL AND {SOLD}",
@@ -95,6 +104,15 @@ INDEXES = {
 }
 
 
+# Partial indexes have no statistics of their expressions.
+STATISTICS = f"""
+CREATE STATISTICS IF NOT EXISTS products_choices (mcv, dependencies)
+    ON category, brand, ({IN_STOCK}) FROM products;
+CREATE STATISTICS IF NOT EXISTS products_lowest_amounts ON ({LOWEST}) FROM products;
+CREATE STATISTICS IF NOT EXISTS products_highest_amounts ON ({HIGHEST}) FROM products;
+"""
+
+
 def upgrade() -> None:
     """Add the columns, the constraints, the triggers and the indexes, without a lock that callers feel."""
     op.execute(COLUMNS)
@@ -103,5 +121,7 @@ def upgrade() -> None:
         op.execute(f"ALTER TABLE products ADD CONSTRAINT {name} {constraint} NOT VALID")
     op.execute(SUMMARY)
     create_indexes(INDEXES)
+    op.execute(STATISTICS)
+    op.execute("ANALYZE products")
     for name in CONSTRAINTS:
         op.execute(f"ALTER TABLE products VALIDATE CONSTRAINT {name}")

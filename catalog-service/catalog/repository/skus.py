@@ -1,0 +1,43 @@
+"""SQL for the assignment of SKUs."""
+
+from sqlalchemy import Connection, and_, func, or_, select, text
+from sqlalchemy.exc import OperationalError
+
+from catalog.tables import FOR_SALE, IS_FURTHER, IS_SOLD, products
+
+LOCK_NOT_AVAILABLE = "55P03"
+SKU_LOCK_TIMEOUT = 2.0  # Seconds to wait for other transactions that assign SKUs.
+
+_parent = products.alias("parent")
+# The variants for sale. A further variant's product is looked up for the few rows with the SKU only.
+_IS_FURTHER_FOR_SALE = and_(
+    IS_FURTHER,
+    select(_parent.c.id).where(_parent.c.id == products.c.parent_id, _parent.c.removed_at.is_(None)).exists(),
+)
+SOLD_VARIANTS = and_(IS_SOLD, or_(FOR_SALE, _IS_FURTHER_FOR_SALE))
+
+
+def lock_skus(connection: Connection) -> bool:
+    """Lock the assignment of SKUs until the transaction ends; return whether the lock was acquired.
+
+    A unique index is no option, because two products of the source may swap their SKUs across batches of a
+    copy. Each transaction that assigns a SKU checks first that it is free, and this lock serialises them.
+    """
+    connection.execute(text(f"SET LOCAL lock_timeout = '{SKU_LOCK_TIMEOUT}s'"))
+    try:
+        connection.execute(text("SELECT pg_advisory_xact_lock(5714003)"))
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE:
+            return False
+        raise
+    connection.execute(text("SET LOCAL lock_timeout TO DEFAULT"))
+    return True
+
+
+def find_sku(connection: Connection, sku: str, *, exclude: int | None = None) -> int | None:
+    """Return the product of a variant for sale with this SKU, other than the variant `exclude`, or None."""
+    product = func.coalesce(products.c.parent_id, products.c.id)
+    query = select(product).where(SOLD_VARIANTS, products.c.sku == sku)
+    if exclude is not None:
+        query = query.where(products.c.id != exclude)
+    return connection.execute(query.order_by(products.c.id).limit(1)).scalar()
