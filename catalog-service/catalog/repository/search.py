@@ -53,6 +53,7 @@ MAX_SHAPES = 200  # Cached queries, one per shape of a filter.
 
 CATEGORIES, BRANDS = (bindparam(name, type_=ARRAY(Text)) for name in ("categories", "brands"))
 LOWEST, HIGHEST = (bindparam(name, type_=BigInteger) for name in ("lowest", "highest"))
+VARIANT = products.alias("variant")
 LIMIT, RANKED = (bindparam(name, type_=Integer) for name in ("limit", "max_ranked"))
 
 # The position of a product in an order: its sort key (unless that is the id) and its id.
@@ -76,7 +77,7 @@ def read_page(
         # The best index depends on the values, which a generic plan does not know.
         connection.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
     if wanted.lowest is not None or wanted.highest is not None:
-        # The planner overestimates the index by price, because an expression has no correlation with the table.
+        # The planner overestimates the index by price, since it knows no correlation of an expression.
         connection.execute(text("SET LOCAL enable_seqscan = off"))
     if wanted.words is not None:
         # A sequential scan may start anywhere in the table, so its order is not stable.
@@ -150,7 +151,8 @@ def _alternatives(shape: Filter) -> list[list[ColumnElement[bool]]]:
         found.append(LOWEST <= HIGHEST)
     dearer = [HAS_FURTHER, LOWEST_AMOUNT < LOWEST, HIGHEST_AMOUNT >= LOWEST]
     if shape.highest is not None:
-        dearer.append(products.c.id.in_(_find_variants(shape)))
+        is_own = or_(VARIANT.c.id == products.c.id, VARIANT.c.parent_id == products.c.id)
+        dearer.append(select(VARIANT.c.id).where(is_own, *_variant_conditions(shape)).exists())
     return [[*found, LOWEST_AMOUNT >= LOWEST], [*found, *dearer]]
 
 
@@ -172,27 +174,27 @@ def _conditions(shape: Filter) -> list[ColumnElement[bool]]:
     if shape.brands:
         found.append(products.c.brand == func.any(BRANDS))
     if shape.options:
-        found.append(products.c.id.in_(_find_variants(shape)))
+        product = func.coalesce(VARIANT.c.parent_id, VARIANT.c.id)
+        found.append(products.c.id.in_(select(product).where(*_variant_conditions(shape))))
     elif shape.in_stock is not None:
         found.append(literal_column(str(int(shape.in_stock))) == IN_STOCK)
     return found
 
 
-def _find_variants(shape: Filter) -> Select[Any]:
-    """Return a query of the products that have a variant with the options, the price and the stock."""
-    variant = products.alias("variant")
-    found: list[ColumnElement[bool]] = [variant.c.withdrawn_at.is_(None)]
+def _variant_conditions(shape: Filter) -> list[ColumnElement[bool]]:
+    """Return the conditions on one variant: its options, its price, and its stock if it has options."""
+    found: list[ColumnElement[bool]] = [VARIANT.c.withdrawn_at.is_(None)]
     for number, (_name, values) in enumerate(shape.options):
         chosen = [bindparam(f"option_{number}_{place}", type_=JSONB) for place in range(len(values))]
-        has_value = or_(*[variant.c.option_values.contains(value) for value in chosen])
-        found += [variant.c.option_values.is_not(None), has_value]
+        has_value = or_(*[VARIANT.c.option_values.contains(value) for value in chosen])
+        found += [VARIANT.c.option_values.is_not(None), has_value]
     if shape.lowest is not None:
-        found.append(variant.c.unit_amount >= LOWEST)
+        found.append(VARIANT.c.unit_amount >= LOWEST)
     if shape.highest is not None:
-        found.append(variant.c.unit_amount <= HIGHEST)
+        found.append(VARIANT.c.unit_amount <= HIGHEST)
     if shape.options and shape.in_stock is not None:
-        found.append(variant.c.in_stock.is_(shape.in_stock))
-    return select(func.coalesce(variant.c.parent_id, variant.c.id)).where(*found)
+        found.append(VARIANT.c.in_stock.is_(shape.in_stock))
+    return found
 
 
 @lru_cache(MAX_SHAPES)

@@ -44,7 +44,11 @@ READ: Select[Any] = (
 )
 READ_SOME = READ.where(products.c.id == func.any(IDS)).order_by(products.c.id)
 READ_PRICES = with_source_copy(READ_SOME.subquery("found")).order_by("id")
-LIST = READ.where(or_(products.c.id == bindparam("product"), products.c.parent_id == bindparam("product")))
+LIST = READ.where(
+    or_(products.c.id == bindparam("product"), products.c.parent_id == bindparam("product")),
+    # The number of a further variant is not a product's.
+    _parent.c.id == bindparam("product"),
+)
 
 # The columns that a source controls; others need no mark.
 FROM_SOURCE = frozenset({"sku", "unit_amount"})
