@@ -57,6 +57,16 @@ class Product:
     images: list[str]
     version: int
     updated_at: datetime
+    compare_at_amount: int | None
+    lowest_amount_30d: int | None
+    # The price without the running sale; None while none runs.
+    regular_amount: int | None
+
+    @property
+    def crossed_out_amount(self) -> int | None:
+        """Return the crossed-out price, or None unless it is above the price."""
+        amount = self.compare_at_amount
+        return amount if amount is not None and amount > self.unit_amount else None
 
 
 class Sort(StrEnum):
@@ -174,6 +184,17 @@ class Reservation:
             raise ReservationLapsed
         if self.state not in {State.HELD, State.COMMITTED}:
             raise ReservationClosed
+
+
+@dataclass(frozen=True)
+class Sale:
+    """A reduced price from `starts` to `ends`, if it ends; `regular_amount` is the price without it."""
+
+    unit_amount: int
+    regular_amount: int
+    starts: datetime
+    ends: datetime | None
+    is_running: bool
 
 
 @dataclass(frozen=True)

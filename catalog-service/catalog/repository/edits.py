@@ -13,12 +13,14 @@ from catalog.domain import FIRST_LOCAL_ID
 from catalog.repository.arrays import as_texts
 from catalog.tables import products
 
+# Columns that no source has, so that no copy can overwrite them.
+OWN = {"compare_at_amount"}
 NONE = literal_column("'{}'::text[]", ARRAY(Text))
 
 
 def mark_edited(*names: str) -> Any:
     """Return the product's edits with these names added."""
-    return add_edits(as_texts(names))
+    return add_edits(as_texts(name for name in names if name not in OWN))
 
 
 def add_edits(names: Any) -> Any:

@@ -73,7 +73,20 @@ class ProductFields(Body):
         return values
 
 
-class ProductIn(ProductFields):
+class PricedFields(ProductFields):
+    """The writable fields of a product with its crossed-out price, which no product source has."""
+
+    compare_at_amount: UnitAmount | None = NOT_SET
+
+    def read_values(self, currency: str) -> dict[str, Any]:
+        """Return the given values by column; raise ValidationFailed if `price` and `unit_amount` differ."""
+        values = super().read_values(currency)
+        if "compare_at_amount" in self.model_fields_set:
+            values["compare_at_amount"] = self.compare_at_amount
+        return values
+
+
+class ProductIn(PricedFields):
     """A product of the shop's own; its price is required, as `unit_amount` or as `price`."""
 
     model_config = ConfigDict(
@@ -110,7 +123,7 @@ class ProductIn(ProductFields):
         return {"category": OTHER, "description": "", "images": []} | super().read_values(currency)
 
 
-class ProductChange(ProductFields):
+class ProductChange(PricedFields):
     """Changes to a product that the caller read at this `version`."""
 
     model_config = ConfigDict(json_schema_extra=example({"version": 1, "unit_amount": 5990}))
@@ -149,6 +162,7 @@ class ManagedProductOut(ProductOut):
     def of_managed(cls, managed: ManagedProduct, currency: str) -> "ManagedProductOut":
         """Return the product as an admin sees it."""
         shown = ProductOut.of(managed.product, currency).model_dump()
+        shown["compare_at_amount"] = managed.product.compare_at_amount
         return cls(**shown, on_hand=managed.on_hand, reserved=managed.reserved, edited=list(managed.edited))
 
 

@@ -87,6 +87,8 @@ class ProductOut(BaseModel):
                 "images": ["/images/kit-0001.svg"],
                 "version": 1,
                 "updated_at": "2026-03-01T09:30:00Z",
+                "compare_at_amount": None,
+                "lowest_amount_30d": None,
             }
         )
     )
@@ -105,12 +107,19 @@ class ProductOut(BaseModel):
     images: list[str]
     version: int
     updated_at: datetime
+    compare_at_amount: int | None = Field(
+        description="A crossed-out price, such as the price before a sale; null unless it is above the price."
+    )
+    lowest_amount_30d: int | None = Field(
+        description="The lowest price of the 30 days before the current reduction began."
+    )
 
     @classmethod
     def of(cls, product: Product, currency: str) -> "ProductOut":
         """Return the response body for a product."""
         price = float(to_price(product.unit_amount, currency))
-        return cls(**vars(product), price=price, currency=currency)
+        shown = {**vars(product), "compare_at_amount": product.crossed_out_amount}
+        return cls(**shown, price=price, currency=currency)
 
 
 class CountOut(BaseModel):
