@@ -359,13 +359,18 @@ class StoredCart:
     lines: tuple[CartLine, ...]
 
 
+def find_previous_amount(line: CartLine, offer: Offer | None) -> int | None:
+    """Return the price at which a line was added, or None if that is unknown or still the price."""
+    return line.unit_amount if offer and line.unit_amount != offer.unit_amount else None
+
+
 def find_problem(line: CartLine, offer: Offer | None) -> str | None:
     """Return the worst problem of a cart line, or None."""
     if offer is None:
         return "unavailable"
     if offer.stock < line.quantity:
         return "insufficient_stock"
-    if line.unit_amount not in {None, offer.unit_amount}:
+    if find_previous_amount(line, offer) is not None:
         return "price_changed"
     return None
 

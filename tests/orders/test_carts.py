@@ -45,7 +45,9 @@ def test_a_changed_price_is_shown_and_marked_until_the_product_is_added_again(bu
     catalog.prices[1] = 1100
     item = buyer.get("/cart").json["items"][0]
     assert (item["unit_amount"], item["amount"], item["problem"]) == (1100, 2200, "price_changed")
-    assert put(buyer, 1, 2).json["items"][0]["problem"] is None
+    assert item["previous_unit_amount"] == 1000
+    accepted = put(buyer, 1, 2).json["items"][0]
+    assert (accepted["problem"], accepted["previous_unit_amount"]) == (None, None)
 
 
 def test_a_line_shows_its_worst_problem(buyer, catalog):

@@ -18,6 +18,7 @@ def test_a_cart_is_priced_by_the_catalogue(buyer):
         "quantity": 2,
         "unit_amount": 1000,
         "amount": 2000,
+        "previous_unit_amount": None,
         "problem": None,
     }
     assert buyer.get("/cart").json == cart

@@ -212,9 +212,7 @@ def _changes() -> tuple[dict[str, Any], ColumnElement[bool]]:
     differs = tuple_(*[describe(name) for name in DESCRIBED]).is_distinct_from(tuple_(*described.values()))
     is_counted = and_(given("on_hand"), or_(matched.c.on_hand != OWNED, products.c.shortfall > 0))
     owned = case((is_counted, matched.c.on_hand), else_=OWNED)
-    edits = {
-        name: and_(given(name), describe(name).is_distinct_from(matched.c[name])) for name in DESCRIBED
-    }
+    edits = {name: and_(given(name), describe(name).is_distinct_from(matched.c[name])) for name in DESCRIBED}
     edits["stock"] = is_counted
     names = func.array_remove(
         array([case((differs_, literal(name)), else_=None) for name, differs_ in edits.items()]),

@@ -108,7 +108,9 @@ def put_sale(
             index_elements=["product_id"],
             set_={
                 "unit_amount": new.unit_amount,
-                "starts_at": case((goes_on, func.least(sales.c.starts_at, new.starts_at)), else_=new.starts_at),
+                "starts_at": case(
+                    (goes_on, func.least(sales.c.starts_at, new.starts_at)), else_=new.starts_at
+                ),
                 "ends_at": new.ends_at,
             },
         )

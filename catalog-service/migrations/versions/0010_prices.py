@@ -28,8 +28,8 @@ CREATE TABLE sales (
 );
 CREATE INDEX sales_due ON sales (due_at);
 
--- Every price of a row of products, with the time from which it was valid. Rows of products are never deleted,
--- so a foreign key would only make bulk imports slower.
+-- Every price of a row of products, with the time from which it was valid. Rows of products are never
+-- deleted, so a foreign key would only make bulk imports slower.
 CREATE TABLE prices (
     product_id  bigint,
     valid_from  timestamptz,
@@ -109,8 +109,8 @@ CREATE TRIGGER prices_added AFTER INSERT ON products
 
 CREATE FUNCTION keep_price() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    -- A product that is older than this table gets its first row here. Each writer of a price sets updated_at,
-    -- so its price has been valid since then at the latest. Earlier prices are not known.
+    -- A product that is older than this table gets its first row here. Each writer of a price sets
+    -- updated_at, so the price has been valid since then at the latest. Earlier prices are not known.
     INSERT INTO prices (product_id, valid_from, unit_amount)
     SELECT OLD.id, OLD.updated_at, OLD.unit_amount
     WHERE NOT EXISTS (SELECT FROM prices WHERE product_id = OLD.id);

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from orders.domain import MOST_UNITS, CartLine, Offer, find_problem
+from orders.domain import MOST_UNITS, CartLine, Offer, find_previous_amount, find_problem
 from shared.schemas import Body, Integer, example
 
 Quantity = Annotated[Integer, Field(ge=1, le=MOST_UNITS)]
@@ -27,6 +27,9 @@ class CartItemOut(BaseModel):
     quantity: int
     unit_amount: int | None
     amount: int | None
+    previous_unit_amount: int | None = Field(
+        description="The price when the line was added, if it has changed since."
+    )
     problem: str | None
 
 
@@ -43,6 +46,7 @@ class CartOut(BaseModel):
                         "quantity": 2,
                         "unit_amount": 6490,
                         "amount": 12980,
+                        "previous_unit_amount": None,
                         "problem": None,
                     }
                 ],
@@ -84,5 +88,6 @@ def _price(line: CartLine, offers: Mapping[int, Offer] | None) -> CartItemOut:
         quantity=line.quantity,
         unit_amount=offer.unit_amount if offer else None,
         amount=offer.unit_amount * line.quantity if offer else None,
+        previous_unit_amount=find_previous_amount(line, offer),
         problem=None if offers is None else find_problem(line, offer),
     )
