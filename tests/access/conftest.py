@@ -197,6 +197,7 @@ def _make_things(house: House) -> None:
         "order_id": order_id,
         "payment_id": payment.json["id"],
         "product_id": "1",
+        "variant_id": "1",
         "name": "kit-0001",
         "asset": "swagger-ui.css",
         "user_id": house.subs["other"],

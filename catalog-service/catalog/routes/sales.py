@@ -19,11 +19,11 @@ def sale_routes(database: Database, currency: str) -> APIBlueprint:
 
     @routes.get(PATH)
     @routes.output(SaleOut)
-    @routes.doc(responses=document_errors(ProductNotFound, SaleNotFound))
-    def show_sale(product_id: int, variant_id: int) -> SaleOut:
+    @routes.doc(responses={204: "The variant has no sale.", **document_errors(ProductNotFound)})
+    def show_sale(product_id: int, variant_id: int) -> Any:
         """Show the planned or running sale of a variant."""
         sale = use_cases.show_sale(database, product_id, variant_id)
-        return SaleOut.of(sale, product_id, variant_id, currency)
+        return ("", 204) if sale is None else SaleOut.of(sale, product_id, variant_id, currency)
 
     @routes.put(PATH)
     @routes.input(SaleIn)

@@ -35,7 +35,7 @@ def put_sale(
     with database.transaction() as connection:
         regular_amount = _require_variant(connection, product_id, variant_id)
         if unit_amount >= regular_amount:
-            raise _refuse("unit_amount", f"It must be lower than the price, {regular_amount}.")
+            raise _refuse("unit_amount", "It must be lower than the price without the sale.")
         if not repository.put_sale(connection, variant_id, unit_amount, starts, ends):
             raise _refuse("ends", "It must be in the future, and after the start.")
         _settle(connection, variant_id)
@@ -46,14 +46,11 @@ def put_sale(
     return sale
 
 
-def show_sale(database: Database, product_id: int, variant_id: int) -> Sale:
-    """Return the planned or running sale of a variant; raise ProductNotFound or SaleNotFound."""
+def show_sale(database: Database, product_id: int, variant_id: int) -> Sale | None:
+    """Return the planned or running sale of a variant, or None; raise ProductNotFound."""
     with database.transaction() as connection:
         _require_variant(connection, product_id, variant_id)
-        sale = repository.find_sale(connection, variant_id)
-    if sale is None:
-        raise SaleNotFound
-    return sale
+        return repository.find_sale(connection, variant_id)
 
 
 def cancel_sale(database: Database, product_id: int, variant_id: int) -> None:
