@@ -3,6 +3,7 @@
 from typing import Any
 
 from apiflask import APIBlueprint
+from flask import Response
 
 from catalog.errors import ProductNotFound, SaleNotFound
 from catalog.schemas.sales import SaleIn, SaleOut
@@ -23,7 +24,9 @@ def sale_routes(database: Database, currency: str) -> APIBlueprint:
     def show_sale(product_id: int, variant_id: int) -> Any:
         """Show the planned or running sale of a variant."""
         sale = use_cases.show_sale(database, product_id, variant_id)
-        return ("", 204) if sale is None else SaleOut.of(sale, product_id, variant_id, currency)
+        if sale is None:
+            return Response(status=204)
+        return SaleOut.of(sale, product_id, variant_id, currency)
 
     @routes.put(PATH)
     @routes.input(SaleIn)

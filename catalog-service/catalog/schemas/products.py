@@ -111,7 +111,7 @@ class ProductOut(BaseModel):
         description="A crossed-out price, such as the price before a sale; null unless it is above the price."
     )
     lowest_amount_30d: int | None = Field(
-        description="The lowest price of the 30 days before the current reduction began."
+        description="The lowest price of the 30 days before the current reduction began; null without one."
     )
 
     @classmethod
