@@ -76,14 +76,8 @@ def write_due_prices(database: Database) -> int:
                 repository.write_prices(connection, due)
         count += len(due)
         if len(due) < BATCH:
+            count += _write_locked(database)
             break
-    with database.autocommit() as connection:
-        locked = repository.list_due(connection, MAX_WAITS)
-    for number in locked:
-        with database.transaction() as connection:
-            if repository.claim_sale(connection, number):
-                repository.write_prices(connection, [number])
-                count += 1
     if count:
         log.info("Sales were started and ended", extra={"sales": count})
     return count
@@ -98,6 +92,19 @@ def prune_prices(database: Database) -> int:
         count += deleted
         if deleted < MAX_PRUNED:
             break
+    return count
+
+
+def _write_locked(database: Database) -> int:
+    """Write prices of some products that were locked, and wait for each; return how many were due."""
+    count = 0
+    with database.autocommit() as connection:
+        locked = repository.list_due(connection, MAX_WAITS)
+    for number in locked:
+        with database.transaction() as connection:
+            if repository.claim_sale(connection, number):
+                repository.write_prices(connection, [number])
+                count += 1
     return count
 
 
