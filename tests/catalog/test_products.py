@@ -24,6 +24,8 @@ PRODUCT_FIELDS = [
     "images",
     "version",
     "updated_at",
+    "compare_at_amount",
+    "lowest_amount_30d",
 ]
 
 
