@@ -69,7 +69,8 @@ def _require_number(value: Any) -> Any:
 
 def _require_rfc_3339(value: Any) -> Any:
     # Pydantic would read a bare number as seconds, and a date as its midnight.
-    if isinstance(value, str) and not RFC_3339.fullmatch(value):
+    is_time = bool(RFC_3339.fullmatch(value)) if isinstance(value, str) else isinstance(value, datetime)
+    if value is not None and not is_time:
         raise ValueError("must be an RFC 3339 time, such as 2026-01-31T12:00:00Z")
     return value
 

@@ -10,11 +10,13 @@ from catalog.routes.images import image_routes
 from catalog.routes.imports import import_routes
 from catalog.routes.products import product_routes
 from catalog.routes.reservations import reservation_routes
+from catalog.routes.sales import sale_routes
 from catalog.routes.variants import variant_routes
 from catalog.sources import SampleSource, Source, UpstreamSource
 from catalog.use_cases.figures import read_figures
 from catalog.use_cases.products import recount
 from catalog.use_cases.reservations import lapse_reservations
+from catalog.use_cases.sales import prune_prices, write_due_prices
 from catalog.use_cases.source import copy_source
 from catalog.use_cases.sync import describe_copy
 from shared.access import ADMIN, PUBLIC, SIGNED_IN, services
@@ -30,6 +32,8 @@ PRODUCT_READERS = replace(SIGNED_IN, name="product readers", scope="products:rea
 COPY_INTERVAL = 1.0  # Seconds between two checks whether a copy of the source is due.
 RECOUNT_INTERVAL = 1.0  # Seconds between two checks whether products have changed.
 LAPSE_INTERVAL = 5.0  # Seconds between two checks for overdue reservations.
+SALE_INTERVAL = 0.5  # Seconds between two checks for sales that start or end.
+PRUNE_INTERVAL = 6 * 3600.0  # Seconds between two checks for old prices.
 
 
 def create_app(settings: Settings | None = None, auth: Auth | None = None) -> ServiceFlask:
@@ -51,12 +55,15 @@ def create_app(settings: Settings | None = None, auth: Auth | None = None) -> Se
     mount(app, admin_routes(database, settings.currency, app.background.nudge), access=ADMIN)
     mount(app, variant_routes(database, settings.currency), access=ADMIN)
     mount(app, import_routes(database, settings.currency), access=ADMIN)
+    mount(app, sale_routes(database, settings.currency), access=ADMIN)
     mount(app, reservation_routes(database, source, settings.currency), access=services("orders-service"))
     copy = partial(copy_source, database, source, settings.currency)
     app.background.repeat(copy, every=COPY_INTERVAL, name="copy-source")
     lapse = partial(lapse_reservations, database)
     app.background.repeat(lapse, every=LAPSE_INTERVAL, name="lapse-reservations")
     app.background.repeat(partial(recount, database), every=RECOUNT_INTERVAL, name="recount")
+    app.background.repeat(partial(write_due_prices, database), every=SALE_INTERVAL, name="write-sale-prices")
+    app.background.repeat(partial(prune_prices, database), every=PRUNE_INTERVAL, name="prune-prices")
     return app
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from catalog.errors import ReservationClosed, ReservationConflict, ReservationLapsed
-from catalog.variants import Metadata, Option, Variant
+from catalog.variants import Metadata, Option, Variant, cross_out
 
 # How long a reservation holds stock for an unpaid order.
 HOLD_DURATION = timedelta(minutes=15)
@@ -47,7 +47,7 @@ class Offer:
 class Product:
     """A product for sale; `stock` is the number of units of all variants that are available now.
 
-    `sku`, `unit_amount` and `compare_at_amount` are those of its cheapest variant.
+    `sku` and the amounts are those of its cheapest variant.
     """
 
     id: int
@@ -57,7 +57,6 @@ class Product:
     category: str
     unit_amount: int
     highest_unit_amount: int
-    compare_at_amount: int | None
     description: str
     rating: Decimal | None
     stock: int
@@ -66,6 +65,15 @@ class Product:
     variant_count: int
     version: int
     updated_at: datetime
+    compare_at_amount: int | None
+    lowest_amount_30d: int | None
+    # The price without the running sale; None while none runs.
+    regular_amount: int | None
+
+    @property
+    def crossed_out_amount(self) -> int | None:
+        """Return the crossed-out price, or None unless it is above the price."""
+        return cross_out(self.compare_at_amount, self.unit_amount)
 
 
 @dataclass(frozen=True)
@@ -208,6 +216,17 @@ class Reservation:
             raise ReservationLapsed
         if self.state not in {State.HELD, State.COMMITTED}:
             raise ReservationClosed
+
+
+@dataclass(frozen=True)
+class Sale:
+    """A reduced price from `starts` to `ends`, if it ends; `regular_amount` is the price without it."""
+
+    unit_amount: int
+    regular_amount: int
+    starts: datetime
+    ends: datetime | None
+    is_running: bool
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Problem
 ├── ImageNotFound        404  image_not_found        (NotFound)
 ├── ReservationNotFound  404  reservation_not_found  (NotFound)
 ├── SyncNotFound         404  sync_not_found         (NotFound)
+├── SaleNotFound         404  sale_not_found         (NotFound)
 ├── VersionConflict      409  version_conflict
 ├── SkuTaken             409  sku_taken
 ├── VariantExists        409  variant_exists
@@ -171,6 +172,13 @@ class SyncNotFound(NotFound):
 
     code = "sync_not_found"
     detail = "The product source has not been copied yet."
+
+
+class SaleNotFound(NotFound):
+    """The variant has no planned or running sale."""
+
+    code = "sale_not_found"
+    detail = "This variant has no sale."
 
 
 class VersionConflict(Problem):

@@ -64,6 +64,11 @@ products = Table(
     Column("further_lowest", BigInteger),
     Column("further_highest", BigInteger),
     Column("further_in_stock", Boolean, nullable=False, server_default=text("false")),
+    # The running sale, and the prices without it; a trigger keeps them and the lowest price.
+    Column("sale_amount", BigInteger),
+    Column("regular_amount", BigInteger),
+    Column("regular_compare_at_amount", BigInteger),
+    Column("lowest_amount_30d", BigInteger),
     Column("version", BigInteger, nullable=False, server_default=text("1")),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("removed_at", DateTime(timezone=True)),
@@ -149,6 +154,29 @@ for _name, _key in _INDEXED.items():
         Index(f"products_{_name}", *_order, postgresql_where=FOR_SALE)
     for _scope in (products.c.category, products.c.brand):
         Index(f"products_{_scope.name}_{_name}", _scope, *_order, postgresql_where=FOR_SALE)
+
+sales = Table(
+    "sales",
+    metadata,
+    Column("product_id", BigInteger, ForeignKey("products.id"), primary_key=True),
+    Column("unit_amount", BigInteger, nullable=False),
+    Column("starts_at", DateTime(timezone=True), nullable=False),
+    Column("ends_at", DateTime(timezone=True)),
+    Column("has_started", Boolean, nullable=False, server_default=text("false")),
+    Column(
+        "due_at", DateTime(timezone=True), Computed("CASE WHEN has_started THEN ends_at ELSE starts_at END")
+    ),
+)
+Index("sales_due", sales.c.due_at)
+
+prices = Table(
+    "prices",
+    metadata,
+    Column("product_id", BigInteger, primary_key=True),
+    Column("valid_from", DateTime(timezone=True), primary_key=True),
+    Column("unit_amount", BigInteger, nullable=False),
+)
+Index("prices_valid_from", prices.c.valid_from)
 
 facet_counts = Table(
     "facet_counts",

@@ -34,6 +34,9 @@ class Variant:
     option_values: OptionValues | None
     unit_amount: int
     compare_at_amount: int | None
+    lowest_amount_30d: int | None
+    # The price without the running sale; None while none runs.
+    regular_amount: int | None
     weight_grams: int | None
     on_hand: int
     reserved: int
@@ -53,6 +56,11 @@ class Variant:
         return self.on_hand - self.reserved
 
     @property
+    def crossed_out_amount(self) -> int | None:
+        """Return the crossed-out price, or None unless it is above the price."""
+        return cross_out(self.compare_at_amount, self.unit_amount)
+
+    @property
     def line_title(self) -> str:
         """Return the title of an order line: the product's, and the option values."""
         return f"{self.product_title}, {self.title}" if self.title else self.product_title
@@ -70,6 +78,11 @@ class NewVariant:
         """Return the values of its options."""
         values: OptionValues | None = self.values.get("option_values")
         return values
+
+
+def cross_out(amount: int | None, unit_amount: int) -> int | None:
+    """Return a crossed-out price, or None unless it is above the price."""
+    return amount if amount is not None and amount > unit_amount else None
 
 
 def check_values(options: Sequence[Option], values: OptionValues | None) -> None:

@@ -79,7 +79,7 @@ def test_the_cart_explains_changes_of_price_and_stock(page, shop, admin, complai
     assert changed.status_code == 200
     assert admin.put(f"/products/{crock['id']}/stock", json={"on_hand": 2}).status_code == 200
     cart = shop.open_cart()
-    expect(cart).to_contain_text("The price has changed since you added this item.")
+    expect(cart).to_contain_text("The price changed from $40.00 to $70.00.")
     cart.get_by_label("Quantity of Crock").fill("4")
     cart.get_by_label("Quantity of Crock").press("Tab")
     expect(cart).to_contain_text("Only 2 left.")

@@ -21,6 +21,7 @@ from catalog.use_cases.sync import read_last_sync
 from shared.app import ServiceFlask
 from shared.database import Database, connect
 from shared.log import configure_logging
+from tests.catalog.sale_steps import copy_price
 from tests.catalog.upstreams import CachingUpstream, FakeUpstream, execute, make_due
 from tests.conftest import FakeServer
 from tests.databases import MakeDatabase, Standing
@@ -207,6 +208,13 @@ def titles(database: Database) -> Callable[[], list[str]]:
             return list(connection.execute(query).scalars())
 
     return titles
+
+
+@pytest.fixture
+def product(database: Database) -> int:
+    """The number of a product of a source, at 500."""
+    copy_price(database, 500)
+    return 1
 
 
 @pytest.fixture

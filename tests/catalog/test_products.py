@@ -27,6 +27,7 @@ PRODUCT_FIELDS = [
     "variant_count",
     "highest_unit_amount",
     "compare_at_amount",
+    "lowest_amount_30d",
     "tax_class",
 ]
 

@@ -37,6 +37,7 @@ ROUTES = [
     ("/products?limit=30&q=a%20b", "catalog", "/products?limit=30&q=a%20b"),
     ("/products/7", "catalog", "/products/7"),
     ("/products/7/stock", "catalog", "/products/7/stock"),
+    ("/products/7/variants/8/sale", "catalog", "/products/7/variants/8/sale"),
     ("/products/import", "catalog", "/products/import"),
     ("/products/export", "catalog", "/products/export"),
     ("/products/sync", "catalog", "/products/sync"),

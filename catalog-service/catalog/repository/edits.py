@@ -4,21 +4,25 @@
 It stays empty for the shop's own products, because no copy changes them.
 """
 
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import Text, case, func, literal_column, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from catalog.domain import FIRST_LOCAL_ID
+from catalog.domain import FIRST_LOCAL_ID, Offer
 from catalog.repository.arrays import as_texts
 from catalog.tables import products
 
+# The columns that a source controls, except the stock. No copy can overwrite anything else.
+DESCRIBED = [field.name for field in fields(Offer) if field.name not in {"id", "source_on_hand"}]
+MARKED = {*DESCRIBED, "stock", "removed"}
 NONE = literal_column("'{}'::text[]", ARRAY(Text))
 
 
 def mark_edited(*names: str) -> Any:
     """Return the product's edits with these names added."""
-    return add_edits(as_texts(names))
+    return add_edits(as_texts(name for name in names if name in MARKED))
 
 
 def add_edits(names: Any) -> Any:

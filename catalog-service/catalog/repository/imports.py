@@ -31,6 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, array
 
 from catalog.repository.edits import add_edits
+from catalog.repository.prices import describe, set_regular_amount
 from catalog.repository.stock import OWNED, settle
 from catalog.tables import products
 
@@ -207,13 +208,11 @@ def _changes() -> tuple[dict[str, Any], ColumnElement[bool]]:
     def given(name: str) -> ColumnElement[bool]:
         return func.array_position(matched.c.given, name).is_not(None)
 
-    described = {name: case((given(name), matched.c[name]), else_=products.c[name]) for name in DESCRIBED}
-    differs = tuple_(*[products.c[name] for name in DESCRIBED]).is_distinct_from(tuple_(*described.values()))
+    described = {name: case((given(name), matched.c[name]), else_=describe(name)) for name in DESCRIBED}
+    differs = tuple_(*[describe(name) for name in DESCRIBED]).is_distinct_from(tuple_(*described.values()))
     is_counted = and_(given("on_hand"), or_(matched.c.on_hand != OWNED, products.c.shortfall > 0))
     owned = case((is_counted, matched.c.on_hand), else_=OWNED)
-    edits = {
-        name: and_(given(name), products.c[name].is_distinct_from(matched.c[name])) for name in DESCRIBED
-    }
+    edits = {name: and_(given(name), describe(name).is_distinct_from(matched.c[name])) for name in DESCRIBED}
     edits["stock"] = is_counted
     names = func.array_remove(
         array([case((differs_, literal(name)), else_=None) for name, differs_ in edits.items()]),
@@ -221,6 +220,7 @@ def _changes() -> tuple[dict[str, Any], ColumnElement[bool]]:
     )
     values = {
         **described,
+        **set_regular_amount(described["unit_amount"]),
         **settle(owned, products.c.reserved),
         "source_on_hand": products.c.source_on_hand + owned - OWNED,
         "edited": add_edits(names),

@@ -27,13 +27,12 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
 from catalog.domain import FIRST_LOCAL_ID, Offer
 from catalog.repository.arrays import IDS, as_texts
-from catalog.repository.edits import NONE, is_edited
+from catalog.repository.edits import DESCRIBED, NONE, is_edited
 from catalog.repository.pages import to_json
+from catalog.repository.prices import describe, set_regular_amount
 from catalog.repository.stock import OWNED, lock_rows, settle
 from catalog.tables import FOR_SALE, products
 
-# The columns that a source controls, except the stock.
-DESCRIBED = [field.name for field in fields(Offer) if field.name not in {"id", "source_on_hand"}]
 FROM_SOURCE = and_(FOR_SALE, products.c.id < FIRST_LOCAL_ID)
 
 
@@ -111,10 +110,10 @@ def _update_to(new: Any, *, overwrite: bool) -> tuple[dict[str, Any], Any]:
     def choose(name: str, ours: Any, theirs: Any) -> Any:
         return theirs if overwrite else case((is_edited(name), ours), else_=theirs)
 
-    described = {name: choose(name, products.c[name], new[name]) for name in DESCRIBED}
+    described = {name: choose(name, describe(name), new[name]) for name in DESCRIBED}
     removed_at = case((is_edited("removed"), products.c.removed_at), else_=None)
     differs = or_(
-        tuple_(*[products.c[name] for name in DESCRIBED]).is_distinct_from(tuple_(*described.values())),
+        tuple_(*[describe(name) for name in DESCRIBED]).is_distinct_from(tuple_(*described.values())),
         products.c.removed_at.is_distinct_from(removed_at),
     )
     supplied = choose("stock", products.c.source_on_hand, new.source_on_hand)
@@ -123,6 +122,7 @@ def _update_to(new: Any, *, overwrite: bool) -> tuple[dict[str, Any], Any]:
     restocked = products.c.source_on_hand.is_distinct_from(supplied)
     values = {
         **described,
+        **set_regular_amount(described["unit_amount"]),
         **settle(owned, products.c.reserved),
         "source_on_hand": supplied,
         "edited": kept,

@@ -57,7 +57,7 @@ _COMPUTED: dict[str, ColumnElement[Any]] = {
     "sku": of_cheapest("sku"),
     "unit_amount": LOWEST_AMOUNT.label("unit_amount"),
     "highest_unit_amount": HIGHEST_AMOUNT.label("highest_unit_amount"),
-    "compare_at_amount": of_cheapest("compare_at_amount"),
+    **{name: of_cheapest(name) for name in ("compare_at_amount", "lowest_amount_30d", "regular_amount")},
     "stock": (sum_variants("on_hand") - sum_variants("reserved")).label("stock"),
     "variant_count": (products.c.further_variants + cast(IS_SOLD, Integer)).label("variant_count"),
 }

@@ -1,11 +1,10 @@
 """SQL for the assignment of SKUs."""
 
 from sqlalchemy import Connection, and_, func, or_, select, text
-from sqlalchemy.exc import OperationalError
 
+from catalog.repository.locks import wait_for_lock
 from catalog.tables import FOR_SALE, IS_FURTHER, IS_SOLD, products
 
-LOCK_NOT_AVAILABLE = "55P03"
 SKU_LOCK_TIMEOUT = 2.0  # Seconds to wait for other transactions that assign SKUs.
 
 _parent = products.alias("parent")
@@ -23,15 +22,9 @@ def lock_skus(connection: Connection) -> bool:
     A unique index is no option, because two products of the source may swap their SKUs across batches of a
     copy. Each transaction that assigns a SKU checks first that it is free, and this lock serialises them.
     """
-    connection.execute(text(f"SET LOCAL lock_timeout = '{SKU_LOCK_TIMEOUT}s'"))
-    try:
-        connection.execute(text("SELECT pg_advisory_xact_lock(5714003)"))
-    except OperationalError as error:
-        if getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE:
-            return False
-        raise
-    connection.execute(text("SET LOCAL lock_timeout TO DEFAULT"))
-    return True
+    return wait_for_lock(
+        connection, text("SELECT pg_advisory_xact_lock(5714003)"), {}, seconds=SKU_LOCK_TIMEOUT
+    )
 
 
 def find_sku(connection: Connection, sku: str, *, exclude: int | None = None) -> int | None:

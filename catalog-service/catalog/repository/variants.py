@@ -50,9 +50,6 @@ LIST = READ.where(
     _parent.c.id == bindparam("product"),
 )
 
-# The columns that a source controls; others need no mark.
-FROM_SOURCE = frozenset({"sku", "unit_amount"})
-
 
 def read_prices(connection: Connection, ids: Iterable[int]) -> tuple[list[Variant], SourceCopy]:
     """Return those of these variants that are for sale, by id, and the status of the copy."""
@@ -124,7 +121,7 @@ def update_variant(connection: Connection, variant_id: int, changes: Mapping[str
         .where(products.c.id == variant_id)
         .values(
             **_store(changes),
-            edited=mark_edited(*(FROM_SOURCE & changes.keys())),
+            edited=mark_edited(*changes),
             version=products.c.version + 1,
             updated_at=func.now(),
         )

@@ -174,7 +174,9 @@ class ManagedProductOut(ProductOut):
         """Return the product as an admin sees it."""
         shown = ProductOut.of(managed.product, currency).model_dump()
         own = {name: value for name, value in vars(managed).items() if name != "product"}
-        return cls.model_validate({**shown, **own, "edited": list(managed.edited)})
+        # An admin sees a crossed-out price also while it is not shown.
+        own |= {"compare_at_amount": managed.product.compare_at_amount, "edited": list(managed.edited)}
+        return cls.model_validate({**shown, **own})
 
 
 class CountIn(Body):

@@ -49,7 +49,8 @@ def to_line(product: Product, currency: str) -> dict[str, Any]:
         "title": product.title,
         "brand": product.brand,
         "category": product.category,
-        "unit_amount": product.unit_amount,
+        # A file that is imported after a sale must not make its price permanent.
+        "unit_amount": product.unit_amount if product.regular_amount is None else product.regular_amount,
         "currency": currency,
         "description": product.description,
         "rating": None if product.rating is None else float(product.rating),

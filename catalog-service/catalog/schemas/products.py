@@ -24,6 +24,8 @@ def _none_if_blank(value: Any) -> Any:
 Names = Annotated[
     list[Annotated[Text, Field(max_length=200)]], Field(max_length=20), BeforeValidator(_as_list)
 ]
+CROSSED_OUT = "A crossed-out price, such as the price before a sale; null unless it is above the price."
+LOWEST_30D = "The lowest price of the 30 days before the current reduction began; null without one."
 OPTION = "option."
 OptionFilter = Annotated[dict[Annotated[Text, Field(max_length=50)], Names], Field(max_length=5)]
 Price = Annotated[Decimal, Field(ge=0, le=10_000_000, max_digits=30, decimal_places=20)]
@@ -106,6 +108,7 @@ class ProductOut(BaseModel):
                 "variant_count": 1,
                 "highest_unit_amount": 6490,
                 "compare_at_amount": None,
+                "lowest_amount_30d": None,
                 "tax_class": None,
             }
         )
@@ -127,14 +130,16 @@ class ProductOut(BaseModel):
     updated_at: datetime
     variant_count: int
     highest_unit_amount: int = Field(description="The price of the dearest variant, in minor units.")
-    compare_at_amount: int | None = Field(description="A crossed-out price of the cheapest variant.")
+    compare_at_amount: int | None = Field(description=CROSSED_OUT)
+    lowest_amount_30d: int | None = Field(description=LOWEST_30D)
     tax_class: str | None
 
     @classmethod
     def of(cls, product: Product, currency: str) -> "ProductOut":
         """Return the response body for a product."""
         price = float(to_price(product.unit_amount, currency))
-        return cls(**vars(product), price=price, currency=currency)
+        shown = {**vars(product), "compare_at_amount": product.crossed_out_amount}
+        return cls(**shown, price=price, currency=currency)
 
 
 class OptionOut(BaseModel):
@@ -157,6 +162,7 @@ class VariantOut(BaseModel):
                 "price": 64.9,
                 "unit_amount": 6490,
                 "compare_at_amount": None,
+                "lowest_amount_30d": None,
                 "stock": 180,
                 "weight_grams": 1450,
                 "metadata": {"material": "walnut"},
@@ -171,7 +177,8 @@ class VariantOut(BaseModel):
     options: dict[str, str]
     price: float
     unit_amount: int
-    compare_at_amount: int | None
+    compare_at_amount: int | None = Field(description=CROSSED_OUT)
+    lowest_amount_30d: int | None = Field(description=LOWEST_30D)
     stock: int = Field(description="Units available for sale.")
     weight_grams: int | None
     metadata: dict[str, Any]
@@ -180,7 +187,8 @@ class VariantOut(BaseModel):
     @classmethod
     def of(cls, variant: Variant, currency: str) -> "VariantOut":
         """Return the response body for a variant."""
-        return cls.model_validate(variant_values(variant, currency))
+        values = {**variant_values(variant, currency), "compare_at_amount": variant.crossed_out_amount}
+        return cls.model_validate(values)
 
 
 def variant_values(variant: Variant, currency: str) -> dict[str, Any]:

@@ -159,7 +159,7 @@ class PriceOut(BaseModel):
             sku=variant.sku,
             title=variant.line_title,
             unit_amount=variant.unit_amount,
-            compare_at_amount=variant.compare_at_amount,
+            compare_at_amount=variant.crossed_out_amount,
             stock=variant.stock,
         )
 

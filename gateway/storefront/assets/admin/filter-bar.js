@@ -1,6 +1,7 @@
 // A filter bar that keeps its values in the URL, so that a page can be bookmarked, shared and reloaded.
 import { h } from "../lib/dom.js";
 import { field, readForm } from "../lib/forms.js";
+import { toLocalTime } from "../lib/format.js";
 import { setQuery } from "../lib/router.js";
 
 /**
@@ -57,11 +58,7 @@ export function filterBar(fields, query, onChange, fixed = {}) {
 }
 
 function toControl({ type }, value) {
-  if (type !== "datetime-local" || !value) return value ?? "";
-  const time = new Date(value);
-  if (Number.isNaN(time.getTime())) return "";
-  const local = new Date(time.getTime() - time.getTimezoneOffset() * 60_000);
-  return local.toISOString().slice(0, 19);
+  return type === "datetime-local" ? toLocalTime(value) : (value ?? "");
 }
 
 function fromControl({ type }, value) {

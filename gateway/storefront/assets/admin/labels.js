@@ -18,6 +18,7 @@ const STATUSES = {
   pending: ["Pending", "info"],
   awaiting_payment: ["Awaiting payment", "info"],
   confirmed: ["Confirmed", "info"],
+  planned: ["Planned", "info"],
   paid: ["Paid", "warn"],
   shipped: ["Shipped", "good"],
   delivered: ["Delivered", "good"],

@@ -7,6 +7,7 @@ import { linkTo, navigate, setTitle } from "../lib/router.js";
 import { conflictPanel } from "./conflict.js";
 import { card, moment, pageHead, showingProblem } from "./parts.js";
 import { findDifferences, productFields, readProduct } from "./product-form.js";
+import { saleCard } from "./sale.js";
 import { stockCard } from "./stock.js";
 
 // The catalogue numbers the shop's own products from here on; they have no source.
@@ -42,6 +43,7 @@ export async function view({ params, signal }) {
         "div",
         null,
         stockCard(id, signal),
+        saleCard({ productId: id, variantId: id, currency: product.currency, signal, onChange: show }),
         product.id < FIRST_LOCAL_ID && sourceCard(read, show),
         deleteCard(product, signal),
       ),

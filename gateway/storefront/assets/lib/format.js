@@ -40,6 +40,13 @@ export function formatTime(iso) {
   return iso ? TIME.format(new Date(iso)) : "–";
 }
 
+/** Return a time as the value of a `datetime-local` control, in the browser's time zone; "" without one. */
+export function toLocalTime(iso) {
+  const time = new Date(iso ?? NaN);
+  if (Number.isNaN(time.getTime())) return "";
+  return new Date(time.getTime() - time.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+}
+
 /** Format a time relative to now: `2 minutes ago`. */
 export function formatAgo(iso) {
   if (!iso) return "–";

@@ -1,10 +1,10 @@
 // Product cards in a grid.
 import { h, icon } from "../lib/dom.js";
-import { formatMoney } from "../lib/format.js";
 import { linkTo } from "../lib/router.js";
 import { addToCart } from "./cart.js";
 import { openCart } from "./drawer.js";
 import { picture } from "./catalog.js";
+import { currentPrice, lowestPrice } from "./price.js";
 
 const LOW_STOCK = 5;
 
@@ -19,7 +19,7 @@ export function productGrid(products, { eager = 0, level = "h2" } = {}) {
 
 /** Return a product as a card of the grid. */
 export function productCard(product, { eager = false, level = "h2" } = {}) {
-  const { id, title, brand, stock, unit_amount: amount, currency } = product;
+  const { id, title, brand, stock } = product;
   return h(
     "li",
     { class: "product-card" },
@@ -29,9 +29,10 @@ export function productCard(product, { eager = false, level = "h2" } = {}) {
     h(
       "p",
       { class: "row row-apart" },
-      h("strong", { class: "number" }, formatMoney(amount, currency)),
+      currentPrice(product),
       stock > 0 ? stars(product.rating) : h("span", { class: "badge" }, "Sold out"),
     ),
+    lowestPrice(product),
     stock > 0 && stock <= LOW_STOCK && h("p", { class: "small few" }, describeStock(stock)),
   );
 }

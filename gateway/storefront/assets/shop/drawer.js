@@ -184,7 +184,10 @@ export function problemOf(item) {
   const left = recall(id)?.stock;
   if (item.problem === "unavailable") return warn("No longer available. Remove it to continue.");
   if (item.problem === "price_changed") {
-    return warn("The price has changed since you added this item.", "Accept new price", () =>
+    const [before, now] = [item.previous_unit_amount, item.unit_amount].map((amount) =>
+      formatMoney(amount, cart.content.currency),
+    );
+    return warn(`The price changed from ${before} to ${now}.`, "Accept new price", () =>
       cart.setQuantity(id, item.quantity),
     );
   }

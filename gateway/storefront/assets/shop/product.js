@@ -1,7 +1,6 @@
 // One product, with others of its category.
 import { h, icon } from "../lib/dom.js";
 import { emptyPanel, load, skeleton } from "../lib/feedback.js";
-import { formatMoney } from "../lib/format.js";
 import { linkTo, setTitle } from "../lib/router.js";
 import { call } from "../lib/api.js";
 import { toSentence } from "../lib/labels.js";
@@ -9,6 +8,7 @@ import { describeStock, productGrid, stars } from "./cards.js";
 import { addToCart, MAX_QUANTITY } from "./cart.js";
 import { fetchProduct, picture, remember } from "./catalog.js";
 import { openCart } from "./drawer.js";
+import { currentPrice, lowestPrice } from "./price.js";
 import { stepper } from "./stepper.js";
 
 export const title = "Product";
@@ -77,7 +77,8 @@ function showProduct(product) {
         brand && h("span", null, "by ", h("a", { href: linkTo("/", { brand }) }, brand)),
         stars(rating),
       ),
-      h("p", { class: "price" }, formatMoney(product.unit_amount, product.currency)),
+      h("p", { class: "price" }, currentPrice(product)),
+      lowestPrice(product),
       h(
         "p",
         { class: `row stock ${stock > 0 ? "stock-there" : "faint"}` },
