@@ -1,10 +1,11 @@
 """Products, reservations and money as plain Python."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from catalog.errors import ReservationClosed, ReservationConflict, ReservationLapsed
@@ -57,6 +58,7 @@ class Product:
     images: list[str]
     version: int
     updated_at: datetime
+    media: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Sort(StrEnum):

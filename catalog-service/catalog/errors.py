@@ -16,8 +16,11 @@ Problem
 ├── ReservationLapsed    410  reservation_lapsed
 ├── NotFromSource        422  not_from_source
 ├── ImportRefused        422  import_refused
+├── ImageRefused         422  image_refused
+├── TooManyImages        422  too_many_images
 ├── StockInconsistent    500  stock_inconsistent
 ├── CatalogueLoading     503  catalogue_loading      (Unavailable)
+├── UploadsBusy          503  uploads_busy           (Unavailable)
 ├── SourcePaused         503  source_paused          (Unavailable)
 └── UpstreamFailed       the upstream's own status   upstream_failed
     ├── PageTooLarge     502  upstream_failed
@@ -37,7 +40,7 @@ class ProductNotFound(NotFound):
 
 
 class ImageNotFound(NotFound):
-    """No image has this name."""
+    """No image has this name or, for a product, this id."""
 
     code = "image_not_found"
     detail = "There is no such image."
@@ -158,6 +161,30 @@ class ImportRefused(Problem):
     status = 422
     code = "import_refused"
     detail = "Some rows are invalid, so nothing was imported; see errors."
+
+
+class ImageRefused(Problem):
+    """The file is not an image that the shop accepts; the detail says why."""
+
+    status = 422
+    code = "image_refused"
+    detail = "The file is not a PNG, JPEG, WebP or GIF image."
+
+
+class TooManyImages(Problem):
+    """The product already has as many images as it may have."""
+
+    status = 422
+    code = "too_many_images"
+    detail = "The product already has 50 images."
+
+
+class UploadsBusy(Unavailable):
+    """Another image is being read or decoded, and enough uploads already wait for it."""
+
+    code = "uploads_busy"
+    detail = "Other images are being uploaded; try again in a moment."
+    headers = {"Retry-After": "3"}
 
 
 class SourcePaused(Unavailable):

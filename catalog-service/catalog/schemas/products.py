@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from catalog.domain import Count, Facets, Filter, Product, Sort, to_minor_units, to_price
+from catalog.media import find_media, show_urls
+from catalog.schemas.images import ImageOut
 from shared.pages import PageQuery
 from shared.schemas import Text, example, example_of
 
@@ -85,6 +87,7 @@ class ProductOut(BaseModel):
                 "rating": 4.7,
                 "stock": 180,
                 "images": ["/images/kit-0001.svg"],
+                "media": [],
                 "version": 1,
                 "updated_at": "2026-03-01T09:30:00Z",
             }
@@ -102,7 +105,10 @@ class ProductOut(BaseModel):
     description: str
     rating: float | None
     stock: int = Field(description="Units available for sale.")
-    images: list[str]
+    images: list[str] = Field(description="The URLs of all images, in order.")
+    media: list[ImageOut] = Field(
+        description="The stored images in their order; a list of products has the first image only."
+    )
     version: int
     updated_at: datetime
 
@@ -110,7 +116,19 @@ class ProductOut(BaseModel):
     def of(cls, product: Product, currency: str) -> "ProductOut":
         """Return the response body for a product."""
         price = float(to_price(product.unit_amount, currency))
-        return cls(**vars(product), price=price, currency=currency)
+        shown = {
+            **vars(product),
+            "images": show_urls(product.images, product.media),
+            "media": [ImageOut.of(each) for each in find_media(product.images, product.media)],
+        }
+        return cls(**shown, price=price, currency=currency)
+
+    @classmethod
+    def in_list(cls, product: Product, currency: str) -> "ProductOut":
+        """Return the product as a list shows it."""
+        shown = cls.of(product, currency)
+        shown.media = [each for each in shown.media[:1] if each.urls["1200"] == shown.images[0]]
+        return shown
 
 
 class CountOut(BaseModel):
