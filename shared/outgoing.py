@@ -119,7 +119,7 @@ def _parse(url: str) -> tuple[Origin, str, bool]:
     except (ValueError, KeyError):
         raise AddressRefused("The URL is not an HTTP address.") from None
     if not origin[0] or parts.username is not None or not url.isascii():
-        raise AddressRefused("The URL needs a host name, in ASCII and without a user name.")
+        raise AddressRefused("The URL needs a host in ASCII, without a user name.")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return origin, target, parts.scheme == "https"
 

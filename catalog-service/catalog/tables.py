@@ -66,7 +66,11 @@ products = Table(
     Column("further_in_stock", Boolean, nullable=False, server_default=text("false")),
     # The stored images of a product by their URL in `images`, and the image of a variant.
     Column("media", JSONB, nullable=False, server_default=text("'{}'")),
-    Column("image_id", BigInteger, ForeignKey("product_images.id", ondelete="SET NULL")),
+    Column(
+        "image_id",
+        BigInteger,
+        ForeignKey("product_images.id", ondelete="SET NULL", name="products_image_id_fkey", use_alter=True),
+    ),
     Column("version", BigInteger, nullable=False, server_default=text("1")),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("removed_at", DateTime(timezone=True)),

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import time
+from itertools import pairwise
 
 import pytest
 from PIL import Image, ImageCms
@@ -135,7 +136,7 @@ def test_bands_leave_no_seams(encoder):
     ramp = Image.linear_gradient("L").resize((1000, 3000))
     shown = open_webp(encoder.encode(encode(ramp, "PNG")).large).convert("L")
     column = [shown.getpixel((200, row)) for row in range(shown.height)]
-    steps = [abs(after - before) for before, after in zip(column, column[1:], strict=False)]
+    steps = [abs(after - before) for before, after in pairwise(column)]
     assert (shown.height, max(steps) <= 2) == (1200, True)
 
 
@@ -165,7 +166,8 @@ def measure_decoder(data):
     """Return the answer of the decoder, and its peak memory in MiB."""
     code = (
         "import re, runpy, sys; runpy.run_path(sys.argv[1], run_name='__main__'); sys.stdout.flush();"
-        "print(int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]) // 1024, file=sys.stderr)"
+        "status = open('/proc/self/status').read();"
+        "print(int(re.search(r'VmHWM:\\s+(\\d+)', status)[1]) // 1024, file=sys.stderr)"
     )
     done = subprocess.run(
         [sys.executable, "-I", "-c", code, str(DECODER)], input=data, capture_output=True, check=True

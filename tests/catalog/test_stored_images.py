@@ -194,9 +194,9 @@ def test_an_alt_text_is_changed_and_cleared(upload, show, client, headers, produ
     image = upload(draw(), alt="Before").json
     path = f"/products/{product}/images/{image['id']}"
     texts = {}
-    for text in ("After", "  ", "“Kettle” <b>", None):
-        answer = client.patch(path, headers=headers, json={"alt": text})
-        texts[text] = (answer.json["alt"], show()["media"][0]["alt"])
+    for wanted in ("After", "  ", "“Kettle” <b>", None):
+        answer = client.patch(path, headers=headers, json={"alt": wanted})
+        texts[wanted] = (answer.json["alt"], show()["media"][0]["alt"])
     assert texts == {
         "After": ("After", "After"),
         "  ": ("", ""),
