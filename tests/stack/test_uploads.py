@@ -1,0 +1,77 @@
+"""Uploads to one replica, which has 256 MB."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+from PIL import Image
+
+from tests.catalog.drawn import encode
+from tests.stacks import Shopper
+
+pytestmark = pytest.mark.shop
+
+MIB = 1024 * 1024
+UPLOADS = 16
+
+
+def measure(processes):
+    """Return the memory of processes in MiB; shared pages are counted once."""
+    total = 0
+    for each in processes:
+        try:
+            total += each.memory_full_info().pss
+        except psutil.NoSuchProcess:
+            continue
+    return total // MIB
+
+
+def draw_large(number):
+    """Return one of the largest images that a replica decodes."""
+    image = Image.new("RGBA", (4096, 4096), (number * 9, 80, 120, 200))
+    noise = Image.effect_noise((1400, 1400), 90)
+    image.paste(Image.merge("RGBA", [noise] * 4), (0, 0))
+    return encode(image, "PNG", compress_level=1)
+
+
+def test_sixteen_uploads_at_once_stay_below_a_containers_memory(processes, admin, record_property):
+    product = admin.post("/products", json={"title": "Large", "unit_amount": 100}).json()["id"]
+    replica = psutil.Process(processes.find_pid("catalog-service"))
+    parts = [replica, *replica.children(recursive=True)]
+    files = [draw_large(number) for number in range(UPLOADS)]
+    assert max(map(len, files)) < 10 * MIB
+    peak, is_over = [measure(parts)], threading.Event()
+
+    def watch():
+        while not is_over.wait(0.01):
+            peak.append(measure([replica, *replica.children(recursive=True)]))
+
+    def upload(data):
+        kind = {"Content-Type": "image/png"}
+        with Shopper(processes.url) as other:
+            other.headers.update(admin.headers)
+            other.cookies.update(admin.cookies)
+            return other.post(f"/products/{product}/images", data=data, headers=kind)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        with ThreadPoolExecutor(UPLOADS) as pool:
+            sent = [pool.submit(upload, data) for data in files]
+            # Meanwhile other requests are answered.
+            shown = [admin.get("/products?limit=1&q=walnut").status_code for _ in range(5)]
+            answers = [each.result() for each in sent]
+    finally:
+        is_over.set()
+        watcher.join()
+    record_property("peak_mib", max(peak))
+    print(f"Peak: {max(peak)} MiB, at rest: {peak[0]} MiB")
+    statuses = [answer.status_code for answer in answers]
+    assert set(shown) == {200}
+    assert set(statuses) <= {201, 503}
+    assert statuses.count(201) >= 5, statuses
+    assert {answer.json()["code"] for answer in answers if answer.status_code == 503} <= {"uploads_busy"}
+    assert max(peak) < 256
+    stored = admin.get(f"/products/{product}?as=edited").json()["media"]
+    assert len(stored) == statuses.count(201)
