@@ -35,6 +35,13 @@ def draw_large(number):
     return encode(image, "PNG", compress_level=1)
 
 
+@pytest.fixture
+def admin(processes):
+    with Shopper(processes.url) as shopper:
+        shopper.log_in()
+        yield shopper
+
+
 def test_sixteen_uploads_at_once_stay_below_a_containers_memory(processes, admin, record_property):
     product = admin.post("/products", json={"title": "Large", "unit_amount": 100}).json()["id"]
     replica = psutil.Process(processes.find_pid("catalog-service"))
@@ -50,7 +57,6 @@ def test_sixteen_uploads_at_once_stay_below_a_containers_memory(processes, admin
     def upload(data):
         kind = {"Content-Type": "image/png"}
         with Shopper(processes.url) as other:
-            other.headers.update(admin.headers)
             other.cookies.update(admin.cookies)
             return other.post(f"/products/{product}/images", data=data, headers=kind)
 
