@@ -128,7 +128,7 @@ class ImageClient:
         self._source_url = source_url
 
     def fetch(self, url: str) -> bytes:
-        """Return the file; raise ImageRefused for good, or UpstreamFailed if a later attempt may succeed."""
+        """Return the file; raise ImageRefused, or UpstreamFailed if a later attempt may succeed."""
         try:
             answer = outgoing.send(
                 "GET",

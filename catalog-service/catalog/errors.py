@@ -13,6 +13,7 @@ Problem
 ├── ProductUnavailable   409  product_unavailable
 ├── ReservationConflict  409  reservation_conflict
 ├── ReservationClosed    409  reservation_closed
+├── UploadTooSlow        408  upload_too_slow
 ├── ReservationLapsed    410  reservation_lapsed
 ├── NotFromSource        422  not_from_source
 ├── ImportRefused        422  import_refused
@@ -177,6 +178,14 @@ class TooManyImages(Problem):
     status = 422
     code = "too_many_images"
     detail = "The product already has 50 images."
+
+
+class UploadTooSlow(Problem):
+    """The file did not arrive in time, while other uploads may be waiting."""
+
+    status = 408
+    code = "upload_too_slow"
+    detail = "The file did not arrive within a minute."
 
 
 class UploadsBusy(Unavailable):

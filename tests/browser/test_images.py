@@ -12,7 +12,7 @@ from tests.catalog.drawn import draw
 
 pytestmark = pytest.mark.shop
 
-# Files cannot be dropped or pasted by the browser's own keyboard, so a script fires the event with a real file.
+# The keyboard and the mouse of a test cannot hand a file over, so a script fires the event with a real file.
 HAND_OVER = """(zone, [kind, encoded, name]) => {
     const bytes = Uint8Array.from(atob(encoded), (sign) => sign.charCodeAt(0));
     const data = new DataTransfer();

@@ -10,8 +10,10 @@ from itertools import pairwise
 import pytest
 from PIL import Image, ImageCms
 
+from catalog import image_decoder
 from catalog.encoder import DECODER, Encoder
 from catalog.errors import ImageRefused, UploadsBusy
+from catalog.media import SIZES
 from tests.catalog.drawn import draw, draw_noise, encode, is_close, make_bomb, open_webp
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
@@ -40,6 +42,10 @@ def test_an_image_of_each_format_becomes_two_webp_files(encoder):
         if not is_right or not is_close(open_webp(file.large).getpixel((9, 9)), (0x40, 0x80, 0xC0)):
             wrong[kind] = (sizes, file.width, file.height)
     assert wrong == {}
+
+
+def test_the_decoder_which_imports_nothing_knows_the_sizes_of_the_service():
+    assert image_decoder.SIZES == SIZES
 
 
 def test_a_small_image_does_not_grow_and_a_narrow_one_keeps_a_pixel(encoder):

@@ -82,7 +82,7 @@ def test_urls_of_images_are_relative_to_the_shop(upload, show):
     assert "http" not in json.dumps(show())
 
 
-def test_a_body_may_be_the_file_itself_whatever_image_its_type_names(upload):
+def test_a_body_may_be_the_file_itself_with_any_image_type(upload):
     wrong = {}
     for number, kind in enumerate(("image/png", "image/jpeg", "image/webp", "image/anything")):
         # The contents count, which are a PNG each time.
@@ -126,6 +126,14 @@ def test_uploads_that_are_no_images_are_refused(upload, show, client, headers, p
         "too large in a form": (413, "content_too_large"),
     }
     assert (show()["images"], show()["media"]) == ([], [])
+
+
+def test_an_upload_that_takes_too_long_gives_up_its_turn(upload, monkeypatch):
+    monkeypatch.setattr("catalog.routes.uploads.UPLOAD_SECONDS", -1)
+    for answer in (upload(draw(), kind="image/png"), upload(draw())):
+        assert (answer.status_code, answer.json["code"]) == (408, "upload_too_slow")
+    monkeypatch.undo()
+    assert upload(draw()).status_code == 201
 
 
 def test_a_large_file_in_a_form_is_kept_in_memory(upload, monkeypatch):

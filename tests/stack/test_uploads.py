@@ -7,7 +7,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from tests.catalog.drawn import encode
+from tests.catalog.drawn import draw, encode
 from tests.stacks import Shopper
 
 pytestmark = pytest.mark.shop
@@ -40,6 +40,34 @@ def admin(processes):
     with Shopper(processes.url) as shopper:
         shopper.log_in()
         yield shopper
+
+
+@pytest.fixture
+def product(admin):
+    """The path of a product without images."""
+    number = admin.post("/products", json={"title": "Pictured", "unit_amount": 100}).json()["id"]
+    return f"/products/{number}"
+
+
+def test_the_gateway_caches_an_image_and_may_serve_it_after_its_deletion(admin, product):
+    image = admin.post(f"{product}/images", files={"image": ("a.png", draw(), "image/png")}).json()
+    url = image["urls"]["480"]
+    # A query does not make another entry.
+    answers = [admin.get(url), admin.get(url), admin.get(f"{url}?x=1")]
+    assert [answer.headers["X-Cache"] for answer in answers] == ["MISS", "HIT", "HIT"]
+    assert {answer.headers["Cache-Control"] for answer in answers} == {"public, max-age=31536000, immutable"}
+    assert {answer.headers["Content-Type"] for answer in answers} == {"image/webp"}
+    assert admin.delete(f"{product}/images/{image['id']}").status_code == 204
+    assert admin.get(f"{product}?as=edited").json()["media"] == []
+    assert admin.get(url).headers["X-Cache"] == "HIT"
+    # The pictures of the sample change with a release, and errors may pass.
+    for path in ("/images/kit-0001.svg", f"/images/{'0' * 32}-480.webp"):
+        assert [admin.get(path).headers["X-Cache"] for _ in range(2)] == ["MISS", "MISS"]
+
+
+def test_an_upload_of_more_than_ten_mebibytes_is_refused_by_the_gateway(admin, product):
+    answer = admin.post(f"{product}/images", data=bytes(10 * MIB + 1), headers={"Content-Type": "image/png"})
+    assert (answer.status_code, answer.json()["code"]) == (413, "content_too_large")
 
 
 def test_sixteen_uploads_at_once_stay_below_a_containers_memory(processes, admin, record_property):

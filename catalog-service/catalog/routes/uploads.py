@@ -1,5 +1,7 @@
 """Admin routes: the images of products."""
 
+import time
+from functools import partial
 from io import BytesIO
 from typing import IO, Any, cast
 
@@ -10,7 +12,14 @@ from werkzeug.formparser import FormDataParser
 from werkzeug.wsgi import LimitedStream
 
 from catalog.encoder import Encoder
-from catalog.errors import ImageNotFound, ImageRefused, ProductNotFound, TooManyImages, UploadsBusy
+from catalog.errors import (
+    ImageNotFound,
+    ImageRefused,
+    ProductNotFound,
+    TooManyImages,
+    UploadsBusy,
+    UploadTooSlow,
+)
 from catalog.routes.bodies import drain_refused_bodies
 from catalog.schemas.images import ImageChange, ImageOut
 from catalog.use_cases import images as use_cases
@@ -20,6 +29,8 @@ from shared.database import Database
 from shared.errors import MalformedBody, UnsupportedMediaType, ValidationFailed
 from shared.openapi import document_errors, refer
 
+UPLOAD_SECONDS = 60.0  # For the whole body; the gateway waits at most 15 s for the next byte.
+CHUNK = 65536
 MAX_UPLOAD = 10 * 1024 * 1024  # Bytes; the gateway has the same limit.
 FORM = "multipart/form-data"
 TYPES = ("image/png", "image/jpeg", "image/webp", "image/gif")
@@ -48,6 +59,7 @@ def upload_routes(database: Database, encoder: Encoder) -> APIBlueprint:
                 ImageRefused,
                 TooManyImages,
                 UploadsBusy,
+                UploadTooSlow,
             ),
         },
         extensions={
@@ -94,22 +106,38 @@ def upload_routes(database: Database, encoder: Encoder) -> APIBlueprint:
 def _read_upload() -> Upload:
     """Read the body into memory, never into a temporary file: the container's /tmp is memory, too."""
     request.max_content_length = MAX_UPLOAD
-    body: IO[bytes] = request.stream  # Enforces max_content_length.
+    stream: IO[bytes] = request.stream  # Enforces max_content_length.
     if request.content_length is not None:
         # The server ends a truncated body like a complete one; LimitedStream detects the difference.
-        body = cast(IO[bytes], LimitedStream(body, request.content_length))
+        stream = cast(IO[bytes], LimitedStream(stream, request.content_length))
+    body = _TimedStream(stream)
     if request.mimetype.startswith("image/"):
-        return Upload(body.read(), "")
+        return Upload(b"".join(iter(partial(body.read, CHUNK), b"")), "")
     if request.mimetype != FORM:
         raise UnsupportedMediaType
     parser = FormDataParser(lambda *_args, **_options: BytesIO(), max_form_parts=10, silent=False)
     try:
-        _, fields, files = parser.parse(body, FORM, request.content_length, request.mimetype_params)
+        _, fields, files = parser.parse(
+            cast(IO[bytes], body), FORM, request.content_length, request.mimetype_params
+        )
     except ValueError:
         raise MalformedBody("The body is not a valid form.") from None
     if "image" not in files:
         raise _refuse("image", "Field required")
     return Upload(files["image"].read(), _read_alt(fields.get("alt", "")))
+
+
+class _TimedStream:
+    """A body that must arrive in time, because it is the upload's turn meanwhile."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._end = time.monotonic() + UPLOAD_SECONDS
+
+    def read(self, size: int) -> bytes:
+        if time.monotonic() > self._end:
+            raise UploadTooSlow
+        return self._stream.read(size)
 
 
 def _read_alt(text: str) -> str:
