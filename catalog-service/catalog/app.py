@@ -33,7 +33,7 @@ PRODUCT_READERS = replace(SIGNED_IN, name="product readers", scope="products:rea
 COPY_INTERVAL = 1.0  # Seconds between two checks whether a copy of the source is due.
 RECOUNT_INTERVAL = 1.0  # Seconds between two checks whether products have changed.
 FETCH_INTERVAL = 5.0  # Seconds between two checks whether images of the source are due.
-SWEEP_INTERVAL = 3600.0  # Seconds between two searches for unused images.
+SWEEP_INTERVAL = 600.0  # Seconds between two searches for unused images.
 LAPSE_INTERVAL = 5.0  # Seconds between two checks for overdue reservations.
 
 

@@ -1,5 +1,6 @@
 """Uploads to one replica, which has 256 MB."""
 
+import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -100,7 +101,7 @@ def test_sixteen_uploads_at_once_stay_below_a_containers_memory(processes, admin
         is_over.set()
         watcher.join()
     record_property("peak_mib", max(peak))
-    print(f"Peak: {max(peak)} MiB, at rest: {peak[0]} MiB")
+    logging.getLogger("uploads").warning("%s MiB at rest, %s MiB at most", peak[0], max(peak))
     statuses = [answer.status_code for answer in answers]
     assert set(shown) == {200}
     assert set(statuses) <= {201, 503}

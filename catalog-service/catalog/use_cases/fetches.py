@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 LEASE = 120  # Seconds in which a replica fetches and encodes one image.
 ATTEMPTS = 5
 FIRST_WAIT = 60.0  # Seconds before the second attempt; four times as long before each further one.
-MOST = 100  # Images of one round.
+MOST = 10  # Images of one round, so that a slow host does not make the task look dead.
 
 
 class Fetcher:
