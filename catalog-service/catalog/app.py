@@ -3,17 +3,21 @@
 from dataclasses import replace
 from functools import partial
 
-from catalog.clients import UpstreamClient
+from catalog.clients import ImageClient, UpstreamClient
 from catalog.config import Settings
+from catalog.encoder import Encoder
 from catalog.routes.admin import admin_routes
 from catalog.routes.images import image_routes
 from catalog.routes.imports import import_routes
 from catalog.routes.products import product_routes
 from catalog.routes.reservations import reservation_routes
 from catalog.routes.sales import sale_routes
+from catalog.routes.uploads import upload_routes
 from catalog.routes.variants import variant_routes
 from catalog.sources import SampleSource, Source, UpstreamSource
+from catalog.use_cases.fetches import Fetcher
 from catalog.use_cases.figures import read_figures
+from catalog.use_cases.images import sweep_images
 from catalog.use_cases.products import recount
 from catalog.use_cases.reservations import lapse_reservations
 from catalog.use_cases.sales import prune_prices, write_due_prices
@@ -31,6 +35,8 @@ from shared.verdict import verdict_routes
 PRODUCT_READERS = replace(SIGNED_IN, name="product readers", scope="products:read")
 COPY_INTERVAL = 1.0  # Seconds between two checks whether a copy of the source is due.
 RECOUNT_INTERVAL = 1.0  # Seconds between two checks whether products have changed.
+FETCH_INTERVAL = 5.0  # Seconds between two checks whether images of the source are due.
+SWEEP_INTERVAL = 600.0  # Seconds between two searches for unused images.
 LAPSE_INTERVAL = 5.0  # Seconds between two checks for overdue reservations.
 SALE_INTERVAL = 0.5  # Seconds between two checks for sales that start or end.
 PRUNE_INTERVAL = 6 * 3600.0  # Seconds between two checks for old prices.
@@ -51,12 +57,19 @@ def create_app(settings: Settings | None = None, auth: Auth | None = None) -> Se
     app.metrics.ask(partial(read_figures, database, source))
     mount(app, product_routes(database, source, settings.currency), access=PRODUCT_READERS)
     mount(app, verdict_routes(), access=PRODUCT_READERS, recorded=False)
-    mount(app, image_routes(), access=PUBLIC)
+    mount(app, image_routes(database), access=PUBLIC)
     mount(app, admin_routes(database, settings.currency, app.background.nudge), access=ADMIN)
     mount(app, variant_routes(database, settings.currency), access=ADMIN)
     mount(app, import_routes(database, settings.currency), access=ADMIN)
     mount(app, sale_routes(database, settings.currency), access=ADMIN)
     mount(app, reservation_routes(database, source, settings.currency), access=services("orders-service"))
+    encoder = Encoder()
+    mount(app, upload_routes(database, encoder), access=ADMIN)
+    app.background.repeat(partial(sweep_images, database), every=SWEEP_INTERVAL, name="sweep-images")
+    if settings.catalog_upstream_url is not None:
+        images = ImageClient(settings.catalog_upstream_url)
+        fetcher = Fetcher(database, images, encoder, app.background.stopping.is_set)
+        app.background.repeat(fetcher.fetch_images, every=FETCH_INTERVAL, name="fetch-images")
     copy = partial(copy_source, database, source, settings.currency)
     app.background.repeat(copy, every=COPY_INTERVAL, name="copy-source")
     lapse = partial(lapse_reservations, database)

@@ -1,12 +1,9 @@
-"""The client of the upstream product API, which may be slow, wrong or hostile."""
+"""The clients of the product source and of its images, which may be slow, wrong or hostile."""
 
 import json
 import random
-import socket
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,13 +12,12 @@ from typing import Any, NoReturn
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
-from urllib3.response import BaseHTTPResponse, HTTPResponse
+from urllib3.response import BaseHTTPResponse
 
-from catalog.errors import PageTooLarge, UpstreamFailed
-from shared import traces
+from catalog.errors import ImageRefused, PageTooLarge, UpstreamFailed
+from shared import outgoing, traces
+from shared.deadlines import POOLS, deadline
 from shared.json_bounds import find_excess
 
 # The decompressed size of a page. The source requests a larger page again in smaller pages.
@@ -32,6 +28,8 @@ PAGE_TIMEOUT = 20.0  # Seconds for a whole page, however slowly its bytes arrive
 ATTEMPTS = 3
 FIRST_BACKOFF = 0.2  # Maximum seconds before the second attempt; doubles with each further attempt.
 MAX_WAIT = 5.0  # Seconds; if the upstream wants a longer wait, the next copy tries again.
+MAX_IMAGE_BYTES = 10 * 1024 * 1024
+IMAGE_TIMEOUT = 30.0  # Seconds for a whole image.
 MAX_VALIDATOR = 500  # Characters; a longer ETag is discarded.
 
 
@@ -93,7 +91,7 @@ class UpstreamClient:
     def _fetch(self, limit: int, skip: int, headers: Mapping[str, str]) -> RawPage | None:
         query = {"limit": limit, "skip": skip}
         try:
-            with _deadline(self._page_timeout), traces.call("GET", self._url) as noted:
+            with deadline(self._page_timeout), traces.call("GET", self._url) as noted:
                 response = self._session.get(
                     self._url,
                     params=query,
@@ -121,6 +119,37 @@ class UpstreamClient:
             _validator(response.headers.get("ETag")),
             _validator(response.headers.get("Last-Modified")),
         )
+
+
+class ImageClient:
+    """Fetch images from the URLs that a product source names; only public addresses and its own host."""
+
+    def __init__(self, source_url: str) -> None:
+        self._source_url = source_url
+
+    def fetch(self, url: str) -> bytes:
+        """Return the file; raise ImageRefused, or UpstreamFailed if a later attempt may succeed."""
+        try:
+            answer = outgoing.send(
+                "GET",
+                url,
+                headers={"Accept": "image/webp,image/png,image/jpeg,image/gif"},
+                seconds=IMAGE_TIMEOUT,
+                most_bytes=MAX_IMAGE_BYTES,
+                allowed=[outgoing.origin_of(self._source_url)],
+            )
+        except outgoing.AddressRefused as error:
+            raise ImageRefused(str(error)) from error
+        except outgoing.AnswerTooLarge:
+            raise ImageRefused("The image is larger than 10 MiB.") from None
+        except outgoing.SendingFailed as error:
+            raise UpstreamFailed(502, "The host of the image does not respond.", is_transient=True) from error
+        if answer.status == 200:
+            return answer.content
+        detail = f"The host of the image answered {answer.status}."
+        if answer.status == 429 or answer.status >= 500:
+            raise UpstreamFailed(502, detail, is_transient=True)
+        raise ImageRefused(detail)
 
 
 def _read(raw: BaseHTTPResponse) -> bytes:
@@ -173,56 +202,7 @@ def _validator(value: str | None) -> str | None:
     )
 
 
-# A socket's timeout applies between two bytes, so a server that sends one byte at a time could block us
-# forever. Each connection therefore registers the socket it reads from, and a timer shuts it down at the
-# deadline.
-_reading = threading.local()
-
-
-@contextmanager
-def _deadline(seconds: float) -> Iterator[None]:
-    sockets: list[socket.socket] = []
-    has_expired = threading.Event()
-
-    def shut_down() -> None:
-        has_expired.set()
-        for each in sockets:
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(seconds, shut_down)
-    timer.daemon = True
-    _reading.sockets = sockets
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-    # A body that was cut off can look complete.
-    if has_expired.is_set():
-        raise TimeoutError
-
-
-class _DeadlineConnection(HTTPConnection):
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # As in urllib3 itself.
-        if self.sock is not None:
-            _reading.sockets.append(self.sock)
-        return super().getresponse()
-
-
-class _DeadlineTlsConnection(_DeadlineConnection, HTTPSConnection):
-    pass
-
-
-class _DeadlinePool(HTTPConnectionPool):
-    ConnectionCls = _DeadlineConnection
-
-
-class _DeadlineTlsPool(HTTPSConnectionPool):
-    ConnectionCls = _DeadlineTlsConnection
-
-
 class _DeadlineAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": _DeadlinePool, "https": _DeadlineTlsPool}
+        self.poolmanager.pool_classes_by_scheme = POOLS

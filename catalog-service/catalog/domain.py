@@ -1,7 +1,7 @@
 """Products, reservations and money as plain Python."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
@@ -69,6 +69,7 @@ class Product:
     lowest_amount_30d: int | None
     # The price without the running sale; None while none runs.
     regular_amount: int | None
+    media: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def crossed_out_amount(self) -> int | None:

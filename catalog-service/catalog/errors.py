@@ -18,14 +18,18 @@ Problem
 ├── ProductUnavailable   409  product_unavailable
 ├── ReservationConflict  409  reservation_conflict
 ├── ReservationClosed    409  reservation_closed
+├── UploadTooSlow        408  upload_too_slow
 ├── ReservationLapsed    410  reservation_lapsed
 ├── VariantRequired      422  variant_required
 │   └── ItemVariantRequired  409  variant_required
 ├── OptionValuesInvalid  422  option_values_invalid
 ├── NotFromSource        422  not_from_source
 ├── ImportRefused        422  import_refused
+├── ImageRefused         422  image_refused
+├── TooManyImages        422  too_many_images
 ├── StockInconsistent    500  stock_inconsistent
 ├── CatalogueLoading     503  catalogue_loading      (Unavailable)
+├── UploadsBusy          503  uploads_busy           (Unavailable)
 ├── SourcePaused         503  source_paused          (Unavailable)
 └── UpstreamFailed       the upstream's own status   upstream_failed
     ├── PageTooLarge     502  upstream_failed
@@ -99,7 +103,7 @@ class OptionValuesInvalid(Problem):
 
 
 class ImageNotFound(NotFound):
-    """No image has this name."""
+    """No image has this name or, for a product, this id."""
 
     code = "image_not_found"
     detail = "There is no such image."
@@ -227,6 +231,38 @@ class ImportRefused(Problem):
     status = 422
     code = "import_refused"
     detail = "Some rows are invalid, so nothing was imported; see errors."
+
+
+class ImageRefused(Problem):
+    """The file is not an image that the shop accepts; the detail says why."""
+
+    status = 422
+    code = "image_refused"
+    detail = "The file is not a PNG, JPEG, WebP or GIF image."
+
+
+class TooManyImages(Problem):
+    """The product already has as many images as it may have."""
+
+    status = 422
+    code = "too_many_images"
+    detail = "The product already has 50 images."
+
+
+class UploadTooSlow(Problem):
+    """The file did not arrive in time, while other uploads may be waiting."""
+
+    status = 408
+    code = "upload_too_slow"
+    detail = "The file did not arrive within a minute."
+
+
+class UploadsBusy(Unavailable):
+    """Another image is being read or decoded, and enough uploads already wait for it."""
+
+    code = "uploads_busy"
+    detail = "Other images are being uploaded; try again in a moment."
+    headers = {"Retry-After": "3"}
 
 
 class SourcePaused(Unavailable):

@@ -13,11 +13,13 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Numeric,
     Sequence,
     Table,
     Text,
+    UniqueConstraint,
     Uuid,
     and_,
     cast,
@@ -69,6 +71,13 @@ products = Table(
     Column("regular_amount", BigInteger),
     Column("regular_compare_at_amount", BigInteger),
     Column("lowest_amount_30d", BigInteger),
+    # The stored images of a product by their URL in `images`, and the image of a variant.
+    Column("media", JSONB, nullable=False, server_default=text("'{}'")),
+    Column(
+        "image_id",
+        BigInteger,
+        ForeignKey("product_images.id", ondelete="SET NULL", name="products_image_id_fkey", use_alter=True),
+    ),
     Column("version", BigInteger, nullable=False, server_default=text("1")),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("removed_at", DateTime(timezone=True)),
@@ -316,3 +325,40 @@ reservation_lines = Table(
     # The product of a further variant; NULL for a first variant.
     Column("parent_id", BigInteger),
 )
+
+
+image_files = Table(
+    "image_files",
+    metadata,
+    # Of the file as it was uploaded.
+    Column("hash", Text, primary_key=True),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("colour", Text, nullable=False),
+    # WebP of at most 480 and 1200 pixels.
+    Column("small", LargeBinary, nullable=False),
+    Column("large", LargeBinary, nullable=False),
+    Column("used_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
+product_images = Table(
+    "product_images",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("product_id", BigInteger, ForeignKey(products.c.id), nullable=False),
+    # The entry in the product's `images`: of the product source, or the URL of the file.
+    Column("url", Text, nullable=False),
+    # NULL until the image has been fetched from the source.
+    Column("hash", Text, ForeignKey(image_files.c.hash)),
+    Column("alt", Text, nullable=False, server_default=text("''")),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    # When to fetch the image; NULL if it is stored, or if it was refused for the reason in `detail`.
+    Column("due_at", DateTime(timezone=True)),
+    Column("detail", Text),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    UniqueConstraint("product_id", "url"),
+)
+Index("product_images_due", product_images.c.due_at, postgresql_where=product_images.c.due_at.is_not(None))
+Index("product_images_url", product_images.c.url)
+Index("product_images_hash", product_images.c.hash)
+Index("products_image", products.c.image_id, postgresql_where=products.c.image_id.is_not(None))

@@ -42,6 +42,7 @@ class Variant:
     reserved: int
     shortfall: int
     low_stock_threshold: int | None
+    image_id: int | None
     metadata: Metadata
     version: int
 

@@ -22,6 +22,7 @@ PRODUCT_FIELDS = [
     "rating",
     "stock",
     "images",
+    "media",
     "version",
     "updated_at",
     "variant_count",

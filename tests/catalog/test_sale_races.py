@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from catalog.repository import sales as repository
 from catalog.use_cases.sales import BATCH, MAX_WAITS, cancel_sale, put_sale, write_due_prices
+from catalog.use_cases.variants import change_variant
 from shared.database import connect
 from tests.catalog.fake_source import reserve
 from tests.catalog.rows import begin_catalogue, put_products
@@ -109,7 +110,7 @@ def test_sales_that_are_planned_cancelled_started_and_sold_at_once_agree_with_th
             partial(put_sale, product_id=1, variant_id=1, unit_amount=250, starts=None, ends=None),
             partial(cancel_sale, product_id=1, variant_id=1),
             partial(reserve, order_id=uuid4(), quantities={1: 1, 2: 1}),
-            partial(patch_price, amount=700, version=1),
+            partial(change_variant, product_id=1, variant_id=1, version=1, changes={"unit_amount": 700}),
         ]
         outcomes = concurrently(*work)
         # A second cancellation, or a change of a product that has changed, would be an error of this test.

@@ -3,8 +3,7 @@
 import json
 import time
 from collections.abc import Generator, Iterator
-from contextlib import closing, suppress
-from functools import partial
+from contextlib import closing
 from itertools import chain, islice
 from typing import IO, Any, cast
 
@@ -14,6 +13,7 @@ from werkzeug.wsgi import LimitedStream
 
 from catalog.domain import Product
 from catalog.errors import ImportRefused, ImportRunning
+from catalog.routes.bodies import drain_refused_bodies
 from catalog.schemas.imports import ImportRow, to_line
 from catalog.use_cases.admin import export_products
 from catalog.use_cases.imports import Progress, import_products
@@ -29,7 +29,6 @@ LINES = ("application/x-ndjson", "application/jsonl")
 MAX_IMPORT = 1024 * 1024 * 1024  # Bytes; the gateway has the same limit.
 CHUNK = 200  # Lines per chunk of an export.
 PROGRESS_INTERVAL = 1.0  # Seconds between two progress lines.
-DRAIN_TIMEOUT = 5.0  # Seconds to read the rest of a rejected file.
 
 _ROW = {"type": "object", "description": "One product per line.", "examples": [example_of(ImportRow)]}
 _PROGRESS = {
@@ -64,6 +63,7 @@ _LOADED: Responses = {
 def import_routes(database: Database, currency: str) -> APIBlueprint:
     """Return the import and export routes."""
     routes = APIBlueprint("imports", __name__)
+    drain_refused_bodies(routes)
 
     @routes.get("/products/export")
     @routes.doc(responses=_EXPORTED)
@@ -103,23 +103,7 @@ def import_routes(database: Database, currency: str) -> APIBlueprint:
         next(steps)
         return _stream(_write_progress(steps))
 
-    @routes.after_request
-    def drain_rejected_body(response: Response) -> Response:
-        """Let a client that is still sending receive the error before the connection closes."""
-        if response.status_code >= 400:
-            response.call_on_close(partial(_drain, request.environ["wsgi.input"]))
-        return response
-
     return routes
-
-
-def _drain(body: IO[bytes]) -> None:
-    # The response has been sent, and the gateway closes the connection after reading it. Closing a socket
-    # with unread input would discard the response.
-    end = time.monotonic() + DRAIN_TIMEOUT
-    with suppress(Exception):
-        while time.monotonic() < end and body.read(65536):
-            pass
 
 
 def _stream(lines: Iterator[bytes]) -> Response:

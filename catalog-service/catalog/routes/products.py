@@ -65,7 +65,7 @@ def product_routes(database: Database, source: Source, currency: str) -> APIBlue
         if not found.products and wanted.is_empty and after is None:
             return Response(status=204, headers=kept_by_gateway() | _age_header(found.age))
         page = ProductPage(
-            data=[ProductOut.of(product, currency) for product in found.products],
+            data=[ProductOut.in_list(product, currency) for product in found.products],
             next=encode_position(replace(wanted, corrected=found.corrected), sort, found.next),
         )
         if found.corrected is not None:

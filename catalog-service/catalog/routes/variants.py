@@ -5,6 +5,7 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from catalog.errors import (
+    ImageNotFound,
     ImportRunning,
     LastVariant,
     ProductNotFound,
@@ -46,6 +47,7 @@ def variant_routes(database: Database, currency: str) -> APIBlueprint:
             ProductNotFound,
             VariantExists(variant_id=1),
             TooManyVariants,
+            ImageNotFound,
             SkuTaken(product_id=12),
             ImportRunning,
             INVALID_OPTIONS,
@@ -70,6 +72,7 @@ def variant_routes(database: Database, currency: str) -> APIBlueprint:
             VariantNotFound,
             VersionConflict(version=4),
             VariantExists(variant_id=1),
+            ImageNotFound,
             SkuTaken(product_id=12),
             ImportRunning,
             INVALID_OPTIONS,

@@ -8,6 +8,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from pydantic.json_schema import SkipJsonSchema
 
 from catalog.domain import Count, Facets, Filter, Product, ProductDetails, Sort, to_minor_units, to_price
+from catalog.media import find_media, show_urls
+from catalog.schemas.images import ImageOut
 from catalog.variants import Variant
 from shared.pages import PageQuery
 from shared.schemas import Text, example, example_of
@@ -103,6 +105,7 @@ class ProductOut(BaseModel):
                 "rating": 4.7,
                 "stock": 180,
                 "images": ["/images/kit-0001.svg"],
+                "media": [],
                 "version": 1,
                 "updated_at": "2026-03-01T09:30:00Z",
                 "variant_count": 1,
@@ -125,7 +128,10 @@ class ProductOut(BaseModel):
     description: str
     rating: float | None
     stock: int = Field(description="Units of all variants available for sale.")
-    images: list[str]
+    images: list[str] = Field(description="The URLs of all images, in order.")
+    media: list[ImageOut] = Field(
+        description="The stored images in their order; a list of products has the first image only."
+    )
     version: int
     updated_at: datetime
     variant_count: int
@@ -138,8 +144,20 @@ class ProductOut(BaseModel):
     def of(cls, product: Product, currency: str) -> "ProductOut":
         """Return the response body for a product."""
         price = float(to_price(product.unit_amount, currency))
-        shown = {**vars(product), "compare_at_amount": product.crossed_out_amount}
+        shown = {
+            **vars(product),
+            "compare_at_amount": product.crossed_out_amount,
+            "images": show_urls(product.images, product.media),
+            "media": [ImageOut.of(each) for each in find_media(product.images, product.media)],
+        }
         return cls(**shown, price=price, currency=currency)
+
+    @classmethod
+    def in_list(cls, product: Product, currency: str) -> "ProductOut":
+        """Return the product as a list shows it."""
+        shown = cls.of(product, currency)
+        shown.media = [each for each in shown.media[:1] if each.urls["1200"] == shown.images[0]]
+        return shown
 
 
 class OptionOut(BaseModel):
@@ -165,6 +183,7 @@ class VariantOut(BaseModel):
                 "lowest_amount_30d": None,
                 "stock": 180,
                 "weight_grams": 1450,
+                "image_id": None,
                 "metadata": {"material": "walnut"},
                 "version": 1,
             }
@@ -181,6 +200,7 @@ class VariantOut(BaseModel):
     lowest_amount_30d: int | None = Field(description=LOWEST_30D)
     stock: int = Field(description="Units available for sale.")
     weight_grams: int | None
+    image_id: int | None = Field(description="The image of the product, in `media`, that shows this variant.")
     metadata: dict[str, Any]
     version: int
 

@@ -57,12 +57,15 @@ class VariantFields(SoldFields):
     """The writable fields of a variant."""
 
     options: Values = NOT_SET
+    image_id: Annotated[Integer, Field(ge=1, le=MAX_ID)] | None = NOT_SET
 
     def read_values(self, currency: str) -> dict[str, Any]:
         """Return the given values by column; raise ValidationFailed if `price` and `unit_amount` differ."""
         values = super().read_values(currency)
         if "metadata" in self.model_fields_set:
             values["metadata"] = self.metadata
+        if "image_id" in self.model_fields_set:
+            values["image_id"] = self.image_id
         if "options" in self.model_fields_set:
             values["option_values"] = self.options or None
         return values

@@ -6,6 +6,7 @@ from typing import Any
 
 from catalog.domain import MAX_ID
 from catalog.errors import (
+    ImageNotFound,
     LastVariant,
     OptionValuesInvalid,
     ProductNotFound,
@@ -15,7 +16,7 @@ from catalog.errors import (
     VariantRequired,
     VersionConflict,
 )
-from catalog.repository import stock
+from catalog.repository import images, stock
 from catalog.repository import variants as repository
 from catalog.use_cases.skus import claim_skus
 from catalog.variants import (
@@ -37,7 +38,8 @@ log = logging.getLogger(__name__)
 def add_variant(database: Database, product_id: int, variant: NewVariant) -> Variant:
     """Add a further variant to a product.
 
-    Raises ProductNotFound, OptionValuesInvalid, VariantExists, TooManyVariants, SkuTaken or ImportRunning.
+    Raises ProductNotFound, OptionValuesInvalid, VariantExists, TooManyVariants, ImageNotFound, SkuTaken or
+    ImportRunning.
     """
     with database.transaction() as connection:
         claim_skus(connection, [variant.values])
@@ -61,6 +63,7 @@ def add_variants(
         raise TooManyVariants
     for variant in variants:
         check_values(options, variant.option_values)
+        _check_image(connection, product_id, variant.values)
     taken = [(each.id, each.option_values) for each in known]
     check_combinations([*taken, *[(0, variant.option_values) for variant in variants]])
     return [
@@ -75,7 +78,7 @@ def change_variant(
     """Change a variant that still has this version.
 
     Copies of the source do not overwrite the changed SKU and price. Raises ProductNotFound, VariantNotFound,
-    VersionConflict, OptionValuesInvalid, VariantExists, SkuTaken or ImportRunning.
+    VersionConflict, OptionValuesInvalid, VariantExists, ImageNotFound, SkuTaken or ImportRunning.
     """
     with database.transaction() as connection:
         if "sku" in changes:
@@ -91,6 +94,7 @@ def change_variant(
             others = [(each.id, each.option_values) for each in known if each.id != variant_id]
             check_combinations([*others, (variant_id, values)])
             differing["variant_title"] = make_title(options, values)
+        _check_image(connection, product_id, differing)
         if differing:
             repository.update_variant(connection, variant_id, differing)
         changed = _require(repository.list_variants(connection, product_id), variant_id)
@@ -204,6 +208,13 @@ def _lock(connection: Connection, product_id: int) -> tuple[tuple[Option, ...], 
     if row is None:
         raise ProductNotFound
     return repository.to_options(row.options), repository.list_variants(connection, product_id)
+
+
+def _check_image(connection: Connection, product_id: int, values: Mapping[str, Any]) -> None:
+    """Raise ImageNotFound unless the image of a variant is one of its product's."""
+    image_id = values.get("image_id")
+    if image_id is not None and not images.has_image(connection, product_id, image_id):
+        raise ImageNotFound
 
 
 def _find(connection: Connection, product_id: int) -> list[Variant]:

@@ -11,7 +11,7 @@ export const FIELDS = {
   category: "Category",
   price: "Price",
   description: "Description",
-  images: "Images",
+  images: "Image URLs",
 };
 
 /** Return the fields, filled with `product` or empty. */

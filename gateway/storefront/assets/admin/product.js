@@ -6,6 +6,7 @@ import { checkForm, clearProblems, showProblems, whileBusy } from "../lib/forms.
 import { linkTo, navigate, setTitle } from "../lib/router.js";
 import { conflictPanel } from "./conflict.js";
 import { card, moment, pageHead, showingProblem } from "./parts.js";
+import { imagesCard } from "./product-images.js";
 import { findDifferences, productFields, readProduct } from "./product-form.js";
 import { saleCard } from "./sale.js";
 import { stockCard } from "./stock.js";
@@ -21,6 +22,7 @@ export async function view({ params, signal }) {
   // The gateway does not cache a URL with this query. A cached product may be two seconds old, too old for
   // editing.
   const read = () => call("GET", `/products/${id}`, { query: { as: "edited" }, signal });
+  const images = new EventTarget();
 
   function render(product) {
     setTitle(product.title);
@@ -33,11 +35,12 @@ export async function view({ params, signal }) {
         null,
         card(
           "Details",
-          editForm(product, read, (saved) => {
+          editForm(product, read, images, (saved) => {
             setTitle(saved.title);
             replace(heading, saved.title);
           }),
         ),
+        imagesCard(product, read, images),
       ),
       h(
         "div",
@@ -56,7 +59,7 @@ export async function view({ params, signal }) {
 }
 
 /** Return a form that saves the changed fields, and shows a conflict if the product has changed since. */
-function editForm(product, read, onSaved) {
+function editForm(product, read, images, onSaved) {
   let original = product;
   const fields = h("div");
   const version = h("p", { class: "faint small" });
@@ -74,11 +77,23 @@ function editForm(product, read, onSaved) {
     ),
   );
   show(product);
+  images.addEventListener("change", ({ detail: now }) => {
+    // If only images have changed since, the admin's unsaved changes apply to the new version.
+    if (now.version !== original.version + 1) return;
+    const isUntouched = readProduct(form).images.join() === original.images.join();
+    original = { ...original, images: now.images, version: now.version, updated_at: now.updated_at };
+    if (isUntouched) form.elements.images.value = now.images.join("\n");
+    showVersion(now);
+  });
 
+  function showVersion(now) {
+    replace(version, `Version ${now.version}, updated `, moment(now.updated_at));
+  }
   function show(now) {
     original = now;
     replace(fields, productFields(now));
-    replace(version, `Version ${now.version}, updated `, moment(now.updated_at));
+    showVersion(now);
+    images.dispatchEvent(new CustomEvent("save", { detail: now }));
     replace(conflict);
     clearProblems(form);
   }

@@ -25,23 +25,44 @@ export async function fetchProduct(id, signal, { fresh = false } = {}) {
 
 /**
  * Return a product's square picture; `size` is its layout width in pixels, and `eager` disables lazy loading.
+ * `source` is one of its `images`, by default the first.
  *
  * The Content-Security-Policy blocks pictures of other hosts, so these get a placeholder.
  */
-export function picture(product, { size = 400, eager = false } = {}) {
-  const source = product?.images?.[0];
+export function picture(product, { size = 400, eager = false, source = product?.images?.[0] } = {}) {
   if (!source || !isSameOrigin(source)) return placeholder();
+  const stored = mediaOf(product, source);
   const image = h("img", {
-    alt: "",
+    alt: stored?.alt ?? "",
     width: size,
     height: size,
     class: "picture",
     loading: eager ? null : "lazy",
     decoding: "async",
+    sizes: stored ? `${size}px` : null,
+    srcset: stored ? sourceSet(stored) : null,
     src: source,
   });
+  if (stored) {
+    // The Content-Security-Policy allows styles that a script sets, but no style attributes.
+    image.style.backgroundColor = stored.colour;
+    image.addEventListener("load", () => image.style.removeProperty("background-color"), { once: true });
+  }
   image.addEventListener("error", () => image.replaceWith(placeholder()), { once: true });
   return image;
+}
+
+/** Return the stored image of a product that has this URL, or undefined. */
+export function mediaOf(product, source) {
+  return product.media?.find(({ urls }) => urls["1200"] === source);
+}
+
+function sourceSet({ width, height, urls }) {
+  // Both sides of a file fit in its size.
+  const widthOf = (size) => Math.max(1, Math.round(width * Math.min(1, size / Math.max(width, height))));
+  return Object.entries(urls)
+    .map(([size, url]) => `${url} ${widthOf(Number(size))}w`)
+    .join(", ");
 }
 
 function isSameOrigin(address) {

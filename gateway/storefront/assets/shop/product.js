@@ -1,5 +1,5 @@
 // One product, with others of its category.
-import { h, icon } from "../lib/dom.js";
+import { h, icon, replace } from "../lib/dom.js";
 import { emptyPanel, load, skeleton } from "../lib/feedback.js";
 import { linkTo, setTitle } from "../lib/router.js";
 import { call } from "../lib/api.js";
@@ -59,7 +59,7 @@ function showProduct(product) {
   return h(
     "article",
     { class: "product" },
-    h("div", null, picture(product, { size: 560, eager: true })),
+    gallery(product),
     h(
       "div",
       { class: "stack" },
@@ -91,6 +91,35 @@ function showProduct(product) {
       h("p", { class: "description" }, description),
       h("p", { class: "small faint" }, `SKU ${sku}`),
     ),
+  );
+}
+
+/** Return the large picture and, if there are several, a button for each. */
+function gallery(product) {
+  const { images, title: name } = product;
+  const stage = h("div", { class: "gallery-stage" });
+  const buttons = images.map((source, place) =>
+    h(
+      "button",
+      {
+        class: "gallery-choice",
+        type: "button",
+        "aria-label": `Show image ${place + 1} of ${images.length} of ${name}`,
+        onclick: () => show(place),
+      },
+      picture(product, { size: 72, source }),
+    ),
+  );
+  function show(chosen) {
+    replace(stage, picture(product, { size: 560, eager: true, source: images[chosen] }));
+    buttons.forEach((button, place) => button.setAttribute("aria-pressed", String(place === chosen)));
+  }
+  show(0);
+  return h(
+    "div",
+    { class: "gallery" },
+    stage,
+    images.length > 1 && h("div", { class: "gallery-choices", role: "group", "aria-label": "Images" }, buttons),
   );
 }
 
