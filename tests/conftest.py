@@ -20,6 +20,7 @@ from tests.stacks import (
     Stack,
     docker_or_skip,
     share_stack,
+    stop_and_leave_no_process,
     stop_shared_stack,
 )
 
@@ -100,6 +101,15 @@ def processes(tmp_path_factory: pytest.TempPathFactory) -> ProcessStack:
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
     return share_stack(folder / SHARED)
+
+
+@pytest.fixture(scope="session")
+def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessStack]:
+    """A process stack for the group `breakable`, whose tests pause and kill parts or replace keys."""
+    stack = ProcessStack(tmp_path_factory.mktemp("breakable") / "state", RATE_LIMITS="off")
+    stack.start()
+    yield stack
+    stop_and_leave_no_process(stack)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

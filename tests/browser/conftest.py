@@ -54,17 +54,6 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessStack]:
-    """A stack for the tests of `xdist_group("outages")`, which pause or kill its parts."""
-    stack = ProcessStack(tmp_path_factory.mktemp("breakable") / "state", RATE_LIMITS="off")
-    try:
-        stack.start()
-        yield stack
-    finally:
-        stack.stop()
-
-
-@pytest.fixture(scope="session")
 def running(processes: ProcessStack) -> ProcessStack:
     """The stack that the page opens: the shared one, unless a module overrides it."""
     return processes

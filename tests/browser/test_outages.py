@@ -22,7 +22,7 @@ from tests.browser.storefront import PATIENCE, paused
 from tests.stacks import ProcessStack
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.shop, pytest.mark.xdist_group("outages")]
+pytestmark = [pytest.mark.shop, pytest.mark.xdist_group("breakable")]
 
 # Milliseconds. The gateway waits 15 s for a paused service.
 LONG = 3 * PATIENCE

@@ -28,7 +28,7 @@ from tests.stack.test_purchase import place
 from tests.stacks import SERVICES, ProcessStack, Shopper
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.shop, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.shop, pytest.mark.timeout(900), pytest.mark.xdist_group("attacked")]
 
 CONTAINER_MIB = 256  # `mem_limit` of a service in docker-compose.yml.
 LONG = 7900  # Headers and paths are limited to 8 KB.
@@ -40,12 +40,9 @@ EVIL = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessStack]:
+def shop(attacked: ProcessStack) -> ProcessStack:
     """Return a separate shop with default limits, so that no other test suffers from an attack."""
-    stack = ProcessStack(tmp_path_factory.mktemp("attacked") / "state")
-    stack.start()
-    yield stack
-    assert stack.stop() == 0
+    return attacked
 
 
 @pytest.fixture

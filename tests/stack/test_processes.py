@@ -107,15 +107,10 @@ def test_the_stack_restarts_on_its_data_after_a_kill_of_everything(running_stack
     assert read_password(stack) == pair["password"]
 
 
-@pytest.mark.parametrize(
-    "how",
-    [
-        signal.SIGHUP,
-        # Every other stack of the tests is stopped with SIGTERM. `local` tests each signal on a small stack.
-        pytest.param(signal.SIGINT, marks=pytest.mark.long),
-        pytest.param(signal.SIGTERM, marks=pytest.mark.long),
-    ],
-)
+# Other stacks of the tests are stopped with SIGTERM, and leave no process. `local` tests each signal on a small
+# stack.
+@pytest.mark.long
+@pytest.mark.parametrize("how", [signal.SIGHUP, signal.SIGINT])
 def test_a_signal_stops_everything_and_leaves_no_process(running_stack, how):
     assert find_processes(running_stack.state)
     assert running_stack.stop(how) == 0
