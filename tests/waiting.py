@@ -6,15 +6,15 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-SHORTEST, LONGEST = 0.02, 0.25  # Seconds between two checks.
+SHORTEST, LONGEST = 0.005, 0.25  # Seconds between two checks.
 
 
 def choose_pause(waited: float) -> float:
-    """Return the seconds until the next check: a twentieth of the seconds that passed so far.
+    """Return the seconds until the next check: a tenth of the seconds that passed so far.
 
-    Most conditions are true at once. The checks of a long wait would keep a busy machine from what they wait for.
+    Most conditions are true at once. The checks of a long wait would keep a busy machine from its work.
     """
-    return min(max(SHORTEST, waited / 20), LONGEST)
+    return min(max(SHORTEST, waited / 10), LONGEST)
 
 
 def wait_for(condition: Callable[[], T], *, seconds: float = 60.0) -> T:

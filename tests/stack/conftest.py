@@ -13,7 +13,7 @@ MakeProduct = Callable[..., int]
 
 @pytest.fixture(scope="session")
 def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessStack]:
-    """A process stack with default limits for the group `attacked`, whose tests send hostile and random calls."""
+    """A process stack with default limits for the group `attacked`, whose tests send hostile calls."""
     stack = ProcessStack(tmp_path_factory.mktemp("attacked") / "state")
     stack.start()
     yield stack
