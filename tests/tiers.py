@@ -16,6 +16,7 @@ from xdist.scheduler import LoadGroupScheduling
 
 BUDGETS = {"fast": 120, "shop": 600, "long": 2700}  # Seconds for a tier and those before it.
 SLOWEST = 10
+QUICK_EXAMPLES = 40  # Of a property without a number of its own; the long tier checks a hundred.
 
 
 class FileOrGroupScheduling(LoadGroupScheduling):
@@ -61,6 +62,11 @@ class Times:
             write(f"{took:7.0f} s in total; the budget on two cores is {budget} s")
 
 
+def leaves_out_long(config: pytest.Config) -> bool:
+    """Return whether the run leaves out the long tier."""
+    return "not long" in str(config.getoption("markexpr"))
+
+
 def tier_of(keywords: object) -> str:
     """Return the tier of a test, by its markers."""
     return next((tier for tier in ("long", "shop") if tier in keywords), "fast")  # type: ignore[operator]
@@ -79,7 +85,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Times(reporter.write_line))
     # By default an example fails if it takes 0.2 s, which happens on a busy machine.
     hypothesis.settings.register_profile("any machine", deadline=None)
-    hypothesis.settings.load_profile("any machine")
+    hypothesis.settings.register_profile("quick", deadline=None, max_examples=QUICK_EXAMPLES)
+    hypothesis.settings.load_profile("quick" if leaves_out_long(config) else "any machine")
     # nohup ignores SIGHUP, and child processes would inherit that. They do not inherit a handler.
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda *_: None)

@@ -26,6 +26,7 @@ from playwright.sync_api import (
 from tests.browser.back_office import add_product
 from tests.browser.storefront import DESKTOP, Storefront, open_blank
 from tests.stacks import ROOT, ProcessStack, Shopper
+from tests.tiers import leaves_out_long
 
 CHROMIUM = Path("/usr/bin/chromium")
 SCREENSHOTS = ROOT / "tests" / "artifacts"
@@ -192,7 +193,7 @@ def take_screenshot(page: Page, request: pytest.FixtureRequest) -> Callable[[str
     """Save a screenshot under `name` in tests/artifacts, if the run includes the long tier."""
 
     def take(name: str) -> None:
-        if "not long" in request.config.getoption("markexpr"):
+        if leaves_out_long(request.config):
             return
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         page.screenshot(
