@@ -36,6 +36,14 @@ expect.set_options(timeout=30_000)
 NETWORK_CHANGED = "ERR_NETWORK_CHANGED"
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give all files of this folder to one worker, which starts Chromium once, and imports once at a time."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent) and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium, controlled by Playwright."""
