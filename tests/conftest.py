@@ -23,6 +23,7 @@ from tests.stacks import (
     stop_and_leave_no_process,
     stop_shared_stack,
 )
+from tests.tiers import until_group_ends
 
 pytest_plugins = ["tests.tiers", "tests.databases"]
 
@@ -108,10 +109,8 @@ def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessStack
     """A process stack for the group `breakable`, whose tests pause and kill parts or replace keys."""
     stack = ProcessStack(tmp_path_factory.mktemp("breakable") / "state", RATE_LIMITS="off")
     stack.start()
-    yield stack
-    # The last test of the group kills it.
-    if stack.process.poll() is None:
-        stop_and_leave_no_process(stack)
+    with until_group_ends(lambda: stop_and_leave_no_process(stack)):
+        yield stack
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -126,11 +125,9 @@ def compose() -> Iterator[ComposeStack]:
     """The Compose stack."""
     docker_or_skip()
     stack = ComposeStack()
-    try:
+    with until_group_ends(stack.stop):
         stack.start()
         yield stack
-    finally:
-        stack.stop()
 
 
 COMPOSE = pytest.param("compose", marks=[pytest.mark.long, pytest.mark.xdist_group("compose")])

@@ -8,7 +8,8 @@ worker, because they break their shop, or share expensive fixtures.
 import signal
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import hypothesis
 import pytest
@@ -75,6 +76,30 @@ def tier_of(keywords: object) -> str:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FileOrGroupScheduling:
     """Schedule by file or group."""
     return FileOrGroupScheduling(config, log)  # type: ignore[arg-type]
+
+
+_ends: list[ExitStack] = []
+
+
+@contextmanager
+def until_group_ends(stop: Callable[[], object]) -> Iterator[None]:
+    """Call `stop` at the end of the block, or before that, after the last test of the current group or file.
+
+    A fixture of the session ends with the worker. Until then a shop that no test needs takes processor time:
+    its background tasks, and with Docker its health checks.
+    """
+    with ExitStack() as end:
+        end.callback(stop)
+        _ends.append(end)
+        yield
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Stop what only the tests of this group or file need."""
+    if nextitem is None or _unit_of(nextitem) != _unit_of(item):
+        while _ends:
+            _ends.pop().close()
 
 
 @pytest.hookimpl(trylast=True)

@@ -7,6 +7,7 @@ import pytest
 
 from tests.conftest import COMPOSE
 from tests.stacks import ProcessStack, Shopper, Stack, stop_and_leave_no_process
+from tests.tiers import until_group_ends
 
 MakeProduct = Callable[..., int]
 
@@ -16,8 +17,8 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessStack]
     """A process stack with default limits for the group `attacked`, whose tests send hostile calls."""
     stack = ProcessStack(tmp_path_factory.mktemp("attacked") / "state")
     stack.start()
-    yield stack
-    stop_and_leave_no_process(stack)
+    with until_group_ends(lambda: stop_and_leave_no_process(stack)):
+        yield stack
 
 
 BREAKABLE = pytest.param("breakable", marks=pytest.mark.xdist_group("breakable"))
