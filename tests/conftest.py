@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.fakes import FakeAuth
+from tests.groups import until_group_ends
 from tests.stacks import (
     ComposeStack,
     ProcessStack,
@@ -23,7 +24,6 @@ from tests.stacks import (
     stop_and_leave_no_process,
     stop_shared_stack,
 )
-from tests.tiers import until_group_ends
 
 pytest_plugins = ["tests.tiers", "tests.databases"]
 

@@ -8,12 +8,13 @@ worker, because they break their shop, or share expensive fixtures.
 import signal
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 
 import hypothesis
 import pytest
 from xdist.scheduler import LoadGroupScheduling
+
+from tests.groups import end_group, unit_of
 
 BUDGETS = {"fast": 120, "shop": 600, "long": 2700}  # Seconds for a tier and those before it.
 SLOWEST = 10
@@ -78,28 +79,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FileOrGro
     return FileOrGroupScheduling(config, log)  # type: ignore[arg-type]
 
 
-_ends: list[ExitStack] = []
-
-
-@contextmanager
-def until_group_ends(stop: Callable[[], object]) -> Iterator[None]:
-    """Call `stop` at the end of the block, or before that, after the last test of the current group or file.
-
-    A fixture of the session ends with the worker. Until then a shop that no test needs takes processor time:
-    its background tasks, and with Docker its health checks.
-    """
-    with ExitStack() as end:
-        end.callback(stop)
-        _ends.append(end)
-        yield
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """Stop what only the tests of this group or file need."""
-    if nextitem is None or _unit_of(nextitem) != _unit_of(item):
-        while _ends:
-            _ends.pop().close()
+    if nextitem is None or unit_of(nextitem) != unit_of(item):
+        end_group()
 
 
 @pytest.hookimpl(trylast=True)
@@ -120,23 +104,17 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Schedule the longest units first, so that no worker starts one when the others are finished."""
-    sizes = Counter(_unit_of(item) for item in items)
+    sizes = Counter(unit_of(item) for item in items)
     ranks: dict[str, int] = {}
     for item in items:
-        unit, rank = _unit_of(item), ["long", "shop", "fast"].index(tier_of(item.keywords))
+        unit, rank = unit_of(item), ["long", "shop", "fast"].index(tier_of(item.keywords))
         ranks[unit] = min(ranks.get(unit, rank), rank)
 
     # The shops are slow to start; meanwhile one worker runs the largest fast file and reports results.
     opener = max((unit for unit in ranks if ranks[unit] == 2), key=lambda unit: sizes[unit], default="")
 
     def rank(item: pytest.Item) -> tuple[bool, int, bool, int, str]:
-        unit = _unit_of(item)
+        unit = unit_of(item)
         return unit != opener, ranks[unit], unit.endswith(".py"), -sizes[unit], unit
 
     items.sort(key=rank)
-
-
-def _unit_of(item: pytest.Item) -> str:
-    """Return the group or file of a test, which one worker runs as a whole."""
-    group = item.get_closest_marker("xdist_group")
-    return str(group.args[0]) if group else item.nodeid.partition("::")[0]

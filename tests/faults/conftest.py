@@ -6,8 +6,8 @@ import pytest
 
 from tests.conftest import COMPOSE
 from tests.faults.points import FOLDER, Points
+from tests.groups import until_group_ends
 from tests.stacks import ProcessStack, Stack, stop_and_leave_no_process
-from tests.tiers import until_group_ends
 
 
 @pytest.fixture(scope="session")

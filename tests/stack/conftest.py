@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.conftest import COMPOSE
+from tests.groups import until_group_ends
 from tests.stacks import ProcessStack, Shopper, Stack, stop_and_leave_no_process
-from tests.tiers import until_group_ends
 
 MakeProduct = Callable[..., int]
 
