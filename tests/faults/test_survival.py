@@ -40,7 +40,7 @@ def test_every_killed_part_restarts_within_seconds(whole: Stack) -> None:
     assert down == {}
 
 
-# tests/stack/test_processes.py restarts the process stack after a kill of all parts.
+# tests/stack/test_processes.py restarts the process stack after a kill of its supervisor.
 @pytest.mark.parametrize("breakable", [COMPOSE], indirect=True)
 def test_a_token_remains_valid_after_a_restart_of_all_parts(whole: Stack) -> None:
     with Shopper(whole.url) as shopper:

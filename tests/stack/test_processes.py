@@ -85,23 +85,39 @@ def test_a_signal_stops_everything_and_leaves_no_process(tmp_path: Path, how: in
 
 
 @pytest.mark.xdist_group("breakable")
+def test_a_killed_supervisor_leaves_no_process_and_the_stack_restarts_on_its_data(
+    breakable: ProcessStack,
+) -> None:
+    token = read_token(breakable)
+    assert find_processes(breakable.state)
+    breakable.process.kill()
+    breakable.process.wait()
+    wait_for(lambda: not find_processes(breakable.state))
+    breakable.start()
+    assert is_accepted(breakable, token)
+
+
+# `local` kills everything of PostgreSQL, and of a small stack.
+@pytest.mark.long
+@pytest.mark.xdist_group("breakable")
 def test_the_stack_restarts_on_its_data_after_a_kill_of_everything(breakable: ProcessStack) -> None:
-    with Shopper(breakable.url) as shopper:
-        token = shopper.log_in()
-    description = breakable.describe()
+    token, description = read_token(breakable), breakable.describe()
     pids = [replica["pid"] for service in description["services"].values() for replica in service["replicas"]]
     for pid in [breakable.process.pid, description["gateway"]["pid"], description["postgres"]["pid"], *pids]:
         os.kill(pid, signal.SIGKILL)
     breakable.process.wait()
     breakable.start()
-    with Shopper(breakable.url) as shopper:
-        assert shopper.get("/products", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+    assert is_accepted(breakable, token)
 
 
-# This is the last test of its group, so that no test needs another start.
-@pytest.mark.xdist_group("breakable")
-def test_a_killed_supervisor_leaves_no_process(breakable: ProcessStack) -> None:
-    assert find_processes(breakable.state)
-    breakable.process.kill()
-    breakable.process.wait()
-    wait_for(lambda: not find_processes(breakable.state))
+def read_token(stack: ProcessStack) -> str:
+    """Return a new token of the admin."""
+    with Shopper(stack.url) as shopper:
+        return shopper.log_in()
+
+
+def is_accepted(stack: ProcessStack, token: str) -> bool:
+    """Return whether the catalogue accepts the token."""
+    with Shopper(stack.url) as shopper:
+        headers = {"Authorization": f"Bearer {token}"}
+        return shopper.get("/products", headers=headers).status_code == 200
