@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.fakes import FakeAuth
+from tests.groups import until_group_ends
 from tests.stacks import (
     ComposeStack,
     ProcessStack,
@@ -20,6 +21,7 @@ from tests.stacks import (
     Stack,
     docker_or_skip,
     share_stack,
+    stop_and_leave_no_process,
     stop_shared_stack,
 )
 
@@ -102,6 +104,15 @@ def processes(tmp_path_factory: pytest.TempPathFactory) -> ProcessStack:
     return share_stack(folder / SHARED)
 
 
+@pytest.fixture(scope="session")
+def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessStack]:
+    """A process stack for the group `breakable`, whose tests pause and kill parts or replace keys."""
+    stack = ProcessStack(tmp_path_factory.mktemp("breakable") / "state", RATE_LIMITS="off")
+    stack.start()
+    with until_group_ends(lambda: stop_and_leave_no_process(stack)):
+        yield stack
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop the shared stack."""
     factory: pytest.TempPathFactory | None = getattr(config, "_tmp_path_factory", None)
@@ -114,11 +125,9 @@ def compose() -> Iterator[ComposeStack]:
     """The Compose stack."""
     docker_or_skip()
     stack = ComposeStack()
-    try:
+    with until_group_ends(stack.stop):
         stack.start()
         yield stack
-    finally:
-        stack.stop()
 
 
 COMPOSE = pytest.param("compose", marks=[pytest.mark.long, pytest.mark.xdist_group("compose")])

@@ -267,6 +267,13 @@ def stop_shared_stack(state: Path) -> None:
         started.unlink(missing_ok=True)
 
 
+def stop_and_leave_no_process(stack: ProcessStack) -> None:
+    """Stop a stack with SIGTERM; it ends well, and all of its processes end with it."""
+    assert find_processes(stack.state)
+    assert stack.stop() == 0
+    wait_for(lambda: not find_processes(stack.state))
+
+
 class ComposeStack:
     """The stack of `docker compose up`, as a separate project."""
 

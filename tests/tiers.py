@@ -14,8 +14,11 @@ import hypothesis
 import pytest
 from xdist.scheduler import LoadGroupScheduling
 
+from tests.groups import end_group, unit_of
+
 BUDGETS = {"fast": 120, "shop": 600, "long": 2700}  # Seconds for a tier and those before it.
 SLOWEST = 10
+QUICK_EXAMPLES = 40  # Of a property without a number of its own; the long tier checks a hundred.
 
 
 class FileOrGroupScheduling(LoadGroupScheduling):
@@ -61,6 +64,11 @@ class Times:
             write(f"{took:7.0f} s in total; the budget on two cores is {budget} s")
 
 
+def leaves_out_long(config: pytest.Config) -> bool:
+    """Return whether the run leaves out the long tier."""
+    return "not long" in str(config.getoption("markexpr"))
+
+
 def tier_of(keywords: object) -> str:
     """Return the tier of a test, by its markers."""
     return next((tier for tier in ("long", "shop") if tier in keywords), "fast")  # type: ignore[operator]
@@ -72,6 +80,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FileOrGro
 
 
 @pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Stop what only the tests of this group or file need."""
+    if nextitem is None or unit_of(nextitem) != unit_of(item):
+        end_group()
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Start the timing, set up Hypothesis, and let child processes receive SIGHUP."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
@@ -79,7 +94,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Times(reporter.write_line))
     # By default an example fails if it takes 0.2 s, which happens on a busy machine.
     hypothesis.settings.register_profile("any machine", deadline=None)
-    hypothesis.settings.load_profile("any machine")
+    hypothesis.settings.register_profile("quick", deadline=None, max_examples=QUICK_EXAMPLES)
+    hypothesis.settings.load_profile("quick" if leaves_out_long(config) else "any machine")
     # nohup ignores SIGHUP, and child processes would inherit that. They do not inherit a handler.
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda *_: None)
@@ -88,23 +104,17 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Schedule the longest units first, so that no worker starts one when the others are finished."""
-    sizes = Counter(_unit_of(item) for item in items)
+    sizes = Counter(unit_of(item) for item in items)
     ranks: dict[str, int] = {}
     for item in items:
-        unit, rank = _unit_of(item), ["long", "shop", "fast"].index(tier_of(item.keywords))
+        unit, rank = unit_of(item), ["long", "shop", "fast"].index(tier_of(item.keywords))
         ranks[unit] = min(ranks.get(unit, rank), rank)
 
     # The shops are slow to start; meanwhile one worker runs the largest fast file and reports results.
     opener = max((unit for unit in ranks if ranks[unit] == 2), key=lambda unit: sizes[unit], default="")
 
     def rank(item: pytest.Item) -> tuple[bool, int, bool, int, str]:
-        unit = _unit_of(item)
+        unit = unit_of(item)
         return unit != opener, ranks[unit], unit.endswith(".py"), -sizes[unit], unit
 
     items.sort(key=rank)
-
-
-def _unit_of(item: pytest.Item) -> str:
-    """Return the group or file of a test, which one worker runs as a whole."""
-    group = item.get_closest_marker("xdist_group")
-    return str(group.args[0]) if group else item.nodeid.partition("::")[0]

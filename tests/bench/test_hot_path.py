@@ -12,6 +12,8 @@ from bench.load import Call
 from bench.tutorial import create_app, make_cookie
 from tests.conftest import FakeServer, send_json
 
+pytestmark = pytest.mark.long  # With the bench itself.
+
 SECRET = "a secret that is long enough for HS256"
 NOW = 4_000_000_000.0  # Long after any test.
 

@@ -2,8 +2,12 @@
 
 import time
 
+import pytest
+
 from bench.load import Answer, Call, plan_calls, run_load
 from tests.conftest import FakeServer, send_json
+
+pytestmark = pytest.mark.long  # With the bench itself.
 
 
 def call(url: str, *calls: Call, seconds: float) -> dict[str, list[Answer]]:

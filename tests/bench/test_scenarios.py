@@ -127,6 +127,7 @@ class FakeShop:
             send_json(handler, b'{"data": [{"id": 1, "stock": 20}], "next": "c"}')
 
 
+@pytest.mark.long  # With the bench itself.
 def test_a_load_counts_expected_refused_and_wrong_answers(fake_server: FakeServer) -> None:
     shop = FakeShop(fake_server, 202, 409, 409, 500, 422)
     load = put_load(shop.url, ORDERS, clients=3, warm_up=0.0, seconds=20.0)
@@ -142,6 +143,7 @@ def test_a_load_counts_expected_refused_and_wrong_answers(fake_server: FakeServe
     assert shop.tokens == {"Bearer token-1", "Bearer token-2", "Bearer token-3"}
 
 
+@pytest.mark.long  # With the bench itself.
 def test_each_visit_has_a_new_guest_and_ends_at_a_refused_call(fake_server: FakeServer) -> None:
     shop = FakeShop(fake_server)
     load = put_load(shop.url, CHECKOUT, clients=2, warm_up=0.0, seconds=2.0)
@@ -153,6 +155,7 @@ def test_each_visit_has_a_new_guest_and_ends_at_a_refused_call(fake_server: Fake
     assert load["p50"] >= load["steps"]["POST /orders"]["p50"]
 
 
+@pytest.mark.long  # With the bench itself.
 def test_a_load_lasts_its_seconds_and_each_client_reads_its_own_order(fake_server: FakeServer) -> None:
     shop = FakeShop(fake_server)
     [own_order] = [scenario for scenario in CALLS if scenario.name == "GET /orders/{id}"]
@@ -164,12 +167,14 @@ def test_a_load_lasts_its_seconds_and_each_client_reads_its_own_order(fake_serve
     assert shop.tokens == {"Bearer token-1", "Bearer token-2", "Bearer token-3"}
 
 
+@pytest.mark.long  # With the bench itself.
 def test_the_warm_up_is_not_counted(fake_server: FakeServer) -> None:
     load = put_load(FakeShop(fake_server).url, ORDERS, clients=1, warm_up=20.0, seconds=0.2)
     # All fifty units were sold during the warm-up.
     assert load["statuses"] == {}
 
 
+@pytest.mark.long  # With the bench itself.
 def test_a_load_on_a_closed_port_is_an_error() -> None:
     with pytest.raises(CannotMeasure, match="A client could not come in"):
         put_load("http://127.0.0.1:9", ORDERS, clients=1, warm_up=0.0, seconds=20.0)

@@ -87,6 +87,22 @@ def leave_out(complaints: Sequence[str], *statuses: int) -> list[str]:
 
 def place_order(shopper: Shopper, product_id: int, *, card: str = "pm_card_visa", quantity: int = 1) -> str:
     """Place an order; return its id once it is paid or waits for the customer."""
+    [order_id] = place_orders(shopper, product_id, 1, card=card, quantity=quantity)
+    return order_id
+
+
+def place_orders(
+    shopper: Shopper, product_id: int, count: int, *, card: str = "pm_card_visa", quantity: int = 1
+) -> list[str]:
+    """Place equal orders; return their ids once all are paid or wait for the customer."""
+    orders = [_send_order(shopper, product_id, card, quantity) for _ in range(count)]
+    settled = {"paid", "awaiting_payment"}
+    for order_id in orders:
+        wait_for(lambda order_id=order_id: read_order(shopper, order_id)["status"] in settled)
+    return orders
+
+
+def _send_order(shopper: Shopper, product_id: int, card: str, quantity: int) -> str:
     answer = shopper.post(
         "/orders",
         headers={"Idempotency-Key": secrets.token_hex()},
@@ -97,10 +113,7 @@ def place_order(shopper: Shopper, product_id: int, *, card: str = "pm_card_visa"
         },
     )
     assert answer.status_code == 201, answer.text
-    order_id = answer.json()["id"]
-    settled = {"paid", "awaiting_payment"}
-    wait_for(lambda: read_order(shopper, order_id)["status"] in settled)
-    return str(order_id)
+    return str(answer.json()["id"])
 
 
 def read_order(shopper: Shopper, order_id: str) -> dict[str, Any]:

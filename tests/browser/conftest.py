@@ -26,6 +26,7 @@ from playwright.sync_api import (
 from tests.browser.back_office import add_product
 from tests.browser.storefront import DESKTOP, Storefront, open_blank
 from tests.stacks import ROOT, ProcessStack, Shopper
+from tests.tiers import leaves_out_long
 
 CHROMIUM = Path("/usr/bin/chromium")
 SCREENSHOTS = ROOT / "tests" / "artifacts"
@@ -33,6 +34,14 @@ SCREENSHOTS = ROOT / "tests" / "artifacts"
 expect.set_options(timeout=30_000)
 # Chromium aborts requests when Docker adds or removes a network of the machine.
 NETWORK_CHANGED = "ERR_NETWORK_CHANGED"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give all files of this folder to one worker, which starts Chromium once, and imports once at a time."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent) and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 @pytest.fixture(scope="session")
@@ -51,17 +60,6 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=options)
         yield browser
         browser.close()
-
-
-@pytest.fixture(scope="session")
-def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessStack]:
-    """A stack for the tests of `xdist_group("outages")`, which pause or kill its parts."""
-    stack = ProcessStack(tmp_path_factory.mktemp("breakable") / "state", RATE_LIMITS="off")
-    try:
-        stack.start()
-        yield stack
-    finally:
-        stack.stop()
 
 
 @pytest.fixture(scope="session")
@@ -203,7 +201,7 @@ def take_screenshot(page: Page, request: pytest.FixtureRequest) -> Callable[[str
     """Save a screenshot under `name` in tests/artifacts, if the run includes the long tier."""
 
     def take(name: str) -> None:
-        if "not long" in request.config.getoption("markexpr"):
+        if leaves_out_long(request.config):
             return
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         page.screenshot(

@@ -108,8 +108,9 @@ class Storefront:
 
 
 def open_blank(page: Page) -> None:
-    """Open a page of the shop's origin that runs no script."""
-    page.goto(BLANK)
+    """Open a page of the shop's origin that runs no script, unless it is open."""
+    if not page.url.endswith(BLANK):
+        page.goto(BLANK)
 
 
 def go_to(page: Page, path: str) -> None:

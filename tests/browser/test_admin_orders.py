@@ -12,6 +12,7 @@ from tests.browser.back_office import (
     leave_out,
     open_back_office,
     place_order,
+    place_orders,
     read_order,
 )
 from tests.stacks import Shopper
@@ -175,7 +176,7 @@ def test_the_url_keeps_the_filters_and_the_list_is_paged(page, complaints, take_
     with Shopper(processes.url) as buyer:
         assert buyer.post("/auth/guest").status_code == 201
         product = add_product(admin, on_hand=100)["id"]
-        orders = [place_order(buyer, product) for _ in range(32)]
+        orders = place_orders(buyer, product, 32)
         user = buyer.get("/auth/me").json()
     assert admin.post(f"/orders/{orders[0]}/ship").status_code == 200
 

@@ -102,7 +102,6 @@ def test_stock_is_counted_and_reserved_units_are_explained(
     assert leave_out(complaints, 409) == []
 
 
-@pytest.mark.xdist_group("imports")
 def test_an_import_rejects_a_file_with_errors_and_lists_their_rows(
     page, complaints, take_screenshot, tmp_path, admin
 ):

@@ -70,8 +70,8 @@ def run_in_bash(
 
 
 def as_parameter(page: Path) -> Any:
-    """Return a page as a parameter; one that imports products runs apart from other imports of the shop."""
-    marks = [pytest.mark.xdist_group("imports")] if "/products/import" in page.read_text() else []
+    """Return a page as a parameter; one that imports products runs after the back office's import."""
+    marks = [pytest.mark.xdist_group("browser")] if "/products/import" in page.read_text() else []
     return pytest.param(page, id=page.stem, marks=marks)
 
 

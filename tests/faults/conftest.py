@@ -6,7 +6,8 @@ import pytest
 
 from tests.conftest import COMPOSE
 from tests.faults.points import FOLDER, Points
-from tests.stacks import ProcessStack, Stack
+from tests.groups import until_group_ends
+from tests.stacks import ProcessStack, Stack, stop_and_leave_no_process
 
 
 @pytest.fixture(scope="session")
@@ -25,8 +26,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory, points: Points) -> Iterator[P
         **{FOLDER: str(points.folder)},
     )
     stack.start()
-    yield stack
-    stack.stop()
+    with until_group_ends(lambda: stop_and_leave_no_process(stack)):
+        yield stack
 
 
 @pytest.fixture(params=[pytest.param("shop", marks=pytest.mark.xdist_group("faults")), COMPOSE])

@@ -29,7 +29,7 @@ from shared.service import package_of
 from shared.service_calls import ServiceClient
 
 FOLDER = "FAULT_POINTS"  # The variable with the folder through which a test and the processes communicate.
-AT_ONCE = 4  # Orders that stop concurrently.
+AT_ONCE = 6  # Orders that stop concurrently, each perhaps with one of the eight connections of a process.
 LONGEST_STOP = 30.0  # Seconds after which a forgotten process resumes.
 WRITES = re.compile(r"\b(INSERT INTO|UPDATE \w+ SET|DELETE FROM)\b")
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")

@@ -74,8 +74,8 @@ def wait_until_quiet(stack: Stack) -> None:
 @pytest.mark.parametrize(
     "stormy",
     [
-        pytest.param("stormy_processes", marks=STORM, id="processes"),
-        pytest.param("stormy_processes", marks=[STORM, pytest.mark.long], id="processes, long"),
+        pytest.param("shop", marks=pytest.mark.xdist_group("faults"), id="processes"),
+        pytest.param("stormy_processes", marks=[STORM, pytest.mark.long], id="two replicas, long"),
         pytest.param(
             "stormy_compose", marks=[pytest.mark.xdist_group("compose"), pytest.mark.long], id="compose, long"
         ),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.conftest import COMPOSE
 from tests.faults.customers import Customer
 from tests.stacks import SERVICES, Shopper, Stack
 from tests.waiting import wait_for
@@ -39,6 +40,8 @@ def test_every_killed_part_restarts_within_seconds(whole: Stack) -> None:
     assert down == {}
 
 
+# tests/stack/test_processes.py restarts the process stack after a kill of its supervisor.
+@pytest.mark.parametrize("breakable", [COMPOSE], indirect=True)
 def test_a_token_remains_valid_after_a_restart_of_all_parts(whole: Stack) -> None:
     with Shopper(whole.url) as shopper:
         token = shopper.log_in()

@@ -1,4 +1,4 @@
-"""A stack that tests may break, and products that only one test uses."""
+"""Stacks that tests may break or attack, and products that only one test uses."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -6,20 +6,19 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.conftest import COMPOSE
-from tests.stacks import ProcessStack, Shopper, Stack
+from tests.groups import until_group_ends
+from tests.stacks import ProcessStack, Shopper, Stack, stop_and_leave_no_process
 
 MakeProduct = Callable[..., int]
 
 
 @pytest.fixture(scope="session")
-def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessStack]:
-    """A process stack for the group `breakable`, whose tests pause and kill parts or replace keys."""
-    stack = ProcessStack(
-        tmp_path_factory.mktemp("breakable") / "state", SCALE="catalog-service=2", RATE_LIMITS="off"
-    )
+def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessStack]:
+    """A process stack with default limits for the group `attacked`, whose tests send hostile calls."""
+    stack = ProcessStack(tmp_path_factory.mktemp("attacked") / "state")
     stack.start()
-    yield stack
-    assert stack.stop() == 0
+    with until_group_ends(lambda: stop_and_leave_no_process(stack)):
+        yield stack
 
 
 BREAKABLE = pytest.param("breakable", marks=pytest.mark.xdist_group("breakable"))

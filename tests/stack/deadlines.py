@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable
 
+from tests.waiting import choose_pause
+
 LIMIT = 5.0  # Seconds after which every service refuses an ended session.
 
 
@@ -11,10 +13,10 @@ def assert_soon(condition: Callable[[], bool], *, seconds: float = LIMIT) -> Non
 
     The duration of a check does not count, because a busy machine is slow.
     """
-    deadline = time.monotonic() + seconds
+    began = time.monotonic()
     while True:
-        asked_at = time.monotonic()
+        waited = time.monotonic() - began
         if condition():
             return
-        assert asked_at <= deadline, f"This was not true {seconds:.0f} s later."
-        time.sleep(0.02)
+        assert waited <= seconds, f"This was not true {seconds:.0f} s later."
+        time.sleep(choose_pause(waited))

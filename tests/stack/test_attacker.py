@@ -25,10 +25,11 @@ from requests.adapters import HTTPAdapter
 from tests.gateway.expressions import spell
 from tests.gateway.meter import Meter, read_processor_seconds
 from tests.stack.test_purchase import place
-from tests.stacks import SERVICES, ProcessStack, Shopper
+from tests.stacks import ROOT, SERVICES, ProcessStack, Shopper
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.shop, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.shop, pytest.mark.timeout(900), pytest.mark.xdist_group("attacked")]
+
 
 CONTAINER_MIB = 256  # `mem_limit` of a service in docker-compose.yml.
 LONG = 7900  # Headers and paths are limited to 8 KB.
@@ -39,13 +40,16 @@ JSON = {"Content-Type": "application/json"}
 EVIL = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
 
 
+def proven_by(*files: str) -> pytest.MarkDecorator:
+    """Leave an attack to the long tier, because tests of a lower tier in these files prove the defence."""
+    assert all((ROOT / file).is_file() for file in files)
+    return pytest.mark.long
+
+
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessStack]:
+def shop(attacked: ProcessStack) -> ProcessStack:
     """Return a separate shop with default limits, so that no other test suffers from an attack."""
-    stack = ProcessStack(tmp_path_factory.mktemp("attacked") / "state")
-    stack.start()
-    yield stack
-    assert stack.stop() == 0
+    return attacked
 
 
 @pytest.fixture
@@ -249,6 +253,7 @@ ROUTES = {
 }
 
 
+@proven_by("tests/shared/test_json_bounds.py", "tests/logs/test_hostile_exports.py")
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_large_body_is_refused_briefly_at_the_cost_of_a_harmless_one(
     shop: ProcessStack, admin: Shopper, service: str
@@ -289,6 +294,7 @@ def test_a_hundred_thousand_unknown_members_are_refused_with_twenty_entries(gues
     assert len(many.content) < 10_000
 
 
+@proven_by("tests/shared/test_redaction.py")
 def test_redaction_of_digits_and_dashes_costs_no_more_than_of_words(
     shop: ProcessStack, stranger: Shopper, integrator: Shopper, admin: Shopper
 ) -> None:
@@ -310,6 +316,7 @@ def test_redaction_of_digits_and_dashes_costs_no_more_than_of_words(
         assert costs["1-"] < 5 * costs["a-"], (how.__name__, costs)
 
 
+@proven_by("tests/logs/test_gateway.py")
 def test_long_random_paths_fill_the_logs_no_faster_than_short_ones(
     shop: ProcessStack, stranger: Shopper, admin: Shopper
 ) -> None:
@@ -374,6 +381,7 @@ BOMBS = {
 }
 
 
+@proven_by("tests/logs/test_hostile_exports.py")
 def test_an_export_that_unpacks_to_many_parts_is_refused_and_kills_no_process(
     shop: ProcessStack, integrator: Shopper
 ) -> None:
@@ -405,6 +413,7 @@ class Address(HTTPAdapter):
         super().init_poolmanager(*arguments, **options, source_address=(self._address, 0))
 
 
+@proven_by("tests/auth/test_flood.py")
 def test_registrations_do_not_keep_known_users_from_logging_in(shop: ProcessStack) -> None:
     ends_at = time.monotonic() + 6
 
@@ -430,6 +439,7 @@ def test_registrations_do_not_keep_known_users_from_logging_in(shop: ProcessStac
     assert set(statuses) == {200}
 
 
+@proven_by("tests/orders/test_waiting.py")
 def test_orders_that_await_authentication_reserve_a_bounded_part_of_the_stock(
     shop: ProcessStack, admin: Shopper
 ) -> None:
@@ -472,6 +482,7 @@ def test_a_page_of_another_site_cannot_replace_a_session(guest: Shopper, strange
     assert guest.get("/auth/me").status_code == 200
 
 
+@proven_by("tests/auth/test_oauth.py")
 def test_a_form_of_98_000_fields_costs_no_more_than_a_long_one(shop: ProcessStack, stranger: Shopper) -> None:
     form = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -486,6 +497,7 @@ def test_a_form_of_98_000_fields_costs_no_more_than_a_long_one(shop: ProcessStac
     assert cost < max(5 * plain, 0.05), f"{cost:.3f} s, and a harmless one {plain:.3f} s"
 
 
+@proven_by("tests/auth/test_register.py")
 @pytest.mark.parametrize("password", ["Password2024!", "letmein12", "attacker-1234", "shopfleet2024"])
 def test_an_easily_guessed_password_is_refused(stranger: Shopper, password: str) -> None:
     answer = stranger.post("/auth/register", json={"username": "attacker-1234", "password": password})

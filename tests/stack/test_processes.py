@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -26,27 +26,6 @@ def run_to_its_end(**environment: str) -> subprocess.CompletedProcess[str]:
         check=False,
         timeout=60,
     )
-
-
-@pytest.fixture(scope="module")
-def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessStack]:
-    """A stack that listens on all addresses, used by this file only."""
-    stack = ProcessStack(tmp_path_factory.mktemp("own") / "state", BIND="0.0.0.0")
-    yield stack
-    if is_running(stack):
-        stack.stop()
-
-
-def is_running(stack: ProcessStack) -> bool:
-    return hasattr(stack, "process") and stack.process.poll() is None
-
-
-@pytest.fixture
-def running_stack(own_stack: ProcessStack) -> ProcessStack:
-    """The stack of this file, started again if the previous test stopped it."""
-    if not is_running(own_stack):
-        own_stack.start()
-    return own_stack
 
 
 def test_two_replicas_share_the_work(processes):
@@ -78,51 +57,67 @@ def test_a_state_in_use_gets_one_sentence(processes):
     assert len(done.stdout.strip().splitlines()) == 1
 
 
-def read_password(stack: ProcessStack) -> str:
-    """Return the admin's password, which the first start generates and prints once."""
-    [line] = [line for line in stack.output().splitlines() if "admin password" in line]
-    return line.split()[-1]
-
-
-def test_a_published_shop_prints_a_generated_admin_password_once(running_stack):
-    password = read_password(running_stack)
-    with Shopper(running_stack.url) as shopper:
-        assert shopper.post("/auth", json={"username": "admin", "password": "admin"}).status_code == 401
-        assert shopper.post("/auth", json={"username": "admin", "password": password}).status_code == 200
-
-
-def test_the_stack_restarts_on_its_data_after_a_kill_of_everything(running_stack):
-    stack, pair = running_stack, {"username": "admin", "password": read_password(running_stack)}
-    with Shopper(stack.url) as shopper:
-        token = shopper.post("/auth", json=pair).json()["access_token"]
-    description = stack.describe()
-    pids = [replica["pid"] for service in description["services"].values() for replica in service["replicas"]]
-    for pid in [stack.process.pid, description["gateway"]["pid"], description["postgres"]["pid"], *pids]:
-        os.kill(pid, signal.SIGKILL)
-    stack.process.wait()
+@pytest.mark.long
+def test_a_published_shop_prints_a_generated_admin_password_once(tmp_path: Path) -> None:
+    stack = ProcessStack(tmp_path / "state", BIND="0.0.0.0")
     stack.start()
+    try:
+        stack.restart()
+        # The output is that of both starts.
+        [line] = [line for line in stack.output().splitlines() if "admin password" in line]
+        with Shopper(stack.url) as shopper:
+            for password, status in (("admin", 401), (line.split()[-1], 200)):
+                answer = shopper.post("/auth", json={"username": "admin", "password": password})
+                assert answer.status_code == status
+    finally:
+        stack.stop()
+
+
+# The tests of the process stack stop it with SIGTERM. `local` tests each signal on a small stack.
+@pytest.mark.long
+@pytest.mark.parametrize("how", [signal.SIGHUP, signal.SIGINT])
+def test_a_signal_stops_everything_and_leaves_no_process(tmp_path: Path, how: int) -> None:
+    stack = ProcessStack(tmp_path / "state")
+    stack.start()
+    assert find_processes(stack.state)
+    assert stack.stop(how) == 0
+    wait_for(lambda: not find_processes(stack.state))
+
+
+@pytest.mark.xdist_group("breakable")
+def test_a_killed_supervisor_leaves_no_process_and_the_stack_restarts_on_its_data(
+    breakable: ProcessStack,
+) -> None:
+    token = read_token(breakable)
+    assert find_processes(breakable.state)
+    breakable.process.kill()
+    breakable.process.wait()
+    wait_for(lambda: not find_processes(breakable.state))
+    breakable.start()
+    assert is_accepted(breakable, token)
+
+
+# `local` kills everything of PostgreSQL, and of a small stack.
+@pytest.mark.long
+@pytest.mark.xdist_group("breakable")
+def test_the_stack_restarts_on_its_data_after_a_kill_of_everything(breakable: ProcessStack) -> None:
+    token, description = read_token(breakable), breakable.describe()
+    pids = [replica["pid"] for service in description["services"].values() for replica in service["replicas"]]
+    for pid in [breakable.process.pid, description["gateway"]["pid"], description["postgres"]["pid"], *pids]:
+        os.kill(pid, signal.SIGKILL)
+    breakable.process.wait()
+    breakable.start()
+    assert is_accepted(breakable, token)
+
+
+def read_token(stack: ProcessStack) -> str:
+    """Return a new token of the admin."""
     with Shopper(stack.url) as shopper:
-        assert shopper.get("/products", headers={"Authorization": f"Bearer {token}"}).status_code == 200
-    # The password was not printed again.
-    assert read_password(stack) == pair["password"]
+        return shopper.log_in()
 
 
-@pytest.mark.parametrize(
-    "how",
-    [
-        signal.SIGHUP,
-        # Every other stack of the tests is stopped with SIGTERM. `local` tests each signal on a small stack.
-        pytest.param(signal.SIGINT, marks=pytest.mark.long),
-        pytest.param(signal.SIGTERM, marks=pytest.mark.long),
-    ],
-)
-def test_a_signal_stops_everything_and_leaves_no_process(running_stack, how):
-    assert find_processes(running_stack.state)
-    assert running_stack.stop(how) == 0
-    wait_for(lambda: not find_processes(running_stack.state))
-
-
-def test_a_killed_supervisor_leaves_no_process(running_stack):
-    running_stack.process.kill()
-    running_stack.process.wait()
-    wait_for(lambda: not find_processes(running_stack.state))
+def is_accepted(stack: ProcessStack, token: str) -> bool:
+    """Return whether the catalogue accepts the token."""
+    with Shopper(stack.url) as shopper:
+        headers = {"Authorization": f"Bearer {token}"}
+        return shopper.get("/products", headers=headers).status_code == 200

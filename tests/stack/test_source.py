@@ -20,7 +20,8 @@ from tests.stack.test_purchase import place
 from tests.stacks import ProcessStack, Shopper
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.shop, pytest.mark.timeout(400)]
+# tests/catalog/test_outages.py proves it on one application, without the gateway and a second replica.
+pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
 PRODUCTS = 130  # More than a page.
 FAILURES = 5  # In a row: more than open the circuit breaker.
