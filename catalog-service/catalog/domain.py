@@ -57,6 +57,25 @@ class Product:
     images: list[str]
     version: int
     updated_at: datetime
+    slug: str
+
+
+@dataclass(frozen=True)
+class Span:
+    """The prices of a product over the variants that the shop sells, in minor units."""
+
+    lowest: int
+    highest: int
+    in_stock: bool
+    variants: int
+
+
+@dataclass(frozen=True)
+class SitemapEntry:
+    """The page of a product, and when the product last changed."""
+
+    slug: str
+    changed_at: datetime
 
 
 class Sort(StrEnum):
@@ -98,10 +117,11 @@ class Filter:
 
 @dataclass(frozen=True)
 class Count:
-    """The number of products in a category or of a brand."""
+    """The number of products in a category, which has a title, or of a brand."""
 
     name: str
     count: int
+    title: str | None = None
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,14 @@
 
 Problem
 ├── ProductNotFound      404  product_not_found      (NotFound)
+├── CategoryNotFound     404  category_not_found     (NotFound)
 ├── ImageNotFound        404  image_not_found        (NotFound)
 ├── ReservationNotFound  404  reservation_not_found  (NotFound)
 ├── SyncNotFound         404  sync_not_found         (NotFound)
 ├── VersionConflict      409  version_conflict
 ├── SkuTaken             409  sku_taken
+├── SlugTaken            409  slug_taken
+├── CategoryTaken        409  category_taken
 ├── StockHeld            409  stock_held
 ├── ImportRunning        409  import_running
 ├── OutOfStock           409  out_of_stock
@@ -34,6 +37,29 @@ class ProductNotFound(NotFound):
 
     code = "product_not_found"
     detail = "There is no such product."
+
+
+class CategoryNotFound(NotFound):
+    """No category has this path."""
+
+    code = "category_not_found"
+    detail = "There is no such category."
+
+
+class CategoryTaken(Problem):
+    """Another category with products has the new path."""
+
+    status = 409
+    code = "category_taken"
+    detail = "Another category has this path."
+
+
+class SlugTaken(Problem):
+    """Another product has or had this slug; `product_id` is its id."""
+
+    status = 409
+    code = "slug_taken"
+    detail = "Another product has or had this slug."
 
 
 class ImageNotFound(NotFound):

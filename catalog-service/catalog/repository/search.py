@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, REAL, TSQUERY
 
 from catalog.domain import Filter, Product, Sort, SourceCopy
-from catalog.repository.products import PRODUCT, to_copy, to_product, with_source_copy
+from catalog.repository.products import ROW, to_copy, to_product, with_source_copy
 from catalog.tables import FOR_SALE, SORT_KEYS, products
 
 MAX_RANKED = 1_000  # Matches that a search by relevance ranks, in the order of the word index.
@@ -146,7 +146,7 @@ def _walk(shape: Filter, sort: Sort, is_first: bool) -> Select[Any]:
     key = SORT_KEYS[sort.value.removeprefix("-")]
     keys = [key] if sort is Sort.ID else [key, products.c.id]
     bounds = [bindparam(f"after_{number}", type_=key.type) for number, key in enumerate(keys)]
-    query = select(*PRODUCT, key.label("sort_key")).limit(LIMIT)
+    query = select(*ROW, key.label("sort_key")).limit(LIMIT)
     if not shape.categories and not shape.brands:
         query = query.where(*conditions(shape))
         query = query if is_first else query.where(_is_after(sort, keys, bounds))
@@ -170,7 +170,7 @@ def _walk(shape: Filter, sort: Sort, is_first: bool) -> Select[Any]:
 
 def _rank(shape: Filter, is_first: bool) -> Select[Any]:
     """Return a query of matching products by relevance."""
-    some = select(*PRODUCT, products.c.search).where(*conditions(shape)).limit(RANKED).subquery("some")
+    some = select(*ROW, products.c.search).where(*conditions(shape)).limit(RANKED).subquery("some")
     # 1 divides the rank by 1 + the logarithm of the document length.
     rank = func.ts_rank(some.c.search, _parse_words(shape), literal_column("1"))
     columns = [column for column in some.c if column.name != "search"]

@@ -11,6 +11,7 @@ from catalog.errors import (
     NotFromSource,
     ProductNotFound,
     SkuTaken,
+    SlugTaken,
     SourcePaused,
     StockHeld,
     SyncNotFound,
@@ -54,15 +55,20 @@ def admin_routes(database: Database, currency: str, nudge: Callable[[], None]) -
     @routes.output(ManagedProductOut)
     @routes.doc(
         responses=document_errors(
-            ProductNotFound, VersionConflict(version=4), SkuTaken(product_id=12), ImportRunning, NotFromSource
+            ProductNotFound,
+            VersionConflict(version=4),
+            SkuTaken(product_id=12),
+            SlugTaken(product_id=12),
+            ImportRunning,
+            NotFromSource,
         )
     )
     def change_product(product_id: int, json_data: ProductChange) -> ManagedProductOut:
         """Change the fields in the body, if the product still has the given version.
 
         Copies of the source do not overwrite the changed fields until a request lists them in `follow_source`
-        or a sync sets `overwrite`. 409 is `version_conflict` with the current `version`, `sku_taken`, or
-        `import_running`.
+        or a sync sets `overwrite`. A slug stays when the title changes, and a former slug redirects. 409 is
+        `version_conflict` with the current `version`, `sku_taken`, `slug_taken`, or `import_running`.
         """
         changed = use_cases.change_product(
             database,

@@ -1,11 +1,13 @@
 """Public product bodies, and the query parameters of product lists."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from catalog.category_tree import Crumb
 from catalog.domain import Count, Facets, Filter, Product, Sort, to_minor_units, to_price
 from shared.pages import PageQuery
 from shared.schemas import Text, example, example_of
@@ -38,7 +40,10 @@ class ProductQuery(PageQuery):
         max_length=200,
         description='Web search syntax: `walnut board`, `"bread crock"`, `lamp or candle -desk`.',
     )
-    category: Names = Field(default=[], description="A category name; repeat it to match any of several.")
+    category: Names = Field(
+        default=[],
+        description="The path of a category, which includes those below; repeat it to match any of several.",
+    )
     brand: Names = Field(default=[], description="A brand name; repeat it to match any of several.")
     min_price: Price | None = Field(default=None, description="The lowest price, in the unit of `price`.")
     max_price: Price | None = Field(default=None, description="The highest price, in the unit of `price`.")
@@ -87,6 +92,7 @@ class ProductOut(BaseModel):
                 "images": ["/images/kit-0001.svg"],
                 "version": 1,
                 "updated_at": "2026-03-01T09:30:00Z",
+                "slug": "walnut-chopping-board-with-juice-groove",
             }
         )
     )
@@ -105,6 +111,7 @@ class ProductOut(BaseModel):
     images: list[str]
     version: int
     updated_at: datetime
+    slug: str = Field(description="The end of the product's address in the shop, `/p/SLUG`.")
 
     @classmethod
     def of(cls, product: Product, currency: str) -> "ProductOut":
@@ -113,8 +120,38 @@ class ProductOut(BaseModel):
         return cls(**vars(product), price=price, currency=currency)
 
 
+class CrumbOut(BaseModel):
+    """A category on the way to another category or to a product."""
+
+    path: str
+    title: str
+
+    @classmethod
+    def of(cls, crumb: Crumb) -> "CrumbOut":
+        """Return the response body for a breadcrumb."""
+        return cls(**vars(crumb))
+
+
+class ShownProductOut(ProductOut):
+    """A product, and the categories from the root to its own."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {**example_of(ProductOut), "breadcrumbs": [{"path": "kitchen", "title": "Kitchen"}]}
+        )
+    )
+
+    breadcrumbs: list[CrumbOut]
+
+    @classmethod
+    def of_shown(cls, product: Product, currency: str, breadcrumbs: Iterable[Crumb]) -> "ShownProductOut":
+        """Return the response body for a product with its breadcrumbs."""
+        shown = ProductOut.of(product, currency).model_dump()
+        return cls(**shown, breadcrumbs=[CrumbOut.of(crumb) for crumb in breadcrumbs])
+
+
 class CountOut(BaseModel):
-    """A category or brand, and its number of products."""
+    """A brand, and its number of products."""
 
     name: str
     count: int
@@ -122,7 +159,18 @@ class CountOut(BaseModel):
     @classmethod
     def of(cls, count: Count) -> "CountOut":
         """Return the response body for a count."""
-        return cls(**vars(count))
+        return cls(name=count.name, count=count.count)
+
+
+class CategoryCountOut(CountOut):
+    """A category by its path, and its number of products, those in categories below included."""
+
+    title: str
+
+    @classmethod
+    def of(cls, count: Count) -> "CategoryCountOut":
+        """Return the response body for a count."""
+        return cls(name=count.name, count=count.count, title=count.title or count.name)
 
 
 class PriceRangeOut(BaseModel):
@@ -138,7 +186,7 @@ class FacetsOut(BaseModel):
     `exact` is false if so many products match that only some of them were counted.
     """
 
-    categories: list[CountOut]
+    categories: list[CategoryCountOut]
     brands: list[CountOut]
     price: PriceRangeOut
     exact: bool
@@ -151,7 +199,7 @@ class FacetsOut(BaseModel):
             for amount in (facets.lowest, facets.highest)
         )
         return cls(
-            categories=[CountOut.of(count) for count in facets.categories],
+            categories=[CategoryCountOut.of(count) for count in facets.categories],
             brands=[CountOut.of(count) for count in facets.brands],
             price=PriceRangeOut(min=lowest, max=highest),
             exact=facets.exact,
@@ -174,25 +222,6 @@ class ProductPage(BaseModel):
     next: str | None
     corrected: str | None = None
     facets: FacetsOut | None = None
-
-
-class CategoryQuery(PageQuery):
-    """The page of categories to return."""
-
-    cursor: str | None = Field(default=None, max_length=600, description="`next` of the previous page.")
-
-
-class CategoryPage(BaseModel):
-    """A page of categories by name, and the cursor of the next page."""
-
-    model_config = ConfigDict(
-        json_schema_extra=example(
-            {"data": [{"name": "audio", "count": 12}, {"name": "kitchen", "count": 12}], "next": None}
-        )
-    )
-
-    data: list[CountOut]
-    next: str | None
 
 
 def _to_amount(price: Decimal | None, currency: str, rounding: str) -> int | None:

@@ -10,11 +10,14 @@ from catalog.errors import (
     NotFromSource,
     ProductNotFound,
     SkuTaken,
+    SlugTaken,
     StockHeld,
     VersionConflict,
 )
 from catalog.repository import admin as repository
 from catalog.repository import offers, pages, stock
+from catalog.repository.categories import claim_keys
+from catalog.repository.slugs import set_slug
 from shared.database import Connection, Database
 
 log = logging.getLogger(__name__)
@@ -26,7 +29,7 @@ def create_product(database: Database, values: Mapping[str, Any], on_hand: int) 
     """Add a product of the shop's own; raise SkuTaken or ImportRunning."""
     with database.transaction() as connection:
         _claim_sku(connection, values)
-        number = repository.insert_product(connection, values, on_hand)
+        number = repository.insert_product(connection, _store_category(connection, values), on_hand)
         product = _require(repository.find_managed(connection, number))
     log.info("A product was added", extra={"product.id": number})
     return product
@@ -39,7 +42,7 @@ def change_product(
 
     Copies of the source do not overwrite the changed fields. The fields in `follow_source` take the values of
     the last copy at once and follow the source again. Raises ProductNotFound, VersionConflict, SkuTaken,
-    ImportRunning or NotFromSource.
+    SlugTaken, ImportRunning or NotFromSource.
     """
     _check_id(product_id)
     with database.transaction() as connection:
@@ -54,7 +57,9 @@ def change_product(
             raise NotFromSource
         differing = {name: value for name, value in changes.items() if getattr(known.product, name) != value}
         if differing:
-            repository.update_product(connection, product_id, differing)
+            _set_slug(connection, product_id, differing)
+            columns = {name: value for name, value in differing.items() if name != "slug"}
+            repository.update_product(connection, product_id, _store_category(connection, columns))
         if follow_source:
             repository.clear_edits(connection, product_id, follow_source)
             offers.copy_offers(connection, [offer] if offer else [])
@@ -110,6 +115,21 @@ def _claim_sku(connection: Connection, values: Mapping[str, Any], *, exclude: in
     owner = repository.find_sku(connection, values["sku"], exclude=exclude) if "sku" in values else None
     if owner is not None:
         raise SkuTaken(product_id=owner)
+
+
+def _store_category(connection: Connection, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values with the key of the category in place of its path."""
+    if "category" not in values:
+        return dict(values)
+    return {**values, "category": claim_keys(connection, [values["category"]])[values["category"]]}
+
+
+def _set_slug(connection: Connection, product_id: int, values: Mapping[str, Any]) -> None:
+    if "slug" not in values:
+        return
+    owner = set_slug(connection, product_id, values["slug"])
+    if owner is not None:
+        raise SlugTaken(product_id=owner)
 
 
 def _check_id(product_id: int) -> None:

@@ -1,0 +1,72 @@
+"""SQL for the slugs of products, and for the pages that search engines read."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Integer, bindparam, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from catalog.domain import SitemapEntry, Span
+from catalog.tables import FOR_SALE, HIGHEST_AMOUNT, IN_STOCK, LOWEST_AMOUNT, product_slugs, products
+
+SLUGS = product_slugs.c
+READ_SPAN = select(
+    LOWEST_AMOUNT.label("lowest"),
+    HIGHEST_AMOUNT.label("highest"),
+    IN_STOCK.label("in_stock"),
+    products.c.further_variants,
+    products.c.withdrawn_at.is_(None).label("sells_first"),
+).where(products.c.id == bindparam("id"))
+SITEMAP = (
+    select(SLUGS.slug, products.c.updated_at)
+    .join_from(products, product_slugs, SLUGS.product_id == products.c.id)
+    .where(FOR_SALE, SLUGS.is_current)
+    .order_by(products.c.id)
+)
+
+
+def slug_of(product_id: ColumnElement[int]) -> ColumnElement[str]:
+    """Return the current slug of a product."""
+    return select(SLUGS.slug).where(SLUGS.product_id == product_id, SLUGS.is_current).scalar_subquery()
+
+
+def find_owner(connection: Connection, slug: str) -> int | None:
+    """Return the id of the product that has or had this slug, also if it is no longer for sale."""
+    return connection.execute(select(SLUGS.product_id).where(SLUGS.slug == slug)).scalar()
+
+
+def set_slug(connection: Connection, product_id: int, slug: str) -> int | None:
+    """Make this the product's slug and keep the one before as a former one.
+
+    Return the id of the product that has or had the slug if that is another product; then nothing changes.
+    """
+    connection.execute(
+        update(product_slugs)
+        .where(SLUGS.product_id == product_id, SLUGS.is_current, SLUGS.slug != slug)
+        .values(is_current=False)
+    )
+    statement = insert(product_slugs).values(slug=slug, product_id=product_id)
+    written: Any = connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["slug"], set_={"is_current": True}, where=SLUGS.product_id == product_id
+        )
+    )
+    return None if written.rowcount else find_owner(connection, slug)
+
+
+def read_span(connection: Connection, product_id: int) -> Span:
+    """Return the prices of a product for sale over its variants."""
+    row = connection.execute(READ_SPAN, {"id": product_id}).one()
+    return Span(row.lowest, row.highest, row.in_stock, row.further_variants + row.sells_first)
+
+
+def count_pages(connection: Connection) -> int:
+    """Return the number of products for sale."""
+    number: int = connection.execute(select(func.count()).select_from(products).where(FOR_SALE)).scalar_one()
+    return number
+
+
+def read_sitemap(connection: Connection, *, skip: int, limit: int) -> list[SitemapEntry]:
+    """Return the slugs of products for sale by id, with the time of their last change."""
+    query = SITEMAP.offset(bindparam("skip", type_=Integer)).limit(bindparam("limit", type_=Integer))
+    rows = connection.execute(query, {"skip": skip, "limit": limit})
+    return [SitemapEntry(*row) for row in rows]
