@@ -194,7 +194,7 @@ product_slugs = Table(
     "product_slugs",
     metadata,
     Column("slug", Text, primary_key=True),
-    Column("product_id", BigInteger, ForeignKey(products.c.id), nullable=False),
+    Column("product_id", BigInteger, ForeignKey(products.c.id, ondelete="CASCADE"), nullable=False),
     Column("is_current", Boolean, nullable=False, server_default=text("true")),
 )
 Index(

@@ -107,6 +107,7 @@ def test_a_new_product_is_for_sale_at_once_with_an_id_above_those_of_any_source(
     assert (product["price"], product["unit_amount"], product["stock"]) == (12.5, 1250, 7)
     assert (product["version"], product["on_hand"], product["reserved"], product["edited"]) == (1, 7, 0, [])
     shown = admin.show(product["id"]).json
+    assert shown.pop("breadcrumbs") == [{"path": "kitchen", "title": "Kitchen"}]
     assert shown == {name: value for name, value in product.items() if name in shown}
     assert set(product) - set(shown) == {"on_hand", "reserved", "edited"}
 

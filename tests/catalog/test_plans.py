@@ -10,6 +10,7 @@ from sqlalchemy import event, text
 
 from catalog.domain import Filter, Sort
 from catalog.use_cases import products as use_cases
+from catalog.use_cases.categories import list_categories
 from shared.database import Database, connect
 from tests.catalog.conftest import make_settings
 from tests.catalog.rows import SOURCE, begin_catalogue
@@ -208,7 +209,7 @@ def test_stored_facets_and_categories_read_no_products(large):
         use_cases.list_products(
             large, SOURCE, Filter(categories=("category 3",)), Sort.ID, limit=1, with_facets=True
         )
-        use_cases.list_categories(large, SOURCE, after="", limit=30)
+        list_categories(large, SOURCE, after="", limit=30)
 
     nodes = explain(large, send)
     # Two rows for the page itself; the counts are stored.

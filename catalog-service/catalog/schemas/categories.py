@@ -2,15 +2,23 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from catalog.category_tree import Category, Crumb
 from catalog.schemas.products import CrumbOut
 from shared.pages import PageQuery
 from shared.schemas import BLANK_IS_NONE, Body, Integer, Line, example, example_of
 
-# Names between slashes, without blanks around them; `.` and `..` would change an address.
-PATH = r"^(?!\.{1,2}(/|$))[^\s/]([^/]*[^\s/])?(/(?!\.{1,2}(/|$))[^\s/]([^/]*[^\s/])?)*$"
+# `.` and `..` would change an address.
+UNUSABLE = {"", ".", ".."}
+
+
+def _check_path(path: str) -> str:
+    if any(name in UNUSABLE or name != name.strip() for name in path.split("/")):
+        raise ValueError("must be names between slashes, without blanks around them")
+    return path
+
+
 NOT_SET: Any = Field(default_factory=lambda: None)
 
 
@@ -105,7 +113,7 @@ class CategoryChange(Body):
         Field(description="null: the name at the end of the path."),
     ] = NOT_SET
     position: Annotated[Integer, Field(ge=-1_000_000, le=1_000_000)] = NOT_SET
-    path: Annotated[Line, StringConstraints(pattern=PATH, max_length=100)] = NOT_SET
+    path: Annotated[Line, Field(max_length=100), AfterValidator(_check_path)] = NOT_SET
 
     @model_validator(mode="after")
     def _require_change(self) -> Self:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from catalog.category_tree import Category, CategoryTree, Crumb, describe_path, is_within, move_path
+from catalog.category_tree import Category, CategoryTree, Crumb, describe_path, is_within, move_path, trace_path
 from catalog.errors import CategoryNotFound, CategoryTaken
 from catalog.repository import categories as repository
 from catalog.repository import source as source_copies
@@ -70,7 +70,7 @@ def list_stocked_paths(database: Database) -> list[str]:
 def read_breadcrumbs(database: Database, path: str) -> tuple[Crumb, ...]:
     """Return the breadcrumbs of a product's category."""
     with database.autocommit() as connection:
-        return describe_path(path, repository.read_settings(connection))
+        return describe_path(path, repository.read_settings(connection, trace_path(path)))
 
 
 def change_category(database: Database, path: str, changes: Mapping[str, Any]) -> PlacedCategory:

@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS former_categories (
 SLUGS = r"""
 CREATE TABLE IF NOT EXISTS product_slugs (
     slug       text PRIMARY KEY,
-    product_id bigint NOT NULL REFERENCES products (id),
+    product_id bigint NOT NULL REFERENCES products (id) ON DELETE CASCADE,
     -- A product has one current slug; its former ones redirect.
     is_current boolean NOT NULL DEFAULT true
 );
