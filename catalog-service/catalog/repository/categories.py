@@ -25,6 +25,7 @@ from catalog.repository.arrays import as_texts
 from catalog.tables import IS_MOVED, categories, category_keys, facet_counts, former_categories
 
 KEYS = category_keys.c
+NO_KEY = "\x01"  # A category has no control character.
 COUNTED = (
     select(facet_counts.c.category, facet_counts.c.products)
     .where(facet_counts.c.brand == literal_column("''"), facet_counts.c.category != literal_column("''"))
@@ -107,7 +108,8 @@ def find_keys(connection: Connection, roots: Sequence[str]) -> tuple[str, ...]:
     """
     rows = connection.execute(READ_KEYS, {"roots": list(roots)}).all()
     found = {key for key, path in rows if any(is_within(path, root) for root in roots)}
-    return tuple(sorted(found | (set(roots) - {key for key, _path in rows})))
+    found |= set(roots) - {key for key, _path in rows}
+    return tuple(sorted(found)) or (NO_KEY,)
 
 
 def claim_keys(connection: Connection, paths: Iterable[str]) -> dict[str, str]:

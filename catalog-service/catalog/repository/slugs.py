@@ -1,7 +1,5 @@
 """SQL for the slugs of products, and for the pages that search engines read."""
 
-from typing import Any
-
 from sqlalchemy import ColumnElement, Connection, Integer, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
@@ -45,12 +43,12 @@ def set_slug(connection: Connection, product_id: int, slug: str) -> int | None:
         .values(is_current=False)
     )
     statement = insert(product_slugs).values(slug=slug, product_id=product_id)
-    written: Any = connection.execute(
+    written = connection.execute(
         statement.on_conflict_do_update(
             index_elements=["slug"], set_={"is_current": True}, where=SLUGS.product_id == product_id
-        )
+        ).returning(SLUGS.slug)
     )
-    return None if written.rowcount else find_owner(connection, slug)
+    return find_owner(connection, slug) if written.first() is None else None
 
 
 def read_span(connection: Connection, product_id: int) -> Span:

@@ -5,7 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from catalog.category_tree import Category, CategoryTree, Crumb, describe_path, is_within, move_path, trace_path
+from catalog.category_tree import (
+    Category,
+    CategoryTree,
+    Crumb,
+    describe_path,
+    is_within,
+    move_path,
+    trace_path,
+)
 from catalog.errors import CategoryNotFound, CategoryTaken
 from catalog.repository import categories as repository
 from catalog.repository import source as source_copies
