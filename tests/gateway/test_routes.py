@@ -65,7 +65,18 @@ ROUTES = [
 ]
 
 NOWHERE = [
-    *["/ordersx", "/v1", "/v1/traces", "/v1/logs/", "/categoriesx", "/p", "/c", "/sitemaps", "/images", "/imagesx/1"],
+    *[
+        "/ordersx",
+        "/v1",
+        "/v1/traces",
+        "/v1/logs/",
+        "/categoriesx",
+        "/p",
+        "/c",
+        "/sitemaps",
+        "/images",
+        "/imagesx/1",
+    ],
     *[
         "/metrics",
         "/readyz",
