@@ -284,7 +284,7 @@ def test_robots_may_read_the_pages_and_find_the_sitemap(app):
 
 
 def test_without_a_database_a_page_still_loads_the_storefront(start_catalog, sample_app):
-    app = start_catalog(database_url="postgresql://nobody@127.0.0.1:9/nothing")
+    app = start_catalog(database_url="postgresql://catalog@127.0.0.1:9/nothing")
     answer = app.test_client().get("/p/walnut-chopping-board-with-juice-groove")
     assert answer.status_code == 503
     assert answer.content_type == "text/html; charset=utf-8"

@@ -42,7 +42,7 @@ def shelf(nginx: str, tmp_path: Path) -> Iterator[Shelf]:
             yield Shelf(gateway, upstreams["catalog"])
 
 
-def test_a_page_is_cached_whatever_the_cookie_token_or_query(shelf: Shelf) -> None:
+def test_a_page_is_cached_for_every_cookie_token_and_query(shelf: Shelf) -> None:
     visits: list[tuple[str, dict[str, str]]] = [
         ("", {}),
         ("", {"Cookie": "token=abc"}),

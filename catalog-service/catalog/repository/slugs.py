@@ -35,7 +35,7 @@ def find_owner(connection: Connection, slug: str) -> int | None:
 def set_slug(connection: Connection, product_id: int, slug: str) -> int | None:
     """Make this the product's slug and keep the one before as a former one.
 
-    Return the id of the product that has or had the slug if that is another product; then nothing changes.
+    If a different product has or had the slug, return its id; the caller then rolls back.
     """
     connection.execute(
         update(product_slugs)
