@@ -55,28 +55,27 @@ CREATE OR REPLACE FUNCTION title_slug(title text) RETURNS text LANGUAGE sql IMMU
 CREATE OR REPLACE FUNCTION give_slugs(ids bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     product record;
-    number int;
 BEGIN
     INSERT INTO product_slugs (slug, product_id)
     SELECT DISTINCT ON (title_slug(title)) title_slug(title), id
     FROM products WHERE id = ANY (ids) ORDER BY title_slug(title), id
     ON CONFLICT DO NOTHING;
     FOR product IN
-        SELECT id, title_slug(title) AS slug FROM products
+        SELECT id, title_slug(title) AS base FROM products
         WHERE id = ANY (ids) AND NOT EXISTS (SELECT FROM product_slugs WHERE product_id = products.id)
         ORDER BY id
     LOOP
-        number := 2;
+        -- Another transaction may take the slug first.
         LOOP
             INSERT INTO product_slugs (slug, product_id)
-            VALUES (
-                concat_ws('-', product.slug, CASE WHEN number < 10 THEN number ELSE product.id END,
-                    CASE WHEN number > 10 THEN number END),
-                product.id
-            )
+            SELECT candidate, product.id
+            FROM generate_series(2, 30) AS number,
+                concat_ws('-', product.base, CASE WHEN number < 10 THEN number ELSE product.id END,
+                    CASE WHEN number > 10 THEN number END) AS candidate
+            WHERE NOT EXISTS (SELECT FROM product_slugs WHERE slug = candidate)
+            ORDER BY number LIMIT 1
             ON CONFLICT DO NOTHING;
             EXIT WHEN FOUND;
-            number := number + 1;
         END LOOP;
     END LOOP;
 END $$;
