@@ -52,7 +52,9 @@ CREATE OR REPLACE FUNCTION title_slug(title text) RETURNS text LANGUAGE sql IMMU
     );
 
 -- Give products a slug from their title. If another product has it, add a number from 2 to 9, else the id.
-CREATE OR REPLACE FUNCTION give_slugs(ids bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+-- A session keeps the plans of its first call, when the table may have been small; an import adds many rows.
+CREATE OR REPLACE FUNCTION give_slugs(ids bigint[]) RETURNS void LANGUAGE plpgsql
+    SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     product record;
 BEGIN
@@ -62,7 +64,8 @@ BEGIN
     ON CONFLICT DO NOTHING;
     FOR product IN
         SELECT id, title_slug(title) AS base FROM products
-        WHERE id = ANY (ids) AND NOT EXISTS (SELECT FROM product_slugs WHERE product_id = products.id)
+        WHERE id = ANY (ids)
+            AND NOT EXISTS (SELECT FROM product_slugs WHERE product_id = products.id AND is_current)
         ORDER BY id
     LOOP
         -- Another transaction may take the slug first.
@@ -105,7 +108,7 @@ FILL = text("""
     SELECT give_slugs(array(
         SELECT id FROM products
         WHERE id > :after AND id <= :upto AND parent_id IS NULL
-            AND NOT EXISTS (SELECT FROM product_slugs WHERE product_id = products.id)
+            AND NOT EXISTS (SELECT FROM product_slugs WHERE product_id = products.id AND is_current)
     ))
 """)
 
