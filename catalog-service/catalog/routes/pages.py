@@ -17,8 +17,8 @@ from catalog.sources import Source
 from catalog.use_cases import pages as use_cases
 from catalog.use_cases.pages import Sitemap
 from shared.database import Database
-from shared.errors import Problem
-from shared.openapi import Responses
+from shared.errors import DatabaseUnavailable, NotFound, Problem
+from shared.openapi import Responses, document_errors
 from shared.verdict import kept_by_gateway
 
 HTML, XML, TEXT = "text/html; charset=utf-8", "application/xml; charset=utf-8", "text/plain; charset=utf-8"
@@ -38,7 +38,21 @@ def _describe(description: str, content_type: str) -> Responses:
 
 
 MOVED: Responses = {301: {"description": "Moved; Location has the current address."}}
-MISSING = {404: _describe("A page that says that there is no such page.", HTML)[200]}
+
+
+def _describe_error(problem: type[Problem]) -> Responses:
+    # A path that no route can have, such as one with a line break, is answered like any other unknown path.
+    status = problem.status
+    error = document_errors(problem)[status]["content"]
+    return {
+        status: {
+            "description": "A page that says so.",
+            "content": {**_describe("", HTML)[200]["content"], **error},
+        }
+    }
+
+
+MISSING = _describe_error(NotFound) | _describe_error(DatabaseUnavailable)
 
 
 def page_routes(database: Database, source: Source, currency: str, public_url: str) -> APIBlueprint:
@@ -95,7 +109,7 @@ def page_routes(database: Database, source: Source, currency: str, public_url: s
         return pack(render(page), HTML, kept_by_gateway())
 
     @routes.get("/sitemap.xml")
-    @routes.doc(responses=_describe("The sitemap.", XML))
+    @routes.doc(responses=_describe("The sitemap.", XML) | _describe_error(DatabaseUnavailable))
     def show_sitemap() -> Response:
         """List all pages for search engines, or the files of the list if it has more than 50 000 entries."""
         return render_sitemap(use_cases.read_sitemap(database), has_front_page=True)
