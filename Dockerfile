@@ -1,5 +1,6 @@
 # One Dockerfile for all services: docker build --build-arg SERVICE=auth-service .
-# The image contains `shared` and the service only. It runs as an unprivileged user and writes no files.
+# The image contains `shared`, the service, and the storefront's page, which catalog-service completes. It runs
+# as an unprivileged user and writes no files.
 
 FROM python:3.13-slim-trixie AS build
 ARG SERVICE=catalog-service
@@ -12,6 +13,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 WORKDIR /app
 COPY shared/ shared/
 COPY ${SERVICE}/ ./
+COPY gateway/storefront/index.html gateway/storefront/
 # Compile the bytecode now, because the root file system will be read-only. The checkout may have been private.
 RUN python -m compileall -q --invalidation-mode unchecked-hash /app && chmod -R a+rX /app
 

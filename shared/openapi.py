@@ -213,7 +213,7 @@ def _add_errors(responses: dict[str, Any], more: Responses) -> None:
         known: Any = responses.setdefault(str(status), answer)
         if known is not answer and CONTENT_TYPE in known["content"]:
             own, other = (one["content"][CONTENT_TYPE]["examples"] for one in (known, answer))
-            known["content"] = {CONTENT_TYPE: {"schema": PROBLEM_REF, "examples": own | other | own}}
+            known["content"][CONTENT_TYPE] = {"schema": PROBLEM_REF, "examples": own | other | own}
 
 
 def _arrange(value: Any, schema: dict[str, Any], schemas: dict[str, Any]) -> Any:

@@ -7,8 +7,10 @@ from catalog.clients import ImageClient, UpstreamClient
 from catalog.config import Settings
 from catalog.encoder import Encoder
 from catalog.routes.admin import admin_routes
+from catalog.routes.categories import category_admin_routes, category_routes
 from catalog.routes.images import image_routes
 from catalog.routes.imports import import_routes
+from catalog.routes.pages import page_routes
 from catalog.routes.products import product_routes
 from catalog.routes.reservations import reservation_routes
 from catalog.routes.sales import sale_routes
@@ -56,6 +58,9 @@ def create_app(settings: Settings | None = None, auth: Auth | None = None) -> Se
     )
     app.metrics.ask(partial(read_figures, database, source))
     mount(app, product_routes(database, source, settings.currency), access=PRODUCT_READERS)
+    mount(app, category_routes(database, source), access=PRODUCT_READERS)
+    mount(app, category_admin_routes(database), access=ADMIN)
+    mount(app, page_routes(database, source, settings.currency, settings.public_url), access=PUBLIC)
     mount(app, verdict_routes(), access=PRODUCT_READERS, recorded=False)
     mount(app, image_routes(database), access=PUBLIC)
     mount(app, admin_routes(database, settings.currency, app.background.nudge), access=ADMIN)

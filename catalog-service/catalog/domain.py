@@ -1,7 +1,7 @@
 """Products, reservations and money as plain Python."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
@@ -69,7 +69,8 @@ class Product:
     lowest_amount_30d: int | None
     # The price without the running sale; None while none runs.
     regular_amount: int | None
-    media: Mapping[str, Any] = field(default_factory=dict)
+    media: Mapping[str, Any]
+    slug: str
 
     @property
     def crossed_out_amount(self) -> int | None:
@@ -85,6 +86,14 @@ class ProductDetails:
     metadata: Metadata
     options: tuple[Option, ...]
     variants: list[Variant]
+
+
+@dataclass(frozen=True)
+class SitemapEntry:
+    """The page of a product, and when the product last changed."""
+
+    slug: str
+    changed_at: datetime
 
 
 class Sort(StrEnum):
@@ -128,10 +137,11 @@ class Filter:
 
 @dataclass(frozen=True)
 class Count:
-    """The number of products in a category or of a brand."""
+    """The number of products in a category, which has a title, or of a brand."""
 
     name: str
     count: int
+    title: str | None = None
 
 
 @dataclass(frozen=True)
@@ -241,6 +251,7 @@ class ManagedProduct:
     metadata: Metadata
     weight_grams: int | None
     low_stock_threshold: int | None
+    further_variants: int
 
     @property
     def fields(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 Problem
 ├── ProductNotFound      404  product_not_found      (NotFound)
 ├── VariantNotFound      404  variant_not_found      (NotFound)
+├── CategoryNotFound     404  category_not_found     (NotFound)
 ├── ImageNotFound        404  image_not_found        (NotFound)
 ├── ReservationNotFound  404  reservation_not_found  (NotFound)
 ├── SyncNotFound         404  sync_not_found         (NotFound)
@@ -12,6 +13,8 @@ Problem
 ├── VariantExists        409  variant_exists
 ├── LastVariant          409  last_variant
 ├── TooManyVariants      409  too_many_variants
+├── SlugTaken            409  slug_taken
+├── CategoryTaken        409  category_taken
 ├── StockHeld            409  stock_held
 ├── ImportRunning        409  import_running
 ├── OutOfStock           409  out_of_stock
@@ -100,6 +103,29 @@ class OptionValuesInvalid(Problem):
 
     status = 422
     code = "option_values_invalid"
+
+
+class CategoryNotFound(NotFound):
+    """No category has this path."""
+
+    code = "category_not_found"
+    detail = "There is no such category."
+
+
+class CategoryTaken(Problem):
+    """Another category with products has the new path."""
+
+    status = 409
+    code = "category_taken"
+    detail = "Another category has this path."
+
+
+class SlugTaken(Problem):
+    """Another product has or had this slug; `product_id` is its id."""
+
+    status = 409
+    code = "slug_taken"
+    detail = "Another product has or had this slug."
 
 
 class ImageNotFound(NotFound):

@@ -210,6 +210,48 @@ Index(
     postgresql_where=facet_counts.c.category != literal_column("''"),
 )
 
+# `products.category` is a key that never changes; its path does when an admin moves the category.
+category_keys = Table(
+    "category_keys",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("path", Text, nullable=False),
+)
+IS_MOVED = category_keys.c.key != category_keys.c.path
+Index("category_keys_path", category_keys.c.path)
+Index("category_keys_moved", category_keys.c.key, postgresql_where=IS_MOVED)
+
+categories = Table(
+    "categories",
+    metadata,
+    Column("path", Text, primary_key=True),
+    Column("title", Text),
+    Column("position", Integer, nullable=False, server_default=text("0")),
+)
+
+former_categories = Table(
+    "former_categories",
+    metadata,
+    Column("former", Text, primary_key=True),
+    Column("path", Text, nullable=False),
+)
+
+# A trigger gives each new product a slug.
+product_slugs = Table(
+    "product_slugs",
+    metadata,
+    Column("slug", Text, primary_key=True),
+    Column("product_id", BigInteger, ForeignKey(products.c.id, ondelete="CASCADE"), nullable=False),
+    Column("is_current", Boolean, nullable=False, server_default=text("true")),
+)
+Index(
+    "product_slugs_current",
+    product_slugs.c.product_id,
+    unique=True,
+    postgresql_include=["slug"],
+    postgresql_where=product_slugs.c.is_current,
+)
+
 search_words = Table(
     "search_words",
     metadata,

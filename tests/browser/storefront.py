@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -26,6 +27,8 @@ DECLINED = "Test card: declined"
 PATIENCE = 30_000
 DESKTOP = {"width": 1200, "height": 900}
 PHONE = {"width": 360, "height": 740}
+# The views that do not depend on the fragment.
+OWN_ADDRESS = re.compile(r"/[pc]/")
 # A document of the shop's origin that runs no script.
 BLANK = "/assets/icon.svg"
 
@@ -43,8 +46,16 @@ class Storefront:
         self.toasts = page.locator(".toasts")
 
     def open(self, path: str = "/") -> None:
-        """Open a view by its path and wait until it is rendered."""
-        self.page.goto(f"/#{path}")
+        """Open a view by its path and wait until it is rendered.
+
+        On a page that has an address of its own, this follows a link, because another address would load the
+        page again.
+        """
+        address = path if OWN_ADDRESS.match(path) else f"/#{path}"
+        if OWN_ADDRESS.match(urlsplit(self.page.url).path):
+            follow_link(self.page, address)
+        else:
+            self.page.goto(address)
         expect(self.heading.first).to_be_visible()
         expect(self.page.locator("[aria-busy=true]")).to_have_count(0)
 
@@ -111,6 +122,21 @@ def open_blank(page: Page) -> None:
     """Open a page of the shop's origin that runs no script, unless it is open."""
     if not page.url.endswith(BLANK):
         page.goto(BLANK)
+
+
+def follow_link(page: Page, address: str) -> None:
+    """Follow a link to this address and wait until the view is rendered."""
+    page.evaluate(
+        """(address) => new Promise((resolve) => {
+            addEventListener("shopfleet:view", resolve, {once: true});
+            const link = document.createElement("a");
+            link.href = address;
+            document.body.append(link);
+            link.click();
+            link.remove();
+        })""",
+        address,
+    )
 
 
 def go_to(page: Page, path: str) -> None:

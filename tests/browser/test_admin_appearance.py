@@ -22,6 +22,7 @@ PAGES = [
     "products/new",
     "products/import",
     "products/source",
+    "categories",
     "users",
     "users/{user}",
     "clients",

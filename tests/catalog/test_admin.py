@@ -110,7 +110,8 @@ def test_a_new_product_is_for_sale_at_once_with_an_id_above_those_of_any_source(
     both = shown.keys() & product.keys()
     assert {name: shown[name] for name in both} == {name: product[name] for name in both}
     assert product.keys() - both == {"on_hand", "reserved", "edited", "weight_grams", "low_stock_threshold"}
-    assert shown.keys() - both == {"options", "variants"}
+    assert shown.keys() - both == {"options", "variants", "breadcrumbs"}
+    assert shown["breadcrumbs"] == [{"path": "kitchen", "title": "Kitchen"}]
 
 
 def test_absent_fields_of_a_new_product_have_defaults(admin):

@@ -9,7 +9,9 @@ import pytest
 from sqlalchemy import event, text
 
 from catalog.domain import Filter, Sort
+from catalog.repository.categories import move_paths
 from catalog.use_cases import products as use_cases
+from catalog.use_cases.categories import list_categories
 from shared.database import Database, connect
 from tests.catalog.conftest import make_settings
 from tests.catalog.rows import SOURCE, begin_catalogue
@@ -148,6 +150,26 @@ def test_every_order_of_all_products_a_category_or_a_brand_is_a_scan_of_its_inde
     assert "Sort" not in {node["Node Type"] for node in nodes if node.get("Relation Name") == "products"}
 
 
+@pytest.fixture
+def branch(large) -> Iterator[str]:
+    """A category with two others below it."""
+    moves = {f"category {number}": f"branch/{number}" for number in (3, 4)}
+    with large.transaction() as connection:
+        move_paths(connection, moves)
+    yield "branch"
+    with large.transaction() as connection:
+        move_paths(connection, {new: old for old, new in moves.items()})
+
+
+@pytest.mark.parametrize("sort", list(Sort))
+def test_every_order_of_a_category_scans_the_index_of_each_category_below(large, branch, sort):
+    nodes = explain_page(large, Filter(categories=(branch,)), sort)
+    key = "lowest" if "price" in sort else sort.value
+    assert indexes(nodes) == {f"products_category_{key}"}
+    # EXPLAIN rounds the average of several loops.
+    assert 31 <= round(count_read(nodes)) <= 62
+
+
 @pytest.mark.parametrize("sort", list(Sort))
 def test_a_later_page_costs_no_more_than_the_first(large, sort):
     first = use_cases.list_products(large, SOURCE, Filter(), sort, limit=30)
@@ -219,7 +241,7 @@ def test_stored_facets_and_categories_read_no_products(large):
         use_cases.list_products(
             large, SOURCE, Filter(categories=("category 3",)), Sort.ID, limit=1, with_facets=True
         )
-        use_cases.list_categories(large, SOURCE, after="", limit=30)
+        list_categories(large, SOURCE, after="", limit=30)
 
     nodes = explain(large, send)
     # Two rows for the page itself; the counts are stored.

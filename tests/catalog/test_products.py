@@ -30,6 +30,7 @@ PRODUCT_FIELDS = [
     "compare_at_amount",
     "lowest_amount_30d",
     "tax_class",
+    "slug",
 ]
 
 
@@ -74,7 +75,8 @@ def test_one_product_is_the_same_as_in_the_list(get):
     listed = get("/products").json["data"][4]
     shown = get(f"/products/{listed['id']}").json
     assert {name: shown[name] for name in listed} == listed
-    assert shown.keys() - listed.keys() == {"metadata", "options", "variants"}
+    assert shown.keys() - listed.keys() == {"metadata", "options", "variants", "breadcrumbs"}
+    assert shown["breadcrumbs"] == [{"path": "kitchen", "title": "Kitchen"}]
     [only] = shown["variants"]
     common = only.keys() & listed.keys()
     assert {name: only[name] for name in common - {"title"}} == {

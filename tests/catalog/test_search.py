@@ -241,10 +241,20 @@ def test_later_pages_of_a_corrected_search_use_the_same_words(get):
     assert [product["id"] for product in read_all(get, q="lampp", limit=2)] == whole
 
 
-def test_categories_are_listed_by_name_with_counts_in_pages(get, all_products):
+def test_categories_are_listed_by_path_with_counts_in_pages(get, all_products):
     counted = Counter(product["category"] for product in all_products)
     assert get("/categories").json == {
-        "data": [{"name": name, "count": count} for name, count in sorted(counted.items())],
+        "data": [
+            {
+                "name": name,
+                "path": name,
+                "title": name.capitalize(),
+                "position": 0,
+                "count": count,
+                "children": [],
+            }
+            for name, count in sorted(counted.items())
+        ],
         "next": None,
     }
     first = get("/categories", limit=4).json

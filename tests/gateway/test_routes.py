@@ -44,6 +44,12 @@ ROUTES = [
     ("/products/export", "catalog", "/products/export"),
     ("/products/sync", "catalog", "/products/sync"),
     ("/categories?limit=9", "catalog", "/categories?limit=9"),
+    ("/categories/kitchen/knives", "catalog", "/categories/kitchen/knives"),
+    ("/p/walnut-board?utm_source=mail", "catalog", "/p/walnut-board"),
+    ("/c/kitchen/knives?sort=price", "catalog", "/c/kitchen/knives"),
+    ("/sitemap.xml", "catalog", "/sitemap.xml"),
+    ("/sitemaps/1.xml", "catalog", "/sitemaps/1.xml"),
+    ("/robots.txt", "catalog", "/robots.txt"),
     ("/images/kit-0001.svg", "catalog", "/images/kit-0001.svg"),
     (f"/images/{'0' * 32}-480.webp", "catalog", f"/images/{'0' * 32}-480.webp"),
     ("/cart", "orders", "/cart"),
@@ -63,7 +69,18 @@ ROUTES = [
 ]
 
 NOWHERE = [
-    *["/ordersx", "/v1", "/v1/traces", "/v1/logs/", "/categories/", "/categoriesx", "/images", "/imagesx/1"],
+    *[
+        "/ordersx",
+        "/v1",
+        "/v1/traces",
+        "/v1/logs/",
+        "/categoriesx",
+        "/p",
+        "/c",
+        "/sitemaps",
+        "/images",
+        "/imagesx/1",
+    ],
     *[
         "/metrics",
         "/readyz",
@@ -118,6 +135,10 @@ HOSTILE = [
     "/images/%2e%2e/metrics",
     "/images/..%2fverdict",
     "/categories/../verdict",
+    "/p/../verdict",
+    "/p/..%2fverdict",
+    "/c/%2e%2e/metrics",
+    "/sitemaps/../internal/x",
     "/docs/../internal/x",
     "/docs/auth.json/../../internal/x",
     "/docs/assets/../../internal/x",

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import re
 from contextlib import closing
 
 import pytest
@@ -134,7 +135,7 @@ def test_every_route_of_the_service_is_documented(app, document):
     hidden = {"/metrics", "/openapi.json", "/docs/assets/{asset}"}
     known = {(path, method.upper()) for path, method, _operation in operations(document)}
     for rule in app.url_map.iter_rules():
-        path = rule.rule.replace("<int:", "{").replace("<uuid:", "{").replace("<", "{").replace(">", "}")
+        path = re.sub(r"<(?:[^:<>]+:)?([^<>]+)>", r"{\1}", rule.rule)
         for method in rule.methods - {"HEAD", "OPTIONS"}:
             assert path in hidden or (path, method) in known
 

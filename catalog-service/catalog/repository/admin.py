@@ -21,6 +21,7 @@ MANAGED = [
     products.c.product_metadata,
     products.c.weight_grams,
     products.c.low_stock_threshold,
+    products.c.further_variants,
 ]
 CHUNK = 1000  # Rows that an export fetches at a time.
 
@@ -52,6 +53,7 @@ def find_managed(connection: Connection, product_id: int, *, lock: bool = False)
         row.product_metadata,
         row.weight_grams,
         row.low_stock_threshold,
+        row.further_variants,
     )
 
 

@@ -23,7 +23,9 @@ from sqlalchemy import (
     update,
 )
 
+from catalog.category_tree import count_with_below, title_of
 from catalog.domain import Count, Facets, Filter, OptionCounts
+from catalog.repository.categories import learn_keys, read_moved, read_settings
 from catalog.repository.search import (
     BRANDS,
     CATEGORIES,
@@ -38,6 +40,7 @@ from catalog.tables import (
     HIGHEST_AMOUNT,
     LOWEST_AMOUNT,
     catalogue_changes,
+    category_keys,
     facet_counts,
     products,
     recount,
@@ -50,12 +53,6 @@ PAUSE_FACTOR = 20  # After a recount, the next one waits this many times its dur
 STORED = facet_counts.c
 ALL: ColumnElement[str] = literal_column("''")  # The row for all categories or all brands.
 
-READ_CATEGORIES = (
-    select(STORED.category, STORED.products)
-    .where(STORED.brand == ALL, STORED.category > bindparam("after"))
-    .order_by(STORED.category)
-    .limit(bindparam("limit", type_=Integer))
-)
 PRICES = select(func.min(STORED.lowest), func.max(STORED.highest)).where(
     STORED.category == func.any(CATEGORIES), STORED.brand == func.any(BRANDS)
 )
@@ -83,8 +80,14 @@ def _build_leading_query(
     )
 
 
-LEADING_CATEGORIES = _build_leading_query(STORED.category, STORED.brand, BRANDS)
 LEADING_BRANDS = _build_leading_query(STORED.brand, STORED.category, CATEGORIES)
+# All categories, because each of them counts in the categories above it.
+READ_CATEGORIES = (
+    select(func.coalesce(category_keys.c.path, STORED.category), func.sum(STORED.products))
+    .select_from(facet_counts.outerjoin(category_keys, category_keys.c.key == STORED.category))
+    .where(STORED.brand == func.any(BRANDS), STORED.category != ALL)
+    .group_by(func.coalesce(category_keys.c.path, STORED.category))
+)
 
 # The values of grouping(category, brand): one bit for each column that a row aggregates over.
 BY_CATEGORY, BY_BRAND, OVER_ALL = 1, 2, 3
@@ -127,6 +130,7 @@ def recount_products(connection: Connection) -> None:
     # The role's statement_timeout is meant for requests.
     connection.execute(text("SET LOCAL statement_timeout = '10min'"))
     connection.execute(COUNT)
+    learn_keys(connection)
     learn_words(connection)
     spent = func.clock_timestamp() - func.now()
     connection.execute(update(recount).values(due_at=func.clock_timestamp() + PAUSE_FACTOR * spent))
@@ -140,28 +144,28 @@ def count_if_empty(connection: Connection) -> bool:
     connection.execute(select(recount.c.id).with_for_update())
     if connection.execute(anything).first() is None:
         connection.execute(COUNT)
+        learn_keys(connection)
     return True
 
 
-def read_categories(connection: Connection, *, after: str, limit: int) -> list[Count]:
-    """Return the categories after a name, in order, with the number of products in each."""
-    page = connection.execute(READ_CATEGORIES, {"after": after, "limit": limit})
-    return [Count(*row) for row in page]
-
-
 def read_facets(connection: Connection, wanted: Filter) -> Facets:
-    """Return the facets of a filter by categories and brands only, from the stored counts."""
+    """Return the facets of a filter by category keys and brands only, from the stored counts."""
     within = {"categories": list(wanted.categories) or [""], "brands": list(wanted.brands) or [""]}
     lowest, highest = connection.execute(PRICES, within).one()
-    categories, brands = (
-        [Count(name, int(number)) for name, number in connection.execute(query, within)]
-        for query in (LEADING_CATEGORIES, LEADING_BRANDS)
+    direct = [(path, int(number)) for path, number in connection.execute(READ_CATEGORIES, within)]
+    brands = [Count(name, int(number)) for name, number in connection.execute(LEADING_BRANDS, within)]
+    return Facets(
+        _lead_categories(connection, direct),
+        brands,
+        lowest,
+        highest,
+        count_options(connection, wanted),
+        exact=True,
     )
-    return Facets(categories, brands, lowest, highest, count_options(connection, wanted), exact=True)
 
 
 def count_facets(connection: Connection, wanted: Filter) -> Facets:
-    """Count the facets of any filter, among at most MAX_COUNTED matching products."""
+    """Count the facets of any filter by category keys, among at most MAX_COUNTED matching products."""
     counts: dict[Filter, _Counts] = {}
 
     def count(**without: Any) -> _Counts:
@@ -172,14 +176,24 @@ def count_facets(connection: Connection, wanted: Filter) -> Facets:
 
     categories, brands = count(categories=()), count(brands=())
     priced = count(lowest=None, highest=None)
+    moved = read_moved(connection)
     return Facets(
-        categories.categories,
+        _lead_categories(
+            connection, [(moved.get(each.name, each.name), each.count) for each in categories.categories]
+        ),
         brands.brands,
         priced.lowest,
         priced.highest,
         count_options(connection, wanted),
         exact=all(each.exact for each in counts.values()),
     )
+
+
+def _lead_categories(connection: Connection, direct: list[tuple[str, int]]) -> list[Count]:
+    """Return the categories with the most products, those below included, from the counts of each alone."""
+    totals = sorted(count_with_below(direct).items(), key=lambda each: (-each[1], each[0]))[:MAX_VALUES]
+    settings = read_settings(connection, [path for path, _number in totals])
+    return [Count(path, number, title_of(path, settings)) for path, number in totals]
 
 
 def count_options(connection: Connection, wanted: Filter) -> list[OptionCounts]:
@@ -261,7 +275,7 @@ def _count(connection: Connection, wanted: Filter) -> _Counts:
     query, values = _build_count_query(shape_of(wanted)), parameters_of(wanted)
     counts = _Counts()
     for row in connection.execute(query, {**values, "limit": MAX_COUNTED}):
-        if row.level == BY_CATEGORY and len(counts.categories) < MAX_VALUES:
+        if row.level == BY_CATEGORY:
             counts.categories.append(Count(row.category, row.total))
         elif row.level == BY_BRAND and row.brand is not None and len(counts.brands) < MAX_VALUES:
             counts.brands.append(Count(row.brand, row.total))

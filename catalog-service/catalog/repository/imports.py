@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, array
 
+from catalog.repository.categories import claim_keys
 from catalog.repository.edits import add_edits
 from catalog.repository.prices import describe, set_regular_amount
 from catalog.repository.stock import OWNED, settle
@@ -165,6 +166,10 @@ def staging(connection: Connection) -> Iterator[Callable[[int, Mapping[str, Any]
 def match_rows(connection: Connection) -> None:
     """Find the product of each line, and lock the products that will change."""
     connection.execute(text("ANALYZE staged_products"))
+    paths = select(staged.c.category).where(staged.c.category.is_not(None)).distinct()
+    for path, key in claim_keys(connection, connection.execute(paths).scalars().all()).items():
+        if key != path:
+            connection.execute(update(staged).where(staged.c.category == path).values(category=key))
     connection.execute(MATCH)
     connection.execute(text("CREATE INDEX ON matched_products (row)"))
     connection.execute(text("CREATE INDEX ON matched_products (product_id)"))

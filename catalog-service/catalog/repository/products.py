@@ -20,6 +20,8 @@ from sqlalchemy import (
 )
 
 from catalog.domain import Product, SourceCopy
+from catalog.repository.categories import path_of
+from catalog.repository.slugs import slug_of
 from catalog.repository.source import COPY
 from catalog.tables import FOR_SALE, HIGHEST_AMOUNT, IS_SOLD, LOWEST_AMOUNT, products, source_copy
 
@@ -61,23 +63,44 @@ _COMPUTED: dict[str, ColumnElement[Any]] = {
     "stock": (sum_variants("on_hand") - sum_variants("reserved")).label("stock"),
     "variant_count": (products.c.further_variants + cast(IS_SOLD, Integer)).label("variant_count"),
 }
-# The columns of a Product, in the order of its fields.
-PRODUCT: list[ColumnElement[Any]] = [
-    _COMPUTED[field.name] if field.name in _COMPUTED else products.c[field.name] for field in fields(Product)
+# The columns of a Product, in the order of its fields. A query of many rows reads the `ROW` of each, whose
+# category is a key, and `describe_rows` looks up the path and the slug of those that it returns.
+ROW: list[ColumnElement[Any]] = [
+    _COMPUTED[field.name] if field.name in _COMPUTED else products.c[field.name]
+    for field in fields(Product)
+    if field.name != "slug"
 ]
+NAMES = {column.name for column in ROW}
 
 
-def with_source_copy(found: FromClause) -> Select[Any]:
+def describe_rows(found: Any) -> list[ColumnElement[Any]]:
+    """Return the columns of a Product from those of ROW, by name."""
+    computed = {
+        "category": path_of(found["category"]).label("category"),
+        "slug": slug_of(found["id"]).label("slug"),
+    }
+    return [
+        computed[field.name] if field.name in computed else found[field.name] for field in fields(Product)
+    ]
+
+
+PRODUCT = describe_rows({column.name: column for column in ROW})
+
+
+def with_source_copy(found: FromClause, *, is_product: bool = True) -> Select[Any]:
     """Return a query that adds the status of the copy, read at the same moment, to each row found.
 
     If `found` is empty, the query returns one row whose `id` is NULL.
     """
-    return select(*found.c, *COPY).select_from(source_copy.outerjoin(found, true()))
+    columns: list[ColumnElement[Any]] = list(found.c)
+    if is_product:
+        columns = [*describe_rows(found.c), *[column for column in found.c if column.name not in NAMES]]
+    return select(*columns, *COPY).select_from(source_copy.outerjoin(found, true()))
 
 
 # Statements that every request runs are built once, because building one takes longer than sending it.
 FIND_PRODUCT = with_source_copy(
-    select(*PRODUCT, products.c.options, products.c.product_metadata)
+    select(*ROW, products.c.options, products.c.product_metadata)
     .where(FOR_SALE, products.c.id == bindparam("id"))
     .subquery("found")
 )

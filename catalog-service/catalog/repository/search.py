@@ -32,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, REAL, TSQUERY
 
 from catalog.domain import Filter, Product, Sort, SourceCopy
-from catalog.repository.products import PRODUCT, to_copy, to_product, with_source_copy
+from catalog.repository.products import ROW, to_copy, to_product, with_source_copy
 from catalog.tables import (
     FOR_SALE,
     HAS_FURTHER,
@@ -221,7 +221,7 @@ def _walk(shape: Filter, sort: Sort, is_first: bool) -> Select[Any]:
     key = SORT_KEYS[sort.value.removeprefix("-")]
     keys = [key] if sort is Sort.ID else [key, products.c.id]
     bounds = [bindparam(f"after_{number}", type_=key.type) for number, key in enumerate(keys)]
-    columns = [*PRODUCT, key.label("sort_key")]
+    columns = [*ROW, key.label("sort_key")]
 
     def merge(query: FromClause) -> Select[Any]:
         found = [query.c.id] if sort is Sort.ID else [query.c.sort_key, query.c.id]
@@ -258,9 +258,7 @@ def _walk(shape: Filter, sort: Sort, is_first: bool) -> Select[Any]:
 
 def _rank(shape: Filter, is_first: bool) -> Select[Any]:
     """Return a query of matching products by relevance."""
-    some = select_matching(shape, [*PRODUCT, products.c.search], lambda part: part.limit(RANKED)).subquery(
-        "some"
-    )
+    some = select_matching(shape, [*ROW, products.c.search], lambda part: part.limit(RANKED)).subquery("some")
     # 1 divides the rank by 1 + the logarithm of the document length.
     rank = func.ts_rank(some.c.search, _parse_words(shape), literal_column("1"))
     columns = [column for column in some.c if column.name != "search"]

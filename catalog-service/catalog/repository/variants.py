@@ -43,7 +43,7 @@ READ: Select[Any] = (
     .where(_parent.c.removed_at.is_(None), products.c.withdrawn_at.is_(None))
 )
 READ_SOME = READ.where(products.c.id == func.any(IDS)).order_by(products.c.id)
-READ_PRICES = with_source_copy(READ_SOME.subquery("found")).order_by("id")
+READ_PRICES = with_source_copy(READ_SOME.subquery("found"), is_product=False).order_by("id")
 LIST = READ.where(
     or_(products.c.id == bindparam("product"), products.c.parent_id == bindparam("product")),
     # The number of a further variant is not a product's.

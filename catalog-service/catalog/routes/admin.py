@@ -12,6 +12,7 @@ from catalog.errors import (
     OptionValuesInvalid,
     ProductNotFound,
     SkuTaken,
+    SlugTaken,
     SourcePaused,
     SyncNotFound,
     VariantExists,
@@ -74,6 +75,7 @@ def admin_routes(database: Database, currency: str, nudge: Callable[[], None]) -
             ProductNotFound,
             VersionConflict(version=4),
             SkuTaken(product_id=12),
+            SlugTaken(product_id=12),
             ImportRunning,
             VariantExists(variant_id=1),
             NotFromSource,
@@ -86,8 +88,9 @@ def admin_routes(database: Database, currency: str, nudge: Callable[[], None]) -
 
         Copies of the source do not overwrite the changed fields until a request lists them in `follow_source`
         or a sync sets `overwrite`. `options` come with the values that `variants` then have; each variant
-        needs a different combination. 409 is `version_conflict` with the current `version`, `sku_taken`,
-        `variant_exists`, or `import_running`. 422 `variant_required`: set the price of each variant instead.
+        needs a different combination. A slug stays when the title changes, and a former slug redirects. 409
+        is `version_conflict` with the current `version`, `sku_taken`, `slug_taken`, `variant_exists`, or
+        `import_running`. 422 `variant_required`: set the price of each variant instead.
         """
         changed = use_cases.change_product(
             database,

@@ -1,6 +1,7 @@
-"""Public product and category routes."""
+"""Public product routes."""
 
 import gzip
+from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import blake2s
 
@@ -8,25 +9,19 @@ from apiflask import APIBlueprint
 from flask import Response, request
 from pydantic import BaseModel
 
+from catalog.domain import ProductDetails
 from catalog.errors import CatalogueLoading, ProductNotFound, UpstreamFailed
-from catalog.schemas.cursors import decode_name, decode_position, encode_name, encode_position
-from catalog.schemas.products import (
-    CategoryPage,
-    CategoryQuery,
-    CountOut,
-    FacetsOut,
-    ProductDetailsOut,
-    ProductOut,
-    ProductPage,
-    ProductQuery,
-)
+from catalog.schemas.cursors import decode_position, encode_position
+from catalog.schemas.products import FacetsOut, ProductDetailsOut, ProductOut, ProductPage, ProductQuery
 from catalog.sources import Source
+from catalog.use_cases import categories
 from catalog.use_cases import products as use_cases
 from shared.database import Database
 from shared.openapi import Responses, document_errors
 from shared.verdict import kept_by_gateway
 
 UNCHANGED: Responses = {304: {"description": "Not modified: it still matches If-None-Match."}}
+MOVED: Responses = {308: {"description": "Moved; Location has the current address."}}
 # The errors while there is no copy of the product source.
 NO_COPY = document_errors(UpstreamFailed(502, "The product source does not answer."), CatalogueLoading)
 
@@ -35,7 +30,7 @@ GZIP_LEVEL = 4  # Shrinks a page to a third; higher levels take longer and save 
 
 
 def product_routes(database: Database, source: Source, currency: str) -> APIBlueprint:
-    """Return the product and category routes."""
+    """Return the product routes."""
     routes = APIBlueprint("products", __name__)
 
     @routes.get("/products")
@@ -72,7 +67,7 @@ def product_routes(database: Database, source: Source, currency: str) -> APIBlue
             page.corrected = found.corrected
         if found.facets is not None:
             page.facets = FacetsOut.of(found.facets, currency)
-        return _answer(page, found.age)
+        return answer(page, found.age)
 
     @routes.get("/products/<int:product_id>")
     @routes.output(ProductDetailsOut)
@@ -80,32 +75,35 @@ def product_routes(database: Database, source: Source, currency: str) -> APIBlue
     def show_product(product_id: int) -> Response:
         """Show one product with its variants."""
         details, age = use_cases.find_product(database, source, product_id)
-        return _answer(ProductDetailsOut.of_details(details, currency), age)
+        return show(details, age)
 
-    @routes.get("/categories")
-    @routes.input(CategoryQuery, location="query")
-    @routes.output(CategoryPage)
-    @routes.doc(responses=UNCHANGED | NO_COPY)
-    def list_categories(query_data: CategoryQuery) -> Response:
-        """List the categories by name with their numbers of products, which may be some seconds old."""
-        after = decode_name(query_data.cursor)
-        found, following, age = use_cases.list_categories(
-            database, source, after=after, limit=query_data.limit
-        )
-        page = CategoryPage(data=[CountOut.of(count) for count in found], next=encode_name(following))
-        return _answer(page, age)
+    @routes.get("/products/by-slug/<slug>")
+    @routes.output(ProductDetailsOut)
+    @routes.doc(responses=UNCHANGED | MOVED | document_errors(ProductNotFound))
+    def find_product(slug: str) -> Response:
+        """Show the product with this slug; 308 with its address if the slug is a former one."""
+        details, age = use_cases.find_by_slug(database, source, slug)
+        current = details.product.slug
+        if current != slug:
+            return Response(status=308, headers={"Location": f"/products/by-slug/{current}"})
+        return show(details, age)
+
+    def show(details: ProductDetails, age: int | None) -> Response:
+        crumbs = categories.read_breadcrumbs(database, details.product.category)
+        return answer(ProductDetailsOut.of_details(details, currency, crumbs), age)
 
     return routes
 
 
-def _answer(body: BaseModel, age: int | None) -> Response:
-    """Return the body as JSON, or 304 if the caller already has it (RFC 9110, section 13)."""
+def answer(body: BaseModel, age: int | None) -> Response:
+    """Return the body as JSON, or 304 if the caller already has it."""
     text = body.model_dump_json(exclude_unset=True).encode()
-    response = Response(
-        text,
-        content_type="application/json",
-        headers={"Vary": "Accept-Encoding"} | kept_by_gateway() | _age_header(age),
-    )
+    return pack(text, "application/json", kept_by_gateway() | _age_header(age))
+
+
+def pack(text: bytes, content_type: str, headers: Mapping[str, str]) -> Response:
+    """Return a response that is compressed once, or 304 (RFC 9110, section 13)."""
+    response = Response(text, content_type=content_type, headers={"Vary": "Accept-Encoding", **headers})
     response.set_etag(blake2s(text, digest_size=12).hexdigest(), weak=True)
     response.make_conditional(request)
     # Compress here, because the gateway would compress a cached response again for each caller.

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from catalog.domain import ManagedProduct, SyncReport, SyncStatus
 from catalog.schemas.fields import NOT_SET, SOLD, NewFields, OnHand, SoldFields
@@ -32,6 +32,7 @@ def _default_category(value: Any) -> Any:
 Title = Annotated[Line, Field(max_length=500)]
 Brand = Annotated[Line, Field(max_length=200)]
 Category = Annotated[Line, Field(max_length=100), BeforeValidator(_default_category)]
+Slug = Annotated[Line, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100)]
 Description = Annotated[Paragraphs, Field(max_length=20_000)]
 Rating = Annotated[Number, Field(ge=0, le=5, max_digits=3, decimal_places=2)]
 Images = Annotated[list[Annotated[Line, Field(max_length=2000)]], Field(max_length=50)]
@@ -113,6 +114,7 @@ class ProductChange(ProductFields):
     model_config = ConfigDict(json_schema_extra=example({"version": 1, "unit_amount": 5990}))
 
     version: Integer = Field(ge=1, le=2**53)
+    slug: Slug = NOT_SET
     follow_source: list[SourceField] = Field(
         default=[],
         max_length=9,
@@ -134,6 +136,11 @@ class ProductChange(ProductFields):
     def new_values(self) -> dict[int, OptionValues | None]:
         """Return the new option values by variant."""
         return {variant.id: variant.options or None for variant in self.variants}
+
+    def read_values(self, currency: str) -> dict[str, Any]:
+        """Return the given values by column, and the slug."""
+        values = super().read_values(currency)
+        return {**values, "slug": self.slug} if "slug" in self.model_fields_set else values
 
     @model_validator(mode="after")
     def _check_fields(self) -> Self:

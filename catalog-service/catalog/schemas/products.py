@@ -1,5 +1,6 @@
 """Public product bodies, and the query parameters of product lists."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Annotated, Any
@@ -7,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from catalog.category_tree import Crumb
 from catalog.domain import Count, Facets, Filter, Product, ProductDetails, Sort, to_minor_units, to_price
 from catalog.media import find_media, show_urls
 from catalog.schemas.images import ImageOut
@@ -46,7 +48,10 @@ class ProductQuery(PageQuery):
         max_length=200,
         description='Web search syntax: `walnut board`, `"bread crock"`, `lamp or candle -desk`.',
     )
-    category: Names = Field(default=[], description="A category name; repeat it to match any of several.")
+    category: Names = Field(
+        default=[],
+        description="The path of a category, which includes those below; repeat it to match any of several.",
+    )
     brand: Names = Field(default=[], description="A brand name; repeat it to match any of several.")
     min_price: Price | None = Field(default=None, description="The lowest price, in the unit of `price`.")
     max_price: Price | None = Field(default=None, description="The highest price, in the unit of `price`.")
@@ -113,6 +118,7 @@ class ProductOut(BaseModel):
                 "compare_at_amount": None,
                 "lowest_amount_30d": None,
                 "tax_class": None,
+                "slug": "walnut-chopping-board-with-juice-groove",
             }
         )
     )
@@ -139,6 +145,7 @@ class ProductOut(BaseModel):
     compare_at_amount: int | None = Field(description=CROSSED_OUT)
     lowest_amount_30d: int | None = Field(description=LOWEST_30D)
     tax_class: str | None
+    slug: str = Field(description="The end of the product's address in the shop, `/p/SLUG`.")
 
     @classmethod
     def of(cls, product: Product, currency: str) -> "ProductOut":
@@ -221,8 +228,20 @@ def variant_values(variant: Variant, currency: str) -> dict[str, Any]:
     }
 
 
+class CrumbOut(BaseModel):
+    """A category on the way to another category or to a product."""
+
+    path: str
+    title: str
+
+    @classmethod
+    def of(cls, crumb: Crumb) -> "CrumbOut":
+        """Return the response body for a breadcrumb."""
+        return cls(**vars(crumb))
+
+
 class ProductDetailsOut(ProductOut):
-    """A product with its options and its variants."""
+    """A product with its options, its variants, and the categories from the root to its own."""
 
     model_config = ConfigDict(
         json_schema_extra=example(
@@ -231,6 +250,7 @@ class ProductDetailsOut(ProductOut):
                 "metadata": {"material": "walnut"},
                 "options": [],
                 "variants": [example_of(VariantOut)],
+                "breadcrumbs": [{"path": "kitchen", "title": "Kitchen"}],
             }
         )
     )
@@ -238,21 +258,25 @@ class ProductDetailsOut(ProductOut):
     metadata: dict[str, Any]
     options: list[OptionOut]
     variants: list[VariantOut] = Field(description="In the order of the options' values.")
+    breadcrumbs: list[CrumbOut]
 
     @classmethod
-    def of_details(cls, details: ProductDetails, currency: str) -> "ProductDetailsOut":
-        """Return the response body for a product with its variants."""
+    def of_details(
+        cls, details: ProductDetails, currency: str, breadcrumbs: Iterable[Crumb]
+    ) -> "ProductDetailsOut":
+        """Return the response body for a product with its variants and its breadcrumbs."""
         shown = ProductOut.of(details.product, currency).model_dump()
         return cls(
             **shown,
             metadata=dict(details.metadata),
             options=[OptionOut(name=option.name, values=list(option.values)) for option in details.options],
             variants=[VariantOut.of(variant, currency) for variant in details.variants],
+            breadcrumbs=[CrumbOut.of(crumb) for crumb in breadcrumbs],
         )
 
 
 class CountOut(BaseModel):
-    """A category or brand, and its number of products."""
+    """A brand, and its number of products."""
 
     name: str
     count: int
@@ -260,7 +284,18 @@ class CountOut(BaseModel):
     @classmethod
     def of(cls, count: Count) -> "CountOut":
         """Return the response body for a count."""
-        return cls(**vars(count))
+        return cls(name=count.name, count=count.count)
+
+
+class CategoryCountOut(CountOut):
+    """A category by its path, and its number of products, those in categories below included."""
+
+    title: str
+
+    @classmethod
+    def of(cls, count: Count) -> "CategoryCountOut":
+        """Return the response body for a count."""
+        return cls(name=count.name, count=count.count, title=count.title or count.name)
 
 
 class PriceRangeOut(BaseModel):
@@ -283,7 +318,7 @@ class FacetsOut(BaseModel):
     `exact` is false if so many products match that only some of them were counted.
     """
 
-    categories: list[CountOut]
+    categories: list[CategoryCountOut]
     brands: list[CountOut]
     price: PriceRangeOut
     options: list[OptionCountsOut]
@@ -297,7 +332,7 @@ class FacetsOut(BaseModel):
             for amount in (facets.lowest, facets.highest)
         )
         return cls(
-            categories=[CountOut.of(count) for count in facets.categories],
+            categories=[CategoryCountOut.of(count) for count in facets.categories],
             brands=[CountOut.of(count) for count in facets.brands],
             price=PriceRangeOut(min=lowest, max=highest),
             options=[
@@ -324,25 +359,6 @@ class ProductPage(BaseModel):
     next: str | None
     corrected: str | None = None
     facets: FacetsOut | None = None
-
-
-class CategoryQuery(PageQuery):
-    """The page of categories to return."""
-
-    cursor: str | None = Field(default=None, max_length=600, description="`next` of the previous page.")
-
-
-class CategoryPage(BaseModel):
-    """A page of categories by name, and the cursor of the next page."""
-
-    model_config = ConfigDict(
-        json_schema_extra=example(
-            {"data": [{"name": "audio", "count": 12}, {"name": "kitchen", "count": 12}], "next": None}
-        )
-    )
-
-    data: list[CountOut]
-    next: str | None
 
 
 def _to_amount(price: Decimal | None, currency: str, rounding: str) -> int | None:

@@ -5,14 +5,16 @@ from collections.abc import Generator, Mapping, Sequence, Set
 from typing import Any, TypeVar
 
 from catalog.domain import FIRST_LOCAL_ID, MAX_ID, ManagedProduct, Product
-from catalog.errors import NotFromSource, ProductNotFound, VariantRequired, VersionConflict
+from catalog.errors import NotFromSource, ProductNotFound, SlugTaken, VariantRequired, VersionConflict
 from catalog.repository import admin as repository
 from catalog.repository import offers, pages
 from catalog.repository import variants as variant_rows
+from catalog.repository.categories import claim_keys
+from catalog.repository.slugs import set_slug
 from catalog.use_cases.skus import claim_skus
 from catalog.use_cases.variants import add_variants, change_options
 from catalog.variants import NewVariant, Option, OptionValues, check_values
-from shared.database import Database
+from shared.database import Connection, Database
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ def create_product(
     values = {**values, **first.values}
     with database.transaction() as connection:
         claim_skus(connection, [values, *[variant.values for variant in further]])
+        values = _store_category(connection, values)
         number = repository.insert_product(connection, values, options, first.on_hand)
         known = variant_rows.list_variants(connection, number)
         add_variants(connection, number, options, known, further)
@@ -58,8 +61,8 @@ def change_product(
 
     Copies of the source do not overwrite the changed fields. The fields in `follow_source` take the values of
     the last copy at once and follow the source again. New options come with the values that variants then
-    have. Raises ProductNotFound, VersionConflict, VariantRequired, SkuTaken, ImportRunning, NotFromSource, or
-    the errors of new options.
+    have. Raises ProductNotFound, VersionConflict, VariantRequired, SkuTaken, SlugTaken, ImportRunning,
+    NotFromSource, or the errors of new options.
     """
     _check_id(product_id)
     with database.transaction() as connection:
@@ -72,11 +75,13 @@ def change_product(
             raise VersionConflict(version=known.product.version)
         if follow_source and product_id >= FIRST_LOCAL_ID:
             raise NotFromSource
-        if known.product.variant_count > 1 and changes.keys() & OF_VARIANT:
+        if known.further_variants and changes.keys() & OF_VARIANT:
             raise VariantRequired
         differing = {name: value for name, value in changes.items() if known.fields[name] != value}
         if differing:
-            repository.update_product(connection, product_id, differing)
+            _set_slug(connection, product_id, differing)
+            columns = {name: value for name, value in differing.items() if name != "slug"}
+            repository.update_product(connection, product_id, _store_category(connection, columns))
         if options is not None or option_values:
             change_options(connection, product_id, options, option_values or {})
             variant_rows.touch_product(connection, product_id)
@@ -101,6 +106,21 @@ def export_products(database: Database) -> Generator[Product]:
     """Yield the products for sale by id, from one snapshot."""
     with database.snapshot() as connection:
         yield from repository.stream_products(connection)
+
+
+def _store_category(connection: Connection, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values with the key of the category in place of its path."""
+    if "category" not in values:
+        return dict(values)
+    return {**values, "category": claim_keys(connection, [values["category"]])[values["category"]]}
+
+
+def _set_slug(connection: Connection, product_id: int, values: Mapping[str, Any]) -> None:
+    if "slug" not in values:
+        return
+    owner = set_slug(connection, product_id, values["slug"])
+    if owner is not None:
+        raise SlugTaken(product_id=owner)
 
 
 def _check_id(product_id: int) -> None:

@@ -4,10 +4,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from catalog.domain import MAX_ID, Count, Facets, Filter, Product, ProductDetails, Sort, SourceCopy
+from catalog.domain import MAX_ID, Facets, Filter, Product, ProductDetails, Sort, SourceCopy
 from catalog.errors import CatalogueLoading, ProductNotFound, UpstreamFailed
-from catalog.repository import counts, products, search, variants, words
-from catalog.repository import source as source_copies
+from catalog.repository import categories, counts, products, search, slugs, variants, words
 from catalog.repository.search import Position
 from catalog.sources import Source
 from catalog.variants import Variant, sort_variants
@@ -47,10 +46,13 @@ def list_products(
     words of the first page. Raises CatalogueLoading or UpstreamFailed while there is no copy of the source.
     """
     facets = None
+    if wanted.categories:
+        with database.autocommit() as connection:
+            wanted = replace(wanted, categories=categories.find_keys(connection, wanted.categories))
     # Only a filter without stored counts sets planner options, which need a transaction.
     with database.autocommit() if wanted.has_stored_counts else database.transaction() as connection:
         page = search.read_page(connection, wanted, sort, after=after, limit=limit + 1)
-        _require_copy(page.copy, source)
+        require_copy(page.copy, source)
         if wanted.words is not None and after is None and len(page.products) < MIN_MATCHES:
             wanted = replace(wanted, corrected=_correct(connection, wanted.words))
             if wanted.corrected is not None:
@@ -81,22 +83,16 @@ def find_product(database: Database, source: Source, product_id: int) -> tuple[P
     return details, find_stale_age(copy, source)
 
 
-def list_categories(
-    database: Database, source: Source, *, after: str, limit: int
-) -> tuple[list[Count], str | None, int | None]:
-    """Return a page of categories by name, the name to continue after, and the age of a stale copy.
-
-    Raises CatalogueLoading or UpstreamFailed while there is no copy of the source.
-    """
+def find_by_slug(database: Database, source: Source, slug: str) -> tuple[ProductDetails, int | None]:
+    """Return the product that has or had this slug, as `find_product` does; raise ProductNotFound."""
+    # A path can contain any character, but the column cannot.
+    if "\0" in slug:
+        raise ProductNotFound
     with database.autocommit() as connection:
-        copy = source_copies.read_source_copy(connection)
-        _require_copy(copy, source)
-        found = counts.read_categories(connection, after=after, limit=limit + 1)
-    if not found and _count_if_empty(database):
-        with database.autocommit() as connection:
-            found = counts.read_categories(connection, after=after, limit=limit + 1)
-    following = found[limit - 1].name if len(found) > limit else None
-    return found[:limit], following, find_stale_age(copy, source)
+        owner = slugs.find_owner(connection, slug)
+    if owner is None:
+        raise ProductNotFound
+    return find_product(database, source, owner)
 
 
 def recount(database: Database) -> bool:
@@ -126,7 +122,7 @@ def find_stale_age(copy: SourceCopy, source: Source) -> int | None:
     return int(copy.age_seconds) if copy.failures or is_overdue else None
 
 
-def _require_copy(copy: SourceCopy, source: Source) -> None:
+def require_copy(copy: SourceCopy, source: Source) -> None:
     """Raise UpstreamFailed or CatalogueLoading unless there is a copy of this source."""
     if not _is_copied(copy, source):
         if copy.error_status is not None:
@@ -151,12 +147,13 @@ def _correct(connection: Connection, text: str) -> str | None:
 def _read_facets(database: Database, wanted: Filter) -> Facets:
     with database.autocommit() as connection:
         facets = counts.read_facets(connection, wanted)
-    if not facets.categories and _count_if_empty(database):
+    if not facets.categories and count_if_empty(database):
         with database.autocommit() as connection:
             facets = counts.read_facets(connection, wanted)
     return facets
 
 
-def _count_if_empty(database: Database) -> bool:
+def count_if_empty(database: Database) -> bool:
+    """Count the products if no counts are stored yet; return whether that was the case."""
     with database.transaction() as connection:
         return counts.count_if_empty(connection)

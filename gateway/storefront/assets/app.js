@@ -1,7 +1,7 @@
 // The routes, the header and the skip link of the page.
 import { h, icon, replace } from "./lib/dom.js";
 import { toast } from "./lib/feedback.js";
-import { linkTo, navigate, start } from "./lib/router.js";
+import { currentPath, linkTo, navigate, start } from "./lib/router.js";
 import { session } from "./lib/session.js";
 import { countOf } from "./lib/labels.js";
 import { cart } from "./shop/cart.js";
@@ -9,6 +9,8 @@ import { openCart } from "./shop/drawer.js";
 
 const ROUTES = [
   ["/", () => import("./shop/products.js")],
+  ["/c/*", () => import("./shop/products.js")],
+  ["/p/:slug", () => import("./shop/product.js")],
   ["/products/:id", () => import("./shop/product.js")],
   ["/checkout", () => import("./shop/checkout.js")],
   ["/orders", () => import("./shop/orders.js")],
@@ -54,7 +56,7 @@ function listen() {
   document.getElementById("search").addEventListener("submit", (event) => {
     event.preventDefault();
     // The product list has its own listener; every other view opens the product list.
-    const isProductList = /^#?(\/(\?.*)?)?$/.test(location.hash);
+    const isProductList = /^\/(c\/.*)?$/.test(currentPath());
     const words = document.getElementById("search-field").value.trim();
     if (!isProductList && words) navigate("/", { q: words });
   });

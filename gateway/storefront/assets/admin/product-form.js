@@ -12,11 +12,12 @@ export const FIELDS = {
   price: "Price",
   description: "Description",
   images: "Image URLs",
+  slug: "Slug",
 };
 
 /** Return the fields, filled with `product` or empty. */
 export function productFields(product) {
-  const { title, sku, brand, category, price, currency, description, images = [] } = product ?? {};
+  const { title, sku, brand, category, price, currency, description, images = [], slug } = product ?? {};
   const step = currency ? 1 / minorUnits(currency) : "any";
   return h(
     "div",
@@ -62,12 +63,25 @@ export function productFields(product) {
       class: "wide",
       hint: "One URL per line, such as /images/kit-0001.svg.",
     }),
+    product &&
+      field({
+        label: FIELDS.slug,
+        name: "slug",
+        required: true,
+        maxlength: 100,
+        pattern: "[a-z0-9]+(-[a-z0-9]+)*",
+        title: "Lower-case letters, digits and single hyphens",
+        value: slug,
+        autocomplete: "off",
+        class: "wide",
+        hint: `The address of the product is /p/${slug}. A former address redirects.`,
+      }),
   );
 }
 
 /** Return the product in the form, in the shape of the API. */
 export function readProduct(form) {
-  const { title, sku, brand, category, price, description, images } = readForm(form);
+  const { title, sku, brand, category, price, description, images, slug } = readForm(form);
   return {
     title,
     sku,
@@ -75,6 +89,7 @@ export function readProduct(form) {
     category,
     price,
     description: description ?? "",
+    slug,
     images: (images ?? "")
       .split("\n")
       .map((line) => line.trim())

@@ -3,7 +3,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
- * Create an element: `h("a", {class: "card", href: "#/", onclick: open}, "Text", icon("cart"))`.
+ * Create an element: `h("a", {class: "card", href: "/#/", onclick: open}, "Text", icon("cart"))`.
  *
  * Props: `dataset`, `on…` (a listener), and those of `PROPERTIES`, which are set as properties; all others
  * become attributes. True sets an empty attribute; null, undefined and false set none. Children: nodes, text,
@@ -66,6 +66,7 @@ const ICONS = {
   truck:
     "M2 6h12v11H2zM14 10h4l4 4v3h-8M6.5 20a1.5 1.5 0 1 0 0-3 1.5 1.5 0 0 0 0 3ZM17.5 20a1.5 1.5 0 1 0 0-3 1.5 1.5 0 0 0 0 3Z",
   undo: "M8 5 4 9l4 4M4 9h10a6 6 0 0 1 0 12h-3",
+  up: "M6 15l6-6 6 6",
   user: "M16 8a4 4 0 1 1-8 0 4 4 0 0 1 8 0ZM4 21a8 8 0 0 1 16 0",
 };
 

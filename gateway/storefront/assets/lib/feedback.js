@@ -37,7 +37,7 @@ export function toast(text, { kind = "plain", action } = {}) {
   while (region.children.length > 2) region.firstChild.remove();
   region.append(note);
   // The action belongs to the view that showed the toast.
-  if (action) addEventListener("hashchange", close, { once: true });
+  if (action) addEventListener("shopfleet:leave", close, { once: true });
   let timer = setTimeout(close, kind === "bad" ? 12_000 : 6000);
   // The toast stays while it has the pointer or the focus.
   const pause = () => clearTimeout(timer);
@@ -130,7 +130,7 @@ export function openDialog({ title, content, kind = "" }) {
   // A click on the backdrop has the dialog itself as its target.
   dialog.addEventListener("pointerdown", (event) => event.target === dialog && dialog.close());
   const leaving = new AbortController();
-  addEventListener("hashchange", () => dialog.close(), { signal: leaving.signal });
+  addEventListener("shopfleet:leave", () => dialog.close(), { signal: leaving.signal });
   dialog.addEventListener("close", () => {
     leaving.abort();
     document.getElementById("toasts").append(...dialog.querySelectorAll(".toast"));

@@ -1,9 +1,13 @@
-// The router: the fragment of the URL selects the view, because the gateway serves a single page.
+// The router. Products and categories have addresses of their own, `/p/SLUG` and `/c/PATH`, which the server
+// also answers for readers without scripts. The fragment selects any other view: `/#/orders`.
 import { h, replace } from "./dom.js";
 import { announce, problemPanel } from "./feedback.js";
 import { toParams, withQuery } from "./http.js";
 
 const SHOP = "Shopfleet";
+const PAGES = /^\/[pc]\//;
+// What the server says about its page; it no longer holds after the first view.
+const SERVED = 'link[rel="canonical"], meta[property^="og:"], meta[name="robots"], script[type="application/ld+json"]';
 const SCROLL_POSITIONS = "shopfleet.places";
 let outlet;
 let table = [];
@@ -11,26 +15,36 @@ let leaving = new AbortController();
 // The scroll position of each history entry.
 let positions = {};
 let entry = null;
+// The address of the view that is shown or loading.
+let shown = null;
 // Whether the current view is rendered and its title announced.
 let isSettled = false;
 
-/** Return the URL of a view: `linkTo("/products/12")`. */
+/** Return the URL of a view: `linkTo("/orders")`. */
 export function linkTo(path, query) {
-  return `#${withQuery(path, query)}`;
+  const address = withQuery(path, query);
+  return PAGES.test(path) ? address : `/#${address}`;
 }
 
 /** Open a view; `{replace: true}` replaces the current history entry. */
 export function navigate(path, query, { replace: instead = false } = {}) {
-  const address = linkTo(path, query);
-  if (address === location.hash) show();
-  else if (instead) location.replace(address);
-  else location.hash = address;
+  openAddress(linkTo(path, query), instead);
+}
+
+/** Change the address of the current view without rendering it again. */
+export function setAddress(path, query) {
+  history.replaceState(history.state, "", linkTo(path, query));
+  shown = location.href;
 }
 
 /** Change the query of the current view without rendering it again. */
 export function setQuery(query) {
-  const { path } = readAddress();
-  history.replaceState(history.state, "", linkTo(path, query));
+  setAddress(currentPath(), query);
+}
+
+/** Return the path of the current view. */
+export function currentPath() {
+  return readAddress().path;
 }
 
 /** Set the title of the current view. */
@@ -58,7 +72,9 @@ export function start(routes, element) {
   table = routes.map(([pattern, module]) => [compile(pattern), module]);
   positions = JSON.parse(sessionStorage.getItem(SCROLL_POSITIONS) ?? "{}");
   history.scrollRestoration = "manual";
-  addEventListener("hashchange", () => show());
+  addEventListener("popstate", follow);
+  addEventListener("hashchange", follow);
+  document.addEventListener("click", followLink);
   addEventListener("scroll", () => entry && (positions[entry] = scrollY), { passive: true });
   addEventListener("pagehide", () => sessionStorage.setItem(SCROLL_POSITIONS, JSON.stringify(positions)));
   return show({ first: true });
@@ -69,13 +85,48 @@ function compile(pattern) {
   return new RegExp(`^${source}$`);
 }
 
+// Open an address of the shop without loading the page again.
+function openAddress(address, instead = false) {
+  if (new URL(address, location.href).href !== location.href) {
+    if (instead) history.replaceState(null, "", address);
+    else history.pushState(null, "", address);
+  }
+  show();
+}
+
+// A change of the fragment causes both events.
+function follow() {
+  if (location.href !== shown) show();
+}
+
+function followLink(event) {
+  const link = event.target.closest?.("a[href]");
+  const isPlain = !event.button && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
+  if (!link || !isPlain || event.defaultPrevented || link.target || link.hasAttribute("download")) return;
+  const { href, origin, pathname, search } = new URL(link.href);
+  const isView = PAGES.test(pathname) || (pathname === "/" && !search);
+  if (origin !== location.origin || !isView) return;
+  event.preventDefault();
+  openAddress(href);
+}
+
 function readAddress() {
+  if (PAGES.test(location.pathname)) {
+    return { path: location.pathname, query: new URLSearchParams(location.search) };
+  }
   const [path, query = ""] = location.hash.replace(/^#/, "").split(/\?(.*)/s);
   return { path: path || "/", query: toParams(new URLSearchParams(query)) };
 }
 
 async function show({ first = false } = {}) {
   leaving.abort();
+  // A fragment that a script or the visitor sets on the page of a product.
+  if (PAGES.test(location.pathname) && location.hash.startsWith("#/")) {
+    history.replaceState(history.state, "", `/${location.hash}`);
+  }
+  if (location.href !== shown) dispatchEvent(new CustomEvent("shopfleet:leave"));
+  shown = location.href;
+  if (!first) for (const element of document.head.querySelectorAll(SERVED)) element.remove();
   leaving = new AbortController();
   isSettled = false;
   const { signal } = leaving;

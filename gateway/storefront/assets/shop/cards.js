@@ -3,7 +3,7 @@ import { h, icon } from "../lib/dom.js";
 import { linkTo } from "../lib/router.js";
 import { addToCart } from "./cart.js";
 import { openCart } from "./drawer.js";
-import { picture } from "./catalog.js";
+import { categoryPath, picture, productPath } from "./catalog.js";
 import { currentPrice, lowestPrice } from "./price.js";
 
 const LOW_STOCK = 5;
@@ -19,13 +19,13 @@ export function productGrid(products, { eager = 0, level = "h2" } = {}) {
 
 /** Return a product as a card of the grid. */
 export function productCard(product, { eager = false, level = "h2" } = {}) {
-  const { id, title, brand, stock } = product;
+  const { title, brand, stock } = product;
   return h(
     "li",
     { class: "product-card" },
     h("div", { class: "product-picture" }, picture(product, { eager }), stock > 0 && quickAdd(product)),
     h("p", { class: "small faint" }, brand ?? "\u00a0"),
-    h(level, null, h("a", { href: linkTo(`/products/${id}`) }, title)),
+    h(level, null, h("a", { href: linkTo(productPath(product)) }, title)),
     h(
       "p",
       { class: "row row-apart" },
@@ -50,6 +50,16 @@ function quickAdd(product) {
     button.removeAttribute("aria-disabled");
   });
   return button;
+}
+
+/** Return the way from the front page through these categories, each `{path, title}`. */
+export function breadcrumb(categories) {
+  return h(
+    "nav",
+    { class: "small", "aria-label": "Breadcrumb" },
+    h("a", { href: linkTo("/") }, "Shop"),
+    categories.map(({ path, title }) => [" / ", h("a", { href: linkTo(categoryPath(path)) }, title)]),
+  );
 }
 
 /** Return the availability for a customer. */

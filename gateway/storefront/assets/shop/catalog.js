@@ -1,6 +1,7 @@
 // Products that the page has fetched, so that the cart has their pictures without more requests.
 import { call } from "../lib/api.js";
 import { h, icon } from "../lib/dom.js";
+import { toSentence } from "../lib/labels.js";
 
 const known = new Map();
 
@@ -19,6 +20,35 @@ export async function fetchProduct(id, signal, { fresh = false } = {}) {
   // The gateway caches a product's URL without a query for some seconds.
   const query = fresh ? { at: Date.now() } : null;
   const product = await call("GET", `/products/${encodeURIComponent(id)}`, { query, signal });
+  remember([product]);
+  return product;
+}
+
+/** Return the path of a product's view; a product of the previous release has no slug. */
+export function productPath({ id, slug }) {
+  return slug ? `/p/${slug}` : `/products/${id}`;
+}
+
+/** Return the path of a category's view. */
+export function categoryPath(path) {
+  return `/c/${path.split("/").map(encodeURIComponent).join("/")}`;
+}
+
+/** Return the name at the end of a category's path, as the API titles a category without a title. */
+export function titleFromPath(path) {
+  return toSentence(path.split("/").at(-1));
+}
+
+/** Return the categories from the root to this one, each `{path, title}`. */
+export function traceCategory(path) {
+  const names = path.split("/");
+  const paths = names.map((_, place) => names.slice(0, place + 1).join("/"));
+  return paths.map((each) => ({ path: each, title: titleFromPath(each) }));
+}
+
+/** Fetch the product with this slug, which may be a former one. Throws Problem. */
+export async function fetchBySlug(slug, signal) {
+  const product = await call("GET", `/products/by-slug/${encodeURIComponent(slug)}`, { signal });
   remember([product]);
   return product;
 }

@@ -5,7 +5,7 @@ import { formatMoney } from "../lib/format.js";
 import { linkTo } from "../lib/router.js";
 import { countOf } from "../lib/labels.js";
 import { cart } from "./cart.js";
-import { fetchProduct, picture, recall } from "./catalog.js";
+import { fetchProduct, picture, productPath, recall } from "./catalog.js";
 import { stepper } from "./stepper.js";
 
 /** Open the cart drawer. */
@@ -77,7 +77,7 @@ function cartLine(item) {
     h(
       "div",
       { class: "stack-tight" },
-      h("a", { class: "cart-title", href: linkTo(`/products/${id}`) }, title),
+      h("a", { class: "cart-title", href: linkTo(productPath(recall(id) ?? { id })) }, title),
       h("p", { class: "small faint", id: `cart-unit-${id}` }, describeUnit(item)),
       h("div", { id: `cart-problem-${id}` }, problemOf(item)),
       h(

@@ -3,6 +3,7 @@ import { h, icon, replace } from "../lib/dom.js";
 import { skeleton } from "../lib/feedback.js";
 import { formatNumber } from "../lib/format.js";
 import { toSentence } from "../lib/labels.js";
+import { traceCategory } from "./catalog.js";
 
 const BRANDS_SHOWN = 6;
 
@@ -31,7 +32,7 @@ export function filterPanel(onchange) {
     );
     replace(
       element,
-      choices("Category", "category", facets.categories, wanted, onchange),
+      choices("Category", "category", nameCategories(facets.categories), wanted, onchange),
       choices("Brand", "brand", brands, wanted, onchange),
       facets.brands.length > BRANDS_SHOWN &&
         h(
@@ -66,6 +67,18 @@ export function filterPanel(onchange) {
   return { element, update };
 }
 
+// A category below others is named with them: `Kitchen / Knives`.
+function nameCategories(counts) {
+  const titles = new Map(counts.map(({ name, title }) => [name, title]));
+  return counts.map(({ name, count }) => ({
+    name,
+    count,
+    title: traceCategory(name)
+      .map(({ path, title }) => titles.get(path) ?? title)
+      .join(" / "),
+  }));
+}
+
 function choices(legend, name, counts, wanted, onchange) {
   const chosen = wanted.getAll(name);
   // A chosen value without matches must remain, so that the customer can clear it.
@@ -76,11 +89,11 @@ function choices(legend, name, counts, wanted, onchange) {
     "fieldset",
     null,
     h("legend", null, legend),
-    all.map(({ name: value, count }) =>
+    all.map(({ name: value, count, title = toSentence(value) }) =>
       box(
         name,
         value,
-        toSentence(value),
+        title,
         chosen.includes(value),
         ({ target }) => {
           const rest = chosen.filter((each) => each !== value);
@@ -132,14 +145,17 @@ function prices(wanted, range, onchange) {
   );
 }
 
-/** Return a chip for each active filter, which removes it; null without filters. */
-export function filterChips(wanted, onchange) {
+/**
+ * Return a chip for each active filter, which removes it; null without filters. `titleOf(path)` returns the
+ * title of a category.
+ */
+export function filterChips(wanted, onchange, titleOf) {
   const chips = [];
   for (const name of ["category", "brand"]) {
     const chosen = wanted.getAll(name);
     for (const value of chosen) {
       chips.push(
-        chip(toSentence(value), () => onchange({ [name]: chosen.filter((each) => each !== value) })),
+        chip(name === "category" ? titleOf(value) : toSentence(value), () => onchange({ [name]: chosen.filter((each) => each !== value) })),
       );
     }
   }

@@ -3,7 +3,7 @@ import { h, icon } from "../lib/dom.js";
 import { formatAgo, formatMoney, formatTime } from "../lib/format.js";
 import { linkTo } from "../lib/router.js";
 import { describeEvent, describeReason } from "../lib/labels.js";
-import { picture, recall } from "./catalog.js";
+import { picture, productPath, recall } from "./catalog.js";
 
 const STEPS = [
   ["Ordered", "box", ["pending", "awaiting_payment", "confirmed", "paid", "shipped", "delivered"]],
@@ -96,7 +96,7 @@ export function showItem(item, currency) {
       { class: "stack-tight" },
       h(
         "a",
-        { class: "cart-title", href: linkTo(`/products/${id}`) },
+        { class: "cart-title", href: linkTo(productPath(recall(id) ?? { id })) },
         item.title ?? recall(id)?.title ?? `Product ${id}`,
       ),
       h("span", { class: "small faint" }, `Quantity ${item.quantity}`),

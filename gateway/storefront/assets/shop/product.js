@@ -1,12 +1,11 @@
 // One product, with others of its category.
 import { h, icon, replace } from "../lib/dom.js";
 import { emptyPanel, load, skeleton } from "../lib/feedback.js";
-import { linkTo, setTitle } from "../lib/router.js";
+import { linkTo, setAddress, setTitle } from "../lib/router.js";
 import { call } from "../lib/api.js";
-import { toSentence } from "../lib/labels.js";
-import { describeStock, productGrid, stars } from "./cards.js";
+import { breadcrumb, describeStock, productGrid, stars } from "./cards.js";
 import { addToCart, MAX_QUANTITY } from "./cart.js";
-import { fetchProduct, picture, remember } from "./catalog.js";
+import { fetchBySlug, fetchProduct, picture, productPath, remember, traceCategory } from "./catalog.js";
 import { openCart } from "./drawer.js";
 import { currentPrice, lowestPrice } from "./price.js";
 import { stepper } from "./stepper.js";
@@ -21,7 +20,9 @@ export async function view({ params, signal }) {
   load(
     page,
     async () => {
-      const product = await fetchOrNull(params.id, signal);
+      const product = await fetchOrNull(params, signal);
+      // Also for the number of a product, and for a former slug.
+      if (product && !signal.aborted) setAddress(productPath(product));
       if (product) fetchRelated(product, related, signal);
       return product;
     },
@@ -31,9 +32,9 @@ export async function view({ params, signal }) {
   return h("div", { class: "stack-wide" }, page, related);
 }
 
-async function fetchOrNull(id, signal) {
+async function fetchOrNull({ id, slug }, signal) {
   try {
-    return await fetchProduct(id, signal);
+    return await (slug ? fetchBySlug(slug, signal) : fetchProduct(id, signal));
   } catch (problem) {
     if (problem.status === 404) return null;
     throw problem;
@@ -54,7 +55,8 @@ function notFound() {
 }
 
 function showProduct(product) {
-  const { title: name, brand, category, rating, stock, sku, description } = product;
+  const { title: name, brand, rating, stock, sku, description } = product;
+  const crumbs = crumbsOf(product);
   setTitle(name);
   return h(
     "article",
@@ -63,13 +65,7 @@ function showProduct(product) {
     h(
       "div",
       { class: "stack" },
-      h(
-        "nav",
-        { class: "small", "aria-label": "Breadcrumb" },
-        h("a", { href: linkTo("/") }, "Shop"),
-        " / ",
-        h("a", { href: linkTo("/", { category }) }, toSentence(category)),
-      ),
+      breadcrumb(crumbs),
       h("h1", null, name),
       h(
         "p",
@@ -123,6 +119,11 @@ function gallery(product) {
   );
 }
 
+// The previous release has no breadcrumbs.
+function crumbsOf({ breadcrumbs, category }) {
+  return breadcrumbs ?? traceCategory(category);
+}
+
 function buyForm(product) {
   const quantity = stepper({ label: product.title, value: 1, max: Math.min(MAX_QUANTITY, product.stock) });
   const button = h("button", { class: "button button-primary", type: "submit" }, icon("cart"), "Add to cart");
@@ -145,7 +146,7 @@ async function fetchRelated(product, container, signal) {
   if (signal.aborted || !others.length) return;
   remember(others);
   container.append(
-    h("h2", null, `More in ${toSentence(product.category)}`),
+    h("h2", null, `More in ${crumbsOf(product).at(-1).title}`),
     productGrid(others, { level: "h3" }),
   );
 }

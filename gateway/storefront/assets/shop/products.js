@@ -3,10 +3,10 @@ import { call, wait } from "../lib/api.js";
 import { h, icon, replace } from "../lib/dom.js";
 import { announce, emptyPanel, problemPanel, refill, skeleton, toast } from "../lib/feedback.js";
 import { toParams } from "../lib/http.js";
-import { currentEntry, setQuery, setTitle } from "../lib/router.js";
-import { countOf, toSentence } from "../lib/labels.js";
-import { productCard, productGrid } from "./cards.js";
-import { remember } from "./catalog.js";
+import { currentEntry, linkTo, setAddress, setTitle } from "../lib/router.js";
+import { countOf } from "../lib/labels.js";
+import { breadcrumb, productCard, productGrid } from "./cards.js";
+import { categoryPath, remember, titleFromPath, traceCategory } from "./catalog.js";
 import { filterChips, filterPanel, FILTERS } from "./filters.js";
 
 export const title = "Shopfleet";
@@ -30,12 +30,16 @@ const SORTS = [
 // The lists by the key of their history entry.
 const lists = new Map();
 
-export async function view({ query, signal }) {
-  let wanted = readWanted(query);
+export async function view({ params, query, signal }) {
+  let wanted = readWanted(query, params.rest);
   let list = null;
+  // What the API says about the category, if the list is of a single one.
+  let category = null;
   let fetching = new AbortController();
 
+  const way = h("div", { class: "way" });
   const heading = h("h1");
+  const below = h("ul", { class: "below", "aria-label": "Subcategories" });
   const lead = h("p", { class: "lead faint" });
   const count = h("p", { class: "faint", id: "count" }, "\u00a0");
   const chips = h("div", { class: "chips" });
@@ -61,7 +65,7 @@ export async function view({ query, signal }) {
   const layout = h(
     "div",
     { class: "shop" },
-    h("header", { class: "shop-header" }, heading, lead),
+    h("header", { class: "shop-header" }, way, heading, lead, below),
     h(
       "div",
       { class: "toolbar" },
@@ -85,9 +89,35 @@ export async function view({ query, signal }) {
   /** Change the query parameters and fetch the list. */
   function apply(changes) {
     wanted = readWanted(toParams({ ...toObject(wanted), ...changes }));
-    setQuery(wanted);
+    category = null;
+    showAddress();
     if (changes.q === null) setField("");
     fetchFirst();
+  }
+
+  // A list of a single category has the address of the category, with the other filters as its query.
+  function showAddress() {
+    const rest = new URLSearchParams(wanted);
+    rest.delete("category");
+    if (isOfOneCategory()) setAddress(categoryPath(wanted.get("category")), rest);
+    else setAddress("/", wanted);
+  }
+
+  function isOfOneCategory() {
+    return wanted.getAll("category").length === 1;
+  }
+
+  /** Fetch the titles of the category and of those above and below it, and its path if it has moved. */
+  async function fetchCategory(mine) {
+    if (!isOfOneCategory()) return null;
+    const path = categoryPath(wanted.get("category")).replace("/c/", "/categories/");
+    try {
+      return await call("GET", path, { signal: mine });
+    } catch (problem) {
+      // The list works without it; an unknown category has no products.
+      if (problem.name !== "Problem") throw problem;
+      return null;
+    }
   }
 
   async function fetchFirst() {
@@ -98,14 +128,24 @@ export async function view({ query, signal }) {
     describeWanted();
     try {
       const query = toParams({ ...toObject(wanted), limit: PAGE, facets: "true" });
-      const page = (await call("GET", "/products", { query, signal: mine })) ?? { data: [], next: null };
+      const [found, answer] = await Promise.all([
+        fetchCategory(mine),
+        call("GET", "/products", { query, signal: mine }),
+      ]);
       mine.throwIfAborted();
+      category = found;
+      if (category && category.path !== wanted.get("category")) {
+        apply({ category: category.path });
+        return;
+      }
+      const page = answer ?? { data: [], next: null };
       list = {
         key: wanted.toString(),
         products: page.data,
         next: page.next,
         facets: page.facets,
         corrected: page.corrected,
+        category,
       };
       show();
       announce(describeCount());
@@ -185,8 +225,9 @@ export async function view({ query, signal }) {
     const name = words
       ? `Results for “${words}”`
       : categories.length
-        ? categories.map(toSentence).join(", ")
+        ? categories.map((path) => titleOf(path)).join(", ")
         : null;
+    showPlace();
     heading.textContent = name ?? "Good things, made to last";
     setTitle(name ?? title);
     if (words && list?.corrected && list.key === wanted.toString()) {
@@ -210,28 +251,52 @@ export async function view({ query, signal }) {
     }
     // A search keeps the space, because it may show a correction later.
     lead.hidden = Boolean(name && !words);
-    replace(chips, filterChips(wanted, apply));
+    replace(chips, filterChips(wanted, apply, titleOf));
     const number = FILTERS.reduce((sum, each) => sum + wanted.getAll(each).length, 0);
     replace(toggle, icon("filter"), number ? `Filters (${number})` : "Filters");
     sort.options[0].textContent = words ? "Best match" : "Featured";
+  }
+
+  function titleOf(path) {
+    if (category?.path === path) return category.title;
+    return list?.facets?.categories.find(({ name }) => name === path)?.title ?? titleFromPath(path);
+  }
+
+  /** Show the way to the category, and the categories below it. */
+  function showPlace() {
+    const path = isOfOneCategory() ? wanted.get("category") : null;
+    const above = category?.breadcrumbs ?? (path ? traceCategory(path) : []);
+    replace(way, path !== null && breadcrumb(above.slice(0, -1)));
+    replace(
+      below,
+      category?.children.map((child) =>
+        h("li", null, h("a", { class: "chip", href: linkTo(categoryPath(child.path)) }, child.title)),
+      ),
+    );
+    way.hidden = path === null;
+    below.hidden = !category?.children.length;
   }
 
   function describeCount() {
     const { products, next, facets } = list;
     const chosen = wanted.getAll("category");
     const counts = facets?.categories.filter(({ name }) => !chosen.length || chosen.includes(name)) ?? [];
-    const total = counts.reduce((sum, each) => sum + each.count, 0);
+    // A category counts what is below it.
+    const roots = counts.filter(({ name }) => !counts.some((other) => name.startsWith(`${other.name}/`)));
+    const total = roots.reduce((sum, each) => sum + each.count, 0);
     if (!next) return countOf(products.length, "product", "products");
     return facets?.exact && total >= products.length
       ? `${products.length} of ${total} products`
       : `First ${products.length} products`;
   }
 
+  if (isOfOneCategory()) showAddress();
   listenToSearch((q) => q !== (wanted.get("q") ?? "") && apply({ q }), wanted.get("q") ?? "", signal);
-  describeWanted();
   const kept = lists.get(currentEntry());
+  describeWanted();
   if (kept?.key === wanted.toString() && Date.now() - kept.at < MAX_AGE) {
     list = kept;
+    category = kept.category;
     show();
   } else {
     fetchFirst();
@@ -247,8 +312,9 @@ function keep(list) {
 
 const PARAMETERS = ["q", "sort", ...FILTERS];
 
-function readWanted(query) {
+function readWanted(query, category) {
   const wanted = new URLSearchParams();
+  if (category) wanted.append("category", category);
   for (const name of PARAMETERS)
     for (const value of query.getAll(name)) if (value) wanted.append(name, value);
   return wanted;
