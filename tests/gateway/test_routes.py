@@ -40,6 +40,7 @@ ROUTES = [
     ("/products/import", "catalog", "/products/import"),
     ("/products/export", "catalog", "/products/export"),
     ("/products/sync", "catalog", "/products/sync"),
+    ("/products/low-stock", "catalog", "/products/low-stock"),
     ("/categories?limit=9", "catalog", "/categories?limit=9"),
     ("/images/kit-0001.svg", "catalog", "/images/kit-0001.svg"),
     ("/cart", "orders", "/cart"),
