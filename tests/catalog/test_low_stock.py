@@ -24,7 +24,7 @@ class Admin:
     def send(self, method, path, body=None, status=200):
         answer = self.client.open(path, method=method, json=body, headers=self.headers)
         assert answer.status_code == status, answer.json
-        return answer.json
+        return answer.json if answer.data else None
 
     def low(self, query=""):
         return self.send("GET", f"/products/low-stock?{query}")
