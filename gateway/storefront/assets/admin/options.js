@@ -44,6 +44,14 @@ export function optionsEditor(set, onChange) {
 
   function optionCard(option, place) {
     const label = () => option.name || `option ${place + 1}`;
+    // Rendering again while the admin types the name would drop the focus.
+    const named = [];
+    const nameAfter = (element, makeLabel) => {
+      const update = () => element.setAttribute("aria-label", makeLabel());
+      named.push(update);
+      update();
+      return element;
+    };
     const name = field({
       label: `Option ${place + 1}`,
       name: "",
@@ -55,14 +63,14 @@ export function optionsEditor(set, onChange) {
       hint: place ? null : "Such as Size or Colour.",
       oninput: (event) => {
         option.name = event.target.value.trim();
+        for (const update of named) update();
         onChange();
       },
-      onchange: () => render(),
     });
     name.querySelector("input").dataset.focus = `name-${option.key}`;
-    return h(
+    const card = h(
       "div",
-      { class: "option", role: "group", "aria-label": option.name || `Option ${place + 1}` },
+      { class: "option", role: "group" },
       h(
         "div",
         { class: "option-head" },
@@ -71,20 +79,27 @@ export function optionsEditor(set, onChange) {
           "div",
           { class: "button-row" },
           place > 0 &&
-            iconButton("up", `Move ${label()} up`, () => {
-              set.moveOption(option, -1);
-              change(`name-${option.key}`);
-            }),
-          iconButton("trash", `Remove ${label()}`, () => removeOption(option)),
+            nameAfter(
+              iconButton("up", "", () => {
+                set.moveOption(option, -1);
+                change(`name-${option.key}`);
+              }),
+              () => `Move ${label()} up`,
+            ),
+          nameAfter(
+            iconButton("trash", "", () => removeOption(option)),
+            () => `Remove ${label()}`,
+          ),
         ),
       ),
-      chips(option, label),
+      chips(option, label, nameAfter),
       chosen?.option === option && valueEditor(option, chosen.value),
       existingField(option),
     );
+    return nameAfter(card, () => option.name || `Option ${place + 1}`);
   }
 
-  function chips(option, label) {
+  function chips(option, label, nameAfter) {
     const input = h("input", {
       class: "chip-input",
       type: "text",
@@ -92,7 +107,6 @@ export function optionsEditor(set, onChange) {
       autocomplete: "off",
       enterkeyhint: "enter",
       placeholder: option.values.length ? "Add a value" : "Type a value, then Enter",
-      "aria-label": `Add a value to ${label()}`,
       dataset: { focus: `add-${option.key}` },
       onkeydown: (event) => {
         if (event.key === "Backspace" && !input.value && option.values.length) {
@@ -107,6 +121,7 @@ export function optionsEditor(set, onChange) {
       oninput: () => input.value.includes(",") && add(),
       onblur: () => input.value.trim() && add(false),
     });
+    nameAfter(input, () => `Add a value to ${label()}`);
     function add(isFocused = true) {
       const texts = input.value.split(",").map((text) => text.trim().replaceAll(/\s+/g, " "));
       attempt(() => {
@@ -123,11 +138,11 @@ export function optionsEditor(set, onChange) {
       { class: "chips" },
       h(
         "ul",
-        { "aria-label": `Values of ${label()}` },
+        { "aria-label": "Values" },
         option.values.map((value) =>
           h(
             "li",
-            { class: "chip" },
+            { class: "option-value" },
             h(
               "button",
               {

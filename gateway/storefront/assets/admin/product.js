@@ -77,7 +77,7 @@ function editForm(product, read, { onSaved, onRestructured, onMode }) {
   let original = product;
   let metadata = null;
   let sold = null;
-  const fields = h("div");
+  const fields = h("div", { class: "stack" });
   const version = h("p", { class: "faint small" });
   const conflict = h("div", { class: "notice-room", tabindex: "-1" });
   const form = h(
