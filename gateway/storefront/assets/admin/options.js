@@ -103,7 +103,6 @@ export function optionsEditor(set, onChange) {
     const input = h("input", {
       class: "chip-input",
       type: "text",
-      maxlength: 101,
       autocomplete: "off",
       enterkeyhint: "enter",
       placeholder: option.values.length ? "Add a value" : "Type a value, then Enter",
@@ -135,7 +134,7 @@ export function optionsEditor(set, onChange) {
     }
     return h(
       "div",
-      { class: "chips" },
+      { class: "option-values" },
       h(
         "ul",
         { "aria-label": "Values" },
@@ -213,7 +212,11 @@ export function optionsEditor(set, onChange) {
       h(
         "div",
         { class: "button-row" },
-        h("button", { class: "button button-small", type: "button", onclick: () => save(input.value.trim()) }, "Rename"),
+        h(
+          "button",
+          { class: "button button-small", type: "button", onclick: () => save(input.value.trim()) },
+          "Rename",
+        ),
         mover(-1, "Move left"),
         mover(1, "Move right"),
         h("button", { class: "button button-small button-quiet", type: "button", onclick: close }, "Done"),
@@ -271,7 +274,8 @@ export function optionsEditor(set, onChange) {
       !merged.length ||
       (await askToConfirm({
         title: `Remove ${option.name}?`,
-        text: `Without ${option.name}, some variants would be the same, and one of each stays. ${explainLoss(set, merged)}`,
+        text:
+          `Without ${option.name}, some variants would be the same, and one of each stays. ` + explainLoss(set, merged),
         action: `Remove ${option.name}`,
         danger: true,
       }));

@@ -66,6 +66,7 @@ export function soldFields({ product, currency, onMode = () => {} }) {
       return;
     }
     set.keepOnly(kept);
+    replace(split);
     for (const [name, input] of simpleInputs()) input.value = kept.cells[name] ?? "";
     setMode(false);
   }

@@ -44,7 +44,8 @@ export function normalize({ read, show }, text) {
 }
 
 function amount(name, label, currency) {
-  return { name, label, inputmode: "decimal", show: (value) => showAmount(value, currency), read: readAmount(currency) };
+  const show = (value) => showAmount(value, currency);
+  return { name, label, inputmode: "decimal", show, read: readAmount(currency) };
 }
 
 function required(read) {

@@ -243,7 +243,10 @@ export class VariantSet {
       return;
     }
     const isMine = row.isSold;
-    Object.assign(row, { ...this.#toRow(variant), key: row.key, cells: isMine ? row.cells : this.#toCells(variant) });
+    const { key, cells } = row;
+    Object.assign(row, this.#toRow(variant), { key });
+    // The server generates a missing SKU.
+    if (isMine) row.cells = { ...cells, sku: cells.sku || row.cells.sku };
     if (!isMine) return;
     if (this.findChanged(row).length) {
       row.note = { text: "This variant was added meanwhile. Save again to replace its values with yours." };
@@ -281,7 +284,8 @@ export class VariantSet {
       ]),
     );
     const { id, version, reserved, options } = variant;
-    return { key: makeKey(), id, version, reserved, options, choice, cells, saved: { ...cells }, isSold: true, note: null };
+    const stored = { id, version, reserved, options, saved: { ...cells } };
+    return { key: makeKey(), ...stored, choice, cells, isSold: true, note: null };
   }
 
   #toCells(variant) {

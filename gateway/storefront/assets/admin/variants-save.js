@@ -26,10 +26,11 @@ export async function saveVariants({ base, changes, set, read }) {
   const options = JSON.stringify(base.options);
   let known = base;
 
-  async function refresh(isExpected = options) {
+  async function refresh(expected = options) {
     const current = await read();
-    const isRestructured = JSON.stringify(current.options) !== isExpected;
-    if (isRestructured || findDifferences(known, current, DESCRIBED).length) throw new Conflict(current, isRestructured);
+    const isRestructured = JSON.stringify(current.options) !== expected;
+    const isEdited = findDifferences(known, current, DESCRIBED).length > 0;
+    if (isRestructured || isEdited) throw new Conflict(current, isRestructured);
     known = current;
     for (const row of set.merge(current.variants)) failed.add(row);
   }

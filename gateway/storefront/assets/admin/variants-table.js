@@ -205,7 +205,8 @@ export function variantsTable(set) {
           }
         }
       },
-      `Pasted ${countOf(rows.length, "row")} of ${countOf(fitting, "column")}.${isCut ? " The other cells did not fit." : ""}`,
+      `Pasted ${countOf(rows.length, "row")} of ${countOf(fitting, "column")}.` +
+        (isCut ? " The other cells did not fit." : ""),
     );
   }
 
