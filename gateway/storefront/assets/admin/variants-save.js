@@ -28,8 +28,12 @@ export async function saveVariants({ base, changes, set, read }) {
 
   async function refresh(expected = options) {
     const current = await read();
-    const isRestructured = JSON.stringify(current.options) !== expected;
-    const isEdited = findDifferences(known, current, DESCRIBED).length > 0;
+    const found = JSON.stringify(current.options);
+    // An earlier attempt may have been saved although its answer was lost.
+    if (found === JSON.stringify(set.body)) set.stored = found;
+    const isRestructured = found !== expected && found !== set.stored;
+    const names = findDifferences(known, current, DESCRIBED);
+    const isEdited = findDifferences({ ...known, ...changes }, current, names).length > 0;
     if (isRestructured || isEdited) throw new Conflict(current, isRestructured);
     known = current;
     for (const row of set.merge(current.variants)) failed.add(row);
