@@ -11,7 +11,7 @@ const MAX_FIELDS = 50;
 
 /** Return `{node, read()}` for the metadata of a product; `read` returns it by name, in alphabetical order. */
 export function metadataFields(metadata = {}) {
-  const rows = h("div", { class: "stack" });
+  const rows = h("div", { class: "stack", oninput: checkNames });
   const node = h(
     "fieldset",
     { class: "metadata" },
@@ -26,6 +26,15 @@ export function metadataFields(metadata = {}) {
   );
   for (const [name, value] of Object.entries(sortMetadata(metadata))) rows.append(makeRow(name, value));
 
+  /** Mark names that are there twice, so that the form is not sent. */
+  function checkNames() {
+    const inputs = [...rows.children].map((row) => row.querySelector("input"));
+    const names = inputs.map((input) => input.value.trim());
+    for (const [place, input] of inputs.entries()) {
+      const isTwice = names[place] && names.indexOf(names[place]) !== place;
+      input.setCustomValidity(isTwice ? `There are two fields ${names[place]}.` : "");
+    }
+  }
   function add() {
     if (rows.children.length >= MAX_FIELDS) return;
     const row = makeRow("", "");
@@ -73,7 +82,9 @@ function makeRow(name, value) {
         "aria-label": `Remove ${name || "this field"}`,
         onclick: () => {
           const next = row.parentElement.nextElementSibling.querySelector("button");
+          const list = row.parentElement;
           row.remove();
+          list.dispatchEvent(new Event("input"));
           next.focus();
         },
       },

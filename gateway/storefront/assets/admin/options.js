@@ -294,7 +294,7 @@ export function explainLoss(set, rows) {
   const more = rows.length > SHOWN ? ` and ${rows.length - SHOWN} more` : "";
   return (
     `When you save, the shop stops selling ${countOf(rows.length, "variant")}: ${names.join(", ")}${more}. ` +
-    "Existing orders keep them. This cannot be undone."
+    "Existing orders do not change. You cannot undo this."
   );
 }
 

@@ -194,7 +194,7 @@ function renderStock({ soldOut, low }) {
   const rows = [...products, ...low.data.filter(({ stock }) => stock > 0)].slice(0, SHOWN);
   const table = makeTable("Products with low stock", [
     { title: "Product", kind: "main", cell: lowStockLink },
-    { title: "Available", kind: "number", cell: (row) => stockLevel(row.stock) },
+    { title: "Available", kind: "number", cell: (row) => stockLevel(row.stock, row.low_stock_threshold) },
   ]);
   table.show(rows);
   const figure = (filter, { data, next }, text) =>

@@ -54,7 +54,7 @@ const LOW_COLUMNS = [
   { title: "Product", kind: "main", cell: lowStockLink },
   { title: "SKU", cell: (variant) => variant.sku },
   { title: "Reserved", kind: "number", cell: (variant) => formatNumber(variant.reserved) },
-  { title: "Available", kind: "number", cell: (variant) => stockLevel(variant.stock) },
+  { title: "Available", kind: "number", cell: (variant) => stockLevel(variant.stock, variant.low_stock_threshold) },
   { title: "Low stock at", kind: "number", cell: (variant) => formatNumber(variant.low_stock_threshold) },
 ];
 
@@ -109,9 +109,9 @@ export function lowStockLink({ product_id, product_title, title }) {
   ];
 }
 
-/** Return the available units; a badge highlights low stock. */
-export function stockLevel(stock) {
-  if (stock > LOW_STOCK) return formatNumber(stock);
+/** Return the available units; a badge highlights as few as `threshold`, or fewer. */
+export function stockLevel(stock, threshold = LOW_STOCK) {
+  if (stock > threshold) return formatNumber(stock);
   return h("span", { class: `badge badge-${stock > 0 ? "warn" : "bad"}` }, stock > 0 ? `${stock} left` : "Sold out");
 }
 
