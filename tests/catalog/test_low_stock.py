@@ -6,6 +6,8 @@ import pytest
 from sqlalchemy import text
 
 from catalog.use_cases.low_stock import list_low_stock
+from shared.migrate import upgrade
+from shared.service import migrations_of
 from tests.catalog.fake_source import reserve
 from tests.catalog.rows import begin_catalogue, put_products
 from tests.catalog.test_plans import explain, indexes
@@ -141,3 +143,13 @@ def test_a_reservation_above_the_threshold_writes_no_index(database):
         connection.execute(text("UPDATE products SET reserved = reserved + 1 WHERE id = 1"))
         after = connection.execute(count).scalar_one()
     assert after == before + 1
+
+
+def test_variants_with_a_threshold_are_marked_by_the_migration(make_old_database):
+    old = make_old_database("catalog-service", before="0012")
+    put_products(old, *[{"id": number, "on_hand": 5} for number in (1, 2, 3)])
+    with old.transaction() as connection:
+        connection.execute(text("UPDATE products SET low_stock_threshold = 3 + id WHERE id < 3"))
+    upgrade(old, migrations_of("catalog-service"))
+    found, _next = list_low_stock(old, after=None, limit=10)
+    assert [variant.id for variant in found] == [2]

@@ -24,9 +24,12 @@ CREATE OR REPLACE TRIGGER variant_low
     BEFORE UPDATE OF on_hand, reserved, low_stock_threshold ON products FOR EACH ROW
     WHEN (OLD.low_stock_threshold IS NOT NULL OR NEW.low_stock_threshold IS NOT NULL)
     EXECUTE FUNCTION mark_low_stock();
+"""
 
+# The trigger marks the variants that had a threshold before.
+MARK_EXISTING = """
 UPDATE products SET low_stock_threshold = low_stock_threshold
-WHERE low_stock_threshold IS NOT NULL AND NOT is_low AND on_hand - reserved <= low_stock_threshold;
+WHERE NOT is_low AND on_hand - reserved <= low_stock_threshold
 """
 
 INDEXES = {
@@ -38,3 +41,5 @@ def upgrade() -> None:
     """Add the mark, its triggers and its index, without a lock that callers feel."""
     op.execute(MARK)
     create_indexes(INDEXES)
+    # Building an index has ended the transaction that locked the table.
+    op.execute(MARK_EXISTING)
