@@ -64,7 +64,12 @@ export function optionsEditor(set, onChange) {
       oninput: (event) => {
         option.name = event.target.value.trim();
         for (const update of named) update();
-        onChange();
+      },
+      // Enter would submit the form.
+      onkeydown: (event) => {
+        if (event.key !== "Enter" || event.isComposing) return;
+        event.preventDefault();
+        list.querySelector(`[data-focus="add-${option.key}"]`).focus();
       },
     });
     name.querySelector("input").dataset.focus = `name-${option.key}`;

@@ -7,7 +7,7 @@ import { countOf } from "../lib/labels.js";
 import { linkTo, navigate, setTitle } from "../lib/router.js";
 import { conflictPanel, restructuredNote } from "./conflict.js";
 import { metadataFields } from "./metadata.js";
-import { card, moment, pageHead, showingProblem } from "./parts.js";
+import { card, errorNote, moment, pageHead, showingProblem } from "./parts.js";
 import { DESCRIBED, findDifferences, productFields, readProduct } from "./product-form.js";
 import { soldFields } from "./sold-fields.js";
 import { stockCard } from "./stock.js";
@@ -94,12 +94,15 @@ function editForm(product, read, { onSaved, onRestructured, onMode }) {
   );
   show(product);
 
+  function showVersion(now) {
+    replace(version, `Version ${now.version}, updated `, moment(now.updated_at));
+  }
   function show(now) {
     original = now;
     metadata = metadataFields(now.metadata);
     sold = soldFields({ product: now, currency: now.currency, onMode });
     replace(fields, productFields(now), metadata.node, sold.node);
-    replace(version, `Version ${now.version}, updated `, moment(now.updated_at));
+    showVersion(now);
     replace(conflict);
     clearProblems(form);
   }
@@ -122,11 +125,14 @@ function editForm(product, read, { onSaved, onRestructured, onMode }) {
     clearProblems(form);
     try {
       if (sold.hasRows) {
-        const failed = await saveVariants({ base, changes, set: sold.set, read });
-        original = await read();
+        const failed = await saveRows(changes, base);
         if (failed) {
-          sold.showNotes();
-          toast(`${countOf(failed, "variant")} not saved. The table says why.`, { kind: "bad" });
+          original = await read();
+          showVersion(original);
+          if (!sold.isSplit) replace(conflict, errorNote(sold.set.rows[0].note.text));
+          else if (sold.showNotes()) {
+            toast(`${countOf(failed, "variant")} not saved. The table says why.`, { kind: "bad" });
+          }
           return;
         }
       } else {
@@ -146,6 +152,17 @@ function editForm(product, read, { onSaved, onRestructured, onMode }) {
         showProblems(form, problem);
         sold.showNotes();
       }
+    }
+  }
+  async function saveRows(changes, base) {
+    const onProgress = (place, number) => replace(version, `Saving variant ${place} of ${number}…`);
+    // What an admin types now would be lost when the saved product is shown.
+    fields.inert = true;
+    try {
+      return await saveVariants({ base, changes, set: sold.set, read, onProgress });
+    } finally {
+      fields.inert = false;
+      showVersion(original);
     }
   }
   async function findConflict(mine, changed) {

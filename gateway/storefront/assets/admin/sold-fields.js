@@ -96,6 +96,7 @@ export function soldFields({ product, currency, onMode = () => {} }) {
     /** Show the errors of the options and cells; return whether there is none. */
     check() {
       if (!isSplit) {
+        set.rows[0].note = null;
         copyToRow();
         return true;
       }

@@ -1,6 +1,6 @@
 // The options of a product and its variants, as an admin edits them.
+import { MAX_VARIANTS, checkValue, combine, countCombinations, findText, isSame, move, rank } from "./combinations.js";
 
-export const MAX_VARIANTS = 250;
 const MAX_OPTIONS = 5;
 const MAX_VALUES = 100;
 
@@ -325,40 +325,4 @@ export class VariantSet {
     );
     this.rows = choices.map((choice) => found.get(combine(active, choice)) ?? this.#makeRow(choice, isSold));
   }
-}
-
-function rank(row) {
-  return (row.id ? 2 : 0) + (row.isSold ? 1 : 0);
-}
-
-function combine(options, choice) {
-  return options.map(({ key }) => choice[key]).join();
-}
-
-export function countCombinations(options) {
-  return options.reduce((number, { values }) => number * values.length, 1);
-}
-
-function findText(option, row) {
-  return option.values.find(({ key }) => key === row.choice[option.key])?.text ?? "";
-}
-
-function isSame(one, other) {
-  const names = Object.keys(one);
-  return names.length === Object.keys(other).length && names.every((name) => one[name] === other[name]);
-}
-
-function checkValue({ values }, text) {
-  if (text.length > 100) throw new Error("A value has at most 100 characters.");
-  if (values.some((value) => value.text.toLowerCase() === text.toLowerCase())) {
-    throw new Error(`“${text}” is there already.`);
-  }
-}
-
-function move(list, item, step) {
-  const place = list.indexOf(item);
-  const other = place + step;
-  if (other < 0 || other >= list.length) return;
-  list.splice(place, 1);
-  list.splice(other, 0, item);
 }

@@ -17,10 +17,10 @@ export class Conflict extends Error {
  * Send what differs from the server; return the number of variants with errors, which their rows show.
  *
  * `base` is the product as the admin knows it, `changes` are its changed fields, `read` fetches it with its
- * variants, and `set` has the edited ones. Throws Conflict, before the first write if possible, or the Problem
+ * variants, and `set` has the edited ones; `onProgress(place, number)` is called for each. Throws Conflict, before the first write if possible, or the Problem
  * of a step that concerns no single variant. After that, the same call sends the rest.
  */
-export async function saveVariants({ base, changes, set, read }) {
+export async function saveVariants({ base, changes, set, read, onProgress }) {
   const path = `/products/${base.id}`;
   const failed = new Set();
   const options = JSON.stringify(base.options);
@@ -99,7 +99,8 @@ export async function saveVariants({ base, changes, set, read }) {
       await patchRow(row);
       await countRow(row);
     } catch (problem) {
-      if (problem.name !== "Problem") throw problem;
+      // The next variants would fail in the same way.
+      if (problem.name !== "Problem" || problem.isTransient) throw problem;
       row.note = describe(set, problem);
     }
     if (row.note) failed.add(row);
@@ -113,7 +114,10 @@ export async function saveVariants({ base, changes, set, read }) {
   if (set.isRestructured || Object.keys(changes).length) await patchProduct();
   // An added variant gives the product, and so its first variant, a new version.
   const rows = set.sold.filter((row) => !failed.has(row)).sort((one, other) => Number(!one.id) - Number(!other.id));
-  for (const row of rows) await saveRow(row);
+  for (const [place, row] of rows.entries()) {
+    onProgress(place + 1, rows.length);
+    await saveRow(row);
+  }
   return failed.size;
 }
 

@@ -54,6 +54,8 @@ export function variantsTable(set) {
       type: "checkbox",
       checked: row.isSold,
       "aria-label": `Sell ${title}`,
+      // Enter would submit the form.
+      onkeydown: (event) => event.key === "Enter" && event.preventDefault(),
       onchange: () => {
         row.isSold = tick.checked;
         row.note = row.id && !row.isSold ? { text: "When you save, the shop stops selling this variant." } : null;
