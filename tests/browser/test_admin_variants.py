@@ -6,8 +6,16 @@ import secrets
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.back_office import add_product, confirm, leave_out, open_back_office, wait_for_content
+from tests.browser.back_office import (
+    add_product,
+    confirm,
+    leave_out,
+    open_back_office,
+    place_order,
+    wait_for_content,
+)
 from tests.browser.storefront import ORDINARY, PHONE_IN_THE_DARK
+from tests.stacks import Shopper
 
 pytestmark = pytest.mark.shop
 
@@ -369,6 +377,39 @@ def test_a_product_gets_options_and_keeps_its_stock(page, complaints, admin):
     assert {name: variant["on_hand"] for name, variant in variants.items()} == {"Small": 9, "Large": 3}
     assert variants["Small"]["id"] == product["id"]
     assert complaints == []
+
+
+def test_a_count_below_the_reserved_units_and_a_product_without_variants_are_refused(
+    page, complaints, processes, admin
+):
+    product = add_product(admin)
+    with Shopper(processes.url) as buyer:
+        assert buyer.post("/auth/guest").status_code == 201
+        place_order(buyer, product["id"], card="pm_card_authenticationRequired", quantity=3)
+    open_product(page, product)
+    page.get_by_label("This product has options").check()
+    page.keyboard.type("Size")
+    page.keyboard.press("Enter")
+    page.keyboard.type("S,M,")
+    page.get_by_label("The existing variant has").select_option("S")
+    cell(page, "Units on hand", "S").fill("2")
+    save(page)
+    notice = "3 reserved for orders, more than you counted. Include packed units."
+    expect(page.get_by_text(notice, exact=True)).to_be_visible()
+    expect(cell(page, "Units on hand", "S")).to_have_value("2")
+    # The rest was saved.
+    assert list(read_variants(admin, product)) == ["S", "M"]
+    page.get_by_label("Sell S").uncheck()
+    page.get_by_label("Sell M").uncheck()
+    save(page)
+    expect(page.get_by_text("Keep at least one variant.")).to_be_visible()
+    page.get_by_label("Sell S").check()
+    cell(page, "Units on hand", "S").fill("5")
+    save(page)
+    expect_saved(page)
+    variants = read_variants(admin, product)
+    assert {name: variant["on_hand"] for name, variant in variants.items()} == {"S": 5}
+    assert leave_out(complaints, 409) == []
 
 
 def test_more_combinations_than_a_product_may_have_are_refused_before_they_are_made(page, complaints):

@@ -125,10 +125,9 @@ function editForm(product, read, { onSaved, onRestructured, onMode }) {
     clearProblems(form);
     try {
       if (sold.hasRows) {
-        const failed = await saveRows(changes, base);
+        const { failed, product: known } = await saveRows(changes, base);
         if (failed) {
-          original = await read();
-          showVersion(original);
+          original = known;
           if (!sold.isSplit) replace(conflict, errorNote(sold.set.rows[0].note.text));
           else if (sold.showNotes()) {
             toast(`${countOf(failed, "variant")} not saved. The table says why.`, { kind: "bad" });

@@ -14,11 +14,13 @@ export class Conflict extends Error {
 }
 
 /**
- * Send what differs from the server; return the number of variants with errors, which their rows show.
+ * Send what differs from the server; return `{failed, product}`: the number of variants with errors, which
+ * their rows show, and the product after the save.
  *
  * `base` is the product as the admin knows it, `changes` are its changed fields, `read` fetches it with its
- * variants, and `set` has the edited ones; `onProgress(place, number)` is called for each. Throws Conflict, before the first write if possible, or the Problem
- * of a step that concerns no single variant. After that, the same call sends the rest.
+ * variants, and `set` has the edited ones; `onProgress(place, number)` is called for each. Throws Conflict,
+ * before the first write if possible, or the Problem of a step that concerns no single variant. After that,
+ * the same call sends the rest.
  */
 export async function saveVariants({ base, changes, set, read, onProgress }) {
   const path = `/products/${base.id}`;
@@ -118,7 +120,7 @@ export async function saveVariants({ base, changes, set, read, onProgress }) {
     onProgress(place + 1, rows.length);
     await saveRow(row);
   }
-  return failed.size;
+  return { failed: failed.size, product: known };
 }
 
 /** Make a call; wait and repeat it while the gateway limits the calls. */
