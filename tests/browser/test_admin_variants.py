@@ -484,4 +484,12 @@ def test_the_table_of_variants_is_accessible_and_scrolls_inside_itself(page, com
     assert faults == []
     inside = page.locator(".variants-scroll").evaluate("(node) => node.scrollWidth > node.clientWidth")
     assert inside
+    # A cell that gets the focus is not hidden by the column of the variants.
+    PHONE_IN_THE_DARK.put_on(page)
+    cell(page, "Low stock at", "An unusually long size").focus()
+    sku = cell(page, "SKU", "An unusually long size")
+    sku.focus()
+    heading = page.get_by_role("rowheader", name="Sell An unusually long size")
+    edges = [each.bounding_box() for each in (heading, sku)]
+    assert edges[0]["x"] + edges[0]["width"] <= edges[1]["x"] + 1
     assert complaints == []
