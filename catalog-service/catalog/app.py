@@ -10,6 +10,7 @@ from catalog.routes.admin import admin_routes
 from catalog.routes.categories import category_admin_routes, category_routes
 from catalog.routes.images import image_routes
 from catalog.routes.imports import import_routes
+from catalog.routes.low_stock import low_stock_routes
 from catalog.routes.pages import page_routes
 from catalog.routes.products import product_routes
 from catalog.routes.reservations import reservation_routes
@@ -65,6 +66,7 @@ def create_app(settings: Settings | None = None, auth: Auth | None = None) -> Se
     mount(app, image_routes(database), access=PUBLIC)
     mount(app, admin_routes(database, settings.currency, app.background.nudge), access=ADMIN)
     mount(app, variant_routes(database, settings.currency), access=ADMIN)
+    mount(app, low_stock_routes(database), access=ADMIN)
     mount(app, import_routes(database, settings.currency), access=ADMIN)
     mount(app, sale_routes(database, settings.currency), access=ADMIN)
     mount(app, reservation_routes(database, source, settings.currency), access=services("orders-service"))

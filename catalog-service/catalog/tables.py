@@ -57,6 +57,8 @@ products = Table(
     Column("compare_at_amount", BigInteger),
     Column("weight_grams", BigInteger),
     Column("low_stock_threshold", BigInteger),
+    # Whether the available units are at or below the threshold, which a trigger writes.
+    Column("is_low", Boolean, nullable=False, server_default=text("false")),
     Column("metadata", JSONB, nullable=False, server_default=text("'{}'")),
     Column("options", JSONB, nullable=False, server_default=text("'[]'")),
     Column("product_metadata", JSONB, nullable=False, server_default=text("'{}'")),
@@ -131,6 +133,9 @@ Index(
     postgresql_using="gin",
     postgresql_where=and_(IS_FURTHER, IS_SOLD),
 )
+PRODUCT_ID: ColumnElement[Any] = func.coalesce(products.c.parent_id, products.c.id)
+IS_LOW = and_(products.c.is_low, IS_SOLD)
+Index("products_low_stock", PRODUCT_ID, products.c.id, postgresql_where=IS_LOW)
 _HAS_VALUES = and_(products.c.option_values.is_not(None), IS_SOLD)
 Index(
     "products_options",
@@ -141,7 +146,7 @@ Index(
 )
 Index(
     "products_option_values",
-    func.coalesce(products.c.parent_id, products.c.id),
+    PRODUCT_ID,
     products.c.option_values,
     unique=True,
     postgresql_where=_HAS_VALUES,

@@ -10,6 +10,8 @@ MAX_VARIANTS = 250
 
 # The values of a variant by option: {"Size": "M"}; None for the variant of a product without options.
 OptionValues = Mapping[str, str]
+# The place of a variant in a list: the numbers of its product and of itself.
+Position = tuple[int, int]
 # Of a product or a variant, by key.
 Metadata = Mapping[str, str | int | float | bool]
 

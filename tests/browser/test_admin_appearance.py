@@ -18,6 +18,7 @@ PAGES = [
     "orders/{order}",
     "products?q=unbreakable",
     "products",
+    "products?in_stock=low",
     "products/1",
     "products/new",
     "products/import",

@@ -174,7 +174,7 @@ def test_a_product_is_added_and_deleted(page, complaints, take_screenshot, admin
     page.get_by_role("button", name="Add product").click()
     expect(page.get_by_label("Title")).to_be_focused()
     page.get_by_label("Title").fill("Samovar")
-    page.get_by_label("Price").fill("219.90")
+    page.get_by_label("Price in USD").fill("219.90")
     page.get_by_label("Units on hand").fill("3")
     take_screenshot("admin-new-product")
     page.get_by_role("button", name="Add product").click()
@@ -195,7 +195,7 @@ def test_a_double_submit_adds_one_product(page, complaints, admin):
     title = f"Kettle {secrets.token_hex(4)}"
     open_back_office(page, "products/new")
     page.get_by_label("Title").fill(title)
-    page.get_by_label("Price").fill("10")
+    page.get_by_label("Price in USD").fill("10")
     page.locator("main form").evaluate("(form) => { form.requestSubmit(); form.requestSubmit(); }")
     expect(page.get_by_role("heading", name=title, level=1)).to_be_visible()
     assert len(admin.get("/products", params={"q": title}).json()["data"]) == 1

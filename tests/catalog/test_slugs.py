@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from catalog.use_cases.admin import create_product
+from catalog.variants import NewVariant
 from shared.migrate import upgrade
 from shared.service import migrations_of
 from tests.catalog.rows import put_products
@@ -140,7 +141,7 @@ def test_concurrent_products_with_the_same_title_get_different_slugs(database, c
     values = {"title": "Tea Pot", "category": "x", "unit_amount": 1, "description": "", "images": []}
 
     def create(connected):
-        return create_product(connected, values, 1).product.slug
+        return create_product(connected, values, [NewVariant({}, 1)]).product.slug
 
     slugs = concurrently(*[create] * 4)
     assert sorted(slugs) == ["tea-pot", "tea-pot-2", "tea-pot-3", "tea-pot-4"]

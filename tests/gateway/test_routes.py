@@ -43,6 +43,7 @@ ROUTES = [
     ("/products/import", "catalog", "/products/import"),
     ("/products/export", "catalog", "/products/export"),
     ("/products/sync", "catalog", "/products/sync"),
+    ("/products/low-stock", "catalog", "/products/low-stock"),
     ("/categories?limit=9", "catalog", "/categories?limit=9"),
     ("/categories/kitchen/knives", "catalog", "/categories/kitchen/knives"),
     ("/p/walnut-board?utm_source=mail", "catalog", "/p/walnut-board"),

@@ -7,7 +7,7 @@ import { send } from "../lib/http.js";
 import { linkTo } from "../lib/router.js";
 import { drawHistogram, sumLevels } from "./histogram.js";
 import { badge, card, idLink, pageHead } from "./parts.js";
-import { LOW_STOCK, stockLevel } from "./products.js";
+import { lowStockLink, stockLevel } from "./products.js";
 import { makeTable } from "./table.js";
 import { SERVICES } from "./labels.js";
 
@@ -25,7 +25,7 @@ const OPEN = [
 // payment.
 const UNFINISHED = ["pending", "awaiting_payment", "confirmed"];
 const STUCK_AFTER = 15; // Minutes.
-// The pages of orders or products that one part of the overview reads.
+// The pages of orders that one part of the overview reads.
 const MAX_PAGES = 5;
 
 export async function view({ signal }) {
@@ -180,60 +180,37 @@ function renderErrors({ histogram, since }) {
   ];
 }
 
-/**
- * Find products that are sold out or low in stock. The catalogue does not sort by stock, so MAX_PAGES pages
- * are searched.
- */
+/** Find products that are sold out, and variants with low stock. */
 async function findLowStock(signal) {
-  const soldOut = (await call("GET", "/products", { query: { in_stock: false, limit: PAGE }, signal })) ?? { data: [] };
-  const low = [];
-  let searched = 0;
-  let cursor = null;
-  for (let page = 0; page < MAX_PAGES; page += 1) {
-    const answer = await call("GET", "/products", { query: { in_stock: true, limit: PAGE, cursor }, signal });
-    searched += answer?.data.length ?? 0;
-    low.push(...(answer?.data ?? []).filter((product) => product.stock <= LOW_STOCK));
-    cursor = answer?.next;
-    if (!cursor) break;
-  }
-  low.sort((one, other) => one.stock - other.stock);
-  return { soldOut: soldOut.data, isMoreOut: Boolean(soldOut.next), low, searched, isWhole: !cursor };
+  const [soldOut, low] = await Promise.all([
+    call("GET", "/products", { query: { in_stock: false, limit: PAGE }, signal }),
+    call("GET", "/products/low-stock", { query: { limit: PAGE }, signal }),
+  ]);
+  return { soldOut: soldOut ?? { data: [], next: null }, low };
 }
 
-function renderStock({ soldOut, isMoreOut, low, searched, isWhole }) {
-  const rows = [...soldOut, ...low].slice(0, SHOWN);
+function renderStock({ soldOut, low }) {
+  const products = soldOut.data.map(({ id, title, stock }) => ({ product_id: id, product_title: title, stock }));
+  const rows = [...products, ...low.data.filter(({ stock }) => stock > 0)].slice(0, SHOWN);
   const table = makeTable("Products with low stock", [
-    {
-      title: "Product",
-      kind: "main",
-      cell: (product) => h("a", { href: linkTo(`/admin/products/${product.id}`) }, product.title),
-    },
-    { title: "Available", kind: "number", cell: (product) => stockLevel(product.stock) },
+    { title: "Product", kind: "main", cell: lowStockLink },
+    { title: "Available", kind: "number", cell: (row) => stockLevel(row.stock, row.low_stock_threshold) },
   ]);
   table.show(rows);
-  return [
+  const figure = (filter, { data, next }, text) =>
     h(
-      "ul",
-      { class: "figures" },
+      "li",
+      null,
       h(
-        "li",
-        null,
-        h(
-          "a",
-          { href: linkTo("/admin/products", { in_stock: "false" }) },
-          h(
-            "strong",
-            { class: soldOut.length ? "bad" : null },
-            `${formatNumber(soldOut.length)}${isMoreOut ? " or more" : ""}`,
-          ),
-          " sold out",
-        ),
+        "a",
+        { href: linkTo("/admin/products", { in_stock: filter }) },
+        h("strong", { class: data.length ? "bad" : null }, `${formatNumber(data.length)}${next ? " or more" : ""}`),
+        ` ${text}`,
       ),
-      h("li", null, h("strong", null, formatNumber(low.length)), ` with ${LOW_STOCK} or fewer left`),
-    ),
+    );
+  return [
+    h("ul", { class: "figures" }, figure("false", soldOut, "sold out"), figure("low", low, "low in stock")),
     rows.length > 0 && table.node,
-    !isWhole &&
-      h("p", { class: "faint small" }, `Only the first ${formatNumber(searched)} available products were searched.`),
   ];
 }
 

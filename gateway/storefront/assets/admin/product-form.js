@@ -1,7 +1,7 @@
 // The form fields of a product.
 import { h } from "../lib/dom.js";
 import { field, readForm } from "../lib/forms.js";
-import { minorUnits } from "../lib/format.js";
+import { sortMetadata } from "./metadata.js";
 
 /** The labels of the editable fields, by their name in the API. */
 export const FIELDS = {
@@ -13,38 +13,25 @@ export const FIELDS = {
   description: "Description",
   images: "Image URLs",
   slug: "Slug",
+  compare_at_amount: "Compare-at price",
+  weight_grams: "Weight in g",
+  low_stock_threshold: "Low stock at",
+  tax_class: "Tax class",
+  metadata: "Further fields",
 };
+/** The fields that a product with options has on each variant instead. */
+export const SOLD = ["sku", "price", "compare_at_amount", "weight_grams", "low_stock_threshold"];
+export const DESCRIBED = Object.keys(FIELDS).filter((name) => !SOLD.includes(name));
 
 /** Return the fields, filled with `product` or empty. */
 export function productFields(product) {
-  const { title, sku, brand, category, price, currency, description, images = [], slug } = product ?? {};
-  const step = currency ? 1 / minorUnits(currency) : "any";
+  const { title, brand, category, description, images = [], slug, tax_class } = product ?? {};
   return h(
     "div",
     { class: "product-fields" },
     field({ label: FIELDS.title, name: "title", required: true, maxlength: 500, value: title, class: "wide" }),
-    field({
-      label: FIELDS.sku,
-      name: "sku",
-      required: Boolean(product),
-      maxlength: 100,
-      value: sku,
-      autocomplete: "off",
-      hint: product ? null : "Generated if left empty.",
-    }),
     field({ label: FIELDS.brand, name: "brand", maxlength: 200, value: brand }),
     field({ label: FIELDS.category, name: "category", required: Boolean(product), maxlength: 100, value: category }),
-    field({
-      label: currency ? `${FIELDS.price} in ${currency}` : FIELDS.price,
-      name: "price",
-      type: "number",
-      inputmode: "decimal",
-      required: true,
-      min: 0,
-      max: 10_000_000,
-      step,
-      value: currency ? price.toFixed(Math.log10(minorUnits(currency))) : price,
-    }),
     field({
       label: FIELDS.description,
       name: "description",
@@ -76,18 +63,25 @@ export function productFields(product) {
         class: "wide",
         hint: `The address of the product is /p/${slug}. A former address redirects.`,
       }),
+    field({
+      label: FIELDS.tax_class,
+      name: "tax_class",
+      maxlength: 50,
+      value: tax_class,
+      autocomplete: "off",
+      hint: "Such as reduced. Empty for the standard rate.",
+    }),
   );
 }
 
 /** Return the product in the form, in the shape of the API. */
 export function readProduct(form) {
-  const { title, sku, brand, category, price, description, images, slug } = readForm(form);
+  const { title, brand, category, description, images, slug, tax_class } = readForm(form);
   return {
     title,
-    sku,
     brand,
     category,
-    price,
+    tax_class,
     description: description ?? "",
     slug,
     images: (images ?? "")
@@ -97,7 +91,9 @@ export function readProduct(form) {
   };
 }
 
-/** Return the names of the `FIELDS` in which two products differ. */
-export function findDifferences(one, other) {
-  return Object.keys(FIELDS).filter((name) => JSON.stringify(one[name]) !== JSON.stringify(other[name]));
+/** Return the names of those `FIELDS` in which two products differ. */
+export function findDifferences(one, other, names = Object.keys(FIELDS)) {
+  const write = ({ metadata, ...rest }, name) =>
+    JSON.stringify(name === "metadata" ? sortMetadata(metadata ?? {}) : rest[name]);
+  return names.filter((name) => write(one, name) !== write(other, name));
 }

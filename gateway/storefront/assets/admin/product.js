@@ -3,13 +3,17 @@ import { call } from "../lib/api.js";
 import { h, icon, replace } from "../lib/dom.js";
 import { askToConfirm, load, skeleton, toast } from "../lib/feedback.js";
 import { checkForm, clearProblems, showProblems, whileBusy } from "../lib/forms.js";
+import { countOf } from "../lib/labels.js";
 import { linkTo, navigate, setTitle } from "../lib/router.js";
-import { conflictPanel } from "./conflict.js";
-import { card, moment, pageHead, showingProblem } from "./parts.js";
+import { conflictPanel, restructuredNote } from "./conflict.js";
+import { metadataFields } from "./metadata.js";
+import { card, errorNote, moment, pageHead, showingProblem } from "./parts.js";
+import { DESCRIBED, findDifferences, productFields, readProduct } from "./product-form.js";
 import { imagesCard } from "./product-images.js";
-import { findDifferences, productFields, readProduct } from "./product-form.js";
 import { saleCard } from "./sale.js";
+import { soldFields } from "./sold-fields.js";
 import { stockCard } from "./stock.js";
+import { Conflict, saveVariants } from "./variants-save.js";
 
 // The catalogue numbers the shop's own products from here on; they have no source.
 const FIRST_LOCAL_ID = 9_000_000_000_000_000;
@@ -21,10 +25,19 @@ export async function view({ params, signal }) {
   const room = h("div");
   // The gateway does not cache a URL with this query. A cached product may be two seconds old, too old for
   // editing.
-  const read = () => call("GET", `/products/${id}`, { query: { as: "edited" }, signal });
+  const read = async () => {
+    const [product, variants] = await Promise.all([
+      call("GET", `/products/${id}`, { query: { as: "edited" }, signal }),
+      call("GET", `/products/${id}/variants`, { signal }),
+    ]);
+    // The admin's list also has the thresholds and the counts. A product with one variant has its fields.
+    const { weight_grams, low_stock_threshold } = variants.data[0];
+    return { ...product, weight_grams, low_stock_threshold, variants: variants.data };
+  };
   const images = new EventTarget();
 
   function render(product) {
+    const stock = h("div", null, !product.options.length && stockCard(id, signal));
     setTitle(product.title);
     replace(heading, product.title);
     return h(
@@ -35,9 +48,15 @@ export async function view({ params, signal }) {
         null,
         card(
           "Details",
-          editForm(product, read, images, (saved) => {
-            setTitle(saved.title);
-            replace(heading, saved.title);
+          editForm(product, read, images, {
+            onSaved: (saved) => {
+              setTitle(saved.title);
+              replace(heading, saved.title);
+            },
+            onRestructured: show,
+            onMode: (isSplit) => {
+              stock.hidden = isSplit;
+            },
           }),
         ),
         imagesCard(product, read, images),
@@ -45,8 +64,8 @@ export async function view({ params, signal }) {
       h(
         "div",
         null,
-        stockCard(id, signal),
-        saleCard({ productId: id, variantId: id, currency: product.currency, signal, onChange: show }),
+        stock,
+        saleCard({ product, signal, onChange: show }),
         product.id < FIRST_LOCAL_ID && sourceCard(read, show),
         deleteCard(product, signal),
       ),
@@ -59,9 +78,11 @@ export async function view({ params, signal }) {
 }
 
 /** Return a form that saves the changed fields, and shows a conflict if the product has changed since. */
-function editForm(product, read, images, onSaved) {
+function editForm(product, read, images, { onSaved, onRestructured, onMode }) {
   let original = product;
-  const fields = h("div");
+  let metadata = null;
+  let sold = null;
+  const fields = h("div", { class: "stack" });
   const version = h("p", { class: "faint small" });
   const conflict = h("div", { class: "notice-room", tabindex: "-1" });
   const form = h(
@@ -81,7 +102,8 @@ function editForm(product, read, images, onSaved) {
     // If only images have changed since, the admin's unsaved changes apply to the new version.
     if (now.version !== original.version + 1) return;
     const isUntouched = readProduct(form).images.join() === original.images.join();
-    original = { ...original, images: now.images, version: now.version, updated_at: now.updated_at };
+    const { images: urls, version: number, updated_at, variants } = now;
+    original = { ...original, images: urls, version: number, updated_at, variants: variants ?? original.variants };
     if (isUntouched) form.elements.images.value = now.images.join("\n");
     showVersion(now);
   });
@@ -91,7 +113,9 @@ function editForm(product, read, images, onSaved) {
   }
   function show(now) {
     original = now;
-    replace(fields, productFields(now));
+    metadata = metadataFields(now.metadata);
+    sold = soldFields({ product: now, currency: now.currency, onMode });
+    replace(fields, productFields(now), metadata.node, sold.node);
     showVersion(now);
     images.dispatchEvent(new CustomEvent("save", { detail: now }));
     replace(conflict);
@@ -99,56 +123,91 @@ function editForm(product, read, images, onSaved) {
   }
   async function submit(event) {
     event.preventDefault();
-    if (!checkForm(form)) return;
-    const mine = readProduct(form);
-    const changed = findDifferences(original, mine);
-    if (!changed.length) {
+    if (!checkForm(form) || !sold.check()) return;
+    const mine = { ...readProduct(form), metadata: metadata.read(), ...(!sold.isSplit && sold.read(form)) };
+    const changed = findDifferences(original, mine, sold.hasRows ? DESCRIBED : undefined);
+    if (!changed.length && !(sold.hasRows && sold.set.isChanged)) {
       toast("No changes to save.");
       return;
     }
-    await whileBusy(form, () => save(mine, changed, original.version));
+    await whileBusy(form, () => save(mine, changed, original));
   }
-  async function save(mine, changed, version) {
+  /** Save the changes to `base`, which is the product as the admin knows it. */
+  async function save(mine, changed, base) {
     const changes = Object.fromEntries(changed.map((name) => [name, mine[name]]));
+    const isRestructured = sold.hasRows && (sold.set.isRestructured || sold.set.withdrawn.length > 0);
     replace(conflict);
     clearProblems(form);
     try {
-      const saved = await call("PATCH", `/products/${original.id}`, { body: { ...changes, version } });
+      if (sold.hasRows) {
+        const { failed, product: known } = await saveRows(changes, base);
+        if (failed) {
+          original = known;
+          if (!sold.isSplit) replace(conflict, errorNote(sold.set.rows[0].note.text));
+          else if (sold.showNotes()) {
+            toast(`${countOf(failed, "variant")} not saved. The table says why.`, { kind: "bad" });
+          }
+          return;
+        }
+      } else {
+        const body = { ...changes, version: base.version };
+        await call("PATCH", `/products/${original.id}`, { body });
+      }
+      const saved = await read();
       show(saved);
       onSaved(saved);
       toast("Product saved.", { kind: "good" });
+      if (isRestructured) onRestructured();
     } catch (problem) {
-      if (problem.name !== "Problem") throw problem;
-      if (problem.code !== "version_conflict") {
+      if (problem instanceof Conflict) showConflict(mine, changed, problem.current, problem.isRestructured);
+      else if (problem.name !== "Problem") throw problem;
+      else if (problem.code === "version_conflict") await findConflict(mine, changed);
+      else {
         showProblems(form, problem);
-        return;
+        sold.showNotes();
       }
-      await showConflict(mine, changed);
     }
   }
-  /** Show the changes since the admin opened the product, and let the admin decide. */
-  async function showConflict(mine, changed) {
+  async function saveRows(changes, base) {
+    const onProgress = (place, number) => replace(version, `Saving variant ${place} of ${number}…`);
+    // What an admin types now would be lost when the saved product is shown.
+    fields.inert = true;
+    try {
+      return await saveVariants({ base, changes, set: sold.set, read, onProgress });
+    } finally {
+      fields.inert = false;
+      showVersion(original);
+    }
+  }
+  async function findConflict(mine, changed) {
     try {
       const current = await read();
-      replace(
-        conflict,
-        conflictPanel({
-          original,
-          current,
-          mine,
-          changed,
-          onOverwrite: () => whileBusy(form, () => save(mine, changed, current.version)),
-          onDiscard: () => {
-            show(current);
-            form.querySelector("input").focus();
-          },
-        }),
-      );
-      conflict.focus();
+      const isRestructured = JSON.stringify(current.options) !== JSON.stringify(original.options);
+      showConflict(mine, changed, current, isRestructured);
     } catch (problem) {
       if (problem.name !== "Problem") throw problem;
       showProblems(form, problem);
     }
+  }
+  /** Show the changes since the admin opened the product, and let the admin decide. */
+  function showConflict(mine, changed, current, isRestructured) {
+    replace(
+      conflict,
+      isRestructured
+        ? restructuredNote(onRestructured)
+        : conflictPanel({
+            original,
+            current,
+            mine,
+            changed,
+            onOverwrite: () => whileBusy(form, () => save(mine, changed, current)),
+            onDiscard: () => {
+              show(current);
+              form.querySelector("input").focus();
+            },
+          }),
+    );
+    conflict.focus();
   }
   return form;
 }

@@ -1,6 +1,6 @@
 // All products, with their stock.
 import { call } from "../lib/api.js";
-import { h, icon } from "../lib/dom.js";
+import { h, icon, replace } from "../lib/dom.js";
 import { toast } from "../lib/feedback.js";
 import { formatMoney, formatNumber } from "../lib/format.js";
 import { linkTo } from "../lib/router.js";
@@ -10,7 +10,9 @@ import { filterBar } from "./filter-bar.js";
 import { makeList } from "./list.js";
 import { moment, pageHead } from "./parts.js";
 
-export const LOW_STOCK = 5;
+const LOW_STOCK = 5;
+// The value of the filter that lists variants instead of products.
+const LOW = "low";
 
 const SORTS = [
   ["", "Default"],
@@ -23,7 +25,9 @@ const STOCKS = [
   ["", "Any"],
   ["true", "In stock"],
   ["false", "Sold out"],
+  [LOW, "Low stock"],
 ];
+const OTHER_FILTERS = ["q", "category", "sort"];
 const COLUMNS = [
   {
     title: "Product",
@@ -46,9 +50,25 @@ const COLUMNS = [
   { title: "Available", kind: "number", cell: (product) => stockLevel(product.stock) },
   { title: "Updated", cell: (product) => moment(product.updated_at) },
 ];
+const LOW_COLUMNS = [
+  { title: "Product", kind: "main", cell: lowStockLink },
+  { title: "SKU", cell: (variant) => variant.sku },
+  { title: "Reserved", kind: "number", cell: (variant) => formatNumber(variant.reserved) },
+  { title: "Available", kind: "number", cell: (variant) => stockLevel(variant.stock, variant.low_stock_threshold) },
+  { title: "Low stock at", kind: "number", cell: (variant) => formatNumber(variant.low_stock_threshold) },
+];
 
 export async function view({ query, signal }) {
-  const list = makeList({
+  const room = h("div");
+  const low = makeList({
+    path: "/products/low-stock",
+    caption: "Variants with low stock",
+    columns: LOW_COLUMNS,
+    noun: "variant",
+    empty: ["No low stock", "Set “Low stock at” on a product, and it is listed here at that number of units."],
+    signal,
+  });
+  const all = makeList({
     path: "/products",
     caption: "Products",
     columns: COLUMNS,
@@ -64,15 +84,34 @@ export async function view({ query, signal }) {
       { name: "sort", label: "Sort by", type: "select", options: SORTS },
     ],
     query,
-    list.show,
+    show,
   );
-  list.show(filters.values);
-  return [pageHead("Products", { actions: actions() }), filters.node, list.node];
+  function show(values) {
+    const isLow = values.in_stock === LOW;
+    // The list of low stock has no other filters.
+    for (const control of OTHER_FILTERS.map((name) => filters.node.elements[name])) {
+      control.disabled = isLow;
+      if (isLow) control.value = "";
+    }
+    const list = isLow ? low : all;
+    replace(room, list.node);
+    list.show(isLow ? {} : values);
+  }
+  show(filters.values);
+  return [pageHead("Products", { actions: actions() }), filters.node, room];
 }
 
-/** Return the available units; a badge highlights low stock. */
-export function stockLevel(stock) {
-  if (stock > LOW_STOCK) return formatNumber(stock);
+/** Return a link to the product of a variant in the list of low stock. */
+export function lowStockLink({ product_id, product_title, title }) {
+  return [
+    h("a", { href: linkTo(`/admin/products/${product_id}`) }, product_title),
+    title && h("small", { class: "faint" }, ` ${title}`),
+  ];
+}
+
+/** Return the available units; a badge highlights as few as `threshold`, or fewer. */
+export function stockLevel(stock, threshold = LOW_STOCK) {
+  if (stock > threshold) return formatNumber(stock);
   return h("span", { class: `badge badge-${stock > 0 ? "warn" : "bad"}` }, stock > 0 ? `${stock} left` : "Sold out");
 }
 

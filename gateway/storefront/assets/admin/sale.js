@@ -6,17 +6,32 @@ import { checkForm, field, readForm, showProblems, whileBusy } from "../lib/form
 import { formatMoney, minorUnits, toLocalTime } from "../lib/format.js";
 import { badge, card, facts, moment, showingProblem } from "./parts.js";
 
-/** Return a card with the sale of a variant and a form to plan one; `onChange` is called after each change. */
-export function saleCard({ productId, variantId, currency, signal, onChange }) {
-  const path = `/products/${productId}/variants/${variantId}/sale`;
+/**
+ * Return a card with the sale of a variant and a form to plan one; of several variants, the admin chooses one.
+ * `onChange` is called after each change.
+ */
+export function saleCard({ product, signal, onChange }) {
+  const { id, variants, currency } = product;
   const room = h("div");
-  load(
-    room,
-    () => call("GET", path, { signal }),
-    (sale) => [sale ? currentSale(path, sale, onChange) : null, saleForm(path, sale, currency, onChange)],
-    { skeleton: skeleton("lines", 3), signal },
-  );
-  return card("Sale", room);
+  function show(variantId) {
+    const path = `/products/${id}/variants/${variantId}/sale`;
+    load(
+      room,
+      () => call("GET", path, { signal }),
+      (sale) => [sale ? currentSale(path, sale, onChange) : null, saleForm(path, sale, currency, onChange)],
+      { skeleton: skeleton("lines", 3), signal },
+    );
+  }
+  show(variants[0].id);
+  if (variants.length === 1) return card("Sale", room);
+  const choice = field({
+    label: "Variant",
+    name: "variant",
+    type: "select",
+    options: variants.map((variant) => [String(variant.id), variant.title]),
+  });
+  choice.addEventListener("change", ({ target }) => show(target.value));
+  return card("Sale", choice, room);
 }
 
 function currentSale(path, sale, onChange) {
