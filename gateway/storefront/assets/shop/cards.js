@@ -19,21 +19,33 @@ export function productGrid(products, { eager = 0, level = "h2" } = {}) {
 
 /** Return a product as a card of the grid. */
 export function productCard(product, { eager = false, level = "h2" } = {}) {
-  const { id, title, brand, stock, unit_amount: amount, currency } = product;
+  const { id, title, brand, stock } = product;
   return h(
     "li",
     { class: "product-card" },
-    h("div", { class: "product-picture" }, picture(product, { eager }), stock > 0 && quickAdd(product)),
+    h("div", { class: "product-picture" }, picture(product, { eager }), stock > 0 && (product.variant_count > 1 ? chooseLink(product) : quickAdd(product)),
     h("p", { class: "small faint" }, brand ?? "\u00a0"),
     h(level, null, h("a", { href: linkTo(`/products/${id}`) }, title)),
     h(
       "p",
       { class: "row row-apart" },
-      h("strong", { class: "number" }, formatMoney(amount, currency)),
+      showPrice(product),
       stock > 0 ? stars(product.rating) : h("span", { class: "badge" }, "Sold out"),
     ),
     stock > 0 && stock <= LOW_STOCK && h("p", { class: "small few" }, describeStock(stock)),
   );
+}
+
+/** Return the price of a product, or the lowest one of its variants. */
+export function showPrice({ unit_amount: amount, highest_unit_amount: highest, currency }) {
+  const price = h("strong", { class: "number" }, formatMoney(amount, currency));
+  return highest > amount ? h("span", null, h("span", { class: "small faint" }, "from "), price) : price;
+}
+
+// A product with several variants is added on its page, where the customer chooses one.
+function chooseLink({ id, title }) {
+  const href = linkTo(`/products/${id}`);
+  return h("a", { class: "quick-add", href, "aria-label": `Choose options for ${title}` }, icon("plus"));
 }
 
 function quickAdd(product) {

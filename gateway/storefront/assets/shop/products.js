@@ -7,7 +7,7 @@ import { currentEntry, setQuery, setTitle } from "../lib/router.js";
 import { countOf, toSentence } from "../lib/labels.js";
 import { productCard, productGrid } from "./cards.js";
 import { remember } from "./catalog.js";
-import { filterChips, filterPanel, FILTERS } from "./filters.js";
+import { filterChips, filterPanel, namesOfFilters } from "./filters.js";
 
 export const title = "Shopfleet";
 
@@ -169,8 +169,9 @@ export async function view({ query, signal }) {
   }
 
   function noResults() {
-    const isFiltered = FILTERS.some((name) => wanted.has(name));
-    const clear = () => apply(Object.fromEntries([...FILTERS, "q"].map((name) => [name, null])));
+    const filtering = namesOfFilters(wanted);
+    const isFiltered = filtering.some((name) => wanted.has(name));
+    const clear = () => apply(Object.fromEntries([...filtering, "q"].map((name) => [name, null])));
     const action =
       [...wanted.keys()].length > 0 &&
       h("button", { class: "button", type: "button", onclick: clear }, "Show all products");
@@ -211,7 +212,7 @@ export async function view({ query, signal }) {
     // A search keeps the space, because it may show a correction later.
     lead.hidden = Boolean(name && !words);
     replace(chips, filterChips(wanted, apply));
-    const number = FILTERS.reduce((sum, each) => sum + wanted.getAll(each).length, 0);
+    const number = namesOfFilters(wanted).reduce((sum, each) => sum + wanted.getAll(each).length, 0);
     replace(toggle, icon("filter"), number ? `Filters (${number})` : "Filters");
     sort.options[0].textContent = words ? "Best match" : "Featured";
   }
@@ -245,11 +246,9 @@ function keep(list) {
   if (lists.size > MAX_LISTS) lists.delete(lists.keys().next().value);
 }
 
-const PARAMETERS = ["q", "sort", ...FILTERS];
-
 function readWanted(query) {
   const wanted = new URLSearchParams();
-  for (const name of PARAMETERS)
+  for (const name of ["q", "sort", ...namesOfFilters(query)])
     for (const value of query.getAll(name)) if (value) wanted.append(name, value);
   return wanted;
 }

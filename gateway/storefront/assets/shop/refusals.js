@@ -2,7 +2,7 @@
 import { h } from "../lib/dom.js";
 import { linkTo } from "../lib/router.js";
 import { cart } from "./cart.js";
-import { recall, remember } from "./catalog.js";
+import { linkToLine, rememberStock } from "./catalog.js";
 import { nameOf, removeItem } from "./drawer.js";
 
 /**
@@ -30,6 +30,13 @@ export function explainRefusal(problem) {
       extra: h("ul", { class: "plain-list" }, (body.lines ?? []).map(stockLine)),
     };
   }
+  if (code === "variant_required") {
+    return {
+      heading: "Some items come in several variants",
+      text: "You were not charged. Choose a variant of each, and place the order again.",
+      extra: h("ul", { class: "plain-list" }, (body.lines ?? []).map(chooseLine)),
+    };
+  }
   if (code === "cart_changed" || code === "cart_empty") {
     return {
       heading: "Your cart has changed",
@@ -52,14 +59,25 @@ export function explainRefusal(problem) {
   return { heading: "Your order was not placed", text: message };
 }
 
-function stockLine({ product_id: id, available = 0 }) {
-  const item = cart.content?.items.find(({ product_id: each }) => each === id) ?? {
-    product_id: id,
-    title: null,
-    quantity: 1,
-  };
+// A refused line names its variant; one without a variant names its product.
+function findItem(line) {
+  const { items = [] } = cart.content ?? {};
+  const id = line.variant_id ?? line.product_id;
+  return items.find(({ variant_id: each }) => each === id) ?? { title: null, quantity: 1, variant_id: id, ...line };
+}
+
+function chooseLine(line) {
+  const item = findItem(line);
+  const link = h("a", { href: linkToLine({ ...item, variant_id: item.product_id }) }, "Choose a variant");
+  return h("li", null, `${nameOf(item)}: `, link);
+}
+
+function stockLine(line) {
+  const { available = 0 } = line;
+  const item = findItem(line);
+  const id = item.variant_id;
   // The error has the current stock; the cached product may be some seconds old.
-  if (recall(id)) remember([{ ...recall(id), stock: available }]);
+  rememberStock(item, available);
   const isAvailable = available > 0;
   const button = h(
     "button",
