@@ -53,7 +53,8 @@ def add_shirt(
     body = {"title": f"Test shirt {word}", **fields, "options": options, "variants": variants}
     added = admin.post("/products", json=body)
     assert added.status_code == 201, added.text
-    details = admin.get(f"/products/{added.json()['id']}").json()
+    # With a query, the gateway does not cache the product.
+    details = admin.get(f"/products/{added.json()['id']}", params={"at": word}).json()
     return Shirt(details["id"], details["title"], {each["title"]: each for each in details["variants"]})
 
 

@@ -85,20 +85,13 @@ def leave_out(complaints: Sequence[str], *statuses: int) -> list[str]:
     return [each for each in complaints if not any(words in each for words in wanted)]
 
 
-def place_order(
-    shopper: Shopper,
-    number: int,
-    *,
-    by: str = "product_id",
-    card: str = "pm_card_visa",
-    quantity: int = 1,
-) -> str:
+def place_order(shopper: Shopper, product_id: int, *, card: str = "pm_card_visa", quantity: int = 1) -> str:
     """Place an order; return its id once it is paid or waits for the customer."""
     answer = shopper.post(
         "/orders",
         headers={"Idempotency-Key": secrets.token_hex()},
         json={
-            "items": [{by: number, "quantity": quantity}],
+            "items": [{"product_id": product_id, "quantity": quantity}],
             "payment_method": card,
             "shipping_address": ADDRESS,
         },

@@ -23,7 +23,7 @@ export function productCard(product, { eager = false, level = "h2" } = {}) {
   return h(
     "li",
     { class: "product-card" },
-    h("div", { class: "product-picture" }, picture(product, { eager }), stock > 0 && (product.variant_count > 1 ? chooseLink(product) : quickAdd(product)),
+    h("div", { class: "product-picture" }, picture(product, { eager }), stock > 0 && addControl(product)),
     h("p", { class: "small faint" }, brand ?? "\u00a0"),
     h(level, null, h("a", { href: linkTo(`/products/${id}`) }, title)),
     h(
@@ -40,6 +40,10 @@ export function productCard(product, { eager = false, level = "h2" } = {}) {
 export function showPrice({ unit_amount: amount, highest_unit_amount: highest, currency }) {
   const price = h("strong", { class: "number" }, formatMoney(amount, currency));
   return highest > amount ? h("span", null, h("span", { class: "small faint" }, "from "), price) : price;
+}
+
+function addControl(product) {
+  return product.variant_count > 1 ? chooseLink(product) : quickAdd(product);
 }
 
 // A product with several variants is added on its page, where the customer chooses one.

@@ -2,7 +2,7 @@
 import { h } from "../lib/dom.js";
 import { linkTo } from "../lib/router.js";
 import { cart } from "./cart.js";
-import { linkToLine, rememberStock } from "./catalog.js";
+import { recall, rememberStock } from "./catalog.js";
 import { nameOf, removeItem } from "./drawer.js";
 
 /**
@@ -59,23 +59,19 @@ export function explainRefusal(problem) {
   return { heading: "Your order was not placed", text: message };
 }
 
-// A refused line names its variant; one without a variant names its product.
-function findItem(line) {
-  const { items = [] } = cart.content ?? {};
-  const id = line.variant_id ?? line.product_id;
-  return items.find(({ variant_id: each }) => each === id) ?? { title: null, quantity: 1, variant_id: id, ...line };
+// The line of this refusal is a product.
+function chooseLine({ product_id: id }) {
+  const link = h("a", { href: linkTo(`/products/${id}`) }, "Choose a variant");
+  return h("li", null, `${recall(id)?.title ?? `Product ${id}`}: `, link);
 }
 
-function chooseLine(line) {
-  const item = findItem(line);
-  const link = h("a", { href: linkToLine({ ...item, variant_id: item.product_id }) }, "Choose a variant");
-  return h("li", null, `${nameOf(item)}: `, link);
-}
-
-function stockLine(line) {
-  const { available = 0 } = line;
-  const item = findItem(line);
-  const id = item.variant_id;
+function stockLine(refused) {
+  const { variant_id: id, available = 0 } = refused;
+  const item = cart.content?.items.find(({ variant_id: each }) => each === id) ?? {
+    ...refused,
+    title: null,
+    quantity: 1,
+  };
   // The error has the current stock; the cached product may be some seconds old.
   rememberStock(item, available);
   const isAvailable = available > 0;
