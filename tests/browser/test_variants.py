@@ -136,7 +136,10 @@ def test_combinations_that_are_sold_out_or_do_not_exist_say_so_and_cannot_be_bou
     page, shop, shirt, complaints, take_screenshot
 ):
     shop.open(f"/products/{shirt.id}")
-    reason, button = page.locator("#choice-problem"), page.get_by_role("button", name="Add to cart", exact=True)
+    reason, button = (
+        page.locator("#choice-problem"),
+        page.get_by_role("button", name="Add to cart", exact=True),
+    )
     # Red is made in S only, and sold out there.
     expect(page.get_by_role("radio", name="Red Sold out")).to_be_visible()
     choose(page, "S")
@@ -226,7 +229,9 @@ def test_options_filter_the_list_and_the_address_keeps_them(page, shop, admin, c
     assert complaints == []
 
 
-def test_a_cart_keeps_two_variants_of_one_product_apart(page, shop, admin, shirt, complaints, take_screenshot):
+def test_a_cart_keeps_two_variants_of_one_product_apart(
+    page, shop, admin, shirt, complaints, take_screenshot
+):
     green, blue = (shirt.id_of(title) for title in ("M / Green", "M / Blue"))
     for variant in (green, blue):
         shop.open(f"/products/{shirt.id}?variant={variant}")
