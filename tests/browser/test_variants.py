@@ -91,7 +91,7 @@ def test_price_stock_and_number_follow_the_choice_and_the_address_keeps_it(
     shop.open(f"/products/{shirt.id}")
     product = page.locator(".product")
     expect(product.locator(".price")).to_have_text("from $25.00")
-    expect(product).to_contain_text("SKU –")
+    expect(product).to_contain_text("SKU \u2013")
     choose(page, "M")
     place = page.get_by_role("button", name="Add to cart", exact=True).bounding_box()
     choose(page, "Green")

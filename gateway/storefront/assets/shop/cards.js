@@ -49,7 +49,7 @@ function addControl(product) {
 // A product with several variants is added on its page, where the customer chooses one.
 function chooseLink({ id, title }) {
   const href = linkTo(`/products/${id}`);
-  return h("a", { class: "quick-add", href, "aria-label": `Choose options for ${title}` }, icon("plus"));
+  return h("a", { class: "quick-add", href, "aria-label": `Choose options for ${title}` }, icon("arrow"));
 }
 
 function quickAdd(product) {
