@@ -196,6 +196,19 @@ def test_a_product_with_one_variant_offers_no_choice(page, shop, admin, complain
     assert complaints == []
 
 
+def test_a_card_that_cannot_add_the_only_variant_left_leads_to_its_page(page, shop, admin, complaints):
+    shirt = add_shirt(admin, {"S / Blue": 2, "M / Blue": 4})
+    assert admin.delete(f"/products/{shirt.id}/variants/{shirt.id_of('S / Blue')}").status_code == 204
+    shop.open(f"/?q={shirt.title.rpartition(' ')[2]}")
+    page.get_by_role("button", name=f"Add {shirt.title} to cart").click()
+    expect(shop.toasts).to_contain_text("Could not add to cart. The product has changed.")
+    shop.toasts.get_by_role("button", name="View product").click()
+    expect(shop.heading).to_have_text(shirt.title)
+    add(page)
+    shop.expect_cart(1)
+    assert leave_out(complaints, 404) == []
+
+
 def test_options_filter_the_list_and_the_address_keeps_them(page, shop, admin, complaints, take_screenshot):
     word = secrets.token_hex(4)
     names = (f"Size {word}", f"Colour {word}")

@@ -1,6 +1,7 @@
 // The cart of the session; fires `change` on each change.
 import { call, Problem } from "../lib/api.js";
 import { toast } from "../lib/feedback.js";
+import { navigate } from "../lib/router.js";
 import { session } from "../lib/session.js";
 
 export const MAX_QUANTITY = 1000;
@@ -139,8 +140,11 @@ function withQuantity(item, quantity) {
 
 export const cart = new Cart();
 
-/** Add what has this id and title to the cart and show a toast, whose action calls `openCart`. */
-export async function addToCart({ id, title }, quantity, openCart) {
+/**
+ * Add a product with one variant, or a variant with its `product_id`, to the cart, and show a toast, whose action
+ * calls `openCart`.
+ */
+export async function addToCart({ id, product_id = id, title }, quantity, openCart) {
   try {
     await cart.add(id, quantity);
     toast(`Added ${title} to your cart.`, {
@@ -149,6 +153,11 @@ export async function addToCart({ id, title }, quantity, openCart) {
     });
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
-    toast(`Could not add to cart. ${problem.message}`, { kind: "bad" });
+    // The page may be older than the product's variants.
+    const isOutdated = problem.code === "product_not_found";
+    toast(`Could not add to cart. ${isOutdated ? "The product has changed." : problem.message}`, {
+      kind: "bad",
+      action: isOutdated && { label: "View product", run: () => navigate(`/products/${product_id}`) },
+    });
   }
 }

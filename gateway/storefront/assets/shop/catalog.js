@@ -40,6 +40,7 @@ export function asSold(product, variant) {
   return {
     ...product,
     ...variant,
+    product_id: product.id,
     title: variant.title ? `${product.title}, ${variant.title}` : product.title,
     images: variant.image ? [variant.image] : product.images,
   };
