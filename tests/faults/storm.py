@@ -3,17 +3,16 @@
 import random
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
-from threading import Event, Lock
+from threading import Event
 from typing import Any
 
 import requests
 
 from tests.faults.customers import FINAL_WITHIN, PAUSE, Customer, order_of_items, read_code
+from tests.faults.witness import Witness
 from tests.stacks import Shopper, Stack
 from tests.variants import Shirt, add_shirt
 
@@ -39,36 +38,6 @@ CARDS = {
     "pm_fault_captureRefused": 3,
 }
 ALIVE = frozenset({"confirmed", "paid", "shipped", "delivered", "refunded"})
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A response about an order, and a check of the final order against it."""
-
-    order_id: str
-    response: str
-    is_true: Callable[[dict[str, Any]], bool]
-
-
-class Witness:
-    """All responses to the customers, and all violations."""
-
-    def __init__(self) -> None:
-        self.claims: list[Claim] = []
-        self.violations: list[str] = []
-        self.counted: Counter[str] = Counter()
-        self._lock = Lock()
-
-    def note(self, order_id: str, response: str, is_true: Callable[[dict[str, Any]], bool]) -> None:
-        """Record a claim."""
-        with self._lock:
-            self.counted[response.partition(":")[0]] += 1
-            self.claims.append(Claim(order_id, response, is_true))
-
-    def complain(self, violation: str) -> None:
-        """Record a response or an event that no fault excuses."""
-        with self._lock:
-            self.violations.append(violation)
 
 
 class Buyer:

@@ -141,8 +141,8 @@ function withQuantity(item, quantity) {
 export const cart = new Cart();
 
 /**
- * Add a product with one variant, or a variant with its `product_id`, to the cart, and show a toast, whose action
- * calls `openCart`.
+ * Add a product with one variant, or a variant with its `product_id`, to the cart, and show a toast, whose
+ * action calls `openCart`.
  */
 export async function addToCart({ id, product_id = id, title }, quantity, openCart) {
   try {

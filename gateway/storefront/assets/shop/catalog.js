@@ -16,8 +16,8 @@ export function recall(id) {
 }
 
 /**
- * Return the cached product of a line as its variant is sold: with the variant's title, stock and picture. The
- * stock is undefined while only the list's entry of a product with several variants is cached.
+ * Return the cached product of a line as its variant is sold: with the variant's title, stock and picture.
+ * The stock is undefined while only the list's entry of a product with several variants is cached.
  */
 export function recallLine(line) {
   const product = recall(line.product_id);

@@ -218,7 +218,8 @@ function warn(text, action, run) {
 export async function fetchDetails(items, requested, signal) {
   const keyOf = ({ variant_id: id, problem }) => `${id} ${problem}`;
   const wanted = items
-    .filter((item) => item.product_id && (!recallLine(item) || isStale(item)) && item.problem !== "unavailable")
+    .filter((item) => item.product_id && item.problem !== "unavailable")
+    .filter((item) => !recallLine(item) || isStale(item))
     .filter((item) => !requested.has(keyOf(item)));
   for (const item of wanted) requested.add(keyOf(item));
   // Several variants may be of one product.

@@ -9,11 +9,11 @@ const UNAVAILABLE = "Unavailable";
 const SOLD_OUT = "Sold out";
 
 /**
- * Return the choice as `{element, message, check(), start()}`; `wanted` is the id of the first chosen variant.
+ * Return the choice as `{element, message, check(), start()}`; `wanted` is the id of the first variant.
  *
  * `onchange(offer, canBuy)` gets what is on sale within the choice: the variant, or the price range and the
- * stock of all variants that are still possible. Its `stock` is null if the combination does not exist. `start()`
- * calls it for the first choice. `check()` returns the chosen variant; without one in stock it explains why,
+ * stock of all variants that are still possible. Its `stock` is null if the combination does not exist.
+ * `start()` calls it for the first choice. `check()` returns the chosen variant; without one in stock it explains why,
  * moves the focus to the missing option, and returns null.
  */
 export function variantChoice(product, wanted, onchange) {
@@ -24,7 +24,9 @@ export function variantChoice(product, wanted, onchange) {
     values: values.filter((value) => variants.some((variant) => variant.options[name] === value)),
   }));
   // An option with one value leaves no choice.
-  const single = options.filter(({ values }) => values.length === 1).map(({ name, values }) => [name, values[0]]);
+  const single = options
+    .filter(({ values }) => values.length === 1)
+    .map(({ name, values }) => [name, values[0]]);
   const chosen = new Map(Object.entries(linked?.options ?? Object.fromEntries(single)));
   const message = h("p", { class: "choice-problem small", id: "choice-problem", role: "alert" });
   const groups = options.map((option, place) =>
