@@ -315,6 +315,8 @@ def test_a_signed_in_customer_keeps_the_variants_of_the_guest(page, shop, shirt,
     shop.expect_cart(1)
     shop.open("/login")
     shop.register(f"variants-{secrets.token_hex(4)}", "correct horse battery")
+    # The form opens the shop once the customer is signed in.
+    expect(shop.cards.first).to_be_visible()
     shop.expect_cart(1)
     shop.fill_in_address()
     shop.place_order()
