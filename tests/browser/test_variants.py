@@ -4,7 +4,7 @@ import re
 import secrets
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.back_office import ADDRESS as SHIPPING_ADDRESS
 from tests.browser.back_office import add_product, leave_out
@@ -368,4 +368,30 @@ def test_an_order_of_the_first_variant_links_to_it(page, shop, shirt, complaints
     # The first variant has the product's number, and the link still names it.
     link = page.get_by_role("link", name=f"{shirt.title}, S / Blue")
     expect(link).to_have_attribute("href", f"#/products/{shirt.id}?variant={shirt.id}", timeout=PATIENCE)
+    assert complaints == []
+
+
+def test_a_product_is_bought_while_older_replicas_send_no_variants(page, shop, admin, complaints):
+    kettle = add_product(admin)
+
+    def send_as_before(route: Route) -> None:
+        answer = route.fetch()
+        body = answer.json()
+        for name in ("variants", "options", "variant_count", "highest_unit_amount"):
+            body.pop(name, None)
+        for item in body.get("items", ()):
+            del item["variant_id"]
+        route.fulfill(response=answer, json=body)
+
+    for path in ("**/cart", "**/cart/items/*", f"**/products/{kettle['id']}*"):
+        page.route(path, send_as_before)
+    shop.add_to_cart(kettle["id"])
+    cart = shop.open_cart()
+    cart.get_by_role("button", name=f"Increase quantity for {kettle['title']}").click()
+    expect(cart).to_contain_text("$80.00")
+    expect(cart.get_by_role("link", name=kettle["title"])).to_have_attribute(
+        "href", f"#/products/{kettle['id']}"
+    )
+    cart.get_by_role("button", name=f"Remove {kettle['title']}").click()
+    shop.expect_cart(0)
     assert complaints == []
