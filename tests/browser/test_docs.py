@@ -129,7 +129,7 @@ def test_calls_use_the_session_that_began_here_unless_a_token_is_pasted(page, ru
     # A reload drops the pasted token and keeps the session.
     operation = open_operation(page, "orders", "Cart", "putItem")
     try_out(operation)
-    operation.get_by_placeholder("product_id").fill("1")
+    operation.get_by_placeholder("variant_id").fill("1")
     expect(execute(operation, 200)).to_contain_text("Walnut Chopping Board")
     assert page.request.get("/auth/me").json()["role"] == "guest"
     assert page.request.get("/cart").json()["items"][0]["product_id"] == 1

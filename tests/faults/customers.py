@@ -122,12 +122,13 @@ class Customer(Shopper):
 
 
 def order_of(card: str, product: int = 1, quantity: int = 1) -> dict[str, Any]:
-    """Return the body of an order."""
-    return {
-        "items": [{"product_id": product, "quantity": quantity}],
-        "payment_method": card,
-        "shipping_address": ADDRESS,
-    }
+    """Return the body of an order of a product."""
+    return order_of_items(card, [{"product_id": product, "quantity": quantity}])
+
+
+def order_of_items(card: str, items: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the body of an order of items."""
+    return {"items": items, "payment_method": card, "shipping_address": ADDRESS}
 
 
 def read_code(answer: requests.Response) -> str:

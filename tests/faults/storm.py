@@ -3,24 +3,27 @@
 import random
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
-from threading import Event, Lock
+from threading import Event
 from typing import Any
 
 import requests
 
-from tests.faults.customers import FINAL_WITHIN, PAUSE, Customer, order_of, read_code
-from tests.stacks import Stack
+from tests.faults.customers import FINAL_WITHIN, PAUSE, Customer, order_of_items, read_code
+from tests.faults.witness import Witness
+from tests.stacks import Shopper, Stack
+from tests.variants import Shirt, add_shirt
 
 CLIENTS = 8
 EVERY = 2.0  # Seconds between two faults.
 IMPATIENCE = 0.3  # Seconds after which some customers stop waiting and retry.
 AT_ONCE = 20  # Concurrent calls of customers that click repeatedly.
 PRODUCTS = 20
+# The units of each variant of the shirts; some sell out during the storm.
+SHIRTS = 2
+UNITS = {"S / Blue": 1000, "M / Blue": 1000, "S / Red": 8, "M / Red": 3}
 CARDS = {
     "pm_card_visa": 50,
     "pm_card_chargeDeclined": 10,
@@ -37,42 +40,13 @@ CARDS = {
 ALIVE = frozenset({"confirmed", "paid", "shipped", "delivered", "refunded"})
 
 
-@dataclass(frozen=True)
-class Claim:
-    """A response about an order, and a check of the final order against it."""
-
-    order_id: str
-    response: str
-    is_true: Callable[[dict[str, Any]], bool]
-
-
-class Witness:
-    """All responses to the customers, and all violations."""
-
-    def __init__(self) -> None:
-        self.claims: list[Claim] = []
-        self.violations: list[str] = []
-        self.counted: Counter[str] = Counter()
-        self._lock = Lock()
-
-    def note(self, order_id: str, response: str, is_true: Callable[[dict[str, Any]], bool]) -> None:
-        """Record a claim."""
-        with self._lock:
-            self.counted[response.partition(":")[0]] += 1
-            self.claims.append(Claim(order_id, response, is_true))
-
-    def complain(self, violation: str) -> None:
-        """Record a response or an event that no fault excuses."""
-        with self._lock:
-            self.violations.append(violation)
-
-
 class Buyer:
     """A customer that starts a guest session, buys and may cancel, again and again."""
 
-    def __init__(self, stack: Stack, witness: Witness, seed: str) -> None:
+    def __init__(self, stack: Stack, witness: Witness, shirts: list[Shirt], seed: str) -> None:
         self._stack = stack
         self._witness = witness
+        self._shirts = shirts
         self._choose = random.Random(seed)  # noqa: S311
 
     def buy_until(self, is_over: Event) -> None:
@@ -88,13 +62,15 @@ class Buyer:
 
     def _visit(self, customer: Customer, admin: Customer) -> None:
         [card] = self._choose.choices(list(CARDS), list(CARDS.values()))
-        product, quantity = self._choose.randint(1, PRODUCTS), self._choose.randint(1, 2)
+        items = self._choose_items()
+        body = order_of_items(card, items)
         is_cart = self._choose.random() < 0.3
         if is_cart:
-            customer.call_until_answered("PUT", f"/cart/items/{product}", json={"quantity": quantity})
-            body = {name: value for name, value in order_of(card).items() if name != "items"}
-        else:
-            body = order_of(card, product, quantity)
+            for item in items:
+                number = item.get("variant_id") or item["product_id"]
+                quantity = {"quantity": item["quantity"]}
+                customer.call_until_answered("PUT", f"/cart/items/{number}", json=quantity)
+            del body["items"]
         order_id = self._place(customer, body)
         if order_id is None:
             return
@@ -111,6 +87,21 @@ class Buyer:
         )
         follow_up(customer, admin, order_id)
         self._check_orders(customer, orders)
+
+    def _choose_items(self) -> list[dict[str, Any]]:
+        """Return items of an order: a product, or one or two variants of a shirt.
+
+        Some customers forget to choose the variant.
+        """
+        quantity = self._choose.randint(1, 2)
+        [what] = self._choose.choices(["product", "variants", "forgotten"], [50, 45, 5])
+        if what == "product":
+            return [{"product_id": self._choose.randint(1, PRODUCTS), "quantity": quantity}]
+        shirt = self._choose.choice(self._shirts)
+        if what == "forgotten":
+            return [{"product_id": shirt.id, "quantity": quantity}]
+        titles = self._choose.sample(list(UNITS), self._choose.randint(1, 2))
+        return [{"variant_id": shirt.id_of(title), "quantity": quantity} for title in titles]
 
     def _order_again(self, customer: Customer, body: dict[str, Any], order_id: str) -> set[str]:
         """Order the same cart with a new key; return the new order if the first one has failed."""
@@ -188,7 +179,7 @@ class Buyer:
                 )
             case 202:
                 self._witness.note(body["id"], response, lambda _order: True)
-            case 402 | 409 if "order_id" in body:
+            case 402 | 409 | 422 if "order_id" in body:
                 self._witness.note(body["order_id"], response, lambda order: order["status"] == "cancelled")
             case _:
                 self._witness.complain(response)
@@ -296,9 +287,12 @@ class Storm:
 def run_storm(stack: Stack, seed: str, seconds: float) -> tuple[Witness, Storm]:
     """Let customers buy during a storm; return the witness and the storm."""
     witness, storm, is_over = Witness(), Storm(stack, seed), Event()
+    with Shopper(stack.url) as admin:
+        admin.log_in()
+        shirts = [add_shirt(admin, UNITS) for _number in range(SHIRTS)]
     with ThreadPoolExecutor(CLIENTS) as pool:
         for number in range(CLIENTS):
-            pool.submit(Buyer(stack, witness, f"{seed} {number}").buy_until, is_over)
+            pool.submit(Buyer(stack, witness, shirts, f"{seed} {number}").buy_until, is_over)
         try:
             storm.run(seconds)
         finally:

@@ -11,6 +11,7 @@ import pytest
 from tests.stack.conftest import MakeProduct, on_breakable_stacks
 from tests.stack.test_purchase import place
 from tests.stacks import Shopper, Stack
+from tests.variants import add_shirt, read_variant_stock
 from tests.waiting import wait_for
 
 # During an import no other admin can add or change a product.
@@ -23,6 +24,9 @@ ROWS = [
     for number in range(200)
 ]
 BUYERS, UNITS = 60, 6
+# The orders of the buyers by turns; two of them name the same variants in another order.
+BLUE, RED = "M / Blue", "M / Red"
+WISHES = ([BLUE], [RED], [BLUE, RED], [RED, BLUE])
 
 
 def to_lines(rows: list[dict]) -> bytes:
@@ -81,25 +85,30 @@ def test_bad_rows_are_named_and_nothing_is_loaded(admin: Shopper) -> None:
     assert not [row for row in read_export(admin) if row["sku"].startswith("STACK-")]
 
 
+def buy_until_settled(stack: Stack, items: list[dict]) -> dict:
+    """Order items as a new guest; return the order once it is paid or cancelled."""
+    with Shopper(stack.url) as buyer:
+        assert buyer.post("/auth/guest").status_code == 201
+        answer = place(buyer, uuid.uuid4().hex, items=items)
+        body = answer.json()
+        order_id = body["order_id"] if answer.status_code == 409 else body["id"]
+
+        def settled() -> dict:
+            order = buyer.get(f"/orders/{order_id}").json()
+            return order["status"] in {"paid", "cancelled"} and order
+
+        # On a busy machine some get a 202 and read the outcome later.
+        return wait_for(settled, seconds=120)
+
+
 # tests/catalog/test_reservation_races.py proves it on two replicas, and each storm ends with an audit.
 @pytest.mark.long
 def test_exactly_six_of_sixty_buyers_get_the_six_units(stack: Stack, make_product: MakeProduct) -> None:
     product_id = make_product(on_hand=UNITS)
 
     def buy(_number: int) -> tuple[str, str | None]:
-        with Shopper(stack.url) as buyer:
-            assert buyer.post("/auth/guest").status_code == 201
-            answer = place(buyer, uuid.uuid4().hex, items=[{"product_id": product_id, "quantity": 1}])
-            body = answer.json()
-            order_id = body["order_id"] if answer.status_code == 409 else body["id"]
-
-            def settled() -> dict:
-                order = buyer.get(f"/orders/{order_id}").json()
-                return order["status"] in {"paid", "cancelled"} and order
-
-            # On a busy machine some get a 202 and read the outcome later.
-            order = wait_for(settled, seconds=120)
-            return order["status"], order["reason"]
+        order = buy_until_settled(stack, [{"product_id": product_id, "quantity": 1}])
+        return order["status"], order["reason"]
 
     with ThreadPoolExecutor(30) as pool:
         outcomes = Counter(pool.map(buy, range(BUYERS)))
@@ -108,3 +117,27 @@ def test_exactly_six_of_sixty_buyers_get_the_six_units(stack: Stack, make_produc
         admin.log_in()
         stock = admin.get(f"/products/{product_id}/stock").json()
     assert (stock["on_hand"], stock["reserved"]) == (0, 0)
+
+
+def test_sixty_buyers_of_two_variants_get_exactly_the_units_of_each(stack: Stack, admin: Shopper) -> None:
+    shirt = add_shirt(admin, {BLUE: UNITS, RED: UNITS})
+
+    def buy(number: int) -> dict:
+        wished = WISHES[number % len(WISHES)]
+        return buy_until_settled(
+            stack, [{"variant_id": shirt.id_of(title), "quantity": 1} for title in wished]
+        )
+
+    with ThreadPoolExecutor(30) as pool:
+        orders = list(pool.map(buy, range(BUYERS)))
+    # Fifteen buyers want one variant alone, so none of its six units may remain.
+    sold = Counter(
+        item["variant_id"] for order in orders if order["status"] == "paid" for item in order["items"]
+    )
+    assert sold == {shirt.id_of(title): UNITS for title in (BLUE, RED)}
+    assert {order["reason"] for order in orders} == {None, "out_of_stock"}
+    assert {item["product_id"] for order in orders for item in order["items"]} <= {shirt.id, None}
+    for title in (BLUE, RED):
+        left = read_variant_stock(admin, shirt.id, shirt.id_of(title))
+        assert (left["on_hand"], left["reserved"]) == (0, 0), title
+    assert admin.delete(f"/products/{shirt.id}").status_code == 204

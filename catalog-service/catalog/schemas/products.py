@@ -191,6 +191,7 @@ class VariantOut(BaseModel):
                 "stock": 180,
                 "weight_grams": 1450,
                 "image_id": None,
+                "image": None,
                 "metadata": {"material": "walnut"},
                 "version": 1,
             }
@@ -208,6 +209,7 @@ class VariantOut(BaseModel):
     stock: int = Field(description="Units available for sale.")
     weight_grams: int | None
     image_id: int | None = Field(description="The image of the product, in `media`, that shows this variant.")
+    image: str | None = Field(default=None, description="The URL of that image.")
     metadata: dict[str, Any]
     version: int
 
@@ -265,12 +267,16 @@ class ProductDetailsOut(ProductOut):
         cls, details: ProductDetails, currency: str, breadcrumbs: Iterable[Crumb]
     ) -> "ProductDetailsOut":
         """Return the response body for a product with its variants and its breadcrumbs."""
-        shown = ProductOut.of(details.product, currency).model_dump()
+        shown = ProductOut.of(details.product, currency)
+        urls = {image.id: image.urls["1200"] for image in shown.media}
+        variants = [VariantOut.of(variant, currency) for variant in details.variants]
+        for variant in variants:
+            variant.image = urls.get(variant.image_id or 0)
         return cls(
-            **shown,
+            **shown.model_dump(),
             metadata=dict(details.metadata),
             options=[OptionOut(name=option.name, values=list(option.values)) for option in details.options],
-            variants=[VariantOut.of(variant, currency) for variant in details.variants],
+            variants=variants,
             breadcrumbs=[CrumbOut.of(crumb) for crumb in breadcrumbs],
         )
 

@@ -8,6 +8,7 @@ const REASONS = {
   payment_declined: "Your bank declined the payment. You were not charged.",
   out_of_stock: "Some items were out of stock. You were not charged.",
   product_unavailable: "Some items are no longer available. You were not charged.",
+  variant_required: "Some items come in several variants, and none was chosen. You were not charged.",
   stock_lost: "The items sold out before we could complete your order. You will get a refund.",
   capture_failed: "We could not take the payment. You were not charged.",
   timed_out: "We could not complete your order in time. You were not charged.",

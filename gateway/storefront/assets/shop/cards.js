@@ -23,7 +23,7 @@ export function productCard(product, { eager = false, level = "h2" } = {}) {
   return h(
     "li",
     { class: "product-card" },
-    h("div", { class: "product-picture" }, picture(product, { eager }), stock > 0 && quickAdd(product)),
+    h("div", { class: "product-picture" }, picture(product, { eager }), stock > 0 && addControl(product)),
     h("p", { class: "small faint" }, brand ?? "\u00a0"),
     h(level, null, h("a", { href: linkTo(productPath(product)) }, title)),
     h(
@@ -35,6 +35,16 @@ export function productCard(product, { eager = false, level = "h2" } = {}) {
     lowestPrice(product),
     stock > 0 && stock <= LOW_STOCK && h("p", { class: "small few" }, describeStock(stock)),
   );
+}
+
+function addControl(product) {
+  return product.variant_count > 1 ? chooseLink(product) : quickAdd(product);
+}
+
+// A product with several variants is added on its page, where the customer chooses one.
+function chooseLink(product) {
+  const label = `Choose options for ${product.title}`;
+  return h("a", { class: "quick-add", href: linkTo(productPath(product)), "aria-label": label }, icon("arrow"));
 }
 
 function quickAdd(product) {

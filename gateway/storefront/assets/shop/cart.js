@@ -1,6 +1,7 @@
 // The cart of the session; fires `change` on each change.
 import { call, Problem } from "../lib/api.js";
 import { toast } from "../lib/feedback.js";
+import { navigate } from "../lib/router.js";
 import { session } from "../lib/session.js";
 
 export const MAX_QUANTITY = 1000;
@@ -12,7 +13,7 @@ class Cart extends EventTarget {
   content = null;
 
   #queue = Promise.resolve();
-  // Quantities that the page shows but the server does not have yet, by product: `{quantity, timer, sent}`.
+  // Quantities that the page shows but the server does not have yet, by variant: `{quantity, timer, sent}`.
   // `sent` is the promise of the request.
   #pending = new Map();
 
@@ -34,75 +35,75 @@ class Cart extends EventTarget {
     return this.#enqueue(async () => this.#show(await call("GET", "/cart")));
   }
 
-  /** Add units of a product. Throws Problem. */
-  add(productId, quantity) {
+  /** Add units of a variant. Throws Problem. */
+  add(variantId, quantity) {
     return this.#enqueue(async () => {
       // The quantity may have changed in another window.
       this.#show(await call("GET", "/cart"));
-      const wanted = Math.min(MAX_QUANTITY, this.#quantityOf(productId) + quantity);
-      this.#forget(productId);
-      await this.#put(productId, wanted);
+      const wanted = Math.min(MAX_QUANTITY, this.#quantityOf(variantId) + quantity);
+      this.#forget(variantId);
+      await this.#put(variantId, wanted);
     });
   }
 
-  /** Set the quantity of a product. The page shows it at once; the request follows after `DEBOUNCE`. */
-  setQuantity(productId, quantity) {
-    this.#forget(productId);
-    const timer = setTimeout(() => this.#flush(productId).catch(() => {}), DEBOUNCE);
-    this.#pending.set(productId, { quantity, timer, sent: null });
+  /** Set the quantity of a variant. The page shows it at once; the request follows after `DEBOUNCE`. */
+  setQuantity(variantId, quantity) {
+    this.#forget(variantId);
+    const timer = setTimeout(() => this.#flush(variantId).catch(() => {}), DEBOUNCE);
+    this.#pending.set(variantId, { quantity, timer, sent: null });
     this.#show(this.content);
   }
 
-  /** Remove a product. Throws Problem. */
-  remove(productId) {
-    this.#forget(productId);
-    return this.#enqueue(async () => this.#show(await call("DELETE", `/cart/items/${productId}`)));
+  /** Remove a variant. Throws Problem. */
+  remove(variantId) {
+    this.#forget(variantId);
+    return this.#enqueue(async () => this.#show(await call("DELETE", `/cart/items/${variantId}`)));
   }
 
   /** Send all pending changes; return the cart that the server then has. Throws Problem. */
   async settle() {
-    await Promise.all([...this.#pending.keys()].map((productId) => this.#flush(productId)));
+    await Promise.all([...this.#pending.keys()].map((variantId) => this.#flush(variantId)));
     await this.#queue;
     if (!this.content) await this.refresh();
     return this.content;
   }
 
-  async #flush(productId) {
-    const change = this.#pending.get(productId);
+  async #flush(variantId) {
+    const change = this.#pending.get(variantId);
     if (!change) return;
     clearTimeout(change.timer);
-    await (change.sent ??= this.#send(productId, change));
+    await (change.sent ??= this.#send(variantId, change));
   }
 
-  async #send(productId, change) {
+  async #send(variantId, change) {
     try {
-      await this.#enqueue(() => this.#put(productId, change.quantity, change));
+      await this.#enqueue(() => this.#put(variantId, change.quantity, change));
     } catch (problem) {
-      this.#complete(productId, change);
+      this.#complete(variantId, change);
       toast(problem.message, { kind: "bad" });
       await this.refresh().catch(() => {});
       throw problem;
     }
   }
 
-  async #put(productId, quantity, change) {
-    const content = await call("PUT", `/cart/items/${productId}`, { body: { quantity } });
-    this.#complete(productId, change);
+  async #put(variantId, quantity, change) {
+    const content = await call("PUT", `/cart/items/${variantId}`, { body: { quantity } });
+    this.#complete(variantId, change);
     this.#show(content);
   }
 
-  #complete(productId, change) {
+  #complete(variantId, change) {
     // A newer change may have replaced this one.
-    if (this.#pending.get(productId) === change) this.#pending.delete(productId);
+    if (this.#pending.get(variantId) === change) this.#pending.delete(variantId);
   }
 
-  #forget(productId) {
-    clearTimeout(this.#pending.get(productId)?.timer);
-    this.#pending.delete(productId);
+  #forget(variantId) {
+    clearTimeout(this.#pending.get(variantId)?.timer);
+    this.#pending.delete(variantId);
   }
 
-  #quantityOf(productId) {
-    return this.content?.items.find(({ product_id: id }) => id === productId)?.quantity ?? 0;
+  #quantityOf(variantId) {
+    return this.content?.items.find(({ variant_id: id }) => id === variantId)?.quantity ?? 0;
   }
 
   // Requests run one after the other, so that the last response is the newest.
@@ -118,8 +119,10 @@ class Cart extends EventTarget {
   }
 
   #withPending(content) {
-    const items = content.items.map((item) => {
-      const change = this.#pending.get(item.product_id);
+    const items = content.items.map((line) => {
+      // An older replica sends no variant_id; its lines are of first variants.
+      const item = { variant_id: line.product_id, ...line };
+      const change = this.#pending.get(item.variant_id);
       return change ? withQuantity(item, change.quantity) : item;
     });
     const isPriced = items.every(({ amount }) => amount !== null);
@@ -137,16 +140,24 @@ function withQuantity(item, quantity) {
 
 export const cart = new Cart();
 
-/** Add a product to the cart and show a toast, whose action calls `openCart`. */
-export async function addToCart(product, quantity, openCart) {
+/**
+ * Add a product with one variant, or a variant with its `product_id`, to the cart, and show a toast, whose
+ * action calls `openCart`.
+ */
+export async function addToCart({ id, product_id = id, title }, quantity, openCart) {
   try {
-    await cart.add(product.id, quantity);
-    toast(`Added ${product.title} to your cart.`, {
+    await cart.add(id, quantity);
+    toast(`Added ${title} to your cart.`, {
       kind: "good",
       action: { label: "View cart", run: openCart },
     });
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
-    toast(`Could not add to cart. ${problem.message}`, { kind: "bad" });
+    // The page may be older than the product's variants.
+    const isOutdated = problem.code === "product_not_found";
+    toast(`Could not add to cart. ${isOutdated ? "The product has changed." : problem.message}`, {
+      kind: "bad",
+      action: isOutdated && { label: "View product", run: () => navigate(`/products/${product_id}`) },
+    });
   }
 }

@@ -2,6 +2,7 @@
 import { call } from "../lib/api.js";
 import { h, icon } from "../lib/dom.js";
 import { toSentence } from "../lib/labels.js";
+import { linkTo } from "../lib/router.js";
 
 const known = new Map();
 
@@ -13,6 +14,44 @@ export function remember(products) {
 /** Return the cached product, or undefined. */
 export function recall(id) {
   return known.get(id);
+}
+
+/**
+ * Return the cached product of a line as its variant is sold: with the variant's title, stock and picture.
+ * The stock is undefined while only the list's entry of a product with several variants is cached.
+ */
+export function recallLine(line) {
+  const product = recall(line.product_id);
+  if (!product) return undefined;
+  const variant = product.variants?.find(({ id }) => id === line.variant_id);
+  if (variant) return asSold(product, variant);
+  return product.variant_count > 1 ? { ...product, stock: undefined } : product;
+}
+
+/** Cache the current stock of a line's variant. */
+export function rememberStock(line, stock) {
+  const product = recall(line.product_id);
+  if (!product) return;
+  const variants = product.variants?.map((each) => (each.id === line.variant_id ? { ...each, stock } : each));
+  remember([product.variant_count > 1 ? { ...product, variants } : { ...product, variants, stock }]);
+}
+
+/** Return a variant with the members of its product that a customer sees. */
+export function asSold(product, variant) {
+  return {
+    ...product,
+    ...variant,
+    product_id: product.id,
+    title: variant.title ? `${product.title}, ${variant.title}` : product.title,
+    images: variant.image ? [variant.image] : product.images,
+  };
+}
+
+/** Return the URL of a line's product with its variant chosen; null while the product is unknown. */
+export function linkToLine({ product_id: id, variant_id: variant }) {
+  if (!id) return null;
+  const isOneOfSeveral = variant !== id || recall(id)?.variant_count > 1;
+  return linkTo(productPath(recall(id) ?? { id }), isOneOfSeveral ? { variant } : null);
 }
 
 /** Fetch a product; `fresh` bypasses the cache of the gateway. Throws Problem. */

@@ -8,7 +8,7 @@ import { dropKey, keepKey } from "../lib/idempotency-keys.js";
 import { linkTo, navigate } from "../lib/router.js";
 import { countOf } from "../lib/labels.js";
 import { cart } from "./cart.js";
-import { picture, recall } from "./catalog.js";
+import { picture, recallLine } from "./catalog.js";
 import { checkoutForm } from "./checkout-form.js";
 import { fetchDetails, nameOf, PRICES_UNAVAILABLE, problemOf, removeItem } from "./drawer.js";
 import { explainRefusal } from "./refusals.js";
@@ -84,7 +84,7 @@ function showSummary() {
         h(
           "li",
           { class: "cart-line" },
-          h("div", { class: "cart-picture" }, picture(recall(item.product_id), { size: 56 })),
+          h("div", { class: "cart-picture" }, picture(recallLine(item), { size: 56 })),
           h(
             "div",
             { class: "stack-tight" },

@@ -5,7 +5,7 @@ import { formatMoney } from "../lib/format.js";
 import { linkTo } from "../lib/router.js";
 import { countOf } from "../lib/labels.js";
 import { cart } from "./cart.js";
-import { fetchProduct, picture, productPath, recall } from "./catalog.js";
+import { fetchProduct, linkToLine, picture, recallLine } from "./catalog.js";
 import { stepper } from "./stepper.js";
 
 /** Open the cart drawer. */
@@ -21,7 +21,7 @@ export function openCart() {
     if (!cart.content) return;
     const { items } = cart.content;
     const focused = document.activeElement?.id;
-    const lines = items.map(({ product_id: id }) => id).join();
+    const lines = items.map(({ variant_id: id }) => id).join();
     // The lines are rendered again only if products were added or removed, so that a quantity field keeps the
     // focus.
     if (lines !== shown) {
@@ -68,16 +68,16 @@ function emptyCart(dialog) {
 }
 
 function cartLine(item) {
-  const id = item.product_id;
+  const id = item.variant_id;
   const title = nameOf(item);
   return h(
     "li",
     { class: "cart-line" },
-    h("div", { class: "cart-picture" }, picture(recall(id), { size: 72 })),
+    h("div", { class: "cart-picture" }, picture(recallLine(item), { size: 72 })),
     h(
       "div",
       { class: "stack-tight" },
-      h("a", { class: "cart-title", href: linkTo(productPath(recall(id) ?? { id })) }, title),
+      h("a", { class: "cart-title", href: linkToLine(item) }, title),
       h("p", { class: "small faint", id: `cart-unit-${id}` }, describeUnit(item)),
       h("div", { id: `cart-problem-${id}` }, problemOf(item)),
       h(
@@ -107,7 +107,7 @@ function cartLine(item) {
 }
 
 function updateLine(item) {
-  const id = item.product_id;
+  const id = item.variant_id;
   const quantity = document.getElementById(`cart-quantity-${id}`);
   if (document.activeElement !== quantity) quantity.value = String(item.quantity);
   document.getElementById(`cart-amount-${id}`).textContent = formatMoney(item.amount, cart.content.currency);
@@ -117,12 +117,12 @@ function updateLine(item) {
 
 // A rendered line reads the current item, because its quantity changes.
 function findItem(id) {
-  return cart.content.items.find(({ product_id: each }) => each === id);
+  return cart.content.items.find(({ variant_id: each }) => each === id);
 }
 
 /** Remove an item and show a toast with "Undo". Resolve to whether it worked. */
 export async function removeItem(item) {
-  const { product_id: id, quantity } = item;
+  const { variant_id: id, quantity } = item;
   const title = nameOf(item);
   try {
     await cart.remove(id);
@@ -169,8 +169,8 @@ function total(dialog) {
 export const PRICES_UNAVAILABLE = "Prices are temporarily unavailable. Your cart is saved.";
 
 /** Return an item's title, also while the catalogue is unavailable. */
-export function nameOf({ product_id: id, title }) {
-  return title ?? recall(id)?.title ?? `Product ${id}`;
+export function nameOf(item) {
+  return item.title ?? recallLine(item)?.title ?? `Product ${item.variant_id}`;
 }
 
 function describeUnit({ unit_amount: unit, quantity }) {
@@ -180,8 +180,8 @@ function describeUnit({ unit_amount: unit, quantity }) {
 
 /** Return the warning for an item with its remedy; null if it has no problem. */
 export function problemOf(item) {
-  const id = item.product_id;
-  const left = recall(id)?.stock;
+  const id = item.variant_id;
+  const left = recallLine(item)?.stock;
   if (item.problem === "unavailable") return warn("No longer available. Remove it to continue.");
   if (item.problem === "price_changed") {
     const [before, now] = [item.previous_unit_amount, item.unit_amount].map((amount) =>
@@ -215,19 +215,26 @@ function warn(text, action, run) {
 }
 
 /**
- * Fetch the products of a cart that are not cached or whose stock is out of date. `requested` is a set that
+ * Fetch the products of lines that are not cached or whose stock is out of date. `requested` is a set that
  * prevents repeated requests. Resolve to whether any product was fetched.
  */
 export async function fetchDetails(items, requested, signal) {
-  const isStale = ({ product_id: id, problem, quantity }) =>
-    problem === "insufficient_stock" && recall(id)?.stock >= quantity;
-  const keyOf = ({ product_id: id, problem }) => `${id} ${problem}`;
+  const keyOf = ({ variant_id: id, problem }) => `${id} ${problem}`;
   const wanted = items
-    .filter((item) => (!recall(item.product_id) || isStale(item)) && item.problem !== "unavailable")
+    .filter((item) => item.product_id && item.problem !== "unavailable")
+    .filter((item) => !recallLine(item) || isStale(item))
     .filter((item) => !requested.has(keyOf(item)));
   for (const item of wanted) requested.add(keyOf(item));
+  // Several variants may be of one product.
+  const products = new Map();
+  for (const item of wanted) products.set(item.product_id, isStale(item) || products.get(item.product_id));
   const found = await Promise.allSettled(
-    wanted.map((item) => fetchProduct(item.product_id, signal, { fresh: isStale(item) })),
+    Array.from(products, ([id, fresh]) => fetchProduct(id, signal, { fresh })),
   );
   return found.some(({ status }) => status === "fulfilled") && !signal.aborted;
+}
+
+function isStale(item) {
+  const left = recallLine(item)?.stock;
+  return item.problem === "insufficient_stock" && (left === undefined || left >= item.quantity);
 }

@@ -5,10 +5,20 @@ import { formatNumber } from "../lib/format.js";
 import { toSentence } from "../lib/labels.js";
 import { traceCategory } from "./catalog.js";
 
-const BRANDS_SHOWN = 6;
+const VALUES_SHOWN = 6; // Of a brand or an option, until the customer wants to see all.
 
-/** The query parameters that filters set. */
-export const FILTERS = ["category", "brand", "min_price", "max_price", "in_stock"];
+const FILTERS = ["category", "brand", "min_price", "max_price", "in_stock"];
+// The parameter of an option's filter is `option.Size`.
+const OPTION = "option.";
+
+/** Return the names of the query parameters that filter a list. */
+export function namesOfFilters(wanted) {
+  return [...FILTERS, ...namesOfOptions(wanted)];
+}
+
+function namesOfOptions(wanted) {
+  return [...new Set(wanted.keys())].filter((name) => name.startsWith(OPTION));
+}
 
 /**
  * Return the panel. `onchange(changes)` gets an object of query parameters: a list for a repeated one, null
@@ -20,32 +30,21 @@ export function filterPanel(onchange) {
     { class: "filters", id: "filters", "aria-label": "Filters" },
     skeleton("lines", 10),
   );
-  let all = false;
+  // The names of the filters that show all of their values.
+  const unfolded = new Set();
   let last = null;
   element.addEventListener("submit", (event) => event.preventDefault());
 
   function update(wanted, facets) {
     last = [wanted, facets];
     const focused = element.contains(document.activeElement) ? document.activeElement.id : null;
-    const brands = facets.brands.filter(
-      ({ name }, place) => all || place < BRANDS_SHOWN || wanted.getAll("brand").includes(name),
-    );
     replace(
       element,
-      choices("Category", "category", nameCategories(facets.categories), wanted, onchange),
-      choices("Brand", "brand", brands, wanted, onchange),
-      facets.brands.length > BRANDS_SHOWN &&
-        h(
-          "button",
-          {
-            class: "button-link small",
-            type: "button",
-            id: "all-brands",
-            "aria-expanded": String(all),
-            onclick: toggle,
-          },
-          all ? "Show fewer brands" : `Show all ${facets.brands.length} brands`,
-        ),
+      choices("Category", "category", facets.categories, wanted, onchange, nameCategories(facets.categories)),
+      folding("Brand", "brand", facets.brands, "brands", toSentence),
+      listOptions(wanted, facets.options).map(({ name, values }) =>
+        folding(name, `${OPTION}${name}`, values, `values of ${name}`),
+      ),
       prices(wanted, facets.price, onchange),
       h(
         "fieldset",
@@ -59,9 +58,32 @@ export function filterPanel(onchange) {
     if (focused) document.getElementById(focused)?.focus();
   }
 
-  function toggle() {
-    all = !all;
-    update(...last);
+  // The most frequent values, and a button that shows the others.
+  function folding(legend, name, counts, noun, describe) {
+    const [wanted] = last;
+    const all = unfolded.has(name);
+    const shown = counts.filter(
+      ({ name: value }, place) => all || place < VALUES_SHOWN || wanted.getAll(name).includes(value),
+    );
+    const toggle = () => {
+      if (!unfolded.delete(name)) unfolded.add(name);
+      update(...last);
+    };
+    return [
+      choices(legend, name, shown, wanted, onchange, describe),
+      counts.length > VALUES_SHOWN &&
+        h(
+          "button",
+          {
+            class: "button-link small",
+            type: "button",
+            id: `all-${name}`,
+            "aria-expanded": String(all),
+            onclick: toggle,
+          },
+          all ? `Show fewer ${noun}` : `Show all ${counts.length} ${noun}`,
+        ),
+    ];
   }
 
   return { element, update };
@@ -70,16 +92,22 @@ export function filterPanel(onchange) {
 // A category below others is named with them: `Kitchen / Knives`.
 function nameCategories(counts) {
   const titles = new Map(counts.map(({ name, title }) => [name, title]));
-  return counts.map(({ name, count }) => ({
-    name,
-    count,
-    title: traceCategory(name)
+  return (category) =>
+    traceCategory(category)
       .map(({ path, title }) => titles.get(path) ?? title)
-      .join(" / "),
-  }));
+      .join(" / ");
 }
 
-function choices(legend, name, counts, wanted, onchange) {
+// The options of the matching products, and those that the customer filters by.
+function listOptions(wanted, options = []) {
+  const unmatched = namesOfOptions(wanted)
+    .map((name) => name.slice(OPTION.length))
+    .filter((name) => !options.some((option) => option.name === name));
+  return [...options, ...unmatched.map((name) => ({ name, values: [] }))];
+}
+
+// `describe` returns the text of a value; an option's value is a text already.
+function choices(legend, name, counts, wanted, onchange, describe = (value) => value) {
   const chosen = wanted.getAll(name);
   // A chosen value without matches must remain, so that the customer can clear it.
   const unmatched = chosen.filter((each) => !counts.some((count) => count.name === each));
@@ -89,11 +117,11 @@ function choices(legend, name, counts, wanted, onchange) {
     "fieldset",
     null,
     h("legend", null, legend),
-    all.map(({ name: value, count, title = toSentence(value) }) =>
+    all.map(({ name: value, count }) =>
       box(
         name,
         value,
-        title,
+        describe(value),
         chosen.includes(value),
         ({ target }) => {
           const rest = chosen.filter((each) => each !== value);
@@ -151,11 +179,14 @@ function prices(wanted, range, onchange) {
  */
 export function filterChips(wanted, onchange, titleOf) {
   const chips = [];
-  for (const name of ["category", "brand"]) {
+  for (const name of ["category", "brand", ...namesOfOptions(wanted)]) {
     const chosen = wanted.getAll(name);
     for (const value of chosen) {
+      const text = name.startsWith(OPTION) ? `${name.slice(OPTION.length)}: ${value}` : toSentence(value);
       chips.push(
-        chip(name === "category" ? titleOf(value) : toSentence(value), () => onchange({ [name]: chosen.filter((each) => each !== value) })),
+        chip(name === "category" ? titleOf(value) : text, () =>
+          onchange({ [name]: chosen.filter((each) => each !== value) }),
+        ),
       );
     }
   }
@@ -165,7 +196,7 @@ export function filterChips(wanted, onchange, titleOf) {
     chips.push(chip(`Up to ${wanted.get("max_price")}`, () => onchange({ max_price: null })));
   if (wanted.has("in_stock")) chips.push(chip("In stock", () => onchange({ in_stock: null })));
   if (!chips.length) return null;
-  const clear = () => onchange(Object.fromEntries(FILTERS.map((name) => [name, null])));
+  const clear = () => onchange(Object.fromEntries(namesOfFilters(wanted).map((name) => [name, null])));
   return [...chips, h("button", { class: "button-link small", type: "button", onclick: clear }, "Clear all")];
 }
 

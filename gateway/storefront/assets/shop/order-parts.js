@@ -1,9 +1,9 @@
 // The parts of an order's page.
 import { h, icon } from "../lib/dom.js";
 import { formatAgo, formatMoney, formatTime } from "../lib/format.js";
-import { linkTo } from "../lib/router.js";
 import { describeEvent, describeReason } from "../lib/labels.js";
-import { picture, productPath, recall } from "./catalog.js";
+import { linkToLine, picture, recallLine } from "./catalog.js";
+import { nameOf } from "./drawer.js";
 
 const STEPS = [
   ["Ordered", "box", ["pending", "awaiting_payment", "confirmed", "paid", "shipped", "delivered"]],
@@ -86,19 +86,14 @@ export function showEvent(event) {
 
 /** Return an item of the order. */
 export function showItem(item, currency) {
-  const id = item.product_id;
   return h(
     "li",
     { class: "cart-line" },
-    h("div", { class: "cart-picture" }, picture(recall(id), { size: 56 })),
+    h("div", { class: "cart-picture" }, picture(recallLine(item), { size: 56 })),
     h(
       "div",
       { class: "stack-tight" },
-      h(
-        "a",
-        { class: "cart-title", href: linkTo(productPath(recall(id) ?? { id })) },
-        item.title ?? recall(id)?.title ?? `Product ${id}`,
-      ),
+      h("a", { class: "cart-title", href: linkToLine(item) }, nameOf(item)),
       h("span", { class: "small faint" }, `Quantity ${item.quantity}`),
     ),
     h("span", { class: "number" }, formatMoney(item.amount, currency)),

@@ -6,6 +6,7 @@ import { formatMoney, formatTime } from "../lib/format.js";
 import { linkTo } from "../lib/router.js";
 import { session } from "../lib/session.js";
 import { statusBadge } from "../lib/labels.js";
+import { nameOf } from "./drawer.js";
 
 export const title = "Order history";
 
@@ -91,9 +92,6 @@ function showOrder(order) {
 // Return the items in one line: `Frying pan × 2, Tea towels`.
 function describeItems(items) {
   return items
-    .map(
-      ({ title: name, product_id: id, quantity }) =>
-        `${name ?? `Product ${id}`}${quantity > 1 ? ` × ${quantity}` : ""}`,
-    )
+    .map((item) => `${nameOf(item)}${item.quantity > 1 ? ` × ${item.quantity}` : ""}`)
     .join(", ");
 }

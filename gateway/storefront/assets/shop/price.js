@@ -2,12 +2,14 @@
 import { h } from "../lib/dom.js";
 import { formatMoney } from "../lib/format.js";
 
-/** Return the price, and the crossed-out price if there is one. */
-export function currentPrice({ unit_amount: amount, compare_at_amount: before, currency }) {
+/** Return the price, or the lowest one of several variants, and the crossed-out price if there is one. */
+export function currentPrice(product) {
+  const { unit_amount: amount, highest_unit_amount: highest, compare_at_amount: before, currency } = product;
   const isReduced = Boolean(before);
   return h(
     "span",
     { class: "prices" },
+    highest > amount && h("span", { class: "small faint" }, "from "),
     isReduced && h("span", { class: "visually-hidden" }, "Reduced price "),
     h("strong", { class: isReduced ? "number price-reduced" : "number" }, formatMoney(amount, currency)),
     isReduced && [

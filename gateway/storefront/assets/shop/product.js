@@ -5,16 +5,17 @@ import { linkTo, setAddress, setTitle } from "../lib/router.js";
 import { call } from "../lib/api.js";
 import { breadcrumb, describeStock, productGrid, stars } from "./cards.js";
 import { addToCart, MAX_QUANTITY } from "./cart.js";
-import { fetchBySlug, fetchProduct, picture, productPath, remember, traceCategory } from "./catalog.js";
+import { asSold, fetchBySlug, fetchProduct, picture, productPath, remember, traceCategory } from "./catalog.js";
 import { openCart } from "./drawer.js";
 import { currentPrice, lowestPrice } from "./price.js";
 import { stepper } from "./stepper.js";
+import { variantChoice } from "./variants.js";
 
 export const title = "Product";
 
 const RELATED = 4;
 
-export async function view({ params, signal }) {
+export async function view({ params, query, signal }) {
   const page = h("div");
   const related = h("section", { class: "more", "aria-label": "Related products" });
   load(
@@ -22,11 +23,11 @@ export async function view({ params, signal }) {
     async () => {
       const product = await fetchOrNull(params, signal);
       // Also for the number of a product, and for a former slug.
-      if (product && !signal.aborted) setAddress(productPath(product));
+      if (product && !signal.aborted) setAddress(productPath(product), query);
       if (product) fetchRelated(product, related, signal);
       return product;
     },
-    (product) => (product ? showProduct(product) : notFound()),
+    (product) => (product ? showProduct(product, query.get("variant")) : notFound()),
     { skeleton: [h("h1", { class: "visually-hidden" }, title), skeleton("product", 5)], signal },
   );
   return h("div", { class: "stack-wide" }, page, related);
@@ -54,14 +55,36 @@ function notFound() {
   );
 }
 
-function showProduct(product) {
-  const { title: name, brand, rating, stock, sku, description } = product;
+function showProduct(product, wanted) {
+  const { title: name, brand, rating, description } = product;
   const crumbs = crumbsOf(product);
+  const price = h("p", { class: "price" });
+  const lowest = h("div");
+  const availability = h("p");
+  const code = h("p", { class: "small faint" });
+  const pictures = gallery(product);
   setTitle(name);
+
+  function showOffer(offer) {
+    const isThere = offer.stock > 0;
+    replace(price, currentPrice(offer));
+    replace(lowest, lowestPrice(offer));
+    availability.className = `row stock ${isThere ? "stock-there" : "faint"}`;
+    replace(
+      availability,
+      icon(isThere ? "check" : "clock"),
+      offer.stock === null ? "Unavailable" : describeStock(offer.stock),
+    );
+    code.textContent = `SKU ${offer.sku}`;
+    // The picture of the chosen variant, if it has one.
+    const place = product.images.indexOf(offer.image);
+    if (place >= 0) pictures.show(place);
+  }
+
   return h(
     "article",
     { class: "product" },
-    gallery(product),
+    pictures.element,
     h(
       "div",
       { class: "stack" },
@@ -73,24 +96,17 @@ function showProduct(product) {
         brand && h("span", null, "by ", h("a", { href: linkTo("/", { brand }) }, brand)),
         stars(rating),
       ),
-      h("p", { class: "price" }, currentPrice(product)),
-      lowestPrice(product),
-      h(
-        "p",
-        { class: `row stock ${stock > 0 ? "stock-there" : "faint"}` },
-        icon(stock > 0 ? "check" : "clock"),
-        describeStock(stock),
-      ),
-      stock > 0
-        ? buyForm(product)
-        : h("p", { class: "faint" }, "This product is out of stock. Check back later."),
+      price,
+      lowest,
+      availability,
+      buyPart(product, wanted, showOffer),
       h("p", { class: "description" }, description),
-      h("p", { class: "small faint" }, `SKU ${sku}`),
+      code,
     ),
   );
 }
 
-/** Return the large picture and, if there are several, a button for each. */
+/** Return the large picture and, if there are several, a button for each, as `{element, show(place)}`. */
 function gallery(product) {
   const { images, title: name } = product;
   const stage = h("div", { class: "gallery-stage" });
@@ -111,12 +127,8 @@ function gallery(product) {
     buttons.forEach((button, place) => button.setAttribute("aria-pressed", String(place === chosen)));
   }
   show(0);
-  return h(
-    "div",
-    { class: "gallery" },
-    stage,
-    images.length > 1 && h("div", { class: "gallery-choices", role: "group", "aria-label": "Images" }, buttons),
-  );
+  const choices = h("div", { class: "gallery-choices", role: "group", "aria-label": "Images" }, buttons);
+  return { element: h("div", { class: "gallery" }, stage, images.length > 1 && choices), show };
 }
 
 // The previous release has no breadcrumbs.
@@ -124,18 +136,46 @@ function crumbsOf({ breadcrumbs, category }) {
   return breadcrumbs ?? traceCategory(category);
 }
 
-function buyForm(product) {
-  const quantity = stepper({ label: product.title, value: 1, max: Math.min(MAX_QUANTITY, product.stock) });
-  const button = h("button", { class: "button button-primary", type: "submit" }, icon("cart"), "Add to cart");
-  const form = h("form", { class: "row buy" }, quantity.element, button);
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    if (form.hasAttribute("aria-busy")) return;
-    form.setAttribute("aria-busy", "true");
-    await addToCart(product, quantity.read(), openCart);
-    form.removeAttribute("aria-busy");
+function buyPart(product, wanted, showOffer) {
+  // An older replica sends no variants.
+  const { variants = [] } = product;
+  if (variants.length > 1) return variantForm(product, wanted, showOffer);
+  const sold = variants.length ? asSold(product, variants[0]) : product;
+  showOffer(sold);
+  if (sold.stock > 0) return buyForm(sold.title, { max: sold.stock, check: () => sold }).element;
+  return h("p", { class: "faint" }, "This product is out of stock. Check back later.");
+}
+
+function variantForm(product, wanted, showOffer) {
+  const choice = variantChoice(product, wanted, (offer, canBuy) => {
+    showOffer(offer);
+    form.limit(offer.stock || MAX_QUANTITY);
+    form.button.setAttribute("aria-disabled", String(!canBuy));
   });
-  return form;
+  const form = buyForm(product.title, { choice, check: choice.check });
+  choice.start();
+  return form.element;
+}
+
+// `check()` returns what to add to the cart, or null, once it has told the customer what is missing.
+function buyForm(name, { max = MAX_QUANTITY, choice, check }) {
+  const quantity = stepper({ label: name, value: 1, max: Math.min(MAX_QUANTITY, max) });
+  const button = h(
+    "button",
+    { class: "button button-primary", type: "submit", "aria-describedby": choice && choice.message.id },
+    icon("cart"),
+    "Add to cart",
+  );
+  const element = h("form", { class: "row buy" }, choice?.element, quantity.element, button, choice?.message);
+  element.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const sold = check();
+    if (!sold || element.hasAttribute("aria-busy")) return;
+    element.setAttribute("aria-busy", "true");
+    await addToCart(sold, quantity.read(), openCart);
+    element.removeAttribute("aria-busy");
+  });
+  return { element, button, limit: (most) => quantity.limit(Math.min(MAX_QUANTITY, most)) };
 }
 
 async function fetchRelated(product, container, signal) {

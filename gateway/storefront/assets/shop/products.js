@@ -7,7 +7,7 @@ import { currentEntry, linkTo, setAddress, setTitle } from "../lib/router.js";
 import { countOf } from "../lib/labels.js";
 import { breadcrumb, productCard, productGrid } from "./cards.js";
 import { categoryPath, remember, titleFromPath, traceCategory } from "./catalog.js";
-import { filterChips, filterPanel, FILTERS } from "./filters.js";
+import { filterChips, filterPanel, namesOfFilters } from "./filters.js";
 
 export const title = "Shopfleet";
 
@@ -209,8 +209,9 @@ export async function view({ params, query, signal }) {
   }
 
   function noResults() {
-    const isFiltered = FILTERS.some((name) => wanted.has(name));
-    const clear = () => apply(Object.fromEntries([...FILTERS, "q"].map((name) => [name, null])));
+    const filtering = namesOfFilters(wanted);
+    const isFiltered = filtering.some((name) => wanted.has(name));
+    const clear = () => apply(Object.fromEntries([...filtering, "q"].map((name) => [name, null])));
     const action =
       [...wanted.keys()].length > 0 &&
       h("button", { class: "button", type: "button", onclick: clear }, "Show all products");
@@ -252,7 +253,7 @@ export async function view({ params, query, signal }) {
     // A search keeps the space, because it may show a correction later.
     lead.hidden = Boolean(name && !words);
     replace(chips, filterChips(wanted, apply, titleOf));
-    const number = FILTERS.reduce((sum, each) => sum + wanted.getAll(each).length, 0);
+    const number = namesOfFilters(wanted).reduce((sum, each) => sum + wanted.getAll(each).length, 0);
     replace(toggle, icon("filter"), number ? `Filters (${number})` : "Filters");
     sort.options[0].textContent = words ? "Best match" : "Featured";
   }
@@ -310,12 +311,10 @@ function keep(list) {
   if (lists.size > MAX_LISTS) lists.delete(lists.keys().next().value);
 }
 
-const PARAMETERS = ["q", "sort", ...FILTERS];
-
 function readWanted(query, category) {
   const wanted = new URLSearchParams();
   if (category) wanted.append("category", category);
-  for (const name of PARAMETERS)
+  for (const name of ["q", "sort", ...namesOfFilters(query)])
     for (const value of query.getAll(name)) if (value) wanted.append(name, value);
   return wanted;
 }

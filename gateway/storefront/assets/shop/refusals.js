@@ -2,7 +2,7 @@
 import { h } from "../lib/dom.js";
 import { linkTo } from "../lib/router.js";
 import { cart } from "./cart.js";
-import { recall, remember } from "./catalog.js";
+import { recall, rememberStock } from "./catalog.js";
 import { nameOf, removeItem } from "./drawer.js";
 
 /**
@@ -30,6 +30,13 @@ export function explainRefusal(problem) {
       extra: h("ul", { class: "plain-list" }, (body.lines ?? []).map(stockLine)),
     };
   }
+  if (code === "variant_required") {
+    return {
+      heading: "Some items come in several variants",
+      text: "You were not charged. Choose a variant of each, and place the order again.",
+      extra: h("ul", { class: "plain-list" }, (body.lines ?? []).map(chooseLine)),
+    };
+  }
   if (code === "cart_changed" || code === "cart_empty") {
     return {
       heading: "Your cart has changed",
@@ -52,14 +59,21 @@ export function explainRefusal(problem) {
   return { heading: "Your order was not placed", text: message };
 }
 
-function stockLine({ product_id: id, available = 0 }) {
-  const item = cart.content?.items.find(({ product_id: each }) => each === id) ?? {
-    product_id: id,
+// The line of this refusal is a product.
+function chooseLine({ product_id: id }) {
+  const link = h("a", { href: linkTo(`/products/${id}`) }, "Choose a variant");
+  return h("li", null, `${recall(id)?.title ?? `Product ${id}`}: `, link);
+}
+
+function stockLine(refused) {
+  const { variant_id: id, available = 0 } = refused;
+  const item = cart.content?.items.find(({ variant_id: each }) => each === id) ?? {
+    ...refused,
     title: null,
     quantity: 1,
   };
   // The error has the current stock; the cached product may be some seconds old.
-  if (recall(id)) remember([{ ...recall(id), stock: available }]);
+  rememberStock(item, available);
   const isAvailable = available > 0;
   const button = h(
     "button",

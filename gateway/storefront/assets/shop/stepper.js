@@ -2,7 +2,7 @@
 import { h, icon } from "../lib/dom.js";
 import { MAX_QUANTITY } from "./cart.js";
 
-/** Return `{element, read()}` for a quantity of `label`; `onchange` gets each new number. */
+/** Return `{element, read(), limit(max)}` for a quantity of `label`; `onchange` gets each new number. */
 export function stepper({ label, value, id, onchange, max = MAX_QUANTITY }) {
   const input = h("input", {
     id,
@@ -39,7 +39,13 @@ export function stepper({ label, value, id, onchange, max = MAX_QUANTITY }) {
     plus.setAttribute("aria-disabled", String(number >= max));
   }
 
+  function limit(most) {
+    max = most;
+    input.max = String(most);
+    set(Number.parseInt(input.value, 10));
+  }
+
   mark(value);
   const element = h("div", { class: "stepper" }, minus, input, plus);
-  return { element, read: () => Number.parseInt(input.value, 10) || 1 };
+  return { element, limit, read: () => Number.parseInt(input.value, 10) || 1 };
 }
