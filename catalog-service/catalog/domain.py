@@ -78,6 +78,29 @@ class ProductDetails:
     variants: list[Variant]
 
 
+@dataclass(frozen=True)
+class ExportedProduct:
+    """A product for an export, with its options and its variants by id."""
+
+    id: int
+    version: int
+    title: str
+    brand: str | None
+    category: str
+    description: str
+    rating: Decimal | None
+    images: list[str]
+    tax_class: str | None
+    metadata: Metadata
+    options: tuple[Option, ...]
+    variants: list[Variant]
+
+    @property
+    def is_plain(self) -> bool:
+        """Return whether the product's own row has its only variant, without options."""
+        return not self.options and [variant.id for variant in self.variants] == [self.id]
+
+
 class Sort(StrEnum):
     """The order of a list. A minus means descending; rating and newest are always descending."""
 
