@@ -145,7 +145,7 @@ SPREAD_PLANS = text("""
     WHERE NOT is_planned AND product_id IN (SELECT product_id FROM matched_products WHERE is_planned)
 """)
 NAME_LEADS = text("""
-    UPDATE matched_products AS line SET lead = planned.lead
+    UPDATE matched_products AS line SET lead = planned.lead, variant_id = NULL, is_sold = false
     FROM (
         SELECT place, min(place) OVER (
             PARTITION BY coalesce(product_id::text, 'group ' || group_key, 'place ' || place)

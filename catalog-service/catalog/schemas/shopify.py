@@ -12,6 +12,7 @@ from typing import Any
 
 from catalog.schemas.csv_rows import CellInvalid, read_decimal
 from catalog.schemas.fields import to_amount
+from shared.errors import ValidationFailed
 from shared.schemas import is_blank
 
 HANDLE, TITLE, BODY, VENDOR = "Handle", "Title", "Body (HTML)", "Vendor"
@@ -120,7 +121,10 @@ def _read_variant(line: Cells, names: Sequence[str], currency: str) -> dict[str,
 
 
 def _read_amount(name: str, text: str, currency: str) -> int:
-    return to_amount(name, read_decimal(name, text), currency)
+    try:
+        return to_amount(name, read_decimal(name, text), currency)
+    except ValidationFailed as problem:
+        raise CellInvalid(name, problem.extra["errors"][0]["detail"]) from None
 
 
 def _find_category(line: Cells) -> str:
@@ -152,6 +156,7 @@ class _TextReader(HTMLParser):
     PARAGRAPHS = frozenset(
         [*("p", "div", "ul", "ol", "table", "blockquote", "section", "article", "pre"), *HEADINGS]
     )
+    STARTS: Mapping[str, str] = {"br": "\n", "tr": "\n", "li": "\n- ", "td": " ", "th": " "}
     HIDDEN = frozenset({"script", "style", "template", "head"})
 
     def __init__(self) -> None:
@@ -160,21 +165,14 @@ class _TextReader(HTMLParser):
         self._hidden = 0
 
     def handle_starttag(self, tag: str, attrs: Any) -> None:  # noqa: ARG002
-        self._break(tag)
         self._hidden += tag in self.HIDDEN
-        if tag == "li":
-            self.parts.append("- ")
+        self.parts.append("\n\n" if tag in self.PARAGRAPHS else self.STARTS.get(tag, ""))
 
     def handle_endtag(self, tag: str) -> None:
-        self._break(tag)
+        if tag in self.PARAGRAPHS:
+            self.parts.append("\n\n")
         self._hidden -= tag in self.HIDDEN and self._hidden > 0
 
     def handle_data(self, data: str) -> None:
         if not self._hidden:
             self.parts.append(re.sub(r"\s+", " ", data))
-
-    def _break(self, tag: str) -> None:
-        if tag in self.PARAGRAPHS:
-            self.parts.append("\n\n")
-        elif tag in {"br", "tr", "li"}:
-            self.parts.append("\n")

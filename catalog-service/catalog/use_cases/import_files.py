@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ MAX_PROBLEMS = 100  # Problems to list; all are counted.
 MAX_COLUMNS = 500
 MAX_GROUP = MAX_VARIANTS + shopify.MAX_IMAGES  # Lines of a product in Shopify's format.
 DELIMITERS = ",;\t"
+SEPARATOR = re.compile(r"sep=.?", re.IGNORECASE)  # The line in which Excel may name the delimiter.
+NOT_TEXT = "The file is not text in UTF-8 from about this row on; save it as CSV UTF-8."
 TOO_LONG = "The line is longer than a megabyte."
 
 # The rows of a line, or the problem with it.
@@ -108,23 +111,26 @@ def _read_rows(row: ImportRow, number: int, currency: str) -> list[Row]:
 
 
 class _Records:
-    """The records of a CSV file; `number` is that of the last one, and the header has the number 1."""
+    """The records of a CSV file that are not blank; `number` counts all, as a spreadsheet does."""
 
     def __init__(self, reader: "io.BufferedReader[Any]") -> None:
         start = reader.peek(2)
         is_wide = start.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
         self._text = io.TextIOWrapper(reader, "utf-16" if is_wide else "utf-8-sig", newline="")
-        self.number = 1
+        self.number = 0
         self._length = 0
         header = self._read_line()
+        while header and (not header.strip() or SEPARATOR.fullmatch(header.strip())):
+            self.number += 1
+            self._length = 0
+            header = self._read_line()
         # A quoted name may contain any delimiter.
         plain = "".join(header.split('"')[::2])
-        self._delimiter = max(DELIMITERS, key=plain.count)
-        self._lines = iter([header] if header else [])
-        self._reader = csv.reader(self._feed(), delimiter=self._delimiter, strict=True)
+        delimiter = max(DELIMITERS, key=plain.count)
+        self._reader = csv.reader(self._feed(header), delimiter=delimiter, strict=True)
 
-    def _feed(self) -> Iterator[str]:
-        yield from self._lines
+    def _feed(self, header: str) -> Iterator[str]:
+        yield header
         while line := self._read_line():
             yield line
 
@@ -135,37 +141,42 @@ class _Records:
         if self._length >= MAX_LINE:
             raise _explain("", TOO_LONG)
         if "\0" in line:
-            raise _explain("", "The file is not text in UTF-8; save it as CSV UTF-8.")
+            raise _explain("", NOT_TEXT)
         return line
 
     def read(self) -> list[str] | None:
         """Return the cells of the next record, or None at the end; raise ValidationFailed if it is no CSV."""
         try:
-            return next(self._reader, None)
+            for cells in self._reader:
+                self.number += 1
+                self._length = 0
+                if any(cell.strip() for cell in cells):
+                    return cells
         except csv.Error as error:
             raise _explain("", f"The line is not CSV: {error}.") from None
-        finally:
-            self._length = 0
+        return None
 
 
 def _read_csv(reader: "io.BufferedReader[Any]", currency: str, notes: Notes) -> Iterator[Read]:
-    number = 1
+    records: _Records | None = None
     try:
         records = _Records(reader)
         header = records.read()
         if header is None:
             return
         is_foreign = shopify.is_shopify([name.strip() for name in header])
-        columns = _read_header(header, is_foreign, notes)
+        try:
+            columns = _read_header(header, is_foreign, notes)
+        except ValidationFailed as problem:
+            yield records.number, problem
+            return
         lines = _read_lines(records, columns)
         rows = _read_shopify(lines, currency, notes) if is_foreign else _read_own(lines, currency)
-        for number, found in rows:
-            yield number, found
+        yield from rows
     except ValidationFailed as problem:
-        yield number + 1 if number > 1 else 1, problem
+        yield records.number + 1 if records else 1, problem
     except UnicodeError:
-        detail = "The file is not text in UTF-8 from about this row on; save it as CSV UTF-8."
-        yield number, _explain("", detail)
+        yield records.number + 1 if records else 1, _explain("", NOT_TEXT)
 
 
 def _read_header(header: Sequence[str], is_foreign: bool, notes: Notes) -> list[str | None]:
@@ -190,11 +201,8 @@ Line = tuple[int, dict[str, str] | ValidationFailed]
 
 
 def _read_lines(records: _Records, columns: Sequence[str | None]) -> Iterator[Line]:
-    number = 1
     while (cells := records.read()) is not None:
-        number += 1
-        if not any(cell.strip() for cell in cells):
-            continue
+        number = records.number
         if any(cell.strip() for cell in cells[len(columns) :]):
             yield number, _explain("", f"The line has {len(cells)} cells, but the header has {len(columns)}.")
         else:

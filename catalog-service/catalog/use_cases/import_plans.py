@@ -20,6 +20,7 @@ from catalog.variants import (
 SEVERAL = "The product has several variants; give the variant_id, the SKU or the options of one."
 NO_OPTIONS = "The product has several lines; give each a value for each of its options."
 NO_VALUES = "Give the variant a value for each option of the product."
+TOO_MANY = f"A product has at most {MAX_VARIANTS} variants."
 CHECKED: TypeAdapter[Any] = TypeAdapter(Options)
 
 # A row as the import has staged and matched it.
@@ -68,6 +69,8 @@ def make_plan(
     try:
         if plan.product_id is not None and not known:
             raise RowInvalid(lines[0], "id", "No product for sale has this id.")
+        if len(lines) > MAX_VARIANTS:
+            raise RowInvalid(lines[-1], "options", TOO_MANY)
         plan.product = _merge(lines, columns)
         if plan.product_id is None and "title" not in plan.product:
             raise RowInvalid(lines[0], "title", "Required for a new product.")
@@ -122,7 +125,7 @@ def _find_options(lines: Sequence[Line], current: Sequence[Option]) -> tuple[Opt
     if named is None:
         return tuple(current)
     names = named["option_names"]
-    if set(names) == {option.name for option in current}:
+    if set(names) <= {option.name for option in current}:
         names = [option.name for option in current]
         values = {option.name: dict.fromkeys(option.values) for option in current}
     else:
@@ -201,7 +204,7 @@ def _fill(
         if given or not plan.options:
             plan.option_values[found.id] = given
     if len(known) + len(added) > MAX_VARIANTS:
-        raise RowInvalid(lines[-1], "options", f"A product has at most {MAX_VARIANTS} variants.")
+        raise RowInvalid(lines[-1], "options", TOO_MANY)
     named = [(owners.get(number, lines[0]), number, values) for number, values in plan.option_values.items()]
     fresh = [(line, None, variant.option_values) for line, variant in added]
     _check([*named, *fresh], plan.options, owners)
