@@ -8,6 +8,7 @@ from catalog.config import Settings
 from catalog.routes.admin import admin_routes
 from catalog.routes.images import image_routes
 from catalog.routes.imports import import_routes
+from catalog.routes.metadata_keys import metadata_key_routes
 from catalog.routes.products import product_routes
 from catalog.routes.reservations import reservation_routes
 from catalog.routes.variants import variant_routes
@@ -51,6 +52,7 @@ def create_app(settings: Settings | None = None, auth: Auth | None = None) -> Se
     mount(app, admin_routes(database, settings.currency, app.background.nudge), access=ADMIN)
     mount(app, variant_routes(database, settings.currency), access=ADMIN)
     mount(app, import_routes(database, settings.currency), access=ADMIN)
+    mount(app, metadata_key_routes(database), access=ADMIN)
     mount(app, reservation_routes(database, source, settings.currency), access=services("orders-service"))
     copy = partial(copy_source, database, source, settings.currency)
     app.background.repeat(copy, every=COPY_INTERVAL, name="copy-source")

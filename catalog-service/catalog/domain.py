@@ -128,6 +128,8 @@ class Filter:
     in_stock: bool | None = None
     # Each option with the values of which a variant has one; the other limits then hold for the same variant.
     options: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    # Each metadata key with the values of which the product or a variant has one.
+    metadata: tuple[tuple[str, tuple[str | float | bool, ...]], ...] = ()
 
     @property
     def is_empty(self) -> bool:

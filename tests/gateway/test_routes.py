@@ -39,6 +39,7 @@ ROUTES = [
     ("/products/7/stock", "catalog", "/products/7/stock"),
     ("/products/import", "catalog", "/products/import"),
     ("/products/export", "catalog", "/products/export"),
+    ("/products/metadata-keys", "catalog", "/products/metadata-keys"),
     ("/products/sync", "catalog", "/products/sync"),
     ("/categories?limit=9", "catalog", "/categories?limit=9"),
     ("/images/kit-0001.svg", "catalog", "/images/kit-0001.svg"),
