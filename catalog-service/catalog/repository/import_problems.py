@@ -42,15 +42,16 @@ PROBLEMS = text("""
             AND NOT 'unit_amount' = ANY (given)
         UNION ALL
         SELECT row, 'version', format('The product is at version %s now.', version)
-        FROM matched_products JOIN products ON id = product_id WHERE wanted_version <> version
+        FROM matched_products JOIN products ON id = product_id
+        WHERE wanted_version IS NOT NULL AND wanted_version <> version
         UNION ALL
         SELECT row, 'variant_version', format('The variant is at version %s now.', version)
         FROM matched_products JOIN products ON id = variant_id
-        WHERE is_sold AND wanted_variant_version <> version
+        WHERE is_sold AND wanted_variant_version IS NOT NULL AND wanted_variant_version <> version
         UNION ALL
         SELECT row, 'on_hand', format('%s units are held for orders.', reserved)
         FROM matched_products AS line JOIN products ON id = variant_id
-        WHERE is_sold AND line.on_hand < reserved
+        WHERE is_sold AND line.on_hand IS NOT NULL AND line.on_hand < reserved
         UNION ALL
         -- Source products may already share a SKU, so only rows that introduce a duplicate are problems.
         SELECT row, 'sku', format('Row %s has the same SKU.', first_row)

@@ -6,7 +6,7 @@ products with one variant. The other rows need a plan, which `use_cases.import_p
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     and_,
     case,
+    false,
     func,
     literal,
     literal_column,
@@ -192,21 +193,26 @@ def begin_import(connection: Connection) -> bool:
 @contextmanager
 def staging(connection: Connection) -> Iterator[Callable[[int, Mapping[str, Any]], None]]:
     """Yield a function that writes a row, given its place and its values by column."""
-    names = [name for name, _kind in STAGED]
+    names = [name for name, _kind in STAGED[1:]]
     as_json = {name for name, kind in STAGED if isinstance(kind, JSONB)}
-    statement = f"COPY staged_products ({', '.join(names)}) FROM STDIN"
+    statement = f"COPY staged_products (place, {', '.join(names)}) FROM STDIN"
     with connection.connection.cursor() as cursor, cursor.copy(statement) as copy:  # type: ignore[attr-defined]
 
         def write(place: int, values: Mapping[str, Any]) -> None:
-            documents = {name: json.dumps(values[name]) for name in as_json if values.get(name) is not None}
-            values = {**values, **documents}
-            copy.write_row([place, *[values.get(name) for name in names[1:]]])
+            # Most rows have none of the documents.
+            documents = {name: json.dumps(values[name]) for name in as_json & values.keys()}
+            if documents:
+                values = {**values, **documents}
+            copy.write_row([place, *map(values.get, names)])
 
         yield write
 
 
-def match_rows(connection: Connection) -> bool:
-    """Find the product of each row, and lock what will change; return whether any row needs a plan."""
+def match_rows(connection: Connection, given: Set[str]) -> bool:
+    """Find the product of each row, and lock what will change; return whether any row needs a plan.
+
+    `given` has the columns that any row sets.
+    """
     connection.execute(text("ANALYZE staged_products"))
     connection.execute(MATCH)
     connection.execute(text("CREATE INDEX ON matched_products (place)"))
@@ -223,13 +229,13 @@ def match_rows(connection: Connection) -> bool:
         connection.execute(text("CREATE INDEX ON matched_products (lead, place) WHERE is_planned"))
         connection.execute(text("CREATE INDEX ON matched_products (variant_id)"))
         connection.execute(text("ANALYZE matched_products"))
-    _lock(connection, with_plans=has_plans)
+    _lock(connection, given, with_plans=has_plans)
     return has_plans
 
 
-def _lock(connection: Connection, *, with_plans: bool) -> None:
+def _lock(connection: Connection, given: Set[str], *, with_plans: bool) -> None:
     """Lock the rows that will change, and all variants of products with a plan, in the order of their ids."""
-    _values, differs = _changes()
+    _values, differs = _changes(given)
     changed = (
         select(products.c.id)
         .join(matched, matched.c.product_id == products.c.id)
@@ -275,9 +281,9 @@ def insert_rows(connection: Connection, *, after: int, upto: int) -> int:
     return connection.execute(INSERT, {"after": after, "upto": upto}).rowcount
 
 
-def update_rows(connection: Connection, *, after: int, upto: int) -> int:
+def update_rows(connection: Connection, given: Set[str], *, after: int, upto: int) -> int:
     """Update the products of these rows that need no plan; return the number of products that changed."""
-    values, differs = _changes()
+    values, differs = _changes(given)
     changed = connection.execute(
         update(products)
         .where(
@@ -292,18 +298,28 @@ def update_rows(connection: Connection, *, after: int, upto: int) -> int:
     return changed.rowcount
 
 
-def _changes() -> tuple[dict[str, Any], ColumnElement[bool]]:
-    """Return the new values of a product, and the condition that any of them differs."""
+def _changes(columns: Set[str]) -> tuple[dict[str, Any], ColumnElement[bool]]:
+    """Return the new values of a product, and the condition that any of them differs, for these columns."""
 
     def given(name: str) -> ColumnElement[bool]:
         return func.array_position(matched.c.given, name).is_not(None)
 
-    described = {name: case((given(name), matched.c[name]), else_=products.c[name]) for name in DESCRIBED}
-    differs = tuple_(*[products.c[name] for name in DESCRIBED]).is_distinct_from(tuple_(*described.values()))
+    described = {
+        name: case((given(name), matched.c[name]), else_=products.c[name])
+        for name in DESCRIBED
+        if name in columns
+    }
+    differs: ColumnElement[bool] = false()
+    if described:
+        differs = tuple_(*[products.c[name] for name in described]).is_distinct_from(
+            tuple_(*described.values())
+        )
     is_counted = and_(given("on_hand"), or_(matched.c.on_hand != OWNED, products.c.shortfall > 0))
     owned = case((is_counted, matched.c.on_hand), else_=OWNED)
     edits = {
-        name: and_(given(name), products.c[name].is_distinct_from(matched.c[name])) for name in FROM_SOURCE
+        name: and_(given(name), products.c[name].is_distinct_from(matched.c[name]))
+        for name in FROM_SOURCE
+        if name in columns
     }
     edits["stock"] = is_counted
     names = func.array_remove(

@@ -76,7 +76,7 @@ def read_page(
         # The best index depends on the values, which a generic plan does not know.
         connection.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
     if wanted.lowest is not None or wanted.highest is not None:
-        # The planner overestimates the index by price, because an expression has no correlation with the table.
+        # The planner overestimates the index by price: an expression has no correlation with the table.
         connection.execute(text("SET LOCAL enable_seqscan = off"))
     if wanted.words is not None:
         # A sequential scan may start anywhere in the table, so its order is not stable.

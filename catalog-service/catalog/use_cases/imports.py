@@ -12,7 +12,7 @@ from catalog.repository import admin, stock, variants
 from catalog.repository import imports as repository
 from catalog.repository.skus import lock_skus
 from catalog.schemas.admin import OTHER
-from catalog.use_cases.import_files import MAX_PROBLEMS, Format, Notes, describe, read_file
+from catalog.use_cases.import_files import MAX_PROBLEMS, Format, Notes, Read, describe, read_file
 from catalog.use_cases.import_plans import Plan, make_plan
 from catalog.variants import MAX_VARIANTS, Variant, make_title
 from shared.database import Connection, Database
@@ -48,10 +48,11 @@ def import_products(
     with database.transaction() as connection:
         if not repository.begin_import(connection):
             raise ImportRunning
-        rows, last = _stage(connection, body, currency, kind, notes)
+        given: set[str] = set()
+        rows, last = _stage(connection, read_file(body, kind, currency, notes), given)
         if not lock_skus(connection):
             raise ImportRunning
-        has_plans = repository.match_rows(connection)
+        has_plans = repository.match_rows(connection, given)
         if has_plans:
             _record_plans(connection, last)
         problems, total = repository.find_problems(connection, MAX_PROBLEMS)
@@ -62,7 +63,7 @@ def import_products(
         yield Progress(rows, applied, added, changed)
         for start in range(0, last, BATCH):
             batch = {"after": start, "upto": start + BATCH}
-            changed += repository.update_rows(connection, **batch)
+            changed += repository.update_rows(connection, given, **batch)
             added += repository.insert_rows(connection, **batch)
             if has_plans:
                 more_added, more_changed = _apply_plans(connection, **batch)
@@ -73,14 +74,15 @@ def import_products(
     yield Progress(rows, rows, added, changed, is_done=True, notes=notes)
 
 
-def _stage(
-    connection: Connection, body: IO[bytes], currency: str, kind: Format, notes: Notes
-) -> tuple[int, int]:
-    """Copy the rows into the database; return the number of the file's rows, and the last place."""
+def _stage(connection: Connection, file: Iterator[Read], given: set[str]) -> tuple[int, int]:
+    """Copy the rows into the database; return the number of the file's rows, and the last place.
+
+    `given` receives the columns that any row sets.
+    """
     rows = place = rejected = 0
     problems: list[dict[str, str]] = []
     with repository.staging(connection) as write:
-        for number, found in read_file(body, kind, currency, notes):
+        for number, found in file:
             rows += 1
             if isinstance(found, ValidationFailed):
                 rejected += 1
@@ -90,6 +92,7 @@ def _stage(
                 continue
             for values in found if not rejected else ():
                 place += 1
+                given.update(values["given"])
                 write(place, values)
     if rejected:
         raise ImportRefused(rows=rows, rejected=rejected, errors=problems)
