@@ -7,7 +7,7 @@ from contextlib import closing
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from catalog.use_cases.variants import change_variant, withdraw_variant
 from shared.database import connect
@@ -327,3 +327,30 @@ def test_a_variant_that_changed_since_the_export_is_not_overwritten(database, sh
     change_variant(database, shirt, second.id, 1, {"unit_amount": 999})
     found = refuse(database, write_table(rows))
     assert found == [("row 4", "variant_version", "The variant is at version 2 now.")]
+
+
+def test_a_line_with_product_fields_only_leaves_the_variants_alone(database, shirt):
+    before = list_states(database)
+    assert load_table(database, f"id,title,brand,weight_grams\n{shirt},Linen shirt,,\n").changed == 1
+    assert load_lines(database, {"id": shirt, "metadata": {"material": "hemp"}}).changed == 1
+    product = find_product(database, "Linen shirt")
+    assert (product.brand, product.metadata, product.version) == (None, {"material": "hemp"}, 3)
+    assert list_states(database) == before
+
+
+def test_products_with_one_variant_need_no_statement_of_their_own(database):
+    copy_stock(database, dict.fromkeys(range(1, 301), 5))
+    numbers = []
+
+    def note(*_arguments):
+        numbers[-1] += 1
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    try:
+        for rows in (3, 300):
+            numbers.append(0)
+            lines = [{"id": number, "title": f"New {rows}"} for number in range(1, rows + 1)]
+            assert load_lines(database, *lines, {"title": "Added", "price": 1}).changed == rows
+    finally:
+        event.remove(database.engine, "before_cursor_execute", note)
+    assert numbers[0] == numbers[1]
