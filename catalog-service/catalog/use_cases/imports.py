@@ -7,8 +7,9 @@ from itertools import groupby, islice
 from operator import itemgetter
 from typing import IO, Any
 
+from catalog.domain import ExportedProduct
 from catalog.errors import ImportRefused, ImportRunning
-from catalog.repository import admin, stock, variants
+from catalog.repository import admin, exports, stock, variants
 from catalog.repository import imports as repository
 from catalog.repository.skus import lock_skus
 from catalog.schemas.admin import OTHER
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 
 BATCH = 10_000  # Rows that one statement applies.
 PLAN_BATCH = 1_000  # Planned rows that one statement records.
+PLANNED_AT_ONCE = 50  # Products that one statement reads for their plans.
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def _stage(connection: Connection, file: Iterator[Read], given: set[str]) -> tup
 def _record_plans(connection: Connection, last: int) -> None:
     """Plan all products with further variants, and write what each row is for."""
     recorded: list[dict[str, Any]] = []
-    for plan, _known in _read_plans(connection, after=0, upto=last):
+    for plan, _product in _read_plans(connection, after=0, upto=last):
         recorded += plan.rows
         if len(recorded) >= PLAN_BATCH:
             repository.record_plans(connection, recorded)
@@ -113,28 +115,29 @@ def _record_plans(connection: Connection, last: int) -> None:
 def _apply_plans(connection: Connection, *, after: int, upto: int) -> tuple[int, int]:
     """Apply the plans of these rows; return the numbers of products added and changed."""
     added = changed = 0
-    for plan, known in _read_plans(connection, after=after, upto=upto):
+    for plan, product in _read_plans(connection, after=after, upto=upto):
         if plan.product_id is None:
             _add_product(connection, plan)
             added += 1
-        elif _change_product(connection, plan.product_id, plan, known):
+        elif product is not None and _change_product(connection, product, plan):
             changed += 1
     return added, changed
 
 
-def _read_plans(connection: Connection, *, after: int, upto: int) -> Iterator[tuple[Plan, list[Variant]]]:
-    """Yield the plan of each product and its known variants, which the import has locked."""
+def _read_plans(
+    connection: Connection, *, after: int, upto: int
+) -> Iterator[tuple[Plan, ExportedProduct | None]]:
+    """Yield the plan of each product, and the locked product itself unless it is new."""
     rows = repository.read_planned(connection, after=after, upto=upto)
-    for _lead, each in groupby(rows, itemgetter("lead")):
-        # A plan refuses more lines than a product has variants, so it needs to see only one more.
-        lines = list(islice(each, MAX_VARIANTS + 1))
-        product_id = lines[0]["product_id"]
-        if product_id is None:
-            yield make_plan(lines, repository.OF_PRODUCT, (), ()), []
-            continue
-        known = variants.list_variants(connection, product_id)
-        options = variants.read_options(connection, product_id)
-        yield make_plan(lines, repository.OF_PRODUCT, options, known), known
+    # A plan refuses more lines than a product has variants, so it needs to see only one more.
+    groups = (list(islice(each, MAX_VARIANTS + 1)) for _lead, each in groupby(rows, itemgetter("lead")))
+    while batch := list(islice(groups, PLANNED_AT_ONCE)):
+        ids = [lines[0]["product_id"] for lines in batch if lines[0]["product_id"] is not None]
+        found = exports.read_products(connection, ids) if ids else {}
+        for lines in batch:
+            product = found.get(lines[0]["product_id"])
+            options, known = (product.options, product.variants) if product else ((), [])
+            yield make_plan(lines, repository.OF_PRODUCT, options, known), product
 
 
 def _add_product(connection: Connection, plan: Plan) -> None:
@@ -145,12 +148,11 @@ def _add_product(connection: Connection, plan: Plan) -> None:
         variants.insert_variant(connection, number, plan.options, variant.values, variant.on_hand)
 
 
-def _change_product(connection: Connection, product_id: int, plan: Plan, known: list[Variant]) -> bool:
+def _change_product(connection: Connection, product: ExportedProduct, plan: Plan) -> bool:
     """Change a product and its variants as planned; return whether anything differs."""
-    managed = admin.find_managed(connection, product_id)
-    if managed is None:
-        return False
-    own = {name: value for name, value in plan.product.items() if managed.fields[name] != value}
+    product_id, known = product.id, product.variants
+    current = {**vars(product), "product_metadata": product.metadata}
+    own = {name: value for name, value in plan.product.items() if current[name] != value}
     counts: dict[int, int] = {}
     is_changed = False
     for variant in known:
@@ -173,7 +175,7 @@ def _change_product(connection: Connection, product_id: int, plan: Plan, known: 
         if (variant.option_values, variant.title)
         != (plan.option_values[variant.id], make_title(plan.options, plan.option_values[variant.id]))
     }
-    has_new_options = variants.read_options(connection, product_id) != plan.options
+    has_new_options = product.options != plan.options
     if own:
         admin.update_product(connection, product_id, own)
     elif is_changed or moved or has_new_options or plan.added:
