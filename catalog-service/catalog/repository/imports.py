@@ -270,8 +270,13 @@ def record_plans(connection: Connection, plans: list[dict[str, Any]]) -> None:
     connection.execute(RECORD_PLANS, {"plans": json.dumps(plans)})
 
 
-def find_problems(connection: Connection, limit: int) -> tuple[list[tuple[int, str, str]], int]:
+def find_problems(
+    connection: Connection, limit: int, *, has_plans: bool
+) -> tuple[list[tuple[int, str, str]], int]:
     """Return the first invalid rows as (row, field, detail), and the number of all invalid rows."""
+    if has_plans:
+        # They have written the variants of the rows since the last statistics.
+        connection.execute(text("ANALYZE matched_products"))
     rows = connection.execute(PROBLEMS, {"limit": limit}).all()
     return [(row.row, row.field, row.detail) for row in rows], rows[0].total if rows else 0
 

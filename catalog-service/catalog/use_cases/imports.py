@@ -57,7 +57,7 @@ def import_products(
         has_plans = repository.match_rows(connection, given)
         if has_plans:
             _record_plans(connection, last)
-        problems, total = repository.find_problems(connection, MAX_PROBLEMS)
+        problems, total = repository.find_problems(connection, MAX_PROBLEMS, has_plans=has_plans)
         if total:
             errors = [describe(*problem) for problem in problems]
             raise ImportRefused(rows=rows, rejected=total, errors=errors)
