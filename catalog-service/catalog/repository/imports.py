@@ -11,15 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
     ColumnElement,
     Connection,
-    Integer,
-    MetaData,
-    Table,
-    Text,
     and_,
     case,
     false,
@@ -33,72 +26,13 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, array
+from sqlalchemy.dialects.postgresql import JSONB, array
 
 from catalog.repository.edits import add_edits
 from catalog.repository.import_problems import PROBLEMS
+from catalog.repository.import_rows import DESCRIBED, FROM_SOURCE, STAGED, matched, staged
 from catalog.repository.stock import OWNED, settle
 from catalog.tables import products
-
-OF_PRODUCT = (
-    "title",
-    "brand",
-    "category",
-    "description",
-    "rating",
-    "images",
-    "tax_class",
-    "product_metadata",
-)
-OF_VARIANT = (
-    "sku",
-    "unit_amount",
-    "compare_at_amount",
-    "weight_grams",
-    "low_stock_threshold",
-    "metadata",
-)
-DESCRIBED = (*OF_PRODUCT, *OF_VARIANT)
-# The columns that a source controls; others need no mark.
-FROM_SOURCE = ("sku", "title", "brand", "category", "unit_amount", "description", "rating", "images")
-
-STAGED: list[tuple[str, Any]] = [
-    ("place", Integer()),  # Unique; the variants of one line of JSON share its row.
-    ("row", Integer()),
-    ("given", ARRAY(Text)),
-    ("group_key", Text()),  # The same for all rows of a product; NULL for a row without others.
-    ("wanted_id", BigInteger()),
-    ("wanted_version", BigInteger()),
-    ("wanted_variant_id", BigInteger()),
-    ("wanted_variant_version", BigInteger()),
-    *[(name, products.c[name].type) for name in DESCRIBED],
-    ("on_hand", BigInteger()),
-    ("options", JSONB()),
-    ("option_names", ARRAY(Text)),
-    ("option_values", ARRAY(Text)),
-]
-temporary = MetaData()
-staged = Table(
-    "staged_products",
-    temporary,
-    *[Column(name, kind) for name, kind in STAGED],
-    prefixes=["TEMPORARY"],
-    postgresql_on_commit="DROP",
-)
-# The same rows, each with its existing product and variant, or NULL for new ones.
-matched = Table(
-    "matched_products",
-    temporary,
-    *[Column(name, kind) for name, kind in STAGED],
-    Column("product_id", BigInteger),
-    Column("variant_id", BigInteger),
-    Column("owners", BigInteger),
-    Column("is_planned", Boolean),
-    Column("lead", Integer),
-    Column("is_sold", Boolean),
-    Column("problem_field", Text),
-    Column("problem", Text),
-)
 
 MATCH = text("""
     CREATE TEMPORARY TABLE matched_products ON COMMIT DROP AS

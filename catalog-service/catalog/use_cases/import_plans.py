@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from catalog.errors import OptionValuesInvalid
+from catalog.repository.import_rows import OF_VARIANT
 from catalog.schemas.variants import Options
 from catalog.variants import (
     MAX_VARIANTS,
@@ -243,5 +244,4 @@ def _to_key(values: OptionValues | None) -> frozenset[tuple[str, str]]:
 
 def _sells(line: Line) -> bool:
     """Return whether the line sets anything of a variant; an empty cell alone does not."""
-    names = ("sku", "unit_amount", "compare_at_amount", "weight_grams", "low_stock_threshold", "metadata")
-    return any(line[name] not in (None, {}) for name in (*names, "on_hand"))
+    return any(line[name] not in (None, {}) for name in (*OF_VARIANT, "on_hand"))

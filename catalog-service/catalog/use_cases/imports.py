@@ -11,6 +11,7 @@ from catalog.domain import ExportedProduct
 from catalog.errors import ImportRefused, ImportRunning
 from catalog.repository import admin, exports, stock, variants
 from catalog.repository import imports as repository
+from catalog.repository.import_rows import OF_PRODUCT
 from catalog.repository.skus import lock_skus
 from catalog.schemas.admin import OTHER
 from catalog.use_cases.import_files import MAX_PROBLEMS, Format, Notes, Read, describe, read_file
@@ -137,7 +138,7 @@ def _read_plans(
         for lines in batch:
             product = found.get(lines[0]["product_id"])
             options, known = (product.options, product.variants) if product else ((), [])
-            yield make_plan(lines, repository.OF_PRODUCT, options, known), product
+            yield make_plan(lines, OF_PRODUCT, options, known), product
 
 
 def _add_product(connection: Connection, plan: Plan) -> None:
