@@ -11,6 +11,7 @@ from catalog.routes.categories import category_admin_routes, category_routes
 from catalog.routes.images import image_routes
 from catalog.routes.imports import import_routes
 from catalog.routes.low_stock import low_stock_routes
+from catalog.routes.metadata_keys import metadata_key_routes
 from catalog.routes.pages import page_routes
 from catalog.routes.products import product_routes
 from catalog.routes.reservations import reservation_routes
@@ -69,6 +70,7 @@ def create_app(settings: Settings | None = None, auth: Auth | None = None) -> Se
     mount(app, low_stock_routes(database), access=ADMIN)
     mount(app, import_routes(database, settings.currency), access=ADMIN)
     mount(app, sale_routes(database, settings.currency), access=ADMIN)
+    mount(app, metadata_key_routes(database), access=ADMIN)
     mount(app, reservation_routes(database, source, settings.currency), access=services("orders-service"))
     encoder = Encoder()
     mount(app, upload_routes(database, encoder), access=ADMIN)

@@ -96,6 +96,29 @@ class SitemapEntry:
     changed_at: datetime
 
 
+@dataclass(frozen=True)
+class ExportedProduct:
+    """A product for an export, with its options and its variants by id."""
+
+    id: int
+    version: int
+    title: str
+    brand: str | None
+    category: str
+    description: str
+    rating: Decimal | None
+    images: list[str]
+    tax_class: str | None
+    metadata: Metadata
+    options: tuple[Option, ...]
+    variants: list[Variant]
+
+    @property
+    def is_plain(self) -> bool:
+        """Return whether the product's own row has its only variant, without options."""
+        return not self.options and [variant.id for variant in self.variants] == [self.id]
+
+
 class Sort(StrEnum):
     """The order of a list. A minus means descending; rating and newest are always descending."""
 
@@ -123,6 +146,8 @@ class Filter:
     in_stock: bool | None = None
     # Each option with the values of which a variant has one; the other limits then hold for the same variant.
     options: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    # Each metadata key with the values of which the product or a variant has one.
+    metadata: tuple[tuple[str, tuple[str | float | bool, ...]], ...] = ()
 
     @property
     def is_empty(self) -> bool:

@@ -152,6 +152,20 @@ Index(
     postgresql_where=_HAS_VALUES,
 )
 
+HAS_METADATA = products.c.metadata != literal_column("'{}'", JSONB)
+HAS_PRODUCT_METADATA = products.c.product_metadata != literal_column("'{}'", JSONB)
+for _column, _where in (
+    (products.c.product_metadata, and_(FOR_SALE, HAS_PRODUCT_METADATA)),
+    (products.c.metadata, and_(IS_SOLD, HAS_METADATA)),
+):
+    Index(
+        f"products_{_column.name}",
+        _column,
+        postgresql_using="gin",
+        postgresql_ops={_column.name: "jsonb_path_ops"},
+        postgresql_where=_where,
+    )
+
 # The sort keys of product lists; the id breaks ties.
 SORT_KEYS: dict[str, ColumnElement[Any]] = {
     "id": products.c.id,
@@ -269,6 +283,13 @@ search_words = Table(
 )
 Index("search_words_stem", search_words.c.stem)
 Index("search_words_trigrams", search_words.c.trigrams, postgresql_using="gin")
+
+metadata_keys = Table(
+    "metadata_keys",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("marked_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
 
 catalogue_changes = Table(
     "catalogue_changes",

@@ -127,6 +127,12 @@ def test_an_import_accepts_an_export(importer):
         "rating",
         "images",
         "stock",
+        "compare_at_amount",
+        "weight_grams",
+        "low_stock_threshold",
+        "tax_class",
+        "metadata",
+        "variant_metadata",
     }
     answer = importer.load(exported)
     assert read_lines(answer)[-1] == {"status": "done", "rows": 120, "applied": 120, "added": 0, "changed": 0}

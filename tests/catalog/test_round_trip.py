@@ -15,6 +15,7 @@ from catalog.use_cases.admin import export_products
 from catalog.use_cases.imports import import_products
 from catalog.use_cases.source import copy_source
 from shared.database import Database
+from tests.catalog.product_files import export_table, load_table, write_table
 from tests.catalog.upstreams import execute, make_due
 
 CHARACTERS = st.sampled_from(
@@ -90,6 +91,8 @@ def test_products_of_a_hostile_source_are_exported_and_imported_unchanged(
     copy_from(database, now)
     exported = export(database)
     assert load(database, exported) == (len(exported), 0, 0)
+    done = load_table(database, write_table(export_table(database)))
+    assert (done.rows, done.added, done.changed) == (len(exported), 0, 0)
     assert export(database) == exported
 
 

@@ -42,6 +42,7 @@ ROUTES = [
     ("/products/7/images/3", "catalog", "/products/7/images/3"),
     ("/products/import", "catalog", "/products/import"),
     ("/products/export", "catalog", "/products/export"),
+    ("/products/metadata-keys", "catalog", "/products/metadata-keys"),
     ("/products/sync", "catalog", "/products/sync"),
     ("/products/low-stock", "catalog", "/products/low-stock"),
     ("/categories?limit=9", "catalog", "/categories?limit=9"),

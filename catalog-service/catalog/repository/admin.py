@@ -1,12 +1,12 @@
 """SQL for products that an admin writes."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from catalog.domain import ManagedProduct, Product
+from catalog.domain import ManagedProduct
 from catalog.repository.arrays import as_texts
 from catalog.repository.edits import NONE, mark_edited
 from catalog.repository.products import PRODUCT, sum_variants, to_product
@@ -23,7 +23,6 @@ MANAGED = [
     products.c.low_stock_threshold,
     products.c.further_variants,
 ]
-CHUNK = 1000  # Rows that an export fetches at a time.
 
 
 def insert_product(
@@ -95,11 +94,3 @@ def remove_product(connection: Connection, product_id: int) -> bool:
         )
     )
     return removed.rowcount == 1
-
-
-def stream_products(connection: Connection) -> Iterator[Product]:
-    """Yield the products for sale by id, through a server-side cursor that keeps memory use constant."""
-    query = select(*PRODUCT).where(FOR_SALE).order_by(products.c.id)
-    streamed = connection.execution_options(stream_results=True, max_row_buffer=CHUNK).execute(query)
-    for row in streamed.yield_per(CHUNK):
-        yield to_product(row)

@@ -1,24 +1,21 @@
-"""SQL for imports: copy the lines into a temporary table, validate them, and apply them.
+"""SQL for imports: copy the rows into a temporary table, validate them, and apply them.
 
 One transaction does all of it, so other transactions see nothing before it commits, and a failure leaves
-nothing.
+nothing. A row is for a variant, and may also set fields of its product. One statement applies the rows of
+products with one variant. The other rows need a plan, which `use_cases.import_plans` makes.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
-    Column,
     ColumnElement,
     Connection,
-    Integer,
-    MetaData,
-    Table,
-    Text,
     and_,
     case,
+    false,
     func,
     literal,
     literal_column,
@@ -26,122 +23,101 @@ from sqlalchemy import (
     select,
     text,
     tuple_,
+    union_all,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, array
+from sqlalchemy.dialects.postgresql import JSONB, array
 
 from catalog.repository.categories import claim_keys
 from catalog.repository.edits import add_edits
+from catalog.repository.import_problems import PROBLEMS
+from catalog.repository.import_rows import DESCRIBED, FROM_SOURCE, STAGED, matched, staged
 from catalog.repository.prices import describe, set_regular_amount
 from catalog.repository.stock import OWNED, settle
 from catalog.tables import products
 
-DESCRIBED = ("sku", "title", "brand", "category", "unit_amount", "description", "rating", "images")
-
-STAGED: list[tuple[str, Any]] = [
-    ("row", Integer()),
-    ("given", ARRAY(Text)),
-    ("wanted_id", BigInteger()),
-    ("wanted_version", BigInteger()),
-    *[(name, products.c[name].type) for name in DESCRIBED],
-    ("on_hand", BigInteger()),
-]
-temporary = MetaData()
-staged = Table(
-    "staged_products",
-    temporary,
-    *[Column(name, kind) for name, kind in STAGED],
-    prefixes=["TEMPORARY"],
-    postgresql_on_commit="DROP",
-)
-# The same lines, each with its existing product, or NULL for a new one.
-matched = Table(
-    "matched_products",
-    temporary,
-    *[Column(name, kind) for name, kind in STAGED],
-    Column("product_id", BigInteger),
-    Column("owners", BigInteger),
-)
-
 MATCH = text("""
     CREATE TEMPORARY TABLE matched_products ON COMMIT DROP AS
-    SELECT staged.*, coalesce(by_id.id, by_sku.id) AS product_id, by_sku.owners
+    SELECT staged.*, coalesce(by_id.id, by_sku.id) AS product_id, coalesce(by_id.id, by_sku.id) AS variant_id,
+        by_sku.owners,
+        coalesce(by_id.further_variants > 0 OR by_id.withdrawn_at IS NOT NULL, by_sku.has_further, false)
+            OR options IS NOT NULL OR option_names IS NOT NULL
+            OR coalesce(wanted_variant_id <> by_id.id, false) AS is_planned,
+        NULL::int AS lead, true AS is_sold, NULL AS problem_field, NULL AS problem
     FROM staged_products AS staged
-        LEFT JOIN products AS by_id ON by_id.id = staged.wanted_id AND by_id.removed_at IS NULL
+        LEFT JOIN (SELECT id, further_variants, withdrawn_at FROM products WHERE removed_at IS NULL) AS by_id
+            ON by_id.id = staged.wanted_id
         LEFT JOIN (
-            SELECT sku, min(id) AS id, count(*) AS owners
-            FROM products
-            WHERE removed_at IS NULL AND sku IN (SELECT sku FROM staged_products WHERE wanted_id IS NULL)
+            SELECT sku, min(id) AS id, count(*) AS owners, bool_or(has_further) AS has_further
+            FROM (
+                SELECT sku, id, further_variants > 0 AS has_further
+                FROM products
+                WHERE removed_at IS NULL AND withdrawn_at IS NULL
+                    AND sku IN (SELECT sku FROM staged_products WHERE wanted_id IS NULL)
+                UNION ALL
+                SELECT variant.sku, parent.id, true
+                FROM products AS variant JOIN products AS parent ON parent.id = variant.parent_id
+                WHERE variant.parent_id IS NOT NULL AND variant.withdrawn_at IS NULL
+                    AND parent.removed_at IS NULL
+                    AND variant.sku IN (SELECT sku FROM staged_products WHERE wanted_id IS NULL)
+            ) AS sold
             GROUP BY sku
         ) AS by_sku ON staged.wanted_id IS NULL AND by_sku.sku = staged.sku
 """)
-
-PROBLEMS = text("""
-    WITH problems AS (
-        SELECT row, 'id' AS field, 'No product for sale has this id.' AS detail
-        FROM matched_products WHERE wanted_id IS NOT NULL AND product_id IS NULL
-        UNION ALL
-        SELECT row, 'sku', 'Several products have this SKU; use the id instead.'
-        FROM matched_products WHERE owners > 1
-        UNION ALL
-        SELECT row, 'id', format('Row %s is for the same product.', first)
-        FROM (
-            SELECT row, min(row) OVER (PARTITION BY product_id) AS first
-            FROM matched_products WHERE product_id IS NOT NULL
-        ) AS same WHERE row <> first
-        UNION ALL
-        SELECT row, name, 'Required for a new product.'
-        FROM matched_products CROSS JOIN unnest(ARRAY['title', 'unit_amount']) AS name
-        WHERE wanted_id IS NULL AND product_id IS NULL AND NOT name = ANY (given)
-        UNION ALL
-        SELECT row, 'version', format('The product is at version %s now.', version)
-        FROM matched_products JOIN products ON id = product_id WHERE wanted_version <> version
-        UNION ALL
-        SELECT row, 'on_hand', format('%s units are held for orders.', reserved)
-        FROM matched_products AS line JOIN products ON id = product_id WHERE line.on_hand < reserved
-        UNION ALL
-        -- Source products may already share a SKU, so only lines that introduce a duplicate are problems.
-        SELECT row, 'sku', format('Row %s has the same SKU.', first)
-        FROM (
-            SELECT row, is_new, first_value(row) OVER (PARTITION BY sku ORDER BY is_new, row) AS first
-            FROM (
-                SELECT row, coalesce(line.sku, products.sku) AS sku,
-                    line.sku IS NOT NULL AND line.sku IS DISTINCT FROM products.sku AS is_new
-                FROM matched_products AS line LEFT JOIN products ON id = product_id
-            ) AS named
-            WHERE sku IS NOT NULL
-        ) AS same WHERE is_new AND row <> first
-        UNION ALL
-        SELECT row, 'sku', format('Product %s has this SKU.', products.id)
-        FROM matched_products AS line
-            JOIN products
-                ON products.sku = line.sku AND removed_at IS NULL AND id IS DISTINCT FROM product_id
-        WHERE NOT EXISTS (
-            SELECT FROM products AS own WHERE own.id = product_id AND own.sku = line.sku
-        ) AND NOT EXISTS (
-            SELECT FROM matched_products AS other WHERE other.product_id = id AND other.sku <> products.sku)
-    )
-    SELECT row, field, detail, count(*) OVER () AS total
-    FROM (SELECT DISTINCT ON (row) * FROM problems ORDER BY row, field) AS first
-    ORDER BY row LIMIT :limit
+# The rows of a group are for the product that one of them names.
+JOIN_GROUPS = text("""
+    UPDATE matched_products AS line
+    SET product_id = coalesce(line.product_id, joined.id), variant_id = coalesce(line.variant_id, joined.id),
+        is_planned = true
+    FROM (
+        SELECT group_key,
+            coalesce(min(product_id) FILTER (WHERE wanted_id IS NOT NULL), min(product_id)) AS id
+        FROM matched_products WHERE group_key IS NOT NULL
+        GROUP BY group_key HAVING count(*) > 1
+    ) AS joined
+    WHERE line.group_key = joined.group_key
+""")
+SPREAD_PLANS = text("""
+    UPDATE matched_products SET is_planned = true
+    WHERE NOT is_planned AND product_id IN (SELECT product_id FROM matched_products WHERE is_planned)
+""")
+NAME_LEADS = text("""
+    UPDATE matched_products AS line SET lead = planned.lead, variant_id = NULL, is_sold = false
+    FROM (
+        SELECT place, min(place) OVER (
+            PARTITION BY coalesce(product_id::text, 'group ' || group_key, 'place ' || place)
+        ) AS lead
+        FROM matched_products WHERE is_planned
+    ) AS planned
+    WHERE line.place = planned.place
+""")
+RECORD_PLANS = text("""
+    UPDATE matched_products AS line
+    SET variant_id = planned.variant_id, is_sold = planned.is_sold,
+        problem_field = planned.problem_field, problem = planned.problem
+    FROM jsonb_to_recordset(:plans) AS planned
+        (place int, variant_id bigint, is_sold boolean, problem_field text, problem text)
+    WHERE line.place = planned.place
 """)
 
 INSERT = text("""
     INSERT INTO products (id, sku, title, brand, category, unit_amount, description, rating, images,
-                          on_hand, source_on_hand)
+                          compare_at_amount, weight_grams, low_stock_threshold, metadata, product_metadata,
+                          tax_class, on_hand, source_on_hand)
     SELECT id, coalesce(sku, 'P-' || id), title, brand, coalesce(category, 'other'), unit_amount,
-           coalesce(description, ''), rating, coalesce(images, '{}'), coalesce(on_hand, 0),
-           coalesce(on_hand, 0)
+           coalesce(description, ''), rating, coalesce(images, '{}'), compare_at_amount, weight_grams,
+           low_stock_threshold, coalesce(metadata, '{}'), coalesce(product_metadata, '{}'), tax_class,
+           coalesce(on_hand, 0), coalesce(on_hand, 0)
     FROM (
         SELECT nextval('local_product_ids') AS id, line.*
         FROM matched_products AS line
-        WHERE product_id IS NULL AND row > :after AND row <= :upto
+        WHERE product_id IS NULL AND NOT is_planned AND place > :after AND place <= :upto
     ) AS fresh
 """)
 
 
 def begin_import(connection: Connection) -> bool:
-    """Create the table for the lines; return False if another import is running."""
+    """Create the table for the rows; return False if another import is running."""
     # The role's statement_timeout is meant for requests; an import may take longer.
     connection.execute(text("SET LOCAL statement_timeout = 0"))
     if not connection.execute(text("SELECT pg_try_advisory_xact_lock(5714004)")).scalar():
@@ -152,72 +128,144 @@ def begin_import(connection: Connection) -> bool:
 
 @contextmanager
 def staging(connection: Connection) -> Iterator[Callable[[int, Mapping[str, Any]], None]]:
-    """Yield a function that writes a line, given its number and its values by column."""
-    names = [name for name, _kind in STAGED]
-    statement = f"COPY staged_products ({', '.join(names)}) FROM STDIN"
+    """Yield a function that writes a row, given its place and its values by column."""
+    names = [name for name, _kind in STAGED[1:]]
+    as_json = {name for name, kind in STAGED if isinstance(kind, JSONB)}
+    statement = f"COPY staged_products (place, {', '.join(names)}) FROM STDIN"
     with connection.connection.cursor() as cursor, cursor.copy(statement) as copy:  # type: ignore[attr-defined]
 
-        def write(row: int, values: Mapping[str, Any]) -> None:
-            copy.write_row([row, *[values.get(name) for name in names[1:]]])
+        def write(place: int, values: Mapping[str, Any]) -> None:
+            # Most rows have none of the documents.
+            documents = {name: json.dumps(values[name]) for name in as_json & values.keys()}
+            if documents:
+                values = {**values, **documents}
+            copy.write_row([place, *map(values.get, names)])
 
         yield write
 
 
-def match_rows(connection: Connection) -> None:
-    """Find the product of each line, and lock the products that will change."""
+def match_rows(connection: Connection, given: Set[str]) -> bool:
+    """Find the product of each row, and lock what will change; return whether any row needs a plan.
+
+    `given` has the columns that any row sets.
+    """
     connection.execute(text("ANALYZE staged_products"))
     paths = select(staged.c.category).where(staged.c.category.is_not(None)).distinct()
     for path, key in claim_keys(connection, connection.execute(paths).scalars().all()).items():
         if key != path:
             connection.execute(update(staged).where(staged.c.category == path).values(category=key))
     connection.execute(MATCH)
-    connection.execute(text("CREATE INDEX ON matched_products (row)"))
+    connection.execute(text("CREATE INDEX ON matched_products (place)"))
     connection.execute(text("CREATE INDEX ON matched_products (product_id)"))
     connection.execute(text("ANALYZE matched_products"))
-    _values, differs = _changes()
-    locked = (
+    any_group = select(matched.c.place).where(matched.c.group_key.is_not(None)).limit(1)
+    if connection.execute(any_group).first():
+        connection.execute(JOIN_GROUPS)
+    any_plan = select(matched.c.place).where(matched.c.is_planned).limit(1)
+    has_plans = connection.execute(any_plan).first() is not None
+    if has_plans:
+        connection.execute(SPREAD_PLANS)
+        connection.execute(NAME_LEADS)
+        connection.execute(text("CREATE INDEX ON matched_products (lead, place) WHERE is_planned"))
+        connection.execute(text("CREATE INDEX ON matched_products (variant_id)"))
+        connection.execute(text("ANALYZE matched_products"))
+    _lock(connection, given, with_plans=has_plans)
+    return has_plans
+
+
+def _lock(connection: Connection, given: Set[str], *, with_plans: bool) -> None:
+    """Lock the rows that will change, and all variants of products with a plan, in the order of their ids."""
+    _values, differs = _changes(given)
+    changed = (
         select(products.c.id)
         .join(matched, matched.c.product_id == products.c.id)
-        .where(differs)
-        .order_by(products.c.id)
-        .with_for_update(of=products, key_share=True)
+        .where(differs, ~matched.c.is_planned)
     )
+    if with_plans:
+        planned = select(matched.c.product_id).where(matched.c.is_planned)
+        wanted = union_all(
+            changed,
+            select(products.c.id).where(products.c.id.in_(planned)),
+            select(products.c.id).where(products.c.parent_id.is_not(None), products.c.parent_id.in_(planned)),
+        ).subquery("wanted")
+        changed = select(products.c.id).where(products.c.id.in_(select(wanted.c.id)))
+    locked = changed.order_by(products.c.id).with_for_update(of=products, key_share=True)
     connection.execute(select(func.count()).select_from(locked.subquery("locked")))
 
 
-def find_problems(connection: Connection, limit: int) -> tuple[list[tuple[int, str, str]], int]:
-    """Return the first invalid lines as (row, field, detail), and the number of all invalid lines."""
+def read_planned(connection: Connection, *, after: int, upto: int) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows that need a plan, product by product, through a server-side cursor."""
+    query = (
+        select(matched)
+        .where(matched.c.is_planned, matched.c.lead > after, matched.c.lead <= upto)
+        .order_by(matched.c.lead, matched.c.place)
+    )
+    streamed = connection.execute(query, execution_options={"stream_results": True, "yield_per": 500})
+    for row in streamed.mappings():
+        yield dict(row)
+
+
+def record_plans(connection: Connection, plans: list[dict[str, Any]]) -> None:
+    """Write the variants and the problems that plans have found to the rows, given by `place`."""
+    connection.execute(RECORD_PLANS, {"plans": json.dumps(plans)})
+
+
+def find_problems(
+    connection: Connection, limit: int, *, has_plans: bool
+) -> tuple[list[tuple[int, str, str]], int]:
+    """Return the first invalid rows as (row, field, detail), and the number of all invalid rows."""
+    if has_plans:
+        # They have written the variants of the rows since the last statistics.
+        connection.execute(text("ANALYZE matched_products"))
     rows = connection.execute(PROBLEMS, {"limit": limit}).all()
     return [(row.row, row.field, row.detail) for row in rows], rows[0].total if rows else 0
 
 
 def insert_rows(connection: Connection, *, after: int, upto: int) -> int:
-    """Insert the new products of these lines; return their number."""
+    """Insert the new products of these rows that need no plan; return their number."""
     return connection.execute(INSERT, {"after": after, "upto": upto}).rowcount
 
 
-def update_rows(connection: Connection, *, after: int, upto: int) -> int:
-    """Update the existing products of these lines; return the number of products that changed."""
-    values, differs = _changes()
+def update_rows(connection: Connection, given: Set[str], *, after: int, upto: int) -> int:
+    """Update the products of these rows that need no plan; return the number of products that changed."""
+    values, differs = _changes(given)
     changed = connection.execute(
         update(products)
-        .where(products.c.id == matched.c.product_id, matched.c.row > after, matched.c.row <= upto, differs)
+        .where(
+            products.c.id == matched.c.product_id,
+            ~matched.c.is_planned,
+            matched.c.place > after,
+            matched.c.place <= upto,
+            differs,
+        )
         .values(values)
     )
     return changed.rowcount
 
 
-def _changes() -> tuple[dict[str, Any], ColumnElement[bool]]:
-    """Return the new values of a product, and the condition that any of them differs."""
+def _changes(columns: Set[str]) -> tuple[dict[str, Any], ColumnElement[bool]]:
+    """Return the new values of a product, and the condition that any of them differs, for these columns."""
 
     def given(name: str) -> ColumnElement[bool]:
         return func.array_position(matched.c.given, name).is_not(None)
 
-    described = {name: case((given(name), matched.c[name]), else_=describe(name)) for name in DESCRIBED}
-    differs = tuple_(*[describe(name) for name in DESCRIBED]).is_distinct_from(tuple_(*described.values()))
+    described = {
+        name: case((given(name), matched.c[name]), else_=describe(name))
+        for name in DESCRIBED
+        if name in columns
+    }
+    differs: ColumnElement[bool] = false()
+    if described:
+        differs = tuple_(*[describe(name) for name in described]).is_distinct_from(
+            tuple_(*described.values())
+        )
     is_counted = and_(given("on_hand"), or_(matched.c.on_hand != OWNED, products.c.shortfall > 0))
     owned = case((is_counted, matched.c.on_hand), else_=OWNED)
-    edits = {name: and_(given(name), describe(name).is_distinct_from(matched.c[name])) for name in DESCRIBED}
+    edits = {
+        name: and_(given(name), describe(name).is_distinct_from(matched.c[name]))
+        for name in FROM_SOURCE
+        if name in columns
+    }
     edits["stock"] = is_counted
     names = func.array_remove(
         array([case((differs_, literal(name)), else_=None) for name, differs_ in edits.items()]),
@@ -225,7 +273,7 @@ def _changes() -> tuple[dict[str, Any], ColumnElement[bool]]:
     )
     values = {
         **described,
-        **set_regular_amount(described["unit_amount"]),
+        **(set_regular_amount(described["unit_amount"]) if "unit_amount" in described else {}),
         **settle(owned, products.c.reserved),
         "source_on_hand": products.c.source_on_hand + owned - OWNED,
         "edited": add_edits(names),

@@ -4,10 +4,22 @@ Triggers of migration 0010 keep the rules. A writer may set `unit_amount`; while
 changes the price to return to. `set_regular_amount` does the same, and also for the price of the sale itself.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, delete, exists, func, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    case,
+    delete,
+    exists,
+    func,
+    literal,
+    select,
+    tuple_,
+)
 
 from catalog.tables import prices, products
 
@@ -27,6 +39,13 @@ def set_regular_amount(amount: ColumnElement[Any]) -> dict[str, Any]:
         "unit_amount": case((IS_ON_SALE, products.c.unit_amount), else_=amount),
         "regular_amount": case((IS_ON_SALE, amount)),
     }
+
+
+def keep_sale(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return these columns so that a price among them is the one that applies without the running sale."""
+    if "unit_amount" not in values:
+        return dict(values)
+    return {**values, **set_regular_amount(literal(values["unit_amount"], BigInteger))}
 
 
 def delete_old_prices(connection: Connection, *, age: timedelta, limit: int) -> int:

@@ -77,7 +77,7 @@ def read_page(
         # The best index depends on the values, which a generic plan does not know.
         connection.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
     if wanted.lowest is not None or wanted.highest is not None:
-        # The planner overestimates the index by price, since it knows no correlation of an expression.
+        # The planner overestimates the index by price: an expression has no correlation with the table.
         connection.execute(text("SET LOCAL enable_seqscan = off"))
     if wanted.words is not None:
         # A sequential scan may start anywhere in the table, so its order is not stable.
@@ -111,14 +111,16 @@ def shape_of(wanted: Filter) -> Filter:
         highest=None if wanted.highest is None else 0,
         in_stock=wanted.in_stock,
         options=tuple(("", ("",) * len(values)) for _name, values in wanted.options),
+        metadata=tuple(("", ("",) * len(values)) for _name, values in wanted.metadata),
     )
 
 
 def parameters_of(wanted: Filter) -> dict[str, Any]:
     """Return the parameters of a query with this filter."""
     values = {**vars(wanted), "categories": list(wanted.categories), "brands": list(wanted.brands)}
-    for number, (name, chosen) in enumerate(values.pop("options")):
-        values |= {f"option_{number}_{place}": {name: value} for place, value in enumerate(chosen)}
+    for kind, named in (("option", values.pop("options")), ("metadata", values.pop("metadata"))):
+        for number, (name, chosen) in enumerate(named):
+            values |= {f"{kind}_{number}_{place}": {name: value} for place, value in enumerate(chosen)}
     return {name: value for name, value in values.items() if value not in (None, [])}
 
 
@@ -178,7 +180,29 @@ def _conditions(shape: Filter) -> list[ColumnElement[bool]]:
         found.append(products.c.id.in_(select(product).where(*_variant_conditions(shape))))
     elif shape.in_stock is not None:
         found.append(literal_column(str(int(shape.in_stock))) == IN_STOCK)
+    for number, (_name, values) in enumerate(shape.metadata):
+        found.append(products.c.id.in_(_find_by_metadata(number, len(values))))
     return found
+
+
+def _find_by_metadata(number: int, length: int) -> CompoundSelect[Any]:
+    """Return a query of the products that have, or a variant of which has, one of the values of a key."""
+    chosen = [bindparam(f"metadata_{number}_{place}", type_=JSONB) for place in range(length)]
+    own = products.alias("own")
+    none = literal_column("'{}'", JSONB)
+    # Each condition repeats that of its index.
+    return union_all(
+        select(own.c.id).where(
+            own.c.removed_at.is_(None),
+            own.c.product_metadata != none,
+            or_(*[own.c.product_metadata.contains(value) for value in chosen]),
+        ),
+        select(func.coalesce(VARIANT.c.parent_id, VARIANT.c.id)).where(
+            VARIANT.c.withdrawn_at.is_(None),
+            VARIANT.c.metadata != none,
+            or_(*[VARIANT.c.metadata.contains(value) for value in chosen]),
+        ),
+    )
 
 
 def _variant_conditions(shape: Filter) -> list[ColumnElement[bool]]:

@@ -44,7 +44,8 @@ def product_routes(database: Database, source: Source, currency: str) -> APIBlue
         position changed meanwhile. The header Catalog-Age (seconds) is present while the product source
         fails. The parameter `option.NAME`, such as `option.Size=M`, matches products with a variant that has
         this value, and the price and the stock of the other parameters; repeat it to match any of several
-        values. Unknown parameters are rejected.
+        values. `meta.KEY`, such as `meta.material=walnut`, matches products whose metadata, or that of a
+        variant, has this value; an admin must have marked the key. Unknown parameters are rejected.
         """
         wanted, sort = query_data.to_filter(currency), query_data.order
         wanted, after = decode_position(wanted, sort, query_data.cursor)

@@ -1,5 +1,6 @@
 """The writable fields of products and variants."""
 
+from decimal import Decimal
 from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -15,8 +16,11 @@ OnHand = Annotated[Integer, Field(ge=0, le=2**31)]
 Grams = Annotated[Integer, Field(ge=0, le=100_000_000)]
 MetadataKey = Annotated[Line, Field(max_length=64)]
 MetadataText = Annotated[Line, Field(max_length=500)]
+# Other programs read numbers as doubles, which are exact up to here.
+MetadataInteger = Annotated[int, Field(ge=-(2**53), le=2**53)]
+MetadataFloat = Annotated[float, Field(allow_inf_nan=False)]
 Metadata = Annotated[
-    dict[MetadataKey, bool | int | float | MetadataText],
+    dict[MetadataKey, bool | MetadataInteger | MetadataFloat | MetadataText],
     Field(max_length=50, description="Up to 50 keys of the shop's own."),
 ]
 
@@ -42,9 +46,7 @@ class SoldFields(Body):
         """Return the given values by column; raise ValidationFailed if `price` and `unit_amount` differ."""
         values = {name: getattr(self, name) for name in SOLD if name in self.model_fields_set}
         if "price" in self.model_fields_set:
-            amount = to_minor_units(self.price, currency)
-            if to_price(amount, currency) != self.price:
-                raise _refuse("price", f"It has more decimal places than {currency} allows.")
+            amount = to_amount("price", self.price, currency)
             if values.setdefault("unit_amount", amount) != amount:
                 raise _refuse("price", "It does not match unit_amount.")
         return values
@@ -72,6 +74,14 @@ class NewFields(SoldFields):
         if self.is_priced and not {"unit_amount", "price"} & self.model_fields_set:
             raise ValueError("unit_amount or price is required")
         return self
+
+
+def to_amount(field: str, price: Decimal, currency: str) -> int:
+    """Return an exact price in minor units; raise ValidationFailed if it is finer than the currency."""
+    amount = to_minor_units(price, currency)
+    if to_price(amount, currency) != price:
+        raise _refuse(field, f"It has more decimal places than {currency} allows.")
+    return amount
 
 
 def _refuse(field: str, detail: str) -> ValidationFailed:

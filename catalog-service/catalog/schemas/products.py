@@ -1,5 +1,6 @@
 """Public product bodies, and the query parameters of product lists."""
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
@@ -30,8 +31,19 @@ Names = Annotated[
 ]
 CROSSED_OUT = "A crossed-out price, such as the price before a sale; null unless it is above the price."
 LOWEST_30D = "The lowest price of the 30 days before the current reduction began; null without one."
-OPTION = "option."
+OPTION, META = "option.", "meta."
 OptionFilter = Annotated[dict[Annotated[Text, Field(max_length=50)], Names], Field(max_length=5)]
+MetadataFilter = Annotated[
+    dict[
+        Annotated[Text, Field(max_length=64)],
+        Annotated[
+            list[Annotated[Text, Field(max_length=500)]], Field(max_length=20), BeforeValidator(_as_list)
+        ],
+    ],
+    Field(max_length=5),
+]
+# A number that a filter compares as such; 15 digits are exact.
+METADATA_NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 Price = Annotated[Decimal, Field(ge=0, le=10_000_000, max_digits=30, decimal_places=20)]
 
 
@@ -57,6 +69,7 @@ class ProductQuery(PageQuery):
     max_price: Price | None = Field(default=None, description="The highest price, in the unit of `price`.")
     in_stock: bool | None = Field(default=None, description="true: in stock; false: sold out.")
     option: SkipJsonSchema[OptionFilter] = Field(default={})
+    meta: SkipJsonSchema[MetadataFilter] = Field(default={})
     sort: Sort | None = Field(
         default=None,
         description="`rating` starts with the best, `newest` with the latest. Default: by id, or with `q` by "
@@ -66,13 +79,16 @@ class ProductQuery(PageQuery):
 
     @model_validator(mode="before")
     @classmethod
-    def _collect_options(cls, values: Any) -> Any:
-        """Collect the parameters `option.NAME`, whose names are the shop's own."""
-        named = {name: value for name, value in values.items() if name.startswith(OPTION)}
-        others = {name: value for name, value in values.items() if name not in named}
-        if not named:
-            return others
-        return others | {"option": {name.removeprefix(OPTION): value for name, value in named.items()}}
+    def _collect_named(cls, values: Any) -> Any:
+        """Collect the parameters `option.NAME` and `meta.KEY`, whose names are the shop's own."""
+        collected: dict[str, Any] = {}
+        for name, value in values.items():
+            prefix = next((prefix for prefix in (OPTION, META) if name.startswith(prefix)), None)
+            if prefix is None:
+                collected[name] = value
+            else:
+                collected.setdefault(prefix.rstrip("."), {})[name.removeprefix(prefix)] = value
+        return collected
 
     def to_filter(self, currency: str) -> Filter:
         """Return the filter, with the price limits rounded inwards to minor units."""
@@ -84,6 +100,10 @@ class ProductQuery(PageQuery):
             highest=_to_amount(self.max_price, currency, ROUND_FLOOR),
             in_stock=self.in_stock,
             options=tuple(sorted((name, tuple(sorted(set(values)))) for name, values in self.option.items())),
+            metadata=tuple(
+                (name, tuple(each for value in sorted(set(values)) for each in _to_metadata(value)))
+                for name, values in sorted(self.meta.items())
+            ),
         )
 
     @property
@@ -365,6 +385,15 @@ class ProductPage(BaseModel):
     next: str | None
     corrected: str | None = None
     facets: FacetsOut | None = None
+
+
+def _to_metadata(value: str) -> list[str | float | bool]:
+    """Return what the text of a filter stands for: itself, and the number or the boolean that it writes."""
+    if value in {"true", "false"}:
+        return [value, value == "true"]
+    if METADATA_NUMBER.fullmatch(value):
+        return [value, float(value) if "." in value else int(value)]
+    return [value]
 
 
 def _to_amount(price: Decimal | None, currency: str, rounding: str) -> int | None:

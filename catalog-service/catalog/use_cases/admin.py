@@ -4,10 +4,10 @@ import logging
 from collections.abc import Generator, Mapping, Sequence, Set
 from typing import Any, TypeVar
 
-from catalog.domain import FIRST_LOCAL_ID, MAX_ID, ManagedProduct, Product
+from catalog.domain import FIRST_LOCAL_ID, MAX_ID, ExportedProduct, ManagedProduct
 from catalog.errors import NotFromSource, ProductNotFound, SlugTaken, VariantRequired, VersionConflict
 from catalog.repository import admin as repository
-from catalog.repository import offers, pages
+from catalog.repository import exports, offers, pages
 from catalog.repository import variants as variant_rows
 from catalog.repository.categories import claim_keys
 from catalog.repository.slugs import set_slug
@@ -102,10 +102,10 @@ def remove_product(database: Database, product_id: int) -> None:
     log.info("A product was removed", extra={"product.id": product_id})
 
 
-def export_products(database: Database) -> Generator[Product]:
+def export_products(database: Database) -> Generator[ExportedProduct]:
     """Yield the products for sale by id, from one snapshot."""
     with database.snapshot() as connection:
-        yield from repository.stream_products(connection)
+        yield from exports.stream_products(connection)
 
 
 def _store_category(connection: Connection, values: Mapping[str, Any]) -> dict[str, Any]:

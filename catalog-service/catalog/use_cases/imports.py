@@ -1,28 +1,31 @@
-"""Import products from JSON Lines: all of them, or none."""
+"""Import products from a file: all of them, or none."""
 
-import io
 import logging
-from codecs import BOM_UTF8
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import IO, Any
 
-from pydantic import ValidationError
-
+from catalog.domain import ExportedProduct
 from catalog.errors import ImportRefused, ImportRunning
+from catalog.repository import admin, exports, stock, variants
 from catalog.repository import imports as repository
+from catalog.repository.import_rows import OF_PRODUCT
+from catalog.repository.prices import keep_sale
 from catalog.repository.skus import lock_skus
-from catalog.schemas.imports import ImportRow
+from catalog.schemas.admin import OTHER
+from catalog.use_cases.import_files import MAX_PROBLEMS, Format, Notes, Read, describe, read_file
+from catalog.use_cases.import_plans import Plan, make_plan
+from catalog.variants import MAX_VARIANTS, Variant, make_title
 from shared.database import Connection, Database
 from shared.errors import ValidationFailed
-from shared.json_bounds import find_excess
 
 log = logging.getLogger(__name__)
 
-MAX_LINE = 1024 * 1024  # Bytes.
-BUFFER = 256 * 1024
-BATCH = 10_000  # Lines that one statement applies.
-MAX_PROBLEMS = 100  # Problems to list; all are counted.
+BATCH = 10_000  # Rows that one statement applies.
+PLAN_BATCH = 1_000  # Planned rows that one statement records.
+PLANNED_AT_ONCE = 50  # Products that one statement reads for their plans.
 
 
 @dataclass(frozen=True)
@@ -34,103 +37,163 @@ class Progress:
     added: int
     changed: int
     is_done: bool = False
+    notes: Notes = field(default_factory=Notes)
 
 
-def import_products(database: Database, body: IO[bytes], currency: str) -> Generator[Progress]:
-    """Add and change products from lines in one transaction, and yield the progress.
+def import_products(
+    database: Database, body: IO[bytes], currency: str, kind: Format = Format.LINES
+) -> Generator[Progress]:
+    """Add and change products from rows in one transaction, and yield the progress.
 
     Raises ImportRunning, or ImportRefused with the invalid rows, before it yields the first step. Orders for
     products that change wait until the end; orders for other products do not.
     """
+    notes = Notes()
     with database.transaction() as connection:
         if not repository.begin_import(connection):
             raise ImportRunning
-        rows, last = _stage(connection, body, currency)
+        given: set[str] = set()
+        rows, last = _stage(connection, read_file(body, kind, currency, notes), given)
         if not lock_skus(connection):
             raise ImportRunning
-        repository.match_rows(connection)
-        problems, total = repository.find_problems(connection, MAX_PROBLEMS)
+        has_plans = repository.match_rows(connection, given)
+        if has_plans:
+            _record_plans(connection, last)
+        problems, total = repository.find_problems(connection, MAX_PROBLEMS, has_plans=has_plans)
         if total:
-            errors = [_describe(*problem) for problem in problems]
+            errors = [describe(*problem) for problem in problems]
             raise ImportRefused(rows=rows, rejected=total, errors=errors)
         applied = added = changed = 0
         yield Progress(rows, applied, added, changed)
         for start in range(0, last, BATCH):
-            lines = {"after": start, "upto": start + BATCH}
-            changed += repository.update_rows(connection, **lines)
-            added += repository.insert_rows(connection, **lines)
+            batch = {"after": start, "upto": start + BATCH}
+            changed += repository.update_rows(connection, given, **batch)
+            added += repository.insert_rows(connection, **batch)
+            if has_plans:
+                more_added, more_changed = _apply_plans(connection, **batch)
+                added, changed = added + more_added, changed + more_changed
             applied = min(rows, start + BATCH)
             yield Progress(rows, applied, added, changed)
     log.info("Products were imported", extra={"rows": rows, "added": added, "changed": changed})
-    yield Progress(rows, rows, added, changed, is_done=True)
+    yield Progress(rows, rows, added, changed, is_done=True, notes=notes)
 
 
-def _stage(connection: Connection, body: IO[bytes], currency: str) -> tuple[int, int]:
-    """Copy the lines into the database; return the number of rows, and the number of the last line."""
-    rows = number = rejected = 0
+def _stage(connection: Connection, file: Iterator[Read], given: set[str]) -> tuple[int, int]:
+    """Copy the rows into the database; return the number of the file's rows, and the last place.
+
+    `given` receives the columns that any row sets.
+    """
+    rows = place = rejected = 0
     problems: list[dict[str, str]] = []
     with repository.staging(connection) as write:
-        for number, line in enumerate(_read_lines(body), 1):
-            if line is not None and not line.strip():
-                continue
+        for number, found in file:
             rows += 1
-            try:
-                values = _read_row(line, currency)
-            except ValidationFailed as problem:
+            if isinstance(found, ValidationFailed):
                 rejected += 1
                 if len(problems) < MAX_PROBLEMS:
-                    first = problem.extra["errors"][0]
-                    problems.append(_describe(number, first["field"], first["detail"]))
+                    first = found.extra["errors"][0]
+                    problems.append(describe(number, first["field"], first["detail"]))
                 continue
-            if not rejected:
-                write(number, values)
+            for values in found if not rejected else ():
+                place += 1
+                given.update(values["given"])
+                write(place, values)
     if rejected:
         raise ImportRefused(rows=rows, rejected=rejected, errors=problems)
-    return rows, number
+    return rows, place
 
 
-def _read_lines(body: IO[bytes]) -> Iterator[bytes | None]:
-    """Yield lines without the byte order mark that spreadsheets write; None is a line that is too long."""
-    reader = io.BufferedReader(body, BUFFER)  # type: ignore[type-var]  # BufferedReader calls readinto only.
-    if reader.peek(len(BOM_UTF8)).startswith(BOM_UTF8):
-        reader.read(len(BOM_UTF8))
-    while line := reader.readline(MAX_LINE):
-        if len(line) < MAX_LINE or line.endswith(b"\n"):
-            yield line
-            continue
-        while line and not line.endswith(b"\n"):
-            line = reader.readline(MAX_LINE)
-        yield None
+def _record_plans(connection: Connection, last: int) -> None:
+    """Plan all products with further variants, and write what each row is for."""
+    recorded: list[dict[str, Any]] = []
+    for plan, _product in _read_plans(connection, after=0, upto=last):
+        recorded += plan.rows
+        if len(recorded) >= PLAN_BATCH:
+            repository.record_plans(connection, recorded)
+            recorded = []
+    repository.record_plans(connection, recorded)
 
 
-def _read_row(line: bytes | None, currency: str) -> dict[str, Any]:
-    """Return the values of a line by column; raise ValidationFailed."""
-    if line is None:
-        raise _explain("", "The line is longer than a megabyte.")
-    if excess := find_excess(line):
-        raise _explain("", excess)
-    try:
-        row = ImportRow.model_validate_json(line)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        raise _explain(".".join(map(str, first["loc"]))[:100], first["msg"]) from None
-    given = row.model_fields_set
-    if "currency" in given and row.currency != currency:
-        raise _explain("currency", f"The shop's currency is {currency}.")
-    values = row.read_values(currency)
-    if "on_hand" in given:
-        values["on_hand"] = row.on_hand
-    return {
-        **values,
-        "given": list(values),
-        "wanted_id": row.id if "id" in given else None,
-        "wanted_version": row.version if "version" in given else None,
+def _apply_plans(connection: Connection, *, after: int, upto: int) -> tuple[int, int]:
+    """Apply the plans of these rows; return the numbers of products added and changed."""
+    added = changed = 0
+    for plan, product in _read_plans(connection, after=after, upto=upto):
+        if plan.product_id is None:
+            _add_product(connection, plan)
+            added += 1
+        elif product is not None and _change_product(connection, product, plan):
+            changed += 1
+    return added, changed
+
+
+def _read_plans(
+    connection: Connection, *, after: int, upto: int
+) -> Iterator[tuple[Plan, ExportedProduct | None]]:
+    """Yield the plan of each product, and the locked product itself unless it is new."""
+    rows = repository.read_planned(connection, after=after, upto=upto)
+    # A plan refuses more lines than a product has variants, so it needs to see only one more.
+    groups = (list(islice(each, MAX_VARIANTS + 1)) for _lead, each in groupby(rows, itemgetter("lead")))
+    while batch := list(islice(groups, PLANNED_AT_ONCE)):
+        ids = [lines[0]["product_id"] for lines in batch if lines[0]["product_id"] is not None]
+        found = exports.read_products(connection, ids) if ids else {}
+        for lines in batch:
+            product = found.get(lines[0]["product_id"])
+            options, known = (product.options, product.variants) if product else ((), [])
+            yield make_plan(lines, OF_PRODUCT, options, known), product
+
+
+def _add_product(connection: Connection, plan: Plan) -> None:
+    first, *further = plan.added
+    values = {"category": OTHER, "description": "", "images": [], **plan.product, **first.values}
+    number = admin.insert_product(connection, values, plan.options, first.on_hand)
+    for variant in further:
+        variants.insert_variant(connection, number, plan.options, variant.values, variant.on_hand)
+
+
+def _change_product(connection: Connection, product: ExportedProduct, plan: Plan) -> bool:
+    """Change a product and its variants as planned; return whether anything differs."""
+    product_id, known = product.id, product.variants
+    current = {**vars(product), "product_metadata": product.metadata}
+    own = {name: value for name, value in plan.product.items() if current[name] != value}
+    counts: dict[int, int] = {}
+    is_changed = False
+    for variant in known:
+        values = plan.variants.get(variant.id, {})
+        if _is_counted(variant, values):
+            counts[variant.id] = values["on_hand"]
+        differing = {
+            name: value
+            for name, value in values.items()
+            if name != "on_hand" and getattr(variant, name) != value
+        }
+        if variant.id == product_id:
+            own |= differing
+        elif differing:
+            variants.update_variant(connection, variant.id, keep_sale(differing))
+            is_changed = True
+    moved = {
+        variant.id: plan.option_values[variant.id]
+        for variant in known
+        if (variant.option_values, variant.title)
+        != (plan.option_values[variant.id], make_title(plan.options, plan.option_values[variant.id]))
     }
+    has_new_options = product.options != plan.options
+    if own:
+        admin.update_product(connection, product_id, keep_sale(own))
+    elif is_changed or moved or has_new_options or plan.added:
+        variants.touch_product(connection, product_id)
+        is_changed = True
+    if moved or has_new_options:
+        variants.store_options(connection, product_id, plan.options, moved)
+    for new in plan.added:
+        variants.insert_variant(connection, product_id, plan.options, new.values, new.on_hand)
+    for number, on_hand in counts.items():
+        stock.record_count(connection, number, on_hand)
+    return bool(own) or is_changed or bool(counts)
 
 
-def _explain(field: str, detail: str) -> ValidationFailed:
-    return ValidationFailed(errors=[{"location": "row", "field": field, "detail": detail}])
-
-
-def _describe(row: int, field: str, detail: str) -> dict[str, str]:
-    return {"location": f"row {row}", "field": field, "detail": detail}
+def _is_counted(variant: Variant, values: Mapping[str, Any]) -> bool:
+    """Return whether a count differs from the units that the shop owns of the variant."""
+    if "on_hand" not in values:
+        return False
+    return variant.shortfall > 0 or values["on_hand"] != variant.on_hand - variant.shortfall

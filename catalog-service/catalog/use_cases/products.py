@@ -9,6 +9,7 @@ from catalog.errors import CatalogueLoading, ProductNotFound, UpstreamFailed
 from catalog.repository import categories, counts, products, search, slugs, variants, words
 from catalog.repository.search import Position
 from catalog.sources import Source
+from catalog.use_cases.metadata_keys import require_marked
 from catalog.variants import Variant, sort_variants
 from shared.database import Connection, Database
 
@@ -43,7 +44,8 @@ def list_products(
     """Return a page of matching products; a sort of None means by relevance.
 
     If fewer than MIN_MATCHES products match, search corrects unknown words; later pages need the `corrected`
-    words of the first page. Raises CatalogueLoading or UpstreamFailed while there is no copy of the source.
+    words of the first page. Raises CatalogueLoading or UpstreamFailed while there is no copy of the source,
+    and ValidationFailed for a metadata key that is not marked.
     """
     facets = None
     if wanted.categories:
@@ -51,6 +53,8 @@ def list_products(
             wanted = replace(wanted, categories=categories.find_keys(connection, wanted.categories))
     # Only a filter without stored counts sets planner options, which need a transaction.
     with database.autocommit() if wanted.has_stored_counts else database.transaction() as connection:
+        if wanted.metadata:
+            require_marked(connection, [key for key, _values in wanted.metadata])
         page = search.read_page(connection, wanted, sort, after=after, limit=limit + 1)
         require_copy(page.copy, source)
         if wanted.words is not None and after is None and len(page.products) < MIN_MATCHES:

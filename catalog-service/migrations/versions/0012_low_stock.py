@@ -5,7 +5,7 @@ from alembic import op
 from shared.migrate import create_indexes
 
 revision = "0012"
-down_revision = "0010"
+down_revision = "0011"
 
 # An index on `on_hand` and `reserved` would make every reservation write all indexes of its row. The mark
 # changes only when a variant crosses its threshold. A generated column would rewrite the table.

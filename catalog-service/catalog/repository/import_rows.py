@@ -1,0 +1,68 @@
+"""The temporary tables of an import: the rows of the file, and what they are for."""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, Table, Text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from catalog.tables import products
+
+OF_PRODUCT = (
+    "title",
+    "brand",
+    "category",
+    "description",
+    "rating",
+    "images",
+    "tax_class",
+    "product_metadata",
+)
+OF_VARIANT = (
+    "sku",
+    "unit_amount",
+    "compare_at_amount",
+    "weight_grams",
+    "low_stock_threshold",
+    "metadata",
+)
+DESCRIBED = (*OF_PRODUCT, *OF_VARIANT)
+# The columns that a source controls; others need no mark.
+FROM_SOURCE = ("sku", "title", "brand", "category", "unit_amount", "description", "rating", "images")
+
+STAGED: list[tuple[str, Any]] = [
+    ("place", Integer()),  # Unique; the variants of one line of JSON share its row.
+    ("row", Integer()),
+    ("given", ARRAY(Text)),
+    ("group_key", Text()),  # The same for all rows of a product; NULL for a row without others.
+    ("wanted_id", BigInteger()),
+    ("wanted_version", BigInteger()),
+    ("wanted_variant_id", BigInteger()),
+    ("wanted_variant_version", BigInteger()),
+    *[(name, products.c[name].type) for name in DESCRIBED],
+    ("on_hand", BigInteger()),
+    ("options", JSONB()),
+    ("option_names", ARRAY(Text)),
+    ("option_values", ARRAY(Text)),
+]
+temporary = MetaData()
+staged = Table(
+    "staged_products",
+    temporary,
+    *[Column(name, kind) for name, kind in STAGED],
+    prefixes=["TEMPORARY"],
+    postgresql_on_commit="DROP",
+)
+# The same rows, each with its existing product and variant, or NULL for new ones.
+matched = Table(
+    "matched_products",
+    temporary,
+    *[Column(name, kind) for name, kind in STAGED],
+    Column("product_id", BigInteger),
+    Column("variant_id", BigInteger),
+    Column("owners", BigInteger),
+    Column("is_planned", Boolean),
+    Column("lead", Integer),
+    Column("is_sold", Boolean),
+    Column("problem_field", Text),
+    Column("problem", Text),
+)
