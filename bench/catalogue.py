@@ -109,8 +109,8 @@ def _measure_rounds(
                 path, found = paths[name][question]
                 call = Call("GET", path, headers=guests[name])
                 if turn == 0:
-                    # The first calls fill the caches and prepare the statements.
-                    run_flood(urls[name], call, 1, seconds / 4)
+                    # The first calls fill the caches and prepare the statements on each connection.
+                    run_flood(urls[name], call, 1, seconds)
                 before = shop.measure_cpu()
                 flood = run_flood(urls[name], call, 1, seconds)
                 spent = subtract(shop.measure_cpu(), before)
@@ -189,8 +189,8 @@ def render(results: Mapping[str, Any]) -> list[str]:
     against = f", in turn with commit {results['commit']}" if results["commit"] else ""
     return [
         f"{results['products']} products of one variant{against}. One client asks catalog-service itself: the "
-        f"products in the answer, the median ms until it is there, and the ms of one core that catalog-service "
-        f"and PostgreSQL need for it. Medians of {ROUNDS} rounds.",
+        "products in the answer, the milliseconds until it is there, and the milliseconds of one core that "
+        f"catalog-service and PostgreSQL need for it. Medians of {ROUNDS} rounds.",
         "",
         *(
             [f"The ratios are the commit's time to the time here: 1.00 is equal, the aim is {AIM:.2f}.", ""]

@@ -66,11 +66,9 @@ def wait_for_recount(shop: Shop) -> None:
 def _write(shop: Shop, rows: str) -> None:
     names = shop.run_sql("catalog", f"SELECT string_agg(indexrelid::regclass::text, ', ') {INDEXES}")
     definitions = shop.run_sql("catalog", f"SELECT string_agg(pg_get_indexdef(indexrelid), '; ') {INDEXES}")
-    # Creating an index after the insert takes a fraction of the time of updating it with every row. Triggers
-    # and foreign keys would check each row, and the recount waits 20 times as long as the last one took.
-    shop.run_sql(
-        "catalog",
-        f"SET maintenance_work_mem = '256MB'; SET session_replication_role = replica; DROP INDEX {names}; "
-        f"{rows}; {definitions}; INSERT INTO catalogue_changes DEFAULT VALUES; "
-        "UPDATE recount SET due_at = now()",
-    )
+    # Creating an index after the insert takes a fraction of the time of updating it with every row, and
+    # triggers and foreign keys would check each row.
+    settings = "SET maintenance_work_mem = '256MB'; SET session_replication_role = replica"
+    shop.run_sql("catalog", f"{settings}; DROP INDEX {names}; {rows}; {definitions}")
+    # A recount waits 20 times as long as the last one took. It locks its row before it reads the products.
+    shop.run_sql("catalog", "INSERT INTO catalogue_changes DEFAULT VALUES; UPDATE recount SET due_at = now()")
