@@ -27,7 +27,7 @@ VARIANTS = """
     INSERT INTO products (id, parent_id, removed_at, sku, title, category, description, unit_amount, on_hand,
                           option_values, variant_title)
     SELECT nextval('local_product_ids'), id, 'infinity', sku || '-' || size, '', '', '',
-        unit_amount + 500 * step, (on_hand + step) % 4,
+        unit_amount + 500 * step, on_hand * step % 4,
         jsonb_build_object('Size', size, 'Colour', colour), size || ' / ' || colour
     FROM varied, (VALUES (1, 'M'), (2, 'L')) AS sizes (step, size);
     UPDATE products SET option_values = jsonb_build_object('Size', 'S', 'Colour', colour),
