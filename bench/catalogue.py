@@ -189,7 +189,7 @@ def render(results: Mapping[str, Any]) -> list[str]:
     against = f", in turn with commit {results['commit']}" if results["commit"] else ""
     return [
         f"{results['products']} products of one variant{against}. One client asks catalog-service itself: "
-        "the products in the answer, the milliseconds until it is there, and the milliseconds of one core that "
+        "the products in the answer, the milliseconds until it is there, and those of one core that "
         f"catalog-service and PostgreSQL need for it. Medians of {ROUNDS} rounds.",
         "",
         *(
