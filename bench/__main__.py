@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from bench import calls, checkout, hot_path
+from bench import calls, catalogue, checkout, hot_path
 from bench.errors import CannotMeasure
 from bench.machine import calibrate, describe_machine
 from bench.report import render, write_report
@@ -36,6 +36,7 @@ PARTS: Mapping[str, Part] = {
     "hot-path": Part("The hot path", hot_path),
     "calls": Part("Single calls", calls),
     "checkout": Part("Checkouts", checkout),
+    "catalogue": Part("A large catalogue", catalogue),
 }
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from bench.past_orders import write_past_orders
 from bench.report import table
 from bench.scenarios import CHECKOUT, DIRECT, HOT_PRODUCT, Scenario, measure_load
-from bench.shop import Shop, checked_out, fresh_folder, running_shop, say
+from bench.shop import Shop, running_commit, say
 
 CLIENTS = (1, 8, 32)
 SOME_CLIENTS = 8  # For the shop with one product, and for the one with past orders.
@@ -41,11 +41,7 @@ def measure(shop: Shop, seconds: float) -> dict[str, Any]:
 
 def compare_checkouts(shop: Shop, commit: str, seconds: float) -> dict[str, Any]:
     """Return the medians of a guest's checkout at this and another commit, in alternating rounds."""
-    with (
-        fresh_folder() as folder,
-        checked_out(folder, commit) as home,
-        running_shop(folder, home=home) as other,
-    ):
+    with running_commit(commit) as other:
         shops = {commit: other, "here": shop}
         for each in shops.values():
             each.run_sql("catalog", STOCK_UP, n=STOCK)

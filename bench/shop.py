@@ -164,6 +164,17 @@ def running_shop(
 
 
 @contextmanager
+def running_commit(commit: str) -> Iterator[Shop]:
+    """Start the shop of another commit and stop it at the end; raises CannotMeasure."""
+    with (
+        fresh_folder() as folder,
+        checked_out(folder, commit) as home,
+        running_shop(folder, home=home) as shop,
+    ):
+        yield shop
+
+
+@contextmanager
 def running_process(
     arguments: Sequence[str], environment: Mapping[str, str], home: Path, output: Path
 ) -> Iterator[int]:

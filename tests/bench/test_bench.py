@@ -264,6 +264,7 @@ def test_the_requested_parts_are_measured_reported_and_stored(tmp_path, monkeypa
 
 
 @pytest.mark.long
+@pytest.mark.xdist_group("bench")
 @pytest.mark.timeout(1800)
 def test_the_whole_bench_runs_and_leaves_nothing_behind(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("SECONDS", "1")
@@ -273,6 +274,10 @@ def test_the_whole_bench_runs_and_leaves_nothing_behind(tmp_path: Path, monkeypa
     monkeypatch.setattr("bench.hot_path.ROUNDS", 1)
     monkeypatch.setattr("bench.__main__.RESULTS", tmp_path / "results")
     monkeypatch.setattr("bench.checkout.PAST_ORDERS", 1000)
+    monkeypatch.setenv("PRODUCTS", "2000")
+    monkeypatch.setattr("bench.catalogue.ROUNDS", 1)
+    monkeypatch.setattr("bench.catalogue.QUESTIONS", {"the first page": {}})
+    monkeypatch.setattr("bench.catalogue.OPTION_QUESTIONS", {})
     assert main() == 0
     printed = capsys.readouterr().out
     assert "| postgres " in printed
@@ -293,4 +298,6 @@ def test_the_whole_bench_runs_and_leaves_nothing_behind(tmp_path: Path, monkeypa
     loads += parts["checkout"]["loads"]
     assert [load["errors"] for load in loads] == [0] * len(loads)
     assert all(load["orders"] for load in parts["checkout"]["loads"])
+    asked = [row["question"] for row in parts["catalogue"]["varied"]]
+    assert asked == ["the first page", "a later page", "one product"]
     assert list(ROOT.glob(".local-bench-*")) == []
