@@ -47,7 +47,7 @@ READ_PRICES = with_source_copy(READ_SOME.subquery("found")).order_by("id")
 LIST = READ.where(or_(products.c.id == bindparam("product"), products.c.parent_id == bindparam("product")))
 
 # The columns that a source controls; others need no mark.
-FROM_SOURCE = frozenset({"sku", "unit_amount"})
+FROM_SOURCE = frozenset({"sku", "unit_amount", "compare_at_amount", "weight_grams", "option_values"})
 
 
 def read_prices(connection: Connection, ids: Iterable[int]) -> tuple[list[Variant], SourceCopy]:
@@ -132,7 +132,12 @@ def withdraw_variant(connection: Connection, variant_id: int) -> None:
     connection.execute(
         update(products)
         .where(products.c.id == variant_id)
-        .values(withdrawn_at=func.now(), version=products.c.version + 1, updated_at=func.now())
+        .values(
+            withdrawn_at=func.now(),
+            edited=mark_edited("withdrawn"),
+            version=products.c.version + 1,
+            updated_at=func.now(),
+        )
     )
 
 
@@ -155,7 +160,7 @@ def store_options(
     connection.execute(
         update(products)
         .where(products.c.id == product_id)
-        .values(options=[asdict(option) for option in options])
+        .values(options=[asdict(option) for option in options], edited=mark_edited("options"))
     )
     if values:
         # Two variants may swap their values, which the unique index would refuse row by row.

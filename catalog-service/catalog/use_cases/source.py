@@ -2,7 +2,7 @@
 
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,8 +13,11 @@ from catalog.errors import CopyRefused, UpstreamFailed
 from catalog.repository import offers as repository
 from catalog.repository import pages
 from catalog.repository import source as source_copies
+from catalog.repository.offers import Outcome, Owner
 from catalog.repository.pages import StoredPage
+from catalog.repository.source_variants import read_stored
 from catalog.sources import MAX_REASON, KnownPage, Page, Source, to_offer
+from catalog.use_cases.source_variants import copy_variants, leave_out, list_offering, plan_variants
 from shared.database import Connection, Database
 
 log = logging.getLogger(__name__)
@@ -53,6 +56,11 @@ class Tally:
         """Return the counts by name."""
         return {name: value for name, value in vars(self).items() if isinstance(value, int)}
 
+    def add(self, outcome: Outcome) -> None:
+        """Count the products that a batch added and changed."""
+        self.added += outcome.added
+        self.changed += outcome.changed
+
     def reject(self, rejections: Sequence[Rejection]) -> None:
         """Count rejections, and list the first."""
         self.rejected_count += len(rejections)
@@ -86,7 +94,8 @@ class Inventory:
         ids = self.ids | _find_renamed(page)
         for offer in page.offers:
             if offer.id not in ids:
-                self.skus.setdefault(offer.sku, offer.id)
+                for sku in offer.skus:
+                    self.skus.setdefault(sku, offer.id)
                 ids.add(offer.id)
 
 
@@ -98,7 +107,7 @@ def copy_source(database: Database, source: Source, currency: str) -> bool:
     complete.
     """
     with database.transaction() as connection:
-        claim = source_copies.claim_copy(connection, source.name, LEASE)
+        claim = source_copies.claim_copy(connection, source.name, LEASE, source.edition)
     if claim is None:
         return False
     tally = Tally()
@@ -131,7 +140,7 @@ def _fetch(database: Database, source: Source, currency: str, claim: Claim, tall
     def find_known(skip: int, limit: int) -> KnownPage | None:
         with database.transaction() as connection:
             page = pages.find_page(connection, skip)
-        if page is None or page.adjusted is None:
+        if page is None or not page.is_of_this_release:
             return None
         if page.page_limit != limit or not (page.etag or page.last_modified):
             return None
@@ -191,30 +200,77 @@ def _apply(database: Database, claim: Claim, skus: dict[str, int], tally: Tally)
             _extend(connection, claim)
             page = pages.find_page(connection, skip)
             assert page is not None  # noqa: S101  # No other replica writes pages while the claim holds.
-            renamed = _find_renamed(page)
-            names = [offer.sku for offer in page.offers] + [default_sku(number) for number in renamed]
-            taken = repository.find_taken_skus(connection, names)
-            good = []
-            for offer in page.offers:
-                if offer.id in ids:
-                    tally.reject([Rejection("id: An earlier product has this id.", offer.id)])
+            taken = repository.find_taken_skus(connection, _list_skus(page))
+            good = _select(page, ids, taken, skus, tally)
+            stored = read_stored(connection, [offer.id for offer in good], list_offering(good))
+            plain: list[Offer] = []
+            # Products whose variants change follow each in an own transaction, which locks its rows in order.
+            moving: list[Offer] = []
+            for offer in good:
+                if offer.id not in stored:
+                    (moving if offer.variants else plain).append(offer)
                     continue
-                ids.add(offer.id)
-                owner = taken.get(offer.sku) or skus.setdefault(offer.sku, offer.id)
-                if owner != offer.id and offer.id in renamed:
-                    # The source's own SKUs differ, so both products stay.
-                    sku = default_sku(offer.id)
-                    reason = f'Stored as "{sku}": product {owner} has the SKU "{offer.sku}".'
-                    tally.adjust([Adjustment(offer.id, "sku", reason)])
-                    offer = replace(offer, sku=sku)  # noqa: PLW2901  # The copy stores this offer.
-                    owner = taken.get(sku) or skus.setdefault(sku, offer.id)
-                if owner != offer.id:
-                    tally.reject([Rejection(f"sku: Product {owner} has this SKU.", offer.id)])
+                plan = plan_variants(offer, stored[offer.id], taken, overwrite=claim.overwrite)
+                if plan.is_empty:
+                    plain.append(plan.offer)
+                    tally.adjust(_explain(offer, plan.left_out))
                 else:
-                    good.append(offer)
-            outcome = repository.copy_offers(connection, good, overwrite=claim.overwrite)
-        tally.added += outcome.added
-        tally.changed += outcome.changed
+                    moving.append(offer)
+            tally.add(repository.copy_offers(connection, plain, overwrite=claim.overwrite))
+        for offer in moving:
+            with database.transaction() as connection:
+                _extend(connection, claim)
+                outcome, left_out = copy_variants(connection, offer, taken, overwrite=claim.overwrite)
+            tally.add(outcome)
+            tally.adjust(_explain(offer, left_out))
+
+
+def _list_skus(page: StoredPage) -> list[str]:
+    """Return the SKUs that the products of a page have, or have if theirs are taken."""
+    return [
+        *[sku for offer in page.offers for sku in offer.skus],
+        *[default_sku(number) for number in _find_renamed(page)],
+    ]
+
+
+def _select(
+    page: StoredPage, ids: set[int], taken: Mapping[str, Owner], skus: dict[str, int], tally: Tally
+) -> list[Offer]:
+    """Return the offers of a page without those that clash with others; add their ids to `ids`."""
+    renamed = _find_renamed(page)
+
+    def find_owner(sku: str, number: int) -> int:
+        return taken[sku].product_id if sku in taken else skus.setdefault(sku, number)
+
+    good = []
+    for offer in page.offers:
+        if offer.id in ids:
+            tally.reject([Rejection("id: An earlier product has this id.", offer.id)])
+            continue
+        ids.add(offer.id)
+        owner = find_owner(offer.sku, offer.id)
+        if owner != offer.id and offer.id in renamed:
+            # The source's own SKUs differ, so both products stay.
+            sku = default_sku(offer.id)
+            reason = f'Stored as "{sku}": product {owner} has the SKU "{offer.sku}".'
+            tally.adjust([Adjustment(offer.id, "sku", reason)])
+            offer = replace(offer, sku=sku)  # noqa: PLW2901  # The copy stores this offer.
+            owner = find_owner(sku, offer.id)
+        if owner != offer.id:
+            tally.reject([Rejection(f"sku: Product {owner} has this SKU.", offer.id)])
+        elif offer.variants:
+            for each in offer.skus:
+                skus.setdefault(each, offer.id)
+            offered, left_out = leave_out(offer, skus)
+            tally.adjust(_explain(offer, left_out))
+            good.append(offered)
+        else:
+            good.append(offer)
+    return good
+
+
+def _explain(offer: Offer, reasons: Iterable[str]) -> list[Adjustment]:
+    return [Adjustment(offer.id, "variants", reason[:MAX_REASON]) for reason in reasons]
 
 
 def _remove(database: Database, claim: Claim, missing: list[int], tally: Tally) -> None:

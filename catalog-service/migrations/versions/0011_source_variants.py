@@ -1,0 +1,12 @@
+"""The SKU with which the product source delivers a variant."""
+
+from alembic import op
+
+revision = "0011"
+down_revision = "0007"
+
+
+def upgrade() -> None:
+    """Add the column; replicas of the previous release neither read nor write it."""
+    # NULL for a variant that an admin added, and for the only variant of a product.
+    op.execute("ALTER TABLE products ADD COLUMN IF NOT EXISTS source_sku text")
