@@ -36,7 +36,7 @@ def is_edited(name: str) -> Any:
     return func.array_position(products.c.edited, name).is_not(None)
 
 
-_edit = func.unnest(products.c.edited).table_valued("name", name="edit")
+_edit = func.unnest(products.c.edited).table_valued("name").render_derived(name="edit")
 # The edits that the source never takes back: an admin ended the sale.
 ENDS_OF_SALE = func.coalesce(
     select(func.array_agg(_edit.c.name)).where(_edit.c.name.in_(["removed", "withdrawn"])).scalar_subquery(),
