@@ -12,6 +12,8 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 WORKDIR /app
 COPY shared/ shared/
 COPY ${SERVICE}/ ./
+# Draw the images of the sample, which is the work of one service only.
+RUN if [ -f catalog/commands/draw.py ]; then PYTHONPATH=/app /venv/bin/python -m catalog.commands.draw; fi
 # Compile the bytecode now, because the root file system will be read-only. The checkout may have been private.
 RUN python -m compileall -q --invalidation-mode unchecked-hash /app && chmod -R a+rX /app
 

@@ -37,6 +37,7 @@ class OfferedVariant:
     source_on_hand: int
     compare_at_amount: int | None = None
     weight_grams: int | None = None
+    source_image: str | None = None
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ class Variant:
     unit_amount: int
     compare_at_amount: int | None
     weight_grams: int | None
+    image: str | None
     on_hand: int
     reserved: int
     shortfall: int

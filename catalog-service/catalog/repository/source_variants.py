@@ -25,6 +25,7 @@ ROW = [
     products.c.variant_title,
     products.c.compare_at_amount,
     products.c.weight_grams,
+    products.c.source_image,
     products.c.options,
     products.c.edited,
     IS_SOLD.label("is_sold"),
@@ -134,7 +135,8 @@ def follow_offered(
 
 
 def _to_stored(row: Row[Any]) -> StoredVariant:
-    names = ("sku", "unit_amount", "source_on_hand", "option_values", "compare_at_amount", "weight_grams")
+    names = ("sku", "unit_amount", "source_on_hand", "option_values")
+    names += ("compare_at_amount", "weight_grams", "source_image")
     values = {name: getattr(row, name) for name in names}
     return StoredVariant(
         row.id, row.source_sku, row.is_sold, frozenset(row.edited), row.variant_title, values

@@ -31,6 +31,7 @@ _parent = products.alias("parent")
 _COMPUTED: dict[str, ColumnElement[Any]] = {
     "product_title": _parent.c.title.label("product_title"),
     "title": products.c.variant_title.label("title"),
+    "image": products.c.source_image.label("image"),
 }
 # The columns of a Variant, in the order of its fields.
 VARIANT: list[ColumnElement[Any]] = [

@@ -159,6 +159,7 @@ class VariantOut(BaseModel):
                 "compare_at_amount": None,
                 "stock": 180,
                 "weight_grams": 1450,
+                "image": None,
                 "metadata": {"material": "walnut"},
                 "version": 1,
             }
@@ -174,6 +175,7 @@ class VariantOut(BaseModel):
     compare_at_amount: int | None
     stock: int = Field(description="Units available for sale.")
     weight_grams: int | None
+    image: str | None = Field(description="Its image among the product's `images`.")
     metadata: dict[str, Any]
     version: int
 

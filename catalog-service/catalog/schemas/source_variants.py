@@ -12,6 +12,7 @@ from catalog.errors import OptionValuesInvalid
 from catalog.schemas.source_fields import Name, Sku, refuse_boolean
 from catalog.schemas.variants import OptionIn, Options, Values, to_options
 from catalog.variants import MAX_VARIANTS, Option, check_values
+from shared.schemas import Line
 
 # The option of variants that differ by their titles only.
 BY_TITLE = "Variant"
@@ -39,6 +40,7 @@ class SourceVariant(BaseModel):
     stock: Count = Field(default=0, ge=0, le=2**31)
     weight_grams: Count | None = Field(default=None, ge=0, le=100_000_000)
     compare_at_price: Amount | None = None
+    image: Annotated[Line, Field(max_length=2000)] | None = None
 
     def to_offered(self, currency: str) -> OfferedVariant:
         """Return the variant as the source offers it."""
@@ -50,6 +52,7 @@ class SourceVariant(BaseModel):
             source_on_hand=self.stock,
             compare_at_amount=None if compare_at is None else to_minor_units(compare_at, currency),
             weight_grams=self.weight_grams,
+            source_image=self.image,
         )
 
 
@@ -133,7 +136,7 @@ def _read_one(raw: Any) -> tuple[SourceVariant, list[str]]:
         return SourceVariant.model_validate(raw), []
     except ValidationError as error:
         wrong = {each["loc"][0]: each["msg"] for each in error.errors() if each["loc"]}
-        if not wrong or not wrong.keys() <= {"weight_grams", "compare_at_price", "title"}:
+        if not wrong or not wrong.keys() <= {"weight_grams", "compare_at_price", "image", "title"}:
             raise
     kept = {name: value for name, value in raw.items() if name not in wrong}
     return SourceVariant.model_validate(kept), [f"{name}: {reason}" for name, reason in wrong.items()]

@@ -19,7 +19,7 @@ from catalog.repository.variants import touch_product
 from catalog.variants import MAX_VARIANTS, Option, OptionValues, check_values, make_title
 from shared.database import Connection
 
-SOLD = ("sku", "unit_amount", "source_on_hand", "compare_at_amount", "weight_grams")
+SOLD = ("sku", "unit_amount", "source_on_hand", "compare_at_amount", "weight_grams", "source_image")
 # The columns of the own row that are copied with the product. An edit of the stock is called so.
 COPIED_WITH_PRODUCT = frozenset({"sku", "unit_amount", "source_on_hand"})
 EDITS = {"source_on_hand": "stock"}

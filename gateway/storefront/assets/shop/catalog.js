@@ -23,6 +23,8 @@ export async function fetchProduct(id, signal, { fresh = false } = {}) {
   return product;
 }
 
+const DRAWN = /-1200\.webp$/;
+
 /**
  * Return a product's square picture; `size` is its layout width in pixels, and `eager` disables lazy loading.
  *
@@ -38,6 +40,9 @@ export function picture(product, { size = 400, eager = false } = {}) {
     class: "picture",
     loading: eager ? null : "lazy",
     decoding: "async",
+    // The pictures of the sample have a smaller file, too.
+    sizes: `${size}px`,
+    srcset: DRAWN.test(source) ? `${source.replace(DRAWN, "-480.webp")} 480w, ${source} 1200w` : null,
     src: source,
   });
   image.addEventListener("error", () => image.replaceWith(placeholder()), { once: true });
