@@ -21,6 +21,7 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
+    union_all,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
@@ -29,9 +30,8 @@ from catalog.domain import FIRST_LOCAL_ID, Offer
 from catalog.repository.arrays import IDS, as_texts
 from catalog.repository.edits import ENDS_OF_SALE, is_edited
 from catalog.repository.pages import to_json
-from catalog.repository.skus import SOLD_VARIANTS
 from catalog.repository.stock import OWNED, lock_rows, settle
-from catalog.tables import FOR_SALE, products
+from catalog.tables import FOR_SALE, IS_SOLD, products
 
 # The columns that a source controls, except the stock.
 OF_VARIANTS = frozenset({"options", "variants"})
@@ -109,11 +109,16 @@ def find_taken_skus(connection: Connection, skus: Iterable[str]) -> dict[str, Ow
     assigned_here = or_(
         and_(products.c.id >= FIRST_LOCAL_ID, products.c.source_sku.is_(None)), is_edited("sku")
     )
-    product = func.coalesce(products.c.parent_id, products.c.id).label("product_id")
-    query = select(products.c.sku, products.c.id, product).where(
-        SOLD_VARIANTS, assigned_here, products.c.sku == func.any(as_texts(skus))
+    wanted = and_(IS_SOLD, assigned_here, products.c.sku == func.any(as_texts(skus)))
+    first = select(products.c.sku, products.c.id, products.c.id.label("product_id")).where(FOR_SALE, wanted)
+    # Two queries, each with its own index.
+    parent = products.alias("parent")
+    further = (
+        select(products.c.sku, products.c.id, products.c.parent_id)
+        .join(parent, parent.c.id == products.c.parent_id)
+        .where(products.c.parent_id.is_not(None), wanted, parent.c.removed_at.is_(None))
     )
-    return {row.sku: Owner(row.id, row.product_id) for row in connection.execute(query)}
+    return {row.sku: Owner(row.id, row.product_id) for row in connection.execute(union_all(first, further))}
 
 
 def _update_to(new: Any, *, overwrite: bool) -> tuple[dict[str, Any], Any]:
