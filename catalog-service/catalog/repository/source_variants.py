@@ -14,18 +14,22 @@ from catalog.repository.variants import insert_variant, to_options
 from catalog.tables import IS_SOLD, products
 from catalog.variants import Option, OptionValues, make_title
 
+# The columns that the source controls.
+CONTROLLED = (
+    "sku",
+    "unit_amount",
+    "source_on_hand",
+    "option_values",
+    "compare_at_amount",
+    "weight_grams",
+    "source_image",
+)
 ROW = [
     products.c.id,
     products.c.parent_id,
     products.c.source_sku,
-    products.c.sku,
-    products.c.unit_amount,
-    products.c.source_on_hand,
-    products.c.option_values,
+    *[products.c[name] for name in CONTROLLED],
     products.c.variant_title,
-    products.c.compare_at_amount,
-    products.c.weight_grams,
-    products.c.source_image,
     products.c.options,
     products.c.edited,
     IS_SOLD.label("is_sold"),
@@ -135,9 +139,7 @@ def follow_offered(
 
 
 def _to_stored(row: Row[Any]) -> StoredVariant:
-    names = ("sku", "unit_amount", "source_on_hand", "option_values")
-    names += ("compare_at_amount", "weight_grams", "source_image")
-    values = {name: getattr(row, name) for name in names}
+    values = {name: getattr(row, name) for name in CONTROLLED}
     return StoredVariant(
         row.id, row.source_sku, row.is_sold, frozenset(row.edited), row.variant_title, values
     )

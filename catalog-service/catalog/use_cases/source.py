@@ -2,8 +2,8 @@
 
 import logging
 import random
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,11 +13,12 @@ from catalog.errors import CopyRefused, UpstreamFailed
 from catalog.repository import offers as repository
 from catalog.repository import pages
 from catalog.repository import source as source_copies
-from catalog.repository.offers import Outcome, Owner
+from catalog.repository.offers import Owner
 from catalog.repository.pages import StoredPage
 from catalog.repository.source_variants import read_stored
 from catalog.sources import MAX_REASON, KnownPage, Page, Source, to_offer
 from catalog.use_cases.source_variants import copy_variants, leave_out, list_offering, plan_variants
+from catalog.use_cases.tally import Inventory, Tally, find_renamed
 from shared.database import Connection, Database
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,6 @@ log = logging.getLogger(__name__)
 LEASE = 120  # Seconds for which one replica may copy alone; each page extends the lease.
 MAX_BACKOFF = 60.0  # Seconds.
 MAX_RETRY_AFTER = 900.0  # Seconds; a longer Retry-After of the source is capped.
-MAX_LISTED = 100  # Rejections and adjustments in a report; all are counted.
 # A source that loses more than half of its products counts as broken, but a loss of this many is always
 # accepted.
 ACCEPTED_LOSS = 10
@@ -34,69 +34,6 @@ BATCH = 500
 
 class Superseded(Exception):
     """Another replica has begun a newer copy, so this one must stop writing."""
-
-
-@dataclass
-class Tally:
-    """The result of a copy so far."""
-
-    pages: int = 0
-    unchanged_pages: int = 0
-    added: int = 0
-    changed: int = 0
-    removed: int = 0
-    rejected_count: int = 0
-    rejected: list[Rejection] = field(default_factory=list)
-    adjusted_count: int = 0
-    adjusted: list[Adjustment] = field(default_factory=list)
-    detail: str | None = None
-
-    @property
-    def numbers(self) -> dict[str, int]:
-        """Return the counts by name."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, int)}
-
-    def add(self, outcome: Outcome) -> None:
-        """Count the products that a batch added and changed."""
-        self.added += outcome.added
-        self.changed += outcome.changed
-
-    def reject(self, rejections: Sequence[Rejection]) -> None:
-        """Count rejections, and list the first."""
-        self.rejected_count += len(rejections)
-        self.rejected += rejections[: MAX_LISTED - len(self.rejected)]
-
-    def adjust(self, adjustments: Sequence[Adjustment]) -> None:
-        """Count adjustments, and list the first."""
-        self.adjusted_count += len(adjustments)
-        self.adjusted += adjustments[: MAX_LISTED - len(self.adjusted)]
-
-
-@dataclass
-class Inventory:
-    """The products of a source, as it reports them.
-
-    `skus` maps each SKU to its first product, except SKUs that the copy adjusted.
-    """
-
-    ids: set[int] = field(default_factory=set)
-    skus: dict[str, int] = field(default_factory=dict)
-    length: int = 0
-    totals: set[int | None] = field(default_factory=set)
-
-    @property
-    def is_certain(self) -> bool:
-        """Return whether every total that the source reported equals the number of products it returned."""
-        return self.totals <= {None, self.length}
-
-    def note_skus(self, page: StoredPage) -> None:
-        """Record the SKUs of the products that are new on this page."""
-        ids = self.ids | _find_renamed(page)
-        for offer in page.offers:
-            if offer.id not in ids:
-                for sku in offer.skus:
-                    self.skus.setdefault(sku, offer.id)
-                ids.add(offer.id)
 
 
 def copy_source(database: Database, source: Source, currency: str) -> bool:
@@ -229,7 +166,7 @@ def _list_skus(page: StoredPage) -> list[str]:
     """Return the SKUs that the products of a page have, or have if theirs are taken."""
     return [
         *[sku for offer in page.offers for sku in offer.skus],
-        *[default_sku(number) for number in _find_renamed(page)],
+        *[default_sku(number) for number in find_renamed(page)],
     ]
 
 
@@ -237,7 +174,7 @@ def _select(
     page: StoredPage, ids: set[int], taken: Mapping[str, Owner], skus: dict[str, int], tally: Tally
 ) -> list[Offer]:
     """Return the offers of a page without those that clash with others; add their ids to `ids`."""
-    renamed = _find_renamed(page)
+    renamed = find_renamed(page)
 
     def find_owner(sku: str, number: int) -> int:
         return taken[sku].product_id if sku in taken else skus.setdefault(sku, number)
@@ -304,11 +241,6 @@ def _report(
 def _extend(connection: Connection, claim: Claim) -> None:
     if not source_copies.extend_claim(connection, claim.fence, LEASE):
         raise Superseded
-
-
-def _find_renamed(page: StoredPage) -> set[int]:
-    """Return the ids of the products whose SKU the copy adjusted."""
-    return {each.id for each in page.adjusted or () if each.field == "sku"}
 
 
 def _read_page(page: Page, raws: list[Any], currency: str) -> StoredPage:
