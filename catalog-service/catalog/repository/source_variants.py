@@ -117,7 +117,12 @@ def store_source_options(connection: Connection, product_id: int, options: Seque
 
 
 def follow_offered(
-    connection: Connection, variant_id: int, options: Sequence[Option], changes: Mapping[str, Any]
+    connection: Connection,
+    variant_id: int,
+    options: Sequence[Option],
+    changes: Mapping[str, Any],
+    *,
+    is_new: bool = False,
 ) -> None:
     """Change columns of a variant as the source describes it; its stock changes by the difference."""
     values = dict(changes)
@@ -129,7 +134,7 @@ def follow_offered(
     if "is_sold" in values:
         values["withdrawn_at"] = null() if values.pop("is_sold") else func.now()
     # A new stock count keeps the version, so that a PATCH based on the earlier read still succeeds.
-    if values.keys() - {"source_on_hand"}:
+    if values.keys() - {"source_on_hand"} and not is_new:
         values |= {"version": products.c.version + 1, "updated_at": func.now()}
     if "source_on_hand" in values:
         supplied = values["source_on_hand"]

@@ -141,11 +141,12 @@ def _apply(database: Database, claim: Claim, skus: dict[str, int], tally: Tally)
             good = _select(page, ids, taken, skus, tally)
             stored = read_stored(connection, [offer.id for offer in good], list_offering(good))
             plain: list[Offer] = []
+            new = [offer for offer in good if offer.variants and offer.id not in stored]
             # Products whose variants change follow each in an own transaction, which locks its rows in order.
             moving: list[Offer] = []
             for offer in good:
                 if offer.id not in stored:
-                    (moving if offer.variants else plain).append(offer)
+                    plain.append(offer)
                     continue
                 plan = plan_variants(offer, stored[offer.id], taken, overwrite=claim.overwrite)
                 if plan.is_empty:
@@ -154,6 +155,9 @@ def _apply(database: Database, claim: Claim, skus: dict[str, int], tally: Tally)
                 else:
                     moving.append(offer)
             tally.add(repository.copy_offers(connection, plain, overwrite=claim.overwrite))
+            for offer in new:
+                _outcome, left_out = copy_variants(connection, offer, taken, is_new=True)
+                tally.adjust(_explain(offer, left_out))
         for offer in moving:
             with database.transaction() as connection:
                 _extend(connection, claim)

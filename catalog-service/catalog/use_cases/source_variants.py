@@ -46,19 +46,21 @@ class Plan:
 
 
 def copy_variants(
-    connection: Connection, offer: Offer, taken: Mapping[str, Owner], *, overwrite: bool = False
+    connection: Connection,
+    offer: Offer,
+    taken: Mapping[str, Owner],
+    *,
+    overwrite: bool = False,
+    is_new: bool = False,
 ) -> tuple[Outcome, list[str]]:
-    """Write a product and its variants; return why variants were left out, too.
+    """Write a product that has a row, and its variants; return why variants were left out, too.
 
-    `taken` has the SKUs that an admin assigned, with their owners.
+    `taken` has the SKUs that an admin assigned, with their owners. A product that this transaction added
+    keeps its first version.
     """
-    stored = repository.read_stored(connection, [offer.id], [offer.id]).get(offer.id)
-    outcome = Outcome(0, 0)
-    if stored is None:
-        # The own row must exist before its variants do.
-        outcome = products.copy_offers(connection, [offer], overwrite=overwrite)
-    else:
-        lock_rows(connection, [stored.own.id, *[each.id for each in stored.further]])
+    if not is_new:
+        known = repository.read_stored(connection, [offer.id], [offer.id])[offer.id]
+        lock_rows(connection, [known.own.id, *[each.id for each in known.further]])
     stored = repository.read_stored(connection, [offer.id], [offer.id])[offer.id]
     plan = plan_variants(offer, stored, taken, overwrite=overwrite)
     moved = [number for number, values in plan.changes.items() if values.get("option_values")]
@@ -68,11 +70,11 @@ def copy_variants(
         repository.store_source_options(connection, offer.id, plan.options)
     # Variants end before others get their option values.
     for number, values in sorted(plan.changes.items(), key=lambda item: item[1].get("is_sold", True)):
-        repository.follow_offered(connection, number, plan.options, values)
+        repository.follow_offered(connection, number, plan.options, values, is_new=is_new)
     for variant in plan.added:
         repository.add_offered(connection, offer.id, plan.options, variant)
-    if outcome.added or written.changed or plan.is_empty:
-        return outcome if outcome.added else written, plan.left_out
+    if written.changed or plan.is_empty:
+        return written, plan.left_out
     if offer.id not in plan.changes:
         touch_product(connection, offer.id)
     return Outcome(0, 1), plan.left_out
