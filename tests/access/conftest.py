@@ -199,6 +199,7 @@ def _make_things(house: House) -> None:
         "product_id": "1",
         "variant_id": "1",
         "name": "kit-0001",
+        "size": "96",
         "asset": "swagger-ui.css",
         "user_id": house.subs["other"],
         "session_id": str(uuid4()),
