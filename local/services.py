@@ -79,6 +79,10 @@ class Service:
         return (self.folder / "migrations").is_dir()
 
     @property
+    def has_drawings(self) -> bool:
+        return (self.folder / self.package / "commands" / "draw.py").is_file()
+
+    @property
     def has_seed(self) -> bool:
         return (self.folder / self.package / "commands" / "seed.py").is_file()
 
@@ -105,6 +109,10 @@ class Service:
     def migration(self, given: Mapping[str, str]) -> Program:
         """Describe the one-shot that migrates the service's database."""
         return python_job(f"{self.name}-migrate", "shared.migrate", environment=given)
+
+    def drawing(self, given: Mapping[str, str]) -> Program:
+        """Describe the one-shot that draws the service's images, unless they are there."""
+        return python_job(f"{self.name}-draw", f"{self.package}.commands.draw", environment=given)
 
     def seed(self, given: Mapping[str, str]) -> Program:
         """Describe the one-shot that seeds a new database."""

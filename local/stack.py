@@ -98,7 +98,9 @@ class Stack:
         )
         self._supervisor.run(job)
         migrations = [each.migration(self._given(each)) for each in self._services if each.has_migrations]
-        self._supervisor.run(*migrations)
+        # Meanwhile the images are drawn, which takes a while on the first start.
+        drawings = [each.drawing(self._given(each)) for each in self._services if each.has_drawings]
+        self._supervisor.run(*migrations, *drawings)
         seeds = [each.seed(self._given(each)) for each in self._services if each.has_seed]
         for output in self._supervisor.run(*seeds):
             for line in output.splitlines():

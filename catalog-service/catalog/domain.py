@@ -28,8 +28,25 @@ WITHOUT_MINOR_UNIT = frozenset({"JPY"})
 
 
 @dataclass(frozen=True)
+class OfferedVariant:
+    """A variant as the source describes it; amounts are in minor units."""
+
+    sku: str
+    option_values: dict[str, str] | None
+    unit_amount: int
+    source_on_hand: int
+    compare_at_amount: int | None = None
+    weight_grams: int | None = None
+    source_image: str | None = None
+
+
+@dataclass(frozen=True)
 class Offer:
-    """A product as its source describes it; `unit_amount` is in minor units."""
+    """A product as its source describes it; `unit_amount` is in minor units.
+
+    `sku`, `unit_amount` and `source_on_hand` are those of one of the variants, if there are any. `variants`
+    is None if a replica of the previous release read the product, which did not know them.
+    """
 
     id: int
     sku: str
@@ -41,6 +58,13 @@ class Offer:
     rating: Decimal | None
     source_on_hand: int
     images: list[str]
+    options: tuple[Option, ...] = ()
+    variants: tuple[OfferedVariant, ...] | None = None
+
+    @property
+    def skus(self) -> list[str]:
+        """Return the SKU of the product, and those of its other variants."""
+        return [self.sku, *[each.sku for each in self.variants or () if each.sku != self.sku]]
 
 
 @dataclass(frozen=True)

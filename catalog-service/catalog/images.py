@@ -1,12 +1,16 @@
 """The images of the sample products, rendered as SVG from one line of shapes each.
 
-An image is named after its product's SKU, in lower case; the first three letters are the category.
+An image is named after its product's SKU, in lower case; the first three letters are the category. The name
+of a colour follows if the image is of a variant.
 """
 
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+# The WebP files, which are drawn when the service is built, and their sizes in pixels.
+FILES = Path(__file__).with_name("drawn")
+SIZES = (480, 1200)
 DRAWINGS = Path(__file__).with_name("sample_drawings.txt")
 
 PALETTE = {
@@ -29,10 +33,48 @@ class Scene:
     pattern: str
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """What is drawn: a scene, and shapes that are turned around the centre; colours by their letter."""
+
+    scene: Scene
+    turn: str
+    shapes: tuple[str, ...]
+    colours: dict[str, str]
+
+
 def find_image(name: str) -> str | None:
     """Return the image of that name as an SVG document, or None."""
+    drawing = find_drawing(name)
+    return _draw(drawing) if drawing else None
+
+
+def find_drawing(name: str) -> Drawing | None:
+    """Return the drawing of that name, or None."""
     scenes, drawings = _read_drawings()
-    return _draw(scenes[name[:3]], drawings[name].split("; ")) if name in drawings else None
+    if name not in drawings:
+        return None
+    # An image in another colour names the first image, and each of its colours with another.
+    original, *swaps = drawings[name].removeprefix("= ").split() if drawings[name].startswith("=") else [name]
+    scene = scenes[name[:3]]
+    palette = PALETTE | {"a": scene.accent, "A": scene.shade}
+    swapped = {old: palette[new] for old, new in zip(swaps[::2], swaps[1::2], strict=True)}
+    first, *others = drawings[original].split("; ")
+    is_turned = first.startswith("@")
+    return Drawing(
+        scene=scene,
+        turn=first.removeprefix("@ ") if is_turned else "0",
+        shapes=tuple(others if is_turned else [first, *others]),
+        colours=palette | swapped,
+    )
+
+
+def find_file(name: str, size: int) -> Path | None:
+    """Return the WebP file of that image and size, or None."""
+    if size not in SIZES or name not in _read_drawings()[1]:
+        return None
+    file = FILES / f"{name}-{size}.webp"
+    return file if file.is_file() else None
 
 
 def list_images() -> list[str]:
@@ -53,10 +95,9 @@ def _read_drawings() -> tuple[dict[str, Scene], dict[str, str]]:
     return scenes, drawings
 
 
-def _draw(scene: Scene, shapes: list[str]) -> str:
-    colours = PALETTE | {"a": scene.accent, "A": scene.shade}
-    turn = shapes[0].removeprefix("@ ") if shapes[0].startswith("@") else "0"
-    body = "".join(_draw_shape(shape, colours) for shape in shapes if not shape.startswith("@"))
+def _draw(drawing: Drawing) -> str:
+    scene = drawing.scene
+    body = "".join(_draw_shape(shape, drawing.colours) for shape in drawing.shapes)
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100" width="800" height="800">'
         f'<defs><radialGradient id="g" cx=".5" cy=".42" r=".75"><stop stop-color="{scene.light}"/>'
@@ -65,7 +106,7 @@ def _draw(scene: Scene, shapes: list[str]) -> str:
         f'<path d="{scene.pattern}" fill="none" stroke="{scene.accent}" stroke-width="1.2" opacity=".16"/>'
         '<ellipse cx="50" cy="86" rx="34" ry="4.5" fill="#000" fill-opacity=".12"/>'
         '<g stroke-linecap="round" stroke-linejoin="round" '
-        f'transform="rotate({turn} 50 50)">{body}</g></svg>'
+        f'transform="rotate({drawing.turn} 50 50)">{body}</g></svg>'
     )
 
 

@@ -1,6 +1,5 @@
 """Product sources: an upstream in the tutorial's format, or the bundled sample."""
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,11 @@ from catalog.errors import PageTooLarge, UpstreamFailed
 from catalog.schemas.source import OPTIONAL, SourceProduct
 
 SAMPLE = Path(__file__).parent / "sample_products.json"
+# The number of times that the sample has changed. Replicas of the release before do not copy theirs again.
+SAMPLE_EDITION = 2
+# Its first edition was known by its hash. With another name, replicas of that release would take it for a
+# different source, discard the edits of admins, and copy their own edition.
+SAMPLE_NAME = "sample 77be39f3c8cf"
 PAGE = 100
 MAX_PAGES = 1000
 MAX_TOO_LARGE = 10  # Oversized products that one copy skips; with more, the copy fails.
@@ -59,11 +63,15 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """Return the identity of its copies: its location or contents, and the currency of its prices."""
+        """Return the identity of its copies: its location, and the currency of its prices."""
 
     @property
     def refresh_seconds(self) -> int | None:
-        """Return the seconds between two copies, or None if one copy is enough."""
+        """Return the seconds between two copies, or None if one copy of each edition is enough."""
+
+    @property
+    def edition(self) -> int:
+        """Return the edition of its contents. A newer one is due at once, and is no different source."""
 
     def read_pages(self, find_known: FindKnown, *, is_probe: bool) -> Iterator[Page]:
         """Yield the pages in order; raise UpstreamFailed. A probe does not retry its first request."""
@@ -73,19 +81,22 @@ class SampleSource:
     """The sample catalogue bundled with the service."""
 
     refresh_seconds = None
+    edition = SAMPLE_EDITION
 
     def __init__(self, currency: str) -> None:
         self._contents = SAMPLE.read_bytes()
-        self.name = f"sample {hashlib.sha256(self._contents).hexdigest()[:12]} in {currency}"
+        self.name = f"{SAMPLE_NAME} in {currency}"
 
     def read_pages(self, _find_known: FindKnown, *, is_probe: bool) -> Iterator[Page]:  # noqa: ARG002
         """Yield its only page."""
         products = json.loads(self._contents, parse_float=Decimal)
-        yield Page(0, len(products), products, len(products))
+        yield Page(0, len(products), products, len(products), etag=str(self.edition))
 
 
 class UpstreamSource:
     """An API in the tutorial's format: `/products?limit=&skip=` → `{"products": […], "total"}`."""
+
+    edition = 0  # Its pages say themselves whether they have changed.
 
     def __init__(self, client: UpstreamClient, currency: str, refresh_seconds: int) -> None:
         self._client = client
@@ -157,4 +168,6 @@ def to_offer(raw: Any, currency: str) -> tuple[Offer, list[Adjustment]]:
     if product.sku and product.sku != raw["sku"]:
         reasons["sku"] = f'Stored as "{product.sku}": a SKU has single spaces and no control characters.'
     adjusted = [Adjustment(product.id, field, reason[:MAX_REASON]) for field, reason in reasons.items()]
-    return product.to_offer(currency), adjusted
+    offer, wrong = product.to_offer(currency)
+    adjusted += [Adjustment(product.id, "variants", reason[:MAX_REASON]) for reason in wrong]
+    return offer, adjusted

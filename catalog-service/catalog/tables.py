@@ -52,6 +52,10 @@ products = Table(
     # The product that this row is a further variant of; NULL for the product and its first variant.
     Column("parent_id", BigInteger, ForeignKey("products.id")),
     Column("withdrawn_at", DateTime(timezone=True)),
+    # The SKU with which the source delivers a variant; NULL for one of an admin, and without variants.
+    Column("source_sku", Text),
+    # The image of the variant, which the source delivers.
+    Column("source_image", Text),
     Column("option_values", JSONB),
     Column("variant_title", Text, nullable=False, server_default=text("''")),
     Column("compare_at_amount", BigInteger),

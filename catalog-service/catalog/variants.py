@@ -40,6 +40,7 @@ class Variant:
     # The price without the running sale; None while none runs.
     regular_amount: int | None
     weight_grams: int | None
+    image: str | None
     on_hand: int
     reserved: int
     shortfall: int

@@ -17,6 +17,7 @@ class FakeSource:
 
     name = "fake"
     refresh_seconds = 0
+    edition = 0
 
     def __init__(self, stock: Mapping[int, int]) -> None:
         self.stock = stock

@@ -107,7 +107,7 @@ def test_the_page_of_a_product_describes_it(visit):
     assert page.metas["description"].startswith("Cut from a single plank of oiled walnut")
     assert len(page.metas["description"]) <= 160
     assert page.metas["og:type"] == "product"
-    assert page.metas["og:image"] == f"{PUBLIC_URL}/images/kit-0001.svg"
+    assert page.metas["og:image"] == f"{PUBLIC_URL}/images/kit-0001-1200.webp"
     assert {"64.90 USD", "In stock"} <= set(page.texts)
     assert "/c/kitchen" in page.anchors
     product = page.facts["Product"]
@@ -131,7 +131,7 @@ def test_a_product_with_further_variants_has_the_range_of_its_prices(visit, data
     execute(
         database,
         "INSERT INTO products (id, sku, title, category, unit_amount, description, on_hand, parent_id,"
-        " removed_at, option_values) SELECT 9000000000000000 + n, 'V-' || n, '', '', 5000 + n * 1000, '', 0,"
+        " removed_at, option_values) SELECT 9000000000000500 + n, 'V-' || n, '', '', 5000 + n * 1000, '', 0,"
         " 1, 'infinity', jsonb_build_object('Size', n) FROM generate_series(1, 4) AS n",
     )
     _answer, page = visit("/p/walnut-chopping-board-with-juice-groove")

@@ -137,9 +137,10 @@ Send = Callable[[str], TestResponse]
 
 @pytest.fixture
 def send(client, auth) -> Send:
-    """Send a GET request: as orders-service to internal paths, else as a customer."""
+    """Send a GET request: as orders-service to internal paths, else as an admin."""
     return lambda path: client.get(
-        path, headers=auth.service_bearer("orders-service") if "/internal/" in path else auth.bearer()
+        path,
+        headers=auth.service_bearer("orders-service") if "/internal/" in path else auth.bearer(role="admin"),
     )
 
 
@@ -152,7 +153,12 @@ def parameters(sample_app) -> Iterator[tuple[str, str]]:
         if "GET" in (rule.methods or ())
         for name in read_names(sample_app.view_functions[rule.endpoint])
     ]
-    assert {path for path, _ in found} == {"/products", "/categories", "/internal/prices"}
+    assert {path for path, _ in found} == {
+        "/products",
+        "/products/low-stock",
+        "/categories",
+        "/internal/prices",
+    }
     return found
 
 

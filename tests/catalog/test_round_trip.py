@@ -51,6 +51,7 @@ class HostileSource:
 
     name = "hostile"
     refresh_seconds = 60
+    edition = 0
 
     def __init__(self, products: list[Any]) -> None:
         self.products = products

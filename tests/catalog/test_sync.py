@@ -132,6 +132,7 @@ class PausedSource:
 
     name = "fake"
     refresh_seconds = 60
+    edition = 0
 
     def __init__(self, title):
         self.title = title

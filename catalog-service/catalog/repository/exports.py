@@ -88,5 +88,11 @@ def _to_product(row: Row[*tuple[Any, ...]], variants: list[Variant]) -> Exported
 
 
 def _to_variant(row: Row[*tuple[Any, ...]]) -> Variant:
-    values = {**row._mapping, "parent_id": None, "product_title": row.title, "title": row.variant_title}
+    values = {
+        **row._mapping,
+        "parent_id": None,
+        "product_title": row.title,
+        "title": row.variant_title,
+        "image": row.source_image,
+    }
     return Variant(*[values[field.name] for field in fields(Variant)])

@@ -1,7 +1,7 @@
 """SQL that writes the source's offers. It locks and writes only changed rows, in the order of their ids."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -21,17 +21,18 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
+    union_all,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
 from catalog.domain import FIRST_LOCAL_ID, Offer
 from catalog.repository.arrays import IDS, as_texts
-from catalog.repository.edits import DESCRIBED, NONE, is_edited
+from catalog.repository.edits import DESCRIBED, ENDS_OF_SALE, OF_VARIANTS, OFFERED, is_edited
 from catalog.repository.pages import to_json
 from catalog.repository.prices import describe, set_regular_amount
 from catalog.repository.stock import OWNED, lock_rows, settle
-from catalog.tables import FOR_SALE, products
+from catalog.tables import FOR_SALE, IS_SOLD, products
 
 FROM_SOURCE = and_(FOR_SALE, products.c.id < FIRST_LOCAL_ID)
 
@@ -42,6 +43,14 @@ class Outcome:
 
     added: int
     changed: int
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The variant that has a SKU, and its product."""
+
+    variant_id: int
+    product_id: int
 
 
 def copy_offers(connection: Connection, offers: Sequence[Offer], *, overwrite: bool = False) -> Outcome:
@@ -92,20 +101,28 @@ def read_source_ids(connection: Connection) -> list[int]:
     )
 
 
-def find_taken_skus(connection: Connection, skus: Iterable[str]) -> dict[str, int]:
-    """Return the SKUs that an admin assigned to a product for sale, with the product's id."""
-    assigned_here = or_(products.c.id >= FIRST_LOCAL_ID, is_edited("sku"))
-    query = select(products.c.sku, products.c.id).where(
-        FOR_SALE, assigned_here, products.c.sku == func.any(as_texts(skus))
+def find_taken_skus(connection: Connection, skus: Iterable[str]) -> dict[str, Owner]:
+    """Return the SKUs that an admin assigned to a variant for sale, with their owners."""
+    assigned_here = or_(
+        and_(products.c.id >= FIRST_LOCAL_ID, products.c.source_sku.is_(None)), is_edited("sku")
     )
-    return {row.sku: row.id for row in connection.execute(query)}
+    wanted = and_(IS_SOLD, assigned_here, products.c.sku == func.any(as_texts(skus)))
+    first = select(products.c.sku, products.c.id, products.c.id.label("product_id")).where(FOR_SALE, wanted)
+    # Two queries, each with its own index.
+    parent = products.alias("parent")
+    further = (
+        select(products.c.sku, products.c.id, products.c.parent_id)
+        .join(parent, parent.c.id == products.c.parent_id)
+        .where(products.c.parent_id.is_not(None), wanted, parent.c.removed_at.is_(None))
+    )
+    return {row.sku: Owner(row.id, row.product_id) for row in connection.execute(union_all(first, further))}
 
 
 def _update_to(new: Any, *, overwrite: bool) -> tuple[dict[str, Any], Any]:
     """Return the values of a product after an update to `new`, and the condition that any of them differs."""
     kept: ColumnElement[Any] = products.c.edited
     if overwrite:
-        kept = case((is_edited("removed"), as_texts(["removed"])), else_=NONE)
+        kept = ENDS_OF_SALE
 
     def choose(name: str, ours: Any, theirs: Any) -> Any:
         return theirs if overwrite else case((is_edited(name), ours), else_=theirs)
@@ -142,6 +159,7 @@ def _as_table(offers: Sequence[Offer]) -> FromClause:
         "rating": Numeric,
         "images": ARRAY(Text),
     }
-    columns: list[Any] = [column(field.name, types.get(field.name, Text)) for field in fields(Offer)]
-    records = func.jsonb_to_recordset(bindparam(None, to_json(offers), type_=JSONB))
+    columns: list[Any] = [column(name, types.get(name, Text)) for name in OFFERED]
+    rows = to_json(offers, without=OF_VARIANTS)
+    records = func.jsonb_to_recordset(bindparam(None, rows, type_=JSONB))
     return records.table_valued(*columns).render_derived(name="offered", with_types=True)

@@ -1,6 +1,6 @@
 """The pages of the source as last read."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -30,6 +30,11 @@ class StoredPage:
     offers: list[Offer]
     rejected: list[Rejection]
     adjusted: list[Adjustment] | None
+
+    @property
+    def is_of_this_release(self) -> bool:
+        """Return whether a replica of this release read the page, and so its variants too."""
+        return self.adjusted is not None and all(offer.variants is not None for offer in self.offers)
 
 
 def store_page(connection: Connection, fence: int, page: StoredPage) -> None:
@@ -75,9 +80,10 @@ def find_offer(connection: Connection, product_id: int) -> Offer | None:
     return OFFERS.validate_python([raw])[0] if raw else None
 
 
-def to_json(offers: Sequence[Offer]) -> Any:
-    """Return the offers as JSON values; decimals become strings."""
-    return OFFERS.dump_python(list(offers), mode="json")
+def to_json(offers: Sequence[Offer], *, without: Set[str] = frozenset()) -> Any:
+    """Return the offers as JSON values, without these fields; decimals become strings."""
+    exclude: Any = {"__all__": without} if without else None
+    return OFFERS.dump_python(list(offers), mode="json", exclude=exclude)
 
 
 def _page(row: Any) -> StoredPage:

@@ -7,9 +7,12 @@ from typing import Any
 from sqlalchemy import (
     Connection,
     Float,
+    Integer,
     Row,
+    and_,
     delete,
     extract,
+    false,
     func,
     insert,
     literal,
@@ -30,7 +33,7 @@ from catalog.domain import (
     SyncStatus,
 )
 from catalog.repository.edits import NONE
-from catalog.tables import products, source_copy, source_pages, source_syncs
+from catalog.tables import IS_FURTHER, products, source_copy, source_pages, source_syncs
 
 KEPT_REPORTS = 100
 
@@ -53,10 +56,11 @@ def read_source_copy(connection: Connection) -> SourceCopy:
     return SourceCopy(**connection.execute(READ_COPY).one()._mapping)
 
 
-def claim_copy(connection: Connection, source: str, lease_seconds: int) -> Claim | None:
+def claim_copy(connection: Connection, source: str, lease_seconds: int, edition: int = 0) -> Claim | None:
     """Claim the copy if it is due and unclaimed, and begin a report; a claim expires unless it is extended.
 
     A different source is due at once. Its first copy discards the pages and the edits of the previous source.
+    A newer edition of the source is due at once, too. Its pages have their edition as validator.
     """
     now = func.now()
     changed = source_copy.c.source.is_distinct_from(source)
@@ -67,8 +71,12 @@ def claim_copy(connection: Connection, source: str, lease_seconds: int) -> Claim
     if moved.rowcount:
         connection.execute(delete(source_pages))
         # The same id belongs to a different product in the new source.
-        from_source = products.c.id < FIRST_LOCAL_ID
+        of_source = products.c.parent_id < FIRST_LOCAL_ID
+        from_source = or_(products.c.id < FIRST_LOCAL_ID, of_source)
         connection.execute(update(products).where(from_source, products.c.edited != NONE).values(edited=NONE))
+        # The copy ends the sale of variants that an admin added to the previous source's products.
+        added_here = and_(IS_FURTHER, of_source, products.c.source_sku.is_(None))
+        connection.execute(update(products).where(added_here).values(source_sku=products.c.sku))
     row = connection.execute(
         select(
             source_copy.c.copied_at,
@@ -77,7 +85,11 @@ def claim_copy(connection: Connection, source: str, lease_seconds: int) -> Claim
             source_copy.c.allow_removals,
         )
         .where(
-            or_(source_copy.c.next_attempt_at <= now, source_copy.c.requested_at.is_not(None)),
+            or_(
+                source_copy.c.next_attempt_at <= now,
+                source_copy.c.requested_at.is_not(None),
+                _has_older_edition(edition),
+            ),
             or_(source_copy.c.leased_until.is_(None), source_copy.c.leased_until <= now),
         )
         .with_for_update(skip_locked=True)
@@ -198,6 +210,15 @@ def _report(row: Row[*tuple[Any, ...]]) -> SyncReport:
     values["rejected"] = [Rejection(**each) for each in row.rejected]
     values["adjusted"] = [Adjustment(**each) for each in row.adjusted]
     return SyncReport(**values)
+
+
+def _has_older_edition(edition: int) -> Any:
+    if not edition:
+        return false()
+    # A running or failed copy is due again as usual, because its next attempt is not `infinity`.
+    copied = select(func.max(source_pages.c.etag.cast(Integer))).scalar_subquery()
+    is_at_rest = source_copy.c.next_attempt_at == text("'infinity'")
+    return and_(is_at_rest, func.coalesce(copied, 1) < edition)
 
 
 def _release(connection: Connection, fence: int, **values: Any) -> None:

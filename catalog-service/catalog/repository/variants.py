@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from catalog.domain import SourceCopy
 from catalog.repository.arrays import IDS
-from catalog.repository.edits import mark_edited
+from catalog.repository.edits import MARKED_OF_VARIANT, mark_edited
 from catalog.repository.products import to_copy, with_source_copy
 from catalog.repository.stock import lock_rows
 from catalog.tables import FOR_SALE, local_product_ids, products
@@ -31,6 +31,7 @@ _parent = products.alias("parent")
 _COMPUTED: dict[str, ColumnElement[Any]] = {
     "product_title": _parent.c.title.label("product_title"),
     "title": products.c.variant_title.label("title"),
+    "image": products.c.source_image.label("image"),
 }
 # The columns of a Variant, in the order of its fields.
 VARIANT: list[ColumnElement[Any]] = [
@@ -121,7 +122,7 @@ def update_variant(connection: Connection, variant_id: int, changes: Mapping[str
         .where(products.c.id == variant_id)
         .values(
             **_store(changes),
-            edited=mark_edited(*changes),
+            edited=mark_edited(*changes, markable=MARKED_OF_VARIANT),
             version=products.c.version + 1,
             updated_at=func.now(),
         )
@@ -133,7 +134,12 @@ def withdraw_variant(connection: Connection, variant_id: int) -> None:
     connection.execute(
         update(products)
         .where(products.c.id == variant_id)
-        .values(withdrawn_at=func.now(), version=products.c.version + 1, updated_at=func.now())
+        .values(
+            withdrawn_at=func.now(),
+            edited=mark_edited("withdrawn"),
+            version=products.c.version + 1,
+            updated_at=func.now(),
+        )
     )
 
 
@@ -156,7 +162,7 @@ def store_options(
     connection.execute(
         update(products)
         .where(products.c.id == product_id)
-        .values(options=[asdict(option) for option in options])
+        .values(options=[asdict(option) for option in options], edited=mark_edited("options"))
     )
     if values:
         # Two variants may swap their values, which the unique index would refuse row by row.

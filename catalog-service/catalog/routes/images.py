@@ -6,7 +6,7 @@ from apiflask import APIBlueprint
 from flask import Response, request
 
 from catalog.errors import ImageNotFound
-from catalog.images import find_image
+from catalog.images import find_file, find_image
 from catalog.use_cases import images as use_cases
 from shared.database import Database
 from shared.openapi import Responses, document_errors
@@ -50,7 +50,13 @@ def image_routes(database: Database) -> APIBlueprint:
     @routes.get("/images/<digest>-<int:size>.webp")
     @routes.doc(responses=STORED_SHOWN)
     def show_stored_image(digest: str, size: int) -> Response:
-        """Show a stored image in a size of 480 or 1200 pixels."""
+        """Show a stored image, or one of the sample, in a size of 480 or 1200 pixels."""
+        drawn = find_file(digest, size)
+        if drawn is not None:
+            response = Response(drawn.read_bytes(), content_type="image/webp", headers=CACHING)
+            response.set_etag(blake2s(response.get_data(), digest_size=12).hexdigest())
+            response.make_conditional(request)
+            return response
         found = use_cases.read_rendition(database, digest, size)
         response = Response(found, content_type="image/webp", headers=STORED)
         response.set_etag(f"{digest}-{size}")

@@ -41,7 +41,16 @@ TaxClass = Annotated[Line, Field(max_length=50)]
 # The columns of a product that an admin can set.
 DESCRIBED = ("title", "brand", "category", "description", "rating", "images", "tax_class")
 SourceField = Literal[
-    "sku", "title", "brand", "category", "unit_amount", "description", "rating", "images", "stock"
+    "sku",
+    "title",
+    "brand",
+    "category",
+    "unit_amount",
+    "description",
+    "rating",
+    "images",
+    "stock",
+    "options",
 ]
 
 
@@ -117,7 +126,7 @@ class ProductChange(ProductFields):
     slug: Slug = NOT_SET
     follow_source: list[SourceField] = Field(
         default=[],
-        max_length=9,
+        max_length=10,
         description="Edited fields that the product source controls again.",
     )
     options: Options = NOT_SET

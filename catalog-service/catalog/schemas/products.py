@@ -229,7 +229,7 @@ class VariantOut(BaseModel):
     stock: int = Field(description="Units available for sale.")
     weight_grams: int | None
     image_id: int | None = Field(description="The image of the product, in `media`, that shows this variant.")
-    image: str | None = Field(default=None, description="The URL of that image.")
+    image: str | None = Field(default=None, description="The URL of that image, or of the source's.")
     metadata: dict[str, Any]
     version: int
 
@@ -291,7 +291,7 @@ class ProductDetailsOut(ProductOut):
         urls = {image.id: image.urls["1200"] for image in shown.media}
         variants = [VariantOut.of(variant, currency) for variant in details.variants]
         for variant in variants:
-            variant.image = urls.get(variant.image_id or 0)
+            variant.image = urls.get(variant.image_id or 0, variant.image)
         return cls(
             **shown.model_dump(),
             metadata=dict(details.metadata),

@@ -12,6 +12,7 @@ from catalog.repository import variants as variant_rows
 from catalog.repository.categories import claim_keys
 from catalog.repository.slugs import set_slug
 from catalog.use_cases.skus import claim_skus
+from catalog.use_cases.source_variants import copy_variants
 from catalog.use_cases.variants import add_variants, change_options
 from catalog.variants import NewVariant, Option, OptionValues, check_values
 from shared.database import Connection, Database
@@ -67,7 +68,10 @@ def change_product(
     _check_id(product_id)
     with database.transaction() as connection:
         offer = pages.find_offer(connection, product_id) if follow_source else None
-        skus = changes if offer is None or "sku" not in follow_source else {"sku": offer.sku}
+        skus = changes
+        # The copy itself compares the SKUs of variants.
+        if offer and not offer.variants and "sku" in follow_source:
+            skus = {"sku": offer.sku}
         if "sku" in skus:
             claim_skus(connection, [skus], exclude=product_id)
         known = _require(repository.find_managed(connection, product_id, lock=True))
@@ -87,7 +91,11 @@ def change_product(
             variant_rows.touch_product(connection, product_id)
         if follow_source:
             repository.clear_edits(connection, product_id, follow_source)
-            offers.copy_offers(connection, [offer] if offer else [])
+            if "options" in follow_source:
+                for variant in variant_rows.list_variants(connection, product_id):
+                    repository.clear_edits(connection, variant.id, {"option_values"})
+            if offer:
+                copy_variants(connection, offer, offers.find_taken_skus(connection, offer.skus))
         product = _require(repository.find_managed(connection, product_id))
     log.info("A product was changed", extra={"product.id": product_id, "fields": sorted(differing)})
     return product

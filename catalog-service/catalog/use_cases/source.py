@@ -2,8 +2,8 @@
 
 import logging
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,8 +13,12 @@ from catalog.errors import CopyRefused, UpstreamFailed
 from catalog.repository import offers as repository
 from catalog.repository import pages
 from catalog.repository import source as source_copies
+from catalog.repository.offers import Owner
 from catalog.repository.pages import StoredPage
+from catalog.repository.source_variants import read_stored
 from catalog.sources import MAX_REASON, KnownPage, Page, Source, to_offer
+from catalog.use_cases.source_variants import copy_variants, leave_out, list_offering, plan_variants
+from catalog.use_cases.tally import Inventory, Tally, find_renamed
 from shared.database import Connection, Database
 
 log = logging.getLogger(__name__)
@@ -22,7 +26,6 @@ log = logging.getLogger(__name__)
 LEASE = 120  # Seconds for which one replica may copy alone; each page extends the lease.
 MAX_BACKOFF = 60.0  # Seconds.
 MAX_RETRY_AFTER = 900.0  # Seconds; a longer Retry-After of the source is capped.
-MAX_LISTED = 100  # Rejections and adjustments in a report; all are counted.
 # A source that loses more than half of its products counts as broken, but a loss of this many is always
 # accepted.
 ACCEPTED_LOSS = 10
@@ -33,63 +36,6 @@ class Superseded(Exception):
     """Another replica has begun a newer copy, so this one must stop writing."""
 
 
-@dataclass
-class Tally:
-    """The result of a copy so far."""
-
-    pages: int = 0
-    unchanged_pages: int = 0
-    added: int = 0
-    changed: int = 0
-    removed: int = 0
-    rejected_count: int = 0
-    rejected: list[Rejection] = field(default_factory=list)
-    adjusted_count: int = 0
-    adjusted: list[Adjustment] = field(default_factory=list)
-    detail: str | None = None
-
-    @property
-    def numbers(self) -> dict[str, int]:
-        """Return the counts by name."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, int)}
-
-    def reject(self, rejections: Sequence[Rejection]) -> None:
-        """Count rejections, and list the first."""
-        self.rejected_count += len(rejections)
-        self.rejected += rejections[: MAX_LISTED - len(self.rejected)]
-
-    def adjust(self, adjustments: Sequence[Adjustment]) -> None:
-        """Count adjustments, and list the first."""
-        self.adjusted_count += len(adjustments)
-        self.adjusted += adjustments[: MAX_LISTED - len(self.adjusted)]
-
-
-@dataclass
-class Inventory:
-    """The products of a source, as it reports them.
-
-    `skus` maps each SKU to its first product, except SKUs that the copy adjusted.
-    """
-
-    ids: set[int] = field(default_factory=set)
-    skus: dict[str, int] = field(default_factory=dict)
-    length: int = 0
-    totals: set[int | None] = field(default_factory=set)
-
-    @property
-    def is_certain(self) -> bool:
-        """Return whether every total that the source reported equals the number of products it returned."""
-        return self.totals <= {None, self.length}
-
-    def note_skus(self, page: StoredPage) -> None:
-        """Record the SKUs of the products that are new on this page."""
-        ids = self.ids | _find_renamed(page)
-        for offer in page.offers:
-            if offer.id not in ids:
-                self.skus.setdefault(offer.sku, offer.id)
-                ids.add(offer.id)
-
-
 def copy_source(database: Database, source: Source, currency: str) -> bool:
     """Copy the source if a copy is due and no other replica is copying; return whether this one did.
 
@@ -98,7 +44,7 @@ def copy_source(database: Database, source: Source, currency: str) -> bool:
     complete.
     """
     with database.transaction() as connection:
-        claim = source_copies.claim_copy(connection, source.name, LEASE)
+        claim = source_copies.claim_copy(connection, source.name, LEASE, source.edition)
     if claim is None:
         return False
     tally = Tally()
@@ -131,7 +77,7 @@ def _fetch(database: Database, source: Source, currency: str, claim: Claim, tall
     def find_known(skip: int, limit: int) -> KnownPage | None:
         with database.transaction() as connection:
             page = pages.find_page(connection, skip)
-        if page is None or page.adjusted is None:
+        if page is None or not page.is_of_this_release:
             return None
         if page.page_limit != limit or not (page.etag or page.last_modified):
             return None
@@ -191,30 +137,81 @@ def _apply(database: Database, claim: Claim, skus: dict[str, int], tally: Tally)
             _extend(connection, claim)
             page = pages.find_page(connection, skip)
             assert page is not None  # noqa: S101  # No other replica writes pages while the claim holds.
-            renamed = _find_renamed(page)
-            names = [offer.sku for offer in page.offers] + [default_sku(number) for number in renamed]
-            taken = repository.find_taken_skus(connection, names)
-            good = []
-            for offer in page.offers:
-                if offer.id in ids:
-                    tally.reject([Rejection("id: An earlier product has this id.", offer.id)])
+            taken = repository.find_taken_skus(connection, _list_skus(page))
+            good = _select(page, ids, taken, skus, tally)
+            stored = read_stored(connection, [offer.id for offer in good], list_offering(good))
+            plain: list[Offer] = []
+            new = [offer for offer in good if offer.variants and offer.id not in stored]
+            # Products whose variants change follow each in an own transaction, which locks its rows in order.
+            moving: list[Offer] = []
+            for offer in good:
+                if offer.id not in stored:
+                    plain.append(offer)
                     continue
-                ids.add(offer.id)
-                owner = taken.get(offer.sku) or skus.setdefault(offer.sku, offer.id)
-                if owner != offer.id and offer.id in renamed:
-                    # The source's own SKUs differ, so both products stay.
-                    sku = default_sku(offer.id)
-                    reason = f'Stored as "{sku}": product {owner} has the SKU "{offer.sku}".'
-                    tally.adjust([Adjustment(offer.id, "sku", reason)])
-                    offer = replace(offer, sku=sku)  # noqa: PLW2901  # The copy stores this offer.
-                    owner = taken.get(sku) or skus.setdefault(sku, offer.id)
-                if owner != offer.id:
-                    tally.reject([Rejection(f"sku: Product {owner} has this SKU.", offer.id)])
+                plan = plan_variants(offer, stored[offer.id], taken, overwrite=claim.overwrite)
+                if plan.is_empty:
+                    plain.append(plan.offer)
+                    tally.adjust(_explain(offer, plan.left_out))
                 else:
-                    good.append(offer)
-            outcome = repository.copy_offers(connection, good, overwrite=claim.overwrite)
-        tally.added += outcome.added
-        tally.changed += outcome.changed
+                    moving.append(offer)
+            tally.add(repository.copy_offers(connection, plain, overwrite=claim.overwrite))
+            for offer in new:
+                _outcome, left_out = copy_variants(connection, offer, taken, is_new=True)
+                tally.adjust(_explain(offer, left_out))
+        for offer in moving:
+            with database.transaction() as connection:
+                _extend(connection, claim)
+                outcome, left_out = copy_variants(connection, offer, taken, overwrite=claim.overwrite)
+            tally.add(outcome)
+            tally.adjust(_explain(offer, left_out))
+
+
+def _list_skus(page: StoredPage) -> list[str]:
+    """Return the SKUs that the products of a page have, or have if theirs are taken."""
+    return [
+        *[sku for offer in page.offers for sku in offer.skus],
+        *[default_sku(number) for number in find_renamed(page)],
+    ]
+
+
+def _select(
+    page: StoredPage, ids: set[int], taken: Mapping[str, Owner], skus: dict[str, int], tally: Tally
+) -> list[Offer]:
+    """Return the offers of a page without those that clash with others; add their ids to `ids`."""
+    renamed = find_renamed(page)
+
+    def find_owner(sku: str, number: int) -> int:
+        return taken[sku].product_id if sku in taken else skus.setdefault(sku, number)
+
+    good = []
+    for offer in page.offers:
+        if offer.id in ids:
+            tally.reject([Rejection("id: An earlier product has this id.", offer.id)])
+            continue
+        ids.add(offer.id)
+        owner = find_owner(offer.sku, offer.id)
+        if owner != offer.id and offer.id in renamed:
+            # The source's own SKUs differ, so both products stay.
+            sku = default_sku(offer.id)
+            reason = f'Stored as "{sku}": product {owner} has the SKU "{offer.sku}".'
+            tally.adjust([Adjustment(offer.id, "sku", reason)])
+            offer = replace(offer, sku=sku)  # noqa: PLW2901  # The copy stores this offer.
+            owner = find_owner(sku, offer.id)
+        if owner != offer.id:
+            tally.reject([Rejection(f"sku: Product {owner} has this SKU.", offer.id)])
+        elif offer.variants:
+            for each in offer.skus:
+                skus.setdefault(each, offer.id)
+            offered, left_out = leave_out(offer, skus)
+            tally.adjust(_explain(offer, left_out))
+            good.append(offered)
+        else:
+            good.append(offer)
+    return good
+
+
+def _explain(offer: Offer, reasons: Iterable[str]) -> list[Adjustment]:
+    return [Adjustment(offer.id, "variants", reason[:MAX_REASON]) for reason in reasons]
 
 
 def _remove(database: Database, claim: Claim, missing: list[int], tally: Tally) -> None:
@@ -248,11 +245,6 @@ def _report(
 def _extend(connection: Connection, claim: Claim) -> None:
     if not source_copies.extend_claim(connection, claim.fence, LEASE):
         raise Superseded
-
-
-def _find_renamed(page: StoredPage) -> set[int]:
-    """Return the ids of the products whose SKU the copy adjusted."""
-    return {each.id for each in page.adjusted or () if each.field == "sku"}
 
 
 def _read_page(page: Page, raws: list[Any], currency: str) -> StoredPage:

@@ -4,6 +4,8 @@ import { h, icon } from "../lib/dom.js";
 import { toSentence } from "../lib/labels.js";
 import { linkTo } from "../lib/router.js";
 
+const DRAWN = /-1200\.webp$/;
+
 const known = new Map();
 
 /** Cache products for recall. */
@@ -108,8 +110,8 @@ export function picture(product, { size = 400, eager = false, source = product?.
     class: "picture",
     loading: eager ? null : "lazy",
     decoding: "async",
-    sizes: stored ? `${size}px` : null,
-    srcset: stored ? sourceSet(stored) : null,
+    sizes: `${size}px`,
+    srcset: stored ? sourceSet(stored) : drawnSet(source),
     src: source,
   });
   if (stored) {
@@ -124,6 +126,11 @@ export function picture(product, { size = 400, eager = false, source = product?.
 /** Return the stored image of a product that has this URL, or undefined. */
 export function mediaOf(product, source) {
   return product.media?.find(({ urls }) => urls["1200"] === source);
+}
+
+// The pictures of the sample have a smaller file, too.
+function drawnSet(source) {
+  return DRAWN.test(source) ? `${source.replace(DRAWN, "-480.webp")} 480w, ${source} 1200w` : null;
 }
 
 function sourceSet({ width, height, urls }) {
