@@ -93,7 +93,8 @@ class Product:
     lowest_amount_30d: int | None
     # The price without the running sale; None while none runs.
     regular_amount: int | None
-    media: Mapping[str, Any]
+    # The stored images by URL; None without any.
+    media: Mapping[str, Any] | None
     slug: str
 
     @property

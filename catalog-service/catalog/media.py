@@ -44,7 +44,7 @@ def to_url(digest: str, size: int = LARGE) -> str:
     return f"/images/{digest}-{size}.webp"
 
 
-def find_media(images: Sequence[str], media: Mapping[str, Any]) -> list[StoredImage]:
+def find_media(images: Sequence[str], media: Mapping[str, Any] | None) -> list[StoredImage]:
     """Return the stored images in the order of `images`; `media` has their details by URL."""
     if not media:
         return []
@@ -58,6 +58,7 @@ def find_media(images: Sequence[str], media: Mapping[str, Any]) -> list[StoredIm
     return list(found.values())
 
 
-def show_urls(images: Sequence[str], media: Mapping[str, Any]) -> list[str]:
+def show_urls(images: Sequence[str], media: Mapping[str, Any] | None) -> list[str]:
     """Return the URLs of all images, with those of the stored files in place of the source's."""
-    return [to_url(media[url]["hash"]) if url in media else url for url in images]
+    stored = media or {}
+    return [to_url(stored[url]["hash"]) if url in stored else url for url in images]

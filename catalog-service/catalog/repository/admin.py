@@ -9,19 +9,18 @@ from sqlalchemy import Connection, func, insert, select, update
 from catalog.domain import ManagedProduct
 from catalog.repository.arrays import as_texts
 from catalog.repository.edits import NONE, mark_edited
-from catalog.repository.products import PRODUCT, sum_variants, to_product
+from catalog.repository.products import PRODUCT, summarize_variants, to_products
 from catalog.tables import FOR_SALE, local_product_ids, products
 from catalog.variants import Option, make_title
 
 MANAGED = [
     *PRODUCT,
-    sum_variants("on_hand"),
-    sum_variants("reserved"),
+    products.c.on_hand,
+    products.c.reserved,
     products.c.edited,
     products.c.product_metadata,
     products.c.weight_grams,
     products.c.low_stock_threshold,
-    products.c.further_variants,
 ]
 
 
@@ -44,10 +43,12 @@ def find_managed(connection: Connection, product_id: int, *, lock: bool = False)
     row = connection.execute(query.with_for_update(key_share=True) if lock else query).first()
     if row is None:
         return None
+    several = [product_id] if row.further_variants else []
+    counts = summarize_variants(connection, several).get(product_id, row)
     return ManagedProduct(
-        to_product(row),
-        row.on_hand,
-        row.reserved,
+        to_products(connection, [row])[0],
+        counts.on_hand,
+        counts.reserved,
         tuple(sorted(row.edited)),
         row.product_metadata,
         row.weight_grams,

@@ -1,9 +1,11 @@
 """SQL that reads products for sale, together with the status of the copy."""
 
-from dataclasses import fields
+from collections.abc import Iterable
+from dataclasses import fields, replace
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
     FromClause,
@@ -11,64 +13,40 @@ from sqlalchemy import (
     Row,
     Select,
     bindparam,
-    case,
     cast,
     func,
+    literal_column,
     or_,
     select,
     true,
 )
+from sqlalchemy.dialects.postgresql import JSONB, distinct_on
 
 from catalog.domain import Product, SourceCopy
+from catalog.repository.arrays import IDS
 from catalog.repository.categories import path_of
 from catalog.repository.slugs import slug_of
 from catalog.repository.source import COPY
 from catalog.tables import FOR_SALE, HIGHEST_AMOUNT, IS_SOLD, LOWEST_AMOUNT, products, source_copy
 
-STOCK = products.c.on_hand - products.c.reserved
-
-_variant = products.alias("variant")
-_SOLD_VARIANTS = (
-    _variant.c.withdrawn_at.is_(None),
-    or_(_variant.c.id == products.c.id, _variant.c.parent_id == products.c.id),
-)
-# A product with one variant, which is the common case, reads no other row.
-_IS_ONE_ROW = products.c.further_variants == 0
-
-
-def sum_variants(name: str) -> ColumnElement[Any]:
-    """Return the sum of a column over the variants of a product."""
-    total = select(func.sum(_variant.c[name])).where(*_SOLD_VARIANTS).scalar_subquery()
-    return case((_IS_ONE_ROW, products.c[name]), else_=cast(total, products.c[name].type)).label(name)
-
-
-def of_cheapest(name: str) -> ColumnElement[Any]:
-    """Return a column of the cheapest variant of a product."""
-    cheapest = (
-        select(_variant.c[name])
-        .where(*_SOLD_VARIANTS)
-        .order_by(_variant.c.unit_amount, _variant.c.id)
-        .limit(1)
-        .scalar_subquery()
-    )
-    return case((_IS_ONE_ROW, products.c[name]), else_=cheapest).label(name)
-
-
-# The columns of a Product that are more than a column of its row.
+# The columns of a Product that are more than a column of its row. Without images, no JSON is decoded.
 _COMPUTED: dict[str, ColumnElement[Any]] = {
-    "sku": of_cheapest("sku"),
     "unit_amount": LOWEST_AMOUNT.label("unit_amount"),
     "highest_unit_amount": HIGHEST_AMOUNT.label("highest_unit_amount"),
-    **{name: of_cheapest(name) for name in ("compare_at_amount", "lowest_amount_30d", "regular_amount")},
-    "stock": (sum_variants("on_hand") - sum_variants("reserved")).label("stock"),
+    "stock": (products.c.on_hand - products.c.reserved).label("stock"),
     "variant_count": (products.c.further_variants + cast(IS_SOLD, Integer)).label("variant_count"),
+    "media": func.nullif(products.c.media, literal_column("'{}'", JSONB), type_=JSONB).label("media"),
 }
-# The columns of a Product, in the order of its fields. A query of many rows reads the `ROW` of each, whose
-# category is a key, and `describe_rows` looks up the path and the slug of those that it returns.
+# The columns of a Product, in the order of its fields, and `further_variants`. A query of many rows reads the
+# `ROW` of each, whose category is a key, and `describe_rows` looks up the path and the slug of those that it
+# returns. The columns of variants are those of the product's own row, which suffice for a product with one.
 ROW: list[ColumnElement[Any]] = [
-    _COMPUTED[field.name] if field.name in _COMPUTED else products.c[field.name]
-    for field in fields(Product)
-    if field.name != "slug"
+    *[
+        _COMPUTED[field.name] if field.name in _COMPUTED else products.c[field.name]
+        for field in fields(Product)
+        if field.name != "slug"
+    ],
+    products.c.further_variants,
 ]
 NAMES = {column.name for column in ROW}
 
@@ -79,9 +57,10 @@ def describe_rows(found: Any) -> list[ColumnElement[Any]]:
         "category": path_of(found["category"]).label("category"),
         "slug": slug_of(found["id"]).label("slug"),
     }
-    return [
+    columns = [
         computed[field.name] if field.name in computed else found[field.name] for field in fields(Product)
     ]
+    return [*columns, found["further_variants"]]
 
 
 PRODUCT = describe_rows({column.name: column for column in ROW})
@@ -98,6 +77,23 @@ def with_source_copy(found: FromClause, *, is_product: bool = True) -> Select[An
     return select(*columns, *COPY).select_from(source_copy.outerjoin(found, true()))
 
 
+# The variants of products with several: their sums, and what a product has from its cheapest one.
+_OWNER = func.coalesce(products.c.parent_id, products.c.id)
+OF_CHEAPEST = ("sku", "compare_at_amount", "lowest_amount_30d", "regular_amount")
+SUMMARIES = (
+    select(
+        _OWNER.label("product_id"),
+        *[products.c[name] for name in OF_CHEAPEST],
+        *[
+            cast(func.sum(products.c[name]).over(partition_by=_OWNER), BigInteger).label(name)
+            for name in ("on_hand", "reserved")
+        ],
+    )
+    .ext(distinct_on(_OWNER))
+    .where(IS_SOLD, or_(products.c.id == func.any(IDS), products.c.parent_id == func.any(IDS)))
+    .order_by(_OWNER, products.c.unit_amount, products.c.id)
+)
+
 # Statements that every request runs are built once, because building one takes longer than sending it.
 FIND_PRODUCT = with_source_copy(
     select(*ROW, products.c.options, products.c.product_metadata)
@@ -112,9 +108,26 @@ def find_product(connection: Connection, product_id: int) -> tuple[Row[*tuple[An
     return (None if row.id is None else row), to_copy(row)
 
 
-def to_product(row: Row[*tuple[Any, ...]]) -> Product:
-    """Return the product of a row that begins with the columns in PRODUCT."""
-    return Product(*row[: len(PRODUCT)])
+def to_products(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> list[Product]:
+    """Return the products of rows that begin with the columns in PRODUCT."""
+    several = [row.id for row in rows if row.further_variants]
+    summaries = summarize_variants(connection, several)
+    return [_to_product(row, summaries.get(row.id)) for row in rows]
+
+
+def summarize_variants(connection: Connection, ids: list[int]) -> dict[int, Row[*tuple[Any, ...]]]:
+    """Return the summaries of the variants of these products by id."""
+    if not ids:
+        return {}
+    return {row.product_id: row for row in connection.execute(SUMMARIES, {"ids": ids})}
+
+
+def _to_product(row: Row[*tuple[Any, ...]], summary: Row[*tuple[Any, ...]] | None) -> Product:
+    product = Product(*row[: len(PRODUCT) - 1])
+    if summary is None:
+        return product
+    of_cheapest = {name: getattr(summary, name) for name in OF_CHEAPEST}
+    return replace(product, **of_cheapest, stock=summary.on_hand - summary.reserved)
 
 
 def to_copy(row: Row[*tuple[Any, ...]]) -> SourceCopy:

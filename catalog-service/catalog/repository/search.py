@@ -32,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, REAL, TSQUERY
 
 from catalog.domain import Filter, Product, Sort, SourceCopy
-from catalog.repository.products import ROW, to_copy, to_product, with_source_copy
+from catalog.repository.products import ROW, to_copy, to_products, with_source_copy
 from catalog.tables import (
     FOR_SALE,
     HAS_FURTHER,
@@ -94,7 +94,7 @@ def read_page(
     ).all()
     found = [row for row in rows if row.id is not None]
     return Page(
-        [to_product(row) for row in found],
+        to_products(connection, found),
         [(row.id,) if sort is Sort.ID else (row.sort_key, row.id) for row in found],
         to_copy(rows[0]),
     )

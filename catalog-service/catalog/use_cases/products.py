@@ -79,11 +79,10 @@ def find_product(database: Database, source: Source, product_id: int) -> tuple[P
         row, copy = products.find_product(connection, product_id)
         if row is None:
             raise ProductNotFound
+        product = products.to_products(connection, [row])[0]
         found = variants.list_variants(connection, product_id)
     options = variants.to_options(row.options)
-    details = ProductDetails(
-        products.to_product(row), row.product_metadata, options, sort_variants(options, found)
-    )
+    details = ProductDetails(product, row.product_metadata, options, sort_variants(options, found))
     return details, find_stale_age(copy, source)
 
 
