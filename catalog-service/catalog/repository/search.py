@@ -54,7 +54,8 @@ MAX_SHAPES = 200  # Cached queries, one per shape of a filter.
 CATEGORIES, BRANDS = (bindparam(name, type_=ARRAY(Text)) for name in ("categories", "brands"))
 LOWEST, HIGHEST = (bindparam(name, type_=BigInteger) for name in ("lowest", "highest"))
 VARIANT = products.alias("variant")
-LIMIT, RANKED = (bindparam(name, type_=Integer) for name in ("limit", "max_ranked"))
+# A plan for any limit would assume a tenth of the table, so PostgreSQL would plan each page again.
+LIMIT, RANKED = (bindparam(name, type_=Integer, literal_execute=True) for name in ("limit", "max_ranked"))
 
 # The position of a product in an order: its sort key (unless that is the id) and its id.
 Position = tuple[Any, ...]
