@@ -16,6 +16,7 @@ class Shirt:
 
     id: int
     title: str
+    slug: str
     variants: Mapping[str, Mapping[str, Any]]
 
     def id_of(self, title: str) -> int:
@@ -55,7 +56,8 @@ def add_shirt(
     assert added.status_code == 201, added.text
     # With a query, the gateway does not cache the product.
     details = admin.get(f"/products/{added.json()['id']}", params={"at": word}).json()
-    return Shirt(details["id"], details["title"], {each["title"]: each for each in details["variants"]})
+    variants_by_title = {each["title"]: each for each in details["variants"]}
+    return Shirt(details["id"], details["title"], details["slug"], variants_by_title)
 
 
 def read_variant_stock(admin: Shopper, product_id: int, variant_id: int) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def test_a_guest_buys_a_variant_by_keyboard_from_the_list_to_the_order(page, sho
     page.keyboard.press("Enter")
     shop.expect_status("Paid")
     link = page.get_by_role("link", name=f"{shirt.title}, M / Blue")
-    expect(link).to_have_attribute("href", f"#/products/{shirt.id}?variant={shirt.id_of('M / Blue')}")
+    expect(link).to_have_attribute("href", f"/p/{shirt.slug}?variant={shirt.id_of('M / Blue')}")
     assert complaints == []
 
 
@@ -104,7 +104,7 @@ def test_price_stock_and_number_follow_the_choice_and_the_address_keeps_it(
     assert measure_layout_shift(page) < 0.02
     take_screenshot("product-variants")
 
-    assert page.url.endswith(f"#/products/{shirt.id}?variant={shirt.id_of('M / Blue')}")
+    assert page.url.endswith(f"/p/{shirt.slug}?variant={shirt.id_of('M / Blue')}")
     page.reload()
     expect(page.get_by_role("radio", name="M", exact=True)).to_be_checked()
     expect(page.get_by_role("radio", name="Blue", exact=True)).to_be_checked()
@@ -156,7 +156,7 @@ def test_combinations_that_are_sold_out_or_do_not_exist_say_so_and_cannot_be_bou
     choose(page, "Green")
     expect(reason).to_have_text("S / Green is unavailable. Choose another combination.")
     expect(page.locator(".stock")).to_have_text("Unavailable")
-    assert page.url.endswith(f"#/products/{shirt.id}")
+    assert page.url.endswith(f"/p/{shirt.slug}")
     shop.expect_cart(0)
     choose(page, "M")
     expect(reason).to_be_empty()
@@ -182,17 +182,17 @@ def test_a_product_with_one_variant_offers_no_choice(page, shop, admin, complain
     shirt = add_shirt(admin, {"S / Blue": 2, "M / Blue": 4})
     assert admin.delete(f"/products/{shirt.id}/variants/{shirt.id_of('S / Blue')}").status_code == 204
     kettle = add_product(admin)
-    for product, sold, title in (
-        (kettle["id"], kettle["id"], kettle["title"]),
+    for product, slug, sold, title in (
+        (kettle["id"], kettle["slug"], kettle["id"], kettle["title"]),
         # The product's first variant is withdrawn, so the only one has its own number.
-        (shirt.id, shirt.id_of("M / Blue"), f"{shirt.title}, M / Blue"),
+        (shirt.id, shirt.slug, shirt.id_of("M / Blue"), f"{shirt.title}, M / Blue"),
     ):
         shop.open(f"/products/{product}")
         expect(page.get_by_role("radio")).to_have_count(0)
         with page.expect_request(f"**/cart/items/{sold}"):
             add(page)
         expect(shop.toasts).to_contain_text(f"Added {title} to your cart.")
-        assert page.url.endswith(f"#/products/{product}")
+        assert page.url.endswith(f"/p/{slug}")
     assert complaints == []
 
 
@@ -367,7 +367,7 @@ def test_an_order_of_the_first_variant_links_to_it(page, shop, shirt, complaints
     shop.open(f"/orders/{placed.json()['id']}")
     # The first variant has the product's number, and the link still names it.
     link = page.get_by_role("link", name=f"{shirt.title}, S / Blue")
-    expect(link).to_have_attribute("href", f"#/products/{shirt.id}?variant={shirt.id}", timeout=PATIENCE)
+    expect(link).to_have_attribute("href", f"/p/{shirt.slug}?variant={shirt.id}", timeout=PATIENCE)
     assert complaints == []
 
 
@@ -389,9 +389,7 @@ def test_a_product_is_bought_while_older_replicas_send_no_variants(page, shop, a
     cart = shop.open_cart()
     cart.get_by_role("button", name=f"Increase quantity for {kettle['title']}").click()
     expect(cart).to_contain_text("$80.00")
-    expect(cart.get_by_role("link", name=kettle["title"])).to_have_attribute(
-        "href", f"#/products/{kettle['id']}"
-    )
+    expect(cart.get_by_role("link", name=kettle["title"])).to_have_attribute("href", f"/p/{kettle['slug']}")
     cart.get_by_role("button", name=f"Remove {kettle['title']}").click()
     shop.expect_cart(0)
     assert complaints == []

@@ -23,7 +23,8 @@ export async function view({ params, query, signal }) {
     async () => {
       const product = await fetchOrNull(params, signal);
       // Also for the number of a product, and for a former slug.
-      if (product && !signal.aborted) setAddress(productPath(product), query);
+      const variant = query.get("variant");
+      if (product && !signal.aborted) setAddress(productPath(product), variant ? { variant } : null);
       if (product) fetchRelated(product, related, signal);
       return product;
     },
