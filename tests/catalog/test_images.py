@@ -25,8 +25,16 @@ SUFFIX = "-1200.webp"
 
 def test_each_sample_product_and_each_colour_has_its_own_image():
     named = [path for product in PRODUCTS for path in product["images"]]
-    assert all(product["images"][0] == f"/images/{product['sku'].lower()}{SUFFIX}" for product in PRODUCTS)
-    assert sorted(named) == sorted(f"/images/{name}{SUFFIX}" for name in list_images())
+    wrong = [
+        product["sku"]
+        for product in PRODUCTS
+        # Products with variants show what a stored image is: a WebP file in two sizes.
+        if product["images"][0]
+        != f"/images/{product['sku'].lower()}{SUFFIX if 'variants' in product else '.svg'}"
+    ]
+    assert wrong == []
+    names = [path.removeprefix("/images/").removesuffix(SUFFIX).removesuffix(".svg") for path in named]
+    assert sorted(names) == sorted(list_images())
     assert len({find_image(name) for name in list_images()}) == len(named)
 
 
@@ -136,7 +144,7 @@ def test_the_image_of_a_colour_differs_in_that_colour_alone():
 def drawn(tmp_path, monkeypatch):
     """A folder from which the images are served, with a drawing of two of them."""
     monkeypatch.setattr(images, "FILES", tmp_path)
-    monkeypatch.setattr(images, "list_images", lambda: ["kit-0001", "kit-0002"])
+    monkeypatch.setattr(drawing, "_list_names", lambda: ["kit-0001", "kit-0002"])
     assert drawing.draw_all(tmp_path) == 2
     return tmp_path
 

@@ -107,7 +107,7 @@ def test_the_page_of_a_product_describes_it(visit):
     assert page.metas["description"].startswith("Cut from a single plank of oiled walnut")
     assert len(page.metas["description"]) <= 160
     assert page.metas["og:type"] == "product"
-    assert page.metas["og:image"] == f"{PUBLIC_URL}/images/kit-0001-1200.webp"
+    assert page.metas["og:image"] == f"{PUBLIC_URL}/images/kit-0001.svg"
     assert {"64.90 USD", "In stock"} <= set(page.texts)
     assert "/c/kitchen" in page.anchors
     product = page.facts["Product"]

@@ -224,7 +224,7 @@ def test_an_alt_text_is_changed_and_cleared(upload, show, client, headers, produ
 
 def test_a_sample_image_stays_first_until_it_is_moved(upload, show, client, headers):
     image = upload(draw(), number=1).json
-    assert show(1)["images"] == ["/images/kit-0001-1200.webp", image["urls"]["1200"]]
+    assert show(1)["images"] == ["/images/kit-0001.svg", image["urls"]["1200"]]
     assert show(1)["media"] == [image]
     # The first image of the list is the sample's, which is no stored file.
     listed = client.get("/products?limit=1", headers=headers).json["data"][0]

@@ -49,7 +49,7 @@ CANCELLED = "orders: no cancelled order has a captured payment or a reservation"
 SECRETS = "logs: the last 100000 records contain no token and no password hash"
 
 TABLES = {
-    "auth": "users CASCADE",
+    "auth": "users",
     "catalog": "products, reservations, reservation_lines",
     "orders": "orders, order_work, order_lines, order_events, idempotency_keys, refunds",
     "payments": "payments, refunds, ledger_entries, simulated_charges, simulated_refunds",
@@ -132,7 +132,7 @@ class Shop:
     def empty(self) -> None:
         """Remove what was written."""
         for database, tables in TABLES.items():
-            self.run(database, f"TRUNCATE {tables}")
+            self.run(database, f"TRUNCATE {tables} CASCADE")
 
     def close(self) -> None:
         """Give the connections back."""

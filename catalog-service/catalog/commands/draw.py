@@ -1,6 +1,7 @@
 """Draw the images of the sample as WebP files, unless they are there: `python -m catalog.commands.draw`."""
 
 import os
+import re
 import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
@@ -10,23 +11,25 @@ from pathlib import Path
 import PIL
 
 from catalog import images, outlines, rasters
+from catalog.sources import SAMPLE
 
+DRAWN = re.compile(r"/images/([a-z0-9-]+)-1200\.webp")
 STAMP = "drawn"  # The file with the hash of what the images were drawn from.
 
 
 def main() -> int:
-    """Draw all images into the folder from which the service serves them."""
+    """Draw the images into the folder from which the service serves them."""
     draw_all(images.FILES)
     return 0
 
 
 def draw_all(folder: Path) -> int:
-    """Draw all images into a folder; return their number, or 0 if they were drawn from the same drawings."""
+    """Draw the images that the sample names; return their number, or 0 if nothing has changed since."""
     folder.mkdir(exist_ok=True)
     stamp, wanted = folder / STAMP, _hash_drawings()
     if stamp.is_file() and stamp.read_text() == wanted:
         return 0
-    names = images.list_images()
+    names = _list_names()
     with ProcessPoolExecutor() as pool:
         for name, files in zip(names, pool.map(draw, names, chunksize=8), strict=True):
             for size, content in files.items():
@@ -44,10 +47,16 @@ def draw(name: str) -> dict[int, bytes]:
     return rasters.draw_files(drawing)
 
 
+def _list_names() -> list[str]:
+    """Return the names of the images that the sample has as WebP; its other images are SVG."""
+    return sorted(set(DRAWN.findall(SAMPLE.read_text(encoding="utf-8"))))
+
+
 def _hash_drawings() -> str:
     """Return a hash of everything that the files depend on."""
     hashed = blake2s(PIL.__version__.encode())
-    for path in (images.DRAWINGS, *[Path(str(module.__file__)) for module in (images, outlines, rasters)]):
+    modules = [Path(str(module.__file__)) for module in (images, outlines, rasters)]
+    for path in (SAMPLE, images.DRAWINGS, *modules):
         hashed.update(path.read_bytes())
     return hashed.hexdigest()
 
