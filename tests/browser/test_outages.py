@@ -182,3 +182,21 @@ def test_a_sync_of_the_product_source_shows_its_report(page, complaints, take_sc
     expect(report).to_contain_text(re.compile("Removed.*0", re.DOTALL))
     take_screenshot("admin-source")
     assert complaints == []
+
+
+@pytest.mark.parametrize("file", ["admin/product.js", "admin/variants-table.js"])
+def test_a_view_whose_code_a_network_change_cut_off_loads_at_the_second_attempt(page, file):
+    """Chromium cancels all requests when a network interface of the machine comes or goes."""
+    cut = []
+
+    def cut_once(route):
+        if cut:
+            route.continue_()
+        else:
+            cut.append(route.request.url)
+            route.abort("connectionreset")
+
+    page.route(f"**/assets/{file}", cut_once)
+    open_back_office(page, "products/1")
+    expect(page.get_by_role("heading", name="Details")).to_be_visible()
+    assert cut

@@ -1,7 +1,7 @@
 // The back office: access, navigation, and the routes below `#/admin`.
 import { h } from "../lib/dom.js";
 import { emptyPanel, toast } from "../lib/feedback.js";
-import { linkTo, navigate } from "../lib/router.js";
+import { linkTo, loadModule, navigate } from "../lib/router.js";
 import { session } from "../lib/session.js";
 
 // `:id` matches one segment of the path; the page gets it as `params.id`.
@@ -48,7 +48,7 @@ export async function view({ params, query, signal }) {
   if (!session.isAdmin) return gate(params.rest);
   const page = findPage(params.rest);
   const content = page
-    ? await (await page.load()).view({ params: { ...params, ...page.params }, query, signal })
+    ? await (await loadModule(page.load)).view({ params: { ...params, ...page.params }, query, signal })
     : [h("h1", null, "Page not found"), h("p", null, h("a", { href: linkTo("/admin") }, "Go to overview"))];
   return h("div", { class: "admin" }, navigation(params.rest ?? ""), h("div", { class: "admin-page" }, content));
 }

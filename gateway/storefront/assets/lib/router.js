@@ -140,15 +140,16 @@ async function show({ first = false } = {}) {
   const slow = setTimeout(() => outlet.classList.add("is-loading"), 150);
   let node;
   try {
-    const module = load ? await load() : NOT_FOUND;
+    const module = load ? await loadModule(load) : NOT_FOUND;
     if (signal.aborted) return;
     setTitle(typeof module.title === "function" ? module.title(context) : module.title);
     node = await module.view(context);
   } catch (problem) {
     if (signal.aborted) return;
-    // Usually a module that failed to load.
-    if (problem.name !== "Problem") console.error(problem);
-    node = problemPanel(problem.name === "Problem" ? problem : new Error(NOT_LOADED), () => show(), "h1");
+    const isKnown = problem.name === "Problem" || problem instanceof NotLoaded;
+    if (!isKnown) console.error(problem);
+    const retry = problem instanceof NotLoaded ? () => reloadIfReachable().then(() => show()) : () => show();
+    node = problemPanel(isKnown ? problem : new Error(NOT_LOADED), retry, "h1");
   } finally {
     clearTimeout(slow);
     if (!signal.aborted) outlet.classList.remove("is-loading");
@@ -157,6 +158,33 @@ async function show({ first = false } = {}) {
   replace(outlet, node);
   settle(first, returns);
   dispatchEvent(new CustomEvent("shopfleet:view", { detail: { path } }));
+}
+
+class NotLoaded extends Error {}
+
+/**
+ * Load the code of a view. The usual cause of a failure is a network change, after which a second attempt would
+ * succeed, but a browser remembers a module that failed, so only a new page loads it. Throws NotLoaded.
+ */
+export async function loadModule(load) {
+  try {
+    return await load();
+  } catch (problem) {
+    console.warn(problem);
+    await new Promise((resolve) => setTimeout(resolve, RELOAD_AFTER));
+    const [visit] = performance.getEntriesByType("navigation");
+    if (visit?.type !== "reload") await reloadIfReachable();
+    throw new NotLoaded(NOT_LOADED);
+  }
+}
+
+/** Reload the page; without the shop, that would show the browser's own error page, so nothing happens. */
+async function reloadIfReachable() {
+  const answer = await fetch("/", { method: "HEAD", cache: "no-store" }).catch(() => null);
+  if (!answer?.ok) return;
+  location.reload();
+  // The page ends here.
+  await new Promise(() => {});
 }
 
 // Give the history entry a key; return whether it had one because it was shown before.
@@ -192,6 +220,7 @@ function findRoute(path) {
   return [null, null];
 }
 
+const RELOAD_AFTER = 1000; // Milliseconds.
 const NOT_LOADED = "Check your connection and try again.";
 const NOT_FOUND = {
   title: "Not found",
