@@ -57,10 +57,13 @@ export function imagesCard(product, read, images) {
 
   function show(now) {
     shown = now;
+    // An earlier change may be shown while the admin is already at the next one.
+    const focused = list.contains(document.activeElement) ? document.activeElement.id : "";
     replace(
       list,
       now.images.map((source, place) => imageRow(now, source, place)),
     );
+    if (focused) document.getElementById(focused)?.focus();
   }
 
   function imageRow(now, source, place) {
@@ -92,6 +95,7 @@ export function imagesCard(product, read, images) {
 
   function altForm(stored, name) {
     const input = h("input", {
+      id: `image-${stored.id}-alt`,
       value: stored.alt,
       maxlength: 300,
       "aria-label": `Alt text of ${name}`,
