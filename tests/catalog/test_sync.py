@@ -102,7 +102,9 @@ def test_edits_of_one_source_do_not_apply_to_the_products_of_another(caching, co
     execute(database, "UPDATE products SET removed_at = now(), edited = '{removed}' WHERE id = 2")
     assert copy_source(database, FakeSource({1: 4, 2: 4}), "USD")
     with database.transaction() as connection:
-        rows = connection.execute(text("SELECT title, on_hand FROM products WHERE removed_at IS NULL"))
+        rows = connection.execute(
+            text("SELECT title, on_hand FROM products WHERE removed_at IS NULL ORDER BY id")
+        )
         assert [tuple(row) for row in rows] == [("Thing 1", 4), ("Thing 2", 4)]
 
 
