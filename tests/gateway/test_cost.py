@@ -9,6 +9,7 @@ from tests.gateway.expressions import Expression, find_expressions, make_subject
 from tests.gateway.harness import GATEWAY, SERVICES, Gateway, run_gateway, write_settings
 from tests.gateway.meter import Meter
 from tests.stacks import find_free_port
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.shop
 
@@ -22,7 +23,10 @@ TRIES = 3  # A request may be disturbed, and is then measured again.
 
 def measure(gateway: Gateway, port: int) -> Meter:
     """Return a meter of the gateway's port."""
-    return Meter(int((gateway.log.parent / "state/nginx.pid").read_text()), port)
+    file = gateway.log.parent / "state/nginx.pid"
+    # nginx listens before it writes the file.
+    wait_for(file.exists)
+    return Meter(int(file.read_text()), port)
 
 
 def make_config(folder: Path, expressions: list[Expression], port: int) -> Path:
