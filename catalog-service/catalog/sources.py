@@ -87,7 +87,7 @@ class SampleSource:
         self._contents = SAMPLE.read_bytes()
         self.name = f"{SAMPLE_NAME} in {currency}"
 
-    def read_pages(self, _find_known: FindKnown, *, is_probe: bool) -> Iterator[Page]:  # noqa: ARG002
+    def read_pages(self, _find_known: FindKnown, *, is_probe: bool) -> Iterator[Page]:  # noqa: ARG002  # As in Source.
         """Yield its only page."""
         products = json.loads(self._contents, parse_float=Decimal)
         yield Page(0, len(products), products, len(products), etag=str(self.edition))

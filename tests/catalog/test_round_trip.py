@@ -56,7 +56,7 @@ class HostileSource:
     def __init__(self, products: list[Any]) -> None:
         self.products = products
 
-    def read_pages(self, _find_known: FindKnown, *, is_probe: bool) -> Iterator[Page]:  # noqa: ARG002
+    def read_pages(self, _find_known: FindKnown, *, is_probe: bool) -> Iterator[Page]:  # noqa: ARG002  # As in Source.
         """Yield its only page."""
         yield Page(0, 100, self.products, len(self.products))
 

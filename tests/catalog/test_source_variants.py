@@ -27,7 +27,7 @@ class ShirtSource(FakeSource):
         super().__init__({})
         self.products = list(products)
 
-    def read_pages(self, _find_known, *, is_probe):  # noqa: ARG002
+    def read_pages(self, _find_known, *, is_probe):  # noqa: ARG002  # As in Source.
         yield Page(0, 100, self.products, len(self.products))
 
 

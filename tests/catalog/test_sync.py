@@ -141,7 +141,7 @@ class PausedSource:
         self.is_reading = threading.Event()
         self.go_on = threading.Event()
 
-    def read_pages(self, _find_known, *, is_probe):  # noqa: ARG002
+    def read_pages(self, _find_known, *, is_probe):  # noqa: ARG002  # As in Source.
         yield Page(0, 1, [{"id": 1, "title": self.title, "price": 1}], 2)
         self.is_reading.set()
         assert self.go_on.wait(20)

@@ -26,8 +26,6 @@ OF_VARIANT = (
     "metadata",
 )
 DESCRIBED = (*OF_PRODUCT, *OF_VARIANT)
-# The columns that a source controls; others need no mark.
-FROM_SOURCE = ("sku", "title", "brand", "category", "unit_amount", "description", "rating", "images")
 
 STAGED: list[tuple[str, Any]] = [
     ("place", Integer()),  # Unique; the variants of one line of JSON share its row.

@@ -29,9 +29,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, array
 
 from catalog.repository.categories import claim_keys
+from catalog.repository.edits import DESCRIBED as FROM_SOURCE
 from catalog.repository.edits import add_edits
 from catalog.repository.import_problems import PROBLEMS
-from catalog.repository.import_rows import DESCRIBED, FROM_SOURCE, STAGED, matched, staged
+from catalog.repository.import_rows import DESCRIBED, STAGED, matched, staged
 from catalog.repository.prices import describe, set_regular_amount
 from catalog.repository.stock import OWNED, settle
 from catalog.tables import products

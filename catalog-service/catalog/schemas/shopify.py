@@ -164,7 +164,7 @@ class _TextReader(HTMLParser):
         self.parts: list[str] = []
         self._hidden = 0
 
-    def handle_starttag(self, tag: str, attrs: Any) -> None:  # noqa: ARG002
+    def handle_starttag(self, tag: str, attrs: Any) -> None:  # noqa: ARG002  # As in HTMLParser.
         self._hidden += tag in self.HIDDEN
         self.parts.append("\n\n" if tag in self.PARAGRAPHS else self.STARTS.get(tag, ""))
 

@@ -4,25 +4,23 @@ import logging
 from collections.abc import Generator, Mapping, Sequence, Set
 from typing import Any, TypeVar
 
-from catalog.domain import FIRST_LOCAL_ID, MAX_ID, ExportedProduct, ManagedProduct
+from catalog.domain import FIRST_LOCAL_ID, ExportedProduct, ManagedProduct
 from catalog.errors import NotFromSource, ProductNotFound, SlugTaken, VariantRequired, VersionConflict
 from catalog.repository import admin as repository
 from catalog.repository import exports, offers, pages
 from catalog.repository import variants as variant_rows
 from catalog.repository.categories import claim_keys
 from catalog.repository.slugs import set_slug
+from catalog.schemas.fields import SOLD
 from catalog.use_cases.skus import claim_skus
 from catalog.use_cases.source_variants import copy_variants
-from catalog.use_cases.variants import add_variants, change_options
+from catalog.use_cases.variants import add_variants, change_options, check_id
 from catalog.variants import NewVariant, Option, OptionValues, check_values
 from shared.database import Connection, Database
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-# The columns of a product's only variant, which a change of the product may name.
-OF_VARIANT = frozenset({"sku", "unit_amount", "compare_at_amount", "weight_grams", "low_stock_threshold"})
 
 
 def create_product(
@@ -65,7 +63,7 @@ def change_product(
     have. Raises ProductNotFound, VersionConflict, VariantRequired, SkuTaken, SlugTaken, ImportRunning,
     NotFromSource, or the errors of new options.
     """
-    _check_id(product_id)
+    check_id(product_id)
     with database.transaction() as connection:
         offer = pages.find_offer(connection, product_id) if follow_source else None
         skus = changes
@@ -79,7 +77,7 @@ def change_product(
             raise VersionConflict(version=known.product.version)
         if follow_source and product_id >= FIRST_LOCAL_ID:
             raise NotFromSource
-        if known.further_variants and changes.keys() & OF_VARIANT:
+        if known.further_variants and changes.keys() & {*SOLD}:
             raise VariantRequired
         differing = {name: value for name, value in changes.items() if known.fields[name] != value}
         if differing:
@@ -103,7 +101,7 @@ def change_product(
 
 def remove_product(database: Database, product_id: int) -> None:
     """Remove a product permanently; its reservations and orders keep it. Raises ProductNotFound."""
-    _check_id(product_id)
+    check_id(product_id)
     with database.transaction() as connection:
         if not repository.remove_product(connection, product_id):
             raise ProductNotFound
@@ -129,12 +127,6 @@ def _set_slug(connection: Connection, product_id: int, values: Mapping[str, Any]
     owner = set_slug(connection, product_id, values["slug"])
     if owner is not None:
         raise SlugTaken(product_id=owner)
-
-
-def _check_id(product_id: int) -> None:
-    # A path can contain any number, but the column cannot.
-    if product_id > MAX_ID:
-        raise ProductNotFound
 
 
 def _require(found: T | None) -> T:

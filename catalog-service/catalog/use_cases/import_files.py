@@ -57,7 +57,7 @@ class Notes:
 def read_file(body: IO[bytes], kind: Format, currency: str, notes: Notes) -> Iterator[Read]:
     """Yield each line's number with its rows, or with the problem if it is invalid."""
     # BufferedReader calls readinto only.
-    reader = io.BufferedReader(body, BUFFER)  # type: ignore[type-var]
+    reader = io.BufferedReader(body, BUFFER)  # type: ignore[type-var]  # BufferedReader calls readinto only.
     if kind is Format.LINES:
         yield from _read_json_lines(reader, currency)
     else:

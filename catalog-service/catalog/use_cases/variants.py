@@ -35,6 +35,12 @@ from shared.database import Connection, Database
 log = logging.getLogger(__name__)
 
 
+def check_id(product_id: int) -> None:
+    """Raise ProductNotFound for a number that the column cannot have, although a path can."""
+    if product_id > MAX_ID:
+        raise ProductNotFound
+
+
 def add_variant(database: Database, product_id: int, variant: NewVariant) -> Variant:
     """Add a further variant to a product.
 
@@ -181,7 +187,7 @@ def count_stock(database: Database, product_id: int, variant_id: int, on_hand: i
     Copies of the source do not overwrite a counted stock. Raises ProductNotFound, VariantNotFound or
     StockHeld.
     """
-    _check_id(product_id)
+    check_id(product_id)
     with database.transaction() as connection:
         stock.lock_rows(connection, [variant_id] if variant_id <= MAX_ID else [])
         known = _require(_find(connection, product_id), variant_id)
@@ -203,7 +209,7 @@ def count_stock(database: Database, product_id: int, variant_id: int, on_hand: i
 
 def _lock(connection: Connection, product_id: int) -> tuple[tuple[Option, ...], list[Variant]]:
     """Lock a product; return its options and its variants."""
-    _check_id(product_id)
+    check_id(product_id)
     row = repository.lock_product(connection, product_id)
     if row is None:
         raise ProductNotFound
@@ -218,17 +224,11 @@ def _check_image(connection: Connection, product_id: int, values: Mapping[str, A
 
 
 def _find(connection: Connection, product_id: int) -> list[Variant]:
-    _check_id(product_id)
+    check_id(product_id)
     found = repository.list_variants(connection, product_id)
     if not found:
         raise ProductNotFound
     return found
-
-
-def _check_id(product_id: int) -> None:
-    # A path can contain any number, but the column cannot.
-    if product_id > MAX_ID:
-        raise ProductNotFound
 
 
 def _require(variants: Iterable[Variant], variant_id: int) -> Variant:

@@ -71,7 +71,7 @@ class StripeProvider:
         # At the level INFO the library logs every request, and every error with Stripe's message.
         logging.getLogger("stripe").setLevel(logging.WARNING)
 
-    def accepts(self, payment_method: str) -> bool:  # noqa: ARG002
+    def accepts(self, payment_method: str) -> bool:  # noqa: ARG002  # As in Provider.
         """Return True: Stripe checks the payment method itself."""
         return True
 
@@ -91,7 +91,7 @@ class StripeProvider:
                 found = self._retrieve(reference)
                 return _refuse(error) if found["status"] == "requires_confirmation" else _read_charge(found)
 
-    def confirm(self, payment: Payment, outcome: Outcome) -> Charge:  # noqa: ARG002
+    def confirm(self, payment: Payment, outcome: Outcome) -> Charge:  # noqa: ARG002  # As in Provider.
         """Read the customer's answer, which the bank has reported to Stripe."""
         with self._requests():
             return _read_charge(self._retrieve(_reference(payment)))
