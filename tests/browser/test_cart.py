@@ -3,7 +3,7 @@
 import secrets
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.back_office import add_product
 from tests.browser.storefront import PHONE, Storefront
@@ -50,6 +50,23 @@ def test_quantities_are_changed_and_a_removal_is_undone(page, shop, complaints, 
     cart.get_by_role("button", name="Undo").click()
     expect(cart).to_contain_text("$129.80")
     assert complaints == []
+
+
+def test_the_link_to_the_checkout_keeps_the_focus_when_a_late_answer_arrives(page, shop):
+    shop.add_to_cart(BOARD)
+    held: list[Route] = []
+    page.route("**/cart", lambda route: held.append(route), times=1)
+    with page.expect_request("**/cart"):
+        cart = shop.open_cart()
+    link = cart.get_by_role("link", name="Check out")
+    link.focus()
+    # The customer is faster than the answer to the drawer's question for the current prices.
+    handle = link.element_handle()
+    held.pop().continue_()
+    page.wait_for_function("(link) => !link.isConnected", arg=handle)
+    expect(link).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(shop.heading).to_have_text("Checkout")
 
 
 def test_two_tabs_share_the_cart(page, shop):

@@ -20,19 +20,22 @@ export function openCart() {
   function show() {
     if (!cart.content) return;
     const { items } = cart.content;
-    const focused = document.activeElement?.id;
+    // An answer may arrive while the customer is already at a button of the drawer.
+    const focused = dialog.contains(document.activeElement) ? document.activeElement : null;
     const lines = items.map(({ variant_id: id }) => id).join();
     // The lines are rendered again only if products were added or removed, so that a quantity field keeps the
     // focus.
     if (lines !== shown) {
       shown = lines;
       replace(body, items.length ? h("ul", { class: "cart-lines" }, items.map(cartLine)) : emptyCart(dialog));
-      if (focused) (document.getElementById(focused) ?? dialog.querySelector("h2")).focus();
     } else {
       for (const item of items) updateLine(item);
     }
     fetchDetails(items, requested, leaving.signal).then((found) => found && rerender());
     replace(foot, items.length ? total(dialog) : null);
+    if (focused && !focused.isConnected) {
+      (document.getElementById(focused.id) ?? dialog.querySelector("h2")).focus();
+    }
   }
 
   function rerender() {
@@ -157,6 +160,7 @@ function total(dialog) {
       "a",
       {
         class: "button button-primary button-wide",
+        id: "cart-check-out",
         href: linkTo("/checkout"),
         onclick: () => dialog.close(),
       },
