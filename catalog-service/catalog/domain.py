@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from catalog.category_tree import Crumb
 from catalog.errors import ReservationClosed, ReservationConflict, ReservationLapsed
 from catalog.variants import Metadata, Option, Variant, cross_out
 
@@ -67,7 +68,8 @@ class Offer:
         return [self.sku, *[each.sku for each in self.variants or () if each.sku != self.sku]]
 
 
-@dataclass(frozen=True)
+# A list has a hundred of them, and a frozen instance takes six times as long to make.
+@dataclass
 class Product:
     """A product for sale; `stock` is the number of units of all variants that are available now.
 
@@ -111,6 +113,8 @@ class ProductDetails:
     metadata: Metadata
     options: tuple[Option, ...]
     variants: list[Variant]
+    # The categories from the root to the product's own.
+    breadcrumbs: tuple[Crumb, ...]
 
 
 @dataclass(frozen=True)
@@ -173,6 +177,8 @@ class Filter:
     options: tuple[tuple[str, tuple[str, ...]], ...] = ()
     # Each metadata key with the values of which the product or a variant has one.
     metadata: tuple[tuple[str, tuple[str | float | bool, ...]], ...] = ()
+    # Whether the shop has a product with several variants, for which a query needs more conditions.
+    among_several: bool = True
 
     @property
     def is_empty(self) -> bool:

@@ -55,7 +55,11 @@ def test_quantities_are_changed_and_a_removal_is_undone(page, shop, complaints, 
 def test_the_link_to_the_checkout_keeps_the_focus_when_a_late_answer_arrives(page, shop):
     shop.add_to_cart(BOARD)
     held: list[Route] = []
-    page.route("**/cart", lambda route: held.append(route), times=1)
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/cart", hold, times=1)
     with page.expect_request("**/cart"):
         cart = shop.open_cart()
     link = cart.get_by_role("link", name="Check out")

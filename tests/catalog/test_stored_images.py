@@ -300,7 +300,7 @@ def test_a_sweep_keeps_the_files_that_a_product_names(upload, show, client, head
 def test_two_sweeps_do_not_run_at_once(database, concurrently, upload):
     upload(draw())
     with database.transaction() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(5714004)"))
+        connection.execute(text("SELECT pg_advisory_xact_lock(5714006)"))
         assert concurrently(sweep_images) == [None]
 
 

@@ -1,6 +1,6 @@
 """SQL for categories: the paths of their keys, their titles and positions, and their former paths."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import (
@@ -15,17 +15,16 @@ from sqlalchemy import (
     or_,
     select,
     text,
-    true,
+    union,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
-from catalog.category_tree import CategorySetting, is_within, trace_path
+from catalog.category_tree import CategorySetting, trace_path
 from catalog.repository.arrays import as_texts
 from catalog.tables import IS_MOVED, categories, category_keys, facet_counts, former_categories
 
 KEYS = category_keys.c
-NO_KEY = "\x01"  # A category has no control character.
 COUNTED = (
     select(facet_counts.c.category, facet_counts.c.products)
     .where(facet_counts.c.brand == literal_column("''"), facet_counts.c.category != literal_column("''"))
@@ -35,21 +34,23 @@ READ_COUNTS = select(
     func.coalesce(KEYS.path, COUNTED.c.category), func.coalesce(COUNTED.c.products, literal_column("0"))
 ).select_from(category_keys.join(COUNTED, COUNTED.c.category == KEYS.key, full=True))
 
-# '0' is the character after '/'.
-_ROOT = func.unnest(bindparam("roots", type_=ARRAY(Text))).table_valued("path").render_derived("root")
-READ_KEYS = (
-    select(KEYS.key, KEYS.path)
-    .select_from(_ROOT.join(category_keys, true()))
-    .where(
-        or_(
-            KEYS.key == _ROOT.c.path,
-            KEYS.path == _ROOT.c.path,
-            and_(
-                KEYS.path > _ROOT.c.path.op("||")(literal_column("'/'")),
-                KEYS.path < _ROOT.c.path.op("||")(literal_column("'0'")),
-            ),
-        )
-    )
+# The keys of the categories in the parameter `categories` and of all below them, as an array. A path that is
+# no key yet counts as its own key, because a product may have it since the last recount.
+_ROOT = func.unnest(bindparam("categories", type_=ARRAY(Text))).table_valued("path").render_derived("root")
+_IS_WITHIN = or_(
+    KEYS.path == _ROOT.c.path,
+    and_(
+        func.starts_with(KEYS.path, _ROOT.c.path.op("||")(literal_column("'/'"))),
+        # As in `category_tree`, a slash next to a blank or to another slash belongs to the name.
+        func.substr(KEYS.path, func.length(_ROOT.c.path)).op("~")(literal_column(r"'^[^\s/]/[^\s/]'")),
+    ),
+)
+WANTED_KEYS: ColumnElement[Any] = func.array(
+    union(
+        select(KEYS.key).where(select(_ROOT).where(_IS_WITHIN).exists()),
+        select(_ROOT.c.path).where(~select(KEYS.key).where(KEYS.key == _ROOT.c.path).exists()),
+    ).scalar_subquery(),
+    type_=ARRAY(Text),
 )
 
 READ_NEW = text("""
@@ -99,17 +100,6 @@ def read_settings(connection: Connection, paths: Iterable[str] | None = None) ->
     if paths is not None:
         query = query.where(categories.c.path == func.any(as_texts(paths)))
     return {path: CategorySetting(title, position) for path, title, position in connection.execute(query)}
-
-
-def find_keys(connection: Connection, roots: Sequence[str]) -> tuple[str, ...]:
-    """Return the keys of these categories and of all below them, sorted.
-
-    A path that is no key yet counts as its own key, because a product may have it since the last recount.
-    """
-    rows = connection.execute(READ_KEYS, {"roots": list(roots)}).all()
-    found = {key for key, path in rows if any(is_within(path, root) for root in roots)}
-    found |= set(roots) - {key for key, _path in rows}
-    return tuple(sorted(found)) or (NO_KEY,)
 
 
 def claim_keys(connection: Connection, paths: Iterable[str]) -> dict[str, str]:

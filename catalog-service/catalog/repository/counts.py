@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
-    BindParameter,
     ColumnElement,
     CompoundSelect,
     Connection,
@@ -25,10 +24,9 @@ from sqlalchemy import (
 
 from catalog.category_tree import count_with_below, title_of
 from catalog.domain import Count, Facets, Filter, OptionCounts
-from catalog.repository.categories import learn_keys, read_moved, read_settings
+from catalog.repository.categories import WANTED_KEYS, learn_keys, read_moved, read_settings
 from catalog.repository.search import (
     BRANDS,
-    CATEGORIES,
     MAX_SHAPES,
     parameters_of,
     select_matching,
@@ -36,6 +34,7 @@ from catalog.repository.search import (
 )
 from catalog.repository.words import learn_words
 from catalog.tables import (
+    FOR_SALE,
     HAS_OPTIONS,
     HIGHEST_AMOUNT,
     LOWEST_AMOUNT,
@@ -53,13 +52,15 @@ PAUSE_FACTOR = 20  # After a recount, the next one waits this many times its dur
 STORED = facet_counts.c
 ALL: ColumnElement[str] = literal_column("''")  # The row for all categories or all brands.
 
-PRICES = select(func.min(STORED.lowest), func.max(STORED.highest)).where(
-    STORED.category == func.any(CATEGORIES), STORED.brand == func.any(BRANDS)
-)
+PRICES = select(
+    func.min(STORED.lowest),
+    func.max(STORED.highest),
+    select(products.c.id).where(FOR_SALE, HAS_OPTIONS).exists(),
+).where(STORED.category == func.any(WANTED_KEYS), STORED.brand == func.any(BRANDS))
 
 
 def _build_leading_query(
-    name: ColumnElement[str], scope: ColumnElement[str], values: BindParameter[Any]
+    name: ColumnElement[str], scope: ColumnElement[str], values: ColumnElement[Any]
 ) -> Select[Any]:
     """Return the query for the names with the most products within the given values of the scope."""
     each = func.unnest(values).table_valued("value").render_derived("each")
@@ -80,7 +81,7 @@ def _build_leading_query(
     )
 
 
-LEADING_BRANDS = _build_leading_query(STORED.brand, STORED.category, CATEGORIES)
+LEADING_BRANDS = _build_leading_query(STORED.brand, STORED.category, WANTED_KEYS)
 # All categories, because each of them counts in the categories above it.
 READ_CATEGORIES = (
     select(func.coalesce(category_keys.c.path, STORED.category), func.sum(STORED.products))
@@ -149,9 +150,9 @@ def count_if_empty(connection: Connection) -> bool:
 
 
 def read_facets(connection: Connection, wanted: Filter) -> Facets:
-    """Return the facets of a filter by category keys and brands only, from the stored counts."""
+    """Return the facets of a filter by categories and brands only, from the stored counts."""
     within = {"categories": list(wanted.categories) or [""], "brands": list(wanted.brands) or [""]}
-    lowest, highest = connection.execute(PRICES, within).one()
+    lowest, highest, has_options = connection.execute(PRICES, within).one()
     direct = [(path, int(number)) for path, number in connection.execute(READ_CATEGORIES, within)]
     brands = [Count(name, int(number)) for name, number in connection.execute(LEADING_BRANDS, within)]
     return Facets(
@@ -159,13 +160,13 @@ def read_facets(connection: Connection, wanted: Filter) -> Facets:
         brands,
         lowest,
         highest,
-        count_options(connection, wanted),
+        count_options(connection, wanted) if has_options else [],
         exact=True,
     )
 
 
 def count_facets(connection: Connection, wanted: Filter) -> Facets:
-    """Count the facets of any filter by category keys, among at most MAX_COUNTED matching products."""
+    """Count the facets of any filter, among at most MAX_COUNTED matching products."""
     counts: dict[Filter, _Counts] = {}
 
     def count(**without: Any) -> _Counts:

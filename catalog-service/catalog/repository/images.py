@@ -98,7 +98,7 @@ def sweep_images(connection: Connection) -> int | None:
 
     None means that another replica is sweeping.
     """
-    if not connection.execute(text("SELECT pg_try_advisory_xact_lock(5714004)")).scalar():
+    if not connection.execute(text("SELECT pg_try_advisory_xact_lock(5714006)")).scalar():
         return None
     # The role's statement_timeout is meant for requests.
     connection.execute(text("SET LOCAL statement_timeout = '10min'"))

@@ -1,4 +1,7 @@
-"""SQL that reads products for sale, together with the status of the copy."""
+"""SQL that reads products for sale, together with the status of the copy.
+
+Statements that every request runs are built once, because building one takes longer than sending it.
+"""
 
 from collections.abc import Iterable
 from dataclasses import fields, replace
@@ -12,7 +15,6 @@ from sqlalchemy import (
     Integer,
     Row,
     Select,
-    bindparam,
     cast,
     func,
     literal_column,
@@ -23,11 +25,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, distinct_on
 
 from catalog.domain import Product, SourceCopy
-from catalog.repository.arrays import IDS
+from catalog.repository.arrays import IDS, with_one_plan
 from catalog.repository.categories import path_of
 from catalog.repository.slugs import slug_of
 from catalog.repository.source import COPY
-from catalog.tables import FOR_SALE, HIGHEST_AMOUNT, IS_SOLD, LOWEST_AMOUNT, products, source_copy
+from catalog.tables import HIGHEST_AMOUNT, IS_SOLD, LOWEST_AMOUNT, products, source_copy
 
 # The columns of a Product that are more than a column of its row. Without images, no JSON is decoded.
 _COMPUTED: dict[str, ColumnElement[Any]] = {
@@ -78,6 +80,7 @@ def with_source_copy(found: FromClause, *, is_product: bool = True) -> Select[An
 
 
 # The variants of products with several: their sums, and what a product has from its cheapest one.
+_WANTED = with_one_plan(IDS)
 _OWNER = func.coalesce(products.c.parent_id, products.c.id)
 OF_CHEAPEST = ("sku", "compare_at_amount", "lowest_amount_30d", "regular_amount")
 SUMMARIES = (
@@ -90,29 +93,16 @@ SUMMARIES = (
         ],
     )
     .ext(distinct_on(_OWNER))
-    .where(IS_SOLD, or_(products.c.id == func.any(IDS), products.c.parent_id == func.any(IDS)))
+    .where(IS_SOLD, or_(products.c.id == func.any(_WANTED), products.c.parent_id == func.any(_WANTED)))
     .order_by(_OWNER, products.c.unit_amount, products.c.id)
 )
-
-# Statements that every request runs are built once, because building one takes longer than sending it.
-FIND_PRODUCT = with_source_copy(
-    select(*ROW, products.c.options, products.c.product_metadata)
-    .where(FOR_SALE, products.c.id == bindparam("id"))
-    .subquery("found")
-)
-
-
-def find_product(connection: Connection, product_id: int) -> tuple[Row[*tuple[Any, ...]] | None, SourceCopy]:
-    """Return the row of a product for sale, with `options` and `product_metadata`, and the copy's status."""
-    row = connection.execute(FIND_PRODUCT, {"id": product_id}).one()
-    return (None if row.id is None else row), to_copy(row)
 
 
 def to_products(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> list[Product]:
     """Return the products of rows that begin with the columns in PRODUCT."""
     several = [row.id for row in rows if row.further_variants]
     summaries = summarize_variants(connection, several)
-    return [_to_product(row, summaries.get(row.id)) for row in rows]
+    return [to_product(row, summaries.get(row.id)) for row in rows]
 
 
 def summarize_variants(connection: Connection, ids: list[int]) -> dict[int, Row[*tuple[Any, ...]]]:
@@ -122,7 +112,8 @@ def summarize_variants(connection: Connection, ids: list[int]) -> dict[int, Row[
     return {row.product_id: row for row in connection.execute(SUMMARIES, {"ids": ids})}
 
 
-def _to_product(row: Row[*tuple[Any, ...]], summary: Row[*tuple[Any, ...]] | None) -> Product:
+def to_product(row: Row[*tuple[Any, ...]], summary: Row[*tuple[Any, ...]] | None = None) -> Product:
+    """Return the product of a row that begins with the columns in PRODUCT, and the sums of its variants."""
     product = Product(*row[: len(PRODUCT) - 1])
     if summary is None:
         return product

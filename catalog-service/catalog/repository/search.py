@@ -32,6 +32,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, REAL, TSQUERY
 
 from catalog.domain import Filter, Product, Sort, SourceCopy
+from catalog.repository.arrays import with_one_plan
+from catalog.repository.categories import WANTED_KEYS
 from catalog.repository.products import ROW, to_copy, to_products, with_source_copy
 from catalog.tables import (
     FOR_SALE,
@@ -51,11 +53,18 @@ DESCENDING = {Sort.PRICE_DESCENDING, Sort.RATING, Sort.NEWEST}
 
 MAX_SHAPES = 200  # Cached queries, one per shape of a filter.
 
-CATEGORIES, BRANDS = (bindparam(name, type_=ARRAY(Text)) for name in ("categories", "brands"))
+BRANDS = bindparam("brands", type_=ARRAY(Text))
 LOWEST, HIGHEST = (bindparam(name, type_=BigInteger) for name in ("lowest", "highest"))
 VARIANT = products.alias("variant")
 # A plan for any limit would assume a tenth of the table, so PostgreSQL would plan each page again.
 LIMIT, RANKED = (bindparam(name, type_=Integer, literal_execute=True) for name in ("limit", "max_ranked"))
+
+# The best index depends on the values, which a generic plan does not know.
+PREPARE = select(
+    select(products.c.id).where(FOR_SALE, HAS_FURTHER).exists(),
+    func.set_config(literal_column("'plan_cache_mode'"), literal_column("'force_custom_plan'"), true()),
+    func.set_config(literal_column("'enable_seqscan'"), bindparam("seqscan", type_=Text), true()),
+)
 
 # The position of a product in an order: its sort key (unless that is the id) and its id.
 Position = tuple[Any, ...]
@@ -74,20 +83,10 @@ def read_page(
     connection: Connection, wanted: Filter, sort: Sort | None, *, after: Position | None, limit: int
 ) -> Page:
     """Return up to `limit` matching products after a position, in this order; None means by relevance."""
-    if not wanted.has_stored_counts:
-        # The best index depends on the values, which a generic plan does not know.
-        connection.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
-    if wanted.lowest is not None or wanted.highest is not None:
-        # The planner overestimates the index by price: an expression has no correlation with the table.
-        connection.execute(text("SET LOCAL enable_seqscan = off"))
-    if wanted.words is not None:
-        # A sequential scan may start anywhere in the table, so its order is not stable.
-        connection.execute(text("SET LOCAL enable_seqscan = off"))
-        if sort is not None and _has_few_matches(connection, wanted):
-            # The planner assumes that words are spread evenly over every order. But titles that start with
-            # "walnut" are at the end of the order by title, and an index scan would read almost every
-            # product.
-            connection.execute(text("SET LOCAL enable_indexscan = off"))
+    if wanted.words is not None and sort is not None and _has_few_matches(connection, wanted):
+        # The planner assumes that words are spread evenly over every order. But titles that start with
+        # "walnut" are at the end of the order by title, and an index scan would read almost every product.
+        connection.execute(text("SET LOCAL enable_indexscan = off"))
     query = _build_page_query(shape_of(wanted), sort, is_first=after is None)
     position = {f"after_{number}": value for number, value in enumerate(after or ())}
     rows = connection.execute(
@@ -99,6 +98,18 @@ def read_page(
         [(row.id,) if sort is Sort.ID else (row.sort_key, row.id) for row in found],
         to_copy(rows[0]),
     )
+
+
+def prepare_filter(connection: Connection, wanted: Filter) -> Filter:
+    """Set the planner's options for a filter without stored counts, until the transaction ends.
+
+    Return the filter with what the shop has, so that a shop without variants does not search for them.
+    """
+    # The planner knows no correlation between the table and an index by price, which is an expression. And
+    # with words, the order of a sequential scan is not stable, because it may start anywhere in the table.
+    has_seqscan = wanted.lowest is None and wanted.highest is None and wanted.words is None
+    values = {"seqscan": "on" if has_seqscan else "off"}
+    return replace(wanted, among_several=connection.execute(PREPARE, values).scalar_one())
 
 
 def shape_of(wanted: Filter) -> Filter:
@@ -113,12 +124,14 @@ def shape_of(wanted: Filter) -> Filter:
         in_stock=wanted.in_stock,
         options=tuple(("", ("",) * len(values)) for _name, values in wanted.options),
         metadata=tuple(("", ("",) * len(values)) for _name, values in wanted.metadata),
+        among_several=wanted.among_several,
     )
 
 
 def parameters_of(wanted: Filter) -> dict[str, Any]:
     """Return the parameters of a query with this filter."""
     values = {**vars(wanted), "categories": list(wanted.categories), "brands": list(wanted.brands)}
+    del values["among_several"]
     for kind, named in (("option", values.pop("options")), ("metadata", values.pop("metadata"))):
         for number, (name, chosen) in enumerate(named):
             values |= {f"{kind}_{number}_{place}": {name: value} for place, value in enumerate(chosen)}
@@ -149,6 +162,9 @@ def _alternatives(shape: Filter) -> list[list[ColumnElement[bool]]]:
         found.append(LOWEST_AMOUNT <= HIGHEST)
     if shape.lowest is None:
         return [found]
+    cheapest = [*found, LOWEST_AMOUNT >= LOWEST]
+    if not shape.among_several:
+        return [cheapest]
     if shape.highest is not None:
         # Without this, the planner would scan everything to find that an empty range has no products.
         found.append(LOWEST <= HIGHEST)
@@ -156,7 +172,7 @@ def _alternatives(shape: Filter) -> list[list[ColumnElement[bool]]]:
     if shape.highest is not None:
         is_own = or_(VARIANT.c.id == products.c.id, VARIANT.c.parent_id == products.c.id)
         dearer.append(select(VARIANT.c.id).where(is_own, *_variant_conditions(shape)).exists())
-    return [[*found, LOWEST_AMOUNT >= LOWEST], [*found, *dearer]]
+    return [cheapest, [*found, *dearer]]
 
 
 def _conditions(shape: Filter) -> list[ColumnElement[bool]]:
@@ -164,16 +180,13 @@ def _conditions(shape: Filter) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = [FOR_SALE]
     if shape.words is not None:
         words = _parse_words(shape)
+        has_words = products.c.search.op("@@")(words)
         # The row of a further variant has its SKU, and no other words.
-        further = select(products.c.parent_id).where(IS_FURTHER, IS_SOLD, products.c.search.op("@@")(words))
-        found.append(
-            or_(
-                products.c.search.op("@@")(words),
-                products.c.id == func.any(func.array(further.correlate(None).scalar_subquery())),
-            )
-        )
+        further = select(products.c.parent_id).where(IS_FURTHER, IS_SOLD, has_words).correlate(None)
+        found_by_sku = products.c.id == func.any(func.array(further.scalar_subquery()))
+        found.append(or_(has_words, found_by_sku) if shape.among_several else has_words)
     if shape.categories:
-        found.append(products.c.category == func.any(CATEGORIES))
+        found.append(products.c.category == func.any(WANTED_KEYS))
     if shape.brands:
         found.append(products.c.brand == func.any(BRANDS))
     if shape.options:
@@ -261,9 +274,11 @@ def _walk(shape: Filter, sort: Sort, is_first: bool) -> Select[Any]:
         query = select_matching(shape, columns, finish)
         return query if isinstance(query, Select) else merge(query.subquery("part"))
     if shape.brands:
-        scope, values, others = products.c.brand, BRANDS, replace(shape, brands=())
+        scope, others = products.c.brand, replace(shape, brands=())
+        values: ColumnElement[Any] = with_one_plan(BRANDS)
     else:
-        scope, values, others = products.c.category, CATEGORIES, replace(shape, categories=())
+        scope, others = products.c.category, replace(shape, categories=())
+        values = WANTED_KEYS
     # An index has the order within each value; the query merges one page of each. Equality is written as a
     # range and repeated in the ORDER BY, or the planner might prefer the index of all products, which takes
     # far longer if the products of a category are not spread evenly over it.

@@ -20,6 +20,11 @@ def slug_of(product_id: ColumnElement[int]) -> ColumnElement[str]:
     return select(SLUGS.slug).where(SLUGS.product_id == product_id, SLUGS.is_current).scalar_subquery()
 
 
+def owner_of(slug: ColumnElement[str]) -> ColumnElement[int]:
+    """Return the id of the product that has or had a slug, also if it is no longer for sale."""
+    return select(SLUGS.product_id).where(SLUGS.slug == slug).scalar_subquery()
+
+
 def find_owner(connection: Connection, slug: str) -> int | None:
     """Return the id of the product that has or had this slug, also if it is no longer for sale."""
     return connection.execute(select(SLUGS.product_id).where(SLUGS.slug == slug)).scalar()

@@ -16,6 +16,7 @@ from catalog.schemas.pages import Page, address_category, address_product, descr
 from catalog.sources import Source
 from catalog.use_cases import pages as use_cases
 from catalog.use_cases.pages import Sitemap
+from catalog.use_cases.products import find_by_slug
 from shared.database import Database
 from shared.errors import DatabaseUnavailable, NotFound, Problem
 from shared.openapi import Responses, document_errors
@@ -92,7 +93,7 @@ def page_routes(database: Database, source: Source, currency: str, public_url: s
     @routes.doc(responses=_describe("The page.", HTML) | MOVED | MISSING)
     def show_product_page(slug: str) -> Response:
         """Show the page of a product; 301 with its address if the slug is a former one."""
-        found = use_cases.open_product_page(database, source, slug)
+        found, _age = find_by_slug(database, source, slug)
         if found.product.slug != slug:
             return _move(address_product(found.product))
         page = describe_product(base, found.product, found.breadcrumbs, currency)

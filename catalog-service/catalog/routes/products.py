@@ -14,7 +14,6 @@ from catalog.errors import CatalogueLoading, ProductNotFound, UpstreamFailed
 from catalog.schemas.cursors import decode_position, encode_position
 from catalog.schemas.products import FacetsOut, ProductDetailsOut, ProductOut, ProductPage, ProductQuery
 from catalog.sources import Source
-from catalog.use_cases import categories
 from catalog.use_cases import products as use_cases
 from shared.database import Database
 from shared.openapi import Responses, document_errors
@@ -90,8 +89,7 @@ def product_routes(database: Database, source: Source, currency: str) -> APIBlue
         return show(details, age)
 
     def show(details: ProductDetails, age: int | None) -> Response:
-        crumbs = categories.read_breadcrumbs(database, details.product.category)
-        return answer(ProductDetailsOut.of_details(details, currency, crumbs), age)
+        return answer(ProductDetailsOut.of_details(details, currency), age)
 
     return routes
 

@@ -1,7 +1,6 @@
 """Public product bodies, and the query parameters of product lists."""
 
 import re
-from collections.abc import Iterable
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Annotated, Any
@@ -170,12 +169,17 @@ class ProductOut(BaseModel):
     @classmethod
     def of(cls, product: Product, currency: str) -> "ProductOut":
         """Return the response body for a product."""
-        price = float(to_price(product.unit_amount, currency))
-        shown = {**vars(product), "compare_at_amount": product.crossed_out_amount, "media": []}
+        shown = {
+            **vars(product),
+            "price": float(to_price(product.unit_amount, currency)),
+            "currency": currency,
+            "compare_at_amount": product.crossed_out_amount,
+            "media": [],
+        }
         if product.media:
             shown["images"] = show_urls(product.images, product.media)
             shown["media"] = [ImageOut.of(each) for each in find_media(product.images, product.media)]
-        return cls(**shown, price=price, currency=currency)
+        return cls.model_validate(shown)
 
     @classmethod
     def in_list(cls, product: Product, currency: str) -> "ProductOut":
@@ -282,9 +286,7 @@ class ProductDetailsOut(ProductOut):
     breadcrumbs: list[CrumbOut]
 
     @classmethod
-    def of_details(
-        cls, details: ProductDetails, currency: str, breadcrumbs: Iterable[Crumb]
-    ) -> "ProductDetailsOut":
+    def of_details(cls, details: ProductDetails, currency: str) -> "ProductDetailsOut":
         """Return the response body for a product with its variants and its breadcrumbs."""
         shown = ProductOut.of(details.product, currency)
         urls = {image.id: image.urls["1200"] for image in shown.media}
@@ -296,7 +298,7 @@ class ProductDetailsOut(ProductOut):
             metadata=dict(details.metadata),
             options=[OptionOut(name=option.name, values=list(option.values)) for option in details.options],
             variants=variants,
-            breadcrumbs=[CrumbOut.of(crumb) for crumb in breadcrumbs],
+            breadcrumbs=[CrumbOut.of(crumb) for crumb in details.breadcrumbs],
         )
 
 

@@ -12,7 +12,6 @@ from catalog.category_tree import (
     describe_path,
     is_within,
     move_path,
-    trace_path,
 )
 from catalog.errors import CategoryNotFound, CategoryTaken
 from catalog.repository import categories as repository
@@ -73,12 +72,6 @@ def list_stocked_paths(database: Database) -> list[str]:
     """Return the paths of the categories that have products."""
     with database.autocommit() as connection:
         return _read_tree(connection).stocked
-
-
-def read_breadcrumbs(database: Database, path: str) -> tuple[Crumb, ...]:
-    """Return the breadcrumbs of a product's category."""
-    with database.autocommit() as connection:
-        return describe_path(path, repository.read_settings(connection, trace_path(path)))
 
 
 def change_category(database: Database, path: str, changes: Mapping[str, Any]) -> PlacedCategory:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from catalog.category_tree import Crumb
 from catalog.domain import Filter, Product, SitemapEntry, Sort
 from catalog.errors import CategoryNotFound, ProductNotFound
 from catalog.repository import slugs
@@ -11,21 +10,12 @@ from catalog.use_cases.categories import (
     PlacedCategory,
     find_category,
     list_stocked_paths,
-    read_breadcrumbs,
 )
-from catalog.use_cases.products import find_by_slug, list_products
+from catalog.use_cases.products import list_products
 from shared.database import Database
 
 SHOWN = 48  # Products on the page of a category.
 MAX_URLS = 50_000  # The limit of a sitemap (sitemaps.org).
-
-
-@dataclass(frozen=True)
-class ProductPage:
-    """A product and its breadcrumbs."""
-
-    product: Product
-    breadcrumbs: tuple[Crumb, ...]
 
 
 @dataclass(frozen=True)
@@ -43,12 +33,6 @@ class Sitemap:
     categories: list[str]
     products: list[SitemapEntry]
     files: int = 1
-
-
-def open_product_page(database: Database, source: Source, slug: str) -> ProductPage:
-    """Return the page of the product that has or had this slug; raise ProductNotFound."""
-    product = find_by_slug(database, source, slug)[0].product
-    return ProductPage(product, read_breadcrumbs(database, product.category))
 
 
 def open_category_page(database: Database, source: Source, path: str) -> CategoryPage | str:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 from catalog.domain import MAX_ID, Facets, Filter, Product, ProductDetails, Sort, SourceCopy
 from catalog.errors import CatalogueLoading, ProductNotFound, UpstreamFailed
-from catalog.repository import categories, counts, products, search, slugs, variants, words
+from catalog.repository import counts, details, search, variants, words
 from catalog.repository.search import Position
 from catalog.sources import Source
 from catalog.use_cases.metadata_keys import require_marked
-from catalog.variants import Variant, sort_variants
+from catalog.variants import Variant
 from shared.database import Connection, Database
 
 MIN_MATCHES = 3  # With fewer matches on the first page, search tries to correct typos.
@@ -48,11 +48,10 @@ def list_products(
     and ValidationFailed for a metadata key that is not marked.
     """
     facets = None
-    if wanted.categories:
-        with database.autocommit() as connection:
-            wanted = replace(wanted, categories=categories.find_keys(connection, wanted.categories))
     # Only a filter without stored counts sets planner options, which need a transaction.
     with database.autocommit() if wanted.has_stored_counts else database.transaction() as connection:
+        if not wanted.has_stored_counts:
+            wanted = search.prepare_filter(connection, wanted)
         if wanted.metadata:
             require_marked(connection, [key for key, _values in wanted.metadata])
         page = search.read_page(connection, wanted, sort, after=after, limit=limit + 1)
@@ -61,10 +60,8 @@ def list_products(
             wanted = replace(wanted, corrected=_correct(connection, wanted.words))
             if wanted.corrected is not None:
                 page = search.read_page(connection, wanted, sort, after=None, limit=limit + 1)
-        if with_facets and not wanted.has_stored_counts:
-            facets = counts.count_facets(connection, wanted)
-    if with_facets and wanted.has_stored_counts:
-        facets = _read_facets(database, wanted)
+        if with_facets:
+            facets = _read_facets(database, connection, wanted)
     following = page.positions[limit - 1] if len(page.products) > limit else None
     age = find_stale_age(page.copy, source)
     return Listing(page.products[:limit], following, wanted.corrected, facets, age)
@@ -76,14 +73,7 @@ def find_product(database: Database, source: Source, product_id: int) -> tuple[P
     if product_id > MAX_ID:
         raise ProductNotFound
     with database.autocommit() as connection:
-        row, copy = products.find_product(connection, product_id)
-        if row is None:
-            raise ProductNotFound
-        product = products.to_products(connection, [row])[0]
-        found = variants.list_variants(connection, product_id)
-    options = variants.to_options(row.options)
-    details = ProductDetails(product, row.product_metadata, options, sort_variants(options, found))
-    return details, find_stale_age(copy, source)
+        return _require(*details.find_by_id(connection, product_id), source)
 
 
 def find_by_slug(database: Database, source: Source, slug: str) -> tuple[ProductDetails, int | None]:
@@ -92,10 +82,15 @@ def find_by_slug(database: Database, source: Source, slug: str) -> tuple[Product
     if "\0" in slug:
         raise ProductNotFound
     with database.autocommit() as connection:
-        owner = slugs.find_owner(connection, slug)
-    if owner is None:
+        return _require(*details.find_by_slug(connection, slug), source)
+
+
+def _require(
+    found: ProductDetails | None, copy: SourceCopy, source: Source
+) -> tuple[ProductDetails, int | None]:
+    if found is None:
         raise ProductNotFound
-    return find_product(database, source, owner)
+    return found, find_stale_age(copy, source)
 
 
 def recount(database: Database) -> bool:
@@ -147,12 +142,12 @@ def _correct(connection: Connection, text: str) -> str | None:
     return corrected if corrected != text else None
 
 
-def _read_facets(database: Database, wanted: Filter) -> Facets:
-    with database.autocommit() as connection:
-        facets = counts.read_facets(connection, wanted)
+def _read_facets(database: Database, connection: Connection, wanted: Filter) -> Facets:
+    if not wanted.has_stored_counts:
+        return counts.count_facets(connection, wanted)
+    facets = counts.read_facets(connection, wanted)
     if not facets.categories and count_if_empty(database):
-        with database.autocommit() as connection:
-            facets = counts.read_facets(connection, wanted)
+        facets = counts.read_facets(connection, wanted)
     return facets
 
 
