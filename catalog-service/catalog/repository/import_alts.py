@@ -2,12 +2,13 @@
 
 from sqlalchemy import Boolean, ColumnElement, Connection, literal_column, text
 
-from catalog.repository.images import FIND_ALT, refresh_media
+from catalog.repository.images import FIND_ALT, HAS_ALTS, refresh_media
 
 # Whether a row changes an alt text of its product, whose columns an update names `products`.
 ALTS_DIFFER: ColumnElement[bool] = literal_column(
     f"""(
-    matched_products.image_alts IS NOT NULL AND EXISTS (
+    (matched_products.image_alts <> '{{}}' OR matched_products.image_alts IS NOT NULL AND {HAS_ALTS})
+    AND EXISTS (
         SELECT FROM unnest(coalesce(matched_products.images, products.images))
                 WITH ORDINALITY AS named (url, place)
             LEFT JOIN LATERAL ({FIND_ALT}) AS known ON true
@@ -27,7 +28,7 @@ DESCRIBE = text(rf"""
                 JOIN products ON products.id = coalesce(line.product_id, line.added_id)
                 CROSS JOIN unnest(products.images) WITH ORDINALITY AS named (url, place)
                 LEFT JOIN LATERAL ({FIND_ALT}) AS known ON true
-            WHERE line.image_alts IS NOT NULL
+            WHERE line.image_alts <> '{{}}' OR line.image_alts IS NOT NULL AND {HAS_ALTS}
         ) AS entry
         ORDER BY product_id, url, place
     )
