@@ -132,11 +132,14 @@ class ExportedProduct:
     id: int
     version: int
     title: str
+    slug: str
     brand: str | None
     category: str
     description: str
     rating: Decimal | None
     images: list[str]
+    # In the order of `images`, without the empty ones at the end.
+    image_alts: list[str]
     tax_class: str | None
     metadata: Metadata
     options: tuple[Option, ...]

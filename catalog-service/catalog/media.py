@@ -1,6 +1,6 @@
 """The stored images of products: their URLs, and their order in `images`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +56,14 @@ def find_media(images: Sequence[str], media: Mapping[str, Any] | None) -> list[S
             entry = entries[url]
             found.setdefault(entry["id"], StoredImage(**entry, url=url, position=position))
     return list(found.values())
+
+
+def trim_alts(alts: Iterable[str | None]) -> list[str]:
+    """Return alt texts in the order of the images, without the empty ones at the end."""
+    found = [alt or "" for alt in alts]
+    while found and not found[-1]:
+        found.pop()
+    return found
 
 
 def show_urls(images: Sequence[str], media: Mapping[str, Any] | None) -> list[str]:

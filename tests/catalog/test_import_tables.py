@@ -2,7 +2,10 @@
 
 import csv
 import io
+import json
+import re
 import resource
+from pathlib import Path
 
 import pytest
 
@@ -289,3 +292,12 @@ def test_a_large_file_is_read_with_a_constant_use_of_memory(kind):
     assert rows >= 11_000
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 20_000  # Kilobytes, of 60 megabytes.
+
+
+def test_the_examples_of_the_documentation_are_imported(database):
+    copy_stock(database, {1: 1})
+    page = (Path(__file__).parents[2] / "docs" / "product-files.md").read_text()
+    [table] = re.findall(r"```csv\n(.*?)```", page, re.DOTALL)
+    [lines] = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    assert load_table(database, table).added == 3
+    assert load_lines(database, *map(json.loads, lines.splitlines())).added == 2

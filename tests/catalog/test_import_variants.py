@@ -246,6 +246,10 @@ def test_a_file_that_contradicts_the_options_of_a_product_is_refused_with_the_ro
             [("row 1", "options", "Give the variant a value for each option of the product.")],
         ),
         (
+            [{"id": shirt, "variants": [{"id": shirt, "image_id": 3}]}],
+            [("row 1", "variants.0.image_id", "Extra inputs are not permitted")],
+        ),
+        (
             [{"title": "Y", "price": 1, "variants": [{"price": 1}]}],
             [("row 1", "", "Value error, price belongs to the variants")],
         ),

@@ -7,9 +7,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select
 
 from catalog.domain import ExportedProduct
+from catalog.media import trim_alts
 from catalog.repository.arrays import IDS
 from catalog.repository.categories import path_of
+from catalog.repository.images import ALTS
 from catalog.repository.prices import IS_ON_SALE, REGULAR_AMOUNT
+from catalog.repository.slugs import slug_of
 from catalog.repository.variants import READ, VARIANT, to_options, to_variant
 from catalog.tables import FOR_SALE, IS_FURTHER, products
 from catalog.variants import Variant
@@ -28,6 +31,8 @@ EXPORTED = (
     select(
         *[_REGULAR.get(column.name, column) for column in products.c if column.name != "search"],
         path_of(products.c.category).label("path"),
+        slug_of(products.c.id).label("slug"),
+        ALTS.label("image_alts"),
     )
     .where(FOR_SALE)
     .order_by(products.c.id)
@@ -75,11 +80,13 @@ def _to_product(row: Row[*tuple[Any, ...]], variants: list[Variant]) -> Exported
         id=row.id,
         version=row.version,
         title=row.title,
+        slug=row.slug,
         brand=row.brand,
         category=row.category,
         description=row.description,
         rating=row.rating,
         images=row.images,
+        image_alts=trim_alts(row.image_alts),
         tax_class=row.tax_class,
         metadata=row.product_metadata,
         options=to_options(row.options),

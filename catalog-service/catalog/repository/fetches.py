@@ -6,9 +6,11 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select, text, update
 
 from catalog.domain import FIRST_LOCAL_ID
+from catalog.repository.stock import lock_rows
 from catalog.tables import product_images, source_copy
 
-# A URL that several products name is fetched once.
+# A URL that several products name is fetched once. An import may have described an image before; its row then
+# has neither a file, nor the reason of a refusal, nor a time.
 NOTE = text("""
 INSERT INTO product_images (product_id, url, hash, detail, due_at)
 SELECT product.id, named.url, known.hash, known.detail, CASE WHEN known.url IS NULL THEN now() END
@@ -16,11 +18,13 @@ FROM products AS product
 CROSS JOIN LATERAL (SELECT DISTINCT url FROM unnest(images) AS url) AS named
 LEFT JOIN LATERAL (
     SELECT url, hash, detail FROM product_images AS image
-    WHERE image.url = named.url AND (hash IS NOT NULL OR due_at IS NULL) LIMIT 1
+    WHERE image.url = named.url AND (hash IS NOT NULL OR detail IS NOT NULL AND due_at IS NULL) LIMIT 1
 ) AS known ON true
 WHERE removed_at IS NULL AND product.id < :first_local AND NOT 'images' = ANY (edited)
     AND named.url ~ '^https?://'
-ON CONFLICT (product_id, url) DO NOTHING
+ON CONFLICT (product_id, url) DO UPDATE
+    SET hash = excluded.hash, detail = excluded.detail, due_at = excluded.due_at
+    WHERE product_images.hash IS NULL AND product_images.detail IS NULL AND product_images.due_at IS NULL
 RETURNING product_id, hash
 """)
 
@@ -61,6 +65,9 @@ def claim_fetch(connection: Connection, lease_seconds: int) -> Fetch | None:
 
 def record_fetch(connection: Connection, url: str, digest: str) -> list[int]:
     """Record that the file of a URL is stored; return the products that name the URL."""
+    named = select(product_images.c.product_id).where(product_images.c.url == url)
+    # Other transactions lock a product before its images, too.
+    lock_rows(connection, connection.execute(named).scalars())
     fetched = (
         update(product_images)
         .where(product_images.c.url == url)

@@ -1,9 +1,20 @@
 """SQL for images: the files, the images of products, and the details of them in `products.media`."""
 
 from collections.abc import Iterable
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Text,
+    delete,
+    func,
+    literal_column,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from catalog.media import SMALL, ImageFile
 from catalog.repository.stock import lock_rows
@@ -17,6 +28,26 @@ UPDATE products SET media = coalesce((
 ), '{}')
 WHERE id = ANY (:ids)
 """)
+
+# The alt text that a row of `products` has for the entry `named.url` of its `images`. An image of the source
+# also has the URL of its file.
+FIND_ALT = """
+    SELECT image.url, image.alt FROM product_images AS image
+    WHERE image.product_id = products.id
+        AND (image.url = named.url OR '/images/' || image.hash || '-1200.webp' = named.url)
+    ORDER BY image.url = named.url DESC LIMIT 1
+"""
+# Most products have no alt text, and need no look at each image.
+HAS_ALTS = "EXISTS (SELECT FROM product_images WHERE product_id = products.id AND alt <> '')"
+ALTS: ColumnElement[Any] = literal_column(
+    f"""CASE WHEN {HAS_ALTS} THEN ARRAY(
+    SELECT coalesce(known.alt, '')
+    FROM unnest(products.images) WITH ORDINALITY AS named (url, place)
+        LEFT JOIN LATERAL ({FIND_ALT}) AS known ON true
+    ORDER BY named.place
+) ELSE '{{}}' END""",  # noqa: S608  # Of constants.
+    ARRAY(Text),
+)
 
 # A file stays for a day after its last use, because pages in caches still name it.
 DROP_IMAGES = text("""
@@ -68,9 +99,10 @@ def has_image(connection: Connection, product_id: int, image_id: int) -> bool:
 
 
 def add_image(connection: Connection, product_id: int, url: str, digest: str, alt: str) -> None:
-    """Add a file to the images of a product; an alt text replaces that of an earlier addition."""
+    """Add a file to the images of a product; an alt text replaces one that the image has already."""
     statement = insert(product_images).values(product_id=product_id, url=url, hash=digest, alt=alt)
-    changes = {"alt": alt} if alt else {"hash": digest}
+    # An import may have described the image before its file was stored.
+    changes = {"hash": digest, **({"alt": alt} if alt else {})}
     connection.execute(statement.on_conflict_do_update(index_elements=["product_id", "url"], set_=changes))
 
 

@@ -68,6 +68,28 @@ PROBLEMS = text("""
             WINDOW same AS (PARTITION BY sku ORDER BY is_new, place)
         ) AS same WHERE is_new AND place <> first
         UNION ALL
+        SELECT row, 'slug', format('Product %s has or had this slug.', slug_owner)
+        FROM matched_products WHERE slug_owner IS DISTINCT FROM product_id AND slug_owner IS NOT NULL
+        UNION ALL
+        SELECT row, 'slug', format('Row %s has the same slug.', first_row)
+        FROM (
+            SELECT row, coalesce(lead, place) AS lead, first_value(coalesce(lead, place)) OVER same AS first,
+                first_value(row) OVER same AS first_row
+            FROM matched_products WHERE slug IS NOT NULL AND slug_owner IS NULL
+            WINDOW same AS (PARTITION BY slug ORDER BY place)
+        ) AS same WHERE lead <> first
+        UNION ALL
+        SELECT row, 'image_alts', 'The product has fewer images than alt texts.'
+        FROM matched_products AS line LEFT JOIN products ON id = product_id
+        WHERE cardinality(line.image_alts) > coalesce(
+            cardinality(line.images),
+            (
+                SELECT max(cardinality(other.images)) FROM matched_products AS other
+                WHERE other.is_planned AND other.lead = line.lead
+            ),
+            cardinality(products.images), 0
+        )
+        UNION ALL
         SELECT row, 'sku', format('Product %s has this SKU.', sold.product_id)
         FROM matched_products AS line
             JOIN sold ON sold.sku = line.sku AND sold.id IS DISTINCT FROM line.variant_id

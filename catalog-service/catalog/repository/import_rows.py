@@ -17,6 +17,8 @@ OF_PRODUCT = (
     "tax_class",
     "product_metadata",
 )
+# The fields of a product that other tables have.
+BESIDE_PRODUCT = ("slug", "image_alts")
 OF_VARIANT = (
     "sku",
     "unit_amount",
@@ -34,9 +36,13 @@ STAGED: list[tuple[str, Any]] = [
     ("group_key", Text()),  # The same for all rows of a product; NULL for a row without others.
     ("wanted_id", BigInteger()),
     ("wanted_version", BigInteger()),
+    # Any slug that the product has or had; a new product gets it.
+    ("wanted_slug", Text()),
     ("wanted_variant_id", BigInteger()),
     ("wanted_variant_version", BigInteger()),
     *[(name, products.c[name].type) for name in DESCRIBED],
+    ("slug", Text()),
+    ("image_alts", ARRAY(Text)),
     ("on_hand", BigInteger()),
     ("options", JSONB()),
     ("option_names", ARRAY(Text)),
@@ -58,6 +64,13 @@ matched = Table(
     Column("product_id", BigInteger),
     Column("variant_id", BigInteger),
     Column("owners", BigInteger),
+    # Whether the row has the id or a SKU of its product.
+    Column("is_named", Boolean),
+    # The product that has or had `slug`.
+    Column("slug_owner", BigInteger),
+    Column("slug_is_current", Boolean),
+    # A new product, once it is added.
+    Column("added_id", BigInteger),
     Column("is_planned", Boolean),
     Column("lead", Integer),
     Column("is_sold", Boolean),

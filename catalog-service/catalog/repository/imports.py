@@ -22,6 +22,7 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    true,
     tuple_,
     union_all,
     update,
@@ -31,67 +32,14 @@ from sqlalchemy.dialects.postgresql import JSONB, array
 from catalog.repository.categories import claim_keys
 from catalog.repository.edits import DESCRIBED as FROM_SOURCE
 from catalog.repository.edits import add_edits
+from catalog.repository.import_alts import ALTS_DIFFER
+from catalog.repository.import_matches import find_products
 from catalog.repository.import_problems import PROBLEMS
 from catalog.repository.import_rows import DESCRIBED, STAGED, matched, staged
 from catalog.repository.prices import describe, set_regular_amount
 from catalog.repository.stock import OWNED, settle
 from catalog.tables import products
 
-MATCH = text("""
-    CREATE TEMPORARY TABLE matched_products ON COMMIT DROP AS
-    SELECT staged.*, coalesce(by_id.id, by_sku.id) AS product_id, coalesce(by_id.id, by_sku.id) AS variant_id,
-        by_sku.owners,
-        coalesce(by_id.further_variants > 0 OR by_id.withdrawn_at IS NOT NULL, by_sku.has_further, false)
-            OR options IS NOT NULL OR option_names IS NOT NULL
-            OR coalesce(wanted_variant_id <> by_id.id, false) AS is_planned,
-        NULL::int AS lead, true AS is_sold, NULL AS problem_field, NULL AS problem
-    FROM staged_products AS staged
-        LEFT JOIN (SELECT id, further_variants, withdrawn_at FROM products WHERE removed_at IS NULL) AS by_id
-            ON by_id.id = staged.wanted_id
-        LEFT JOIN (
-            SELECT sku, min(id) AS id, count(*) AS owners, bool_or(has_further) AS has_further
-            FROM (
-                SELECT sku, id, further_variants > 0 AS has_further
-                FROM products
-                WHERE removed_at IS NULL AND withdrawn_at IS NULL
-                    AND sku IN (SELECT sku FROM staged_products WHERE wanted_id IS NULL)
-                UNION ALL
-                SELECT variant.sku, parent.id, true
-                FROM products AS variant JOIN products AS parent ON parent.id = variant.parent_id
-                WHERE variant.parent_id IS NOT NULL AND variant.withdrawn_at IS NULL
-                    AND parent.removed_at IS NULL
-                    AND variant.sku IN (SELECT sku FROM staged_products WHERE wanted_id IS NULL)
-            ) AS sold
-            GROUP BY sku
-        ) AS by_sku ON staged.wanted_id IS NULL AND by_sku.sku = staged.sku
-""")
-# The rows of a group are for the product that one of them names.
-JOIN_GROUPS = text("""
-    UPDATE matched_products AS line
-    SET product_id = coalesce(line.product_id, joined.id), variant_id = coalesce(line.variant_id, joined.id),
-        is_planned = true
-    FROM (
-        SELECT group_key,
-            coalesce(min(product_id) FILTER (WHERE wanted_id IS NOT NULL), min(product_id)) AS id
-        FROM matched_products WHERE group_key IS NOT NULL
-        GROUP BY group_key HAVING count(*) > 1
-    ) AS joined
-    WHERE line.group_key = joined.group_key
-""")
-SPREAD_PLANS = text("""
-    UPDATE matched_products SET is_planned = true
-    WHERE NOT is_planned AND product_id IN (SELECT product_id FROM matched_products WHERE is_planned)
-""")
-NAME_LEADS = text("""
-    UPDATE matched_products AS line SET lead = planned.lead, variant_id = NULL, is_sold = false
-    FROM (
-        SELECT place, min(place) OVER (
-            PARTITION BY coalesce(product_id::text, 'group ' || group_key, 'place ' || place)
-        ) AS lead
-        FROM matched_products WHERE is_planned
-    ) AS planned
-    WHERE line.place = planned.place
-""")
 RECORD_PLANS = text("""
     UPDATE matched_products AS line
     SET variant_id = planned.variant_id, is_sold = planned.is_sold,
@@ -102,6 +50,13 @@ RECORD_PLANS = text("""
 """)
 
 INSERT = text("""
+    WITH fresh AS (
+        SELECT nextval('local_product_ids') AS id, line.*
+        FROM matched_products AS line
+        WHERE product_id IS NULL AND NOT is_planned AND place > :after AND place <= :upto
+    ), noted AS (
+        UPDATE matched_products AS line SET added_id = fresh.id FROM fresh WHERE line.place = fresh.place
+    )
     INSERT INTO products (id, sku, title, brand, category, unit_amount, description, rating, images,
                           compare_at_amount, weight_grams, low_stock_threshold, metadata, product_metadata,
                           tax_class, on_hand, source_on_hand)
@@ -109,11 +64,7 @@ INSERT = text("""
            coalesce(description, ''), rating, coalesce(images, '{}'), compare_at_amount, weight_grams,
            low_stock_threshold, coalesce(metadata, '{}'), coalesce(product_metadata, '{}'), tax_class,
            coalesce(on_hand, 0), coalesce(on_hand, 0)
-    FROM (
-        SELECT nextval('local_product_ids') AS id, line.*
-        FROM matched_products AS line
-        WHERE product_id IS NULL AND NOT is_planned AND place > :after AND place <= :upto
-    ) AS fresh
+    FROM fresh
 """)
 
 
@@ -155,21 +106,7 @@ def match_rows(connection: Connection, given: Set[str]) -> bool:
     for path, key in claim_keys(connection, connection.execute(paths).scalars().all()).items():
         if key != path:
             connection.execute(update(staged).where(staged.c.category == path).values(category=key))
-    connection.execute(MATCH)
-    connection.execute(text("CREATE INDEX ON matched_products (place)"))
-    connection.execute(text("CREATE INDEX ON matched_products (product_id)"))
-    connection.execute(text("ANALYZE matched_products"))
-    any_group = select(matched.c.place).where(matched.c.group_key.is_not(None)).limit(1)
-    if connection.execute(any_group).first():
-        connection.execute(JOIN_GROUPS)
-    any_plan = select(matched.c.place).where(matched.c.is_planned).limit(1)
-    has_plans = connection.execute(any_plan).first() is not None
-    if has_plans:
-        connection.execute(SPREAD_PLANS)
-        connection.execute(NAME_LEADS)
-        connection.execute(text("CREATE INDEX ON matched_products (lead, place) WHERE is_planned"))
-        connection.execute(text("CREATE INDEX ON matched_products (variant_id)"))
-        connection.execute(text("ANALYZE matched_products"))
+    has_plans = find_products(connection)
     _lock(connection, given, with_plans=has_plans)
     return has_plans
 
@@ -227,6 +164,13 @@ def insert_rows(connection: Connection, *, after: int, upto: int) -> int:
     return connection.execute(INSERT, {"after": after, "upto": upto}).rowcount
 
 
+def note_added(connection: Connection, lead: int, product_id: int) -> None:
+    """Note the new product of the rows that share a plan."""
+    connection.execute(
+        update(matched).where(matched.c.is_planned, matched.c.lead == lead).values(added_id=product_id)
+    )
+
+
 def update_rows(connection: Connection, given: Set[str], *, after: int, upto: int) -> int:
     """Update the products of these rows that need no plan; return the number of products that changed."""
     values, differs = _changes(given)
@@ -261,6 +205,9 @@ def _changes(columns: Set[str]) -> tuple[dict[str, Any], ColumnElement[bool]]:
             tuple_(*described.values())
         )
     is_counted = and_(given("on_hand"), or_(matched.c.on_hand != OWNED, products.c.shortfall > 0))
+    if "slug" in columns:
+        is_kept = and_(matched.c.slug_owner == products.c.id, matched.c.slug_is_current)
+        differs = or_(differs, and_(matched.c.slug.is_not(None), is_kept.is_not(true())))
     owned = case((is_counted, matched.c.on_hand), else_=OWNED)
     edits = {
         name: and_(given(name), describe(name).is_distinct_from(matched.c[name]))
@@ -281,4 +228,6 @@ def _changes(columns: Set[str]) -> tuple[dict[str, Any], ColumnElement[bool]]:
         "version": products.c.version + case((differs, 1), else_=0),
         "updated_at": case((differs, func.now()), else_=products.c.updated_at),
     }
-    return values, or_(differs, is_counted)
+    # As by the API, a new alt text makes no new version.
+    has_new_alts = ALTS_DIFFER if "image_alts" in columns else false()
+    return values, or_(differs, is_counted, has_new_alts)

@@ -32,7 +32,8 @@ def _default_category(value: Any) -> Any:
 Title = Annotated[Line, Field(max_length=500)]
 Brand = Annotated[Line, Field(max_length=200)]
 Category = Annotated[Line, Field(max_length=100), BeforeValidator(_default_category)]
-Slug = Annotated[Line, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100)]
+MAX_SLUG = 100
+Slug = Annotated[Line, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=MAX_SLUG)]
 Description = Annotated[Paragraphs, Field(max_length=20_000)]
 Rating = Annotated[Number, Field(ge=0, le=5, max_digits=3, decimal_places=2)]
 Images = Annotated[list[Annotated[Line, Field(max_length=2000)]], Field(max_length=50)]

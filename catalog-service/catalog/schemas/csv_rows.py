@@ -77,6 +77,11 @@ def _read_images(_name: str, cell: str) -> Any:
     return [line for line in _read_text("", cell).splitlines() if line.strip()]
 
 
+def _read_alts(_name: str, cell: str) -> Any:
+    # An empty line stands for an image without an alt text. Spreadsheets write different ends of lines.
+    return re.split(r"\r\n|\r|\n", _read_text("", cell))
+
+
 READERS: dict[str, Callable[[str, str], Any]] = {
     "id": _read_integer,
     "variant_id": _read_integer,
@@ -85,6 +90,7 @@ READERS: dict[str, Callable[[str, str], Any]] = {
     "handle": _read_text,
     "sku": _read_text,
     "title": _read_text,
+    "slug": _read_text,
     "brand": _read_text,
     "category": _read_text,
     **dict.fromkeys(OPTION_COLUMNS, _read_text),
@@ -100,6 +106,7 @@ READERS: dict[str, Callable[[str, str], Any]] = {
     "rating": _read_rating,
     "description": _read_text,
     "images": _read_images,
+    "image_alts": _read_alts,
     "options": _read_json,
     "metadata": _read_json,
     "variant_metadata": _read_json,
@@ -115,6 +122,7 @@ CLEARED_OF_PRODUCT: dict[str, Any] = {
     "description": "",
     "rating": None,
     "images": [],
+    "image_alts": [],
     "tax_class": None,
     "metadata": {},
 }
@@ -157,7 +165,8 @@ def _read_options(values: dict[str, Any]) -> dict[str, str]:
 def to_cells(product: ExportedProduct, currency: str) -> Iterator[list[str]]:
     """Yield the lines of a product; only the first has the fields of the product itself."""
     line = to_line(product, currency)
-    shared = {**line, "options": line.get("options") or None, "images": "\n".join(line["images"])}
+    texts = {name: "\n".join(line[name]) for name in ("images", "image_alts")}
+    shared = {**line, **texts, "options": line.get("options") or None}
     for place, variant in enumerate(product.variants):
         values = {name: line[name] for name in ("id", "version", "currency")} if place else shared
         given = variant.option_values or {}

@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from catalog.media import MOST_IMAGES, StoredImage
 from shared.schemas import BLANK_IS_NONE, Body, Integer, Line, example
 
-Alt = Annotated[Line | None, Field(max_length=300), BLANK_IS_NONE]
+MAX_ALT = 300
+Alt = Annotated[Line | None, Field(max_length=MAX_ALT), BLANK_IS_NONE]
 HASH = "6f1ed002ab5595859014ebf0951522d9"
 
 

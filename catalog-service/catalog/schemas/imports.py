@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import zip_longest
 from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
 from catalog.domain import MAX_ID, ExportedProduct
-from catalog.schemas.admin import ProductFields
+from catalog.media import MOST_IMAGES, trim_alts
+from catalog.schemas.admin import ProductFields, Slug
 from catalog.schemas.fields import NOT_SET, SOLD, Metadata, OnHand
+from catalog.schemas.images import Alt
 from catalog.schemas.variants import Options, Values, VariantFields
 from catalog.variants import MAX_VARIANTS, Variant
 from shared.json_bounds import find_excess
@@ -56,6 +59,9 @@ class ImportRow(ProductFields):
 
     id: Id = NOT_SET
     version: Id = NOT_SET
+    slug: Slug = NOT_SET
+    # In the order of `images`; those that are missing at the end are empty.
+    image_alts: Annotated[list[Alt], Field(max_length=MOST_IMAGES)] = NOT_SET
     on_hand: OnHand = NOT_SET
     # Must be the shop's currency.
     currency: str = NOT_SET
@@ -73,9 +79,22 @@ class ImportRow(ProductFields):
             raise ValueError(f"{both[0]} belongs to the variants")
         return self
 
+    @model_validator(mode="after")
+    def _check_alts(self) -> Self:
+        if {"images", "image_alts"} <= self.model_fields_set:
+            known: dict[str, Any] = {}
+            for url, alt in zip_longest(self.images, self.image_alts[: len(self.images)]):
+                if known.setdefault(url, alt) != alt:
+                    raise ValueError("image_alts has two texts for the same image")
+        return self
+
     def read_values(self, currency: str) -> dict[str, Any]:
         """Return the given values by column; raise ValidationFailed if `price` and `unit_amount` differ."""
         values = super().read_values(currency)
+        if "slug" in self.model_fields_set:
+            values["slug"] = self.slug
+        if "image_alts" in self.model_fields_set:
+            values["image_alts"] = trim_alts(self.image_alts)
         if "variant_metadata" in self.model_fields_set:
             values["metadata"] = self.variant_metadata
         if "on_hand" in self.model_fields_set:
@@ -115,7 +134,7 @@ class ImportRow(ProductFields):
 class CsvRow(ImportRow):
     """A line of a CSV file, which is for one variant."""
 
-    # The product of new variants: the same text in all its lines. The slug of a product belongs here, too.
+    # The product of new variants: the same text in all its lines.
     handle: Annotated[Line, Field(max_length=255)] = NOT_SET
     variant_id: Id = NOT_SET
     variant_version: Id = NOT_SET
@@ -151,12 +170,14 @@ def to_line(product: ExportedProduct, currency: str) -> dict[str, Any]:
         line["sku"] = product.variants[0].sku
     line |= {
         "title": product.title,
+        "slug": product.slug,
         "brand": product.brand,
         "category": product.category,
         "currency": currency,
         "description": product.description,
         "rating": None if product.rating is None else float(product.rating),
         "images": product.images,
+        "image_alts": product.image_alts,
         "tax_class": product.tax_class,
         "metadata": dict(product.metadata),
     }

@@ -1,17 +1,21 @@
 """Products in Shopify's CSV format, as its help centre publishes the columns.
 
 The lines with the same Handle are one product: each line with a price or a SKU is a variant, and each line
-with an Image Src is a picture.
+with an Image Src is a picture. The slug of the product is its Handle, by which a later import finds it.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from hashlib import blake2s
 from html.parser import HTMLParser
 from typing import Any
+from unicodedata import normalize
 
+from catalog.schemas.admin import MAX_SLUG
 from catalog.schemas.csv_rows import CellInvalid, read_decimal
 from catalog.schemas.fields import to_amount
+from catalog.schemas.images import MAX_ALT
 from shared.errors import ValidationFailed
 from shared.schemas import is_blank
 
@@ -19,9 +23,8 @@ HANDLE, TITLE, BODY, VENDOR = "Handle", "Title", "Body (HTML)", "Vendor"
 CATEGORY, TYPE, PUBLISHED, STATUS = "Product Category", "Type", "Published", "Status"
 SKU, GRAMS, QUANTITY = "Variant SKU", "Variant Grams", "Variant Inventory Qty"
 PRICE, COMPARE_AT = "Variant Price", "Variant Compare At Price"
-IMAGE, POSITION = "Image Src", "Image Position"
+IMAGE, POSITION, ALT = "Image Src", "Image Position", "Image Alt Text"
 OPTIONS = [(f"Option{number} Name", f"Option{number} Value") for number in (1, 2, 3)]
-# Image Alt Text is not read yet.
 COLUMNS = (
     *(
         HANDLE,
@@ -38,7 +41,7 @@ COLUMNS = (
         PRICE,
         COMPARE_AT,
     ),
-    *(IMAGE, POSITION),
+    *(IMAGE, POSITION, ALT),
     *(name for pair in OPTIONS for name in pair),
 )
 NO_OPTION = ("Title", "Default Title")
@@ -78,13 +81,15 @@ def read_product(
     Raises LineInvalid.
     """
     _number, first = lines[0]
-    product: dict[str, Any] = {"handle": first[HANDLE].strip()}
+    product: dict[str, Any] = {"handle": to_slug(first[HANDLE])}
     texts = {"title": first.get(TITLE, ""), "brand": first.get(VENDOR, ""), "category": _find_category(first)}
     product |= {name: text for name, text in texts.items() if not is_blank(text)}
     if BODY in first:
         product["description"] = to_plain_text(first[BODY])
     if images := _find_images(lines):
-        product["images"] = images
+        product["images"] = list(images)
+        if ALT in first:
+            product["image_alts"] = list(images.values())
     names = [first.get(name, "").strip() for name, _value in OPTIONS]
     variants = []
     for number, line in lines:
@@ -132,14 +137,35 @@ def _find_category(line: Cells) -> str:
     return line.get(TYPE, "").strip() or line.get(CATEGORY, "").rpartition(">")[2].strip()
 
 
-def _find_images(lines: Sequence[tuple[int, Cells]]) -> list[str]:
+def _find_images(lines: Sequence[tuple[int, Cells]]) -> dict[str, str]:
+    """Return the pictures in their order, with their alt texts."""
     found = []
     for number, line in lines:
         if source := line.get(IMAGE, "").strip():
             text = line.get(POSITION, "").strip()
-            found.append((int(text) if text.isdecimal() else number, number, source))
-    # A picture that several variants share is one picture.
-    return list(dict.fromkeys(source for _position, _number, source in sorted(found)))
+            alt = " ".join(line.get(ALT, "").split())
+            if len(alt) > MAX_ALT:
+                raise LineInvalid(number, ALT, f"It has more than {MAX_ALT} characters.")
+            found.append((int(text) if text.isdecimal() else number, number, source, alt))
+    images: dict[str, str] = {}
+    for _position, _number, source, alt in sorted(found):
+        # A picture that several variants share is one picture.
+        images[source] = images.get(source) or alt
+    return images
+
+
+def to_slug(handle: str) -> str:
+    """Return the slug for a Handle, which is the Handle itself if it is a slug.
+
+    Two Handles have the same slug only if they differ by the case of their letters.
+    """
+    name = normalize("NFKC", handle).strip().casefold()
+    letters = normalize("NFKD", name).encode("ascii", "ignore").decode()
+    slug = re.sub(r"[^a-z0-9]+", "-", letters).strip("-")
+    if slug == name and len(slug) <= MAX_SLUG:
+        return slug
+    digest = blake2s(name.encode(errors="replace"), digest_size=6).hexdigest()
+    return "-".join(filter(None, [slug[:80].strip("-"), digest]))
 
 
 def to_plain_text(html: str) -> str:

@@ -57,21 +57,31 @@ class VariantFields(SoldFields):
     """The writable fields of a variant."""
 
     options: Values = NOT_SET
-    image_id: Annotated[Integer, Field(ge=1, le=MAX_ID)] | None = NOT_SET
 
     def read_values(self, currency: str) -> dict[str, Any]:
         """Return the given values by column; raise ValidationFailed if `price` and `unit_amount` differ."""
         values = super().read_values(currency)
         if "metadata" in self.model_fields_set:
             values["metadata"] = self.metadata
-        if "image_id" in self.model_fields_set:
-            values["image_id"] = self.image_id
         if "options" in self.model_fields_set:
             values["option_values"] = self.options or None
         return values
 
 
-class VariantIn(VariantFields, NewFields):
+class ShownFields(VariantFields):
+    """The writable fields of a variant, with the image of its product that shows it."""
+
+    image_id: Annotated[Integer, Field(ge=1, le=MAX_ID)] | None = NOT_SET
+
+    def read_values(self, currency: str) -> dict[str, Any]:
+        """Return the given values by column; raise ValidationFailed if `price` and `unit_amount` differ."""
+        values = super().read_values(currency)
+        if "image_id" in self.model_fields_set:
+            values["image_id"] = self.image_id
+        return values
+
+
+class VariantIn(ShownFields, NewFields):
     """A further variant of a product, with a value for each of the product's options."""
 
     model_config = ConfigDict(
@@ -85,7 +95,7 @@ class VariantIn(VariantFields, NewFields):
         return NewVariant(self.read_values(currency), self.on_hand)
 
 
-class VariantChange(VariantFields):
+class VariantChange(ShownFields):
     """Changes to a variant that the caller read at this `version`."""
 
     model_config = ConfigDict(json_schema_extra=example({"version": 1, "unit_amount": 5990}))

@@ -267,7 +267,8 @@ def _read_group(group: list[tuple[int, dict[str, str]]], currency: str, notes: N
             for place, (number, variant) in enumerate(variants):
                 shared = {"handle": product["handle"]} if place else product
                 try:
-                    rows[number] = _validate({**shared, **variant}, number, currency)
+                    (row,) = _validate({**shared, **variant}, number, currency)
+                    rows[number] = [{**row, "wanted_slug": row["group_key"]}]
                 except ValidationFailed as problem:
                     rows[number] = problem
             if not variants:

@@ -8,12 +8,15 @@ from operator import itemgetter
 from typing import IO, Any
 
 from catalog.domain import ExportedProduct
-from catalog.errors import ImportRefused, ImportRunning
+from catalog.errors import ImportRefused, ImportRunning, SlugTaken
 from catalog.repository import admin, exports, stock, variants
 from catalog.repository import imports as repository
-from catalog.repository.import_rows import OF_PRODUCT
+from catalog.repository.import_alts import set_alts
+from catalog.repository.import_rows import BESIDE_PRODUCT, OF_PRODUCT
+from catalog.repository.import_slugs import set_slugs
 from catalog.repository.prices import keep_sale
 from catalog.repository.skus import lock_skus
+from catalog.repository.slugs import find_owner
 from catalog.schemas.admin import OTHER
 from catalog.use_cases.import_files import MAX_PROBLEMS, Format, Notes, Read, describe, read_file
 from catalog.use_cases.import_plans import Plan, make_plan
@@ -45,8 +48,9 @@ def import_products(
 ) -> Generator[Progress]:
     """Add and change products from rows in one transaction, and yield the progress.
 
-    Raises ImportRunning, or ImportRefused with the invalid rows, before it yields the first step. Orders for
-    products that change wait until the end; orders for other products do not.
+    Raises ImportRunning, or ImportRefused with the invalid rows, before it yields the first step, and later
+    SlugTaken if another request takes a slug of the file meanwhile. Orders for products that change wait
+    until the end; orders for other products do not.
     """
     notes = Notes()
     with database.transaction() as connection:
@@ -74,8 +78,17 @@ def import_products(
                 added, changed = added + more_added, changed + more_changed
             applied = min(rows, start + BATCH)
             yield Progress(rows, applied, added, changed)
+        _set_slugs(connection)
+        set_alts(connection)
     log.info("Products were imported", extra={"rows": rows, "added": added, "changed": changed})
     yield Progress(rows, rows, added, changed, is_done=True, notes=notes)
+
+
+def _set_slugs(connection: Connection) -> None:
+    taken = set_slugs(connection)
+    if taken is not None:
+        detail = f"A different product has taken the slug {taken} meanwhile."
+        raise SlugTaken(detail, product_id=find_owner(connection, taken))
 
 
 def _stage(connection: Connection, file: Iterator[Read], given: set[str]) -> tuple[int, int]:
@@ -119,7 +132,8 @@ def _apply_plans(connection: Connection, *, after: int, upto: int) -> tuple[int,
     added = changed = 0
     for plan, product in _read_plans(connection, after=after, upto=upto):
         if plan.product_id is None:
-            _add_product(connection, plan)
+            number = _add_product(connection, plan)
+            repository.note_added(connection, plan.rows[0]["place"], number)
             added += 1
         elif product is not None and _change_product(connection, product, plan):
             changed += 1
@@ -139,15 +153,17 @@ def _read_plans(
         for lines in batch:
             product = found.get(lines[0]["product_id"])
             options, known = (product.options, product.variants) if product else ((), [])
-            yield make_plan(lines, OF_PRODUCT, options, known), product
+            yield make_plan(lines, (*OF_PRODUCT, *BESIDE_PRODUCT), options, known), product
 
 
-def _add_product(connection: Connection, plan: Plan) -> None:
+def _add_product(connection: Connection, plan: Plan) -> int:
     first, *further = plan.added
-    values = {"category": OTHER, "description": "", "images": [], **plan.product, **first.values}
+    given = {name: value for name, value in plan.product.items() if name in OF_PRODUCT}
+    values = {"category": OTHER, "description": "", "images": [], **given, **first.values}
     number = admin.insert_product(connection, values, plan.options, first.on_hand)
     for variant in further:
         variants.insert_variant(connection, number, plan.options, variant.values, variant.on_hand)
+    return number
 
 
 def _change_product(connection: Connection, product: ExportedProduct, plan: Plan) -> bool:
@@ -155,6 +171,9 @@ def _change_product(connection: Connection, product: ExportedProduct, plan: Plan
     product_id, known = product.id, product.variants
     current = {**vars(product), "product_metadata": product.metadata}
     own = {name: value for name, value in plan.product.items() if current[name] != value}
+    # The alt texts and the slug itself are set for all products at the end. As by the API, a new alt text
+    # makes no new version.
+    has_new_alts = own.pop("image_alts", None) is not None
     counts: dict[int, int] = {}
     is_changed = False
     for variant in known:
@@ -179,7 +198,9 @@ def _change_product(connection: Connection, product: ExportedProduct, plan: Plan
     }
     has_new_options = product.options != plan.options
     if own:
+        own.pop("slug", None)
         admin.update_product(connection, product_id, keep_sale(own))
+        is_changed = True
     elif is_changed or moved or has_new_options or plan.added:
         variants.touch_product(connection, product_id)
         is_changed = True
@@ -189,7 +210,7 @@ def _change_product(connection: Connection, product: ExportedProduct, plan: Plan
         variants.insert_variant(connection, product_id, plan.options, new.values, new.on_hand)
     for number, on_hand in counts.items():
         stock.record_count(connection, number, on_hand)
-    return bool(own) or is_changed or bool(counts)
+    return is_changed or has_new_alts or bool(counts)
 
 
 def _is_counted(variant: Variant, values: Mapping[str, Any]) -> bool:
