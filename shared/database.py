@@ -134,7 +134,7 @@ def connect(settings: ServiceSettings) -> Database:
         pool_size=POOL_SIZE,
         max_overflow=0,
         pool_timeout=5,
-        # The connection used last has its statements and plans ready; if they took turns, each would plan again.
+        # The connection used last has its plans ready; if they took turns, each would make them again.
         pool_use_lifo=True,
         pool_recycle=1800,
         connect_args={"application_name": settings.instance, **PATIENCE, **prepared},
