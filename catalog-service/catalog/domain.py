@@ -98,6 +98,13 @@ class Product:
     # The stored images by URL; None without any.
     media: Mapping[str, Any] | None
     slug: str
+    # The cheapest variant of a product that has further variants; None if its own row is its only one.
+    cheapest_id: int | None = None
+
+    @property
+    def variant_id(self) -> int | None:
+        """Return the only variant, or None unless there is exactly one."""
+        return (self.cheapest_id or self.id) if self.variant_count == 1 else None
 
     @property
     def crossed_out_amount(self) -> int | None:

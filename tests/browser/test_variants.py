@@ -85,6 +85,21 @@ def test_a_guest_buys_a_variant_by_keyboard_from_the_list_to_the_order(page, sho
     assert complaints == []
 
 
+def test_a_card_adds_the_only_variant_that_is_left(page, shop, admin, complaints):
+    shirt = add_shirt(admin, {"S / Blue": 5, "M / Blue": 3})
+    first, left = shirt.id_of("S / Blue"), shirt.id_of("M / Blue")
+    # The row of the first variant is the product's own.
+    assert first == shirt.id
+    assert admin.delete(f"/products/{shirt.id}/variants/{first}").status_code == 204
+    shop.open(f"/?q={shirt.title.rpartition(' ')[2]}")
+    page.get_by_role("button", name=f"Add {shirt.title} to cart").click()
+    expect(shop.toasts).to_contain_text(f"Added {shirt.title} to your cart.")
+    line = shop.open_cart().get_by_role("listitem")
+    expect(line).to_contain_text([f"{shirt.title}, M / Blue"])
+    expect(line.get_by_role("link")).to_have_attribute("href", f"/p/{shirt.slug}?variant={left}")
+    assert complaints == []
+
+
 def test_price_stock_and_number_follow_the_choice_and_the_address_keeps_it(
     page, shop, shirt, complaints, take_screenshot
 ):

@@ -31,6 +31,7 @@ PRODUCT_FIELDS = [
     "lowest_amount_30d",
     "tax_class",
     "slug",
+    "variant_id",
 ]
 
 

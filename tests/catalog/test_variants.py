@@ -3,11 +3,12 @@
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
-from catalog.domain import FIRST_LOCAL_ID
-from catalog.use_cases.products import recount
+from catalog.domain import FIRST_LOCAL_ID, Filter, Sort
+from catalog.use_cases.products import list_products, recount
 from catalog.use_cases.reservations import commit_reservation, release_reservation
+from tests.catalog.rows import SOURCE, begin_catalogue, put_products
 from tests.catalog.test_admin import Admin
 from tests.catalog.test_reservations import Orders
 from tests.catalog.upstreams import execute
@@ -284,11 +285,13 @@ def test_the_last_variant_cannot_go_and_the_first_one_can(office, shirt):
     first, second, third = (variant["id"] for variant in shirt["variants"])
     assert first == shirt["id"]
     assert office.withdraw(first, first).status_code == 204
+    [listed] = office.send("GET", "/products?category=clothes").json["data"]
+    assert (listed["variant_count"], listed["variant_id"]) == (2, None)
     assert office.withdraw(first, second).status_code == 204
     refused = office.withdraw(first, third)
     assert (refused.status_code, refused.json["code"]) == (409, "last_variant")
     shown = office.show(first).json
-    assert [variant["id"] for variant in shown["variants"]] == [third]
+    assert [variant["id"] for variant in shown["variants"]] == [shown["variant_id"]] == [third]
     assert (shown["sku"], shown["unit_amount"], shown["stock"], shown["variant_count"]) == (
         "SHIRT-L",
         3000,
@@ -296,7 +299,9 @@ def test_the_last_variant_cannot_go_and_the_first_one_can(office, shirt):
         1,
     )
     listed = office.send("GET", "/products?category=clothes").json["data"]
-    assert [(product["id"], product["unit_amount"]) for product in listed] == [(first, 3000)]
+    assert [(each["id"], each["variant_id"], each["unit_amount"]) for each in listed] == [
+        (first, third, 3000)
+    ]
     assert office.list_ids("max_price=29") == []
     for path in (f"/products/{first}/variants/{first}", f"/products/{first}/variants/{MISSING}"):
         assert office.send("DELETE", path).json["code"] == "variant_not_found"
@@ -304,6 +309,23 @@ def test_the_last_variant_cannot_go_and_the_first_one_can(office, shirt):
     again = office.add(first, sku="SHIRT-S", options={"Size": "S"}, on_hand=1)
     assert again.status_code == 201
     assert again.json["id"] not in {first, second, third}
+
+
+def test_a_list_of_products_without_further_variants_is_one_statement(database):
+    begin_catalogue(database)
+    put_products(database, {"id": 1}, {"id": 2})
+    statements = []
+
+    def note(_connection, _cursor, statement, *_rest):
+        statements.append(statement)
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    try:
+        found = list_products(database, SOURCE, Filter(), Sort.ID, limit=10)
+    finally:
+        event.remove(database.engine, "before_cursor_execute", note)
+    assert [(product.id, product.variant_id) for product in found.products] == [(1, 1), (2, 2)]
+    assert len(statements) == 1
 
 
 def test_a_withdrawn_variant_is_not_sold_but_its_held_units_are(office, orders, shirt, database):

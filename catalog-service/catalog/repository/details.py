@@ -89,4 +89,5 @@ def _sum_up(product: Product, variants: list[Variant]) -> Product:
         return product
     cheapest = min(variants, key=lambda each: (each.unit_amount, each.id))
     of_cheapest = {name: getattr(cheapest, name) for name in OF_CHEAPEST}
-    return replace(product, **of_cheapest, stock=sum(each.stock for each in variants))
+    stock = sum(each.stock for each in variants)
+    return replace(product, **of_cheapest, cheapest_id=cheapest.id, stock=stock)

@@ -46,7 +46,7 @@ ROW: list[ColumnElement[Any]] = [
     *[
         _COMPUTED[field.name] if field.name in _COMPUTED else products.c[field.name]
         for field in fields(Product)
-        if field.name != "slug"
+        if field.name not in {"slug", "cheapest_id"}
     ],
     products.c.further_variants,
 ]
@@ -60,7 +60,9 @@ def describe_rows(found: Any) -> list[ColumnElement[Any]]:
         "slug": slug_of(found["id"]).label("slug"),
     }
     columns = [
-        computed[field.name] if field.name in computed else found[field.name] for field in fields(Product)
+        computed[field.name] if field.name in computed else found[field.name]
+        for field in fields(Product)
+        if field.name != "cheapest_id"
     ]
     return [*columns, found["further_variants"]]
 
@@ -86,6 +88,7 @@ OF_CHEAPEST = ("sku", "compare_at_amount", "lowest_amount_30d", "regular_amount"
 SUMMARIES = (
     select(
         _OWNER.label("product_id"),
+        products.c.id.label("cheapest_id"),
         *[products.c[name] for name in OF_CHEAPEST],
         *[
             cast(func.sum(products.c[name]).over(partition_by=_OWNER), BigInteger).label(name)
@@ -117,7 +120,7 @@ def to_product(row: Row[*tuple[Any, ...]], summary: Row[*tuple[Any, ...]] | None
     product = Product(*row[: len(PRODUCT) - 1])
     if summary is None:
         return product
-    of_cheapest = {name: getattr(summary, name) for name in OF_CHEAPEST}
+    of_cheapest = {name: getattr(summary, name) for name in ("cheapest_id", *OF_CHEAPEST)}
     return replace(product, **of_cheapest, stock=summary.on_hand - summary.reserved)
 
 

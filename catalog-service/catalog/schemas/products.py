@@ -138,6 +138,7 @@ class ProductOut(BaseModel):
                 "lowest_amount_30d": None,
                 "tax_class": None,
                 "slug": "walnut-chopping-board-with-juice-groove",
+                "variant_id": 1,
             }
         )
     )
@@ -165,6 +166,9 @@ class ProductOut(BaseModel):
     lowest_amount_30d: int | None = Field(description=LOWEST_30D)
     tax_class: str | None
     slug: str = Field(description="The end of the product's address in the shop, `/p/SLUG`.")
+    variant_id: int | None = Field(
+        description="The only variant, which `PUT /cart/items/{variant_id}` adds; null if there are several."
+    )
 
     @classmethod
     def of(cls, product: Product, currency: str) -> "ProductOut":
@@ -173,6 +177,7 @@ class ProductOut(BaseModel):
             **vars(product),
             "price": float(to_price(product.unit_amount, currency)),
             "currency": currency,
+            "variant_id": product.variant_id,
             "compare_at_amount": product.crossed_out_amount,
             "media": [],
         }

@@ -56,7 +56,9 @@ function quickAdd(product) {
   button.addEventListener("click", async () => {
     if (button.getAttribute("aria-disabled") === "true") return;
     button.setAttribute("aria-disabled", "true");
-    await addToCart(product, 1, openCart);
+    const { id, variant_id: variant, title } = product;
+    // An older replica sends no variant_id.
+    await addToCart({ id: variant ?? id, product_id: id, title }, 1, openCart);
     button.removeAttribute("aria-disabled");
   });
   return button;
