@@ -1,7 +1,7 @@
 """Products, reservations and money as plain Python."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
@@ -170,10 +170,22 @@ class Sort(StrEnum):
 
 
 @dataclass(frozen=True)
+class NamedCategories:
+    """Categories by key whose current names have some words of a search.
+
+    `query` is a text search query that a product in them matches if it has the other words.
+    """
+
+    keys: tuple[str, ...]
+    words: str
+    query: str
+
+
+@dataclass(frozen=True)
 class Filter:
     """The filters of a product list; an empty field does not filter. Money is in minor units.
 
-    A product matches if it matches `words` or `corrected`.
+    A product matches if it, with the names of its category, matches `words` or `corrected`.
     """
 
     words: str | None = None
@@ -187,8 +199,10 @@ class Filter:
     options: tuple[tuple[str, tuple[str, ...]], ...] = ()
     # Each metadata key with the values of which the product or a variant has one.
     metadata: tuple[tuple[str, tuple[str | float | bool, ...]], ...] = ()
-    # Whether the shop has a product with several variants, for which a query needs more conditions.
-    among_several: bool = True
+    # What a query needs to know of the shop, which is no part of what a client asks: whether it has a product
+    # with several variants, and the categories that the words name, unless their keys have these words.
+    among_several: bool = field(default=True, repr=False)
+    named: tuple[NamedCategories, ...] = field(default=(), repr=False)
 
     @property
     def is_empty(self) -> bool:

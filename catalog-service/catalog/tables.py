@@ -239,6 +239,8 @@ category_keys = Table(
     metadata,
     Column("key", Text, primary_key=True),
     Column("path", Text, nullable=False),
+    Column("key_words", TSVECTOR, Computed("name_words(key)")),
+    Column("path_words", TSVECTOR, Computed("CASE WHEN key <> path THEN name_words(path) END")),
 )
 IS_MOVED = category_keys.c.key != category_keys.c.path
 Index("category_keys_path", category_keys.c.path)
@@ -250,6 +252,7 @@ categories = Table(
     Column("path", Text, primary_key=True),
     Column("title", Text),
     Column("position", Integer, nullable=False, server_default=text("0")),
+    Column("title_words", TSVECTOR, Computed("name_words(title)")),
 )
 
 former_categories = Table(

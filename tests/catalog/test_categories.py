@@ -11,6 +11,7 @@ from sqlalchemy import text
 from catalog.category_tree import count_with_below, find_roots, is_within, trace_path
 from catalog.domain import Filter, Sort
 from catalog.repository import categories as repository
+from catalog.repository.category_words import MAX_KEYS
 from catalog.schemas.imports import to_line
 from catalog.use_cases import products as use_cases
 from catalog.use_cases.admin import export_products
@@ -166,6 +167,128 @@ def test_moving_a_category_moves_what_is_below_and_nothing_else(shop):
     assert [
         tuple(row) for row in execute_rows(shop, "SELECT id, version, xmin::text FROM products")
     ] == before
+
+
+NAMES = {
+    # Of the branch and of each category in it, with words of the product.
+    "cooking": [1, 2, 3],
+    "blades": [2, 3],
+    "cooking blades": [2, 3],
+    "cooking steel": [1, 2],
+    "steel blades": [2],
+    "blade oak": [3],
+    # The title that an admin set for a category is that of the categories below, too.
+    "sharp": [2, 3],
+    '"sharp things" steel': [2],
+    "SHARP-THINGS": [2, 3],
+    '"cooking blades"': [2, 3],
+    '"blades cooking"': [],
+    "oak or blades": [2, 3, 4],
+    "steel -blades": [1, 5],
+    "-cooking steel": [5],
+    "--cooking steel": [5],
+    "steel - pot": [1],
+    "cooking -steel": [3],
+    # The names with which products were added.
+    "kitchen knives": [2, 3],
+    "kitchenware": [4],
+    # A word of the key of another category is no name of this one.
+    "cooking kitchenware": [],
+    "garden cooking": [],
+}
+
+
+def test_search_finds_products_by_the_current_names_of_their_category(shop):
+    put_products(
+        shop,
+        {"id": 1, "category": "kitchen", "title": "Steel pot"},
+        {"id": 2, "category": "kitchen/knives", "title": "Steel knife"},
+        {"id": 3, "category": "kitchen/knives/bread", "description": "With a handle of oak."},
+        {"id": 4, "category": "kitchenware", "title": "Oak board"},
+        {"id": 5, "category": "garden/tools", "title": "Steel spade"},
+    )
+    recount(shop)
+    change_category(shop, "kitchen/knives", {"path": "kitchen/blades", "title": "Sharp things"})
+    change_category(shop, "kitchen", {"path": "cooking"})
+    wrong = {}
+    for words, expected in NAMES.items():
+        for sort in (Sort.ID, Sort.PRICE, None):
+            found = sorted(list_ids(shop, Filter(words=words), sort))
+            if found != expected:
+                wrong[words, sort] = found
+    assert wrong == {}
+    facets = read_facets(shop, Filter(words="blades"))
+    assert facets == {"cooking": 2, "cooking/blades": 2, "cooking/blades/bread": 1}
+
+
+def test_search_finds_the_current_name_of_any_number_of_categories(shop):
+    """Of more than MAX_KEYS categories, the query has the first words of their keys only."""
+    count = MAX_KEYS + 1
+    put_products(
+        shop,
+        *[{"id": 100 + n, "category": f"part {n}/of", "title": f"Bolt {n % 2}"} for n in range(count)],
+        {"id": 200, "category": "!!!", "title": "Bolt 0"},
+    )
+    recount(shop)
+    for path in [*(f"part {n}" for n in range(count)), "!!!"]:
+        change_category(shop, path, {"path": f"spares/{path}"})
+    found = list_ids(shop, Filter(words="spares"))
+    # No word is in the key of the last category, so search knows none of its products.
+    assert found == [100 + n for n in range(count)]
+    assert list_ids(shop, Filter(words='"bolt 1" spare')) == [100 + n for n in range(count) if n % 2]
+    assert list_ids(shop, Filter(words="bolt -spares")) == [200]
+
+
+def test_a_new_name_is_found_at_once_and_a_name_that_is_no_longer_current_is_not(shop):
+    change_category(shop, "kitchen", {"path": "cooking"})
+    change_category(shop, "cooking", {"path": "cuisine", "title": "Cuisine & more"})
+    assert list_ids(shop, Filter(words="cuisine")) == list_ids(shop, Filter(words="more")) == [1, 2, 3]
+    assert list_ids(shop, Filter(words="cooking")) == []
+    change_category(shop, "cuisine", {"title": None})
+    assert list_ids(shop, Filter(words="more")) == []
+    # The first name is a word of each product.
+    assert list_ids(shop, Filter(words="kitchen")) == [1, 2, 3]
+
+
+def test_a_new_category_at_a_former_path_is_not_found_by_the_name_of_the_moved_one(
+    sample_app, database, send
+):
+    send("PATCH", "/categories/kitchen", {"path": "cooking"})
+    made = send("POST", "/products", {"title": "Sink", "unit_amount": 1, "category": "kitchen"}).json["id"]
+    found = {each["id"] for each in send("GET", "/products?q=cooking&limit=100").json["data"]}
+    cooking = {each["id"] for each in send("GET", "/products?category=cooking&limit=100").json["data"]}
+    assert len(cooking) == 12
+    assert found >= cooking
+    assert made not in found
+
+
+def test_a_product_of_a_moved_category_ranks_like_one_of_a_category_that_always_had_the_name(shop):
+    same = {"title": "Steel bowl", "description": "For soup."}
+    put_products(
+        shop,
+        {"id": 11, "category": "old", **same},
+        {"id": 12, "category": "bowls", **same},
+        {"id": 13, "category": "other", "title": "Steel lid", "description": "It fits any bowls."},
+        {"id": 14, "category": "other", "title": "Steel pan", "description": "For soup."},
+    )
+    put_products(shop, {"id": 15, "category": "other", "title": "Bowls", "description": "For soup."})
+    recount(shop)
+    change_category(shop, "old", {"path": "bowls/old"})
+    assert list_ids(shop, Filter(words="steel bowls"), None) == [12, 11, 13]
+
+
+def test_a_typo_in_the_current_name_of_a_category_is_corrected_after_the_recount(shop):
+    change_category(shop, "kitchen", {"path": "cuisine", "title": "Gastronomy"})
+    recount(shop)
+    found = {}
+    for words in ("cuisnie", "gastronmy", "gastronomy"):
+        page = use_cases.list_products(shop, SOURCE, Filter(words=words), None, limit=10)
+        found[words] = (page.corrected, sorted(product.id for product in page.products))
+    assert found == {
+        "cuisnie": ("cuisine", [1, 2, 3]),
+        "gastronmy": ("gastronomy", [1, 2, 3]),
+        "gastronomy": (None, [1, 2, 3]),
+    }
 
 
 def execute_rows(database, statement):

@@ -170,6 +170,16 @@ def test_every_order_of_a_category_scans_the_index_of_each_category_below(large,
     assert 31 <= round(count_read(nodes)) <= 62
 
 
+@pytest.mark.parametrize(
+    "words", ["branch", "branch walnut", "branch oak", "branch S-12345", "board -branch"]
+)
+@pytest.mark.parametrize("sort", [None, Sort.PRICE, Sort.TITLE])
+def test_a_search_by_the_name_of_a_moved_category_uses_an_index_and_reads_few_rows(
+    large, branch, words, sort
+):
+    assert_by_index(explain_page(large, Filter(words=words), sort))
+
+
 @pytest.mark.parametrize("sort", list(Sort))
 def test_a_later_page_costs_no_more_than_the_first(large, sort):
     first = use_cases.list_products(large, SOURCE, Filter(), sort, limit=30)

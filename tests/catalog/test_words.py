@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from catalog.domain import Filter
+from catalog.repository.category_words import find_named
 from catalog.use_cases import products as use_cases
 from shared.database import Database
 from shared.migrate import upgrade
@@ -259,6 +260,28 @@ def test_every_word_of_any_title_finds_it_and_no_query_breaks_the_search(empty_c
                 " OR search_text(:title, 'A', NULL, '', '') @@ search_query(:query)",
                 word,
             ), word
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(name=PIECES, query=PIECES)
+def test_every_word_of_any_category_finds_it_and_no_query_breaks_the_search(empty_catalog, name, query):
+    with empty_catalog.transaction() as connection:
+        statement = (
+            "INSERT INTO category_keys VALUES ('first', :name)"
+            " ON CONFLICT (key) DO UPDATE SET path = excluded.path"
+        )
+        connection.execute(text(statement), {"name": name})
+        find_named(connection, query, name)
+        for word in read_words(name):
+            found = find_named(connection, word, query)
+            is_found = any(each.keys == ("first",) for each in found)
+            empty = text("SELECT numnode(search_query(:word)) = 0")
+            assert is_found or connection.execute(empty, {"word": word}).scalar(), word
 
 
 def read_words(title: str) -> list[str]:

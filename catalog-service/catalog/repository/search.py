@@ -18,10 +18,13 @@ from sqlalchemy import (
     Integer,
     Select,
     Text,
+    and_,
     bindparam,
+    case,
     cast,
     func,
     literal_column,
+    not_,
     or_,
     select,
     text,
@@ -31,9 +34,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, REAL, TSQUERY
 
-from catalog.domain import Filter, Product, Sort, SourceCopy
+from catalog.domain import Filter, NamedCategories, Product, Sort, SourceCopy
 from catalog.repository.arrays import with_one_plan
 from catalog.repository.categories import WANTED_KEYS
+from catalog.repository.category_words import HAS_NAMES, find_named
 from catalog.repository.products import ROW, to_copy, to_products, with_source_copy
 from catalog.tables import (
     FOR_SALE,
@@ -61,7 +65,8 @@ LIMIT, RANKED = (bindparam(name, type_=Integer, literal_execute=True) for name i
 
 # The best index depends on the values, which a generic plan does not know.
 PREPARE = select(
-    select(products.c.id).where(FOR_SALE, HAS_FURTHER).exists(),
+    select(products.c.id).where(FOR_SALE, HAS_FURTHER).exists().label("among_several"),
+    HAS_NAMES.label("has_names"),
     func.set_config(literal_column("'plan_cache_mode'"), literal_column("'force_custom_plan'"), true()),
     func.set_config(literal_column("'enable_seqscan'"), bindparam("seqscan", type_=Text), true()),
 )
@@ -103,13 +108,18 @@ def read_page(
 def prepare_filter(connection: Connection, wanted: Filter) -> Filter:
     """Set the planner's options for a filter without stored counts, until the transaction ends.
 
-    Return the filter with what the shop has, so that a shop without variants does not search for them.
+    Return the filter with what the shop has, so that a shop without variants, or without categories that were
+    moved or have titles, does not search for them.
     """
     # The planner knows no correlation between the table and an index by price, which is an expression. And
     # with words, the order of a sequential scan is not stable, because it may start anywhere in the table.
     has_seqscan = wanted.lowest is None and wanted.highest is None and wanted.words is None
     values = {"seqscan": "on" if has_seqscan else "off"}
-    return replace(wanted, among_several=connection.execute(PREPARE, values).scalar_one())
+    shop = connection.execute(PREPARE, values).one()
+    named: tuple[NamedCategories, ...] = ()
+    if wanted.words is not None and shop.has_names:
+        named = find_named(connection, wanted.words, wanted.corrected)
+    return replace(wanted, among_several=shop.among_several, named=named)
 
 
 def shape_of(wanted: Filter) -> Filter:
@@ -125,6 +135,7 @@ def shape_of(wanted: Filter) -> Filter:
         options=tuple(("", ("",) * len(values)) for _name, values in wanted.options),
         metadata=tuple(("", ("",) * len(values)) for _name, values in wanted.metadata),
         among_several=wanted.among_several,
+        named=(NamedCategories((), "", ""),) * len(wanted.named),
     )
 
 
@@ -135,6 +146,9 @@ def parameters_of(wanted: Filter) -> dict[str, Any]:
     for kind, named in (("option", values.pop("options")), ("metadata", values.pop("metadata"))):
         for number, (name, chosen) in enumerate(named):
             values |= {f"{kind}_{number}_{place}": {name: value} for place, value in enumerate(chosen)}
+    for number, each in enumerate(values.pop("named")):
+        values |= {f"named_{number}_{name}": value for name, value in vars(each).items()}
+        values[f"named_{number}_keys"] = list(each.keys)
     return {name: value for name, value in values.items() if value not in (None, [])}
 
 
@@ -184,7 +198,8 @@ def _conditions(shape: Filter) -> list[ColumnElement[bool]]:
         # The row of a further variant has its SKU, and no other words.
         further = select(products.c.parent_id).where(IS_FURTHER, IS_SOLD, has_words).correlate(None)
         found_by_sku = products.c.id == func.any(func.array(further.scalar_subquery()))
-        found.append(or_(has_words, found_by_sku) if shape.among_several else has_words)
+        matches = _match_with_names(shape, has_words)
+        found.append(or_(*matches, found_by_sku) if shape.among_several else or_(*matches))
     if shape.categories:
         found.append(products.c.category == func.any(WANTED_KEYS))
     if shape.brands:
@@ -197,6 +212,24 @@ def _conditions(shape: Filter) -> list[ColumnElement[bool]]:
     for number, (_name, values) in enumerate(shape.metadata):
         found.append(products.c.id.in_(_find_by_metadata(number, len(values))))
     return found
+
+
+def _match_with_names(shape: Filter, has_words: ColumnElement[bool]) -> list[ColumnElement[bool]]:
+    """Return the alternative conditions under which a product, with the names of its category, matches."""
+    if not shape.named:
+        return [has_words]
+    named = [
+        (_is_named(products.c.category, number), cast(bindparam(f"named_{number}_query"), TSQUERY()))
+        for number in range(len(shape.named))
+    ]
+    return [
+        and_(has_words, *[not_(is_in) for is_in, _query in named]),
+        *[and_(products.c.search.op("@@")(query), is_in) for is_in, query in named],
+    ]
+
+
+def _is_named(category: ColumnElement[str], number: int) -> ColumnElement[bool]:
+    return category == func.any(bindparam(f"named_{number}_keys", type_=ARRAY(Text)))
 
 
 def _find_by_metadata(number: int, length: int) -> CompoundSelect[Any]:
@@ -300,7 +333,9 @@ def _rank(shape: Filter, is_first: bool) -> Select[Any]:
     """Return a query of matching products by relevance."""
     some = select_matching(shape, [*ROW, products.c.search], lambda part: part.limit(RANKED)).subquery("some")
     # 1 divides the rank by 1 + the logarithm of the document length.
-    rank = func.ts_rank(some.c.search, _parse_words(shape), literal_column("1"))
+    rank = func.ts_rank(
+        _add_names(shape, some.c.category, some.c.search), _parse_words(shape), literal_column("1")
+    )
     columns = [column for column in some.c if column.name != "search"]
     ranked = select(*columns, rank.label("sort_key")).subquery("ranked")
     keys = [ranked.c.sort_key, ranked.c.id]
@@ -309,6 +344,22 @@ def _rank(shape: Filter, is_first: bool) -> Select[Any]:
         return query
     # Ranks are single-precision; compared as a double, the bound would almost never equal one.
     return query.where(_is_after(None, keys, [cast(bindparam("after_0"), REAL), bindparam("after_1")]))
+
+
+def _add_names(shape: Filter, category: ColumnElement[str], search: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return the words of a product and those of the query that its category's current names have."""
+    if not shape.named:
+        return search
+    # Search gives the words of a category's key this weight, too.
+    weight: ColumnElement[str] = literal_column("'B'")
+    names = [
+        func.setweight(func.name_words(bindparam(f"named_{number}_words", type_=Text)), weight)
+        for number in range(len(shape.named))
+    ]
+    return case(
+        *[(_is_named(category, number), search.op("||")(words)) for number, words in enumerate(names)],
+        else_=search,
+    )
 
 
 def _parse_words(shape: Filter) -> ColumnElement[Any]:

@@ -12,10 +12,12 @@ LEARN = text("""
             normalize((array_agg(written ORDER BY products DESC, written))[1]) AS shown
         FROM (
             SELECT written, count(*) AS products
-            FROM products, unnest(
-                to_tsvector('simple', split_words(concat_ws(' ', title, brand, category)))
-            ) AS words (written)
-            WHERE removed_at IS NULL AND written !~ '[0-9]'
+            FROM (
+                SELECT concat_ws(' ', title, brand, category) FROM products WHERE removed_at IS NULL
+                UNION ALL SELECT path FROM category_keys WHERE key <> path
+                UNION ALL SELECT title FROM categories WHERE title IS NOT NULL
+            ) AS names (name), unnest(to_tsvector('simple', split_words(name))) AS words (written)
+            WHERE written !~ '[0-9]'
             GROUP BY written
         ) AS seen
             CROSS JOIN LATERAL fold_words(written) AS word
@@ -59,7 +61,7 @@ CORRECT = text("""
 
 
 def learn_words(connection: Connection) -> None:
-    """Replace the known words by those of the current titles, brands and categories."""
+    """Replace the known words by those of the titles, the brands, and the categories with their names."""
     connection.execute(LEARN, {"most": MAX_WORDS})
 
 

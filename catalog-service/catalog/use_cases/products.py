@@ -59,6 +59,7 @@ def list_products(
         if wanted.words is not None and after is None and len(page.products) < MIN_MATCHES:
             wanted = replace(wanted, corrected=_correct(connection, wanted.words))
             if wanted.corrected is not None:
+                wanted = search.prepare_filter(connection, wanted)
                 page = search.read_page(connection, wanted, sort, after=None, limit=limit + 1)
         if with_facets:
             facets = _read_facets(database, connection, wanted)
