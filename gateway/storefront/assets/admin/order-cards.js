@@ -1,35 +1,51 @@
 // The cards of an order's page.
 import { call } from "../lib/api.js";
-import { h } from "../lib/dom.js";
+import { h, replace } from "../lib/dom.js";
 import { load, skeleton } from "../lib/feedback.js";
 import { formatMoney } from "../lib/format.js";
 import { linkTo } from "../lib/router.js";
 import { describeAddress, describeEvent, toSentence } from "../lib/labels.js";
+import { picture, recallLine } from "../shop/catalog.js";
+import { fetchDetails } from "../shop/drawer.js";
 import { badge, card, facts, idLink, moment } from "./parts.js";
 import { makeTable } from "./table.js";
 import { isId } from "./labels.js";
 
-/** Return the items and the total of an order. */
-export function itemsCard(order) {
+/** Return the items and the total of an order; `requested` is that of fetchDetails. */
+export function itemsCard(order, requested, signal) {
   const money = (amount) => formatMoney(amount, order.currency);
+  const pictures = order.items.map(() => h("div"));
   const table = makeTable("Items of the order", [
     {
       title: "Item",
       kind: "main",
-      cell: (item) => [
+      cell: (item) =>
         h(
-          "a",
-          { class: "value", href: linkTo(`/admin/products/${item.product_id}`) },
-          item.title ?? `Product ${item.product_id}`,
+          "div",
+          { class: "product-cell" },
+          pictures[order.items.indexOf(item)],
+          h(
+            "div",
+            null,
+            h(
+              "a",
+              { class: "value", href: linkTo(`/admin/products/${item.product_id}`) },
+              item.title ?? `Product ${item.product_id}`,
+            ),
+            item.sku && h("small", { class: "faint" }, item.sku),
+          ),
         ),
-        item.sku && h("small", { class: "faint" }, ` ${item.sku}`),
-      ],
     },
     { title: "Quantity", kind: "number", cell: (item) => item.quantity },
     { title: "Price", kind: "number", cell: (item) => money(item.unit_amount) },
     { title: "Amount", kind: "number", cell: (item) => money(item.amount) },
   ]);
+  function showPictures() {
+    pictures.forEach((room, place) => replace(room, picture(recallLine(order.items[place]), { size: 44 })));
+  }
   table.show(order.items);
+  showPictures();
+  fetchDetails(order.items, requested, signal).then((found) => found && showPictures());
   return card(
     "Items",
     table.node,

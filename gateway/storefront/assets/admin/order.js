@@ -65,6 +65,7 @@ export async function view({ params, signal }) {
   const [items, actions, timeline, details] = [h("div"), h("div"), h("div"), h("div")];
   const columns = h("div", { class: "columns" }, h("div", null, items, actions, timeline), details);
   const path = `/orders/${encodeURIComponent(id)}`;
+  const requested = new Set();
 
   const read = async () => {
     const [order, events] = await Promise.all([
@@ -84,7 +85,7 @@ export async function view({ params, signal }) {
   let shownActions = "";
   function show({ order, events }) {
     replace(status, badge(order.status));
-    replace(items, itemsCard(order));
+    replace(items, itemsCard(order, requested, signal));
     // The card keeps the input of the admin, unless other actions are possible now.
     const possibleActions = [order.status, order.amount, order.amount_refunded].join();
     if (possibleActions !== shownActions) replace(actions, actionsCard(order, act, change));
