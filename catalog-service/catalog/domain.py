@@ -321,6 +321,21 @@ class Sale:
 
 
 @dataclass(frozen=True)
+class ProductSales:
+    """The running, or the planned, sales of a product's variants.
+
+    `unit_amount` is the lowest of their prices, `starts` the first start, and `ends` the first end, if any.
+    """
+
+    product_id: int
+    is_running: bool
+    variant_count: int
+    unit_amount: int
+    starts: datetime
+    ends: datetime | None
+
+
+@dataclass(frozen=True)
 class ManagedProduct:
     """A product as an admin sees it; `edited` names the fields that an admin set."""
 

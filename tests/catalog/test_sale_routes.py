@@ -100,6 +100,40 @@ def test_a_sale_is_shown_planned_running_and_cancelled(call):
     assert [call("GET", "/products/1").json[name] for name in names] == [6490, 64.9, None, None]
 
 
+def test_the_running_and_the_planned_sales_of_products_are_summed(database, call):
+    starts, ends = "2999-01-01T00:00:00Z", "2999-02-01T00:00:00Z"
+    for number, amount in ((501, 8000), (502, 9000), (503, 9100)):
+        add_variant(database, 9000000000000000 + number, amount=amount)
+    bodies = {
+        "1/variants/1": {"unit_amount": 300, "ends": ends},
+        "1/variants/9000000000000501": {"unit_amount": 250},
+        "1/variants/9000000000000502": {"unit_amount": 200, "starts": starts},
+        "1/variants/9000000000000503": {"unit_amount": 100},
+        "2/variants/2": {"unit_amount": 150, "starts": starts, "ends": ends},
+        "3/variants/3": {"unit_amount": 140},
+    }
+    made = {path: call("PUT", f"/products/{path}/sale", body).json for path, body in bodies.items()}
+    # A variant that is no longer sold has no sale to show.
+    assert call("DELETE", "/products/1/variants/9000000000000503").status_code == 204
+    found = call("GET", "/products/sales?product_id=2&product_id=1&product_id=4&product_id=999").json["data"]
+    begun = made["1/variants/1"]["starts"]
+    expected = [
+        (1, "running", 2, 250, begun, ends),
+        (1, "planned", 1, 200, starts, None),
+        (2, "planned", 1, 150, starts, ends),
+    ]
+    names = ("product_id", "state", "variant_count", "unit_amount", "starts", "ends")
+    assert [tuple(each[name] for name in names) for each in found] == expected
+    assert {each["currency"] for each in found} == {"USD"}
+
+
+def test_a_list_of_sales_names_its_products(call):
+    many = "&".join(f"product_id={number}" for number in range(101))
+    for query in ("", "product_id=x", "product_id=-1", f"product_id={2**70}", "product_id=1&id=1", many):
+        assert call("GET", f"/products/sales?{query}").status_code == 422, query
+    assert call("GET", "/products/sales?product_id=1").json == {"data": []}
+
+
 def test_sales_of_unknown_products_are_404(call):
     call("DELETE", "/products/2")
     paths = ["/products/999/variants/999/sale", "/products/1/variants/3/sale", "/products/2/variants/2/sale"]

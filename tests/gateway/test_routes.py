@@ -45,6 +45,7 @@ ROUTES = [
     ("/products/metadata-keys", "catalog", "/products/metadata-keys"),
     ("/products/sync", "catalog", "/products/sync"),
     ("/products/low-stock", "catalog", "/products/low-stock"),
+    ("/products/sales?product_id=7", "catalog", "/products/sales?product_id=7"),
     ("/categories?limit=9", "catalog", "/categories?limit=9"),
     ("/categories/kitchen/knives", "catalog", "/categories/kitchen/knives"),
     ("/p/walnut-board?utm_source=mail", "catalog", "/p/walnut-board"),

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, DateTime, and_, case, delete, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from catalog.domain import Sale
+from catalog.domain import ProductSales, Sale
 from catalog.repository.arrays import IDS
 from catalog.repository.locks import wait_for_lock
 from catalog.repository.prices import REGULAR_AMOUNT
@@ -25,6 +25,21 @@ FIND_SALE = (
     select(sales, REGULAR_AMOUNT.label("regular_amount"))
     .join(products, products.c.id == sales.c.product_id)
     .where(sales.c.product_id == func.any(IDS))
+)
+# The members of ProductSales, in their order.
+SUMMARIZE = (
+    select(
+        ROW_OF_PRODUCT,
+        sales.c.has_started,
+        func.count(),
+        func.min(sales.c.unit_amount),
+        func.min(sales.c.starts_at),
+        func.min(sales.c.ends_at),
+    )
+    .join(products, products.c.id == sales.c.product_id)
+    .where(IS_SOLD, or_(products.c.id == func.any(IDS), products.c.parent_id == func.any(IDS)))
+    .group_by(ROW_OF_PRODUCT, sales.c.has_started)
+    .order_by(ROW_OF_PRODUCT, sales.c.has_started.desc())
 )
 # A row that is locked already is left for a later round, so that a batch waits for no other transaction.
 CLAIM = (
@@ -80,6 +95,11 @@ def find_sale(connection: Connection, variant_id: int) -> Sale | None:
     if row is None:
         return None
     return Sale(row.unit_amount, row.regular_amount, row.starts_at, row.ends_at, row.has_started)
+
+
+def summarize_sales(connection: Connection, ids: list[int]) -> list[ProductSales]:
+    """Return the sales of these products, by product; the running ones come first."""
+    return [ProductSales(*row) for row in connection.execute(SUMMARIZE, {"ids": ids})]
 
 
 def put_sale(

@@ -6,7 +6,7 @@ from apiflask import APIBlueprint
 from flask import Response
 
 from catalog.errors import SaleNotFound, VariantNotFound
-from catalog.schemas.sales import SaleIn, SaleOut
+from catalog.schemas.sales import ProductSalesList, ProductSalesOut, ProductSalesQuery, SaleIn, SaleOut
 from catalog.use_cases import sales as use_cases
 from shared.database import Database
 from shared.openapi import document_errors
@@ -51,5 +51,13 @@ def sale_routes(database: Database, currency: str) -> APIBlueprint:
         """Cancel the sale of a variant; if it runs, it ends now and the price before returns."""
         use_cases.cancel_sale(database, product_id, variant_id)
         return "", 204
+
+    @routes.get("/products/sales")
+    @routes.input(ProductSalesQuery, location="query")
+    @routes.output(ProductSalesList)
+    def list_sales(query_data: ProductSalesQuery) -> ProductSalesList:
+        """List the running and the planned sales of products: at most one entry of each kind per product."""
+        found = use_cases.summarize_sales(database, query_data.product_id)
+        return ProductSalesList(data=[ProductSalesOut.of(each, currency) for each in found])
 
     return routes

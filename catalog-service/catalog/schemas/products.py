@@ -17,7 +17,8 @@ from shared.pages import PageQuery
 from shared.schemas import Text, example, example_of
 
 
-def _as_list(value: Any) -> Any:
+def as_list(value: Any) -> Any:
+    """Return the values of a query parameter as a list, also if it is there once."""
     return value if isinstance(value, list) else [value]
 
 
@@ -26,7 +27,7 @@ def _none_if_blank(value: Any) -> Any:
 
 
 Names = Annotated[
-    list[Annotated[Text, Field(max_length=200)]], Field(max_length=20), BeforeValidator(_as_list)
+    list[Annotated[Text, Field(max_length=200)]], Field(max_length=20), BeforeValidator(as_list)
 ]
 CROSSED_OUT = "A crossed-out price, such as the price before a sale; null unless it is above the price."
 LOWEST_30D = "The lowest price of the 30 days before the current reduction began; null without one."
@@ -36,7 +37,7 @@ MetadataFilter = Annotated[
     dict[
         Annotated[Text, Field(max_length=64)],
         Annotated[
-            list[Annotated[Text, Field(max_length=500)]], Field(max_length=20), BeforeValidator(_as_list)
+            list[Annotated[Text, Field(max_length=500)]], Field(max_length=20), BeforeValidator(as_list)
         ],
     ],
     Field(max_length=5),

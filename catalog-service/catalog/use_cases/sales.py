@@ -3,7 +3,7 @@
 import logging
 from datetime import datetime, timedelta
 
-from catalog.domain import MAX_ID, Sale
+from catalog.domain import MAX_ID, ProductSales, Sale
 from catalog.errors import SaleNotFound, VariantNotFound
 from catalog.repository import prices
 from catalog.repository import sales as repository
@@ -52,6 +52,12 @@ def show_sale(database: Database, product_id: int, variant_id: int) -> Sale | No
     with database.transaction() as connection:
         _require_variant(connection, product_id, variant_id)
         return repository.find_sale(connection, variant_id)
+
+
+def summarize_sales(database: Database, ids: list[int]) -> list[ProductSales]:
+    """Return the running and the planned sales of these products; a product without a sale has none."""
+    with database.autocommit() as connection:
+        return repository.summarize_sales(connection, ids)
 
 
 def cancel_sale(database: Database, product_id: int, variant_id: int) -> None:

@@ -8,7 +8,7 @@ import { makeTable } from "./table.js";
 /**
  * Return `{node, show(query)}` for the collection at `path`. `columns` are those of makeTable; `noun` and
  * `nouns` name a row; `empty` is the [title, hint] of an empty list; `adapt(query, signal)` turns filters
- * into query parameters.
+ * into query parameters, and `complete(rows, signal)` adds to the rows of a page what other routes know.
  */
 export function makeList({
   path,
@@ -19,6 +19,7 @@ export function makeList({
   empty,
   signal,
   adapt = (query) => query,
+  complete = (rows) => rows,
 }) {
   const count = h("p", { class: "list-count faint", role: "status" });
   const room = h("div");
@@ -42,7 +43,8 @@ export function makeList({
 
   async function fetchPage(query, cursor, signal) {
     // An empty catalogue is a 204.
-    return (await call("GET", path, { query: { ...query, cursor }, signal })) ?? { data: [], next: null };
+    const page = await call("GET", path, { query: { ...query, cursor }, signal });
+    return page ? { ...page, data: await complete(page.data, signal) } : { data: [], next: null };
   }
 
   function render(query, page, signal) {

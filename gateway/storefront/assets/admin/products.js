@@ -6,6 +6,7 @@ import { formatMoney, formatNumber } from "../lib/format.js";
 import { linkTo } from "../lib/router.js";
 import { session } from "../lib/session.js";
 import { picture } from "../shop/catalog.js";
+import { currentPrice } from "../shop/price.js";
 import { filterBar } from "./filter-bar.js";
 import { makeList } from "./list.js";
 import { moment, pageHead } from "./parts.js";
@@ -46,7 +47,7 @@ const COLUMNS = [
       ),
   },
   { title: "Category", cell: (product) => product.category },
-  { title: "Price", kind: "number", cell: (product) => formatMoney(product.unit_amount, product.currency) },
+  { title: "Price", kind: "number", cell: priceCell },
   { title: "Available", kind: "number", cell: (product) => stockLevel(product.stock) },
   { title: "Updated", cell: (product) => moment(product.updated_at) },
 ];
@@ -74,6 +75,7 @@ export async function view({ query, signal }) {
     columns: COLUMNS,
     noun: "product",
     empty: ["No products match these filters", "Change or clear the filters to see more products."],
+    complete: addSales,
     signal,
   });
   const filters = filterBar(
@@ -107,6 +109,41 @@ export function lowStockLink({ product_id, product_title, title }) {
     h("a", { href: linkTo(`/admin/products/${product_id}`) }, product_title),
     title && h("small", { class: "faint" }, ` ${title}`),
   ];
+}
+
+/** Resolve to the products with their `sales`; without them if they cannot be fetched. */
+async function addSales(products, signal) {
+  if (!products.length) return products;
+  try {
+    const query = { product_id: products.map(({ id }) => id) };
+    const { data } = await call("GET", "/products/sales", { query, signal });
+    return products.map((product) => ({
+      ...product,
+      sales: data.filter(({ product_id: id }) => id === product.id),
+    }));
+  } catch (problem) {
+    if (problem.name !== "Problem") throw problem;
+    return products;
+  }
+}
+
+function priceCell(product) {
+  const sales = (product.sales ?? []).map((sale) => describeSales(sale, product.unit_amount));
+  return h("div", { class: "price-cell" }, currentPrice(product), sales);
+}
+
+// The API sums the sales of several variants: their lowest price, the first start and the first end.
+function describeSales({ state, unit_amount: amount, variant_count: count, currency, starts, ends }, shown) {
+  const isRunning = state === "running";
+  return h(
+    "small",
+    { class: "faint" },
+    isRunning ? "Sale" : "Planned sale",
+    amount !== shown && ` ${count > 1 ? "from " : ""}${formatMoney(amount, currency)}`,
+    count > 1 && ` of ${formatNumber(count)} variants`,
+    !isRunning && [" from ", moment(starts)],
+    ends ? [" until ", moment(ends)] : isRunning && " without an end",
+  );
 }
 
 /** Return the available units; a badge highlights as few as `threshold`, or fewer. */
