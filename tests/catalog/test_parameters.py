@@ -130,6 +130,7 @@ POSITIONS: list[Any] = [
 ORDERS = [
     *["", "sort=id", "sort=price", "sort=-price", "sort=title", "sort=rating", "sort=newest", "q=with"],
 ]
+NEEDED = {"/internal/prices": ["ids"], "/products/sales": ["product_id"]}
 LISTS = [*ORDERS, "q=with&sort=price", "category=kitchen", "brand=Tindlecroft&sort=title", "in_stock=true"]
 
 Send = Callable[[str], TestResponse]
@@ -156,6 +157,7 @@ def parameters(sample_app) -> Iterator[tuple[str, str]]:
     assert {path for path, _ in found} == {
         "/products",
         "/products/low-stock",
+        "/products/sales",
         "/categories",
         "/internal/prices",
     }
@@ -181,7 +183,7 @@ def find_fault(answer: TestResponse, *names: str) -> Any:
 def test_every_value_of_every_parameter_is_accepted_or_rejected_by_name(send, parameters):
     wrong = {}
     for place, (path, name) in enumerate(parameters):
-        needed = "&ids=1" if path == "/internal/prices" and name != "ids" else ""
+        needed = "".join(f"&{each}=1" for each in NEEDED.get(path, []) if each != name)
         repeated = [f"{name}=1&{name}={value}" for value in ("1", "", "a", "%00")]
         # Each parameter gets a third of the values, and each value goes to a third of the parameters.
         values = VALUES[place % 3 :: 3]
@@ -202,7 +204,7 @@ def test_every_search_with_an_order_and_facets_is_accepted_or_rejected_by_name(s
 def test_any_unknown_parameter_is_rejected_by_name(send, parameters):
     wrong = {}
     for path in {path for path, _ in parameters}:
-        needed = "ids=1&" if path == "/internal/prices" else ""
+        needed = "".join(f"{each}=1&" for each in NEEDED.get(path, []))
         for name in ("skip", "a%00b", "%ED%A0%80", "", "q.0", "x" * 5000, "%EF%BC%91", "limit[]", "Q"):
             answer = send(f"{path}?{needed}{name}=1")
             if answer.status_code != 422 or len(answer.json["errors"]) != 1:
