@@ -5,10 +5,11 @@ test-all` those marked `long`. A worker runs one file at a time. All tests of an
 worker, because they break their shop, or share expensive fixtures.
 """
 
+import gc
 import signal
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import hypothesis
 import pytest
@@ -77,6 +78,17 @@ def tier_of(keywords: object) -> str:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FileOrGroupScheduling:
     """Schedule by file or group."""
     return FileOrGroupScheduling(config, log)  # type: ignore[arg-type]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[object]:
+    """Keep the garbage collector from the modules and the tests, which exist until the end of the run."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)

@@ -15,7 +15,7 @@ from bench.many_products import wait_for_recount, write_products, write_variants
 from local.settings import ROOT
 from tests.bench.test_bench import read_rows
 
-COUNT = 3000
+COUNT = 600
 BEFORE_VARIANTS = "f09a98a"  # A commit whose products have no variants.
 SUMMARY = "further_variants, further_lowest, further_highest, further_in_stock"
 INDEXES = "SELECT array_agg(indexdef ORDER BY indexdef) FROM pg_indexes WHERE tablename = 'products'"
@@ -134,7 +134,7 @@ def test_answers_of_two_shops_that_differ_are_shown() -> None:
 @pytest.mark.timeout(900)
 def test_a_catalogue_is_compared_with_a_commit_before_variants(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("CONTROL", BEFORE_VARIANTS)
-    monkeypatch.setenv("PRODUCTS", str(COUNT))
+    monkeypatch.setenv("PRODUCTS", "3000")
     monkeypatch.setenv("SECONDS", "0.8")
     monkeypatch.setattr("bench.catalogue.ROUNDS", 1)
     monkeypatch.setattr("bench.__main__.RESULTS", tmp_path)

@@ -20,6 +20,7 @@ from catalog.use_cases.source import copy_source
 from catalog.use_cases.sync import read_last_sync
 from shared.app import ServiceFlask
 from shared.database import Database, connect
+from shared.errors import DatabaseUnavailable
 from shared.log import configure_logging
 from tests.catalog.sale_steps import copy_price
 from tests.catalog.upstreams import CachingUpstream, FakeUpstream, execute, make_due
@@ -219,21 +220,27 @@ def product(database: Database) -> int:
 
 @pytest.fixture
 def concurrently(settings):
-    """Run tasks at the same time, each on its own connection; return the result or the error of each."""
+    """Run tasks at the same time, each on its own connection; return the result or the refusal of each.
+
+    Raises DatabaseUnavailable with its cause: a deadlock or a lost connection is no outcome of a race.
+    """
     databases = []
 
     def run(*tasks):
+        # One after the other: many logins at once take longer than `connect_timeout` on a busy machine.
         while len(databases) < len(tasks):
             databases.append(opened.enter_context(closing(connect(settings))))
+        for database in databases:
+            with database.transaction():
+                pass
         begin = Barrier(len(tasks))
 
         def attempt(task, database):
-            # Open the connection before the race begins.
-            with database.transaction():
-                pass
             begin.wait()
             try:
                 return task(database)
+            except DatabaseUnavailable:
+                raise
             except Exception as error:
                 return error
 

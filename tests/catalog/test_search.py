@@ -1,8 +1,7 @@
 """Filters, orders, pages, words and facets of the list of products, from the bundled sample catalogue."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 from urllib.parse import urlencode
@@ -10,28 +9,23 @@ from urllib.parse import urlencode
 import pytest
 from werkzeug.test import TestResponse
 
-from catalog.app import create_app
-from tests.catalog.conftest import make_settings
+from tests.catalog.conftest import Catalogue
 from tests.fakes import FakeAuth
-from tests.waiting import wait_for
 
 Get = Callable[..., TestResponse]
 
 
 @pytest.fixture(scope="module")
-def get(make_database) -> Iterator[Get]:
+def get(sample_catalogue: Catalogue, auth: FakeAuth) -> Get:
     """Send GET requests to a catalogue that no test changes; a list is a repeated parameter."""
-    auth = FakeAuth()
-    url = make_database("catalog-service")
-    with closing(create_app(make_settings(url), auth)) as app:
-        client = app.test_client()
+    sample_catalogue.standing.restore()
+    client = sample_catalogue.get().test_client()
 
-        def get(path: str = "/products", **query: Any) -> TestResponse:
-            asked = f"{path}?{urlencode(query, doseq=True)}" if query else path
-            return client.get(asked, headers=auth.bearer())
+    def get(path: str = "/products", **query: Any) -> TestResponse:
+        asked = f"{path}?{urlencode(query, doseq=True)}" if query else path
+        return client.get(asked, headers=auth.bearer())
 
-        wait_for(lambda: get().status_code == 200)
-        yield get
+    return get
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +210,7 @@ def test_a_search_can_be_ordered_and_filtered_like_any_list(get):
     ],
 )
 def test_search_corrects_typos(get, words, expected):
-    answer = wait_for(lambda: (found := get(q=words)).json["data"] and found)
+    answer = get(q=words)
     assert answer.json["corrected"] == expected
     assert titles(answer)[0] == titles(get(q=expected))[0]
 
@@ -235,8 +229,9 @@ def test_known_words_are_not_corrected_even_if_they_find_little(get):
 
 
 def test_later_pages_of_a_corrected_search_use_the_same_words(get):
-    wait_for(lambda: "corrected" in get(q="lampp").json)
-    whole = [product["id"] for product in get(q="lampp", limit=100).json["data"]]
+    found = get(q="lampp", limit=100).json
+    assert "corrected" in found
+    whole = [product["id"] for product in found["data"]]
     assert len(whole) > 4
     assert [product["id"] for product in read_all(get, q="lampp", limit=2)] == whole
 

@@ -10,8 +10,8 @@ from catalog.domain import Filter, Sort
 from catalog.use_cases import products as use_cases
 from shared.database import Database, connect
 from tests.catalog.conftest import make_settings
-from tests.catalog.rows import SOURCE, begin_catalogue
-from tests.catalog.test_plans import FILL, assert_by_index, count_read, explain_page, indexes
+from tests.catalog.rows import SOURCE
+from tests.catalog.test_plans import FILL, assert_by_index, count_read, explain_page, fill, indexes
 
 PRODUCTS = 9_000
 FURTHER = """
@@ -21,9 +21,16 @@ SELECT nextval('local_product_ids'), id, 'infinity', sku || '-' || size, '', '',
     '', 1, jsonb_build_object('Size', size)
 FROM products, unnest(ARRAY['M', 'L']) WITH ORDINALITY AS sizes (size, place) WHERE id % 3 = 0
 """
-FIRST = """
-UPDATE products SET option_values = '{"Size": "S"}', options = '[{"name": "Size", "values": ["S", "M", "L"]}]'
-WHERE id % 3 = 0 AND parent_id IS NULL
+# The trigger would do this once for each variant.
+SUMMARY = """
+UPDATE products SET option_values = '{"Size": "S"}',
+    options = '[{"name": "Size", "values": ["S", "M", "L"]}]',
+    (further_variants, further_lowest, further_highest, further_in_stock)
+        = ROW(further.variants, further.lowest, further.highest, further.in_stock)
+FROM (SELECT parent_id, count(*) AS variants, min(unit_amount) AS lowest, max(unit_amount) AS highest,
+        bool_or(in_stock) AS in_stock
+    FROM products WHERE parent_id IS NOT NULL GROUP BY parent_id) AS further
+WHERE products.id = further.parent_id
 """
 
 
@@ -31,14 +38,11 @@ WHERE id % 3 = 0 AND parent_id IS NULL
 def varied(make_database) -> Iterator[Database]:
     """Nine thousand products, of which three thousand have three variants."""
     with closing(connect(make_settings(make_database("catalog-service")))) as database:
-        begin_catalogue(database)
-        with database.transaction() as connection:
+        with fill(database) as connection:
             connection.execute(text(FILL), {"number": PRODUCTS})
-            connection.execute(text(FIRST))
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
             connection.execute(text(FURTHER))
-        use_cases.recount(database)
-        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text("VACUUM ANALYZE"))
+            connection.execute(text(SUMMARY))
         yield database
 
 

@@ -5,7 +5,7 @@ import unicodedata
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -110,10 +110,8 @@ def find(empty_catalog: Database, words: str) -> list[int]:
     return list_ids(empty_catalog, Filter(words=words), None)
 
 
-def find_misses(
-    empty_catalog: Database, rows: list[tuple[str, list[str]]], name: str
-) -> list[tuple[str, str]]:
-    """Return the queries that do not find their row."""
+def put_numbered(empty_catalog: Database, rows: list[tuple[str, list[str]]], name: str) -> None:
+    """Put one product per row, with the row's number as its id and the row's text in the column `name`."""
     put_products(
         empty_catalog,
         *[
@@ -121,12 +119,36 @@ def find_misses(
             for number, (value, _) in enumerate(rows)
         ],
     )
+
+
+def find_misses(
+    empty_catalog: Database, rows: list[tuple[str, list[str]]], name: str
+) -> list[tuple[str, str]]:
+    """Return the queries that do not find their row."""
+    put_numbered(empty_catalog, rows, name)
     return [
         (value, query)
         for number, (value, queries) in enumerate(rows)
         for query in queries
         if number not in find(empty_catalog, query)
     ]
+
+
+def match_misses(
+    empty_catalog: Database, rows: list[tuple[str, list[str]]], name: str
+) -> list[tuple[str, str]]:
+    """Return the queries that do not match the indexed text of their row, in one statement."""
+    put_numbered(empty_catalog, rows, name)
+    asked = [(number, query) for number, (_, queries) in enumerate(rows) for query in queries]
+    missed = text("""
+        SELECT asked.id, asked.query
+        FROM unnest(CAST(:ids AS bigint[]), CAST(:queries AS text[])) AS asked (id, query)
+            LEFT JOIN products USING (id)
+        WHERE (search @@ search_query(asked.query)) IS NOT TRUE
+    """)
+    values = {"ids": [number for number, _ in asked], "queries": [query for _, query in asked]}
+    with empty_catalog.transaction() as connection:
+        return [(rows[number][0], query) for number, query in connection.execute(missed, values)]
 
 
 def test_a_title_is_found_by_its_words_despite_punctuation_and_accents(empty_catalog):
@@ -141,7 +163,7 @@ def test_a_brand_a_category_and_a_description_are_found_like_a_title(empty_catal
             for value, queries in FOUND
             if not value[0].isdigit() and "1," not in value and "10" not in value
         ]
-        wrong[name] = find_misses(empty_catalog, rows, name)
+        wrong[name] = match_misses(empty_catalog, rows, name)
     assert wrong == {"brand": [], "category": [], "description": []}
 
 
@@ -244,6 +266,9 @@ PIECES = st.lists(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(title=PIECES, query=PIECES)
+# A mark and a fraction that PostgreSQL takes for punctuation, before a large number.
+@example(title="Kettles\U0001da0010,000", query="")
+@example(title="Kettles½10,000", query="")
 def test_every_word_of_any_title_finds_it_and_no_query_breaks_the_search(empty_catalog, title, query):
     with empty_catalog.transaction() as connection:
 
@@ -254,7 +279,10 @@ def test_every_word_of_any_title_finds_it_and_no_query_breaks_the_search(empty_c
         send("search_text(:title, 'A', NULL, '', :title) @@ search_query(:query)")
         words = "to_tsvector('simple', fold_words(:{}))"
         assert send(f"{words.format('title')} = {words.format('apart')}")
-        for word in read_words(title):
+        # Next to a word, a large number is indexed as a whole, so the phrase "kettles 10" does not find it. A
+        # character that is punctuation for PostgreSQL, but not for Python, makes such a phrase of one word.
+        separated = send("CASE WHEN join_numbers(:title) = :title THEN :title ELSE split_words(:title) END")
+        for word in read_words(separated):
             assert send(
                 "numnode(search_query(:query)) = 0"
                 " OR search_text(:title, 'A', NULL, '', '') @@ search_query(:query)",
