@@ -24,6 +24,9 @@ FIRST_LOCAL_ID = 9_000_000_000_000_000
 # After this many failures in a row, the circuit breaker opens and copying pauses.
 BREAKER_FAILURES = 3
 
+# A number that a filter by metadata compares as such; 15 digits are exact.
+METADATA_NUMBER = r"-?[0-9]{1,15}(\.[0-9]{1,15})?"
+
 # Currencies without a minor unit (ISO 4217); all other supported currencies have hundredths.
 WITHOUT_MINOR_UNIT = frozenset({"JPY"})
 
@@ -225,8 +228,8 @@ class Count:
 
 
 @dataclass(frozen=True)
-class OptionCounts:
-    """The numbers of products that have a variant with each value of an option."""
+class ValueCounts:
+    """The numbers of products that have each value of an option or of a metadata key."""
 
     name: str
     values: list[Count]
@@ -244,7 +247,9 @@ class Facets:
     brands: list[Count]
     lowest: int | None
     highest: int | None
-    options: list[OptionCounts]
+    options: list[ValueCounts]
+    # None if no key is marked for filters.
+    metadata: list[ValueCounts] | None
     exact: bool
 
 

@@ -169,6 +169,13 @@ for _column, _where in (
         postgresql_ops={_column.name: "jsonb_path_ops"},
         postgresql_where=_where,
     )
+    # A scan of a whole index of the kind above costs far more.
+    Index(
+        f"products_with_{_column.name}",
+        products.c.category,
+        products.c.id,
+        postgresql_where=_where,
+    )
 
 # The sort keys of product lists; the id breaks ties.
 SORT_KEYS: dict[str, ColumnElement[Any]] = {

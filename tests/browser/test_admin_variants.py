@@ -493,3 +493,79 @@ def test_the_table_of_variants_is_accessible_and_scrolls_inside_itself(page, com
     edges = [each.bounding_box() for each in (heading, sku)]
     assert edges[0]["x"] + edges[0]["width"] <= edges[1]["x"] + 1
     assert complaints == []
+
+
+def test_a_variant_has_further_fields_of_its_own(page, complaints, take_screenshot, admin):
+    shirt = add_shirt(admin, sizes=("S", "M", "L"))
+    small, medium = (read_variants(admin, shirt)[size] for size in "SM")
+    body = {"version": medium["version"], "metadata": {"ean": "4006381333931", "washable": True}}
+    assert admin.patch(f"/products/{shirt['id']}/variants/{medium['id']}", json=body).status_code == 200
+    open_product(page, shirt)
+    shown = page.get_by_role("button", name="Further fields, M: ean: 4006381333931; washable: yes")
+    expect(shown).to_be_visible()
+
+    # The arrows reach the cell, and Enter opens the dialog.
+    cell(page, "Low stock at", "S").focus()
+    page.keyboard.press("ArrowRight")
+    added = page.get_by_role("button", name="Further fields, S: Add")
+    expect(added).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(shown).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="Further fields of S")
+    dialog.get_by_role("button", name="Add a field").press("Enter")
+    page.keyboard.type("material")
+    dialog.get_by_role("button", name="Done").click()
+    # A field without a value is not taken.
+    expect(dialog.get_by_label("Value")).to_be_focused()
+    page.keyboard.type("linen")
+    take_screenshot("admin-variant-fields-dialog")
+    page.keyboard.press("Enter")
+    expect(dialog).to_be_hidden()
+    edited = page.get_by_role("button", name="Further fields, S: material: linen")
+    expect(edited).to_be_focused()
+
+    # A dialog that the admin leaves changes nothing.
+    shown.click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove ean").click()
+    page.keyboard.press("Escape")
+    expect(shown).to_be_focused()
+    assert read_variants(admin, shirt)["S"]["metadata"] == {}
+    page.get_by_label("Add a value to Size").fill("XL")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Further fields, XL: Add")).to_be_visible()
+    take_screenshot("admin-variant-fields")
+    save(page)
+    expect_saved(page)
+    after = read_variants(admin, shirt)
+    assert {size: variant["metadata"] for size, variant in after.items()} == {
+        "S": {"material": "linen"},
+        "M": {"ean": "4006381333931", "washable": True},
+        "L": {},
+        "XL": {},
+    }
+    assert after["S"]["version"] > small["version"]
+    assert complaints == []
+
+
+def test_further_fields_that_another_admin_changed_meanwhile_are_shown(page, complaints, admin):
+    shirt = add_shirt(admin)
+    open_product(page, shirt)
+    page.get_by_role("button", name="Further fields, M: Add").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Add a field").click()
+    dialog.get_by_label("Name").fill("material")
+    dialog.get_by_label("Value").fill("wool")
+    dialog.get_by_role("button", name="Done").click()
+    medium = read_variants(admin, shirt)["M"]
+    body = {"version": medium["version"], "metadata": {"washable": False}}
+    assert admin.patch(f"/products/{shirt['id']}/variants/{medium['id']}", json=body).status_code == 200
+    save(page)
+    expect(page.get_by_text("Further fields is now washable: no. Your entry is kept")).to_be_visible()
+    mine = page.get_by_role("button", name="Further fields, M: material: wool")
+    expect(mine).to_be_focused()
+    save(page)
+    expect_saved(page)
+    assert read_variants(admin, shirt)["M"]["metadata"] == {"material": "wool"}
+    assert complaints == []

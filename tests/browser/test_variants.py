@@ -408,3 +408,47 @@ def test_a_product_is_bought_while_older_replicas_send_no_variants(page, shop, a
     cart.get_by_role("button", name=f"Remove {kettle['title']}").click()
     shop.expect_cart(0)
     assert complaints == []
+
+
+def test_marked_metadata_keys_are_filters_beside_the_options(page, shop, admin, complaints, take_screenshot):
+    # The shop is shared, so the key and the word are of this test only.
+    word = f"bench{secrets.token_hex(4)}"
+    key = f"wood_{secrets.token_hex(4)}"
+    kinds = {"walnut": 2, "oak": 1}
+    for kind, number in kinds.items():
+        for _each in range(number):
+            add_product(admin, title=f"{word} {kind}", metadata={key: kind, f"{key}_oiled": kind == "oak"})
+    shop.open(f"/?q={word}")
+    expect(shop.cards).to_have_count(3)
+    legend = key.replace("_", " ").capitalize()
+    panel = page.locator("#filters")
+    expect(panel.get_by_text(legend)).to_have_count(0)
+
+    before = admin.get("/products/metadata-keys").json()["keys"]
+    marked = {"keys": [*before, key, f"{key}_oiled"]}
+    assert admin.put("/products/metadata-keys", json=marked).status_code == 200
+    try:
+        shop.open(f"/?q={word}&sort=price")
+        group = panel.get_by_role("group", name=legend, exact=True)
+        expect(group.locator(".filter")).to_have_text(["walnut2", "oak1"])
+        group.get_by_role("checkbox", name="walnut").check()
+        expect(shop.cards).to_have_count(2)
+        chip = page.get_by_role("button", name=f"Remove filter: {legend}: walnut")
+        expect(chip).to_be_visible()
+        # The key ignores its own filter, so that the customer can add another value.
+        expect(group.locator(".filter")).to_have_text(["walnut2", "oak1"])
+        take_screenshot("shop-metadata-filters")
+        page.reload()
+        expect(group.get_by_role("checkbox", name="walnut")).to_be_checked()
+        group.get_by_role("checkbox", name="oak").check()
+        expect(shop.cards).to_have_count(3)
+        oiled = panel.get_by_role("group", name=f"{legend} oiled")
+        oiled.get_by_role("checkbox", name="Yes").check()
+        expect(shop.cards).to_have_count(1)
+        expect(page.get_by_role("button", name=f"Remove filter: {legend} oiled: Yes")).to_be_visible()
+        page.get_by_role("button", name="Clear all").click()
+        expect(shop.cards).to_have_count(3)
+        assert "meta." not in page.url
+    finally:
+        assert admin.put("/products/metadata-keys", json={"keys": before}).status_code == 200
+    assert complaints == []

@@ -275,6 +275,30 @@ def test_counted_facets_read_a_limited_number_of_rows(large, wanted):
     assert count_read(nodes) <= PRODUCTS // 2
 
 
+def test_facets_of_metadata_read_the_products_that_have_some(large):
+    described = """UPDATE products SET product_metadata = '{"material": "oak"}' WHERE id % 5000 = 0"""
+    with large.transaction() as connection:
+        connection.execute(text(described))
+        connection.execute(text("INSERT INTO metadata_keys VALUES ('material')"))
+        connection.execute(text("ANALYZE products"))
+    found = []
+
+    def send():
+        for wanted in (Filter(), Filter(categories=("category 3",)), Filter(brands=("Brand 5",))):
+            found.append(
+                use_cases.list_products(large, SOURCE, wanted, Sort.ID, limit=1, with_facets=True).facets
+            )
+
+    try:
+        assert count_read(explain(large, send)) < 50
+    finally:
+        with large.transaction() as connection:
+            connection.execute(text("DELETE FROM metadata_keys"))
+    assert [(key.name, [(each.name, each.count) for each in key.values]) for key in found[0].metadata] == [
+        ("material", [("oak", 6)])
+    ]
+
+
 def test_a_reservation_updates_no_index(large):
     with large.transaction() as connection:
         connection.execute(text("UPDATE products SET on_hand = 10, reserved = 0 WHERE id = 77"))

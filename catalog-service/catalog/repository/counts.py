@@ -1,21 +1,16 @@
 """Facet counts: stored for categories and brands, computed on demand for all other filters."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    CompoundSelect,
     Connection,
-    Integer,
     Select,
-    bindparam,
     delete,
     func,
     literal_column,
-    or_,
     select,
     text,
     true,
@@ -23,15 +18,17 @@ from sqlalchemy import (
 )
 
 from catalog.category_tree import count_with_below, title_of
-from catalog.domain import Count, Facets, Filter, OptionCounts
+from catalog.domain import Count, Facets, Filter
 from catalog.repository.categories import WANTED_KEYS, learn_keys, read_moved, read_settings
+from catalog.repository.metadata_keys import MARKED
 from catalog.repository.search import (
     BRANDS,
     MAX_SHAPES,
+    limit_matching,
     parameters_of,
-    select_matching,
     shape_of,
 )
+from catalog.repository.value_counts import count_metadata, count_options
 from catalog.repository.words import learn_words
 from catalog.tables import (
     FOR_SALE,
@@ -56,6 +53,7 @@ PRICES = select(
     func.min(STORED.lowest),
     func.max(STORED.highest),
     select(products.c.id).where(FOR_SALE, HAS_OPTIONS).exists(),
+    MARKED,
 ).where(STORED.category == func.any(WANTED_KEYS), STORED.brand == func.any(BRANDS))
 
 
@@ -152,7 +150,7 @@ def count_if_empty(connection: Connection) -> bool:
 def read_facets(connection: Connection, wanted: Filter) -> Facets:
     """Return the facets of a filter by categories and brands only, from the stored counts."""
     within = {"categories": list(wanted.categories) or [""], "brands": list(wanted.brands) or [""]}
-    lowest, highest, has_options = connection.execute(PRICES, within).one()
+    lowest, highest, has_options, marked = connection.execute(PRICES, within).one()
     direct = [(path, int(number)) for path, number in connection.execute(READ_CATEGORIES, within)]
     brands = [Count(name, int(number)) for name, number in connection.execute(LEADING_BRANDS, within)]
     return Facets(
@@ -161,6 +159,7 @@ def read_facets(connection: Connection, wanted: Filter) -> Facets:
         lowest,
         highest,
         count_options(connection, wanted) if has_options else [],
+        count_metadata(connection, wanted, marked),
         exact=True,
     )
 
@@ -186,6 +185,7 @@ def count_facets(connection: Connection, wanted: Filter) -> Facets:
         priced.lowest,
         priced.highest,
         count_options(connection, wanted),
+        count_metadata(connection, wanted, priced.marked),
         exact=all(each.exact for each in counts.values()),
     )
 
@@ -197,43 +197,6 @@ def _lead_categories(connection: Connection, direct: list[tuple[str, int]]) -> l
     return [Count(path, number, title_of(path, settings)) for path, number in totals]
 
 
-def count_options(connection: Connection, wanted: Filter) -> list[OptionCounts]:
-    """Count the products with each value of each option, among at most MAX_COUNTED matching products.
-
-    An option ignores its own filter, as every facet does.
-    """
-    counted: dict[str, list[Count]] = {}
-    for name in (None, *(name for name, _values in wanted.options)):
-        others = replace(wanted, options=tuple(each for each in wanted.options if each[0] != name))
-        query = _build_option_query(shape_of(others), is_one=name is not None)
-        values = {**parameters_of(others), "limit": MAX_COUNTED, "most": MAX_VALUES}
-        rows = connection.execute(query, values if name is None else {**values, "name": name}).all()
-        found: dict[str, list[Count]] = {}
-        for row in rows:
-            found.setdefault(row.name, []).append(Count(row.value, row.total))
-        counted |= found
-    return [OptionCounts(name, values) for name, values in sorted(counted.items())]
-
-
-@lru_cache(MAX_SHAPES)
-def _build_option_query(shape: Filter, *, is_one: bool) -> Select[Any]:
-    among = _limit_matching(shape, [products.c.id], HAS_OPTIONS).subquery("among")
-    variant = products.alias("variant")
-    pair = func.jsonb_each_text(variant.c.option_values).table_valued("key", "value").render_derived("pair")
-    total = func.count(among.c.id.distinct()).label("total")
-    query = (
-        select(pair.c.key.label("name"), pair.c.value, total)
-        .select_from(among)
-        .join(variant, or_(variant.c.id == among.c.id, variant.c.parent_id == among.c.id))
-        .join(pair, true())
-        .where(variant.c.withdrawn_at.is_(None))
-        .group_by(pair.c.key, pair.c.value)
-        .order_by(total.desc(), pair.c.value)
-        .limit(bindparam("most", type_=Integer))
-    )
-    return query.where(pair.c.key == bindparam("name")) if is_one else query
-
-
 @dataclass
 class _Counts:
     """The counts among the products that match one filter."""
@@ -242,21 +205,16 @@ class _Counts:
     brands: list[Count] = field(default_factory=list)
     lowest: int | None = None
     highest: int | None = None
+    # The metadata keys that are marked for filters.
+    marked: list[str] = field(default_factory=list)
     exact: bool = True
-
-
-def _limit_matching(
-    shape: Filter, columns: Sequence[Any], *only: ColumnElement[bool]
-) -> Select[Any] | CompoundSelect[Any]:
-    limit = bindparam("limit", type_=Integer)
-    return select_matching(shape, columns, lambda part: part.where(*only).limit(limit))
 
 
 @lru_cache(MAX_SHAPES)
 def _build_count_query(shape: Filter) -> Select[Any]:
     # No index covers these columns together, so the limit does not pick the products of one category only.
     amounts = [LOWEST_AMOUNT.label("lowest"), HIGHEST_AMOUNT.label("highest")]
-    among = _limit_matching(shape, [products.c.category, products.c.brand, *amounts]).subquery("among")
+    among = limit_matching(shape, [products.c.category, products.c.brand, *amounts]).subquery("among")
     total = func.count().label("total")
     return (
         select(
@@ -266,6 +224,7 @@ def _build_count_query(shape: Filter) -> Select[Any]:
             func.min(among.c.lowest).label("lowest"),
             func.max(among.c.highest).label("highest"),
             total,
+            MARKED,
         )
         .group_by(func.grouping_sets(among.c.category, among.c.brand, text("()")))
         .order_by(total.desc(), among.c.category, among.c.brand)
@@ -281,6 +240,6 @@ def _count(connection: Connection, wanted: Filter) -> _Counts:
         elif row.level == BY_BRAND and row.brand is not None and len(counts.brands) < MAX_VALUES:
             counts.brands.append(Count(row.brand, row.total))
         elif row.level == OVER_ALL:
-            counts.lowest, counts.highest = row.lowest, row.highest
+            counts.lowest, counts.highest, counts.marked = row.lowest, row.highest, row.marked
             counts.exact = row.total < MAX_COUNTED
     return counts

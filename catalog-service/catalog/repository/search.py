@@ -163,6 +163,14 @@ def select_matching(
     return parts[0] if len(parts) == 1 else union_all(*parts)
 
 
+def limit_matching(
+    shape: Filter, columns: Sequence[Any], *only: ColumnElement[bool]
+) -> Select[Any] | CompoundSelect[Any]:
+    """Return a query of at most `limit` products that match a filter of this shape and `only`."""
+    limit = bindparam("limit", type_=Integer)
+    return select_matching(shape, columns, lambda part: part.where(*only).limit(limit))
+
+
 def _alternatives(shape: Filter) -> list[list[ColumnElement[bool]]]:
     """Return the alternative conditions of a filter; no product meets two of them.
 

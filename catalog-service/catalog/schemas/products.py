@@ -3,13 +3,24 @@
 import re
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from catalog.category_tree import Crumb
-from catalog.domain import Count, Facets, Filter, Product, ProductDetails, Sort, to_minor_units, to_price
+from catalog.domain import (
+    METADATA_NUMBER,
+    Count,
+    Facets,
+    Filter,
+    Product,
+    ProductDetails,
+    Sort,
+    ValueCounts,
+    to_minor_units,
+    to_price,
+)
 from catalog.media import find_media, show_urls
 from catalog.schemas.images import ImageOut
 from catalog.variants import Variant
@@ -42,8 +53,6 @@ MetadataFilter = Annotated[
     ],
     Field(max_length=5),
 ]
-# A number that a filter compares as such; 15 digits are exact.
-METADATA_NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 Price = Annotated[Decimal, Field(ge=0, le=10_000_000, max_digits=30, decimal_places=20)]
 
 
@@ -344,17 +353,28 @@ class OptionCountsOut(BaseModel):
     name: str
     values: list[CountOut]
 
+    @classmethod
+    def of(cls, counts: ValueCounts) -> Self:
+        """Return the response body for the counts of an option or of a metadata key."""
+        return cls(name=counts.name, values=[CountOut.of(count) for count in counts.values])
+
+
+class MetadataCountsOut(OptionCountsOut):
+    """A metadata key, and the number of products with each of its values as `meta.KEY` filters by it."""
+
 
 class FacetsOut(BaseModel):
-    """The available categories, brands, prices and options, most frequent first; each ignores its own filter.
+    """The available categories, brands, prices, options and metadata, most frequent first.
 
-    `exact` is false if so many products match that only some of them were counted.
+    Each ignores its own filter. `metadata` is present if an admin has marked a key. `exact` is false if so
+    many products match that only some of them were counted.
     """
 
     categories: list[CategoryCountOut]
     brands: list[CountOut]
     price: PriceRangeOut
     options: list[OptionCountsOut]
+    metadata: list[MetadataCountsOut] = []
     exact: bool
 
     @classmethod
@@ -364,16 +384,16 @@ class FacetsOut(BaseModel):
             None if amount is None else float(to_price(amount, currency))
             for amount in (facets.lowest, facets.highest)
         )
-        return cls(
+        shown = cls(
             categories=[CategoryCountOut.of(count) for count in facets.categories],
             brands=[CountOut.of(count) for count in facets.brands],
             price=PriceRangeOut(min=lowest, max=highest),
-            options=[
-                OptionCountsOut(name=option.name, values=[CountOut.of(count) for count in option.values])
-                for option in facets.options
-            ],
+            options=[OptionCountsOut.of(option) for option in facets.options],
             exact=facets.exact,
         )
+        if facets.metadata is not None:
+            shown.metadata = [MetadataCountsOut.of(key) for key in facets.metadata]
+        return shown
 
 
 class ProductPage(BaseModel):
@@ -398,7 +418,7 @@ def _to_metadata(value: str) -> list[str | float | bool]:
     """Return what the text of a filter stands for: itself, and the number or the boolean that it writes."""
     if value in {"true", "false"}:
         return [value, value == "true"]
-    if METADATA_NUMBER.fullmatch(value):
+    if re.fullmatch(METADATA_NUMBER, value):
         return [value, float(value) if "." in value else int(value)]
     return [value]
 

@@ -1,5 +1,6 @@
 // The edit conflict of a product: the current version next to the unsaved changes.
 import { h, icon } from "../lib/dom.js";
+import { describeMetadata } from "./metadata.js";
 import { FIELDS, findDifferences } from "./product-form.js";
 import { makeTable } from "./table.js";
 import { showAmount } from "./variant-columns.js";
@@ -78,7 +79,7 @@ function describe(name, value, currency) {
 
 function toText(name, value, currency) {
   if (name === "compare_at_amount") return showAmount(value, currency);
-  if (name === "metadata") return Object.entries(value ?? {}).map((pair) => pair.join(": ")).join("; ");
+  if (name === "metadata") return describeMetadata(value ?? {});
   return Array.isArray(value) ? value.join(" ") : String(value ?? "");
 }
 

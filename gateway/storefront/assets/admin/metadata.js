@@ -1,6 +1,7 @@
-// The fields of the shop's own on a product: rows of a name, a type and a value.
+// The fields of the shop's own on a product or a variant: rows of a name, a type and a value.
 import { h, icon } from "../lib/dom.js";
-import { field } from "../lib/forms.js";
+import { openDialog } from "../lib/feedback.js";
+import { checkForm, field } from "../lib/forms.js";
 
 const TYPES = [
   ["text", "Text"],
@@ -9,14 +10,20 @@ const TYPES = [
 ];
 const MAX_FIELDS = 50;
 
-/** Return `{node, read()}` for the metadata of a product; `read` returns it by name, in alphabetical order. */
-export function metadataFields(metadata = {}) {
+const OF_PRODUCT = "For your own use, such as material or supplier. Programs read them from the API.";
+const OF_VARIANT = "For this variant only. The fields of the whole product are above the table.";
+
+/**
+ * Return `{node, read()}` for the metadata of a product, or of what `hint` explains; `read` returns it by name,
+ * in alphabetical order.
+ */
+export function metadataFields(metadata = {}, hint = OF_PRODUCT) {
   const rows = h("div", { class: "stack", oninput: checkNames });
   const node = h(
     "fieldset",
     { class: "metadata" },
     h("legend", null, "Further fields"),
-    h("p", { class: "field-hint" }, "For your own use, such as material or supplier. Programs read them from the API."),
+    h("p", { class: "field-hint" }, hint),
     rows,
     h(
       "div",
@@ -49,6 +56,44 @@ export function metadataFields(metadata = {}) {
     return sortMetadata(Object.fromEntries(pairs));
   }
   return { node, read };
+}
+
+/** Edit the metadata of the variant `title` in a dialog; `onDone(metadata)` gets it when the admin closes with Done. */
+export function editMetadata({ title, metadata, onDone }) {
+  const fields = metadataFields(metadata, OF_VARIANT);
+  // The heading of the dialog says the same.
+  fields.node.querySelector("legend").classList.add("visually-hidden");
+  let done = null;
+  const form = h(
+    "form",
+    {
+      class: "stack",
+      novalidate: true,
+      onsubmit: (event) => {
+        event.preventDefault();
+        if (!checkForm(form)) return;
+        done = fields.read();
+        dialog.close();
+      },
+    },
+    fields.node,
+    h(
+      "div",
+      { class: "dialog-actions" },
+      h("button", { class: "button button-quiet", type: "button", onclick: () => dialog.close() }, "Go back"),
+      h("button", { class: "button button-primary", type: "submit" }, "Done"),
+    ),
+  );
+  const dialog = openDialog({ title: `Further fields of ${title}`, content: form, kind: "dialog-wide" });
+  dialog.addEventListener("close", () => done && onDone(done));
+}
+
+/** Return the metadata as one line: `material: walnut; washable: yes`. */
+export function describeMetadata(metadata) {
+  const describe = (value) => (typeof value === "boolean" ? (value ? "yes" : "no") : value);
+  return Object.entries(metadata)
+    .map(([name, value]) => `${name}: ${describe(value)}`)
+    .join("; ");
 }
 
 /** Return the metadata with its names in alphabetical order, so that two of them can be compared. */

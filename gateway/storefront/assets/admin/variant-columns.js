@@ -1,5 +1,6 @@
 // The columns of the variants' table: how each reads what an admin types or pastes, and what the API gets.
 import { minorUnits } from "../lib/format.js";
+import { describeMetadata, sortMetadata } from "./metadata.js";
 
 const MAX_AMOUNT = 1_000_000_000; // Minor units.
 const MAX_COUNT = 2_147_483_648;
@@ -10,6 +11,7 @@ const NUMBER = /^(\d{1,3}(?:,\d{3})+|\d+)(?:[.,](\d+))?$/;
 /**
  * Return the columns `{name, label, inputmode, read(text), show(value)}`; `name` is the member in the API.
  *
+ * A column without an `inputmode` is edited in a dialog, and `describe(text)` returns what an admin reads.
  * `read` returns the member's value, null for an empty cell, and throws an Error with a sentence for the
  * admin. Without a currency, which only an empty catalogue lacks, the price is a decimal number.
  */
@@ -25,6 +27,7 @@ export function columnsFor(currency) {
     { ...count, name: "on_hand", label: "Units on hand", read: required(readCount(MAX_COUNT)) },
     { ...count, name: "weight_grams", label: "Weight in g", read: readCount(MAX_GRAMS) },
     { ...count, name: "low_stock_threshold", label: "Low stock at", read: readCount(MAX_COUNT) },
+    { name: "metadata", label: "Further fields", show: showMetadata, read: readMetadata, describe: describeCell },
   ];
 }
 
@@ -97,6 +100,19 @@ function readDigits(text) {
   const found = NUMBER.exec(plain);
   if (!found) throw new Error("Enter a number, such as 12 or 12.50.");
   return [found[1].replaceAll(",", ""), (found[2] ?? "").replace(/0+$/, "")];
+}
+
+// The cell has the metadata as JSON in a fixed order, so that two cells can be compared.
+function showMetadata(value) {
+  return JSON.stringify(sortMetadata(value ?? {}));
+}
+
+function readMetadata(text) {
+  return JSON.parse(text || "{}");
+}
+
+function describeCell(text) {
+  return describeMetadata(readMetadata(text));
 }
 
 function showCount(value) {

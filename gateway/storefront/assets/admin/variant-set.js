@@ -256,12 +256,12 @@ export class VariantSet {
 
   #mergeRow(row, variant, conflicts) {
     const current = this.#toCells(variant);
-    for (const { name, label } of this.columns) {
+    for (const { name, label, describe = String } of this.columns) {
       const isTheirs = current[name] !== row.saved[name];
       const isMine = row.cells[name] !== row.saved[name];
       if (isTheirs && !isMine) row.cells[name] = current[name];
       else if (isTheirs && row.cells[name] !== current[name] && row.isSold) {
-        const value = current[name] || "empty";
+        const value = describe(current[name]) || "empty";
         row.note = { text: `${label} is now ${value}. Your entry is kept; save again to replace it.`, cell: name };
         conflicts.push(row);
       }
@@ -294,7 +294,7 @@ export class VariantSet {
 
   #makeRow(choice, isSold) {
     const [first] = this.rows;
-    const own = { sku: "", on_hand: "0" };
+    const own = { sku: "", on_hand: "0", metadata: "{}" };
     const cells = Object.fromEntries(this.columns.map(({ name }) => [name, own[name] ?? first?.cells[name] ?? ""]));
     return { key: makeKey(), id: null, choice, cells, saved: null, reserved: 0, isSold, note: null };
   }

@@ -138,7 +138,8 @@ async function patiently(work, attempts = MAX_ATTEMPTS) {
 export function describe(set, problem) {
   const [first] = problem.errors;
   if (first) {
-    const column = set.columns.find(({ name }) => name === first.field?.split(".").at(-1));
+    const path = first.field?.split(".") ?? [];
+    const column = set.columns.find(({ name }) => path.includes(name));
     return { text: `${column?.label ?? first.field ?? ""}: ${first.detail}`, cell: column?.name };
   }
   const { reserved } = problem.body;

@@ -2,11 +2,13 @@
 import { h, icon, replace } from "../lib/dom.js";
 import { announce, toast } from "../lib/feedback.js";
 import { countOf } from "../lib/labels.js";
+import { editMetadata } from "./metadata.js";
 import { normalize } from "./variant-columns.js";
 
 /** Return `{node, render, check, showNotes}`, a table that edits the rows of `set`. */
 export function variantsTable(set) {
   const { columns } = set;
+  const typed = columns.filter(({ inputmode }) => inputmode);
   const count = h("p", { class: "list-count faint", role: "status" });
   const head = h("thead", null, h("tr", null, heading("Variant"), columns.map(({ label }) => heading(label))));
   const all = h("tbody");
@@ -32,6 +34,7 @@ export function variantsTable(set) {
   node.addEventListener("focusin", ({ target }) => {
     if (!target.matches(".cell")) return;
     // Escape restores this text, and typing replaces the cell.
+    if (!target.matches("input")) return;
     target.dataset.before = target.value;
     target.select();
   });
@@ -82,6 +85,7 @@ export function variantsTable(set) {
 
   function cell(row, column, title) {
     const { name, label, inputmode } = column;
+    if (!inputmode) return dialogCell(row, column, title);
     const isWrong = row.note?.cell === name;
     const input = h("input", {
       class: "cell",
@@ -106,6 +110,40 @@ export function variantsTable(set) {
     return input;
   }
 
+  /** Return a cell that shows its value, and opens a dialog to edit it. */
+  function dialogCell(row, column, title) {
+    const { name, label, read, show, describe } = column;
+    const text = describe(row.cells[name]);
+    const edit = () =>
+      editMetadata({
+        title,
+        metadata: read(row.cells[name]),
+        onDone: (metadata) => {
+          row.cells[name] = show(metadata);
+          clearNote(row);
+          const fresh = dialogCell(row, column, title);
+          button.replaceWith(fresh);
+          fresh.focus();
+        },
+      });
+    const button = h(
+      "button",
+      {
+        class: "cell",
+        type: "button",
+        "aria-label": `${label}, ${title}: ${text || "Add"}`,
+        "aria-haspopup": "dialog",
+        "aria-describedby": row.note && `note-${row.key}`,
+        title: text || null,
+        disabled: !row.isSold,
+        dataset: { name },
+        onclick: edit,
+      },
+      text ? h("span", null, text) : [icon("plus"), "Add"],
+    );
+    return button;
+  }
+
   function clearNote(row) {
     if (!row.note) return;
     row.note = null;
@@ -120,7 +158,7 @@ export function variantsTable(set) {
   /** Return the row whose entries apply to all variants. */
   function allRow() {
     const inputs = columns.map(({ name, label, inputmode }) =>
-      name === "sku"
+      name === "sku" || !inputmode
         ? null
         : h("input", {
             class: "cell",
@@ -190,19 +228,19 @@ export function variantsTable(set) {
 
   function paste(event) {
     const text = event.clipboardData?.getData("text/plain") ?? "";
-    if (!event.target.matches("tbody + tbody .cell") || !/[\t\n\r]/.test(text)) return;
+    if (!event.target.matches("tbody + tbody input.cell") || !/[\t\n\r]/.test(text)) return;
     event.preventDefault();
     const lines = text.replace(/\r?\n$/, "").split(/\r?\n/).map((line) => line.split("\t"));
     const from = set.sold.findIndex((row) => String(row.key) === event.target.closest("tr").dataset.row);
-    const column = columns.findIndex(({ name }) => name === event.target.dataset.name);
+    const column = typed.findIndex(({ name }) => name === event.target.dataset.name);
     const rows = set.sold.slice(from, from + lines.length);
     const width = Math.max(...lines.map((line) => line.length));
-    const fitting = Math.min(width, columns.length - column);
+    const fitting = Math.min(width, typed.length - column);
     const isCut = rows.length < lines.length || fitting < width;
     change(
       () => {
         for (const [n, row] of rows.entries()) {
-          for (const [m, { name }] of columns.slice(column, column + fitting).entries()) {
+          for (const [m, { name }] of typed.slice(column, column + fitting).entries()) {
             if (lines[n][m] !== undefined) write(row, name, lines[n][m].trim());
           }
         }
@@ -215,6 +253,9 @@ export function variantsTable(set) {
   function move(event) {
     const { target: input, key } = event;
     if (!input.matches(".cell") || event.altKey || event.ctrlKey || event.metaKey || event.isComposing) return;
+    const isText = input.matches("input");
+    // Enter opens the dialog of a cell.
+    if (!isText && (key === "Enter" || key === "Escape")) return;
     if (key === "Escape") {
       event.preventDefault();
       input.value = input.dataset.before;
@@ -222,7 +263,7 @@ export function variantsTable(set) {
       input.select();
       return;
     }
-    const isWhole = input.selectionEnd - input.selectionStart === input.value.length;
+    const isWhole = !isText || input.selectionEnd - input.selectionStart === input.value.length;
     const [down, right] = {
       ArrowUp: [-1, 0],
       ArrowDown: [1, 0],
@@ -264,7 +305,7 @@ export function variantsTable(set) {
     const noted = set.rows.filter((row) => row.note && row.isSold);
     if (!noted.length) return false;
     const line = body.querySelector(`[data-row="${noted[0].key}"]`);
-    (line.querySelector("[aria-invalid]") ?? line.querySelector(".cell")).focus();
+    (line.querySelector(`[data-name="${noted[0].note.cell}"]`) ?? line.querySelector(".cell")).focus();
     announce(`${countOf(noted.length, "variant")} with errors. ${set.title(noted[0])}: ${noted[0].note.text}`);
     return true;
   }

@@ -5,19 +5,20 @@ import { formatNumber } from "../lib/format.js";
 import { toSentence } from "../lib/labels.js";
 import { traceCategory } from "./catalog.js";
 
-const VALUES_SHOWN = 6; // Of a brand or an option, until the customer wants to see all.
+const VALUES_SHOWN = 6; // Of a brand, an option or a metadata key, until the customer wants to see all.
 
 const FILTERS = ["category", "brand", "min_price", "max_price", "in_stock"];
-// The parameter of an option's filter is `option.Size`.
+// The parameters of an option's filter and of a metadata key's are `option.Size` and `meta.material`.
 const OPTION = "option.";
+const META = "meta.";
 
 /** Return the names of the query parameters that filter a list. */
 export function namesOfFilters(wanted) {
-  return [...FILTERS, ...namesOfOptions(wanted)];
+  return [...FILTERS, ...namesOf(OPTION, wanted), ...namesOf(META, wanted)];
 }
 
-function namesOfOptions(wanted) {
-  return [...new Set(wanted.keys())].filter((name) => name.startsWith(OPTION));
+function namesOf(prefix, wanted) {
+  return [...new Set(wanted.keys())].filter((name) => name.startsWith(prefix));
 }
 
 /**
@@ -42,8 +43,11 @@ export function filterPanel(onchange) {
       element,
       choices("Category", "category", facets.categories, wanted, onchange, nameCategories(facets.categories)),
       folding("Brand", "brand", facets.brands, "brands", toSentence),
-      listOptions(wanted, facets.options).map(({ name, values }) =>
+      listNamed(OPTION, wanted, facets.options).map(({ name, values }) =>
         folding(name, `${OPTION}${name}`, values, `values of ${name}`),
+      ),
+      listNamed(META, wanted, facets.metadata).map(({ name, values }) =>
+        folding(toSentence(name), `${META}${name}`, values, `values of ${name}`, nameValue),
       ),
       prices(wanted, facets.price, onchange),
       h(
@@ -98,12 +102,17 @@ function nameCategories(counts) {
       .join(" / ");
 }
 
-// The options of the matching products, and those that the customer filters by.
-function listOptions(wanted, options = []) {
-  const unmatched = namesOfOptions(wanted)
-    .map((name) => name.slice(OPTION.length))
-    .filter((name) => !options.some((option) => option.name === name));
-  return [...options, ...unmatched.map((name) => ({ name, values: [] }))];
+// The options or metadata keys of the matching products, and those that the customer filters by.
+function listNamed(prefix, wanted, counted = []) {
+  const unmatched = namesOf(prefix, wanted)
+    .map((name) => name.slice(prefix.length))
+    .filter((name) => !counted.some((each) => each.name === name));
+  return [...counted, ...unmatched.map((name) => ({ name, values: [] }))];
+}
+
+// A boolean of the metadata is `true` or `false` in a filter.
+function nameValue(value) {
+  return { true: "Yes", false: "No" }[value] ?? value;
 }
 
 // `describe` returns the text of a value; an option's value is a text already.
@@ -179,12 +188,11 @@ function prices(wanted, range, onchange) {
  */
 export function filterChips(wanted, onchange, titleOf) {
   const chips = [];
-  for (const name of ["category", "brand", ...namesOfOptions(wanted)]) {
+  for (const name of ["category", "brand", ...namesOf(OPTION, wanted), ...namesOf(META, wanted)]) {
     const chosen = wanted.getAll(name);
     for (const value of chosen) {
-      const text = name.startsWith(OPTION) ? `${name.slice(OPTION.length)}: ${value}` : toSentence(value);
       chips.push(
-        chip(name === "category" ? titleOf(value) : text, () =>
+        chip(nameChoice(name, value, titleOf), () =>
           onchange({ [name]: chosen.filter((each) => each !== value) }),
         ),
       );
@@ -198,6 +206,13 @@ export function filterChips(wanted, onchange, titleOf) {
   if (!chips.length) return null;
   const clear = () => onchange(Object.fromEntries(namesOfFilters(wanted).map((name) => [name, null])));
   return [...chips, h("button", { class: "button-link small", type: "button", onclick: clear }, "Clear all")];
+}
+
+function nameChoice(name, value, titleOf) {
+  if (name === "category") return titleOf(value);
+  if (name.startsWith(OPTION)) return `${name.slice(OPTION.length)}: ${value}`;
+  if (name.startsWith(META)) return `${toSentence(name.slice(META.length))}: ${nameValue(value)}`;
+  return toSentence(value);
 }
 
 function chip(text, remove) {
