@@ -2,8 +2,8 @@
 
 from shared.migrate import create_indexes
 
-revision = "0014"
-down_revision = "0013"
+revision = "0015"
+down_revision = "0014"
 
 # The indexes of migration 0011 find a value; to find any metadata, PostgreSQL would read them as a whole.
 INDEXES = {
