@@ -211,10 +211,20 @@ def test_a_product_with_one_variant_offers_no_choice(page, shop, admin, complain
     assert complaints == []
 
 
-def test_a_card_that_cannot_add_the_only_variant_left_leads_to_its_page(page, shop, admin, complaints):
-    shirt = add_shirt(admin, {"S / Blue": 2, "M / Blue": 4})
-    assert admin.delete(f"/products/{shirt.id}/variants/{shirt.id_of('S / Blue')}").status_code == 204
+def test_a_card_whose_variant_is_no_longer_sold_leads_to_the_page_of_the_product(
+    page, shop, admin, complaints
+):
+    shirt = add_shirt(admin, {"S / Blue": 2})
     shop.open(f"/?q={shirt.title.rpartition(' ')[2]}")
+    expect(shop.cards).to_have_count(1)
+    # Meanwhile another variant takes the place of the one that the card adds.
+    options = [{"name": "Size", "values": ["S", "M"]}, {"name": "Colour", "values": ["Blue"]}]
+    version = admin.get(f"/products/{shirt.id}", params={"at": "now"}).json()["version"]
+    changed = admin.patch(f"/products/{shirt.id}", json={"version": version, "options": options})
+    assert changed.status_code == 200, changed.text
+    body = {"options": {"Size": "M", "Colour": "Blue"}, "unit_amount": 2500, "on_hand": 4}
+    assert admin.post(f"/products/{shirt.id}/variants", json=body).status_code == 201
+    assert admin.delete(f"/products/{shirt.id}/variants/{shirt.id}").status_code == 204
     page.get_by_role("button", name=f"Add {shirt.title} to cart").click()
     expect(shop.toasts).to_contain_text("Could not add to cart. The product has changed.")
     shop.toasts.get_by_role("button", name="View product").click()
