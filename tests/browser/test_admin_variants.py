@@ -562,7 +562,8 @@ def test_further_fields_that_another_admin_changed_meanwhile_are_shown(page, com
     body = {"version": medium["version"], "metadata": {"washable": False}}
     assert admin.patch(f"/products/{shirt['id']}/variants/{medium['id']}", json=body).status_code == 200
     save(page)
-    expect(page.get_by_text("Further fields is now washable: no. Your entry is kept")).to_be_visible()
+    details = page.get_by_role("region", name="Details")
+    expect(details.get_by_text("Further fields is now washable: no. Your entry is kept")).to_be_visible()
     mine = page.get_by_role("button", name="Further fields, M: material: wool")
     expect(mine).to_be_focused()
     save(page)

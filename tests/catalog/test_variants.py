@@ -6,6 +6,8 @@ import pytest
 from sqlalchemy import event, text
 
 from catalog.domain import FIRST_LOCAL_ID, Filter, Sort
+from catalog.repository.details import find_by_id
+from catalog.repository.variants import list_variants
 from catalog.use_cases.products import list_products, recount
 from catalog.use_cases.reservations import commit_reservation, release_reservation
 from tests.catalog.rows import SOURCE, begin_catalogue, put_products
@@ -520,3 +522,18 @@ def test_metadata_has_at_most_fifty_keys_of_plain_values(office):
     assert type(shown["metadata"]["washable"]) is bool
     # The product's, not those of its first variant.
     assert shown["variants"][0]["metadata"] == {}
+
+
+def test_the_only_variant_of_a_product_is_read_with_the_product(sample_app, database):
+    # Each column of the variant has a value of its own.
+    execute(
+        database,
+        """UPDATE products SET variant_title = 'Own', weight_grams = 7, source_image = '/own.webp',
+            reserved = 1, shortfall = 2, low_stock_threshold = 3, metadata = '{"a": 1}',
+            compare_at_amount = 999999, option_values = '{"Size": "M"}' WHERE id = 1""",
+    )
+    with database.autocommit() as connection:
+        for number in (1, 2):
+            found, _copy = find_by_id(connection, number)
+            assert found.product.variant_count == 1
+            assert found.variants == list_variants(connection, number)

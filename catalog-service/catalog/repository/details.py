@@ -25,8 +25,9 @@ from catalog.repository.variants import VARIANT, list_variants, to_options
 from catalog.tables import FOR_SALE, categories, products
 from catalog.variants import Variant, sort_variants
 
-# With these, the row of a product with one variant has the variant, too.
-_OWN = [column for column in VARIANT if column.name not in {*NAMES, "product_title"}]
+# With these, the row of a product with one variant has the variant, too. Both have a title of their own.
+_SHARED = NAMES - {"title"}
+_OWN = [column for column in VARIANT if column.name not in {*_SHARED, "product_title"}]
 
 
 def _find(is_wanted: ColumnElement[bool]) -> Select[Any]:
