@@ -19,6 +19,16 @@ PRODUCTS = """
         (mix % 51) / 10.0, mix / 3 % 4, timestamptz '2026-01-01' - mix % 10000000 * interval '1 second'
     FROM (SELECT n, hashint8(n) & 2147483647 AS mix FROM generate_series(1, {count}) AS n) AS numbered
 """
+# The trigger that gives a product its slug does not run.
+SLUGS = """
+    DO $$ BEGIN
+        IF to_regclass('product_slugs') IS NOT NULL THEN
+            INSERT INTO product_slugs (slug, product_id)
+            SELECT 's-' || id, id FROM products
+            WHERE parent_id IS NULL AND NOT EXISTS (SELECT FROM product_slugs WHERE product_id = products.id);
+        END IF;
+    END $$
+"""
 # Every third product gets the sizes S (its own row), M and L, in one of 499 colours.
 VARIANTS = """
     CREATE TEMPORARY TABLE varied AS
@@ -45,7 +55,7 @@ VARIANTS = """
 
 def write_products(shop: Shop, count: int) -> None:
     """Add this many products of one variant, the same in every shop."""
-    _write(shop, PRODUCTS.format(count=count))
+    _write(shop, f"{PRODUCTS.format(count=count)}; {SLUGS}")
 
 
 def write_variants(shop: Shop) -> None:
