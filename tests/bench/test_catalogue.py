@@ -57,6 +57,8 @@ def test_two_shops_have_the_same_products(make_database) -> None:
         write_products(shop, COUNT)
         rows.append(shop.read("SELECT id, sku, title, unit_amount, on_hand, created_at FROM products"))
     assert rows[0] == rows[1]
+    # Triggers do not run meanwhile, and a product without a slug cannot be shown.
+    assert shop.run_sql("catalog", "SELECT count(*) FROM product_slugs WHERE is_current") == COUNT
 
 
 def test_the_summary_of_written_variants_is_that_of_the_trigger(make_database) -> None:
