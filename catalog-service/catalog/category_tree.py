@@ -45,12 +45,6 @@ def is_within(path: str, root: str) -> bool:
     return path == root or root in trace_path(path)
 
 
-def find_roots(paths: Iterable[str]) -> list[str]:
-    """Return the paths that are not below another one of them, sorted."""
-    wanted = set(paths)
-    return sorted(path for path in wanted if wanted.isdisjoint(trace_path(path)[:-1]))
-
-
 def move_path(path: str, old: str, new: str) -> str:
     """Return a path within the branch `old` after the branch has moved to `new`."""
     return new + path[len(old) :]

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from catalog.category_tree import count_with_below, find_roots, is_within, trace_path
+from catalog.category_tree import count_with_below, is_within, trace_path
 from catalog.domain import Filter, Sort
 from catalog.repository import categories as repository
 from catalog.repository.category_words import MAX_KEYS
@@ -90,7 +90,6 @@ def test_a_path_is_split_at_slashes_between_names():
     assert {path: trace_path(path) for path in paths} == paths
     assert is_within("kitchen/knives", "kitchen")
     assert not is_within("kitchenware", "kitchen")
-    assert find_roots(["a/b", "a", "c/d", "ab"]) == ["a", "ab", "c/d"]
     assert count_with_below([("a/b", 2), ("a", 1), ("a/c", 4)]) == {"a": 7, "a/b": 2, "a/c": 4}
 
 

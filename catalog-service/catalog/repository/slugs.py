@@ -1,6 +1,6 @@
 """SQL for the slugs of products, and for the pages that search engines read."""
 
-from sqlalchemy import ColumnElement, Connection, Integer, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, Integer, bindparam, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from catalog.domain import SitemapEntry
@@ -27,7 +27,7 @@ def owner_of(slug: ColumnElement[str]) -> ColumnElement[int]:
 
 def find_owner(connection: Connection, slug: str) -> int | None:
     """Return the id of the product that has or had this slug, also if it is no longer for sale."""
-    return connection.execute(select(SLUGS.product_id).where(SLUGS.slug == slug)).scalar()
+    return connection.execute(select(owner_of(literal(slug)))).scalar()
 
 
 def set_slug(connection: Connection, product_id: int, slug: str) -> int | None:
