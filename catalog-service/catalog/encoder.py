@@ -18,7 +18,7 @@ DECODER = Path(__file__).with_name("image_decoder.py")
 COLOUR = re.compile("#[0-9a-f]{6}")
 WEBP = re.compile(rb"RIFF....WEBP", re.DOTALL)
 MOST_WAITING = 4  # Uploads; each occupies one of the server's 16 threads.
-PATIENCE = 10.0  # Seconds that an upload waits for its turn.
+PATIENCE = 25.0  # Seconds that an upload waits for its turn; the gateway waits a minute for an answer.
 TIMEOUT = 30.0  # Seconds for one image.
 
 
