@@ -19,6 +19,8 @@ PRODUCTS = """
         (mix % 51) / 10.0, mix / 3 % 4, timestamptz '2026-01-01' - mix % 10000000 * interval '1 second'
     FROM (SELECT n, hashint8(n) & 2147483647 AS mix FROM generate_series(1, {count}) AS n) AS numbered
 """
+# The sample has products with variants and pictures, which every release shows in another way.
+WITHDRAW = "UPDATE products SET removed_at = now() WHERE removed_at IS NULL"
 # The trigger that gives a product its slug does not run.
 SLUGS = """
     DO $$ BEGIN
@@ -54,8 +56,8 @@ VARIANTS = """
 
 
 def write_products(shop: Shop, count: int) -> None:
-    """Add this many products of one variant, the same in every shop."""
-    _write(shop, f"{PRODUCTS.format(count=count)}; {SLUGS}")
+    """Make this many products of one variant the whole catalogue, the same in every shop."""
+    _write(shop, f"{WITHDRAW}; {PRODUCTS.format(count=count)}; {SLUGS}")
 
 
 def write_variants(shop: Shop) -> None:

@@ -35,7 +35,7 @@ def category_routes(database: Database, source: Source) -> APIBlueprint:
             database, source, after=after, limit=query_data.limit
         )
         page = CategoryPage(data=[CategoryOut.of(each) for each in found], next=encode_name(following))
-        return answer(page, age)
+        return answer(page.model_dump(), age)
 
     @routes.get("/categories/<path:category_path>")
     @routes.output(ShownCategoryOut)
@@ -45,7 +45,8 @@ def category_routes(database: Database, source: Source) -> APIBlueprint:
         found = use_cases.find_category(database, category_path)
         if isinstance(found, str):
             return Response(status=308, headers={"Location": f"/categories/{do_urlencode(found)}"})
-        return answer(ShownCategoryOut.of_placed(found.category, found.breadcrumbs), None)
+        shown = ShownCategoryOut.of_placed(found.category, found.breadcrumbs)
+        return answer(shown.model_dump(), None)
 
     return routes
 

@@ -7,12 +7,13 @@ from hashlib import blake2s
 
 from apiflask import APIBlueprint
 from flask import Response, request
-from pydantic import BaseModel
+from pydantic_core import to_json
 
 from catalog.domain import ProductDetails
 from catalog.errors import CatalogueLoading, ProductNotFound, UpstreamFailed
+from catalog.schemas.bodies import Body, describe_details, describe_page
 from catalog.schemas.cursors import decode_position, encode_position
-from catalog.schemas.products import FacetsOut, ProductDetailsOut, ProductOut, ProductPage, ProductQuery
+from catalog.schemas.products import ProductDetailsOut, ProductPage, ProductQuery
 from catalog.sources import Source
 from catalog.use_cases import products as use_cases
 from shared.database import Database
@@ -59,14 +60,13 @@ def product_routes(database: Database, source: Source, currency: str) -> APIBlue
         )
         if not found.products and wanted.is_empty and after is None:
             return Response(status=204, headers=kept_by_gateway() | _age_header(found.age))
-        page = ProductPage(
-            data=[ProductOut.in_list(product, currency) for product in found.products],
-            next=encode_position(replace(wanted, corrected=found.corrected), sort, found.next),
+        page = describe_page(
+            found.products,
+            currency,
+            following=encode_position(replace(wanted, corrected=found.corrected), sort, found.next),
+            corrected=found.corrected,
+            facets=found.facets,
         )
-        if found.corrected is not None:
-            page.corrected = found.corrected
-        if found.facets is not None:
-            page.facets = FacetsOut.of(found.facets, currency)
         return answer(page, found.age)
 
     @routes.get("/products/<int:product_id>")
@@ -89,15 +89,14 @@ def product_routes(database: Database, source: Source, currency: str) -> APIBlue
         return show(details, age)
 
     def show(details: ProductDetails, age: int | None) -> Response:
-        return answer(ProductDetailsOut.of_details(details, currency), age)
+        return answer(describe_details(details, currency), age)
 
     return routes
 
 
-def answer(body: BaseModel, age: int | None) -> Response:
+def answer(body: Body, age: int | None) -> Response:
     """Return the body as JSON, or 304 if the caller already has it."""
-    text = body.model_dump_json(exclude_unset=True).encode()
-    return pack(text, "application/json", kept_by_gateway() | _age_header(age))
+    return pack(to_json(body), "application/json", kept_by_gateway() | _age_header(age))
 
 
 def pack(text: bytes, content_type: str, headers: Mapping[str, str]) -> Response:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from catalog.domain import ManagedProduct, SyncReport, SyncStatus
+from catalog.schemas.bodies import describe_product
 from catalog.schemas.fields import NOT_SET, SOLD, NewFields, OnHand, SoldFields
 from catalog.schemas.products import ProductOut
 from catalog.schemas.variants import Options, VariantIn, VariantValues, to_options
@@ -189,7 +190,7 @@ class ManagedProductOut(ProductOut):
     @classmethod
     def of_managed(cls, managed: ManagedProduct, currency: str) -> "ManagedProductOut":
         """Return the product as an admin sees it."""
-        shown = ProductOut.of(managed.product, currency).model_dump()
+        shown = describe_product(managed.product, currency)
         own = {name: value for name, value in vars(managed).items() if name != "product"}
         # An admin sees a crossed-out price also while it is not shown.
         own |= {"compare_at_amount": managed.product.compare_at_amount, "edited": list(managed.edited)}

@@ -1,29 +1,16 @@
-"""Public product bodies, and the query parameters of product lists."""
+"""Public product bodies, which `schemas.bodies` writes, and the query parameters of product lists."""
 
 import re
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from catalog.category_tree import Crumb
-from catalog.domain import (
-    METADATA_NUMBER,
-    Count,
-    Facets,
-    Filter,
-    Product,
-    ProductDetails,
-    Sort,
-    ValueCounts,
-    to_minor_units,
-    to_price,
-)
-from catalog.media import find_media, show_urls
+from catalog.domain import METADATA_NUMBER, Filter, Sort, to_minor_units
 from catalog.schemas.images import ImageOut
-from catalog.variants import Variant
 from shared.pages import PageQuery
 from shared.schemas import Text, example, example_of
 
@@ -180,30 +167,6 @@ class ProductOut(BaseModel):
         description="The only variant, which `PUT /cart/items/{variant_id}` adds; null if there are several."
     )
 
-    @classmethod
-    def of(cls, product: Product, currency: str) -> "ProductOut":
-        """Return the response body for a product."""
-        shown = {
-            **vars(product),
-            "price": float(to_price(product.unit_amount, currency)),
-            "currency": currency,
-            "variant_id": product.variant_id,
-            "compare_at_amount": product.crossed_out_amount,
-            "media": [],
-        }
-        if product.media:
-            shown["images"] = show_urls(product.images, product.media)
-            shown["media"] = [ImageOut.of(each) for each in find_media(product.images, product.media)]
-        return cls.model_validate(shown)
-
-    @classmethod
-    def in_list(cls, product: Product, currency: str) -> "ProductOut":
-        """Return the product as a list shows it."""
-        shown = cls.of(product, currency)
-        if shown.media:
-            shown.media = [each for each in shown.media[:1] if each.urls["1200"] == shown.images[0]]
-        return shown
-
 
 class OptionOut(BaseModel):
     """An option of a product, and its values in the order in which a customer sees them."""
@@ -251,22 +214,6 @@ class VariantOut(BaseModel):
     metadata: dict[str, Any]
     version: int
 
-    @classmethod
-    def of(cls, variant: Variant, currency: str) -> "VariantOut":
-        """Return the response body for a variant."""
-        values = {**variant_values(variant, currency), "compare_at_amount": variant.crossed_out_amount}
-        return cls.model_validate(values)
-
-
-def variant_values(variant: Variant, currency: str) -> dict[str, Any]:
-    """Return the members of a variant's body."""
-    return {
-        **vars(variant),
-        "options": variant.option_values or {},
-        "price": float(to_price(variant.unit_amount, currency)),
-        "stock": variant.stock,
-    }
-
 
 class CrumbOut(BaseModel):
     """A category on the way to another category or to a product."""
@@ -300,22 +247,6 @@ class ProductDetailsOut(ProductOut):
     variants: list[VariantOut] = Field(description="In the order of the options' values.")
     breadcrumbs: list[CrumbOut]
 
-    @classmethod
-    def of_details(cls, details: ProductDetails, currency: str) -> "ProductDetailsOut":
-        """Return the response body for a product with its variants and its breadcrumbs."""
-        shown = ProductOut.of(details.product, currency)
-        urls = {image.id: image.urls["1200"] for image in shown.media}
-        variants = [VariantOut.of(variant, currency) for variant in details.variants]
-        for variant in variants:
-            variant.image = urls.get(variant.image_id or 0, variant.image)
-        return cls(
-            **shown.model_dump(),
-            metadata=dict(details.metadata),
-            options=[OptionOut(name=option.name, values=list(option.values)) for option in details.options],
-            variants=variants,
-            breadcrumbs=[CrumbOut.of(crumb) for crumb in details.breadcrumbs],
-        )
-
 
 class CountOut(BaseModel):
     """A brand, and its number of products."""
@@ -323,21 +254,11 @@ class CountOut(BaseModel):
     name: str
     count: int
 
-    @classmethod
-    def of(cls, count: Count) -> "CountOut":
-        """Return the response body for a count."""
-        return cls(name=count.name, count=count.count)
-
 
 class CategoryCountOut(CountOut):
     """A category by its path, and its number of products, those in categories below included."""
 
     title: str
-
-    @classmethod
-    def of(cls, count: Count) -> "CategoryCountOut":
-        """Return the response body for a count."""
-        return cls(name=count.name, count=count.count, title=count.title or count.name)
 
 
 class PriceRangeOut(BaseModel):
@@ -352,11 +273,6 @@ class OptionCountsOut(BaseModel):
 
     name: str
     values: list[CountOut]
-
-    @classmethod
-    def of(cls, counts: ValueCounts) -> Self:
-        """Return the response body for the counts of an option or of a metadata key."""
-        return cls(name=counts.name, values=[CountOut.of(count) for count in counts.values])
 
 
 class MetadataCountsOut(OptionCountsOut):
@@ -376,24 +292,6 @@ class FacetsOut(BaseModel):
     options: list[OptionCountsOut]
     metadata: list[MetadataCountsOut] = []
     exact: bool
-
-    @classmethod
-    def of(cls, facets: Facets, currency: str) -> "FacetsOut":
-        """Return the response body for facets."""
-        lowest, highest = (
-            None if amount is None else float(to_price(amount, currency))
-            for amount in (facets.lowest, facets.highest)
-        )
-        shown = cls(
-            categories=[CategoryCountOut.of(count) for count in facets.categories],
-            brands=[CountOut.of(count) for count in facets.brands],
-            price=PriceRangeOut(min=lowest, max=highest),
-            options=[OptionCountsOut.of(option) for option in facets.options],
-            exact=facets.exact,
-        )
-        if facets.metadata is not None:
-            shown.metadata = [MetadataCountsOut.of(key) for key in facets.metadata]
-        return shown
 
 
 class ProductPage(BaseModel):

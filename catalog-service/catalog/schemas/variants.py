@@ -6,8 +6,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from catalog.domain import MAX_ID
+from catalog.schemas.bodies import describe_variant
 from catalog.schemas.fields import NOT_SET, NewFields, SoldFields
-from catalog.schemas.products import VariantOut, variant_values
+from catalog.schemas.products import VariantOut
 from catalog.variants import NewVariant, Option, Variant
 from shared.schemas import Body, Integer, Line, example, example_of
 
@@ -119,7 +120,9 @@ class ManagedVariantOut(VariantOut):
     @classmethod
     def of(cls, variant: Variant, currency: str) -> "ManagedVariantOut":
         """Return the variant as an admin sees it."""
-        return cls.model_validate(variant_values(variant, currency))
+        shown = describe_variant(variant, currency)
+        own = ("on_hand", "reserved", "low_stock_threshold", "compare_at_amount")
+        return cls.model_validate({**shown, **{name: getattr(variant, name) for name in own}})
 
 
 class ManagedVariantList(BaseModel):
