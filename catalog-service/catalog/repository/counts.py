@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Row,
     Select,
     delete,
     func,
@@ -34,8 +35,10 @@ from catalog.tables import (
     FOR_SALE,
     HAS_OPTIONS,
     HIGHEST_AMOUNT,
+    IS_MOVED,
     LOWEST_AMOUNT,
     catalogue_changes,
+    categories,
     category_keys,
     facet_counts,
     products,
@@ -49,11 +52,17 @@ PAUSE_FACTOR = 20  # After a recount, the next one waits this many times its dur
 STORED = facet_counts.c
 ALL: ColumnElement[str] = literal_column("''")  # The row for all categories or all brands.
 
-PRICES = select(
-    func.min(STORED.lowest),
-    func.max(STORED.highest),
-    select(products.c.id).where(FOR_SALE, HAS_OPTIONS).exists(),
+# What the shop has, so that facets look for nothing that is not there.
+HAS = (
+    select(products.c.id).where(FOR_SALE, HAS_OPTIONS).exists().label("has_options"),
+    select(category_keys.c.key).where(IS_MOVED).exists().label("has_moved"),
+    select(categories.c.path).exists().label("has_settings"),
     MARKED,
+)
+PRICES = select(
+    func.min(STORED.lowest).label("lowest"),
+    func.max(STORED.highest).label("highest"),
+    *HAS,
 ).where(STORED.category == func.any(WANTED_KEYS), STORED.brand == func.any(BRANDS))
 
 
@@ -150,16 +159,16 @@ def count_if_empty(connection: Connection) -> bool:
 def read_facets(connection: Connection, wanted: Filter) -> Facets:
     """Return the facets of a filter by categories and brands only, from the stored counts."""
     within = {"categories": list(wanted.categories) or [""], "brands": list(wanted.brands) or [""]}
-    lowest, highest, has_options, marked = connection.execute(PRICES, within).one()
+    shop = connection.execute(PRICES, within).one()
     direct = [(path, int(number)) for path, number in connection.execute(READ_CATEGORIES, within)]
     brands = [Count(name, int(number)) for name, number in connection.execute(LEADING_BRANDS, within)]
     return Facets(
-        _lead_categories(connection, direct),
+        _lead_categories(connection, direct, shop),
         brands,
-        lowest,
-        highest,
-        count_options(connection, wanted) if has_options else [],
-        count_metadata(connection, wanted, marked),
+        shop.lowest,
+        shop.highest,
+        count_options(connection, wanted) if shop.has_options else [],
+        count_metadata(connection, wanted, shop.marked),
         exact=True,
     )
 
@@ -174,26 +183,28 @@ def count_facets(connection: Connection, wanted: Filter) -> Facets:
             counts[others] = _count(connection, others)
         return counts[others]
 
-    categories, brands = count(categories=()), count(brands=())
+    grouped, brands = count(categories=()), count(brands=())
     priced = count(lowest=None, highest=None)
-    moved = read_moved(connection)
+    shop = priced.shop
+    moved = read_moved(connection) if shop.has_moved else {}
+    direct = [(moved.get(each.name, each.name), each.count) for each in grouped.categories]
     return Facets(
-        _lead_categories(
-            connection, [(moved.get(each.name, each.name), each.count) for each in categories.categories]
-        ),
+        _lead_categories(connection, direct, shop),
         brands.brands,
-        priced.lowest,
-        priced.highest,
-        count_options(connection, wanted),
-        count_metadata(connection, wanted, priced.marked),
+        shop.lowest,
+        shop.highest,
+        count_options(connection, wanted) if shop.has_options else [],
+        count_metadata(connection, wanted, shop.marked),
         exact=all(each.exact for each in counts.values()),
     )
 
 
-def _lead_categories(connection: Connection, direct: list[tuple[str, int]]) -> list[Count]:
+def _lead_categories(
+    connection: Connection, direct: list[tuple[str, int]], shop: Row[*tuple[Any, ...]]
+) -> list[Count]:
     """Return the categories with the most products, those below included, from the counts of each alone."""
     totals = sorted(count_with_below(direct).items(), key=lambda each: (-each[1], each[0]))[:MAX_VALUES]
-    settings = read_settings(connection, [path for path, _number in totals])
+    settings = read_settings(connection, [path for path, _number in totals]) if shop.has_settings else {}
     return [Count(path, number, title_of(path, settings)) for path, number in totals]
 
 
@@ -203,10 +214,8 @@ class _Counts:
 
     categories: list[Count] = field(default_factory=list)
     brands: list[Count] = field(default_factory=list)
-    lowest: int | None = None
-    highest: int | None = None
-    # The metadata keys that are marked for filters.
-    marked: list[str] = field(default_factory=list)
+    # The row over all of them, with what the shop has.
+    shop: Any = None
     exact: bool = True
 
 
@@ -224,7 +233,7 @@ def _build_count_query(shape: Filter) -> Select[Any]:
             func.min(among.c.lowest).label("lowest"),
             func.max(among.c.highest).label("highest"),
             total,
-            MARKED,
+            *HAS,
         )
         .group_by(func.grouping_sets(among.c.category, among.c.brand, text("()")))
         .order_by(total.desc(), among.c.category, among.c.brand)
@@ -240,6 +249,6 @@ def _count(connection: Connection, wanted: Filter) -> _Counts:
         elif row.level == BY_BRAND and row.brand is not None and len(counts.brands) < MAX_VALUES:
             counts.brands.append(Count(row.brand, row.total))
         elif row.level == OVER_ALL:
-            counts.lowest, counts.highest, counts.marked = row.lowest, row.highest, row.marked
+            counts.shop = row
             counts.exact = row.total < MAX_COUNTED
     return counts

@@ -28,6 +28,11 @@ from catalog.variants import Variant, sort_variants
 # With these, the row of a product with one variant has the variant, too. Both have a title of their own.
 _SHARED = NAMES - {"title"}
 _OWN = [column for column in VARIANT if column.name not in {*_SHARED, "product_title"}]
+_COLUMNS = {
+    **{field.name: field.name for field in fields(Variant)},
+    **{column.name: f"own_{column.name}" for column in _OWN},
+    "product_title": "title",
+}
 
 
 def _find(is_wanted: ColumnElement[bool]) -> Select[Any]:
@@ -80,9 +85,7 @@ def _read(connection: Connection, row: Row[*tuple[Any, ...]]) -> tuple[ProductDe
 
 
 def _to_only_variant(row: Row[*tuple[Any, ...]]) -> Variant:
-    values = row._mapping
-    own = {field.name: values.get(f"own_{field.name}", values.get(field.name)) for field in fields(Variant)}
-    return Variant(**{**own, "product_title": row.title})
+    return Variant(**{field: getattr(row, column) for field, column in _COLUMNS.items()})
 
 
 def _sum_up(product: Product, variants: list[Variant]) -> Product:

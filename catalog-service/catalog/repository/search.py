@@ -279,7 +279,13 @@ def _variant_conditions(shape: Filter) -> list[ColumnElement[bool]]:
 @lru_cache(MAX_SHAPES)
 def _build_page_query(shape: Filter, sort: Sort | None, *, is_first: bool) -> Select[Any]:
     """Return the query of a page; a page after the first also has parameters `after_0`, `after_1`."""
-    found = (_rank(shape, is_first) if sort is None else _walk(shape, sort, is_first)).subquery("found")
+    if sort is None:
+        query = _read_whole(_rank(shape, is_first))
+    elif shape.words is not None:
+        query = _read_whole(_walk(shape, sort, is_first, [products.c.id]))
+    else:
+        query = _walk(shape, sort, is_first, ROW)
+    found = query.subquery("found")
     keys = [found.c.id] if sort is Sort.ID else [found.c.sort_key, found.c.id]
     return with_source_copy(found).order_by(*_in_order(sort, keys))
 
@@ -295,12 +301,12 @@ def _build_count_query(shape: Filter) -> Select[int]:
     return select(func.count()).select_from(some.subquery())
 
 
-def _walk(shape: Filter, sort: Sort, is_first: bool) -> Select[Any]:
+def _walk(shape: Filter, sort: Sort, is_first: bool, row: Sequence[ColumnElement[Any]]) -> Select[Any]:
     """Return a query that scans one index: of each requested brand or category, or of all products."""
     key = SORT_KEYS[sort.value.removeprefix("-")]
     keys = [key] if sort is Sort.ID else [key, products.c.id]
     bounds = [bindparam(f"after_{number}", type_=key.type) for number, key in enumerate(keys)]
-    columns = [*ROW, key.label("sort_key")]
+    columns = [*row, key.label("sort_key")]
 
     def merge(query: FromClause) -> Select[Any]:
         found = [query.c.id] if sort is Sort.ID else [query.c.sort_key, query.c.id]
@@ -338,20 +344,27 @@ def _walk(shape: Filter, sort: Sort, is_first: bool) -> Select[Any]:
 
 
 def _rank(shape: Filter, is_first: bool) -> Select[Any]:
-    """Return a query of matching products by relevance."""
-    some = select_matching(shape, [*ROW, products.c.search], lambda part: part.limit(RANKED)).subquery("some")
+    """Return a query of the ids of matching products by relevance."""
+    matching = [products.c.id, products.c.category, products.c.search]
+    some = select_matching(shape, matching, lambda part: part.limit(RANKED)).subquery("some")
     # 1 divides the rank by 1 + the logarithm of the document length.
     rank = func.ts_rank(
         _add_names(shape, some.c.category, some.c.search), _parse_words(shape), literal_column("1")
     )
-    columns = [column for column in some.c if column.name != "search"]
-    ranked = select(*columns, rank.label("sort_key")).subquery("ranked")
+    ranked = select(some.c.id, rank.label("sort_key")).subquery("ranked")
     keys = [ranked.c.sort_key, ranked.c.id]
     query = select(ranked).order_by(*_in_order(None, keys)).limit(LIMIT)
-    if is_first:
-        return query
-    # Ranks are single-precision; compared as a double, the bound would almost never equal one.
-    return query.where(_is_after(None, keys, [cast(bindparam("after_0"), REAL), bindparam("after_1")]))
+    if not is_first:
+        # Ranks are single-precision; compared as a double, the bound would almost never equal one.
+        bounds = [cast(bindparam("after_0"), REAL), bindparam("after_1")]
+        query = query.where(_is_after(None, keys, bounds))
+    return query
+
+
+def _read_whole(page: Select[Any]) -> Select[Any]:
+    """Return a query of the rows of a page of ids; to sort many rows whole would take longer."""
+    best = page.subquery("best")
+    return select(*ROW, best.c.sort_key).join_from(best, products, products.c.id == best.c.id)
 
 
 def _add_names(shape: Filter, category: ColumnElement[str], search: ColumnElement[Any]) -> ColumnElement[Any]:
