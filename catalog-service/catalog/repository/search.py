@@ -153,13 +153,18 @@ def parameters_of(wanted: Filter) -> dict[str, Any]:
 
 
 def select_matching(
-    shape: Filter, columns: Sequence[Any], finish: Callable[[Select[Any]], Select[Any]] = lambda query: query
+    shape: Filter,
+    columns: Sequence[Any],
+    finish: Callable[[Select[Any]], Select[Any]] = lambda query: query,
+    *,
+    in_order: bool = False,
 ) -> Select[Any] | CompoundSelect[Any]:
     """Return a query of the products that match a filter of this shape.
 
-    `finish` adds an order and a limit to each part of it. `parameters_of` returns the parameters.
+    `finish` adds a limit to each part of it, and with `in_order` an order. `parameters_of` returns the
+    parameters.
     """
-    parts = [finish(select(*columns).where(*each)) for each in _alternatives(shape)]
+    parts = [finish(select(*columns).where(*each)) for each in _alternatives(shape, in_order=in_order)]
     return parts[0] if len(parts) == 1 else union_all(*parts)
 
 
@@ -171,11 +176,11 @@ def limit_matching(
     return select_matching(shape, columns, lambda part: part.where(*only).limit(limit))
 
 
-def _alternatives(shape: Filter) -> list[list[ColumnElement[bool]]]:
+def _alternatives(shape: Filter, *, in_order: bool) -> list[list[ColumnElement[bool]]]:
     """Return the alternative conditions of a filter; no product meets two of them.
 
     A product with several variants matches a lowest price if its cheapest variant does, which an index finds,
-    or else if another variant does, which few products need.
+    or else if another variant does, which few products need. Words without an order are found by their index.
     """
     found = _conditions(shape)
     if shape.options or (shape.lowest is None and shape.highest is None):
@@ -184,20 +189,22 @@ def _alternatives(shape: Filter) -> list[list[ColumnElement[bool]]]:
         found.append(LOWEST_AMOUNT <= HIGHEST)
     if shape.lowest is None:
         return [found]
-    cheapest = [*found, LOWEST_AMOUNT >= LOWEST]
+    is_cheapest = LOWEST_AMOUNT >= LOWEST
     if not shape.among_several:
-        return [cheapest]
-    if shape.highest is not None:
-        # Without this, the planner would scan everything to find that an empty range has no products.
-        found.append(LOWEST <= HIGHEST)
-    dearer = [HAS_FURTHER, LOWEST_AMOUNT < LOWEST, HIGHEST_AMOUNT >= LOWEST]
+        return [[*found, is_cheapest]]
+    dearer = [HAS_FURTHER, HIGHEST_AMOUNT >= LOWEST]
     if shape.highest is not None:
         # An OR of the two within one subquery takes twice as long to plan and to run.
         further = select(VARIANT.c.id).where(
             VARIANT.c.parent_id == products.c.id, *_variant_conditions(shape, VARIANT)
         )
         dearer.append(or_(and_(*_variant_conditions(shape, products)), further.exists()))
-    return [cheapest, [*found, *dearer]]
+    if shape.words is not None and not in_order:
+        return [[*found, or_(is_cheapest, and_(*dearer))]]
+    if shape.highest is not None:
+        # Without this, the planner would scan everything to find that an empty range has no products.
+        found.append(LOWEST <= HIGHEST)
+    return [[*found, is_cheapest], [*found, LOWEST_AMOUNT < LOWEST, *dearer]]
 
 
 def _conditions(shape: Filter) -> list[ColumnElement[bool]]:
@@ -321,7 +328,7 @@ def _walk(shape: Filter, sort: Sort, is_first: bool, row: Sequence[ColumnElement
             part = part if is_first else part.where(_is_after(sort, keys, bounds))
             return part.order_by(*_in_order(sort, keys)).limit(LIMIT)
 
-        query = select_matching(shape, columns, finish)
+        query = select_matching(shape, columns, finish, in_order=True)
         return query if isinstance(query, Select) else merge(query.subquery("part"))
     if shape.brands:
         scope, others = products.c.brand, replace(shape, brands=())
@@ -341,7 +348,7 @@ def _walk(shape: Filter, sort: Sort, is_first: bool, row: Sequence[ColumnElement
             part = part.where(_is_after(sort, [scope, *keys], [value, *bounds]))
         return part.order_by(*_in_order(sort, [scope, *keys])).limit(LIMIT)
 
-    part = select_matching(others, columns, finish_scope).lateral("part")
+    part = select_matching(others, columns, finish_scope, in_order=True).lateral("part")
     merged = [part.c.id] if sort is Sort.ID else [part.c.sort_key, part.c.id]
     return select(part).select_from(each.join(part, true())).order_by(*_in_order(sort, merged)).limit(LIMIT)
 
