@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.back_office import ADDRESS as SHIPPING_ADDRESS
-from tests.browser.back_office import add_product, leave_out
+from tests.browser.back_office import add_product, leave_out, open_back_office
 from tests.browser.storefront import (
     ADDRESS,
     LOOKS,
@@ -435,9 +435,20 @@ def test_marked_metadata_keys_are_filters_beside_the_options(page, shop, admin, 
     expect(panel.get_by_text(legend)).to_have_count(0)
 
     before = admin.get("/products/metadata-keys").json()["keys"]
-    marked = {"keys": [*before, key, f"{key}_oiled"]}
-    assert admin.put("/products/metadata-keys", json=marked).status_code == 200
     try:
+        open_back_office(page, "products")
+        page.get_by_role("button", name="Filters").click()
+        dialog = page.get_by_role("dialog", name="Filters of the shop")
+        names = dialog.get_by_label("Further fields")
+        expect(names).to_have_value("\n".join(before))
+        names.fill("\n".join([*before, "x" * 65, key]))
+        dialog.get_by_role("button", name="Save").click()
+        expect(dialog.get_by_role("alert")).to_be_visible()
+        names.fill("\n".join([*before, key, "", f" {key}_oiled "]))
+        take_screenshot("admin-metadata-filters")
+        dialog.get_by_role("button", name="Save").click()
+        expect(dialog).to_have_count(0)
+        assert admin.get("/products/metadata-keys").json()["keys"] == sorted([*before, key, f"{key}_oiled"])
         shop.open(f"/?q={word}&sort=price")
         group = panel.get_by_role("group", name=legend, exact=True)
         expect(group.locator(".filter")).to_have_text(["walnut2", "oak1"])
