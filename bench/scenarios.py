@@ -117,6 +117,7 @@ def _order(product_id: int | None = None) -> Call:
     body: dict[str, Any] = {
         "payment_method": "pm_card_visa",
         "shipping_address": ADDRESS,
+        "email": "ada@example.com",
     }
     if product_id is not None:
         body["items"] = [{"product_id": product_id, "quantity": 1}]

@@ -191,6 +191,11 @@ class Order:
     updated_at: datetime
     # The version of the ordered cart; None for an order with explicit items.
     cart_version: int | None = None
+    # For people; None until the order is placed, and in an order of a release without numbers.
+    number: int | None = None
+    # None if it is the shipping address.
+    billing_address: Mapping[str, str | None] | None = None
+    note: str | None = None
     lines: tuple[Line, ...] = ()
     work: Work | None = None
 

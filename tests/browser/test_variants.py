@@ -386,6 +386,7 @@ def test_an_order_of_the_first_variant_links_to_it(page, shop, shirt, complaints
         "items": [{"variant_id": shirt.id_of("S / Blue"), "quantity": 1}],
         "payment_method": "pm_card_visa",
         "shipping_address": SHIPPING_ADDRESS,
+        "email": "ada@example.com",
     }
     placed = page.request.post("/orders", data=order, headers={"Idempotency-Key": secrets.token_hex()})
     assert placed.status in {201, 202}, placed.text()

@@ -1,4 +1,4 @@
-// The checkout form: shipping address and payment.
+// The checkout form: the addresses, how to reach the customer, and payment.
 import { wait } from "../lib/api.js";
 import { h, icon, replace } from "../lib/dom.js";
 import { openDialog } from "../lib/feedback.js";
@@ -9,6 +9,8 @@ import { guessCountry, listCountries, listRequired } from "./countries.js";
 import { isPaymentsUp } from "./health.js";
 
 const DRAFT = "shopfleet.checkout";
+const SAME = "is_billed_there";
+const BILLING = "billing_address.";
 const CARDS = [
   ["pm_card_visa", "Test card: accepted", "The bank approves the payment immediately."],
   [
@@ -33,7 +35,9 @@ export function checkoutForm(submit, signal) {
     icon("lock"),
     "Place order",
   );
-  const text = (name, label, props) => field({ name, label, value: draft[name] ?? "", ...props });
+  const text = (name, label, { fallback = "", ...props } = {}) =>
+    field({ name, label, value: draft[name] ?? fallback, ...props });
+  const billing = h("div");
   const form = h(
     "form",
     { class: "card card-body stack-wide", novalidate: true },
@@ -46,37 +50,36 @@ export function checkoutForm(submit, signal) {
       h(
         "div",
         { class: "fields" },
-        text("name", "Name", { required: true, autocomplete: "name", maxlength: 200 }),
-        text("line1", "Street address", { required: true, autocomplete: "address-line1", maxlength: 200 }),
-        text("line2", "Apartment, suite, company", { autocomplete: "address-line2", maxlength: 200 }),
-        text("postal_code", "Postal code", {
-          autocomplete: "postal-code",
-          maxlength: 20,
-          class: "third",
-        }),
-        text("city", "City", {
-          autocomplete: "address-level2",
-          maxlength: 100,
-          class: "two-thirds",
-        }),
-        text("region", "State or region", { autocomplete: "address-level1", maxlength: 100, class: "half" }),
-        field({
-          name: "country",
-          label: "Country",
-          type: "select",
-          options: listCountries(),
-          value: draft.country ?? guessCountry(),
-          required: true,
-          autocomplete: "country",
-          class: "half",
-        }),
+        addressFields(text, "", "shipping"),
         text("email", "Email", {
           type: "email",
           autocomplete: "email",
           maxlength: 254,
+          class: "half",
           hint: "Used for this order only.",
         }),
+        text("phone", "Phone", {
+          type: "tel",
+          autocomplete: "shipping tel",
+          maxlength: 40,
+          class: "half",
+          hint: "For questions about the delivery.",
+        }),
+        text("note", "Note to the shop", { type: "textarea", maxlength: 1000 }),
       ),
+    ),
+    h(
+      "fieldset",
+      null,
+      h("legend", null, h("h2", null, "Billing address")),
+      field({
+        name: SAME,
+        label: "The same as the shipping address",
+        type: "checkbox",
+        checked: draft[SAME] ?? true,
+        onchange: showBilling,
+      }),
+      billing,
     ),
     h(
       "fieldset",
@@ -110,19 +113,77 @@ export function checkoutForm(submit, signal) {
     button,
   );
   form.addEventListener("input", () => sessionStorage.setItem(DRAFT, JSON.stringify(readForm(form))));
-  const applyCountry = () => {
-    const required = listRequired(form.elements.country.value);
-    for (const name of ["postal_code", "city", "region"])
-      setRequired(form.elements[name], required.includes(name));
-  };
-  form.elements.country.addEventListener("change", applyCountry);
-  applyCountry();
+  function showBilling() {
+    // Fields that are not there are neither checked nor sent.
+    replace(
+      billing,
+      form.elements[SAME].checked
+        ? null
+        : h("div", { class: "fields" }, addressFields(text, BILLING, "billing")),
+    );
+    if (!form.elements[SAME].checked) followCountry(form, BILLING);
+  }
+  followCountry(form, "");
+  showBilling();
+  // Without an account, the order can only be found again by its email address.
+  const applyUser = () => setRequired(form.elements.email, !session.user);
+  session.addEventListener("change", applyUser, { signal });
+  applyUser();
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (!form.hasAttribute("aria-busy")) submit(form, outcome);
   });
   watchPayments(paymentsNotice, signal);
   return form;
+}
+
+/** Return the body of an order from the values of the form. */
+export function readOrder(form) {
+  const { payment_method, email, note, [SAME]: isSame, ...values } = readForm(form);
+  const entries = Object.entries(values);
+  const billing = entries
+    .filter(([name]) => name.startsWith(BILLING))
+    .map(([name, value]) => [name.slice(BILLING.length), value]);
+  return {
+    payment_method,
+    email,
+    note,
+    shipping_address: Object.fromEntries(entries.filter(([name]) => !name.startsWith(BILLING))),
+    ...(!isSame && { billing_address: Object.fromEntries(billing) }),
+  };
+}
+
+/** Return the fields of an address; their names begin with `prefix`. */
+function addressFields(text, prefix, kind) {
+  const part = (name, label, autocomplete, maxlength, props) =>
+    text(prefix + name, label, { autocomplete: `${kind} ${autocomplete}`, maxlength, ...props });
+  return [
+    part("name", "Name", "name", 200, { required: true }),
+    part("line1", "Street address", "address-line1", 200, { required: true }),
+    part("line2", "Apartment, suite, company", "address-line2", 200),
+    part("postal_code", "Postal code", "postal-code", 20, { class: "third" }),
+    part("city", "City", "address-level2", 100, { class: "two-thirds" }),
+    part("region", "State or region", "address-level1", 100, { class: "half" }),
+    part("country", "Country", "country", null, {
+      type: "select",
+      options: listCountries(),
+      fallback: guessCountry(),
+      required: true,
+      class: "half",
+    }),
+  ];
+}
+
+/** Require the fields that the chosen country uses, now and after each change of the country. */
+function followCountry(form, prefix) {
+  const country = form.elements[`${prefix}country`];
+  const apply = () => {
+    const required = listRequired(country.value);
+    for (const name of ["postal_code", "city", "region"])
+      setRequired(form.elements[prefix + name], required.includes(name));
+  };
+  country.addEventListener("change", apply);
+  apply();
 }
 
 function signIn(signal) {
