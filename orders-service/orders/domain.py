@@ -19,6 +19,7 @@ from orders.errors import (
 
 # Numbers of products and variants are integers that a JavaScript number represents exactly.
 LARGEST_ID = 2**53
+MOST_ADDRESSES = 20  # In an address book.
 # Limits of a cart and of an order.
 MOST_LINES = 100
 MOST_UNITS = 1000
@@ -362,6 +363,17 @@ class Offer:
     unit_amount: int
     stock: int
     parent_id: int
+
+
+Address = Mapping[str, str | None]
+
+
+@dataclass(frozen=True)
+class BookEntry:
+    """An address of a customer; the id is None if only an order has the address."""
+
+    id: UUID | None
+    address: Address
 
 
 def wait_after(attempts: int) -> timedelta:

@@ -136,6 +136,15 @@ cart_items = Table(
 )
 Index("cart_items_of_guests", cart_items.c.updated_at, postgresql_where=cart_items.c.is_guest)
 
+addresses = Table(
+    "addresses",
+    metadata,
+    Column("customer", Text, primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    Column("address", JSONB, nullable=False),
+    Column("saved_at", MOMENT, nullable=False, server_default=func.now()),
+)
+
 carts = Table(
     "carts",
     metadata,

@@ -1,4 +1,4 @@
-"""Add the order's number, its billing address and its customer's note, and the search for orders."""
+"""Add the order's number, its billing address and note, the search for orders, and address books."""
 
 from alembic import op
 
@@ -19,6 +19,14 @@ ALTER TABLE orders
 ALTER TABLE orders ALTER COLUMN number SET DEFAULT nextval('order_numbers');
 ALTER SEQUENCE order_numbers OWNED BY orders.number;
 
+CREATE TABLE IF NOT EXISTS addresses (
+    customer text NOT NULL,
+    id uuid NOT NULL,
+    address jsonb NOT NULL,
+    saved_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (customer, id)
+);
+
 -- The words by which an admin finds an order: of its email address and of both names.
 CREATE OR REPLACE FUNCTION contact_words(email text, shipping_address jsonb, billing_address jsonb)
 RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -32,6 +40,6 @@ INDEXES = {
 
 
 def upgrade() -> None:
-    """Add the columns, the function and the indexes, without a lock that callers feel."""
+    """Add the columns, the table, the function and the indexes, without a lock that callers feel."""
     op.execute(SCHEMA)
     create_indexes(INDEXES)

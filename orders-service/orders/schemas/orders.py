@@ -12,14 +12,12 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    ValidationInfo,
-    field_validator,
     model_validator,
 )
 
-from orders.addresses import find_required_fields, is_country
 from orders.domain import LARGEST_ID, MOST_LINES, MOST_UNITS, Event, Order, Status
 from orders.domain import Line as OrderLine
+from orders.schemas.addresses import Address, AddressOut
 from orders.schemas.carts import QuantityIn
 from shared.pages import PageQuery
 from shared.schemas import (
@@ -58,18 +56,6 @@ PaymentMethodId = Annotated[
 ]
 
 
-def _require_country(code: str) -> str:
-    if not is_country(code):
-        raise ValueError("must be an ISO 3166-1 alpha-2 country code, such as US or GB")
-    return code
-
-
-Country = Annotated[str, AfterValidator(_require_country)]
-Place = Annotated[Line | None, Field(max_length=100, validate_default=True), BLANK_IS_NONE]
-Phone = Annotated[
-    Annotated[Line, StringConstraints(max_length=40, pattern=r"^[-+0-9 ()./x]*[0-9][-+0-9 ()./x]*$")] | None,
-    BLANK_IS_NONE,
-]
 Note = Annotated[Annotated[Paragraphs, Field(max_length=1000)] | None, BLANK_IS_NONE]
 Email = Annotated[Line, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 
@@ -103,54 +89,6 @@ class ItemIn(QuantityIn):
         """Return the line of an order; the product of a variant is not known yet."""
         by_product = self.product_id is not None
         return OrderLine(self.number, self.quantity, parent_id=self.product_id, only_variant=by_product)
-
-
-class Address(Body):
-    """An address. `city`, `region` and `postal_code` are required in countries that use them."""
-
-    model_config = ConfigDict(
-        json_schema_extra=example(
-            {
-                "name": "Ada Buyer",
-                "line1": "1 Long Lane",
-                "city": "Springfield",
-                "region": "IL",
-                "postal_code": "62701",
-                "country": "US",
-            }
-        ),
-    )
-
-    # First, because the validation of the other fields reads it.
-    country: Country = Field(description="ISO 3166-1 alpha-2.")
-    name: Line = Field(max_length=200)
-    line1: Line = Field(max_length=200)
-    line2: Annotated[Line | None, Field(max_length=200), BLANK_IS_NONE] = None
-    city: Place = None
-    region: Place = None
-    postal_code: Annotated[Line | None, Field(max_length=20, validate_default=True), BLANK_IS_NONE] = None
-    phone: Phone = None
-
-    @field_validator("city", "region", "postal_code")
-    @classmethod
-    def _require(cls, value: str | None, info: ValidationInfo) -> str | None:
-        country = info.data.get("country")
-        if value is None and country and info.field_name in find_required_fields(country):
-            raise ValueError(f"is required in an address in {country}")
-        return value
-
-
-class AddressOut(BaseModel):
-    """An address."""
-
-    name: str
-    line1: str
-    line2: str | None = None
-    city: str | None = None
-    region: str | None = None
-    postal_code: str | None = None
-    country: str
-    phone: str | None = None
 
 
 class OrderIn(Body):
