@@ -6,7 +6,7 @@ import secrets
 import pytest
 from playwright.sync_api import Request, Route, expect
 
-from tests.browser.back_office import add_product, enter
+from tests.browser.back_office import add_product
 from tests.browser.storefront import CHALLENGED, DECLINED, PATIENCE, Storefront
 from tests.stacks import Shopper
 
@@ -69,13 +69,40 @@ def test_a_guest_gives_a_billing_address_a_phone_and_a_note(page, shop, product,
     assert complaints == []
 
 
-def test_an_account_may_leave_out_the_email_address(page, shop, product, complaints):
-    enter(page)
+def test_an_account_keeps_addresses_and_may_leave_out_the_email_address(
+    page, shop, product, other_product, complaints, take_screenshot
+):
+    name, password = f"ada-{secrets.token_hex(4)}", secrets.token_hex(8)
+    shop.open("/login")
+    shop.register(name, password)
+    shop.open("/account")
+    book = page.get_by_role("region", name="Addresses")
+    expect(book).to_contain_text("None yet.")
     shop.add_to_cart(product)
     shop.fill_in_address()
     page.get_by_label("Email").fill("")
+    page.get_by_label("Save this address in my account").check()
     shop.place_order()
     shop.expect_status("Paid")
+    shop.add_to_cart(other_product)
+    shop.open("/checkout")
+    page.get_by_label("Name", exact=True).fill("Another")
+    page.get_by_label("Country").select_option("HK")
+    page.get_by_label("Use a known address").select_option("0")
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Ada Buyer")
+    expect(page.get_by_label("Country")).to_have_value("US")
+    expect(page.get_by_label("Postal code")).to_have_js_property("required", True)
+    take_screenshot("checkout-known-address")
+    page.get_by_label("Save this address in my account").check()
+    shop.place_order()
+    shop.expect_status("Paid")
+    shop.open("/account")
+    # It was saved once.
+    expect(book.get_by_role("listitem")).to_have_count(1)
+    expect(book).to_contain_text("1 Long Lane")
+    take_screenshot("account-addresses")
+    book.get_by_role("button", name="Remove the address 1 Long Lane").click()
+    expect(book).to_contain_text("None yet.")
     assert complaints == []
 
 

@@ -4,12 +4,14 @@ import { h, icon, replace } from "../lib/dom.js";
 import { openDialog } from "../lib/feedback.js";
 import { field, readForm, setRequired } from "../lib/forms.js";
 import { session } from "../lib/session.js";
+import { addressChoice, fetchAddresses, saveAddress } from "./addresses.js";
 import { accountForms } from "./account-forms.js";
 import { guessCountry, listCountries, listRequired } from "./countries.js";
 import { isPaymentsUp } from "./health.js";
 
 const DRAFT = "shopfleet.checkout";
 const SAME = "is_billed_there";
+const SAVE = "is_saved";
 const BILLING = "billing_address.";
 const CARDS = [
   ["pm_card_visa", "Test card: accepted", "The bank approves the payment immediately."],
@@ -22,8 +24,8 @@ const CARDS = [
 ];
 
 /**
- * Return the form with the customer's draft; `submit(form, outcome)` is called on submit. `outcome` is the
- * element for the result.
+ * Return the form with the customer's draft; `submit(form, outcome, save)` is called on submit. `outcome` is the
+ * element for the result; `save(order)` keeps the address of a placed order if the customer wants it.
  */
 export function checkoutForm(submit, signal) {
   const draft = JSON.parse(sessionStorage.getItem(DRAFT) ?? "{}");
@@ -38,6 +40,8 @@ export function checkoutForm(submit, signal) {
   const text = (name, label, { fallback = "", ...props } = {}) =>
     field({ name, label, value: draft[name] ?? fallback, ...props });
   const billing = h("div");
+  const [choice, saving] = [h("div"), h("div")];
+  let known = [];
   const form = h(
     "form",
     { class: "card card-body stack-wide", novalidate: true },
@@ -47,6 +51,7 @@ export function checkoutForm(submit, signal) {
       "fieldset",
       null,
       h("legend", null, h("h2", null, "Shipping address")),
+      choice,
       h(
         "div",
         { class: "fields" },
@@ -66,6 +71,7 @@ export function checkoutForm(submit, signal) {
           hint: "For questions about the delivery.",
         }),
         text("note", "Note to the shop", { type: "textarea", maxlength: 1000 }),
+        saving,
       ),
     ),
     h(
@@ -123,15 +129,41 @@ export function checkoutForm(submit, signal) {
     );
     if (!form.elements[SAME].checked) followCountry(form, BILLING);
   }
+  /** Offer the addresses that the shop knows of the user, and to save the new one. */
+  async function showBook() {
+    known = [];
+    if (session.user) {
+      try {
+        known = await fetchAddresses(signal);
+      } catch (problem) {
+        // The customer can enter the address.
+        if (problem.name !== "Problem" && problem.name !== "AbortError") throw problem;
+      }
+    }
+    replace(choice, known.length > 0 && addressChoice(known, fill));
+    const label = "Save this address in my account";
+    replace(saving, session.user && field({ name: SAVE, label, type: "checkbox", checked: draft[SAVE] ?? false }));
+  }
+  function fill({ id: _id, ...address }) {
+    for (const [name, value] of Object.entries(address)) form.elements[name].value = value ?? "";
+    form.elements.country.dispatchEvent(new Event("change"));
+    form.dispatchEvent(new Event("input"));
+  }
+  async function save({ shipping_address: address }) {
+    if (form.elements[SAVE]?.checked) await saveAddress(address, known);
+  }
   followCountry(form, "");
   showBilling();
   // Without an account, the order can only be found again by its email address.
-  const applyUser = () => setRequired(form.elements.email, !session.user);
+  const applyUser = () => {
+    setRequired(form.elements.email, !session.user);
+    showBook();
+  };
   session.addEventListener("change", applyUser, { signal });
   applyUser();
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    if (!form.hasAttribute("aria-busy")) submit(form, outcome);
+    if (!form.hasAttribute("aria-busy")) submit(form, outcome, save);
   });
   watchPayments(paymentsNotice, signal);
   return form;
@@ -139,7 +171,7 @@ export function checkoutForm(submit, signal) {
 
 /** Return the body of an order from the values of the form. */
 export function readOrder(form) {
-  const { payment_method, email, note, [SAME]: isSame, ...values } = readForm(form);
+  const { payment_method, email, note, [SAME]: isSame, [SAVE]: _save, ...values } = readForm(form);
   const entries = Object.entries(values);
   const billing = entries
     .filter(([name]) => name.startsWith(BILLING))

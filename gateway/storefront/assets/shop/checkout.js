@@ -120,7 +120,7 @@ function removeButton(item) {
   );
 }
 
-async function submit(form, outcome, signal) {
+async function submit(form, outcome, save, signal) {
   replace(outcome);
   if (!checkForm(form)) return;
   await whileBusy(form, async () => {
@@ -131,6 +131,8 @@ async function submit(form, outcome, signal) {
       const cart_version = content.version;
       const placed = await placeOrder({ cart_version, ...order }, signal);
       dropKey(PURPOSE);
+      // The order is placed, whatever becomes of the address.
+      await save(order).catch((problem) => toast(problem.message, { kind: "bad" }));
       await cart.refresh().catch(() => {});
       if (!signal.aborted) navigate(`/orders/${placed.id}`, { placed: "yes" }, { replace: true });
     } catch (problem) {
