@@ -41,7 +41,8 @@ def test_an_order_is_found_by_its_number_and_its_customer(page, guest, product, 
     }
     placed = guest.post("/orders", json=body, headers={"Idempotency-Key": secrets.token_hex()}).json()
     open_back_office(page, "orders")
-    search, link = page.get_by_label("Search"), page.locator(f"a[href$='{placed['id']}']")
+    search = page.get_by_role("searchbox", name="Search", exact=True)
+    link = page.locator(f"a[href$='{placed['id']}']")
     for words in (
         str(placed["number"]),
         body["email"].upper(),

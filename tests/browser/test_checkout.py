@@ -75,6 +75,7 @@ def test_an_account_keeps_addresses_and_may_leave_out_the_email_address(
     name, password = f"ada-{secrets.token_hex(4)}", secrets.token_hex(8)
     shop.open("/login")
     shop.register(name, password)
+    expect(shop.heading).not_to_have_text("Sign in")
     shop.open("/account")
     book = page.get_by_role("region", name="Addresses")
     expect(book).to_contain_text("None yet.")

@@ -77,6 +77,8 @@ def test_a_guest_buys_a_variant_by_keyboard_from_the_list_to_the_order(page, sho
     for label, value in ADDRESS.items():
         press_until_focused(page, page.get_by_label(label, exact=True))
         page.keyboard.type(value)
+    press_until_focused(page, page.get_by_label("Email"))
+    page.keyboard.type("ada@example.com")
     press_until_focused(page, page.get_by_role("button", name="Place order"))
     page.keyboard.press("Enter")
     shop.expect_status("Paid")
@@ -438,13 +440,13 @@ def test_marked_metadata_keys_are_filters_beside_the_options(page, shop, admin, 
     before = admin.get("/products/metadata-keys").json()["keys"]
     try:
         open_back_office(page, "products")
-        page.get_by_role("button", name="Filters").click()
+        page.get_by_role("button", name="Filters", exact=True).click()
         dialog = page.get_by_role("dialog", name="Filters of the shop")
         names = dialog.get_by_label("Further fields")
         expect(names).to_have_value("\n".join(before))
         names.fill("\n".join([*before, "x" * 65, key]))
         dialog.get_by_role("button", name="Save").click()
-        expect(dialog.get_by_role("alert")).to_be_visible()
+        expect(names).to_have_attribute("aria-invalid", "true")
         names.fill("\n".join([*before, key, "", f" {key}_oiled "]))
         take_screenshot("admin-metadata-filters")
         dialog.get_by_role("button", name="Save").click()
@@ -473,4 +475,4 @@ def test_marked_metadata_keys_are_filters_beside_the_options(page, shop, admin, 
         assert "meta." not in page.url
     finally:
         assert admin.put("/products/metadata-keys", json={"keys": before}).status_code == 200
-    assert complaints == []
+    assert leave_out(complaints, 422) == []

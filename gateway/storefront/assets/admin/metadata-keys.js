@@ -38,6 +38,8 @@ export async function editFilters() {
         toast("Saved the filters.", { kind: "good" });
       } catch (problem) {
         if (problem.name !== "Problem") throw problem;
+        // The errors name the items of the list, all of which are in one field.
+        problem.errors = problem.errors?.map((each) => ({ ...each, field: "keys" }));
         showProblems(form, problem);
       }
     });

@@ -40,7 +40,7 @@ export function checkoutForm(submit, signal) {
   const text = (name, label, { fallback = "", ...props } = {}) =>
     field({ name, label, value: draft[name] ?? fallback, ...props });
   const billing = h("div");
-  const [choice, saving] = [h("div"), h("div")];
+  const [choice, saving] = [h("div", { class: "known-address" }), h("div")];
   let known = [];
   const form = h(
     "form",
