@@ -48,7 +48,7 @@ def test_the_addresses_of_others_are_neither_shown_nor_removed(buyer, app, auth)
     save(buyer, number=number)
     assert read(other) == []
     assert other.call("DELETE", f"/addresses/{number}").status_code == 204
-    # The same id in another book is another address.
+    # The same id in a second book stands for a second address.
     save(other, {"line1": "Elsewhere"}, number)
     assert [entry["line1"] for entry in read(buyer)] == ["1 Long Lane"]
 

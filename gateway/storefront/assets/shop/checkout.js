@@ -131,7 +131,7 @@ async function submit(form, outcome, save, signal) {
       const cart_version = content.version;
       const placed = await placeOrder({ cart_version, ...order }, signal);
       dropKey(PURPOSE);
-      // The order is placed, whatever becomes of the address.
+      // The order is placed, even if the address cannot be saved.
       await save(order).catch((problem) => toast(problem.message, { kind: "bad" }));
       await cart.refresh().catch(() => {});
       if (!signal.aborted) navigate(`/orders/${placed.id}`, { placed: "yes" }, { replace: true });
