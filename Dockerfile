@@ -1,6 +1,6 @@
 # One Dockerfile for all services: docker build --build-arg SERVICE=auth-service .
-# The image contains `shared`, the service, and the storefront's page, which catalog-service completes. It runs
-# as an unprivileged user and writes no files.
+# The image contains `shared` and the service, that of catalog-service also the storefront's page. It runs as an
+# unprivileged user and writes no files.
 
 FROM python:3.13-slim-trixie AS build
 ARG SERVICE=catalog-service
@@ -13,9 +13,12 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 WORKDIR /app
 COPY shared/ shared/
 COPY ${SERVICE}/ ./
-COPY gateway/storefront/index.html gateway/storefront/
-# Draw the images of the sample, which is the work of one service only.
-RUN if [ -f catalog/commands/draw.py ]; then PYTHONPATH=/app /venv/bin/python -m catalog.commands.draw; fi
+COPY gateway/storefront/index.html /tmp/
+# Only catalog-service completes the storefront's page, and has images of the sample to draw.
+RUN if [ -f catalog/commands/draw.py ]; then \
+        install -D /tmp/index.html gateway/storefront/index.html \
+        && PYTHONPATH=/app /venv/bin/python -m catalog.commands.draw; \
+    fi
 # Compile the bytecode now, because the root file system will be read-only. The checkout may have been private.
 RUN python -m compileall -q --invalidation-mode unchecked-hash /app && chmod -R a+rX /app
 

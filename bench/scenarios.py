@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ Visit = tuple[Call, ...]
 SEED = 1  # The same choices in every run.
 MOST_IN_CART = 10  # Products, a usual number for a full cart.
 PAGE = 100
+PAUSES = (1, 2, 4, 8, 0)  # Seconds before a preparing call is repeated, because the shop is busy.
 FULL = 0.85  # Of a core; the rest is lost while one part waits for another.
 MANY_PROCESSES = frozenset({"gateway", "postgres"})
 ADDRESS = {
@@ -117,6 +119,7 @@ def _order(product_id: int | None = None) -> Call:
     body: dict[str, Any] = {
         "payment_method": "pm_card_visa",
         "shipping_address": ADDRESS,
+        "email": "ada@example.com",
     }
     if product_id is not None:
         body["items"] = [{"product_id": product_id, "quantity": 1}]
@@ -230,7 +233,18 @@ def _read_all_products(url: str, guest: Guest) -> list[Product]:
 
 def _make(url: str, call: Call, guest: Guest) -> str:
     headers = {**call.headers, **guest}
-    answer = requests.request(call.method, url + call.path, json=call.json, headers=headers, timeout=TIMEOUT)
+    for pause in PAUSES:
+        # With the same Idempotency-Key, a repeated call makes no second order.
+        answer = requests.request(
+            call.method, url + call.path, json=call.json, headers=headers, timeout=TIMEOUT
+        )
+        if answer.status_code != 503:
+            break
+        time.sleep(pause)
+    if not answer.ok:
+        raise ValueError(
+            f"{call.method} {call.path} is answered with {answer.status_code} {answer.text[:200]}"
+        )
     return str(answer.json()["id"])
 
 

@@ -73,6 +73,8 @@ class Access:
 
 PUBLIC = Access("public")
 SIGNED_IN = Access("signed in", roles=frozenset({"guest", "customer", "admin"}))
+# Users who log in with a password.
+REGISTERED = Access("registered", roles=frozenset({"customer", "admin"}))
 ADMIN = Access("admin", roles=frozenset({"admin"}))
 
 

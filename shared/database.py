@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+from psycopg import errors
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import InterfaceError, InvalidatePoolError, OperationalError
+from sqlalchemy.engine import ExceptionContext, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
@@ -53,6 +54,16 @@ _FIGURES = text("""
 """)
 
 
+# After these errors a session is of no more use: the server has ended it, or it lacks the statements that this
+# client prepared, because a pooler such as PgBouncer gave them to another one. SQLAlchemy knows none of them.
+SESSION_LOST = (
+    errors.IdleInTransactionSessionTimeout,
+    errors.TransactionTimeout,
+    errors.InvalidSqlStatementName,
+    errors.DuplicatePreparedStatement,
+)
+
+
 class Database:
     """A service's database, and the pool of connections to it."""
 
@@ -63,33 +74,25 @@ class Database:
     def transaction(self) -> Iterator[Connection]:
         """Run a block in a transaction, which is rolled back if the block raises.
 
-        Raises DatabaseUnavailable if the server does not respond, or a lock or a statement timed out.
+        Raises DatabaseUnavailable if the server does not respond or has ended the session, or a lock or a
+        statement timed out.
         """
-        try:
-            with self.engine.begin() as connection:
-                yield connection
-        except (OperationalError, InterfaceError, PoolTimeout) as error:
-            raise DatabaseUnavailable from error
+        with _as_unavailable(), self.engine.begin() as connection:
+            yield connection
 
     @contextmanager
     def autocommit(self) -> Iterator[Connection]:
         """Run a block in which each statement is its own transaction, without extra round trips."""
-        try:
-            with self.engine.connect() as connection:
-                yield connection.execution_options(isolation_level="AUTOCOMMIT")
-        except (OperationalError, InterfaceError, PoolTimeout) as error:
-            raise DatabaseUnavailable from error
+        with _as_unavailable(), self.engine.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
         """Run a block of reads that all see the same snapshot of the database."""
-        try:
-            with self.engine.connect() as connection:
-                frozen = connection.execution_options(isolation_level="REPEATABLE READ")
-                with frozen.begin():
-                    yield frozen
-        except (OperationalError, InterfaceError, PoolTimeout) as error:
-            raise DatabaseUnavailable from error
+        with _as_unavailable(), self.engine.connect() as connection:
+            frozen = connection.execution_options(isolation_level="REPEATABLE READ")
+            with frozen.begin():
+                yield frozen
 
     def read_pool(self) -> list[Figure]:
         """Return the state of this process's connection pool, named by OpenTelemetry's conventions."""
@@ -140,7 +143,30 @@ def connect(settings: ServiceSettings) -> Database:
         connect_args={"application_name": settings.instance, **PATIENCE, **prepared},
     )
     _test_idle_connections(engine)
+    _close_lost_sessions(engine)
     return Database(engine)
+
+
+@contextmanager
+def _as_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        raise DatabaseUnavailable from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise DatabaseUnavailable from error
+        raise
+
+
+def _close_lost_sessions(engine: Engine) -> None:
+    """Close a connection whose session is lost, so that the next call gets another one."""
+
+    @event.listens_for(engine, "handle_error")
+    def close(context: ExceptionContext) -> None:
+        if isinstance(context.original_exception, SESSION_LOST):
+            context.is_disconnect = True
+            context.invalidate_pool_on_disconnect = False
 
 
 def _test_idle_connections(engine: Engine) -> None:

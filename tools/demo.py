@@ -116,7 +116,11 @@ def buy(demo: Demo, admin: dict[str, str]) -> None:
         headers=bearer,
         expect=200,
     )
-    order = {"payment_method": "pm_card_chargeDeclined", "shipping_address": ADDRESS}
+    order = {
+        "payment_method": "pm_card_chargeDeclined",
+        "shipping_address": ADDRESS,
+        "email": "ada@example.com",
+    }
     keyed = {**bearer, "Idempotency-Key": uuid.uuid4().hex}
     demo.step(
         "Order the cart with a declined card",

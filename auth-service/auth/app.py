@@ -21,7 +21,7 @@ from auth.use_cases.guests import delete_idle_guests
 from auth.use_cases.oauth import Clients, issue_own_token
 from auth.use_cases.sweep import EVERY as SWEEP_EVERY
 from auth.use_cases.sweep import sweep
-from shared.access import ADMIN, PUBLIC, SIGNED_IN, Access, services
+from shared.access import ADMIN, PUBLIC, REGISTERED, SIGNED_IN, services
 from shared.app import ServiceFlask, build_app, mount
 from shared.database import connect
 from shared.settings import read_settings
@@ -31,9 +31,6 @@ from shared.verdict import verdict_routes
 CLIENTS = ("catalog-service", "orders-service", "payments-service", "logs-service")
 
 PREPARE_EVERY = 60.0  # Seconds between two checks that the hashing process is running.
-
-# Users who log in with a password, and so can change it.
-REGISTERED = Access("registered", roles=frozenset({"customer", "admin"}))
 
 # The same rule as in catalog-service: the gateway asks auth-service while catalog-service is down.
 PRODUCT_READERS = replace(SIGNED_IN, name="product readers", scope="products:read")

@@ -5,11 +5,18 @@ from functools import partial
 from orders.checkout import Checkout
 from orders.clients import CatalogClient, PaymentsClient
 from orders.config import Settings
-from orders.routes import cart_routes, customer_routes, fulfilment_routes, order_routes, wake_routes
+from orders.routes import (
+    address_routes,
+    cart_routes,
+    customer_routes,
+    fulfilment_routes,
+    order_routes,
+    wake_routes,
+)
 from orders.settlement import MOST, Settlement
 from orders.use_cases.figures import read_figures
 from orders.use_cases.sweep import sweep_leftovers
-from shared.access import ADMIN, SIGNED_IN, services
+from shared.access import ADMIN, REGISTERED, SIGNED_IN, services
 from shared.app import ServiceFlask, build_app, mount
 from shared.auth_client import reach_auth
 from shared.database import connect
@@ -58,6 +65,7 @@ def create_app(
     )
     app.metrics.ask(partial(read_figures, database))
     mount(app, cart_routes(database, catalog, payments), access=SIGNED_IN)
+    mount(app, address_routes(database), access=REGISTERED)
     mount(app, order_routes(database, checkout, payments), access=SIGNED_IN)
     mount(app, fulfilment_routes(database, checkout), access=ADMIN)
     mount(app, wake_routes(database, wake_resumers), access=services("payments-service"))

@@ -19,6 +19,7 @@ from orders.errors import (
 
 # Numbers of products and variants are integers that a JavaScript number represents exactly.
 LARGEST_ID = 2**53
+MOST_ADDRESSES = 20  # In an address book.
 # Limits of a cart and of an order.
 MOST_LINES = 100
 MOST_UNITS = 1000
@@ -191,6 +192,11 @@ class Order:
     updated_at: datetime
     # The version of the ordered cart; None for an order with explicit items.
     cart_version: int | None = None
+    # For people; None until the order is placed, and in an order of a release without numbers.
+    number: int | None = None
+    # None if it is the shipping address.
+    billing_address: Mapping[str, str | None] | None = None
+    note: str | None = None
     lines: tuple[Line, ...] = ()
     work: Work | None = None
 
@@ -357,6 +363,17 @@ class Offer:
     unit_amount: int
     stock: int
     parent_id: int
+
+
+Address = Mapping[str, str | None]
+
+
+@dataclass(frozen=True)
+class BookEntry:
+    """An address of a customer; the id is None if only an order has the address."""
+
+    id: UUID | None
+    address: Address
 
 
 def wait_after(attempts: int) -> timedelta:

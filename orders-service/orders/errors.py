@@ -3,6 +3,7 @@
 Problem
 ├── OrderNotFound           404  order_not_found            (NotFound)
 ├── ProductNotFound         404  product_not_found          (NotFound)
+├── AddressBookFull         409  address_book_full
 ├── CartEmpty               409  cart_empty
 ├── CartFull                409  cart_full
 ├── CartChanged             409  cart_changed
@@ -39,6 +40,14 @@ class ProductNotFound(NotFound):
 
     code = "product_not_found"
     detail = "There is no such product."
+
+
+class AddressBookFull(Problem):
+    """The address book would have more than 20 addresses."""
+
+    status = 409
+    code = "address_book_full"
+    detail = "An address book can have at most 20 addresses. Remove one of them first."
 
 
 class CartEmpty(Problem):

@@ -1,9 +1,12 @@
 """The tables; the migrations have their constraints."""
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     DateTime,
     ForeignKey,
     Index,
@@ -42,7 +45,16 @@ orders = Table(
     Column("created_at", MOMENT, nullable=False, server_default=func.now()),
     Column("updated_at", MOMENT, nullable=False, server_default=func.now()),
     Column("cart_version", BigInteger),
+    # Null in an order of a release before 0007.
+    Column("number", BigInteger, server_default=text("nextval('order_numbers')")),
+    Column("billing_address", JSONB(none_as_null=True)),
+    Column("note", Text),
 )
+CONTACT_WORDS: ColumnElement[Any] = func.contact_words(
+    orders.c.email, orders.c.shipping_address, orders.c.billing_address
+)
+Index("orders_number", orders.c.number, unique=True)
+Index("orders_contact", CONTACT_WORDS, postgresql_using="gin")
 Index("orders_of_customer", orders.c.customer, orders.c.id.desc())
 Index("orders_of_status", orders.c.status, orders.c.id.desc())
 
@@ -123,6 +135,15 @@ cart_items = Table(
     Column("parent_id", BigInteger),
 )
 Index("cart_items_of_guests", cart_items.c.updated_at, postgresql_where=cart_items.c.is_guest)
+
+addresses = Table(
+    "addresses",
+    metadata,
+    Column("customer", Text, primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    Column("address", JSONB, nullable=False),
+    Column("saved_at", MOMENT, nullable=False, server_default=func.now()),
+)
 
 carts = Table(
     "carts",

@@ -194,6 +194,7 @@ def _make_things(house: House) -> None:
     }
     payment = house.client("payments").put(f"/internal/payments/{order_id}", json=asked, headers=service)
     house.things = {
+        "address_id": str(uuid4()),
         "order_id": order_id,
         "payment_id": payment.json["id"],
         "product_id": "1",

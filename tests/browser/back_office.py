@@ -110,6 +110,7 @@ def _send_order(shopper: Shopper, product_id: int, card: str, quantity: int) -> 
             "items": [{"product_id": product_id, "quantity": quantity}],
             "payment_method": card,
             "shipping_address": ADDRESS,
+            "email": "ada@example.com",
         },
     )
     assert answer.status_code == 201, answer.text

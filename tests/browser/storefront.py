@@ -77,10 +77,11 @@ class Storefront:
         return self.cart
 
     def fill_in_address(self) -> None:
-        """Open the checkout and fill in the shipping address."""
+        """Open the checkout and fill in the shipping address and the email address."""
         self.open("/checkout")
         for label, value in ADDRESS.items():
             self.page.get_by_label(label, exact=True).fill(value)
+        self.page.get_by_label("Email").fill("ada@example.com")
 
     def place_order(self, card: str = ACCEPTED) -> None:
         """Choose a card and place the order."""

@@ -40,6 +40,73 @@ def test_a_guest_buys_a_product(page, shop, product, complaints, take_screenshot
     assert complaints == []
 
 
+def test_a_guest_gives_a_billing_address_a_phone_and_a_note(page, shop, product, complaints, take_screenshot):
+    shop.add_to_cart(product)
+    shop.fill_in_address()
+    page.get_by_label("Phone").fill("+1 217 555 0100")
+    page.get_by_label("Note to the shop").fill("Ring twice.\nThe dog is friendly.")
+    page.get_by_label("The same as the shipping address").uncheck()
+    billing = page.get_by_role("group", name="Billing address")
+    shop.place_order()
+    # The second address is checked as the first one is.
+    expect(billing.get_by_label("Name")).to_be_focused()
+    billing.get_by_label("Name").fill("Buyer Limited")
+    billing.get_by_label("Street address").fill("2 High Street")
+    billing.get_by_label("Country").select_option("HK")
+    billing.get_by_label("City").fill("")
+    billing.get_by_label("State or region").fill("Kowloon")
+    take_screenshot("checkout-billing-address")
+    page.reload()
+    expect(billing.get_by_label("Name")).to_have_value("Buyer Limited")
+    expect(billing.get_by_label("Country")).to_have_value("HK")
+    shop.place_order()
+    shop.expect_status("Paid")
+    expect(page.get_by_text(re.compile("^Order number 1[0-9]+$"))).to_be_visible()
+    expect(page.get_by_role("region", name="Shipping address")).to_contain_text("+1 217 555 0100")
+    expect(page.get_by_role("region", name="Billing address")).to_contain_text("Kowloon")
+    expect(page.get_by_role("region", name="Your note")).to_contain_text("The dog is friendly.")
+    take_screenshot("order-contact")
+    assert complaints == []
+
+
+def test_an_account_keeps_addresses_and_may_leave_out_the_email_address(
+    page, shop, product, other_product, complaints, take_screenshot
+):
+    name, password = f"ada-{secrets.token_hex(4)}", secrets.token_hex(8)
+    shop.open("/login")
+    shop.register(name, password)
+    expect(shop.heading).not_to_have_text("Sign in")
+    shop.open("/account")
+    book = page.get_by_role("region", name="Addresses")
+    expect(book).to_contain_text("None yet.")
+    shop.add_to_cart(product)
+    shop.fill_in_address()
+    page.get_by_label("Email").fill("")
+    page.get_by_label("Save this address in my account").check()
+    shop.place_order()
+    shop.expect_status("Paid")
+    shop.add_to_cart(other_product)
+    shop.open("/checkout")
+    page.get_by_label("Name", exact=True).fill("Another")
+    page.get_by_label("Country").select_option("HK")
+    page.get_by_label("Use a known address").select_option("0")
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Ada Buyer")
+    expect(page.get_by_label("Country")).to_have_value("US")
+    expect(page.get_by_label("Postal code")).to_have_js_property("required", True)
+    take_screenshot("checkout-known-address")
+    page.get_by_label("Save this address in my account").check()
+    shop.place_order()
+    shop.expect_status("Paid")
+    shop.open("/account")
+    # It was saved once.
+    expect(book.get_by_role("listitem")).to_have_count(1)
+    expect(book).to_contain_text("1 Long Lane")
+    take_screenshot("account-addresses")
+    book.get_by_role("button", name="Remove the address 1 Long Lane").click()
+    expect(book).to_contain_text("None yet.")
+    assert complaints == []
+
+
 def test_an_empty_field_shows_an_error(page, shop, product, complaints, take_screenshot):
     shop.add_to_cart(product)
     shop.open("/checkout")
@@ -47,10 +114,10 @@ def test_an_empty_field_shows_an_error(page, shop, product, complaints, take_scr
     name = page.get_by_label("Name", exact=True)
     expect(name).to_be_focused()
     expect(name).to_have_accessible_description("Please fill out this field.")
-    expect(page.locator("[aria-invalid=true]")).to_have_count(5)
+    expect(page.locator("[aria-invalid=true]")).to_have_count(6)
     take_screenshot("checkout-incomplete")
     name.fill("Ada")
-    expect(page.locator("[aria-invalid=true]")).to_have_count(4)
+    expect(page.locator("[aria-invalid=true]")).to_have_count(5)
     # A reload keeps the customer's input.
     page.reload()
     expect(page.get_by_label("Name", exact=True)).to_have_value("Ada")

@@ -103,6 +103,7 @@ def test_all_orders_are_listed_page_by_page(page, shop, product, complaints, tak
             "items": [{"product_id": product, "quantity": 1}],
             "payment_method": "pm_card_visa",
             "shipping_address": ADDRESS,
+            "email": "ada@example.com",
         }
         placed = page.request.post("/orders", data=order, headers={"Idempotency-Key": f"order-{number}"})
         assert placed.status in {201, 202}, placed.text()

@@ -151,6 +151,7 @@ def test_a_running_shop_starts_and_ends_a_sale_at_its_times(sample_app, database
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_100_000_sales_that_start_at_once_hold_no_order_up(database, settings):
     count = 100_000
     with database.transaction() as connection:

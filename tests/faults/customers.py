@@ -128,7 +128,7 @@ def order_of(card: str, product: int = 1, quantity: int = 1) -> dict[str, Any]:
 
 def order_of_items(card: str, items: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the body of an order of items."""
-    return {"items": items, "payment_method": card, "shipping_address": ADDRESS}
+    return {"items": items, "payment_method": card, "shipping_address": ADDRESS, "email": "ada@example.com"}
 
 
 def read_code(answer: requests.Response) -> str:

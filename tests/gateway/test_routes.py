@@ -55,6 +55,8 @@ ROUTES = [
     ("/robots.txt", "catalog", "/robots.txt"),
     ("/images/kit-0001.svg", "catalog", "/images/kit-0001.svg"),
     (f"/images/{'0' * 32}-480.webp", "catalog", f"/images/{'0' * 32}-480.webp"),
+    ("/addresses", "orders", "/addresses"),
+    ("/addresses/7", "orders", "/addresses/7"),
     ("/cart", "orders", "/cart"),
     ("/cart/items/7", "orders", "/cart/items/7"),
     ("/orders?limit=2", "orders", "/orders?limit=2"),

@@ -14,10 +14,10 @@ from tests.orders.conftest import run_sql
 # 20 000 orders, one per minute: 1 % are cancelled, the others are paid, and each customer has fifty.
 PAST = """
 INSERT INTO orders (id, customer, status, reason, payment_method, shipping_address, currency, items_amount,
-                    request_id, traceparent, created_at)
+                    request_id, traceparent, created_at, email)
 SELECT uuidv7(age), 'customer ' || number % 400, CASE WHEN number % 100 = 0 THEN 'cancelled' ELSE 'paid' END,
        CASE WHEN number % 100 = 0 THEN 'timed_out' END, 'pm_card_visa', '{}', 'USD', 1000, 'r', 't',
-       now() + age
+       now() + age, 'buyer' || number || '@example.com'
 FROM (SELECT number, number * interval '-1 minute' AS age FROM generate_series(1, 20000) AS number) AS past
 """
 
@@ -85,6 +85,17 @@ def test_a_page_is_read_from_an_index_and_not_sorted(past, name):
         assert filters.get("since", order.created_at) <= order.created_at
         assert filters.get("until") is None or order.created_at < filters["until"]
         assert order.status is filters.get("status", order.status)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [("1500", "orders_number"), ("Buyer777@Example.com", "orders_contact"), ("missing", "orders_contact")],
+)
+def test_a_search_reads_few_orders_by_its_index(past, wanted, index):
+    plan, page = explain(past, wanted=wanted)
+    assert index in plan
+    assert "Seq Scan" not in plan
+    assert len(page) == (wanted != "missing")
 
 
 def test_the_first_and_the_last_possible_times_are_accepted(buyer):

@@ -7,10 +7,13 @@ from contextlib import closing, suppress
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 
 from shared import database as module
 from shared.database import Database, connect
+from shared.errors import DatabaseUnavailable
 from shared.settings import ServiceSettings
+from tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -96,3 +99,48 @@ def test_both_sides_soon_drop_a_connection_when_the_network_goes_silent(database
             assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 10_000
             assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 5
     assert tuple(row) == ("10000", "5")
+
+
+def wait_in_transaction(database: Database) -> None:
+    with database.transaction() as connection:
+        connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = '10ms'"))
+        pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        wait_for(lambda: not is_alive(database, pid))
+        connection.execute(text("SELECT 1"))
+
+
+def exceed_transaction_timeout(database: Database) -> None:
+    with database.transaction() as connection:
+        connection.execute(text("SET LOCAL transaction_timeout = '10ms'"))
+        connection.execute(text("SELECT pg_sleep(10)"))
+
+
+def lose_prepared_statements(database: Database) -> None:
+    """Run a statement until it is prepared, and then in a session that does not know it."""
+    with database.autocommit() as connection:
+        for _ in range(10):
+            connection.execute(text("SELECT 1"))
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        driver.pgconn.exec_(b"DEALLOCATE ALL")
+        connection.execute(text("SELECT 1"))
+
+
+def is_alive(database: Database, pid: int) -> bool:
+    with database.autocommit() as connection:
+        found = connection.execute(text("SELECT pid FROM pg_stat_activity WHERE pid = :pid"), {"pid": pid})
+        return found.first() is not None
+
+
+@pytest.mark.parametrize("lose", [wait_in_transaction, exceed_transaction_timeout, lose_prepared_statements])
+def test_a_lost_session_is_an_outage_for_one_call_and_not_used_again(database: Database, lose) -> None:
+    with pytest.raises(DatabaseUnavailable):
+        lose(database)
+    for _ in range(10):
+        with database.transaction() as connection:
+            assert connection.execute(text("SELECT 1")).scalar_one() == 1
+
+
+def test_a_faulty_statement_is_no_outage(database: Database) -> None:
+    with pytest.raises(ProgrammingError), database.transaction() as connection:
+        connection.execute(text("SELECT FROM no_such_table"))

@@ -42,7 +42,7 @@ def admin(stack: Stack) -> Iterator[Shopper]:
 
 def place(shopper: Shopper, key: str, card: str = "pm_card_visa", **body):
     """Place an order of these items, or of the cart."""
-    order = {"payment_method": card, "shipping_address": ADDRESS, **body}
+    order = {"payment_method": card, "shipping_address": ADDRESS, "email": "ada@example.com", **body}
     return shopper.post("/orders", json=order, headers={"Idempotency-Key": key})
 
 

@@ -25,6 +25,7 @@ ORDER = {
     "items": [{"product_id": 1, "quantity": 1}],
     "payment_method": "pm_card_visa",
     "shipping_address": ADDRESS,
+    "email": "ada@example.com",
 }
 FINAL = {"paid", "shipped", "refunded", "cancelled", "awaiting_payment"}
 

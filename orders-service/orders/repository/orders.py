@@ -1,23 +1,37 @@
 """Orders with their lines and events: place, find and list them."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Connection, Row, Text, bindparam, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Row,
+    Text,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    text,
+    update,
+)
 
 from orders.domain import Event, Line, Order, Refusal, Status, Step, Waiting, Work
 from orders.errors import CartChanged, find_status
-from orders.tables import order_events, order_lines, order_work, orders
+from orders.tables import CONTACT_WORDS, order_events, order_lines, order_work, orders
 from shared.idempotency import KeyedCall
 from shared.ids import first_id
 
 LEASE = timedelta(seconds=10)
 # The clocks of replicas may differ by this much.
 SKEW = timedelta(minutes=1)
+NUMBER = re.compile("#?[0-9]{1,18}")
 
 # Statements that run for every order are built once: building one takes longer than sending it.
 WORK = {field.name: f"work_{field.name}" for field in fields(Work)}
@@ -49,12 +63,13 @@ PLACE = """
         ON CONFLICT DO NOTHING
         RETURNING order_id
     ){bound}, placed AS (
-        INSERT INTO orders (id, customer, status, email, payment_method, shipping_address, request_id,
-                            traceparent, created_at, updated_at, cart_version)
+        INSERT INTO orders (id, customer, status, email, payment_method, shipping_address, billing_address,
+                            note, request_id, traceparent, created_at, updated_at, cart_version)
         SELECT order_id, :customer, :status, :email, :payment_method, CAST(:shipping_address AS jsonb),
-            :request_id, :traceparent, :created_at, :updated_at, :cart_version
+            CAST(:billing_address AS jsonb), :note, :request_id, :traceparent, :created_at, :updated_at,
+            :cart_version
         FROM {source}
-        RETURNING id
+        RETURNING id, number
     ), lines AS (
         INSERT INTO order_lines (order_id, product_id, quantity, parent_id, only_variant)
         SELECT placed.id, line.product_id, line.quantity, line.parent_id, line.only_variant
@@ -70,7 +85,7 @@ PLACE = """
         INSERT INTO order_events (order_id, kind, to_status, actor)
         SELECT id, 'placed', :status, :customer FROM placed
     )
-    SELECT EXISTS (SELECT FROM placed) AS is_placed, EXISTS (SELECT FROM taken) AS is_new
+    SELECT (SELECT number FROM placed) AS number, EXISTS (SELECT FROM taken) AS is_new
 """
 COUNT_WAITING = text("""
     WITH waiting AS (
@@ -94,16 +109,16 @@ FIND_KNOWN = text("""
 """)
 PLACE_ITEMS, PLACE_CART = (
     text(PLACE.replace("{bound}", bound).replace("{source}", source)).bindparams(
-        bindparam("cart_version", type_=BigInteger), lasts=LEASE
+        bindparam("cart_version", type_=BigInteger), bindparam("note", type_=Text), lasts=LEASE
     )
     for bound, source in (("", "taken"), (BIND_CART, "bound"))
 )
 
 
-def place_order(connection: Connection, call: KeyedCall, order: Order, lease: UUID) -> bool:
-    """Insert an order with its lines, work and first event; the caller gets its lease.
+def place_order(connection: Connection, call: KeyedCall, order: Order, lease: UUID) -> Order | None:
+    """Insert an order with its lines, work and first event; return it with its number, under the lease.
 
-    Inserts nothing and returns False if the call's key was already taken; waits for a concurrent transaction
+    Inserts nothing and returns None if the call's key was already taken; waits for a concurrent transaction
     that takes it. Raises CartChanged if the cart has a newer version or was already ordered; the caller must
     then roll back the transaction.
     """
@@ -114,6 +129,7 @@ def place_order(connection: Connection, call: KeyedCall, order: Order, lease: UU
         **vars(call),
         **vars(order),
         "shipping_address": json.dumps(order.shipping_address),
+        "billing_address": json.dumps(order.billing_address) if order.billing_address else None,
         "products": [line.product_id for line in order.lines],
         "quantities": [line.quantity for line in order.lines],
         "parents": [line.parent_id for line in order.lines],
@@ -125,9 +141,11 @@ def place_order(connection: Connection, call: KeyedCall, order: Order, lease: UU
     }
     statement = PLACE_ITEMS if order.cart_version is None else PLACE_CART
     row = connection.execute(statement, values).one()
-    if row.is_new and not row.is_placed:
-        raise CartChanged
-    return bool(row.is_placed)
+    if row.number is None:
+        if row.is_new:
+            raise CartChanged
+        return None
+    return replace(order, number=row.number)
 
 
 def find_order(connection: Connection, order_id: UUID) -> Order | None:
@@ -151,6 +169,7 @@ def read_page(
     connection: Connection,
     *,
     customers: Sequence[str] | None,
+    wanted: str | None = None,
     status: Status | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
@@ -159,11 +178,14 @@ def read_page(
 ) -> list[Order]:
     """Return orders, newest first and without their work; `customers` None means all customers.
 
-    An id starts with its creation time, so the index on ids also finds times.
+    `wanted` is a number, an id, or the beginnings of words of the email address and the names. An id starts
+    with its creation time, so the index on ids also finds times.
     """
     query = select(orders).order_by(orders.c.id.desc()).limit(limit)
     if customers is not None:
         query = query.where(orders.c.customer.in_(customers))
+    if wanted is not None:
+        query = query.where(_matches(wanted))
     if status is not None:
         query = query.where(orders.c.status == status)
     if since is not None:
@@ -173,6 +195,18 @@ def read_page(
     if before is not None:
         query = query.where(orders.c.id < before)
     return _with_lines(connection, connection.execute(query).all())
+
+
+def _matches(wanted: str) -> ColumnElement[bool]:
+    if NUMBER.fullmatch(wanted):
+        return orders.c.number == int(wanted.removeprefix("#"))
+    try:
+        return orders.c.id == UUID(wanted)
+    except ValueError:
+        pass
+    words = [word.replace("\\", "\\\\").replace("'", "''") for word in wanted.split()]
+    query = " & ".join(f"'{word}':*" for word in words)
+    return CONTACT_WORDS.op("@@")(func.to_tsquery(literal_column("'simple'"), query))
 
 
 def find_placed_orders(connection: Connection, customer: str, *, limit: int) -> list[UUID]:

@@ -1,8 +1,16 @@
 """The HTTP routes of orders-service."""
 
+from orders.routes.addresses import address_routes
 from orders.routes.carts import cart_routes
 from orders.routes.fulfilment import fulfilment_routes
 from orders.routes.internal import customer_routes, wake_routes
 from orders.routes.orders import order_routes
 
-__all__ = ["cart_routes", "customer_routes", "fulfilment_routes", "order_routes", "wake_routes"]
+__all__ = [
+    "address_routes",
+    "cart_routes",
+    "customer_routes",
+    "fulfilment_routes",
+    "order_routes",
+    "wake_routes",
+]

@@ -76,7 +76,10 @@ def order_routes(database: Database, checkout: Checkout, payments: PaymentsClien
     @routes.input(OrderQuery, location="query")
     @routes.output(OrderPage)
     def list_orders(query_data: OrderQuery) -> OrderPage:
-        """List the caller's orders, newest first; an admin gets all orders."""
+        """List the caller's orders, newest first; an admin gets all orders.
+
+        `q` finds orders by number, email address and name.
+        """
         before = decode_id(query_data.cursor)
         page, last = orders.list_orders(database, payments, require_caller(), query_data, before)
         return OrderPage(data=[OrderOut.of(order) for order in page], next=encode_id(last))

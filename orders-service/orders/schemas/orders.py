@@ -12,17 +12,26 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    ValidationInfo,
-    field_validator,
     model_validator,
 )
 
-from orders.addresses import find_required_fields, is_country
 from orders.domain import LARGEST_ID, MOST_LINES, MOST_UNITS, Event, Order, Status
 from orders.domain import Line as OrderLine
+from orders.schemas.addresses import Address, AddressOut
 from orders.schemas.carts import QuantityIn
 from shared.pages import PageQuery
-from shared.schemas import BLANK_IS_NONE, Body, Integer, InternalBody, Line, Text, Time, example, example_of
+from shared.schemas import (
+    BLANK_IS_NONE,
+    Body,
+    Integer,
+    InternalBody,
+    Line,
+    Paragraphs,
+    Text,
+    Time,
+    example,
+    example_of,
+)
 
 CatalogueNumber = Annotated[Integer, Field(ge=1, le=LARGEST_ID)]
 
@@ -47,14 +56,7 @@ PaymentMethodId = Annotated[
 ]
 
 
-def _require_country(code: str) -> str:
-    if not is_country(code):
-        raise ValueError("must be an ISO 3166-1 alpha-2 country code, such as US or GB")
-    return code
-
-
-Country = Annotated[str, AfterValidator(_require_country)]
-Place = Annotated[Line | None, Field(max_length=100, validate_default=True), BLANK_IS_NONE]
+Note = Annotated[Annotated[Paragraphs, Field(max_length=1000)] | None, BLANK_IS_NONE]
 Email = Annotated[Line, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 
 
@@ -89,56 +91,10 @@ class ItemIn(QuantityIn):
         return OrderLine(self.number, self.quantity, parent_id=self.product_id, only_variant=by_product)
 
 
-class Address(Body):
-    """A shipping address. `city`, `region` and `postal_code` are required in countries that use them."""
-
-    model_config = ConfigDict(
-        json_schema_extra=example(
-            {
-                "name": "Ada Buyer",
-                "line1": "1 Long Lane",
-                "city": "Springfield",
-                "region": "IL",
-                "postal_code": "62701",
-                "country": "US",
-            }
-        ),
-    )
-
-    # First, because the validation of the other fields reads it.
-    country: Country = Field(description="ISO 3166-1 alpha-2.")
-    name: Line = Field(max_length=200)
-    line1: Line = Field(max_length=200)
-    line2: Annotated[Line | None, Field(max_length=200), BLANK_IS_NONE] = None
-    city: Place = None
-    region: Place = None
-    postal_code: Annotated[Line | None, Field(max_length=20, validate_default=True), BLANK_IS_NONE] = None
-
-    @field_validator("city", "region", "postal_code")
-    @classmethod
-    def _require(cls, value: str | None, info: ValidationInfo) -> str | None:
-        country = info.data.get("country")
-        if value is None and country and info.field_name in find_required_fields(country):
-            raise ValueError(f"is required in an address in {country}")
-        return value
-
-
-class AddressOut(BaseModel):
-    """A shipping address."""
-
-    name: str
-    line1: str
-    line2: str | None = None
-    city: str | None = None
-    region: str | None = None
-    postal_code: str | None = None
-    country: str
-
-
 class OrderIn(Body):
     """An order to place. Without `items`, it orders the cart. Only the catalogue sets prices.
 
-    With `cart_version`, the cart must still have that version.
+    With `cart_version`, the cart must still have that version. A guest's order needs an `email`.
     """
 
     model_config = ConfigDict(
@@ -158,7 +114,9 @@ class OrderIn(Body):
     cart_version: Annotated[Integer, Field(ge=0, le=LARGEST_ID)] | None = None
     payment_method: PaymentMethodId = Field(examples=["pm_card_visa"])
     shipping_address: Address
+    billing_address: Address | None = Field(default=None, description="The shipping address if absent.")
     email: Annotated[Email | None, BLANK_IS_NONE] = None
+    note: Note = Field(default=None, description="What the customer asks of the shop.")
 
     @model_validator(mode="after")
     def _check_cart(self) -> Self:
@@ -197,6 +155,11 @@ class KnownCustomers(BaseModel):
 class OrderQuery(PageQuery):
     """Filters of the order list; only an admin's `user` has an effect."""
 
+    q: Annotated[Text | None, BLANK_IS_NONE] = Field(
+        default=None,
+        max_length=200,
+        description="An order's number or id, or beginnings of words of its email address and names.",
+    )
     status: Status | None = None
     user: Text | None = Field(default=None, max_length=200)
     since: Time | None = None
@@ -252,6 +215,7 @@ class OrderOut(BaseModel):
         json_schema_extra=example(
             {
                 "id": "018f5c41-5d80-7a2b-8e14-7fbc9d512f04",
+                "number": 1001,
                 "status": "confirmed",
                 "reason": None,
                 "email": "ada@example.com",
@@ -271,7 +235,9 @@ class OrderOut(BaseModel):
                 "amount": 12980,
                 "amount_refunded": 0,
                 "currency": "USD",
-                "shipping_address": example_of(Address) | {"line2": None},
+                "shipping_address": example_of(Address) | {"line2": None, "phone": None},
+                "billing_address": None,
+                "note": None,
                 "payment": {"id": "018f5c41-5e9c-7d3c-9f25-80cdae623a05", "status": "requires_capture"},
                 "created_at": "2026-03-01T10:00:00Z",
                 "updated_at": "2026-03-01T10:00:00.412Z",
@@ -280,6 +246,7 @@ class OrderOut(BaseModel):
     )
 
     id: UUID
+    number: int | None = Field(description="The number for people; null in an order of an earlier release.")
     status: Status
     reason: str | None
     email: str | None
@@ -290,6 +257,8 @@ class OrderOut(BaseModel):
     amount_refunded: int
     currency: str | None
     shipping_address: AddressOut
+    billing_address: AddressOut | None = Field(description="null: the shipping address.")
+    note: str | None
     payment: PaymentOut | None
     created_at: datetime
     updated_at: datetime
@@ -302,6 +271,7 @@ class OrderOut(BaseModel):
             payment = PaymentOut(id=order.payment_id, status=order.payment_status)
         return cls(
             id=order.id,
+            number=order.number,
             status=order.status,
             reason=order.reason,
             email=order.email,
@@ -309,6 +279,10 @@ class OrderOut(BaseModel):
             amount_refunded=order.amount_refunded,
             currency=order.currency,
             shipping_address=AddressOut.model_validate(order.shipping_address),
+            billing_address=AddressOut.model_validate(order.billing_address)
+            if order.billing_address
+            else None,
+            note=order.note,
             created_at=order.created_at,
             updated_at=order.updated_at,
             items=[OrderItemOut.of(line) for line in order.lines],

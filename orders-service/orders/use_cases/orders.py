@@ -18,6 +18,7 @@ from orders.use_cases.replies import Reply, await_answer, replay_answer
 from shared import context
 from shared.context import Caller, Context
 from shared.database import Database
+from shared.errors import ValidationFailed
 from shared.idempotency import KeyedCall
 from shared.ids import new_id
 
@@ -40,9 +41,12 @@ def place_order(
 ) -> Reply:
     """Place an order and run its checkout for up to 5 s.
 
-    A repeated call with the same key gets the same answer. Raises CartEmpty, CartChanged, CartAlreadyOrdered,
-    IdempotencyKeyReused, IdempotencyInProgress.
+    A repeated call with the same key gets the same answer. Raises ValidationFailed for a guest's order
+    without an email address, CartEmpty, CartChanged, CartAlreadyOrdered, IdempotencyKeyReused,
+    IdempotencyInProgress.
     """
+    if purchase.caller.role == "guest" and purchase.wanted.email is None:
+        raise ValidationFailed([{"field": "email", "detail": "is required in the order of a guest"}])
     take_over_guest(database, payments, purchase.caller)
     call, lease = purchase.call, new_id()
     place = _place_cart if purchase.wanted.items is None else _place_items
@@ -98,6 +102,7 @@ def list_orders(
         page = orders.read_page(
             connection,
             customers=customers,
+            wanted=query.q,
             status=query.status,
             since=query.since,
             until=query.until,
@@ -112,7 +117,7 @@ def _place_items(database: Database, purchase: Purchase, lease: UUID) -> Order |
     """Place an order of the call's items and return it; None if the call's key is taken."""
     order = _make_order(purchase, (item.to_line() for item in purchase.wanted.items or ()))
     with database.autocommit() as connection:
-        return order if orders.place_order(connection, purchase.call, order, lease) else None
+        return orders.place_order(connection, purchase.call, order, lease)
 
 
 def _place_cart(database: Database, purchase: Purchase, lease: UUID) -> Order | None:
@@ -128,7 +133,7 @@ def _place_cart(database: Database, purchase: Purchase, lease: UUID) -> Order | 
         order = _make_order(purchase, (line.to_order_line() for line in cart.lines), cart.version)
         try:
             with database.transaction() as connection:
-                return order if orders.place_order(connection, purchase.call, order, lease) else None
+                return orders.place_order(connection, purchase.call, order, lease)
         except CartChanged:
             with database.autocommit() as connection:
                 ordered = carts.find_ordered_version(connection, purchase.caller.sub)
@@ -163,6 +168,8 @@ def _make_order(purchase: Purchase, lines: Iterable[Line], cart_version: int | N
         email=wanted.email,
         payment_method=wanted.payment_method,
         shipping_address=wanted.shipping_address.model_dump(),
+        billing_address=wanted.billing_address.model_dump() if wanted.billing_address else None,
+        note=wanted.note,
         currency=None,
         items_amount=None,
         amount_refunded=0,

@@ -77,11 +77,11 @@ export function detailsCard(order, events) {
   );
 }
 
-/** Return the shipping address of an order. */
-export function addressCard(order) {
-  const lines = describeAddress(order.shipping_address);
+/** Return an address of an order. */
+export function addressCard(title, address) {
+  const lines = describeAddress(address);
   return card(
-    "Shipping address",
+    title,
     h(
       "address",
       null,

@@ -84,6 +84,10 @@ export async function view({ params, signal }) {
 
   let shownActions = "";
   function show({ order, events }) {
+    if (order.number) {
+      head.querySelector("h1").textContent = `Order ${order.number}`;
+      setTitle(`Order ${order.number}`);
+    }
     replace(status, badge(order.status));
     replace(items, itemsCard(order, requested, signal));
     // The card keeps the input of the admin, unless other actions are possible now.
@@ -91,7 +95,14 @@ export async function view({ params, signal }) {
     if (possibleActions !== shownActions) replace(actions, actionsCard(order, act, change));
     shownActions = possibleActions;
     replace(timeline, timelineCard(events));
-    replace(details, detailsCard(order, events), addressCard(order), paymentCard(order, signal));
+    replace(
+      details,
+      detailsCard(order, events),
+      addressCard("Shipping address", order.shipping_address),
+      order.billing_address && addressCard("Billing address", order.billing_address),
+      order.note && card("Note of the customer", h("p", { class: "written" }, order.note)),
+      paymentCard(order, signal),
+    );
     watch(order, events);
     return columns;
   }

@@ -3,12 +3,21 @@ import { call } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { formatMoney } from "../lib/format.js";
 import { Problem } from "../lib/http.js";
+import { linkTo } from "../lib/router.js";
 import { filterBar } from "./filter-bar.js";
 import { makeList } from "./list.js";
 import { badge, idLink, moment, pageHead } from "./parts.js";
 import { describeStatus, isId, ORDER_STATUSES } from "./labels.js";
 
 const FILTERS = [
+  {
+    name: "q",
+    label: "Search",
+    type: "search",
+    maxlength: 200,
+    autocomplete: "off",
+    placeholder: "Number, email or name",
+  },
   {
     name: "status",
     label: "Status",
@@ -20,7 +29,7 @@ const FILTERS = [
   { name: "until", label: "To", type: "datetime-local" },
 ];
 const COLUMNS = [
-  { title: "Order", kind: "main", cell: (order) => idLink(`/admin/orders/${order.id}`, order.id) },
+  { title: "Order", kind: "main", cell: orderLink },
   { title: "Placed", cell: (order) => moment(order.created_at) },
   { title: "Recipient", cell: (order) => h("span", { class: "value" }, order.shipping_address.name) },
   { title: "Items", cell: (order) => h("span", { class: "value" }, describeItems(order)) },
@@ -51,6 +60,11 @@ async function findUser(filters, signal) {
   const match = found.data.find((each) => each.username.toLowerCase() === user.toLowerCase());
   if (!match) throw new Problem(404, { code: "not_found", detail: `There is no user named ${user}.` });
   return { ...filters, user: match.id };
+}
+
+function orderLink({ id, number }) {
+  const path = `/admin/orders/${id}`;
+  return number ? h("a", { class: "number", href: linkTo(path), title: id }, String(number)) : idLink(path, id);
 }
 
 function describeItems({ items }) {

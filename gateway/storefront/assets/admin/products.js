@@ -9,6 +9,7 @@ import { picture } from "../shop/catalog.js";
 import { currentPrice } from "../shop/price.js";
 import { filterBar } from "./filter-bar.js";
 import { makeList } from "./list.js";
+import { editFilters } from "./metadata-keys.js";
 import { moment, pageHead } from "./parts.js";
 
 const LOW_STOCK = 5;
@@ -156,19 +157,25 @@ function actions() {
   return [
     h("a", { class: "button button-primary", href: linkTo("/admin/products/new") }, icon("plus"), "Add product"),
     h("a", { class: "button", href: linkTo("/admin/products/import") }, "Import"),
-    h("button", { class: "button", type: "button", onclick: download }, "Export"),
+    h("button", { class: "button", type: "button", onclick: () => showingToast(download) }, "Export"),
     h("a", { class: "button", href: linkTo("/admin/products/source") }, "Product source"),
+    h("button", { class: "button", type: "button", onclick: () => showingToast(editFilters) }, "Filters"),
   ];
 }
 
-async function download() {
+/** Run `work`; tell the admin why it failed. */
+async function showingToast(work) {
   try {
-    // The browser downloads the file itself, so the token must be valid before.
-    await session.ensure();
-    h("a", { href: "/products/export", download: "products.jsonl" }).click();
+    await work();
   } catch (problem) {
     toast(problem.message, { kind: "bad" });
   }
+}
+
+async function download() {
+  // The browser downloads the file itself, so the token must be valid before.
+  await session.ensure();
+  h("a", { href: "/products/export", download: "products.jsonl" }).click();
 }
 
 async function listCategories(query, signal) {

@@ -37,13 +37,17 @@ function makeControl(type, props, options) {
   );
 }
 
-/** Mark a control of `field` as required or optional. */
+/** Make a control of `field` required or optional. */
 export function setRequired(control, isRequired) {
   control.required = isRequired;
   // `labels` is empty while the form is not in the page.
   const label = control.closest(".field").querySelector("label");
   label.querySelector("small")?.remove();
-  if (!isRequired) label.append(optionalNote());
+  if (!isRequired) {
+    label.append(optionalNote());
+    // An empty field is no error any more.
+    if (!control.value) unmark(control);
+  }
 }
 
 /** Return the values of a form by name: trimmed text, or null if empty; numbers; booleans for checkboxes. */

@@ -46,9 +46,9 @@ export function describeEvent({ kind }) {
 }
 
 /** Return an address as lines of text, with the name of the country. */
-export function describeAddress({ name, line1, line2, city, region, postal_code, country }) {
+export function describeAddress({ name, line1, line2, city, region, postal_code, country, phone }) {
   const place = [postal_code, city, region].filter(Boolean).join(" ");
-  return [name, line1, line2, place, describeCountry(country)].filter(Boolean);
+  return [name, line1, line2, place, describeCountry(country), phone].filter(Boolean);
 }
 
 /** Return a country's name in the browser's language. */

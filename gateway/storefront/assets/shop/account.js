@@ -4,11 +4,12 @@ import { h, icon } from "../lib/dom.js";
 import { toast } from "../lib/feedback.js";
 import { linkTo, navigate } from "../lib/router.js";
 import { session } from "../lib/session.js";
+import { addressList } from "./addresses.js";
 import { accountForm, newPasswordField, passwordField } from "./account-forms.js";
 
 export const title = "Your account";
 
-export async function view() {
+export async function view({ signal }) {
   const { user } = session;
   if (!user) {
     queueMicrotask(() => navigate("/login", { next: "/account" }, { replace: true }));
@@ -34,6 +35,12 @@ export async function view() {
         h("a", { class: "button", href: linkTo("/orders") }, icon("box"), "Order history"),
         h("button", { class: "button button-quiet", type: "button", onclick: signOut }, "Sign out"),
       ),
+    ),
+    h(
+      "section",
+      { class: "card card-body stack", "aria-label": "Addresses" },
+      h("h2", { tabindex: "-1" }, "Addresses"),
+      addressList(signal),
     ),
     h(
       "section",

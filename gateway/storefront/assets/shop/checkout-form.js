@@ -1,14 +1,18 @@
-// The checkout form: shipping address and payment.
+// The checkout form: the addresses, how to reach the customer, and payment.
 import { wait } from "../lib/api.js";
 import { h, icon, replace } from "../lib/dom.js";
 import { openDialog } from "../lib/feedback.js";
 import { field, readForm, setRequired } from "../lib/forms.js";
 import { session } from "../lib/session.js";
+import { addressChoice, fetchAddresses, saveAddress } from "./addresses.js";
 import { accountForms } from "./account-forms.js";
 import { guessCountry, listCountries, listRequired } from "./countries.js";
 import { isPaymentsUp } from "./health.js";
 
 const DRAFT = "shopfleet.checkout";
+const SAME = "is_billed_there";
+const SAVE = "is_saved";
+const BILLING = "billing_address.";
 const CARDS = [
   ["pm_card_visa", "Test card: accepted", "The bank approves the payment immediately."],
   [
@@ -20,8 +24,8 @@ const CARDS = [
 ];
 
 /**
- * Return the form with the customer's draft; `submit(form, outcome)` is called on submit. `outcome` is the
- * element for the result.
+ * Return the form with the customer's draft; `submit(form, outcome, save)` is called on submit. `outcome` is the
+ * element for the result; `save(order)` keeps the address of a placed order if the customer wants it.
  */
 export function checkoutForm(submit, signal) {
   const draft = JSON.parse(sessionStorage.getItem(DRAFT) ?? "{}");
@@ -33,7 +37,11 @@ export function checkoutForm(submit, signal) {
     icon("lock"),
     "Place order",
   );
-  const text = (name, label, props) => field({ name, label, value: draft[name] ?? "", ...props });
+  const text = (name, label, { fallback = "", ...props } = {}) =>
+    field({ name, label, value: draft[name] ?? fallback, ...props });
+  const billing = h("div");
+  const [choice, saving] = [h("div", { class: "known-address" }), h("div")];
+  let known = [];
   const form = h(
     "form",
     { class: "card card-body stack-wide", novalidate: true },
@@ -43,40 +51,41 @@ export function checkoutForm(submit, signal) {
       "fieldset",
       null,
       h("legend", null, h("h2", null, "Shipping address")),
+      choice,
       h(
         "div",
         { class: "fields" },
-        text("name", "Name", { required: true, autocomplete: "name", maxlength: 200 }),
-        text("line1", "Street address", { required: true, autocomplete: "address-line1", maxlength: 200 }),
-        text("line2", "Apartment, suite, company", { autocomplete: "address-line2", maxlength: 200 }),
-        text("postal_code", "Postal code", {
-          autocomplete: "postal-code",
-          maxlength: 20,
-          class: "third",
-        }),
-        text("city", "City", {
-          autocomplete: "address-level2",
-          maxlength: 100,
-          class: "two-thirds",
-        }),
-        text("region", "State or region", { autocomplete: "address-level1", maxlength: 100, class: "half" }),
-        field({
-          name: "country",
-          label: "Country",
-          type: "select",
-          options: listCountries(),
-          value: draft.country ?? guessCountry(),
-          required: true,
-          autocomplete: "country",
-          class: "half",
-        }),
+        addressFields(text, "", "shipping"),
         text("email", "Email", {
           type: "email",
           autocomplete: "email",
           maxlength: 254,
+          class: "half",
           hint: "Used for this order only.",
         }),
+        text("phone", "Phone", {
+          type: "tel",
+          autocomplete: "shipping tel",
+          maxlength: 40,
+          class: "half",
+          hint: "For questions about the delivery.",
+        }),
+        text("note", "Note to the shop", { type: "textarea", maxlength: 1000 }),
+        saving,
       ),
+    ),
+    h(
+      "fieldset",
+      null,
+      h("legend", null, h("h2", null, "Billing address")),
+      field({
+        name: SAME,
+        label: "The same as the shipping address",
+        type: "checkbox",
+        checked: draft[SAME] ?? true,
+        onchange: showBilling,
+      }),
+      billing,
     ),
     h(
       "fieldset",
@@ -110,19 +119,103 @@ export function checkoutForm(submit, signal) {
     button,
   );
   form.addEventListener("input", () => sessionStorage.setItem(DRAFT, JSON.stringify(readForm(form))));
-  const applyCountry = () => {
-    const required = listRequired(form.elements.country.value);
-    for (const name of ["postal_code", "city", "region"])
-      setRequired(form.elements[name], required.includes(name));
+  function showBilling() {
+    // Fields that are not there are neither checked nor sent.
+    replace(
+      billing,
+      form.elements[SAME].checked
+        ? null
+        : h("div", { class: "fields" }, addressFields(text, BILLING, "billing")),
+    );
+    if (!form.elements[SAME].checked) followCountry(form, BILLING);
+  }
+  /** Offer the addresses that the shop knows of the user, and to save the new one. */
+  async function showBook() {
+    known = [];
+    if (session.user) {
+      try {
+        known = await fetchAddresses(signal);
+      } catch (problem) {
+        // The customer can enter the address.
+        if (problem.name !== "Problem" && problem.name !== "AbortError") throw problem;
+      }
+    }
+    replace(choice, known.length > 0 && addressChoice(known, fill));
+    const label = "Save this address in my account";
+    replace(saving, session.user && field({ name: SAVE, label, type: "checkbox", checked: draft[SAVE] ?? false }));
+  }
+  function fill({ id: _id, ...address }) {
+    for (const [name, value] of Object.entries(address)) form.elements[name].value = value ?? "";
+    form.elements.country.dispatchEvent(new Event("change"));
+    form.dispatchEvent(new Event("input"));
+  }
+  async function save({ shipping_address: address }) {
+    if (form.elements[SAVE]?.checked) await saveAddress(address, known);
+  }
+  followCountry(form, "");
+  showBilling();
+  // Without an account, the order can only be found again by its email address.
+  const applyUser = () => {
+    setRequired(form.elements.email, !session.user);
+    showBook();
   };
-  form.elements.country.addEventListener("change", applyCountry);
-  applyCountry();
+  session.addEventListener("change", applyUser, { signal });
+  applyUser();
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    if (!form.hasAttribute("aria-busy")) submit(form, outcome);
+    if (!form.hasAttribute("aria-busy")) submit(form, outcome, save);
   });
   watchPayments(paymentsNotice, signal);
   return form;
+}
+
+/** Return the body of an order from the values of the form. */
+export function readOrder(form) {
+  const { payment_method, email, note, [SAME]: isSame, [SAVE]: _save, ...values } = readForm(form);
+  const entries = Object.entries(values);
+  const billing = entries
+    .filter(([name]) => name.startsWith(BILLING))
+    .map(([name, value]) => [name.slice(BILLING.length), value]);
+  return {
+    payment_method,
+    email,
+    note,
+    shipping_address: Object.fromEntries(entries.filter(([name]) => !name.startsWith(BILLING))),
+    ...(!isSame && { billing_address: Object.fromEntries(billing) }),
+  };
+}
+
+/** Return the fields of an address; their names begin with `prefix`. */
+function addressFields(text, prefix, kind) {
+  const part = (name, label, autocomplete, maxlength, props) =>
+    text(prefix + name, label, { autocomplete: `${kind} ${autocomplete}`, maxlength, ...props });
+  return [
+    part("name", "Name", "name", 200, { required: true }),
+    part("line1", "Street address", "address-line1", 200, { required: true }),
+    part("line2", "Apartment, suite, company", "address-line2", 200),
+    part("postal_code", "Postal code", "postal-code", 20, { class: "third" }),
+    part("city", "City", "address-level2", 100, { class: "two-thirds" }),
+    part("region", "State or region", "address-level1", 100, { class: "half" }),
+    part("country", "Country", "country", null, {
+      type: "select",
+      options: listCountries(),
+      fallback: guessCountry(),
+      required: true,
+      class: "half",
+    }),
+  ];
+}
+
+/** Require the fields that the chosen country uses, now and after each change of the country. */
+function followCountry(form, prefix) {
+  const country = form.elements[`${prefix}country`];
+  const apply = () => {
+    const required = listRequired(country.value);
+    for (const name of ["postal_code", "city", "region"])
+      setRequired(form.elements[prefix + name], required.includes(name));
+  };
+  country.addEventListener("change", apply);
+  apply();
 }
 
 function signIn(signal) {

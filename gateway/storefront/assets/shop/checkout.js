@@ -3,13 +3,13 @@ import { call, Problem, wait } from "../lib/api.js";
 import { h, icon, replace } from "../lib/dom.js";
 import { emptyPanel, problemPanel, skeleton, toast } from "../lib/feedback.js";
 import { formatMoney } from "../lib/format.js";
-import { checkForm, clearProblems, readForm, showProblems, whileBusy } from "../lib/forms.js";
+import { checkForm, clearProblems, showProblems, whileBusy } from "../lib/forms.js";
 import { dropKey, keepKey } from "../lib/idempotency-keys.js";
 import { linkTo, navigate } from "../lib/router.js";
 import { countOf } from "../lib/labels.js";
 import { cart } from "./cart.js";
 import { picture, recallLine } from "./catalog.js";
-import { checkoutForm } from "./checkout-form.js";
+import { checkoutForm, readOrder } from "./checkout-form.js";
 import { fetchDetails, nameOf, PRICES_UNAVAILABLE, problemOf, removeItem } from "./drawer.js";
 import { explainRefusal } from "./refusals.js";
 
@@ -120,19 +120,21 @@ function removeButton(item) {
   );
 }
 
-async function submit(form, outcome, signal) {
+async function submit(form, outcome, save, signal) {
   replace(outcome);
   if (!checkForm(form)) return;
   await whileBusy(form, async () => {
-    const { payment_method, email, ...shipping_address } = readForm(form);
+    const order = readOrder(form);
     const content = await settleCart(outcome, signal);
     if (!content) return;
     try {
       const cart_version = content.version;
-      const order = await placeOrder({ cart_version, payment_method, shipping_address, email }, signal);
+      const placed = await placeOrder({ cart_version, ...order }, signal);
       dropKey(PURPOSE);
+      // The order is placed, even if the address cannot be saved.
+      await save(order).catch((problem) => toast(problem.message, { kind: "bad" }));
       await cart.refresh().catch(() => {});
-      if (!signal.aborted) navigate(`/orders/${order.id}`, { placed: "yes" }, { replace: true });
+      if (!signal.aborted) navigate(`/orders/${placed.id}`, { placed: "yes" }, { replace: true });
     } catch (problem) {
       if (signal.aborted) return;
       if (!(problem instanceof Problem)) throw problem;

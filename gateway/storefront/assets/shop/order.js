@@ -77,7 +77,11 @@ function showOrder(fetched, isNew, signal) {
         "p",
         { class: "row" },
         statusBadge(order.status),
-        h("span", { class: "faint small" }, `Order ID ${order.id}`),
+        h(
+          "span",
+          { class: "faint small", title: order.id },
+          order.number ? `Order number ${order.number}` : `Order ID ${order.id}`,
+        ),
       ),
       progress(order),
       explain(order),
@@ -223,6 +227,16 @@ function showOrder(fetched, isNew, signal) {
           ),
           order.email && h("p", { class: "small faint" }, order.email),
         ),
+        order.billing_address &&
+          section(
+            "Billing address",
+            h(
+              "address",
+              null,
+              describeAddress(order.billing_address).map((line) => h("div", null, line)),
+            ),
+          ),
+        order.note && section("Your note", h("p", { class: "written" }, order.note)),
       ),
       section("Timeline", timeline),
     ),

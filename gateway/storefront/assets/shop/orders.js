@@ -82,7 +82,11 @@ function showOrder(order) {
       "div",
       { class: "stack-tight" },
       h("a", { href: linkTo(`/orders/${order.id}`) }, `Order placed ${formatTime(order.created_at)}`),
-      h("span", { class: "faint small" }, describeItems(order.items)),
+      h(
+        "span",
+        { class: "faint small" },
+        [order.number && `Order ${order.number}`, describeItems(order.items)].filter(Boolean).join(" · "),
+      ),
     ),
     statusBadge(order.status),
     h("strong", { class: "number" }, formatMoney(order.amount, order.currency)),
