@@ -54,7 +54,7 @@ _FIGURES = text("""
 """)
 
 
-# After these errors a session is of no more use: the server has ended it, or it lacks the statements that this
+# After these errors a session is of no more use: the server has ended it, or it lacks statements that this
 # client prepared, because a pooler such as PgBouncer gave them to another one. SQLAlchemy knows none of them.
 SESSION_LOST = (
     errors.IdleInTransactionSessionTimeout,
