@@ -3,6 +3,7 @@ import { h } from "./dom.js";
 import { formatNumber } from "./format.js";
 
 const REASONS = {
+  amount_changed: "The total changed before the order was placed.",
   cancelled_by_customer: "You cancelled this order.",
   cancelled_by_admin: "The shop cancelled this order.",
   payment_declined: "Your bank declined the payment. You were not charged.",
