@@ -39,7 +39,7 @@ from shared.verdict import verdict_routes
 PRODUCT_READERS = replace(SIGNED_IN, name="product readers", scope="products:read")
 COPY_INTERVAL = 1.0  # Seconds between two checks whether a copy of the source is due.
 RECOUNT_INTERVAL = 1.0  # Seconds between two checks whether products have changed.
-FETCH_INTERVAL = 5.0  # Seconds between two checks whether images of the source are due.
+FETCH_INTERVAL = 5.0  # Seconds between two checks whether images of other hosts are due.
 SWEEP_INTERVAL = 600.0  # Seconds between two searches for unused images.
 LAPSE_INTERVAL = 5.0  # Seconds between two checks for overdue reservations.
 SALE_INTERVAL = 0.5  # Seconds between two checks for sales that start or end.
@@ -75,10 +75,9 @@ def create_app(settings: Settings | None = None, auth: Auth | None = None) -> Se
     encoder = Encoder()
     mount(app, upload_routes(database, encoder), access=ADMIN)
     app.background.repeat(partial(sweep_images, database), every=SWEEP_INTERVAL, name="sweep-images")
-    if settings.catalog_upstream_url is not None:
-        images = ImageClient(settings.catalog_upstream_url)
-        fetcher = Fetcher(database, images, encoder, app.background.stopping.is_set)
-        app.background.repeat(fetcher.fetch_images, every=FETCH_INTERVAL, name="fetch-images")
+    images = ImageClient(settings.catalog_upstream_url)
+    fetcher = Fetcher(database, images, encoder, app.background.stopping.is_set)
+    app.background.repeat(fetcher.fetch_images, every=FETCH_INTERVAL, name="fetch-images")
     copy = partial(copy_source, database, source, settings.currency)
     app.background.repeat(copy, every=COPY_INTERVAL, name="copy-source")
     lapse = partial(lapse_reservations, database)

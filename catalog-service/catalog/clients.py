@@ -122,10 +122,10 @@ class UpstreamClient:
 
 
 class ImageClient:
-    """Fetch images from the URLs that a product source names; only public addresses and its own host."""
+    """Fetch images from URLs of public addresses, and of the host of the product source, if there is one."""
 
-    def __init__(self, source_url: str) -> None:
-        self._source_url = source_url
+    def __init__(self, source_url: str | None) -> None:
+        self._allowed = [outgoing.origin_of(source_url)] if source_url is not None else []
 
     def fetch(self, url: str) -> bytes:
         """Return the file; raise ImageRefused, or UpstreamFailed if a later attempt may succeed."""
@@ -136,7 +136,7 @@ class ImageClient:
                 headers={"Accept": "image/webp,image/png,image/jpeg,image/gif"},
                 seconds=IMAGE_TIMEOUT,
                 most_bytes=MAX_IMAGE_BYTES,
-                allowed=[outgoing.origin_of(self._source_url)],
+                allowed=self._allowed,
             )
         except outgoing.AddressRefused as error:
             raise ImageRefused(str(error)) from error

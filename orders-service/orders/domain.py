@@ -197,6 +197,8 @@ class Order:
     # None if it is the shipping address.
     billing_address: Mapping[str, str | None] | None = None
     note: str | None = None
+    # The total that the customer was shown; None if the order accepts any.
+    expected_amount: int | None = None
     lines: tuple[Line, ...] = ()
     work: Work | None = None
 
@@ -209,6 +211,11 @@ class Order:
     def amount(self) -> int | None:
         """Return the order's total in minor units; None until its stock is held."""
         return self.items_amount
+
+    @property
+    def is_as_expected(self) -> bool:
+        """Return whether the total is the one that the customer was shown."""
+        return self.expected_amount is None or self.expected_amount == self.amount
 
     @property
     def is_undone(self) -> bool:

@@ -29,6 +29,11 @@ TOO_MANY_WAITING = Refusal(
     "too_many_waiting",
     "Complete the payment of those orders or cancel them, and order again; nothing was charged.",
 )
+AMOUNT_CHANGED = Refusal(
+    "amount_changed",
+    "amount_changed",
+    "The total has changed; see amount. Review it and order again; nothing was charged.",
+)
 DECLINED = Refusal("payment_declined", "card_declined", "The payment was not approved.")
 # Statuses of a payment.
 AUTHORIZED = frozenset({"requires_capture", "succeeded"})
@@ -71,11 +76,16 @@ def reserve_stock(
         "currency": reservation.currency,
         "items_amount": sum(line.amount or 0 for line in reservation.lines),
     }
-    authorized = authorize_payment(replace(order, **priced, lines=reservation.lines), payments, find_excess)
+    held = replace(order, **priced, lines=reservation.lines)
+    if order.status is Status.PENDING and not held.is_as_expected:
+        # No call has authorized it: a reservation keeps its prices, so each one ends here.
+        outcome = undo(_explain_amount(held), undo_from)
+    else:
+        outcome = authorize_payment(held, payments, find_excess)
     return replace(
-        authorized,
-        events=(NewEvent("stock_reserved"), *authorized.events),
-        changes={**priced, **authorized.changes},
+        outcome,
+        events=(NewEvent("stock_reserved"), *outcome.events),
+        changes={**priced, **outcome.changes},
         lines=reservation.lines,
     )
 
@@ -164,6 +174,21 @@ def undo(refusal: Refusal, first: Step = Step.CANCEL_PAYMENT) -> Outcome:
 
 def _confirm(changes: dict[str, Any]) -> Outcome:
     return Outcome((NewEvent("payment_authorized"),), Step.COMMIT, {**changes, "status": Status.CONFIRMED})
+
+
+def _explain_amount(order: Order) -> Refusal:
+    lines = [
+        {
+            "product_id": line.product_number,
+            "variant_id": line.product_id,
+            "quantity": line.quantity,
+            "unit_amount": line.unit_amount,
+            "amount": line.amount,
+        }
+        for line in order.lines
+    ]
+    totals = {"items_amount": order.items_amount, "amount": order.amount, "currency": order.currency}
+    return replace(AMOUNT_CHANGED, extra={**totals, "lines": lines})
 
 
 def _explain_stock(order: Order, refused: CheckoutRefused) -> Refusal:

@@ -49,6 +49,7 @@ orders = Table(
     Column("number", BigInteger, server_default=text("nextval('order_numbers')")),
     Column("billing_address", JSONB(none_as_null=True)),
     Column("note", Text),
+    Column("expected_amount", BigInteger),
 )
 CONTACT_WORDS: ColumnElement[Any] = func.contact_words(
     orders.c.email, orders.c.shipping_address, orders.c.billing_address

@@ -6,7 +6,7 @@ import secrets
 import pytest
 from playwright.sync_api import Request, Route, expect
 
-from tests.browser.back_office import add_product
+from tests.browser.back_office import add_product, leave_out
 from tests.browser.storefront import CHALLENGED, DECLINED, PATIENCE, Storefront
 from tests.stacks import Shopper
 
@@ -105,6 +105,27 @@ def test_an_account_keeps_addresses_and_may_leave_out_the_email_address(
     book.get_by_role("button", name="Remove the address 1 Long Lane").click()
     expect(book).to_contain_text("None yet.")
     assert complaints == []
+
+
+def test_a_total_that_changes_is_shown_before_the_order_is_placed(
+    page, shop, admin, complaints, take_screenshot
+):
+    kettle = add_product(admin)
+    shop.add_to_cart(kettle["id"])
+    shop.fill_in_address()
+    summary = page.get_by_role("complementary", name="Order summary")
+    expect(summary).to_contain_text("$40.00")
+    changed = {"version": kettle["version"], "unit_amount": 4500}
+    assert admin.patch(f"/products/{kettle['id']}", json=changed).status_code == 200
+    shop.place_order()
+    expect(page.get_by_role("alert")).to_contain_text("The total has changed")
+    expect(page.get_by_role("alert")).to_contain_text("$45.00")
+    expect(summary.locator(".total")).to_contain_text("$45.00")
+    take_screenshot("checkout-amount-changed")
+    shop.place_order()
+    shop.expect_status("Paid")
+    expect(page.get_by_role("main")).to_contain_text("$45.00")
+    assert leave_out(complaints, 409) == []
 
 
 def test_an_empty_field_shows_an_error(page, shop, product, complaints, take_screenshot):

@@ -166,6 +166,49 @@ def test_images_that_an_editor_names_are_not_fetched(fetch, host, database, show
     assert show()["images"] == [f"{host.url}/a.png"]
 
 
+SHOPIFY = """Handle,Title,Option1 Name,Option1 Value,Variant Price,Variant SKU,Image Src,Image Alt Text
+shirt,Shirt,Size,S,19.90,SHIRT-S,{url}/front.png?v=1,The front
+shirt,,,M,19.90,SHIRT-M,{url}/back.png?v=1,
+mug,Mug,Title,Default Title,9.90,MUG,{url}/gone.png,
+"""
+
+
+def test_the_images_of_an_import_are_fetched_once_and_exported_as_they_were(host, catalogue, auth, database):
+    client = catalogue.get(catalog_upstream_url=host.url).test_client()
+    headers = {**auth.bearer(role="admin"), "Content-Type": "text/csv"}
+    host.files = {
+        "/front.png?v=1": (200, draw(size=(30, 20))),
+        "/back.png?v=1": (200, draw(size=(20, 20))),
+    }
+    fetcher = Fetcher(database, ImageClient(host.url), Encoder(), lambda: False)
+    for stored in (2, 0):
+        file = SHOPIFY.format(url=host.url)
+        done = client.post("/products/import", data=file, headers=headers)
+        assert json.loads(done.text.splitlines()[-1])["status"] == "done", done.text
+        assert fetcher.fetch_images() == stored
+    shirt = client.get("/products/by-slug/shirt", headers=headers).json
+    assert [(each["width"], each["alt"]) for each in shirt["media"]] == [(30, "The front"), (20, "")]
+    assert shirt["images"] == [each["urls"]["1200"] for each in shirt["media"]]
+    assert client.get("/products/by-slug/mug", headers=headers).json["images"] == [f"{host.url}/gone.png"]
+    assert [host.count(path) for path in (*host.files, "/gone.png")] == [1, 1, 1]
+    exported = client.get("/products/export", headers={**headers, "Accept": "text/csv"}).text
+    assert f"{host.url}/front.png?v=1" in exported
+
+
+def test_an_import_reaches_no_private_address(host, catalogue, auth, database):
+    """Without a product source, no private host is allowed."""
+    client = catalogue.get().test_client()
+    headers = {**auth.bearer(role="admin"), "Content-Type": "text/csv"}
+    host.files = {"/front.png?v=1": (200, draw())}
+    assert (
+        client.post("/products/import", data=SHOPIFY.format(url=host.url), headers=headers).status_code == 200
+    )
+    assert Fetcher(database, ImageClient(None), Encoder(), lambda: False).fetch_images() == 0
+    rows = execute(database, "SELECT DISTINCT detail, due_at FROM product_images").all()
+    assert [tuple(row) for row in rows] == [("The host has no public address.", None)]
+    assert host.server.requests == []
+
+
 def test_a_fetched_image_is_described_moved_and_removed(fetch, host, catalogue, auth, copy):
     urls = [f"{host.url}/a.png", f"{host.url}/b.png"]
     host.products = [make_product(1, images=urls)]

@@ -87,7 +87,8 @@ def test_sixteen_uploads_at_once_stay_below_a_containers_memory(processes, admin
         kind = {"Content-Type": "image/png"}
         with Shopper(processes.url) as other:
             other.cookies.update(admin.cookies)
-            return other.post(f"/products/{product}/images", data=data, headers=kind)
+            # An upload waits for its turn, up to the minute of the gateway.
+            return other.post(f"/products/{product}/images", data=data, headers=kind, timeout=70)
 
     watcher = threading.Thread(target=watch)
     watcher.start()

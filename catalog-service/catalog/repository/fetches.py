@@ -1,4 +1,4 @@
-"""SQL for the images of the product source that are still to be fetched."""
+"""SQL for the images of the product source and of imports that are still to be fetched."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,12 +6,13 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select, text, update
 
 from catalog.domain import FIRST_LOCAL_ID
+from catalog.repository.images import refresh_media
 from catalog.repository.stock import lock_rows
 from catalog.tables import product_images, source_copy
 
 # A URL that several products name is fetched once. An import may have described an image before; its row then
 # has neither a file, nor the reason of a refusal, nor a time.
-NOTE = text("""
+NOTE = """
 INSERT INTO product_images (product_id, url, hash, detail, due_at)
 SELECT product.id, named.url, known.hash, known.detail, CASE WHEN known.url IS NULL THEN now() END
 FROM products AS product
@@ -20,13 +21,19 @@ LEFT JOIN LATERAL (
     SELECT url, hash, detail FROM product_images AS image
     WHERE image.url = named.url AND (hash IS NOT NULL OR detail IS NOT NULL AND due_at IS NULL) LIMIT 1
 ) AS known ON true
-WHERE removed_at IS NULL AND product.id < :first_local AND NOT 'images' = ANY (edited)
-    AND named.url ~ '^https?://'
+WHERE removed_at IS NULL AND {only} AND named.url ~ '^https?://'
 ON CONFLICT (product_id, url) DO UPDATE
     SET hash = excluded.hash, detail = excluded.detail, due_at = excluded.due_at
     WHERE product_images.hash IS NULL AND product_images.detail IS NULL AND product_images.due_at IS NULL
 RETURNING product_id, hash
-""")
+"""
+OF_SOURCE = text(NOTE.replace("{only}", "product.id < :first_local AND NOT 'images' = ANY (edited)"))
+OF_IMPORT = text(
+    NOTE.replace(
+        "{only}",
+        "product.id IN (SELECT coalesce(line.product_id, line.added_id) FROM matched_products AS line)",
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -46,8 +53,14 @@ def read_copied_at(connection: Connection) -> datetime | None:
 def note_images(connection: Connection) -> list[int]:
     """Note the source's new images; return the products that name an image that is stored already."""
     connection.execute(text("SET LOCAL statement_timeout = '10min'"))
-    noted = connection.execute(NOTE, {"first_local": FIRST_LOCAL_ID})
+    noted = connection.execute(OF_SOURCE, {"first_local": FIRST_LOCAL_ID})
     return [row.product_id for row in noted if row.hash is not None]
+
+
+def note_imported_images(connection: Connection) -> None:
+    """Note the new images of the imported products."""
+    noted = connection.execute(OF_IMPORT)
+    refresh_media(connection, [row.product_id for row in noted if row.hash is not None])
 
 
 def claim_fetch(connection: Connection, lease_seconds: int) -> Fetch | None:

@@ -1,4 +1,4 @@
-"""Fetch the images of the product source, each once."""
+"""Fetch the images of the product source and of imports, each once."""
 
 import logging
 from collections.abc import Callable
@@ -20,7 +20,7 @@ MOST = 10  # Images of one round, so that a slow host does not make the task loo
 
 
 class Fetcher:
-    """Fetches the images that the copied products name, through the same checks as uploads.
+    """Fetches the images that copied and imported products name, through the same checks as uploads.
 
     Every replica does this; a claim in the database keeps two from fetching the same image.
     """
@@ -64,7 +64,7 @@ class Fetcher:
         except (ImageRefused, UpstreamFailed, UploadsBusy) as error:
             is_final = isinstance(error, ImageRefused) or fetch.attempts >= ATTEMPTS
             wait = None if is_final else FIRST_WAIT * 4 ** (fetch.attempts - 1)
-            log.info("An image of the product source was not fetched: %s", error.detail)
+            log.info("An image was not fetched: %s", error.detail)
             with self._database.transaction() as connection:
                 repository.record_failure(connection, fetch.url, error.detail, wait)
             return False

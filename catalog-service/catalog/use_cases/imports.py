@@ -11,6 +11,7 @@ from catalog.domain import ExportedProduct
 from catalog.errors import ImportRefused, ImportRunning, SlugTaken
 from catalog.repository import admin, exports, stock, variants
 from catalog.repository import imports as repository
+from catalog.repository.fetches import note_imported_images
 from catalog.repository.import_alts import set_alts
 from catalog.repository.import_rows import BESIDE_PRODUCT, OF_PRODUCT
 from catalog.repository.import_slugs import set_slugs
@@ -80,6 +81,7 @@ def import_products(
             yield Progress(rows, applied, added, changed)
         _set_slugs(connection)
         set_alts(connection)
+        note_imported_images(connection)
     log.info("Products were imported", extra={"rows": rows, "added": added, "changed": changed})
     yield Progress(rows, rows, added, changed, is_done=True, notes=notes)
 

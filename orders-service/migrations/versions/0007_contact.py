@@ -1,4 +1,4 @@
-"""Add the order's number, its billing address and note, the search for orders, and address books."""
+"""Add the order's number, billing address, note and expected amount, search, and address books."""
 
 from alembic import op
 
@@ -14,7 +14,9 @@ CREATE SEQUENCE IF NOT EXISTS order_numbers START WITH 1001;
 ALTER TABLE orders
     ADD COLUMN IF NOT EXISTS number bigint,
     ADD COLUMN IF NOT EXISTS billing_address jsonb,
-    ADD COLUMN IF NOT EXISTS note text;
+    ADD COLUMN IF NOT EXISTS note text,
+    -- The total that the customer was shown; a different one refuses the order.
+    ADD COLUMN IF NOT EXISTS expected_amount bigint;
 -- As a part of ADD COLUMN, the default would rewrite the table.
 ALTER TABLE orders ALTER COLUMN number SET DEFAULT nextval('order_numbers');
 ALTER SEQUENCE order_numbers OWNED BY orders.number;

@@ -64,10 +64,11 @@ PLACE = """
         RETURNING order_id
     ){bound}, placed AS (
         INSERT INTO orders (id, customer, status, email, payment_method, shipping_address, billing_address,
-                            note, request_id, traceparent, created_at, updated_at, cart_version)
+                            note, expected_amount, request_id, traceparent, created_at, updated_at,
+                            cart_version)
         SELECT order_id, :customer, :status, :email, :payment_method, CAST(:shipping_address AS jsonb),
-            CAST(:billing_address AS jsonb), :note, :request_id, :traceparent, :created_at, :updated_at,
-            :cart_version
+            CAST(:billing_address AS jsonb), :note, :expected_amount, :request_id, :traceparent, :created_at,
+            :updated_at, :cart_version
         FROM {source}
         RETURNING id, number
     ), lines AS (
@@ -109,7 +110,10 @@ FIND_KNOWN = text("""
 """)
 PLACE_ITEMS, PLACE_CART = (
     text(PLACE.replace("{bound}", bound).replace("{source}", source)).bindparams(
-        bindparam("cart_version", type_=BigInteger), bindparam("note", type_=Text), lasts=LEASE
+        bindparam("cart_version", type_=BigInteger),
+        bindparam("note", type_=Text),
+        bindparam("expected_amount", type_=BigInteger),
+        lasts=LEASE,
     )
     for bound, source in (("", "taken"), (BIND_CART, "bound"))
 )

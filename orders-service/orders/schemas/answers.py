@@ -64,6 +64,16 @@ CHECKOUT_REFUSALS = (
         lines=[{"product_id": 1}],
         **_ORDER,
     ),
+    CheckoutRefused(
+        "amount_changed",
+        "amount_changed",
+        "The total has changed; see amount. Review it and order again; nothing was charged.",
+        items_amount=12980,
+        amount=12980,
+        currency="USD",
+        lines=[{"product_id": 1, "variant_id": 1, "quantity": 2, "unit_amount": 6490, "amount": 12980}],
+        **_ORDER,
+    ),
     CheckoutRefused("cancelled_by_customer", "order_cancelled", "The order was cancelled.", **_ORDER),
     CheckoutRefused(
         "payment_declined",

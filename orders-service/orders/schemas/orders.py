@@ -116,6 +116,10 @@ class OrderIn(Body):
     shipping_address: Address
     billing_address: Address | None = Field(default=None, description="The shipping address if absent.")
     email: Annotated[Email | None, BLANK_IS_NONE] = None
+    expected_amount: Annotated[Integer, Field(ge=0, le=LARGEST_ID)] | None = Field(
+        default=None,
+        description="The total that the customer was shown; another one is 409 `amount_changed`.",
+    )
     note: Note = Field(default=None, description="What the customer asks of the shop.")
 
     @model_validator(mode="after")

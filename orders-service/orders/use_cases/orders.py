@@ -170,6 +170,7 @@ def _make_order(purchase: Purchase, lines: Iterable[Line], cart_version: int | N
         shipping_address=wanted.shipping_address.model_dump(),
         billing_address=wanted.billing_address.model_dump() if wanted.billing_address else None,
         note=wanted.note,
+        expected_amount=wanted.expected_amount,
         currency=None,
         items_amount=None,
         amount_refunded=0,

@@ -4,7 +4,7 @@ import { h, icon } from "../lib/dom.js";
 import { load, skeleton, toast } from "../lib/feedback.js";
 import { field } from "../lib/forms.js";
 import { makeKey } from "../lib/idempotency-keys.js";
-import { describeAddress } from "../lib/labels.js";
+import { describeAddress } from "../lib/order-labels.js";
 
 const PATH = "/addresses";
 

@@ -129,7 +129,9 @@ async function submit(form, outcome, save, signal) {
     if (!content) return;
     try {
       const cart_version = content.version;
-      const placed = await placeOrder({ cart_version, ...order }, signal);
+      // Without current prices, the page shows no total.
+      const expected = content.amount === null ? {} : { expected_amount: content.amount };
+      const placed = await placeOrder({ cart_version, ...expected, ...order }, signal);
       dropKey(PURPOSE);
       // The order is placed, even if the address cannot be saved.
       await save(order).catch((problem) => toast(problem.message, { kind: "bad" }));

@@ -1,5 +1,5 @@
 // Countries for an address (ISO 3166-1 alpha-2).
-import { describeCountry } from "../lib/labels.js";
+import { describeCountry } from "../lib/order-labels.js";
 
 const CODES =
   "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ CA CC " +

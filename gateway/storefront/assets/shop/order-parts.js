@@ -1,7 +1,7 @@
 // The parts of an order's page.
 import { h, icon } from "../lib/dom.js";
 import { formatAgo, formatMoney, formatTime } from "../lib/format.js";
-import { describeEvent, describeReason } from "../lib/labels.js";
+import { describeEvent, describeReason } from "../lib/order-labels.js";
 import { linkToLine, picture, recallLine } from "./catalog.js";
 import { nameOf } from "./drawer.js";
 

@@ -5,7 +5,7 @@ import { emptyPanel, load, skeleton, toast } from "../lib/feedback.js";
 import { formatMoney, formatTime } from "../lib/format.js";
 import { linkTo } from "../lib/router.js";
 import { session } from "../lib/session.js";
-import { statusBadge } from "../lib/labels.js";
+import { statusBadge } from "../lib/order-labels.js";
 import { nameOf } from "./drawer.js";
 
 export const title = "Order history";

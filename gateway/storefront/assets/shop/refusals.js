@@ -1,5 +1,6 @@
 // Explanations for orders that the shop rejects.
 import { h } from "../lib/dom.js";
+import { formatMoney } from "../lib/format.js";
 import { linkTo } from "../lib/router.js";
 import { cart } from "./cart.js";
 import { recall, rememberStock } from "./catalog.js";
@@ -35,6 +36,12 @@ export function explainRefusal(problem) {
       heading: "Some items come in several variants",
       text: "You were not charged. Choose a variant of each, and place the order again.",
       extra: h("ul", { class: "plain-list" }, (body.lines ?? []).map(chooseLine)),
+    };
+  }
+  if (code === "amount_changed") {
+    return {
+      heading: "The total has changed",
+      text: `It is ${formatMoney(body.amount, body.currency)} now. You were not charged. Review it and place the order again.`,
     };
   }
   if (code === "cart_changed" || code === "cart_empty") {
