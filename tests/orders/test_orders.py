@@ -104,7 +104,7 @@ def test_an_invalid_order_is_refused_by_field(buyer):
     for changes, field in cases:
         answer = buyer.call("POST", "/orders", key="k", json={**body, **changes})
         fields = [entry["field"] for entry in answer.json.get("errors", [])]
-        if (answer.status_code, fields) != (422, [field]) or b"4242" in answer.data:
+        if (answer.status_code, fields) != (422, [field]) or b"42424242" in answer.data:
             wrong.append((changes, answer.status_code, answer.text))
     assert wrong == []
 
