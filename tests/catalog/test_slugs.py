@@ -163,3 +163,24 @@ def test_the_migration_gives_each_existing_product_a_slug(make_old_database):
     slugs = read_slugs(database)
     assert set(slugs) == set(range(1, 5501))
     assert (slugs[7], slugs[5207], slugs[5200]) == ("mug-7", "mug-7-2", "mug-0")
+
+
+def test_the_work_for_equal_titles_grows_with_their_number_only(database):
+    """Also in a session that planned while there were hardly any products."""
+    add = text("""
+        INSERT INTO products (id, sku, title, category, unit_amount, description, on_hand)
+        SELECT id, 'E-' || id, 'Equal', 'things', 1, '', 1 FROM generate_series(CAST(:a AS int), :b) AS id
+    """)
+    count = text(
+        "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables"
+        " WHERE relid = CAST('product_slugs' AS regclass)"
+    )
+    with database.transaction() as connection:
+        connection.execute(text("ANALYZE products, product_slugs"))
+        for number in range(1, 12):
+            connection.execute(add, {"a": number, "b": number})
+        before = connection.execute(count).scalar_one()
+        connection.execute(add, {"a": 101, "b": 1100})
+        read = connection.execute(count).scalar_one() - before
+    # A look at each of some thirty candidates for a product, not at the slugs of all others.
+    assert read < 1000 * 100, read
