@@ -64,7 +64,7 @@ def reserve_stock(
 ) -> Outcome:
     """Reserve the stock and authorize the payment; nothing is written in between.
 
-    If the stock is refused, the order is undone from `undo_from` on.
+    If the stock is refused, or the total is not the expected one, the order is undone from `undo_from` on.
     """
     try:
         reservation = catalog.reserve(order)
