@@ -56,6 +56,12 @@ def test_a_guest_gives_a_billing_address_a_phone_and_a_note(page, shop, product,
     billing.get_by_label("City").fill("")
     billing.get_by_label("State or region").fill("Kowloon")
     take_screenshot("checkout-billing-address")
+    # The fields keep what was entered while they are not needed.
+    page.get_by_label("The same as the shipping address").check()
+    expect(billing.get_by_label("Name")).to_have_count(0)
+    page.get_by_label("The same as the shipping address").uncheck()
+    expect(billing.get_by_label("Name")).to_have_value("Buyer Limited")
+    expect(billing.get_by_label("Country")).to_have_value("HK")
     page.reload()
     expect(billing.get_by_label("Name")).to_have_value("Buyer Limited")
     expect(billing.get_by_label("Country")).to_have_value("HK")

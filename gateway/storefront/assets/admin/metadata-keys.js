@@ -39,7 +39,7 @@ export async function editFilters() {
       } catch (problem) {
         if (problem.name !== "Problem") throw problem;
         // The errors name the items of the list, all of which are in one field.
-        problem.errors = problem.errors?.map((each) => ({ ...each, field: "keys" }));
+        problem.errors = problem.errors.map((each) => ({ ...each, field: "keys" }));
         showProblems(form, problem);
       }
     });

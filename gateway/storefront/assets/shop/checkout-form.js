@@ -40,6 +40,7 @@ export function checkoutForm(submit, signal) {
   const text = (name, label, { fallback = "", ...props } = {}) =>
     field({ name, label, value: draft[name] ?? fallback, ...props });
   const billing = h("div");
+  const billingFields = h("div", { class: "fields" }, addressFields(text, BILLING, "billing"));
   const [choice, saving] = [h("div", { class: "known-address" }), h("div")];
   let known = [];
   const form = h(
@@ -121,13 +122,9 @@ export function checkoutForm(submit, signal) {
   form.addEventListener("input", () => sessionStorage.setItem(DRAFT, JSON.stringify(readForm(form))));
   function showBilling() {
     // Fields that are not there are neither checked nor sent.
-    replace(
-      billing,
-      form.elements[SAME].checked
-        ? null
-        : h("div", { class: "fields" }, addressFields(text, BILLING, "billing")),
-    );
-    if (!form.elements[SAME].checked) followCountry(form, BILLING);
+    replace(billing, form.elements[SAME].checked ? null : billingFields);
+    // The draft has what is in the form now.
+    form.dispatchEvent(new Event("input"));
   }
   /** Offer the addresses that the shop knows of the user, and to save the new one. */
   async function showBook() {
@@ -153,6 +150,7 @@ export function checkoutForm(submit, signal) {
     if (form.elements[SAVE]?.checked) await saveAddress(address, known);
   }
   followCountry(form, "");
+  followCountry(billingFields, BILLING);
   showBilling();
   // Without an account, the order can only be found again by its email address.
   const applyUser = () => {
@@ -207,12 +205,13 @@ function addressFields(text, prefix, kind) {
 }
 
 /** Require the fields that the chosen country uses, now and after each change of the country. */
-function followCountry(form, prefix) {
-  const country = form.elements[`${prefix}country`];
+function followCountry(room, prefix) {
+  const find = (name) => room.querySelector(`[name="${prefix}${name}"]`);
+  const country = find("country");
   const apply = () => {
     const required = listRequired(country.value);
     for (const name of ["postal_code", "city", "region"])
-      setRequired(form.elements[prefix + name], required.includes(name));
+      setRequired(find(name), required.includes(name));
   };
   country.addEventListener("change", apply);
   apply();
