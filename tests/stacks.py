@@ -18,6 +18,7 @@ import pytest
 import requests
 
 from local import postgres
+from local.sockets import port_of, reserve
 from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,10 +67,23 @@ class Stack(Protocol):
 
 
 def find_free_port() -> int:
-    """Return an unused port."""
+    """Return an unused port, for Docker, whose programs may not share the port with a reservation."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
+
+
+_reserved: list[socket.socket] = []
+
+
+def reserve_port() -> int:
+    """Return a port that no other program gets while this process runs, for a program that opens it itself.
+
+    It is reserved on every address. A reservation of 127.0.0.1 alone leaves the port to a program on
+    127.0.0.2, and then a service cannot listen on all addresses.
+    """
+    _reserved.append(reserve("0.0.0.0"))
+    return port_of(_reserved[-1])
 
 
 def find_processes(folder: Path) -> list[str]:
@@ -90,7 +104,7 @@ class ProcessStack:
 
     def __init__(self, state: Path, *, module: str = "local", home: Path = ROOT, **environment: str) -> None:
         self.home = home
-        self.port = find_free_port()
+        self.port = reserve_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.state = state
         self._module = module

@@ -5,14 +5,14 @@ from joserfc import jwt
 
 from tests.auth.conftest import ADMIN, claims_of
 from tests.independent import Validator, discover, walk
-from tests.stacks import find_free_port
+from tests.stacks import reserve_port
 
 
 @pytest.fixture
 def shop(make_replica, serve, monkeypatch):
     """The served application and its address, which is also the issuer of its tokens."""
     monkeypatch.setenv("AUTHLIB_INSECURE_TRANSPORT", "1")  # The test uses no TLS.
-    port = find_free_port()
+    port = reserve_port()
     url = f"http://127.0.0.1:{port}"
     app = make_replica(public_url=url)
     serve(app, port)

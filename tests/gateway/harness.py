@@ -16,7 +16,7 @@ from typing import Any
 
 from local.gateway import command, environment, render, settings
 from local.processes import wait_until
-from local.sockets import port_of, reserve
+from tests.stacks import reserve_port
 
 SERVICES = ("auth", "catalog", "orders", "payments", "logs")
 GATEWAY = Path(__file__).parents[2] / "gateway"
@@ -236,9 +236,7 @@ def run_gateway(
     records = folder / "records"
     for each in (state, records):
         each.mkdir(parents=True)
-    # Between a look for a free port and nginx's start, another test could take the port.
-    holder = reserve()
-    port = port_of(holder)
+    port = reserve_port()
     variables = {
         "GATEWAY_RESOLVER": resolver,
         "GATEWAY_HOME": str(home),
@@ -264,7 +262,6 @@ def run_gateway(
     finally:
         process.terminate()
         process.wait(PATIENCE)
-        holder.close()
 
 
 def write_settings(

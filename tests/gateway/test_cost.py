@@ -8,7 +8,7 @@ import pytest
 from tests.gateway.expressions import Expression, find_expressions, make_subjects, spell
 from tests.gateway.harness import GATEWAY, SERVICES, Gateway, run_gateway, write_settings
 from tests.gateway.meter import Meter
-from tests.stacks import find_free_port
+from tests.stacks import reserve_port
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.shop
@@ -52,7 +52,7 @@ def make_config(folder: Path, expressions: list[Expression], port: int) -> Path:
 
 def find_slow(nginx: str, folder: Path, expressions: list[Expression]) -> dict[str, str]:
     """Return the expressions that take more than linear time, with their subjects."""
-    port = find_free_port()
+    port = reserve_port()
     home = make_config(folder, expressions, port)
     slow = {}
     with run_gateway(nginx, folder / "gateway", AWAY, home) as gateway, measure(gateway, port) as meter:

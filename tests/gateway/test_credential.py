@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.gateway.harness import GATEWAY, SERVICES, Gateway, run_gateway
-from tests.stacks import find_free_port
+from tests.stacks import reserve_port
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.shop
@@ -85,7 +85,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def reader() -> Iterator[str]:
     """Return the address of a service under gunicorn that returns the token it reads."""
-    address = f"127.0.0.1:{find_free_port()}"
+    address = f"127.0.0.1:{reserve_port()}"
     command = [sys.executable, "-m", "gunicorn", "--bind", address, "tests.gateway.reader:read"]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr

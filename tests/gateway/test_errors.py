@@ -9,7 +9,7 @@ import pytest
 from google.rpc.status_pb2 import Status
 
 from tests.gateway.harness import SERVICES, Answer, Gateway, Upstream, run_gateway, shorten
-from tests.stacks import find_free_port
+from tests.stacks import reserve_port
 
 pytestmark = pytest.mark.shop
 
@@ -99,7 +99,7 @@ def test_a_service_s_own_error_passes_through_unchanged(gateway: Gateway) -> Non
 @pytest.fixture(scope="module")
 def down(nginx: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """Return a gateway whose services are all down; one has a name that does not exist in the DNS."""
-    servers = {name: f"127.0.0.1:{find_free_port()}" for name in SERVICES}
+    servers = {name: f"127.0.0.1:{reserve_port()}" for name in SERVICES}
     servers["payments"] = "payments.invalid:5000"
     with run_gateway(nginx, tmp_path_factory.mktemp("down"), servers) as gateway:
         yield gateway
@@ -166,7 +166,7 @@ def test_a_service_that_does_not_respond_in_time_is_a_504_and_is_called_only_onc
 def test_a_replica_that_refuses_connections_is_skipped(nginx: str, tmp_path: Path) -> None:
     alive = Upstream("alive")
     servers = dict.fromkeys(
-        SERVICES, f"127.0.0.1:{find_free_port()} {alive.address} 127.0.0.1:{find_free_port()}"
+        SERVICES, f"127.0.0.1:{reserve_port()} {alive.address} 127.0.0.1:{reserve_port()}"
     )
     try:
         with run_gateway(nginx, tmp_path / "gateway", servers) as gateway:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.gateway.harness import PATIENCE, SERVICES, Upstream, run_gateway, shorten
 from tests.gateway.names import NameServer
-from tests.stacks import find_free_port
+from tests.stacks import reserve_port
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.shop
@@ -111,7 +111,7 @@ def test_a_request_that_a_replica_may_be_processing_is_not_retried(
     nginx: str, tmp_path: Path, alive: Upstream
 ) -> None:
     alive.drops = True
-    servers = dict.fromkeys(SERVICES, alive.address) | {"auth": f"127.0.0.1:{find_free_port()}"}
+    servers = dict.fromkeys(SERVICES, alive.address) | {"auth": f"127.0.0.1:{reserve_port()}"}
     with run_gateway(nginx, tmp_path / "gateway", servers) as gateway:
         assert gateway.call("/payments/7/confirm", "POST", body="{}").status == 502
     assert len(alive.seen) == 1

@@ -8,7 +8,7 @@ import pytest
 
 from tests.gateway.conftest import Start
 from tests.gateway.harness import ORDER_ID, PATIENCE, SERVICES, Gateway, run_gateway
-from tests.stacks import find_free_port
+from tests.stacks import reserve_port
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.shop
@@ -75,7 +75,7 @@ def test_rate_limited_requests_are_recorded_too(start: Start) -> None:
 
 
 def test_requests_that_reached_no_replica_are_recorded_too(nginx: str, tmp_path: Path) -> None:
-    away = dict.fromkeys(SERVICES, f"127.0.0.1:{find_free_port()}")
+    away = dict.fromkeys(SERVICES, f"127.0.0.1:{reserve_port()}")
     with run_gateway(nginx, tmp_path / "gateway", away) as gateway:
         gateway.call("/orders/7", headers={"X-Request-ID": "kept-502"})
         record = read_record(gateway, "kept-502")

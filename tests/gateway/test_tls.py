@@ -10,7 +10,7 @@ import pytest
 
 from tests.gateway.conftest import Start
 from tests.gateway.harness import GATEWAY, PATIENCE, SERVICES, Gateway, run_gateway, write_settings
-from tests.stacks import find_free_port
+from tests.stacks import reserve_port
 from tools.certificate import main, make_certificate
 
 pytestmark = pytest.mark.shop
@@ -55,7 +55,7 @@ def _ask(gateway: Gateway, certificates: Path, path: str) -> tuple[http.client.H
 
 
 def test_errors_are_the_same_as_without_a_certificate(nginx: str, tmp_path: Path, certificates: Path) -> None:
-    away = dict.fromkeys(SERVICES, f"127.0.0.1:{find_free_port()}")
+    away = dict.fromkeys(SERVICES, f"127.0.0.1:{reserve_port()}")
     answers = {}
     with run_gateway(nginx, tmp_path / "gateway", away, TLS_CERTIFICATES=str(certificates)) as gateway:
         for path in ("/nowhere", "/orders"):

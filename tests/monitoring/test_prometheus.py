@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import threading
-from contextlib import closing
 
 import pytest
 import requests
@@ -15,13 +14,13 @@ from werkzeug.serving import make_server
 from catalog.app import create_app as create_catalog
 from catalog.config import Settings as CatalogSettings
 from local.settings import ROOT, SERVICES
-from local.sockets import port_of, reserve
 from logs.app import create_app as create_logs
 from logs.config import Settings as LogsSettings
 from orders.app import create_app as create_orders
 from orders.config import Settings as OrdersSettings
 from payments.app import create_app as create_payments
 from payments.config import Settings as PaymentsSettings
+from tests.stacks import reserve_port
 from tests.waiting import wait_for
 
 FOLDER = ROOT / "monitoring"
@@ -123,8 +122,7 @@ def test_a_prometheus_that_runs_reads_a_service_and_evaluates_the_rules(apps, tm
     labels = {"__meta_dns_name": "orders-service"}
     job["static_configs"] = [{"targets": [f"127.0.0.1:{server.server_port}"], "labels": labels}]
     (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
-    with closing(reserve()) as held:
-        port = port_of(held)
+    port = reserve_port()
     prometheus = subprocess.Popen(
         [
             find("prometheus"),

@@ -7,12 +7,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing
 
 import pytest
 
-from local.sockets import port_of, reserve
-from tests.stacks import ROOT
+from tests.stacks import ROOT, reserve_port
 from tests.waiting import wait_for
 
 
@@ -29,10 +27,9 @@ def test_a_service_does_not_wait_forever(app, auth):
 
 
 @pytest.fixture
-def port() -> Iterator[int]:
+def port() -> int:
     """The port of the replica, reserved so that no other program takes it."""
-    with closing(reserve()) as holder:
-        yield port_of(holder)
+    return reserve_port()
 
 
 @pytest.fixture

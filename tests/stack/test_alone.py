@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from local.sockets import port_of, reserve
 from shared.setup_secrets import hash_secret
-from tests.stacks import ROOT, SERVICES, Shopper, docker, find_free_port
+from tests.stacks import ROOT, SERVICES, Shopper, docker, find_free_port, reserve_port
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.shop, pytest.mark.timeout(900)]
@@ -111,13 +110,11 @@ def test_docker_run_serves_each_service_with_one_postgresql(engine):
 @pytest.fixture
 def web(tmp_path: Path) -> Iterator:
     """Start a service with the Procfile's command, and stop it at the end of the test."""
-    started, holders = [], []
+    started = []
     [line] = [line for line in (ROOT / "Procfile").read_text().splitlines() if line.startswith("web:")]
 
     def start(service: str, **environment: str) -> Shopper:
-        # Reserved, so that no program of another test takes it meanwhile.
-        holders.append(reserve())
-        port = port_of(holders[-1])
+        port = reserve_port()
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         told = {"PATH": path, "SERVICE": service, "PORT": str(port), **environment}
         with (tmp_path / f"{service}.log").open("wb") as log:
@@ -133,8 +130,6 @@ def web(tmp_path: Path) -> Iterator:
         process.terminate()
     for process in started:
         process.wait()
-    for holder in holders:
-        holder.close()
 
 
 def test_the_procfile_serves_the_tutorials_two_services(web, make_database):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stacks import ROOT, STOP_SECONDS, Shopper, find_free_port, find_processes
+from tests.stacks import ROOT, STOP_SECONDS, Shopper, find_processes, reserve_port
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
@@ -50,7 +50,7 @@ def test_make_run_works_for_an_ordinary_user_in_a_fresh_clone(clone):
     # Root's Python may be in a folder that other users cannot read.
     python = sys.executable if os.geteuid() != 0 else "/usr/bin/python3"
     kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_"))}
-    port = find_free_port()
+    port = reserve_port()
     environment = {**kept, "PATH": "/usr/bin:/bin", "HOME": str(clone), "PYTHON": python, "PORT": str(port)}
     with (clone / "make.out").open("wb") as log:
         process = subprocess.Popen(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stacks import ROOT, ProcessStack, Shopper, find_free_port, find_processes, read_instances
+from tests.stacks import ROOT, ProcessStack, Shopper, find_processes, read_instances, reserve_port
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.shop, pytest.mark.timeout(300)]
@@ -52,7 +52,7 @@ def test_a_port_in_use_gets_one_sentence(processes, tmp_path):
 
 
 def test_a_state_in_use_gets_one_sentence(processes):
-    done = run_to_its_end(PORT=str(find_free_port()), STATE=str(processes.state))
+    done = run_to_its_end(PORT=str(reserve_port()), STATE=str(processes.state))
     assert done.returncode == 1
     assert len(done.stdout.strip().splitlines()) == 1
 
