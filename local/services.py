@@ -31,6 +31,8 @@ PASSED_ON_TO = {
         "WAITING_UNITS_PER_CUSTOMER",
         "WAITING_ORDERS_PER_ADDRESS",
         "WAITING_UNITS_PER_ADDRESS",
+        "PRICES_INCLUDE_TAX",
+        "SHOP_COUNTRY",
     ),
     "payments-service": (
         "PAYMENT_PROVIDER",

@@ -268,6 +268,7 @@ class Line:
     """A variant and a quantity, at the price when the stock was first held.
 
     `product_id` is the variant's own number; `parent_id` is its product's, and None for a first variant.
+    `category` is a path, and None in a line of the release before.
     """
 
     product_id: int
@@ -276,6 +277,9 @@ class Line:
     quantity: int
     unit_amount: int
     parent_id: int | None = None
+    tax_class: str | None = None
+    weight_grams: int | None = None
+    category: str | None = None
 
     @property
     def amount(self) -> int:

@@ -406,6 +406,10 @@ reservation_lines = Table(
     Column("unit_amount", BigInteger, nullable=False),
     # The product of a further variant; NULL for a first variant.
     Column("parent_id", BigInteger),
+    # What decides about taxes, shipping and coupons, at the same moment as the price.
+    Column("tax_class", Text),
+    Column("weight_grams", BigInteger),
+    Column("category", Text),
 )
 
 

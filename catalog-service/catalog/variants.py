@@ -71,6 +71,15 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class PricedVariant:
+    """A variant for sale, with the tax class and the category (a path) of its product."""
+
+    variant: Variant
+    tax_class: str | None
+    category: str
+
+
+@dataclass(frozen=True)
 class NewVariant:
     """A variant to add: its values by column, and its units on hand."""
 

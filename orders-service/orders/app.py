@@ -8,12 +8,17 @@ from orders.config import Settings
 from orders.routes import (
     address_routes,
     cart_routes,
+    coupon_routes,
     customer_routes,
     fulfilment_routes,
     order_routes,
+    quote_routes,
+    rule_routes,
     wake_routes,
 )
+from orders.rule_book import RuleBook
 from orders.settlement import MOST, Settlement
+from orders.use_cases.carts import CartDesk
 from orders.use_cases.figures import read_figures
 from orders.use_cases.sweep import sweep_leftovers
 from shared.access import ADMIN, REGISTERED, SIGNED_IN, services
@@ -47,10 +52,16 @@ def create_app(
     app = build_app(settings, title="Shopfleet orders", database=database, auth=auth or reach_auth(settings))
     wake_settlement = partial(app.background.nudge, SETTLE)
     wake_resumers = partial(app.background.nudge, RESUME)
+    rule_book = RuleBook(
+        database,
+        prices_include_tax=settings.prices_include_tax == "yes",
+        shop_country=settings.shop_country,
+    )
     checkout = Checkout(
         database,
         catalog,
         payments,
+        rule_book=rule_book,
         wake_settlement=wake_settlement,
         wake_resumers=wake_resumers,
         waiting_limits=settings.waiting_limits,
@@ -64,7 +75,11 @@ def create_app(
         most=MOST,
     )
     app.metrics.ask(partial(read_figures, database))
-    mount(app, cart_routes(database, catalog, payments), access=SIGNED_IN)
+    desk = CartDesk(database, catalog, rule_book)
+    mount(app, cart_routes(desk, payments), access=SIGNED_IN)
+    mount(app, quote_routes(desk), access=SIGNED_IN)
+    mount(app, rule_routes(database), access=ADMIN)
+    mount(app, coupon_routes(database), access=ADMIN)
     mount(app, address_routes(database), access=REGISTERED)
     mount(app, order_routes(database, checkout, payments), access=SIGNED_IN)
     mount(app, fulfilment_routes(database, checkout), access=ADMIN)

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from orders import steps
-from orders.clients import CatalogClient, PaymentsClient
+from orders.clients import CatalogClient, PaymentsClient, Reservation
 from orders.domain import (
     CONTINUED,
     SETTLED,
@@ -32,9 +32,11 @@ from orders.domain import (
     wait_after,
 )
 from orders.errors import LeaseLost, Postponed
-from orders.repository import orders, progress, refunds
+from orders.repository import coupons, orders, progress, refunds
+from orders.rule_book import RuleBook
 from orders.schemas.answers import render_answer
 from orders.steps import Outcome
+from orders.totals import Coupon, Quote, quote_order
 from shared import context, traces
 from shared.database import Database
 from shared.errors import Unavailable
@@ -61,11 +63,13 @@ class Checkout:
         *,
         wake_settlement: Callable[[], None],
         wake_resumers: Callable[[], None],
+        rule_book: RuleBook,
         waiting_limits: WaitingLimits | None,
     ) -> None:
         self._database = database
         self._catalog = catalog
         self._payments = payments
+        self._rule_book = rule_book
         self._wake_settlement = wake_settlement
         self._wake_resumers = wake_resumers
         self._waiting_limits = waiting_limits
@@ -147,7 +151,12 @@ class Checkout:
                 # No call has authorized a new order's payment yet, so a refused stock leaves none to cancel.
                 undo_from = Step.RELEASE if is_new else Step.CANCEL_PAYMENT
                 return steps.reserve_stock(
-                    order, self._catalog, self._payments, self._find_excess, undo_from=undo_from
+                    order,
+                    self._catalog,
+                    self._payments,
+                    self._find_excess,
+                    self._find_quote,
+                    undo_from=undo_from,
                 )
             case Step.AWAIT_PAYMENT:
                 return steps.await_payment(order, self._payments)
@@ -160,6 +169,20 @@ class Checkout:
             case Step.RESTOCK:
                 return steps.restock(order, self._catalog)
         raise ValueError(f"The checkout does not take the step {order.next_step}.")
+
+    def _find_quote(self, order: Order, reservation: Reservation) -> Quote:
+        """Return what the order costs; raise CouponNotUsable, or the problem of its shipping method."""
+        rules = self._rule_book.read(order.rules_version)
+        coupon = self._read_coupon(order) if order.coupon is not None else None
+        return quote_order(
+            reservation.items, coupon, order.destination, order.shipping_method, rules, is_order=True
+        )
+
+    def _read_coupon(self, order: Order) -> Coupon:
+        if order.coupon_terms is not None:
+            return order.coupon_terms
+        with self._database.autocommit() as connection:
+            return coupons.find_coupon_of_order(connection, order.id)
 
     def _find_excess(self, order: Order) -> str | None:
         """Return the limit that this order would exceed if it waited for its customer; None without one.
@@ -197,6 +220,7 @@ class Checkout:
                 now=now,
                 lines=outcome.lines,
                 empties_cart=is_bought and after.cart_version is not None,
+                spends_coupon=is_bought and after.cart_version is not None and after.coupon is not None,
                 answer=render_answer(order, after, outcome.failure),
             )
             if outcome.refund:

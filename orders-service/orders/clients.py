@@ -7,6 +7,7 @@ from uuid import UUID
 
 from orders.domain import Line, Offer, Order, Payment, Refund
 from orders.errors import CheckoutRefused
+from orders.totals import Item
 from shared.batches import OrderOutcome, OrderOutcomes
 from shared.errors import ServiceUnreachable
 from shared.http import HttpResponse
@@ -26,10 +27,11 @@ CAPTURE_REFUSALS = {"capture_failed", "payment_closed", "payment_unexpected_stat
 
 @dataclass(frozen=True)
 class Reservation:
-    """The reserved lines with their prices."""
+    """The reserved lines with their prices, and the items that price the order."""
 
     lines: tuple[Line, ...]
     currency: str
+    items: tuple[Item, ...]
 
 
 class CatalogClient(ServiceClient):
@@ -63,7 +65,7 @@ class CatalogClient(ServiceClient):
             )
             for item in answer["items"]
         )
-        return Reservation(lines, answer["currency"])
+        return Reservation(lines, answer["currency"], tuple(map(_to_item, answer["items"], lines)))
 
     def _put_reservation(self, order: Order, items: list[dict[str, Any]]) -> HttpResponse:
         return self.request("PUT", _reservation(order.id), json={"customer": order.customer, "items": items})
@@ -82,7 +84,14 @@ class CatalogClient(ServiceClient):
         answer = _expect(self.request("GET", "/internal/prices", params={"ids": ids}), 200)
         offers = {
             item["product_id"]: Offer(
-                item["product_id"], item["title"], item["unit_amount"], item["stock"], _read_parent(item)
+                item["product_id"],
+                item["title"],
+                item["unit_amount"],
+                item["stock"],
+                _read_parent(item),
+                item.get("tax_class"),
+                item.get("weight_grams"),
+                item.get("category") or "",
             )
             for item in answer["data"]
         }
@@ -104,6 +113,7 @@ class PaymentsClient(ServiceClient):
         if response.status_code in {402, 422}:
             raise _read_decline(_read(response))
         if response.status_code == 409:
+            # Also if an earlier call authorized another amount, because the shop's rules have changed since.
             raise CheckoutRefused("payment_closed", "payment_closed", "The payment was closed.")
         return _to_payment(_expect(response, 200))
 
@@ -154,6 +164,19 @@ def _read_parent(item: dict[str, Any], known: int | None = None) -> int:
     """Return the number of a variant's product; a replica of the release before variants does not send it."""
     number: int = item.get("parent_id") or known or item["product_id"]
     return number
+
+
+def _to_item(item: dict[str, Any], line: Line) -> Item:
+    """Return what prices a line; a replica of the release before does not send all of it."""
+    return Item(
+        line.product_id,
+        line.parent_id or line.product_id,
+        line.quantity,
+        item["unit_amount"],
+        item.get("tax_class"),
+        item.get("weight_grams"),
+        item.get("category") or "",
+    )
 
 
 def _payment(order_id: UUID) -> str:

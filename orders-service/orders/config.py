@@ -1,11 +1,21 @@
 """Settings of orders-service."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from orders.addresses import is_country
 from orders.domain import WaitingLimits
 from shared.settings import CallerSettings, Url
+
+
+def _require_country(code: str) -> str | None:
+    if code and not is_country(code):
+        raise ValueError("must be an ISO 3166-1 alpha-2 country code, such as US or GB")
+    return code or None
+
+
+Country = Annotated[str, AfterValidator(_require_country)]
 
 
 class Settings(CallerSettings):
@@ -19,6 +29,9 @@ class Settings(CallerSettings):
     waiting_units_per_customer: int = Field(default=200, ge=1)
     waiting_orders_per_address: int = Field(default=50, ge=1)
     waiting_units_per_address: int = Field(default=1000, ge=1)
+    prices_include_tax: Literal["yes", "no"] = "yes"
+    # ISO 3166-1 alpha-2: where a cart is delivered to until its customer names a country.
+    shop_country: Country | None = None
 
     @property
     def waiting_limits(self) -> WaitingLimits | None:

@@ -16,6 +16,7 @@ from orders.errors import (
     RefundInProgress,
     RestockNeedsFullRefund,
 )
+from orders.totals import Adjustment, Coupon, Destination, Item, Quote, TaxRate
 
 # Numbers of products and variants are integers that a JavaScript number represents exactly.
 LARGEST_ID = 2**53
@@ -85,6 +86,10 @@ class Line:
     unit_amount: int | None = None
     parent_id: int | None = None
     only_variant: bool | None = None
+    # Parts of the order's totals; `tax_rate` is in basis points, and None without a tax.
+    discount_amount: int = 0
+    tax_rate: int | None = None
+    tax_amount: int = 0
 
     @property
     def amount(self) -> int | None:
@@ -178,7 +183,7 @@ class Order:
     status: Status
     reason: str | None
     email: str | None
-    payment_method: str
+    payment_method: str | None
     shipping_address: Mapping[str, str | None]
     currency: str | None
     items_amount: int | None
@@ -199,8 +204,18 @@ class Order:
     note: str | None = None
     # The total that the customer was shown; None if the order accepts any.
     expected_amount: int | None = None
+    # Codes of what the customer chose.
+    coupon: str | None = None
+    shipping_method: str | None = None
+    # The totals, in minor units; `amount` is None until the stock is held.
+    adjustments: tuple[Adjustment, ...] = ()
+    tax_amount: int | None = None
+    amount: int | None = None
     lines: tuple[Line, ...] = ()
     work: Work | None = None
+    # What prices the order: the version of the shop's rules when it was read, and its coupon, if it was read.
+    rules_version: int = 0
+    coupon_terms: Coupon | None = None
 
     @property
     def next_step(self) -> str | None:
@@ -208,9 +223,10 @@ class Order:
         return self.work.next_step if self.work else None
 
     @property
-    def amount(self) -> int | None:
-        """Return the order's total in minor units; None until its stock is held."""
-        return self.items_amount
+    def destination(self) -> Destination:
+        """Return where the order goes."""
+        address = self.shipping_address
+        return Destination(address["country"] or "", address.get("region"), address.get("postal_code"))
 
     @property
     def is_as_expected(self) -> bool:
@@ -370,9 +386,35 @@ class Offer:
     unit_amount: int
     stock: int
     parent_id: int
+    tax_class: str | None = None
+    weight_grams: int | None = None
+    category: str = ""
+
+    def to_item(self, quantity: int) -> Item:
+        """Return what prices a quantity of the variant."""
+        return Item(
+            self.product_id,
+            self.parent_id,
+            quantity,
+            self.unit_amount,
+            self.tax_class,
+            self.weight_grams,
+            self.category,
+        )
 
 
 Address = Mapping[str, str | None]
+
+
+@dataclass(frozen=True)
+class Priced:
+    """A quote, with the offers and the quantities of its variants; `cart_version` is None for items."""
+
+    quote: Quote
+    offers: Mapping[int, Offer]
+    quantities: Mapping[int, int]
+    currency: str
+    cart_version: int | None = None
 
 
 @dataclass(frozen=True)
@@ -436,11 +478,63 @@ class CartLine:
 
 
 @dataclass(frozen=True)
+class StoredTaxRate:
+    """A tax rate and its id."""
+
+    id: UUID
+    rate: TaxRate
+
+
+@dataclass(frozen=True)
+class StoredCoupon:
+    """A coupon and its id, which also tells its age."""
+
+    id: UUID
+    coupon: Coupon
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class CouponUsage:
+    """A coupon, and what decides whether a customer may use it."""
+
+    coupon: Coupon
+    customer_uses: int
+    has_ordered: bool
+
+    def check(self, now: datetime) -> Coupon:
+        """Return the coupon; raise CouponNotUsable unless the customer may use it now."""
+        self.coupon.check_use(now, customer_uses=self.customer_uses, has_ordered=self.has_ordered)
+        return self.coupon
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Where a cart would go, as far as it is known, and the code of its shipping method."""
+
+    country: str | None = None
+    region: str | None = None
+    postal_code: str | None = None
+    shipping_method: str | None = None
+
+    @property
+    def destination(self) -> Destination | None:
+        """Return the destination; None while the country is not known."""
+        return Destination(self.country, self.region, self.postal_code) if self.country else None
+
+
+@dataclass(frozen=True)
 class StoredCart:
-    """The lines of a cart, and its version: 0 for a cart that never had any."""
+    """The lines of a cart, its coupon and delivery, and its version: 0 for a cart that never had any.
+
+    `rules_version` is the version of the shop's rules when the cart was read.
+    """
 
     version: int
     lines: tuple[CartLine, ...]
+    coupon: str | None = None
+    delivery: Delivery = Delivery()
+    rules_version: int = 0
 
 
 def find_problem(line: CartLine, offer: Offer | None) -> str | None:

@@ -8,6 +8,16 @@ Problem
 ├── CartFull                409  cart_full
 ├── CartChanged             409  cart_changed
 ├── CartAlreadyOrdered      409  cart_already_ordered
+├── ShippingMethodUnavailable 409  shipping_method_unavailable
+├── ShippingMethodRequired  422  shipping_method_required
+├── PaymentMethodRequired   422  payment_method_required
+├── CouponNotUsable         409  coupon_not_usable
+├── ShippingMethodNotFound  404  shipping_method_not_found  (NotFound)
+├── ShippingMethodExists    409  shipping_method_exists
+├── TaxRateNotFound         404  tax_rate_not_found         (NotFound)
+├── TaxRateExists           409  tax_rate_exists
+├── CouponNotFound          404  coupon_not_found           (NotFound)
+├── CouponExists            409  coupon_exists
 ├── OrderNotCancellable     409  order_not_cancellable
 ├── OrderNotShippable       409  order_not_shippable
 ├── OrderNotDeliverable     409  order_not_deliverable
@@ -18,14 +28,21 @@ Problem
 └── CheckoutRefused         402, 409, 422 or 429, by its reason
 
 Postponed and LeaseLost never reach a client: each ends one thread's work on an order, which continues later.
+Nor does CouponNotTaken, which becomes a CouponNotUsable.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 from shared.errors import NotFound, Problem
 
 # The HTTP status of a refused checkout, by the order's reason. All other reasons are conflicts.
-REFUSAL_STATUSES = {"payment_declined": 402, "variant_required": 422, "too_many_waiting": 429}
+REFUSAL_STATUSES = {
+    "payment_declined": 402,
+    "variant_required": 422,
+    "shipping_method_required": 422,
+    "payment_method_required": 422,
+    "too_many_waiting": 429,
+}
 
 
 class OrderNotFound(NotFound):
@@ -80,6 +97,95 @@ class CartAlreadyOrdered(Problem):
     status = 409
     code = "cart_already_ordered"
     detail = "This cart was already ordered; order_id is the order. Change the cart to order again."
+
+
+class ShippingMethodUnavailable(Problem):
+    """The shop does not offer the shipping method for these items or this destination."""
+
+    status = 409
+    code = "shipping_method_unavailable"
+    detail = "This shipping method is not offered for this order; choose one of shipping_options."
+
+
+class ShippingMethodRequired(Problem):
+    """The shop has shipping methods, and the order names none."""
+
+    status = 422
+    code = "shipping_method_required"
+    detail = "Choose one of shipping_options. If there is none, the shop does not deliver there."
+
+
+class PaymentMethodRequired(Problem):
+    """The order has to be paid and names no payment method."""
+
+    status = 422
+    code = "payment_method_required"
+    detail = "The order is not free, so it needs a payment_method."
+
+
+class CouponNotUsable(Problem):
+    """The coupon does not apply to this order; `reason` says why."""
+
+    status = 409
+    code = "coupon_not_usable"
+    details: ClassVar[dict[str, str]] = {
+        "unknown": "There is no coupon {code}. Check its spelling.",
+        "ended": "The coupon {code} has expired.",
+        "not_started": "The coupon {code} is not valid yet.",
+        "used_up": "The coupon {code} has been used as often as it can be.",
+        "used_by_customer": "You have used the coupon {code} as often as you can.",
+        "first_order_only": "The coupon {code} is only for a first order.",
+        "below_minimum": "The items cost too little for the coupon {code}; see minimum.",
+        "not_applicable": "The coupon {code} applies to none of the items.",
+    }
+
+    def __init__(self, reason: str, coupon: str, **extra: Any) -> None:
+        super().__init__(self.details[reason].format(code=coupon), reason=reason, coupon=coupon, **extra)
+
+
+class ShippingMethodNotFound(NotFound):
+    """There is no shipping method with this code."""
+
+    code = "shipping_method_not_found"
+    detail = "There is no such shipping method."
+
+
+class ShippingMethodExists(Problem):
+    """Another shipping method has this code."""
+
+    status = 409
+    code = "shipping_method_exists"
+    detail = "There is a shipping method with this code. Change that one, or choose another code."
+
+
+class TaxRateNotFound(NotFound):
+    """There is no tax rate with this id."""
+
+    code = "tax_rate_not_found"
+    detail = "There is no such tax rate."
+
+
+class TaxRateExists(Problem):
+    """Another tax rate has the same place and class."""
+
+    status = 409
+    code = "tax_rate_exists"
+    detail = "There is a tax rate for this place and class. Change that one."
+
+
+class CouponNotFound(NotFound):
+    """There is no coupon with this code."""
+
+    code = "coupon_not_found"
+    detail = "There is no such coupon."
+
+
+class CouponExists(Problem):
+    """Another coupon has this code."""
+
+    status = 409
+    code = "coupon_exists"
+    detail = "There is a coupon with this code. Change that one, or choose another code."
 
 
 class OrderNotCancellable(Problem):
@@ -151,6 +257,10 @@ class CheckoutRefused(Problem):
 
 class Postponed(Exception):
     """A step cannot be completed now, and is retried later."""
+
+
+class CouponNotTaken(Exception):
+    """There is no coupon with the order's code, or no use of it is left."""
 
 
 class LeaseLost(Exception):

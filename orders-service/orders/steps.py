@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from orders.clients import CatalogClient, PaymentsClient
+from orders.clients import CatalogClient, PaymentsClient, Reservation
 from orders.domain import (
     AWAITING_FOR,
     Line,
@@ -21,7 +21,9 @@ from orders.domain import (
     Step,
     name_refused_lines,
 )
-from orders.errors import CheckoutRefused, Postponed
+from orders.errors import CheckoutRefused, PaymentMethodRequired, Postponed
+from orders.totals import Quote, Rules, Totals, price_order
+from shared.errors import Problem
 
 STOCK_LOST = Refusal("stock_lost", "stock_lost", "The stock was lost before it could be sold.")
 TOO_MANY_WAITING = Refusal(
@@ -35,6 +37,8 @@ AMOUNT_CHANGED = Refusal(
     "The total has changed; see amount. Review it and order again; nothing was charged.",
 )
 DECLINED = Refusal("payment_declined", "card_declined", "The payment was not approved.")
+# The members of an order that its price consists of.
+PRICED = ("currency", "items_amount", "adjustments", "tax_amount", "amount")
 # Statuses of a payment.
 AUTHORIZED = frozenset({"requires_capture", "succeeded"})
 UNDECIDED = frozenset({"requires_action", "processing"})
@@ -59,12 +63,14 @@ def reserve_stock(
     catalog: CatalogClient,
     payments: PaymentsClient,
     find_excess: Callable[[Order], str | None],
+    find_quote: Callable[[Order, Reservation], Quote],
     *,
     undo_from: Step = Step.CANCEL_PAYMENT,
 ) -> Outcome:
-    """Reserve the stock and authorize the payment; nothing is written in between.
+    """Reserve the stock, price the order and authorize the payment; nothing is written in between.
 
-    If the stock is refused, or the total is not the expected one, the order is undone from `undo_from` on.
+    If the stock is refused, `find_quote` raises a Problem, or the total is not the expected one, the order is
+    undone from `undo_from` on.
     """
     try:
         reservation = catalog.reserve(order)
@@ -72,21 +78,55 @@ def reserve_stock(
         refusal = _explain_stock(order, refused) if order.status is Status.PENDING else STOCK_LOST
         # Release even if this call reserved nothing: an earlier call that timed out may still arrive.
         return undo(refusal, undo_from)
-    priced: dict[str, Any] = {
-        "currency": reservation.currency,
-        "items_amount": sum(line.amount or 0 for line in reservation.lines),
-    }
-    held = replace(order, **priced, lines=reservation.lines)
-    if order.status is Status.PENDING and not held.is_as_expected:
-        # No call has authorized it: a reservation keeps its prices, so each one ends here.
-        outcome = undo(_explain_amount(held), undo_from)
+    reserved = NewEvent("stock_reserved")
+    if order.status is not Status.PENDING:
+        # Its reservation had lapsed. The order keeps its totals.
+        outcome = authorize_payment(order, payments, find_excess)
+        return replace(outcome, events=(reserved, *outcome.events))
+    # A refused order shows at least what its items cost.
+    held = replace(order, currency=reservation.currency, lines=reservation.lines)
+    held = _apply(held, price_order(reservation.items, None, None, None, Rules()))
+    try:
+        quote = find_quote(order, reservation)
+    except Problem as problem:
+        outcome = undo(_to_refusal(problem), undo_from)
     else:
-        outcome = authorize_payment(held, payments, find_excess)
+        held = _apply(held, quote.totals)
+        if not held.is_as_expected:
+            outcome = undo(_explain_amount(held, quote), undo_from)
+        elif held.needs_payment and held.payment_method is None:
+            needed = PaymentMethodRequired(amount=held.amount, currency=held.currency)
+            outcome = undo(_to_refusal(needed), undo_from)
+        else:
+            outcome = authorize_payment(held, payments, find_excess)
+    priced = {name: getattr(held, name) for name in PRICED}
     return replace(
         outcome,
-        events=(NewEvent("stock_reserved"), *outcome.events),
+        events=(reserved, *outcome.events),
         changes={**priced, **outcome.changes},
-        lines=reservation.lines,
+        lines=held.lines,
+    )
+
+
+def _apply(order: Order, totals: Totals) -> Order:
+    """Return the order with these totals."""
+    parts = {line.variant_id: line for line in totals.lines}
+    lines = [
+        replace(
+            line,
+            discount_amount=parts[line.product_id].discount_amount,
+            tax_rate=parts[line.product_id].tax_rate,
+            tax_amount=parts[line.product_id].tax_amount,
+        )
+        for line in order.lines
+    ]
+    return replace(
+        order,
+        items_amount=totals.items_amount,
+        adjustments=totals.adjustments,
+        tax_amount=totals.tax_amount,
+        amount=totals.amount,
+        lines=tuple(lines),
     )
 
 
@@ -176,7 +216,7 @@ def _confirm(changes: dict[str, Any]) -> Outcome:
     return Outcome((NewEvent("payment_authorized"),), Step.COMMIT, {**changes, "status": Status.CONFIRMED})
 
 
-def _explain_amount(order: Order) -> Refusal:
+def _explain_amount(order: Order, quote: Quote) -> Refusal:
     lines = [
         {
             "product_id": line.product_number,
@@ -184,11 +224,11 @@ def _explain_amount(order: Order) -> Refusal:
             "quantity": line.quantity,
             "unit_amount": line.unit_amount,
             "amount": line.amount,
+            "discount_amount": line.discount_amount,
         }
         for line in order.lines
     ]
-    totals = {"items_amount": order.items_amount, "amount": order.amount, "currency": order.currency}
-    return replace(AMOUNT_CHANGED, extra={**totals, "lines": lines})
+    return replace(AMOUNT_CHANGED, extra={**quote.describe(), "currency": order.currency, "lines": lines})
 
 
 def _explain_stock(order: Order, refused: CheckoutRefused) -> Refusal:
@@ -200,5 +240,6 @@ def _explain_stock(order: Order, refused: CheckoutRefused) -> Refusal:
     return replace(refusal, extra={**refused.extra, "lines": lines})
 
 
-def _to_refusal(refused: CheckoutRefused) -> Refusal:
-    return Refusal(refused.reason, refused.code, refused.detail, refused.extra)
+def _to_refusal(refused: Problem) -> Refusal:
+    reason = refused.reason if isinstance(refused, CheckoutRefused) else refused.code
+    return Refusal(reason, refused.code, refused.detail, refused.extra)

@@ -17,9 +17,10 @@ from sqlalchemy import (
     Text,
     Uuid,
     func,
+    literal_column,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 metadata = MetaData()
 MOMENT = DateTime(timezone=True)
@@ -32,7 +33,7 @@ orders = Table(
     Column("status", Text, nullable=False),
     Column("reason", Text),
     Column("email", Text),
-    Column("payment_method", Text, nullable=False),
+    Column("payment_method", Text),
     Column("shipping_address", JSONB, nullable=False),
     Column("currency", Text),
     Column("items_amount", BigInteger),
@@ -50,12 +51,19 @@ orders = Table(
     Column("billing_address", JSONB(none_as_null=True)),
     Column("note", Text),
     Column("expected_amount", BigInteger),
+    Column("coupon", Text),
+    Column("shipping_method", Text),
+    Column("adjustments", JSONB, nullable=False, server_default=text("'[]'")),
+    Column("tax_amount", BigInteger),
+    # Null until the stock is held, and in an order of a release before 0008: the amount of its items.
+    Column("amount", BigInteger),
 )
 CONTACT_WORDS: ColumnElement[Any] = func.contact_words(
     orders.c.email, orders.c.shipping_address, orders.c.billing_address
 )
 Index("orders_number", orders.c.number, unique=True)
 Index("orders_contact", CONTACT_WORDS, postgresql_using="gin")
+Index("orders_email", func.lower(orders.c.email), postgresql_where=orders.c.email.is_not(None))
 Index("orders_of_customer", orders.c.customer, orders.c.id.desc())
 Index("orders_of_status", orders.c.status, orders.c.id.desc())
 
@@ -86,6 +94,10 @@ order_lines = Table(
     Column("unit_amount", BigInteger),
     Column("parent_id", BigInteger),
     Column("only_variant", Boolean),
+    Column("discount_amount", BigInteger, nullable=False, server_default=text("0")),
+    # In basis points; null without a tax.
+    Column("tax_rate", Integer),
+    Column("tax_amount", BigInteger, nullable=False, server_default=text("0")),
 )
 
 order_events = Table(
@@ -154,6 +166,8 @@ carts = Table(
     Column("ordered_version", BigInteger),
     Column("order_id", Uuid),
     Column("updated_at", MOMENT, nullable=False, server_default=func.now()),
+    Column("coupon", Text),
+    Column("delivery", JSONB(none_as_null=True)),
 )
 Index("carts_by_age", carts.c.updated_at)
 
@@ -177,6 +191,96 @@ idempotency_keys = Table(
 )
 Index("idempotency_keys_of_order", idempotency_keys.c.order_id)
 Index("idempotency_keys_by_age", idempotency_keys.c.created_at)
+
+shipping_methods = Table(
+    "shipping_methods",
+    metadata,
+    Column("code", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("countries", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("regions", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("postal_codes", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("price", BigInteger),
+    Column("prices", JSONB, nullable=False, server_default=text("'[]'")),
+    Column("free_from", BigInteger),
+    Column("tax_class", Text),
+    Column("excluded_tax_classes", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("delivery_time", Text),
+    Column("position", Integer, nullable=False, server_default=text("0")),
+    Column("active", Boolean, nullable=False, server_default=text("true")),
+    Column("created_at", MOMENT, nullable=False, server_default=func.now()),
+)
+
+tax_rates = Table(
+    "tax_rates",
+    metadata,
+    Column("id", Uuid, primary_key=True, server_default=func.uuidv7()),
+    Column("country", Text, nullable=False),
+    Column("region", Text),
+    Column("tax_class", Text),
+    Column("rate", Integer, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("created_at", MOMENT, nullable=False, server_default=func.now()),
+)
+Index(
+    "tax_rates_place",
+    func.coalesce(tax_rates.c.region, tax_rates.c.country),
+    func.coalesce(tax_rates.c.tax_class, literal_column("''")),
+    unique=True,
+)
+
+# One row: the version of the shipping methods and tax rates, which triggers raise.
+pricing = Table(
+    "pricing",
+    metadata,
+    Column("one", Boolean, primary_key=True, server_default=text("true")),
+    Column("version", BigInteger, nullable=False),
+)
+
+coupons = Table(
+    "coupons",
+    metadata,
+    Column("id", Uuid, primary_key=True, server_default=func.uuidv7()),
+    Column("code", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("percent", Integer),
+    Column("amount", BigInteger),
+    Column("free_shipping", Boolean, nullable=False, server_default=text("false")),
+    Column("minimum", BigInteger),
+    Column("products", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
+    Column("categories", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("starts", MOMENT),
+    Column("ends", MOMENT),
+    Column("use_limit", BigInteger),
+    Column("limit_per_customer", BigInteger),
+    Column("first_order_only", Boolean, nullable=False, server_default=text("false")),
+    Column("active", Boolean, nullable=False, server_default=text("true")),
+    Column("uses", BigInteger, nullable=False, server_default=text("0")),
+    Column("created_at", MOMENT, nullable=False, server_default=func.now()),
+    Column("deleted_at", MOMENT),
+)
+Index("coupons_key", coupons.c.key, unique=True, postgresql_where=coupons.c.deleted_at.is_(None))
+
+# How often each customer used a coupon.
+coupon_customers = Table(
+    "coupon_customers",
+    metadata,
+    Column("coupon_id", ForeignKey("coupons.id"), primary_key=True),
+    Column("customer", Text, primary_key=True),
+    Column("uses", BigInteger, nullable=False),
+)
+
+# The orders that used a coupon. A trigger returns the use of an order that is cancelled.
+coupon_uses = Table(
+    "coupon_uses",
+    metadata,
+    Column("order_id", ForeignKey("orders.id"), primary_key=True),
+    Column("coupon_id", ForeignKey("coupons.id"), nullable=False),
+    Column("customer", Text, nullable=False),
+    Column("used_at", MOMENT, nullable=False, server_default=func.now()),
+    Column("returned_at", MOMENT),
+)
+Index("coupon_uses_of_coupon", coupon_uses.c.coupon_id, coupon_uses.c.order_id)
 
 jobs = Table(
     "jobs",

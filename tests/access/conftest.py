@@ -211,4 +211,6 @@ def _make_things(house: House) -> None:
         "session_id": str(uuid4()),
         "client_id": "app-unknown",
         "record_id": str(uuid4()),
+        "code": "unknown",
+        "rate_id": str(uuid4()),
     }

@@ -27,6 +27,7 @@ def make_body(house: House, row: Row) -> Any:
         "POST /auth/introspect": "token=unknown",
         "POST /auth/revoke": "token=unknown",
         "PUT /cart/items/{variant_id}": {"quantity": 1},
+        "POST /orders/quote": {"items": [{"product_id": 1, "quantity": 1}]},
         "POST /v1/logs": {},
         "PUT /internal/reservations/{order_id}": {
             "customer": customer,

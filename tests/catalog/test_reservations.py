@@ -77,6 +77,9 @@ def test_a_reservation_returns_priced_lines_and_reduces_the_stock(orders, stock,
         "parent_id": 1,
         "unit_amount": 6490,
         "amount": 12980,
+        "tax_class": None,
+        "weight_grams": None,
+        "category": "kitchen",
     }
     assert pot["product_id"] == 2
     assert stock(1) == before - 2
@@ -332,6 +335,9 @@ def test_prices_are_listed_by_product_without_unavailable_products(orders, stock
         "compare_at_amount": None,
         "unit_amount": 6490,
         "stock": stock(1),
+        "tax_class": None,
+        "weight_grams": None,
+        "category": "kitchen",
     }
 
 

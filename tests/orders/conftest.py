@@ -69,7 +69,8 @@ class FakeService:
 class FakeCatalog(FakeService):
     """Products 1 to 9 cost 10.00 each; `stock` counts units, and what is not in it is not sold.
 
-    `parents` has the product of each further variant.
+    `parents` has the product of each further variant, and `traits` what else prices a variant: its
+    `tax_class`, `weight_grams` and `category`.
     """
 
     def __init__(self) -> None:
@@ -77,9 +78,11 @@ class FakeCatalog(FakeService):
         self.stock = dict.fromkeys(range(1, 10), 100)
         self.prices = dict.fromkeys(range(1, 10), 1000)
         self.parents: dict[int, int] = {}
+        self.traits: dict[int, dict[str, Any]] = {}
         self.holds: dict[UUID, tuple[str, tuple[Line, ...]]] = {}
         self.batches: list[list[UUID]] = []
         self.lapse_next_commit = False
+        self.currency = "USD"
 
     def add_variant(self, number: int, *, parent: int, stock: int = 100, price: int = 1000) -> None:
         """Add a further variant to a product."""
@@ -103,7 +106,8 @@ class FakeCatalog(FakeService):
             )
             for each in order.lines
         ]
-        return Reservation(tuple(priced), "USD")
+        items = [self._offer(line.product_id).to_item(line.quantity) for line in priced]
+        return Reservation(tuple(priced), self.currency, tuple(items))
 
     def _check_units(self, order: Order) -> None:
         asked = [line.product_id for line in order.lines if line.must_be_only_variant]
@@ -143,13 +147,12 @@ class FakeCatalog(FakeService):
 
     def read_offers(self, product_ids) -> tuple[dict[int, Offer], str]:
         self._called("read_offers")
-        return {
-            number: Offer(
-                number, "Thing", self.prices[number], self.stock[number], self.parents.get(number, number)
-            )
-            for number in product_ids
-            if number in self.stock
-        }, "USD"
+        return {number: self._offer(number) for number in product_ids if number in self.stock}, self.currency
+
+    def _offer(self, number: int) -> Offer:
+        parent = self.parents.get(number, number)
+        left = self.stock.get(number, 0)
+        return Offer(number, "Thing", self.prices[number], left, parent, **self.traits.get(number, {}))
 
     def _give_back(self, order_id: UUID, state: str) -> None:
         before, lines = self.holds.get(order_id, ("none", ()))

@@ -19,10 +19,14 @@ def test_another_amount_is_refused_with_the_new_totals_and_nothing_is_held(
     answer = buyer.order(expected_amount=expected)
     assert (answer.status_code, answer.json["code"]) == (409, "amount_changed")
     line = {"product_id": 1, "variant_id": 1, "quantity": 2, "unit_amount": 1000, "amount": 2000}
-    assert answer.json["lines"] == [line]
-    assert {name: answer.json[name] for name in ("items_amount", "amount", "currency")} == {
+    assert answer.json["lines"] == [{**line, "discount_amount": 0}]
+    totals = ("items_amount", "adjustments", "tax_amount", "amount", "shipping_options", "currency")
+    assert {name: answer.json[name] for name in totals} == {
         "items_amount": 2000,
+        "adjustments": [],
+        "tax_amount": 0,
         "amount": 2000,
+        "shipping_options": [],
         "currency": "USD",
     }
     # A repeated call gets the same answer, and makes no other order.

@@ -17,15 +17,18 @@ from catalog.tables import reservation_lines, reservations, source_copy
 HOLD_STOCK = text("""
     WITH locked AS MATERIALIZED (
         SELECT id, parent_id, sku, title, variant_title, unit_amount, on_hand, reserved, removed_at,
-            withdrawn_at, further_variants
+            withdrawn_at, further_variants, tax_class, weight_grams, category
         FROM products
         WHERE id = ANY (CAST(:ids AS bigint[]) || ARRAY(
             SELECT parent_id FROM products WHERE id = ANY (CAST(:ids AS bigint[])) AND parent_id IS NOT NULL
         ))
         ORDER BY id FOR NO KEY UPDATE
     ), line AS MATERIALIZED (
-        SELECT variant.*, wanted.quantity,
-            concat_ws(', ', product.title, nullif(variant.variant_title, '')) AS line_title
+        SELECT variant.id, variant.parent_id, variant.sku, variant.unit_amount, variant.on_hand,
+            variant.reserved, variant.weight_grams, wanted.quantity, product.tax_class,
+            concat_ws(', ', product.title, nullif(variant.variant_title, '')) AS line_title,
+            coalesce((SELECT path FROM category_keys WHERE key = product.category), product.category)
+                AS category
         FROM locked AS variant
             JOIN unnest(CAST(:ids AS bigint[]), CAST(:quantities AS bigint[]))
                 AS wanted (id, quantity) USING (id)
@@ -47,10 +50,15 @@ HOLD_STOCK = text("""
         UPDATE products SET reserved = line.reserved + line.quantity, on_hand = line.on_hand
         FROM line, begun WHERE products.id = line.id
     ), noted AS (
-        INSERT INTO reservation_lines (order_id, product_id, sku, title, quantity, unit_amount, parent_id)
-        SELECT order_id, id, sku, line_title, quantity, unit_amount, parent_id FROM line, begun
+        INSERT INTO reservation_lines (order_id, product_id, sku, title, quantity, unit_amount, parent_id,
+                                       tax_class, weight_grams, category)
+        SELECT order_id, id, sku, line_title, quantity, unit_amount, parent_id, tax_class, weight_grams,
+            category
+        FROM line, begun
     )
-    SELECT expires_at, id, sku, line_title, quantity, unit_amount, parent_id FROM begun, line ORDER BY id
+    SELECT expires_at, id, sku, line_title, quantity, unit_amount, parent_id, tax_class, weight_grams,
+        category
+    FROM begun, line ORDER BY id
 """).bindparams(lasts=HOLD_DURATION)
 INSERT_CLOSED = insert(reservations).values(state=State.CLOSED).on_conflict_do_nothing()
 

@@ -24,8 +24,8 @@ from catalog.repository.arrays import IDS
 from catalog.repository.edits import MARKED_OF_VARIANT, mark_edited
 from catalog.repository.products import to_copy, with_source_copy
 from catalog.repository.stock import lock_rows
-from catalog.tables import FOR_SALE, local_product_ids, products
-from catalog.variants import Option, OptionValues, Variant, make_title
+from catalog.tables import FOR_SALE, category_keys, local_product_ids, products
+from catalog.variants import Option, OptionValues, PricedVariant, Variant, make_title
 
 _parent = products.alias("parent")
 _COMPUTED: dict[str, ColumnElement[Any]] = {
@@ -44,7 +44,15 @@ READ: Select[Any] = (
     .where(_parent.c.removed_at.is_(None), products.c.withdrawn_at.is_(None))
 )
 READ_SOME = READ.where(products.c.id == func.any(IDS)).order_by(products.c.id)
-READ_PRICES = with_source_copy(READ_SOME.subquery("found"), is_product=False).order_by("id")
+# What decides about taxes and coupons follows the columns of the variant.
+_PATH = select(category_keys.c.path).where(category_keys.c.key == _parent.c.category).scalar_subquery()
+PRICED = [
+    _parent.c.tax_class.label("product_tax_class"),
+    func.coalesce(_PATH, _parent.c.category).label("product_category"),
+]
+READ_PRICES = with_source_copy(READ_SOME.add_columns(*PRICED).subquery("found"), is_product=False).order_by(
+    "id"
+)
 LIST = READ.where(
     or_(products.c.id == bindparam("product"), products.c.parent_id == bindparam("product")),
     # The number of a further variant is not a product's.
@@ -52,10 +60,15 @@ LIST = READ.where(
 )
 
 
-def read_prices(connection: Connection, ids: Iterable[int]) -> tuple[list[Variant], SourceCopy]:
+def read_prices(connection: Connection, ids: Iterable[int]) -> tuple[list[PricedVariant], SourceCopy]:
     """Return those of these variants that are for sale, by id, and the status of the copy."""
     rows = connection.execute(READ_PRICES, {"ids": list(ids)}).all()
-    return [to_variant(row) for row in rows if row.id is not None], to_copy(rows[0])
+    found = [
+        PricedVariant(to_variant(row), row.product_tax_class, row.product_category)
+        for row in rows
+        if row.id is not None
+    ]
+    return found, to_copy(rows[0])
 
 
 def lock_variants(connection: Connection, ids: Iterable[int]) -> list[Variant]:

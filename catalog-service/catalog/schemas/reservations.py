@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from catalog.domain import MAX_ID, Line, Reservation, State
-from catalog.variants import Variant
+from catalog.variants import PricedVariant
 from shared.schemas import Integer, InternalBody, Text, example
 
 
@@ -60,6 +60,9 @@ class LineOut(BaseModel):
     quantity: int
     unit_amount: int
     amount: int
+    tax_class: str | None
+    weight_grams: int | None
+    category: str | None = Field(description="A path; null in a reservation of an earlier release.")
 
     @classmethod
     def of(cls, line: Line) -> "LineOut":
@@ -86,6 +89,9 @@ class ReservationOut(BaseModel):
                         "quantity": 2,
                         "unit_amount": 6490,
                         "amount": 12980,
+                        "tax_class": None,
+                        "weight_grams": 1800,
+                        "category": "kitchen",
                     }
                 ],
                 "amount": 12980,
@@ -149,10 +155,14 @@ class PriceOut(BaseModel):
     unit_amount: int
     compare_at_amount: int | None
     stock: int
+    tax_class: str | None
+    weight_grams: int | None
+    category: str = Field(description="A path.")
 
     @classmethod
-    def of(cls, variant: Variant) -> "PriceOut":
+    def of(cls, priced: PricedVariant) -> "PriceOut":
         """Return the response body for a variant."""
+        variant = priced.variant
         return cls(
             product_id=variant.id,
             parent_id=variant.product_id,
@@ -161,6 +171,9 @@ class PriceOut(BaseModel):
             unit_amount=variant.unit_amount,
             compare_at_amount=variant.crossed_out_amount,
             stock=variant.stock,
+            tax_class=priced.tax_class,
+            weight_grams=variant.weight_grams,
+            category=priced.category,
         )
 
 
@@ -179,6 +192,9 @@ class PriceList(BaseModel):
                         "unit_amount": 6490,
                         "compare_at_amount": None,
                         "stock": 180,
+                        "tax_class": None,
+                        "weight_grams": 1800,
+                        "category": "kitchen",
                     }
                 ],
                 "currency": "USD",

@@ -10,7 +10,7 @@ from catalog.repository import counts, details, search, variants, words
 from catalog.repository.search import Position
 from catalog.sources import Source
 from catalog.use_cases.metadata_keys import require_marked
-from catalog.variants import Variant
+from catalog.variants import PricedVariant
 from shared.database import Connection, Database
 
 MIN_MATCHES = 3  # With fewer matches on the first page, search tries to correct typos.
@@ -103,7 +103,7 @@ def recount(database: Database) -> bool:
     return True
 
 
-def read_prices(database: Database, source: Source, ids: Iterable[int]) -> list[Variant]:
+def read_prices(database: Database, source: Source, ids: Iterable[int]) -> list[PricedVariant]:
     """Return the variants that are for sale; raise CatalogueLoading while there is no copy of the source."""
     with database.autocommit() as connection:
         found, copy = variants.read_prices(connection, ids)

@@ -6,14 +6,15 @@ cannot deadlock. The database raises the cart's version afterwards, while the li
 
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, delete, exists, func, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from orders.domain import MOST_UNITS, CartLine, StoredCart
+from orders.domain import MOST_UNITS, CartLine, Delivery, StoredCart
 from orders.tables import cart_items as items
-from orders.tables import carts, orders
+from orders.tables import carts, orders, pricing
 
 READ_CART = (
     select(
@@ -23,6 +24,9 @@ READ_CART = (
         items.c.unit_amount,
         items.c.is_guest,
         items.c.parent_id,
+        carts.c.coupon,
+        carts.c.delivery,
+        select(pricing.c.version).scalar_subquery().label("rules_version"),
     )
     .select_from(carts.outerjoin(items, items.c.owner == carts.c.owner))
     .where(carts.c.owner == bindparam("owner"))
@@ -49,6 +53,11 @@ ADD_ITEMS = INSERT_ITEM.on_conflict_do_update(
         "updated_at": func.now(),
     },
 )
+TAKE_CHOICES = text("""
+    UPDATE carts SET coupon = coalesce(carts.coupon, theirs.coupon),
+        delivery = coalesce(carts.delivery, theirs.delivery)
+    FROM carts AS theirs WHERE carts.owner = :owner AND theirs.owner = :guest
+""")
 REMOVE_ITEMS = delete(items).where(
     items.c.owner == bindparam("owner"), items.c.product_id.in_(bindparam("ids", expanding=True))
 )
@@ -62,7 +71,11 @@ def read_cart(connection: Connection, owner: str) -> StoredCart:
         for row in rows
         if row.product_id is not None
     ]
-    return StoredCart(rows[0].version if rows else 0, tuple(lines))
+    if not rows:
+        return StoredCart(0, ())
+    first = rows[0]
+    delivery = Delivery(**(first.delivery or {}))
+    return StoredCart(first.version, tuple(lines), first.coupon, delivery, first.rules_version)
 
 
 def find_ordered_version(connection: Connection, owner: str) -> tuple[int, UUID] | None:
@@ -75,6 +88,25 @@ def bind_cart(connection: Connection, owner: str, order_id: UUID) -> None:
     """Record that the order was made from the current version of the cart."""
     bound = update(carts).where(carts.c.owner == owner)
     connection.execute(bound.values(ordered_version=carts.c.version, order_id=order_id))
+
+
+def put_choice(connection: Connection, owner: str, **choice: Any) -> None:
+    """Set the `coupon` or the `delivery` of a cart; another one gives the cart a new version."""
+    [name] = choice
+    new = insert(carts).values(owner=owner, version=func.nextval("cart_versions"), **choice)
+    changed = {name: new.excluded[name], "version": new.excluded.version, "updated_at": func.now()}
+    connection.execute(
+        new.on_conflict_do_update(
+            index_elements=["owner"],
+            set_=changed,
+            where=carts.c[name].is_distinct_from(new.excluded[name]),
+        )
+    )
+
+
+def take_choices(connection: Connection, guest: str, owner: str) -> None:
+    """Give a cart the coupon and the delivery of a guest's cart, unless it has its own."""
+    connection.execute(TAKE_CHOICES, {"guest": guest, "owner": owner})
 
 
 def lock_cart(connection: Connection, owner: str) -> None:

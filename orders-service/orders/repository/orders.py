@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from sqlalchemy import (
     Connection,
     Row,
     Text,
+    TextClause,
     bindparam,
     func,
     literal_column,
@@ -23,8 +25,10 @@ from sqlalchemy import (
 )
 
 from orders.domain import Event, Line, Order, Refusal, Status, Step, Waiting, Work
-from orders.errors import CartChanged, find_status
-from orders.tables import CONTACT_WORDS, order_events, order_lines, order_work, orders
+from orders.errors import CartChanged, CouponNotTaken, find_status
+from orders.repository.coupons import HAS_ORDERED, make_key, to_coupon
+from orders.tables import CONTACT_WORDS, order_events, order_lines, order_work, orders, pricing
+from orders.totals import Adjustment
 from shared.idempotency import KeyedCall
 from shared.ids import first_id
 
@@ -36,7 +40,11 @@ NUMBER = re.compile("#?[0-9]{1,18}")
 # Statements that run for every order are built once: building one takes longer than sending it.
 WORK = {field.name: f"work_{field.name}" for field in fields(Work)}
 FIND_ORDER = (
-    select(orders, *(order_work.c[name].label(label) for name, label in WORK.items()))
+    select(
+        orders,
+        *(order_work.c[name].label(label) for name, label in WORK.items()),
+        select(pricing.c.version).scalar_subquery().label("rules_version"),
+    )
     .outerjoin(order_work, order_work.c.order_id == orders.c.id)
     .where(orders.c.id == bindparam("id"))
 )
@@ -64,11 +72,11 @@ PLACE = """
         RETURNING order_id
     ){bound}, placed AS (
         INSERT INTO orders (id, customer, status, email, payment_method, shipping_address, billing_address,
-                            note, expected_amount, request_id, traceparent, created_at, updated_at,
-                            cart_version)
+                            note, expected_amount, coupon, shipping_method, request_id, traceparent,
+                            created_at, updated_at, cart_version)
         SELECT order_id, :customer, :status, :email, :payment_method, CAST(:shipping_address AS jsonb),
-            CAST(:billing_address AS jsonb), :note, :expected_amount, :request_id, :traceparent, :created_at,
-            :updated_at, :cart_version
+            CAST(:billing_address AS jsonb), :note, :expected_amount, {code}, :shipping_method, :request_id,
+            :traceparent, :created_at, :updated_at, :cart_version
         FROM {source}
         RETURNING id, number
     ), lines AS (
@@ -86,8 +94,33 @@ PLACE = """
         INSERT INTO order_events (order_id, kind, to_status, actor)
         SELECT id, 'placed', :status, :customer FROM placed
     )
-    SELECT (SELECT number FROM placed) AS number, EXISTS (SELECT FROM taken) AS is_new
+    SELECT (SELECT number FROM placed) AS number, EXISTS (SELECT FROM taken) AS is_new,
+        (SELECT version FROM pricing) AS rules_version{told}
 """
+# An order with a coupon takes a use of it, within the coupon's limits. Two orders wait for each other at
+# these rows, and the second one sees the use of the first. The trigger that returns a use locks in the same
+# order.
+USE_COUPON = """, wanted AS MATERIALIZED (
+        SELECT coupons.id, {source}.order_id FROM coupons, {source}
+        WHERE key = :coupon_key AND deleted_at IS NULL
+    ), counted AS (
+        INSERT INTO coupon_customers AS known (coupon_id, customer, uses)
+        SELECT id, :coupon_customer, 1 FROM wanted
+        ON CONFLICT (coupon_id, customer) DO UPDATE SET uses = known.uses + 1
+            WHERE known.uses < coalesce((SELECT limit_per_customer FROM coupons
+                                         WHERE coupons.id = known.coupon_id), known.uses + 1)
+        RETURNING coupon_id
+    ), used AS (
+        UPDATE coupons SET uses = uses + 1 FROM counted, wanted
+        WHERE coupons.id = counted.coupon_id AND uses < coalesce(use_limit, uses + 1)
+        RETURNING coupons.*, wanted.order_id
+    ), noted AS (
+        INSERT INTO coupon_uses (order_id, coupon_id, customer)
+        SELECT order_id, id, :coupon_customer FROM used
+    )"""
+TOLD_COUPON = """, EXISTS (SELECT FROM {bound_by}) AS is_bound,
+        (SELECT to_json(used) FROM used) AS coupon,
+        EXISTS (SELECT FROM used WHERE first_order_only) AND ({ordered}) AS has_ordered"""
 COUNT_WAITING = text("""
     WITH waiting AS (
         SELECT orders.customer = :customer AS is_customers, work.network = :network AS is_networks,
@@ -108,23 +141,41 @@ FIND_KNOWN = text("""
         OR EXISTS (SELECT FROM cart_items WHERE owner = asked.customer)
         OR EXISTS (SELECT FROM idempotency_keys WHERE principal = asked.customer)
 """)
-PLACE_ITEMS, PLACE_CART = (
-    text(PLACE.replace("{bound}", bound).replace("{source}", source)).bindparams(
-        bindparam("cart_version", type_=BigInteger),
-        bindparam("note", type_=Text),
-        bindparam("expected_amount", type_=BigInteger),
-        lasts=LEASE,
-    )
-    for bound, source in (("", "taken"), (BIND_CART, "bound"))
-)
 
 
-def place_order(connection: Connection, call: KeyedCall, order: Order, lease: UUID) -> Order | None:
+@cache
+def _make_place(*, from_cart: bool, with_coupon: bool) -> TextClause:
+    """Return the statement; each of the few variants is built once."""
+    bound, source = (BIND_CART, "bound") if from_cart else ("", "taken")
+    code, told = "NULL", ""
+    if with_coupon:
+        bound += USE_COUPON.replace("{source}", source)
+        told = TOLD_COUPON.replace("{bound_by}", source).replace("{ordered}", HAS_ORDERED)
+        source, code = "used", "code"
+    statement = PLACE
+    for name, part in {"bound": bound, "source": source, "code": code, "told": told}.items():
+        statement = statement.replace(f"{{{name}}}", part)
+    nullable: dict[str, Any] = {
+        "cart_version": BigInteger,
+        "note": Text,
+        "expected_amount": BigInteger,
+        "shipping_method": Text,
+        "payment_method": Text,
+    }
+    types = [bindparam(name, type_=kind) for name, kind in nullable.items()]
+    return text(statement).bindparams(*types, lasts=LEASE)
+
+
+def place_order(
+    connection: Connection, call: KeyedCall, order: Order, lease: UUID, *, coupon_customer: str = ""
+) -> Order | None:
     """Insert an order with its lines, work and first event; return it with its number, under the lease.
 
-    Inserts nothing and returns None if the call's key was already taken; waits for a concurrent transaction
-    that takes it. Raises CartChanged if the cart has a newer version or was already ordered; the caller must
-    then roll back the transaction.
+    Also returns its coupon, of which it takes a use for `coupon_customer`, and the version of the shop's
+    rules. Inserts nothing and returns None if the call's key was already taken; waits for a concurrent
+    transaction that takes it. Raises CartChanged if the cart has a newer version or was already ordered,
+    CouponNotTaken if there is no such coupon or no use left, and CouponNotUsable; the caller must then roll
+    back the transaction.
     """
     work = order.work
     if work is None:
@@ -143,13 +194,26 @@ def place_order(connection: Connection, call: KeyedCall, order: Order, lease: UU
         "deadline": work.deadline,
         "network": work.network,
     }
-    statement = PLACE_ITEMS if order.cart_version is None else PLACE_CART
+    with_coupon = order.coupon is not None
+    if order.coupon is not None:
+        values |= {"coupon_key": make_key(order.coupon), "coupon_customer": coupon_customer}
+    statement = _make_place(from_cart=order.cart_version is not None, with_coupon=with_coupon)
     row = connection.execute(statement, values).one()
     if row.number is None:
-        if row.is_new:
-            raise CartChanged
-        return None
-    return replace(order, number=row.number)
+        if not row.is_new:
+            return None
+        if with_coupon and row.is_bound:
+            raise CouponNotTaken
+        raise CartChanged
+    placed = replace(order, number=row.number, rules_version=row.rules_version)
+    if not with_coupon:
+        return placed
+    terms = to_coupon(row.coupon)
+    # This order's own use is counted already, and is not one of those before it.
+    replace(terms, limit=None, limit_per_customer=None).check_use(
+        order.created_at, customer_uses=0, has_ordered=row.has_ordered
+    )
+    return replace(placed, coupon=terms.code, coupon_terms=terms)
 
 
 def find_order(connection: Connection, order_id: UUID) -> Order | None:
@@ -158,7 +222,7 @@ def find_order(connection: Connection, order_id: UUID) -> Order | None:
     if row is None:
         return None
     work = {name: getattr(row, label) for name, label in WORK.items()}
-    order = _with_lines(connection, [row])[0]
+    order = replace(_with_lines(connection, [row])[0], rules_version=row.rules_version)
     return replace(order, work=Work(**work)) if work["next_step"] else order
 
 
@@ -279,5 +343,13 @@ def _with_lines(connection: Connection, rows: Sequence[Row[Any]]) -> list[Order]
 
 def _to_order(row: Row[Any], lines: tuple[Line, ...]) -> Order:
     values = {column.name: row._mapping[column.name] for column in orders.c}
-    refusal = load_refusal(row.refusal) if row.refusal else None
-    return Order(**{**values, "status": Status(row.status), "refusal": refusal, "lines": lines})
+    changed = {
+        "status": Status(row.status),
+        "refusal": load_refusal(row.refusal) if row.refusal else None,
+        "lines": lines,
+        "adjustments": tuple(Adjustment(**each) for each in row.adjustments),
+        # An order of a release before has no totals but those of its items.
+        "amount": row.items_amount if row.amount is None else row.amount,
+        "tax_amount": 0 if row.tax_amount is None and row.items_amount is not None else row.tax_amount,
+    }
+    return Order(**{**values, **changed})

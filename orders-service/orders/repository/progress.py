@@ -20,6 +20,7 @@ from orders.domain import CONTINUED, SETTLED, Line, NewEvent, Order, Progress, R
 from orders.errors import LeaseLost
 from orders.repository.orders import LEASE, dump_refusal, find_order
 from orders.tables import order_events, order_work, orders
+from orders.totals import Adjustment
 from shared.idempotency import Answer
 
 ACTOR = "orders-service"
@@ -35,7 +36,8 @@ CLAIM = """
     UPDATE order_work AS work SET lease_token = :lease, lease_until = now() + :lasts
     FROM due JOIN orders ON orders.id = due.order_id
     WHERE work.order_id = due.order_id
-    RETURNING work.order_id, next_step, attempts, work.request_id, work.traceparent, items_amount
+    RETURNING work.order_id, next_step, attempts, work.request_id, work.traceparent,
+        coalesce(amount, items_amount) AS amount
 """
 CLAIM_WORK = text(CLAIM).bindparams(bindparam("steps", type_=ARRAY(Text)), lasts=LEASE)
 CONTINUED_STEPS, SETTLED_STEPS = [*CONTINUED, Step.AWAIT_PAYMENT], [*SETTLED]
@@ -46,6 +48,9 @@ CHANGING = {
     "reason": "text",
     "currency": "text",
     "items_amount": "bigint",
+    "adjustments": "jsonb",
+    "tax_amount": "bigint",
+    "amount": "bigint",
     "amount_refunded": "bigint",
     "payment_id": "uuid",
     "payment_status": "text",
@@ -91,9 +96,10 @@ RECORD = """
 )
 PRICED = """, priced AS (
         UPDATE order_lines AS line
-        SET sku = new.sku, title = new.title, unit_amount = new.unit_amount, parent_id = new.parent_id
-        FROM ours, json_to_recordset(CAST(:lines AS json))
-            AS new (product_id bigint, sku text, title text, unit_amount bigint, parent_id bigint)
+        SET sku = new.sku, title = new.title, unit_amount = new.unit_amount, parent_id = new.parent_id,
+            discount_amount = new.discount_amount, tax_rate = new.tax_rate, tax_amount = new.tax_amount
+        FROM ours, json_to_recordset(CAST(:lines AS json)) AS new (product_id bigint, sku text, title text,
+            unit_amount bigint, parent_id bigint, discount_amount bigint, tax_rate int, tax_amount bigint)
         WHERE line.order_id = ours.id AND line.product_id = new.product_id
     )"""
 # The rest of the cart is computed from the locked rows. Every statement locks them in this order.
@@ -109,6 +115,11 @@ BOUGHT = """, bought AS MATERIALIZED (
     ), emptied AS (
         DELETE FROM cart_items AS item USING bought
         WHERE item.owner = bought.owner AND item.product_id = bought.product_id AND rest <= 0
+    )"""
+# A coupon in a cart is for one order.
+SPENT = """, spent AS (
+        UPDATE carts SET coupon = NULL FROM ours JOIN orders USING (id)
+        WHERE owner = ours.customer AND carts.coupon = orders.coupon
     )"""
 # One call places an order, and one call at a time refunds it, so at most one key has no answer yet.
 ANSWERED = """, answered AS (
@@ -150,7 +161,7 @@ def claim_unsettled_orders(connection: Connection, most: int) -> tuple[list[Unse
             row.attempts,
             row.request_id,
             row.traceparent,
-            needs_payment=row.items_amount != 0,
+            needs_payment=row.amount != 0,
         )
         for row in rows
     ]
@@ -172,12 +183,14 @@ def record_step(
     now: datetime,
     lines: Sequence[Line] = (),
     empties_cart: bool = False,
+    spends_coupon: bool = False,
     answer: Answer | None = None,
 ) -> None:
     """Record the progress of one order with one statement; raise LeaseLost if it is not under the lease.
 
     The same statement records the prices of the `lines`, removes the ordered units from the customer's cart
-    with `empties_cart`, and stores the `answer` to the call that waits for this step.
+    with `empties_cart` and the coupon with `spends_coupon`, and stores the `answer` to the call that waits
+    for this step.
     """
     more = ""
     values: dict[str, Any] = {}
@@ -186,6 +199,8 @@ def record_step(
         values["lines"] = json.dumps([vars(line) for line in lines])
     if empties_cart:
         more += BOUGHT
+    if spends_coupon:
+        more += SPENT
     if answer:
         more += ANSWERED
         values |= {"answered": answer.status, "answer_type": answer.content_type, "answer_body": answer.body}
@@ -285,6 +300,8 @@ def _describe(step: Progress) -> dict[str, Any]:
 def _to_json(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, Adjustment):
+        return vars(value)
     return dump_refusal(value) if isinstance(value, Refusal) else str(value)
 
 

@@ -2,15 +2,21 @@
 
 from orders.routes.addresses import address_routes
 from orders.routes.carts import cart_routes
+from orders.routes.coupons import coupon_routes
 from orders.routes.fulfilment import fulfilment_routes
 from orders.routes.internal import customer_routes, wake_routes
 from orders.routes.orders import order_routes
+from orders.routes.quotes import quote_routes
+from orders.routes.rules import rule_routes
 
 __all__ = [
     "address_routes",
     "cart_routes",
+    "coupon_routes",
     "customer_routes",
     "fulfilment_routes",
     "order_routes",
+    "quote_routes",
+    "rule_routes",
     "wake_routes",
 ]

@@ -67,6 +67,21 @@ class Address(Body):
         return value
 
 
+class DestinationIn(Body):
+    """An address, of which only what prices an order is required."""
+
+    model_config = ConfigDict(json_schema_extra=example({"country": "US", "region": "IL"}))
+
+    country: Country = Field(description="ISO 3166-1 alpha-2.")
+    region: Place = None
+    postal_code: Annotated[Line | None, Field(max_length=20), BLANK_IS_NONE] = None
+    name: Place = None
+    line1: Place = None
+    line2: Place = None
+    city: Place = None
+    phone: Phone = None
+
+
 class AddressOut(BaseModel):
     """An address."""
 

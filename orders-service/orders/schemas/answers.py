@@ -1,12 +1,22 @@
 """HTTP answers about orders, as bytes that are stored and replayed for the call's Idempotency-Key."""
 
 import json
+from typing import Any
 
 from orders.domain import REFUND, Order, Refusal, Status
-from orders.errors import CheckoutRefused, find_status
+from orders.errors import (
+    CheckoutRefused,
+    CouponNotUsable,
+    PaymentMethodRequired,
+    ShippingMethodRequired,
+    ShippingMethodUnavailable,
+    find_status,
+)
 from orders.schemas.orders import EXAMPLE_ID, OrderOut
+from orders.schemas.totals import ShippingOptionOut
 from shared import errors
 from shared.idempotency import Answer
+from shared.schemas import example_of
 
 
 def render_order(order: Order, status: int) -> Answer:
@@ -46,6 +56,19 @@ def _render_refusal(order: Order, refusal: Refusal, request_id: str) -> Answer:
 _ORDER = {"order_id": EXAMPLE_ID}
 _SHORT = [{"product_id": 1, "variant_id": 1, "requested": 2, "available": 1}]
 _UNAVAILABLE = [{"product_id": 1, "variant_id": 1, "requested": 2, "available": 0}]
+UNAVAILABLE = CheckoutRefused(
+    "product_unavailable",
+    "product_unavailable",
+    "A product is not for sale; see lines.",
+    lines=_UNAVAILABLE,
+)
+_QUOTE: dict[str, Any] = {
+    "items_amount": 12980,
+    "adjustments": [],
+    "tax_amount": 0,
+    "amount": 12980,
+    "shipping_options": [example_of(ShippingOptionOut)],
+}
 CHECKOUT_REFUSALS = (
     CheckoutRefused(
         "out_of_stock", "out_of_stock", "There is not enough stock; see lines.", lines=_SHORT, **_ORDER
@@ -68,12 +91,15 @@ CHECKOUT_REFUSALS = (
         "amount_changed",
         "amount_changed",
         "The total has changed; see amount. Review it and order again; nothing was charged.",
-        items_amount=12980,
-        amount=12980,
+        **_QUOTE,
         currency="USD",
         lines=[{"product_id": 1, "variant_id": 1, "quantity": 2, "unit_amount": 6490, "amount": 12980}],
         **_ORDER,
     ),
+    ShippingMethodUnavailable(**_QUOTE, **_ORDER),
+    ShippingMethodRequired(**_QUOTE, **_ORDER),
+    PaymentMethodRequired(amount=12980, currency="USD", **_ORDER),
+    CouponNotUsable("below_minimum", "WELCOME10", minimum=20000, **_ORDER),
     CheckoutRefused("cancelled_by_customer", "order_cancelled", "The order was cancelled.", **_ORDER),
     CheckoutRefused(
         "payment_declined",

@@ -5,8 +5,13 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from orders.domain import MOST_UNITS, CartLine, Offer, find_problem
-from shared.schemas import Body, Integer, example
+from orders.domain import MOST_UNITS, CartLine, Offer, StoredCart, find_problem
+from orders.schemas.addresses import Country
+from orders.schemas.coupons import CouponCode
+from orders.schemas.rules import Code
+from orders.schemas.totals import AdjustmentOut, ShippingOptionOut
+from orders.totals import Quote
+from shared.schemas import BLANK_IS_NONE, Body, Integer, Line, example
 
 Quantity = Annotated[Integer, Field(ge=1, le=MOST_UNITS)]
 
@@ -17,6 +22,42 @@ class QuantityIn(Body):
     model_config = ConfigDict(json_schema_extra=example({"quantity": 2}))
 
     quantity: Quantity
+
+
+class CartCouponIn(Body):
+    """The code of a coupon; null removes it."""
+
+    model_config = ConfigDict(json_schema_extra=example({"code": "WELCOME10"}))
+
+    code: Annotated[CouponCode | None, BLANK_IS_NONE]
+
+
+class DeliveryIn(Body):
+    """Where the cart would go, and the code of a shipping method."""
+
+    model_config = ConfigDict(json_schema_extra=example({"country": "US", "region": "IL"}))
+
+    country: Country = Field(description="ISO 3166-1 alpha-2.")
+    region: Annotated[Line | None, Field(max_length=100), BLANK_IS_NONE] = None
+    postal_code: Annotated[Line | None, Field(max_length=20), BLANK_IS_NONE] = None
+    shipping_method: Code | None = None
+
+
+class CartCouponOut(BaseModel):
+    """The coupon of the cart; with a `problem`, it is not in the totals."""
+
+    code: str
+    problem: str | None
+
+
+class DeliveryOut(BaseModel):
+    """Where the cart would go; with a `problem`, the shipping method is not in the totals."""
+
+    country: str | None
+    region: str | None
+    postal_code: str | None
+    shipping_method: str | None
+    problem: str | None
 
 
 class CartItemOut(BaseModel):
@@ -52,16 +93,28 @@ class CartOut(BaseModel):
                         "problem": "price_changed",
                     }
                 ],
+                "items_amount": 12980,
+                "adjustments": [],
+                "tax_amount": 0,
                 "amount": 12980,
                 "currency": "USD",
+                "coupon": None,
+                "delivery": None,
+                "shipping_options": [],
                 "version": 7,
             }
         )
     )
 
     items: list[CartItemOut]
-    amount: int | None
+    items_amount: int | None
+    adjustments: list[AdjustmentOut]
+    tax_amount: int | None
+    amount: int | None = Field(description="With all adjustments that are not included.")
     currency: str | None
+    coupon: CartCouponOut | None
+    delivery: DeliveryOut | None
+    shipping_options: list[ShippingOptionOut]
     version: int = Field(
         description="Increases with every change. Send it to `POST /orders` as `cart_version`."
     )
@@ -69,17 +122,33 @@ class CartOut(BaseModel):
     @classmethod
     def of(
         cls,
-        lines: tuple[CartLine, ...],
+        cart: StoredCart,
         offers: Mapping[int, Offer] | None,
         currency: str | None,
-        version: int,
+        quote: Quote | None,
+        *,
+        coupon_problem: str | None,
+        delivery_problem: str | None,
     ) -> "CartOut":
-        """Return the priced cart; `offers` is None while the catalogue is unavailable."""
-        items = [_price(line, offers) for line in lines]
-        amounts = [item.amount for item in items]
-        total = None if None in amounts else sum(amount for amount in amounts if amount is not None)
-        amount = total if offers is not None else None
-        return cls(items=items, amount=amount, currency=currency, version=version)
+        """Return the priced cart; `quote` is None for an empty cart, or if an item has no price."""
+        totals = quote.totals if quote else None
+        nothing = None if cart.lines else 0
+        return cls(
+            items=[_price(line, offers) for line in cart.lines],
+            items_amount=totals.items_amount if totals else nothing,
+            adjustments=[AdjustmentOut.model_validate(each) for each in totals.adjustments] if totals else [],
+            tax_amount=totals.tax_amount if totals else nothing,
+            amount=totals.amount if totals else nothing,
+            currency=currency,
+            coupon=CartCouponOut(code=cart.coupon, problem=coupon_problem) if cart.coupon else None,
+            delivery=DeliveryOut(**vars(cart.delivery), problem=delivery_problem)
+            if cart.delivery.country
+            else None,
+            shipping_options=[ShippingOptionOut.model_validate(each) for each in quote.options]
+            if quote
+            else [],
+            version=cart.version,
+        )
 
 
 def _price(line: CartLine, offers: Mapping[int, Offer] | None) -> CartItemOut:

@@ -19,6 +19,9 @@ from orders.domain import LARGEST_ID, MOST_LINES, MOST_UNITS, Event, Order, Stat
 from orders.domain import Line as OrderLine
 from orders.schemas.addresses import Address, AddressOut
 from orders.schemas.carts import QuantityIn
+from orders.schemas.coupons import CouponCode
+from orders.schemas.rules import Code
+from orders.schemas.totals import AdjustmentOut
 from shared.pages import PageQuery
 from shared.schemas import (
     BLANK_IS_NONE,
@@ -36,7 +39,7 @@ from shared.schemas import (
 CatalogueNumber = Annotated[Integer, Field(ge=1, le=LARGEST_ID)]
 
 
-def _limit_units(items: "list[ItemIn] | None") -> "list[ItemIn] | None":
+def limit_units(items: "list[ItemIn] | None") -> "list[ItemIn] | None":
     units: Counter[int] = Counter()
     for item in items or ():
         units[item.number] += item.quantity
@@ -94,7 +97,8 @@ class ItemIn(QuantityIn):
 class OrderIn(Body):
     """An order to place. Without `items`, it orders the cart. Only the catalogue sets prices.
 
-    With `cart_version`, the cart must still have that version. A guest's order needs an `email`.
+    With `cart_version`, the cart must still have that version. A guest's order needs an `email`. An order of
+    the cart also takes the coupon and the shipping method of the cart, unless it names its own or null.
     """
 
     model_config = ConfigDict(
@@ -108,11 +112,13 @@ class OrderIn(Body):
         ),
     )
 
-    items: Annotated[list[ItemIn] | None, AfterValidator(_limit_units)] = Field(
+    items: Annotated[list[ItemIn] | None, AfterValidator(limit_units)] = Field(
         default=None, min_length=1, max_length=MOST_LINES
     )
     cart_version: Annotated[Integer, Field(ge=0, le=LARGEST_ID)] | None = None
-    payment_method: PaymentMethodId = Field(examples=["pm_card_visa"])
+    payment_method: PaymentMethodId | None = Field(
+        default=None, examples=["pm_card_visa"], description="Required unless the order costs nothing."
+    )
     shipping_address: Address
     billing_address: Address | None = Field(default=None, description="The shipping address if absent.")
     email: Annotated[Email | None, BLANK_IS_NONE] = None
@@ -120,6 +126,10 @@ class OrderIn(Body):
         default=None,
         description="The total that the customer was shown; another one is 409 `amount_changed`.",
     )
+    shipping_method: Code | None = Field(
+        default=None, description="The code of a shipping method; required if the shop has any."
+    )
+    coupon: Annotated[CouponCode | None, BLANK_IS_NONE] = None
     note: Note = Field(default=None, description="What the customer asks of the shop.")
 
     @model_validator(mode="after")
@@ -181,7 +191,10 @@ class OrderItemOut(BaseModel):
     title: str | None
     quantity: int
     unit_amount: int | None
-    amount: int | None
+    amount: int | None = Field(description="Before the discount.")
+    discount_amount: int
+    tax_rate: int | None = Field(description="In basis points: 1900 is 19 %; null without a tax.")
+    tax_amount: int
 
     @classmethod
     def of(cls, line: OrderLine) -> "OrderItemOut":
@@ -194,6 +207,9 @@ class OrderItemOut(BaseModel):
             quantity=line.quantity,
             unit_amount=line.unit_amount,
             amount=line.amount,
+            discount_amount=line.discount_amount,
+            tax_rate=line.tax_rate,
+            tax_amount=line.tax_amount,
         )
 
 
@@ -204,16 +220,8 @@ class PaymentOut(BaseModel):
     status: str
 
 
-class Adjustment(BaseModel):
-    """Shipping, tax or a discount; none is applied yet."""
-
-    kind: str
-    title: str
-    amount: int
-
-
 class OrderOut(BaseModel):
-    """An order; `amount` is `items_amount` plus the adjustments, in minor units."""
+    """An order; `amount` is `items_amount` and all adjustments that are not included, in minor units."""
 
     model_config = ConfigDict(
         json_schema_extra=example(
@@ -232,16 +240,22 @@ class OrderOut(BaseModel):
                         "quantity": 2,
                         "unit_amount": 6490,
                         "amount": 12980,
+                        "discount_amount": 0,
+                        "tax_rate": None,
+                        "tax_amount": 0,
                     }
                 ],
                 "items_amount": 12980,
                 "adjustments": [],
+                "tax_amount": 0,
                 "amount": 12980,
                 "amount_refunded": 0,
                 "currency": "USD",
                 "shipping_address": example_of(Address) | {"line2": None, "phone": None},
                 "billing_address": None,
                 "note": None,
+                "shipping_method": None,
+                "coupon": None,
                 "payment": {"id": "018f5c41-5e9c-7d3c-9f25-80cdae623a05", "status": "requires_capture"},
                 "created_at": "2026-03-01T10:00:00Z",
                 "updated_at": "2026-03-01T10:00:00.412Z",
@@ -256,13 +270,16 @@ class OrderOut(BaseModel):
     email: str | None
     items: list[OrderItemOut]
     items_amount: int | None
-    adjustments: list[Adjustment]
+    adjustments: list[AdjustmentOut]
+    tax_amount: int | None = Field(description="All taxes, included or not.")
     amount: int | None
     amount_refunded: int
     currency: str | None
     shipping_address: AddressOut
     billing_address: AddressOut | None = Field(description="null: the shipping address.")
     note: str | None
+    shipping_method: str | None
+    coupon: str | None
     payment: PaymentOut | None
     created_at: datetime
     updated_at: datetime
@@ -290,8 +307,11 @@ class OrderOut(BaseModel):
             created_at=order.created_at,
             updated_at=order.updated_at,
             items=[OrderItemOut.of(line) for line in order.lines],
-            adjustments=[],
+            adjustments=[AdjustmentOut.model_validate(each) for each in order.adjustments],
+            tax_amount=order.tax_amount,
             amount=order.amount,
+            shipping_method=order.shipping_method,
+            coupon=order.coupon,
             payment=payment,
         )
 

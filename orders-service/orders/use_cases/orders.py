@@ -8,11 +8,21 @@ from uuid import UUID
 from orders.checkout import Checkout
 from orders.clients import PaymentsClient
 from orders.domain import PENDING_FOR, Event, Line, Order, Status, Step, StoredCart, Work, sum_lines
-from orders.errors import CartAlreadyOrdered, CartChanged, CartEmpty, LeaseLost, OrderNotFound
+from orders.errors import (
+    CartAlreadyOrdered,
+    CartChanged,
+    CartEmpty,
+    CouponNotTaken,
+    CouponNotUsable,
+    LeaseLost,
+    OrderNotFound,
+)
 from orders.repository import carts, idempotency_keys, orders
 from orders.schemas.answers import render_placed
 from orders.schemas.orders import OrderIn, OrderQuery
+from orders.schemas.quotes import QuoteIn
 from orders.use_cases.carts import open_cart
+from orders.use_cases.coupons import find_coupon, name_customer
 from orders.use_cases.guests import take_over_guest
 from orders.use_cases.replies import Reply, await_answer, replay_answer
 from shared import context
@@ -42,8 +52,8 @@ def place_order(
     """Place an order and run its checkout for up to 5 s.
 
     A repeated call with the same key gets the same answer. Raises ValidationFailed for a guest's order
-    without an email address, CartEmpty, CartChanged, CartAlreadyOrdered, IdempotencyKeyReused,
-    IdempotencyInProgress.
+    without an email address, CartEmpty, CartChanged, CartAlreadyOrdered, CouponNotUsable,
+    IdempotencyKeyReused, IdempotencyInProgress.
     """
     if purchase.caller.role == "guest" and purchase.wanted.email is None:
         raise ValidationFailed([{"field": "email", "detail": "is required in the order of a guest"}])
@@ -116,8 +126,21 @@ def list_orders(
 def _place_items(database: Database, purchase: Purchase, lease: UUID) -> Order | None:
     """Place an order of the call's items and return it; None if the call's key is taken."""
     order = _make_order(purchase, (item.to_line() for item in purchase.wanted.items or ()))
-    with database.autocommit() as connection:
-        return orders.place_order(connection, purchase.call, order, lease)
+    return _insert_order(database, purchase, order, lease)
+
+
+def _insert_order(database: Database, purchase: Purchase, order: Order, lease: UUID) -> Order | None:
+    # What an order of the cart, or with a coupon, has written is rolled back if it is refused.
+    is_plain = order.cart_version is None and order.coupon is None
+    customer = name_customer(purchase.caller, purchase.wanted.email)
+    try:
+        with database.autocommit() if is_plain else database.transaction() as connection:
+            return orders.place_order(connection, purchase.call, order, lease, coupon_customer=customer)
+    except CouponNotTaken:
+        code = order.coupon or ""
+        find_coupon(database, code, customer)
+        # A use has been given back since.
+        raise CouponNotUsable("used_up", code) from None
 
 
 def _place_cart(database: Database, purchase: Purchase, lease: UUID) -> Order | None:
@@ -130,10 +153,9 @@ def _place_cart(database: Database, purchase: Purchase, lease: UUID) -> Order | 
         if not cart.lines or purchase.wanted.cart_version not in {None, cart.version}:
             _refuse_cart(database, purchase, cart)
             return None
-        order = _make_order(purchase, (line.to_order_line() for line in cart.lines), cart.version)
+        order = _make_order(purchase, (line.to_order_line() for line in cart.lines), cart)
         try:
-            with database.transaction() as connection:
-                return orders.place_order(connection, purchase.call, order, lease)
+            return _insert_order(database, purchase, order, lease)
         except CartChanged:
             with database.autocommit() as connection:
                 ordered = carts.find_ordered_version(connection, purchase.caller.sub)
@@ -156,7 +178,19 @@ def _refuse_cart(database: Database, purchase: Purchase, cart: StoredCart) -> No
     raise CartChanged(cart_version=cart.version)
 
 
-def _make_order(purchase: Purchase, lines: Iterable[Line], cart_version: int | None = None) -> Order:
+def choose_coupon(wanted: OrderIn | QuoteIn, cart: StoredCart | None) -> str | None:
+    """Return the code of the coupon: the one that the call names, if any or null, or else the cart's."""
+    return wanted.coupon if cart is None or "coupon" in wanted.model_fields_set else cart.coupon
+
+
+def choose_method(wanted: OrderIn | QuoteIn, cart: StoredCart | None) -> str | None:
+    """Return the code of the shipping method: the one that the call names, or else the cart's."""
+    if cart is None or "shipping_method" in wanted.model_fields_set:
+        return wanted.shipping_method
+    return cart.delivery.shipping_method
+
+
+def _make_order(purchase: Purchase, lines: Iterable[Line], cart: StoredCart | None = None) -> Order:
     wanted, request = purchase.wanted, context.current() or Context()
     request_id, traceparent = request.request_id, request.trace.traceparent
     now = datetime.now(UTC)
@@ -171,6 +205,8 @@ def _make_order(purchase: Purchase, lines: Iterable[Line], cart_version: int | N
         billing_address=wanted.billing_address.model_dump() if wanted.billing_address else None,
         note=wanted.note,
         expected_amount=wanted.expected_amount,
+        coupon=choose_coupon(wanted, cart),
+        shipping_method=choose_method(wanted, cart),
         currency=None,
         items_amount=None,
         amount_refunded=0,
@@ -181,7 +217,7 @@ def _make_order(purchase: Purchase, lines: Iterable[Line], cart_version: int | N
         traceparent=traceparent,
         created_at=now,
         updated_at=now,
-        cart_version=cart_version,
+        cart_version=cart.version if cart else None,
         lines=sum_lines(lines),
         work=Work(
             Step.RESERVE, request_id, traceparent, deadline=now + PENDING_FOR, network=purchase.network
