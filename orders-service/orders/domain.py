@@ -214,7 +214,7 @@ class Order:
     lines: tuple[Line, ...] = ()
     work: Work | None = None
     # What prices the order: the version of the shop's rules when it was read, and its coupon, if it was read.
-    rules_version: int = 0
+    rules_version: UUID | None = None
     coupon_terms: Coupon | None = None
 
     @property
@@ -534,7 +534,7 @@ class StoredCart:
     lines: tuple[CartLine, ...]
     coupon: str | None = None
     delivery: Delivery = Delivery()
-    rules_version: int = 0
+    rules_version: UUID | None = None
 
 
 def find_problem(line: CartLine, offer: Offer | None) -> str | None:

@@ -1,5 +1,7 @@
 """The shop's shipping methods and tax rates, kept in memory by each replica."""
 
+from uuid import UUID
+
 from orders.repository import rules
 from orders.totals import Rules
 from shared.database import Database
@@ -14,7 +16,7 @@ class RuleBook:
         self.shop_country = shop_country
         self._rules = Rules()
 
-    def read(self, version: int | None = None) -> Rules:
+    def read(self, version: UUID | None = None) -> Rules:
         """Return the rules of this version, which a statement has just read, or of the current one."""
         known = self._rules
         if version is None:

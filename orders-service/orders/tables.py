@@ -229,12 +229,12 @@ Index(
     unique=True,
 )
 
-# One row: the version of the shipping methods and tax rates, which triggers raise.
+# One row: the version of the shipping methods and tax rates, which triggers renew.
 pricing = Table(
     "pricing",
     metadata,
     Column("one", Boolean, primary_key=True, server_default=text("true")),
-    Column("version", BigInteger, nullable=False),
+    Column("version", Uuid, nullable=False),
 )
 
 coupons = Table(

@@ -11,6 +11,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
+from uuid import UUID
 
 from orders.errors import CouponNotUsable, ShippingMethodRequired, ShippingMethodUnavailable
 
@@ -205,9 +206,9 @@ class Coupon:
 
 @dataclass(frozen=True)
 class Rules:
-    """The shop's shipping methods and tax rates; `version` increases with each change of them."""
+    """The shop's shipping methods and tax rates; each change of them has another `version`."""
 
-    version: int = 0
+    version: UUID | None = None
     methods: tuple[ShippingMethod, ...] = ()
     rates: tuple[TaxRate, ...] = ()
     prices_include_tax: bool = True

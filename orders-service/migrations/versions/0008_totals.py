@@ -17,7 +17,12 @@ ALTER TABLE orders
     ADD COLUMN IF NOT EXISTS tax_amount bigint,
     ADD COLUMN IF NOT EXISTS amount bigint,
     -- An order that costs nothing needs no payment.
-    ALTER COLUMN payment_method DROP NOT NULL;
+    ALTER COLUMN payment_method DROP NOT NULL,
+    -- A refund may return shipping and taxes, too. The constraint is validated later, without this lock.
+    DROP CONSTRAINT IF EXISTS orders_refunded_check,
+    DROP CONSTRAINT IF EXISTS orders_totals_check,
+    ADD CONSTRAINT orders_totals_check
+        CHECK (amount >= 0 AND amount_refunded <= coalesce(amount, items_amount)) NOT VALID;
 ALTER TABLE order_lines
     ADD COLUMN IF NOT EXISTS discount_amount bigint NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS tax_rate int,
@@ -58,18 +63,19 @@ CREATE UNIQUE INDEX IF NOT EXISTS tax_rates_place
 -- The replicas keep the methods and rates in memory, and read them again when this version differs.
 CREATE TABLE IF NOT EXISTS pricing (
     one     boolean PRIMARY KEY DEFAULT true CHECK (one),
-    version bigint NOT NULL
+    -- Random, so that a database that was restored from a backup does not repeat a version.
+    version uuid NOT NULL
 );
-INSERT INTO pricing (version) VALUES (1) ON CONFLICT DO NOTHING;
-CREATE OR REPLACE FUNCTION raise_pricing_version() RETURNS trigger LANGUAGE plpgsql AS $$
+INSERT INTO pricing (version) VALUES (gen_random_uuid()) ON CONFLICT DO NOTHING;
+CREATE OR REPLACE FUNCTION renew_pricing_version() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE pricing SET version = version + 1;
+    UPDATE pricing SET version = gen_random_uuid();
     RETURN NULL;
 END $$;
 CREATE OR REPLACE TRIGGER shipping_methods_version AFTER INSERT OR UPDATE OR DELETE ON shipping_methods
-    FOR EACH STATEMENT EXECUTE FUNCTION raise_pricing_version();
+    FOR EACH STATEMENT EXECUTE FUNCTION renew_pricing_version();
 CREATE OR REPLACE TRIGGER tax_rates_version AFTER INSERT OR UPDATE OR DELETE ON tax_rates
-    FOR EACH STATEMENT EXECUTE FUNCTION raise_pricing_version();
+    FOR EACH STATEMENT EXECUTE FUNCTION renew_pricing_version();
 """
 COUPONS = """
 CREATE TABLE IF NOT EXISTS coupons (
@@ -139,3 +145,5 @@ def upgrade() -> None:
     for statements in (ORDERS, RULES, COUPONS):
         op.execute(statements)
     create_indexes(INDEXES)
+    with op.get_context().autocommit_block():
+        op.execute("ALTER TABLE orders VALIDATE CONSTRAINT orders_totals_check")

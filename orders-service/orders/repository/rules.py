@@ -1,4 +1,4 @@
-"""Shipping methods and tax rates, and the version that increases with each change of them."""
+"""Shipping methods and tax rates, and their version, which each change of them replaces."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,9 +15,9 @@ READ_VERSION = select(pricing.c.version)
 # One statement, so that the version is the one of the rules.
 READ_RULES = text("""
     SELECT version,
-        (SELECT coalesce(json_agg(to_jsonb(method) - 'created_at'), '[]') FROM shipping_methods AS method)
+        (SELECT coalesce(json_agg(to_jsonb(known) - 'created_at'), '[]') FROM shipping_methods AS known)
             AS methods,
-        (SELECT coalesce(json_agg(to_jsonb(rate) - 'created_at' - 'id'), '[]') FROM tax_rates AS rate)
+        (SELECT coalesce(json_agg(to_jsonb(known) - 'created_at' - 'id'), '[]') FROM tax_rates AS known)
             AS rates
     FROM pricing
 """)
@@ -27,9 +27,10 @@ RATE = [column for column in tax_rates.c if column.name != "created_at"]
 LISTS = ("countries", "regions", "postal_codes", "excluded_tax_classes")
 
 
-def read_version(connection: Connection) -> int:
+def read_version(connection: Connection) -> UUID:
     """Return the version of the shop's rules."""
-    return int(connection.execute(READ_VERSION).scalar_one())
+    version: UUID = connection.execute(READ_VERSION).scalar_one()
+    return version
 
 
 def read_rules(connection: Connection, *, prices_include_tax: bool) -> Rules:
@@ -59,7 +60,7 @@ def find_method(connection: Connection, code: str, *, lock: bool = False) -> Shi
 def insert_method(connection: Connection, values: Mapping[str, Any]) -> bool:
     """Add a shipping method; return False if its code is taken."""
     statement = insert(shipping_methods).values(dict(values)).on_conflict_do_nothing()
-    return connection.execute(statement).rowcount == 1
+    return connection.execute(statement.returning(METHODS.code)).first() is not None
 
 
 def update_method(connection: Connection, code: str, values: Mapping[str, Any]) -> None:

@@ -3,18 +3,20 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, Strict, StringConstraints
 
 from orders.domain import LARGEST_ID, StoredCoupon
 from orders.schemas.rules import Amount
 from shared.pages import PageQuery
 from shared.schemas import BLANK_IS_NONE, Body, Integer, Line, Text, Time, example, example_of
 
+
 MOST_GENERATED = 1000
 MOST_ENTRIES = 500
 
 CouponCode = Annotated[Line, StringConstraints(max_length=50, pattern=r"^\S+$")]
 ProductNumber = Annotated[Integer, Field(ge=1, le=LARGEST_ID)]
+Moment = Annotated[Time, Strict(False)]
 Count = Annotated[Integer, Field(ge=1, le=LARGEST_ID)]
 
 
@@ -35,8 +37,8 @@ class CouponPatch(Body):
     categories: list[Annotated[Line, Field(max_length=300)]] = Field(
         default=[], max_length=MOST_ENTRIES, description="Paths; what is below them is included."
     )
-    starts: Time | None = None
-    ends: Time | None = None
+    starts: Moment | None = None
+    ends: Moment | None = None
     limit: Count | None = Field(default=None, description="Orders that can use it in all.")
     limit_per_customer: Count | None = Field(
         default=None, description="Orders of one account, or of one guest's email address."
