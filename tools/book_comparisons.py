@@ -48,7 +48,7 @@ def _check_paid_for(books: Books) -> Iterator[Fact]:
     for order in books.settled_orders(statuses=PAID):
         wanted = (
             "succeeded",
-            order.items_amount,
+            order.amount,
             order.amount_refunded,
             order.currency,
             order.customer,
@@ -59,9 +59,9 @@ def _check_paid_for(books: Books) -> Iterator[Fact]:
             for each in books.payments.get(order.id, [])
         ]
         found = ", ".join(f"{status} {captured}" for status, captured, *_ in payments) or "none"
-        what = f"order {order.id}: {order.status}, {order.items_amount} {order.currency}, payment: {found}"
+        what = f"order {order.id}: {order.status}, {order.amount} {order.currency}, payment: {found}"
         # A free order needs no payment.
-        yield what, payments == ([wanted] if order.items_amount else [])
+        yield what, payments == ([wanted] if order.amount else [])
 
 
 def _check_sold(books: Books) -> Iterator[Fact]:

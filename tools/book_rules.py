@@ -2,6 +2,12 @@
 
 from typing import LiteralString
 
+TOTALS = "orders: an order's total is its items and its adjustments"
+LINE_TOTALS = "orders: the parts of the lines add up to the parts of the order"
+COUPON_USES = "orders: the uses of a coupon are the orders that use it"
+# Rules about tables that a database of an earlier release does not have.
+NEW_TABLES = dict.fromkeys((TOTALS, LINE_TOTALS, COUPON_USES), "coupons")
+
 # The rule, its database, and its facts: `what` a row is about, and whether it `holds`.
 RULES: list[tuple[str, str, LiteralString]] = [
     (
@@ -190,11 +196,76 @@ RULES: list[tuple[str, str, LiteralString]] = [
         "orders: an order is refunded exactly when its whole amount was refunded",
         "orders",
         """
-        SELECT format('order %s: %s, %s of %s refunded', id, status, amount_refunded, items_amount) AS what,
-               (status = 'refunded') = (amount_refunded = items_amount AND items_amount > 0) AS holds
-        FROM orders
+        SELECT format('order %s: %s, %s of %s refunded', id, status, amount_refunded, total) AS what,
+               (status = 'refunded') = (amount_refunded = total AND total > 0)
+                   AND amount_refunded <= total AS holds
+        FROM orders, LATERAL (
+            SELECT coalesce((to_jsonb(orders) ->> 'amount')::bigint, items_amount) AS total) AS totals
         WHERE status IN ('paid', 'shipped', 'delivered', 'refunded')
             AND NOT EXISTS (SELECT FROM order_work WHERE order_id = id)
+        """,
+    ),
+    (
+        # A tax that is included is a part of the other amounts.
+        TOTALS,
+        "orders",
+        """
+        SELECT format('order %s: %s, of items %s and %s, taxes %s', id, amount, items_amount, adjustments,
+                      tax_amount) AS what,
+               amount = items_amount + added AND tax_amount = taxes AND amount >= 0 AS holds
+        FROM orders CROSS JOIN LATERAL (
+            SELECT coalesce(sum(part.amount) FILTER (WHERE NOT included), 0) AS added,
+                   coalesce(sum(part.amount) FILTER (WHERE kind = 'tax'), 0) AS taxes
+            FROM jsonb_to_recordset(adjustments) AS part (kind text, amount bigint, included boolean)) AS sums
+        WHERE amount IS NOT NULL
+        """,
+    ),
+    (
+        # Only shipping is outside the lines: its tax, and the discount of a coupon for free shipping.
+        LINE_TOTALS,
+        "orders",
+        """
+        SELECT format('order %s: items %s, lines %s less %s with taxes %s; %s', id, items_amount, units,
+                      discounts, taxes, adjustments) AS what,
+               items_amount = units AND is_each_right AND taxes <= tax_amount
+                   AND (ships OR taxes = tax_amount)
+                   AND (discount = -discounts OR (discounts = 0 AND discount = -shipping)) AS holds
+        FROM orders CROSS JOIN LATERAL (
+            SELECT coalesce(sum(quantity * unit_amount), 0) AS units,
+                   coalesce(sum(discount_amount), 0) AS discounts,
+                   coalesce(sum(order_lines.tax_amount), 0) AS taxes,
+                   bool_and(discount_amount BETWEEN 0 AND quantity * unit_amount
+                            AND order_lines.tax_amount >= 0
+                            AND (tax_rate IS NOT NULL OR order_lines.tax_amount = 0)) AS is_each_right
+            FROM order_lines WHERE order_id = orders.id) AS lines
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(part.amount) FILTER (WHERE kind = 'discount'), 0) AS discount,
+                   coalesce(sum(part.amount) FILTER (WHERE kind = 'shipping'), 0) AS shipping,
+                   count(*) FILTER (WHERE kind = 'shipping') > 0 AS ships
+            FROM jsonb_to_recordset(adjustments) AS part (kind text, amount bigint)) AS sums
+        WHERE amount IS NOT NULL
+        """,
+    ),
+    (
+        COUPON_USES,
+        "orders",
+        """
+        SELECT format('coupon %s: %s uses, %s orders, %s by customers', code, uses, used, counted) AS what,
+               uses = used AND uses = counted AS holds
+        FROM coupons CROSS JOIN LATERAL (
+            SELECT count(*) AS used FROM coupon_uses
+            WHERE coupon_id = coupons.id AND returned_at IS NULL) AS of_orders
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(coupon_customers.uses), 0) AS counted FROM coupon_customers
+            WHERE coupon_id = coupons.id) AS of_customers
+        UNION ALL
+        SELECT format('order %s: %s with the coupon %s, %s', orders.id, status, coupon,
+                      CASE WHEN order_id IS NULL THEN 'no use' WHEN returned_at IS NULL THEN 'used'
+                           ELSE 'given back' END),
+               coupon IS NOT NULL AND order_id IS NOT NULL
+                   AND (status = 'cancelled') = (returned_at IS NOT NULL)
+        FROM orders FULL JOIN coupon_uses ON order_id = orders.id
+        WHERE coupon IS NOT NULL OR order_id IS NOT NULL
         """,
     ),
     (

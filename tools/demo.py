@@ -25,6 +25,13 @@ ADDRESS = {
     "postal_code": "62701",
     "country": "US",
 }
+ABROAD = {
+    "name": "Ada Buyer",
+    "line1": "Landstrasse 1",
+    "city": "Vaduz",
+    "postal_code": "9490",
+    "country": "LI",
+}
 
 
 @dataclass
@@ -146,6 +153,54 @@ def buy(demo: Demo, admin: dict[str, str]) -> None:
     demo.step("Read the ledger as the admin", "GET", "/payments/ledger?limit=2", headers=admin, expect=200)
     logs = f"/logs?order_id={placed.json()['id']}"
     demo.step("Read the log records of the order as the admin", "GET", logs, headers=admin, expect=200)
+    buy_abroad(demo, admin, bearer)
+
+
+def buy_abroad(demo: Demo, admin: dict[str, str], guest: dict[str, str]) -> None:
+    """Set up shipping, a tax and a coupon for a small country, order there, and switch them off again."""
+    name = f"demo-{uuid.uuid4().hex[:6]}"
+    method = {"code": name, "title": "Parcel", "countries": ["LI"], "price": 990, "free_from": 50_000}
+    rate = {"country": "LI", "title": "MWST 8.1 %", "rate": 810}
+    rules = [
+        ("Add a shipping method as the admin", "/shipping-methods", method),
+        ("Add a tax rate as the admin", "/tax-rates", rate),
+        ("Add a coupon as the admin", "/coupons", {"code": name, "percent": 10, "limit": 1}),
+    ]
+    added = []
+    try:
+        for title, path, body in rules:
+            answer = demo.step(title, "POST", path, json=body, headers=admin, expect=201)
+            if answer.status_code == 201:
+                added.append(f"{path}/{answer.json().get('code') or answer.json()['id']}")
+        if len(added) == len(rules):
+            order_abroad(demo, guest, name)
+    finally:
+        for path in added:
+            demo.step("Switch it off again", "DELETE", path, headers=admin, expect=204)
+
+
+def order_abroad(demo: Demo, guest: dict[str, str], name: str) -> None:
+    """Ask what an order costs, and place it for that amount."""
+    order = {
+        "items": [{"product_id": 1, "quantity": 1}],
+        "shipping_address": ABROAD,
+        "shipping_method": name,
+        "coupon": name,
+        "email": "ada@example.com",
+    }
+    quote = demo.step(
+        "Ask what an order costs", "POST", "/orders/quote", json=order, headers=guest, expect=200
+    )
+    if quote.status_code != 200:
+        return
+    payable = {**order, "payment_method": "pm_card_visa", "expected_amount": quote.json()["amount"]}
+    keyed = {**guest, "Idempotency-Key": uuid.uuid4().hex}
+    placed = demo.step(
+        "Order it for exactly that", "POST", "/orders", json=payable, headers=keyed, expect=201
+    )
+    if placed.status_code == 201 and placed.json()["adjustments"] != quote.json()["adjustments"]:
+        demo.failures += 1
+        print("   ✗ the order costs something else than the quote")
 
 
 def _show_body(answer: requests.Response) -> list[str]:

@@ -285,10 +285,11 @@ class ShippingOption:
 
 @dataclass(frozen=True)
 class Quote:
-    """What an order would cost, and the shipping methods it could have."""
+    """What an order would cost, and the shipping methods it could have; whether it must have one."""
 
     totals: Totals
     options: tuple[ShippingOption, ...] = ()
+    needs_shipping: bool = False
 
     def describe(self) -> dict[str, Any]:
         """Return the quote, without the lines, as JSON has it."""
@@ -384,10 +385,11 @@ def quote_order(
     options = list_shipping_options(items, coupon, destination, rules)
     is_offered = method_code is not None and any(option.code == method_code for option in options)
     method = rules.find_method(method_code) if method_code is not None and is_offered else None
-    quote = Quote(price_order(items, coupon, destination, method, rules), options)
+    needs_shipping = any(each.active for each in rules.methods)
+    quote = Quote(price_order(items, coupon, destination, method, rules), options, needs_shipping)
     if method_code is not None and method is None:
         raise ShippingMethodUnavailable(**quote.describe())
-    if is_order and method is None and any(each.active for each in rules.methods):
+    if is_order and method is None and needs_shipping:
         raise ShippingMethodRequired(**quote.describe())
     return quote
 

@@ -37,6 +37,15 @@ CARDS = {
     "pm_fault_webhookOutOfOrder": 3,
     "pm_fault_captureRefused": 3,
 }
+METHOD = {"code": "storm", "title": "Parcel", "price": 490, "free_from": 20_000}
+TAX = {"country": "US", "title": "Sales tax", "rate": 825}
+# Some are used up during the storm, and given back by cancelled orders.
+COUPONS: list[dict[str, Any]] = [
+    {"code": "STORM", "percent": 10},
+    {"code": "STORM-FEW", "amount": 500, "limit": 5},
+    {"code": "STORM-ONCE", "percent": 100, "limit_per_customer": 1},
+    {"code": "STORM-SHIP", "free_shipping": True},
+]
 ALIVE = frozenset({"confirmed", "paid", "shipped", "delivered", "refunded"})
 
 
@@ -63,7 +72,9 @@ class Buyer:
     def _visit(self, customer: Customer, admin: Customer) -> None:
         [card] = self._choose.choices(list(CARDS), list(CARDS.values()))
         items = self._choose_items()
-        body = order_of_items(card, items)
+        body = {**order_of_items(card, items), "shipping_method": METHOD["code"]}
+        if self._choose.random() < 0.5:
+            body["coupon"] = self._choose.choice(COUPONS)["code"]
         is_cart = self._choose.random() < 0.3
         if is_cart:
             for item in items:
@@ -108,7 +119,7 @@ class Buyer:
         headers = {"Idempotency-Key": uuid.uuid4().hex}
         answer = customer.call_until_answered("POST", "/orders", json=body, headers=headers)
         code, content = read_code(answer), answer.json()
-        if (answer.status_code, code) == (409, "cart_empty"):
+        if answer.status_code == 409 and code in {"cart_empty", "coupon_not_usable"}:
             return set()
         if (answer.status_code, code) == (409, "cart_already_ordered"):
             if content["order_id"] != order_id:
@@ -158,6 +169,10 @@ class Buyer:
             return place(other)
 
     def _note_placed(self, answers: list[requests.Response]) -> str | None:
+        # A coupon without a use left places no order and leaves the key free, until a use is given back.
+        answers = [answer for answer in answers if read_code(answer) != "coupon_not_usable"]
+        if not answers:
+            return None
         ids = {body.get("id") or body.get("order_id") for body in (answer.json() for answer in answers)}
         final = {(answer.status_code, answer.content) for answer in answers if answer.status_code != 202}
         if len(ids) != 1 or len(final) > 1:
@@ -290,6 +305,7 @@ def run_storm(stack: Stack, seed: str, seconds: float) -> tuple[Witness, Storm]:
     with Shopper(stack.url) as admin:
         admin.log_in()
         shirts = [add_shirt(admin, UNITS) for _number in range(SHIRTS)]
+        rates = _add_rules(admin)
     with ThreadPoolExecutor(CLIENTS) as pool:
         for number in range(CLIENTS):
             pool.submit(Buyer(stack, witness, shirts, f"{seed} {number}").buy_until, is_over)
@@ -297,4 +313,19 @@ def run_storm(stack: Stack, seed: str, seconds: float) -> tuple[Witness, Storm]:
             storm.run(seconds)
         finally:
             is_over.set()
+    with Customer(stack.url).log_in_as_admin() as admin:
+        # Later customers order without them.
+        for path in (f"/shipping-methods/{METHOD['code']}", f"/tax-rates/{rates}"):
+            admin.call_until_answered("DELETE", path)
+        for coupon in COUPONS:
+            admin.call_until_answered("DELETE", f"/coupons/{coupon['code']}")
     return witness, storm
+
+
+def _add_rules(admin: Shopper) -> str:
+    """Add a shipping method, a tax rate and coupons; return the id of the rate."""
+    rate = admin.post("/tax-rates", json=TAX)
+    added = [rate, admin.post("/shipping-methods", json=METHOD)]
+    added += [admin.post("/coupons", json=coupon) for coupon in COUPONS]
+    assert [answer.status_code for answer in added] == [201] * len(added)
+    return str(rate.json()["id"])

@@ -44,6 +44,7 @@ def test_a_quote_costs_what_its_order_costs(buyer, admin, catalog, database):
         "amount": 2290,
         "currency": "USD",
         "shipping_options": [{"code": "standard", "title": "standard", "amount": 490, "delivery_time": None}],
+        "needs_shipping": True,
         "cart_version": None,
     }
     assert catalog.stock[1] == 100

@@ -33,7 +33,7 @@ def test_an_order_pays_the_method_that_it_names(buyer, admin, payments):
     assert buyer.get(location).json["adjustments"] == placed.json["adjustments"]
 
 
-def test_an_order_without_a_method_is_told_which_ones_fit(buyer, admin, catalog, payments):
+def test_an_order_without_a_method_learns_which_ones_fit(buyer, admin, catalog, payments):
     add_method(admin)
     add_method(admin, "island", countries=["DE"])
     refused = buyer.order()

@@ -40,6 +40,9 @@ DELIVERABLE = "orders: each paid order has one committed reservation of its line
 PARENTS = "orders: each sold variant belongs to its line's product"
 REFUND_SUMS = "orders: the refunded amount equals the sum of the refunds"
 REFUNDED = "orders: an order is refunded exactly when its whole amount was refunded"
+TOTALS = "orders: an order's total is its items and its adjustments"
+LINE_TOTALS = "orders: the parts of the lines add up to the parts of the order"
+COUPON_USES = "orders: the uses of a coupon are the orders that use it"
 REFUND_MADE = "orders: payments-service made exactly the refunds of each order"
 REFUND_BOOKED = "ledger: each successful refund is booked exactly once"
 PAYMENT_SUMS = "payments: refunded and pending amounts equal the sum of the refunds"
@@ -51,7 +54,8 @@ SECRETS = "logs: the last 100000 records contain no token and no password hash"
 TABLES = {
     "auth": "users",
     "catalog": "products, reservations, reservation_lines",
-    "orders": "orders, order_work, order_lines, order_events, idempotency_keys, refunds",
+    "orders": "orders, order_work, order_lines, order_events, idempotency_keys, refunds, coupons,"
+    " coupon_customers, coupon_uses",
     "payments": "payments, refunds, ledger_entries, simulated_charges, simulated_refunds",
     "logs": "records, audit_records",
 }
@@ -87,7 +91,7 @@ class Shop:
             stock=STOCK,
         )
         self.sell()
-        self.cancel()
+        self.price(self.cancel(), 2500, is_used=False)
         pending = self.order("pending", next_step="reserve")
         self.hold(pending, "held")
         confirmed = self.order("confirmed", next_step="capture")
@@ -365,6 +369,45 @@ class Shop:
         self.hold(order_id, "released")
         self.payment(order_id, "canceled")
         return order_id
+
+    def price(self, order_id: UUID, amount: int, *, is_used: bool = True) -> None:
+        """Write all parts of an order's total: 2598 - 598 + 500, of which 399 are taxes."""
+        parts = [
+            {"kind": "discount", "amount": -598, "included": False},
+            {"kind": "shipping", "amount": amount - 2000, "included": False},
+            {"kind": "tax", "amount": 399, "included": True},
+        ]
+        values = {"id": order_id, "amount": amount, "parts": json.dumps(parts), "uses": int(is_used)}
+        for statement in (
+            """
+            UPDATE orders SET coupon = 'A', amount = %(amount)s, tax_amount = 399,
+                adjustments = CAST(%(parts)s AS jsonb) WHERE id = %(id)s
+            """,
+            "UPDATE order_lines SET discount_amount = 598, tax_rate = 1900, tax_amount = 319"
+            " WHERE order_id = %(id)s",
+            """
+            WITH used AS (INSERT INTO coupons (code, key, amount, uses)
+                          VALUES ('A', %(id)s::text, 598, %(uses)s) RETURNING id),
+                counted AS (INSERT INTO coupon_customers SELECT id, 'ada', %(uses)s FROM used)
+            INSERT INTO coupon_uses (order_id, coupon_id, customer, returned_at)
+            SELECT %(id)s, id, 'ada', CASE %(uses)s WHEN 0 THEN now() END FROM used
+            """,
+        ):
+            self.run("orders", statement, **values)
+        for statement in (
+            "UPDATE payments SET amount = %(amount)s, amount_captured = least(amount_captured, %(amount)s)"
+            " WHERE order_id = %(id)s",
+            """
+            UPDATE simulated_charges SET amount = %(amount)s,
+                amount_captured = least(amount_captured, %(amount)s)
+            WHERE key = (SELECT id::text FROM payments WHERE order_id = %(id)s)
+            """,
+            """
+            UPDATE ledger_entries SET amount = %(amount)s
+            WHERE payment_id = (SELECT id FROM payments WHERE order_id = %(id)s)
+            """,
+        ):
+            self.run("payments", statement, **values)
 
     def log(self, message: str, *, table: str = "records") -> None:
         """Write a log record, or one of the audit trail."""
@@ -696,6 +739,46 @@ def test_a_paid_order_whose_payment_is_of_another_sum(shop: Shop, change: str, r
     assert shop.broken() == rules
 
 
+@pytest.fixture
+def totals(shop: Shop) -> None:
+    """A paid order with all parts of a total."""
+    shop.price(shop.sell(), 2500)
+
+
+@pytest.mark.usefixtures("totals")
+def test_an_order_with_a_discount_shipping_and_taxes_breaks_no_rule(shop: Shop) -> None:
+    assert shop.broken() == set()
+
+
+@pytest.mark.parametrize(
+    ("change", "rules"),
+    [
+        ("UPDATE orders SET amount = 2501", {TOTALS, PAID}),
+        ("UPDATE orders SET tax_amount = 400", {TOTALS}),
+        ("UPDATE orders SET adjustments = '[]', amount = 2598", {TOTALS, LINE_TOTALS, PAID}),
+        ("UPDATE order_lines SET discount_amount = 597", {LINE_TOTALS}),
+        ("UPDATE order_lines SET tax_amount = 400", {LINE_TOTALS}),
+        ("UPDATE order_lines SET tax_rate = NULL", {LINE_TOTALS}),
+        ("UPDATE coupons SET uses = 2", {COUPON_USES}),
+        ("UPDATE coupon_customers SET uses = 0", {COUPON_USES}),
+        ("UPDATE coupon_uses SET returned_at = now()", {COUPON_USES}),
+        ("DELETE FROM coupon_uses", {COUPON_USES}),
+        ("UPDATE orders SET coupon = NULL", {COUPON_USES}),
+    ],
+)
+@pytest.mark.usefixtures("totals")
+def test_a_part_of_a_total_that_is_wrong(shop: Shop, change: str, rules: set[str]) -> None:
+    ours = "(SELECT id FROM orders WHERE status = 'paid' AND coupon = 'A')"
+    table = change.split()[2 if change.startswith("DELETE") else 1]
+    of_table = {
+        "orders": f"id IN {ours}",
+        "coupons": "uses = 1",
+        "coupon_customers": "uses = 1",
+    }
+    shop.run("orders", f"{change} WHERE {of_table.get(table, f'order_id IN {ours}')}")
+    assert shop.broken() == rules
+
+
 def test_a_paid_order_that_shows_another_payment(shop: Shop) -> None:
     shop.run("orders", "UPDATE orders SET payment_id = uuidv7() WHERE status = 'paid'")
     assert shop.broken() == {PAID}
@@ -1015,7 +1098,7 @@ def test_correct_books_print_a_line_per_rule_and_exit_0(standing_shop: Shop, mon
     assert run_main(monkeypatch, as_environment(standing_shop.urls)) == 0
     lines = capsys.readouterr().out.splitlines()
     assert f"ok      {PAID} (1)" in lines
-    assert lines[-1] == "26 rules, 0 broken; 3 orders are in progress."
+    assert lines[-1] == "29 rules, 0 broken; 3 orders are in progress."
 
 
 def test_a_breach_prints_its_counts_and_exits_1(committed_shop: Shop, monkeypatch, capsys) -> None:
@@ -1024,7 +1107,7 @@ def test_a_breach_prints_its_counts_and_exits_1(committed_shop: Shop, monkeypatc
     lines = capsys.readouterr().out.splitlines()
     assert f"BREACH  {RESERVED} (1 of 2)" in lines
     assert "          product 1: 3 reserved, 2 held" in lines
-    assert lines[-1] == "26 rules, 1 broken; 3 orders are in progress."
+    assert lines[-1] == "29 rules, 1 broken; 3 orders are in progress."
 
 
 def test_a_stopped_shop_cannot_be_checked(tmp_path: Path, monkeypatch, capsys) -> None:

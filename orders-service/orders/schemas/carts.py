@@ -101,6 +101,7 @@ class CartOut(BaseModel):
                 "coupon": None,
                 "delivery": None,
                 "shipping_options": [],
+                "needs_shipping": False,
                 "version": 7,
             }
         )
@@ -115,6 +116,7 @@ class CartOut(BaseModel):
     coupon: CartCouponOut | None
     delivery: DeliveryOut | None
     shipping_options: list[ShippingOptionOut]
+    needs_shipping: bool = Field(description="Whether an order must name a shipping method.")
     version: int = Field(
         description="Increases with every change. Send it to `POST /orders` as `cart_version`."
     )
@@ -147,6 +149,7 @@ class CartOut(BaseModel):
             shipping_options=[ShippingOptionOut.model_validate(each) for each in quote.options]
             if quote
             else [],
+            needs_shipping=bool(quote and quote.needs_shipping),
             version=cart.version,
         )
 

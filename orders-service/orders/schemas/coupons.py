@@ -10,7 +10,6 @@ from orders.schemas.rules import Amount
 from shared.pages import PageQuery
 from shared.schemas import BLANK_IS_NONE, Body, Integer, Line, Text, Time, example, example_of
 
-
 MOST_GENERATED = 1000
 MOST_ENTRIES = 500
 

@@ -77,6 +77,7 @@ class QuoteOut(BaseModel):
                 "amount": 13470,
                 "currency": "USD",
                 "shipping_options": [example_of(ShippingOptionOut)],
+                "needs_shipping": True,
                 "cart_version": None,
             }
         )
@@ -89,6 +90,7 @@ class QuoteOut(BaseModel):
     amount: int
     currency: str
     shipping_options: list[ShippingOptionOut]
+    needs_shipping: bool = Field(description="Whether an order must name a shipping method.")
     cart_version: int | None = Field(description="Of the quoted cart; null for `items`.")
 
     @classmethod
@@ -103,6 +105,7 @@ class QuoteOut(BaseModel):
             amount=totals.amount,
             currency=priced.currency,
             shipping_options=[ShippingOptionOut.model_validate(each) for each in priced.quote.options],
+            needs_shipping=priced.quote.needs_shipping,
             cart_version=priced.cart_version,
         )
 

@@ -6,6 +6,7 @@ import { formatMoney } from "../lib/format.js";
 import { linkTo } from "../lib/router.js";
 import { toSentence } from "../lib/labels.js";
 import { describeAddress, describeEvent } from "../lib/order-labels.js";
+import { listTotals } from "../lib/totals.js";
 import { picture, recallLine } from "../shop/catalog.js";
 import { fetchDetails } from "../shop/drawer.js";
 import { badge, card, facts, idLink, moment } from "./parts.js";
@@ -54,8 +55,7 @@ export function itemsCard(order, requested, signal) {
       "div",
       { class: "totals" },
       facts([
-        ...order.adjustments.map((each) => [each.title, money(each.amount)]),
-        ["Total", h("strong", null, money(order.amount))],
+        ...listTotals(order).map(({ label, value, isTotal }) => [label, isTotal ? h("strong", null, value) : value]),
         ["Refunded", order.amount_refunded ? money(order.amount_refunded) : null],
       ]),
     ),

@@ -9,7 +9,7 @@ export const MAX_QUANTITY = 1000;
 const DEBOUNCE = 350;
 
 class Cart extends EventTarget {
-  /** `{items, amount, currency, version}`, or null until it is fetched. */
+  /** The answer to `GET /cart` with the pending quantities, or null until it is fetched. */
   content = null;
 
   #queue = Promise.resolve();
@@ -57,7 +57,12 @@ class Cart extends EventTarget {
   /** Remove a variant. Throws Problem. */
   remove(variantId) {
     this.#forget(variantId);
-    return this.#enqueue(async () => this.#show(await call("DELETE", `/cart/items/${variantId}`)));
+    return this.change("DELETE", `/cart/items/${variantId}`);
+  }
+
+  /** Make a call that changes the cart and returns it. Throws Problem. */
+  change(method, path, body) {
+    return this.#enqueue(async () => this.#show(await call(method, path, { body })));
   }
 
   /** Send all pending changes; return the cart that the server then has. Throws Problem. */
@@ -125,12 +130,13 @@ class Cart extends EventTarget {
       const change = this.#pending.get(item.variant_id);
       return change ? withQuantity(item, change.quantity) : item;
     });
+    if (!this.#pending.size || !content.adjustments) return { ...content, items };
+    // Until the server has priced the change, what is added to the items is what it was.
     const isPriced = items.every(({ amount }) => amount !== null);
-    return {
-      ...content,
-      items,
-      amount: isPriced ? items.reduce((sum, { amount }) => sum + amount, 0) : null,
-    };
+    const items_amount = isPriced ? items.reduce((sum, { amount }) => sum + amount, 0) : null;
+    const added = content.adjustments.reduce((sum, each) => sum + (each.included ? 0 : each.amount), 0);
+    const amount = isPriced ? Math.max(0, items_amount + added) : null;
+    return { ...content, items, items_amount, amount };
   }
 }
 

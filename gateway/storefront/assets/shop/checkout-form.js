@@ -6,7 +6,9 @@ import { field, readForm, setRequired } from "../lib/forms.js";
 import { session } from "../lib/session.js";
 import { addressChoice, fetchAddresses, saveAddress } from "./addresses.js";
 import { accountForms } from "./account-forms.js";
+import { cart } from "./cart.js";
 import { guessCountry, listCountries, listRequired } from "./countries.js";
+import { deliveryChoice, METHOD } from "./delivery.js";
 import { isPaymentsUp } from "./health.js";
 
 const DRAFT = "shopfleet.checkout";
@@ -24,8 +26,9 @@ const CARDS = [
 ];
 
 /**
- * Return the form with the customer's draft; `submit(form, outcome, save)` is called on submit. `outcome` is the
- * element for the result; `save(order)` keeps the address of a placed order if the customer wants it.
+ * Return the form with the customer's draft, and its choice of a delivery; `submit(form, outcome, save)` is called on
+ * submit. `outcome` is the element for the result; `save(order)` keeps the address of a placed order if the customer
+ * wants it.
  */
 export function checkoutForm(submit, signal) {
   const draft = JSON.parse(sessionStorage.getItem(DRAFT) ?? "{}");
@@ -43,6 +46,7 @@ export function checkoutForm(submit, signal) {
   const billingFields = h("div", { class: "fields" }, addressFields(text, BILLING, "billing"));
   const [choice, saving] = [h("div", { class: "known-address" }), h("div")];
   let known = [];
+  const deliveryRoom = h("div");
   const form = h(
     "form",
     { class: "card card-body stack-wide", novalidate: true },
@@ -75,6 +79,7 @@ export function checkoutForm(submit, signal) {
         saving,
       ),
     ),
+    deliveryRoom,
     h(
       "fieldset",
       null,
@@ -90,7 +95,7 @@ export function checkoutForm(submit, signal) {
     ),
     h(
       "fieldset",
-      null,
+      { class: "payment" },
       h("legend", null, h("h2", null, "Payment")),
       h(
         "p",
@@ -164,12 +169,28 @@ export function checkoutForm(submit, signal) {
     if (!form.hasAttribute("aria-busy")) submit(form, outcome, save);
   });
   watchPayments(paymentsNotice, signal);
-  return form;
+  const delivery = deliveryChoice(form, signal);
+  deliveryRoom.replaceWith(delivery.element);
+  // An order that costs nothing needs no payment.
+  const showPayment = () => {
+    form.querySelector(".payment").hidden = cart.content?.amount === 0;
+  };
+  cart.addEventListener("change", showPayment, { signal });
+  showPayment();
+  return { form, delivery };
 }
 
 /** Return the body of an order from the values of the form. */
 export function readOrder(form) {
-  const { payment_method, email, note, [SAME]: isSame, [SAVE]: _save, ...values } = readForm(form);
+  const {
+    payment_method,
+    email,
+    note,
+    [METHOD]: shipping_method = null,
+    [SAME]: isSame,
+    [SAVE]: _save,
+    ...values
+  } = readForm(form);
   const entries = Object.entries(values);
   const billing = entries
     .filter(([name]) => name.startsWith(BILLING))
@@ -178,6 +199,7 @@ export function readOrder(form) {
     payment_method,
     email,
     note,
+    shipping_method,
     shipping_address: Object.fromEntries(entries.filter(([name]) => !name.startsWith(BILLING))),
     ...(!isSame && { billing_address: Object.fromEntries(billing) }),
   };

@@ -10,7 +10,9 @@ import { countOf } from "../lib/labels.js";
 import { cart } from "./cart.js";
 import { picture, recallLine } from "./catalog.js";
 import { checkoutForm, readOrder } from "./checkout-form.js";
+import { couponForm } from "./coupon.js";
 import { fetchDetails, nameOf, PRICES_UNAVAILABLE, problemOf, removeItem } from "./drawer.js";
+import { showSums } from "./order-parts.js";
 import { explainRefusal } from "./refusals.js";
 
 export const title = "Checkout";
@@ -20,8 +22,9 @@ const PURPOSE = "checkout";
 export async function view({ signal }) {
   const body = h("div", null, skeleton("product", 5));
   const requested = new Set();
-  let form = null;
+  let [form, delivery] = [null, null];
   const summary = h("div", { class: "stack" });
+  const coupon = couponForm(signal);
 
   function show() {
     if (!cart.content) return;
@@ -31,16 +34,17 @@ export async function view({ signal }) {
       return;
     }
     if (!form) {
-      form = checkoutForm((...sent) => submit(...sent, signal), signal);
+      ({ form, delivery } = checkoutForm((...sent) => submit(delivery, ...sent, signal), signal));
       replace(
         body,
         h(
           "div",
           { class: "checkout" },
           form,
-          h("aside", { class: "card summary", "aria-label": "Order summary" }, summary),
+          h("aside", { class: "card summary stack", "aria-label": "Order summary" }, summary, coupon),
         ),
       );
+      delivery.start();
     }
     replace(summary, showSummary());
     fetchDetails(cart.content.items, requested, signal).then((found) => found && show());
@@ -98,12 +102,7 @@ function showSummary() {
       ),
     ),
     amount === null && h("p", { class: "note note-warn" }, icon("info"), PRICES_UNAVAILABLE),
-    h(
-      "p",
-      { class: "row row-apart total" },
-      h("span", null, "Total"),
-      h("strong", { class: "number" }, formatMoney(amount, currency)),
-    ),
+    h("dl", { class: "sums", "aria-live": "polite" }, showSums(cart.content)),
   ];
 }
 
@@ -120,13 +119,21 @@ function removeButton(item) {
   );
 }
 
-async function submit(form, outcome, save, signal) {
+async function submit(delivery, form, outcome, save, signal) {
   replace(outcome);
   if (!checkForm(form)) return;
   await whileBusy(form, async () => {
     const order = readOrder(form);
+    const seen = cart.content;
+    await delivery.settle();
     const content = await settleCart(outcome, signal);
     if (!content) return;
+    // The address or another window may have changed what the customer has not seen yet.
+    const change = findChange(seen, content);
+    if (change) {
+      showOutcome(outcome, "warn", explainRefusal({ code: change, body: content }));
+      return;
+    }
     try {
       const cart_version = content.version;
       // Without current prices, the page shows no total.
@@ -143,6 +150,12 @@ async function submit(form, outcome, save, signal) {
       handleProblem(form, outcome, problem);
     }
   });
+}
+
+function findChange(seen, content) {
+  const list = ({ items }) => items.map(({ variant_id: id, quantity }) => `${id}:${quantity}`).join();
+  if (list(seen) !== list(content)) return "cart_changed";
+  return seen.amount === content.amount ? null : "amount_changed";
 }
 
 // Send the pending changes of the cart and return it; show an error and return null if the server rejects

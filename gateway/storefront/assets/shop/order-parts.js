@@ -2,6 +2,7 @@
 import { h, icon } from "../lib/dom.js";
 import { formatAgo, formatMoney, formatTime } from "../lib/format.js";
 import { describeEvent, describeReason } from "../lib/order-labels.js";
+import { listTotals } from "../lib/totals.js";
 import { linkToLine, picture, recallLine } from "./catalog.js";
 import { nameOf } from "./drawer.js";
 
@@ -100,14 +101,11 @@ export function showItem(item, currency) {
   );
 }
 
-/** Return the total of the order with its adjustments and refunds. */
-export function showSums(order) {
-  const { currency } = order;
-  const row = (label, amount, strong) =>
-    h("div", { class: strong ? "total" : null }, h("dt", null, label), h("dd", { class: "number" }, amount));
-  return [
-    order.adjustments.map(({ title: label, amount }) => row(label, formatMoney(amount, currency))),
-    row("Total", formatMoney(order.amount, currency), true),
-    order.amount_refunded > 0 && row("Refunded", formatMoney(order.amount_refunded, currency)),
-  ];
+/** Return the totals of a cart or an order, with refunds, as the rows of a `dl`. */
+export function showSums({ amount_refunded: refunded = 0, ...priced }) {
+  const rows = listTotals(priced);
+  if (refunded > 0) rows.push({ label: "Refunded", value: formatMoney(refunded, priced.currency) });
+  return rows.map(({ label, value, isTotal }) =>
+    h("div", { class: isTotal ? "total" : null }, h("dt", null, label), h("dd", { class: "number" }, value)),
+  );
 }

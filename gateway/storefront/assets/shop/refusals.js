@@ -44,6 +44,20 @@ export function explainRefusal(problem) {
       text: `It is ${formatMoney(body.amount, body.currency)} now. You were not charged. Review it and place the order again.`,
     };
   }
+  if (code === "shipping_method_required" || code === "shipping_method_unavailable") {
+    return {
+      heading: "Choose a delivery",
+      text: body.shipping_options?.length
+        ? "The delivery that you chose is not offered any more. You were not charged. Choose another one."
+        : "The shop does not deliver these items to this address. You were not charged.",
+    };
+  }
+  if (code === "coupon_not_usable") {
+    return {
+      heading: "The coupon cannot be used",
+      text: `${message} You were not charged. Remove the coupon, or use another one.`,
+    };
+  }
   if (code === "cart_changed" || code === "cart_empty") {
     return {
       heading: "Your cart has changed",
