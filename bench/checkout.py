@@ -13,7 +13,16 @@ from typing import Any
 
 from bench.past_orders import write_past_orders
 from bench.report import table
-from bench.scenarios import CHECKOUT, DIRECT, HOT_PRODUCT, Scenario, measure_load
+from bench.scenarios import (
+    CHECKOUT,
+    COUPON,
+    DIRECT,
+    HOT_PRODUCT,
+    METHOD,
+    WITH_TOTALS,
+    Scenario,
+    measure_load,
+)
 from bench.shop import Shop, running_commit, say
 
 CLIENTS = (1, 8, 32)
@@ -51,7 +60,40 @@ def compare_checkouts(shop: Shop, commit: str, seconds: float) -> dict[str, Any]
             for _ in range(ROUNDS)
             for name, each in shops.items()
         ]
-    return {"commit": commit, "rows": [sum_up(rounds, name, each) for each in CLIENTS for name in shops]}
+        set_totals_up(shop)
+        priced = [
+            {"shop": name, **_measure(each, scenario, clients, seconds, name)}
+            for clients in CLIENTS
+            for _ in range(ROUNDS)
+            for name, each, scenario in ((commit, other, DIRECT), ("here", shop, WITH_TOTALS))
+        ]
+        take_totals_down(shop)
+    return {
+        "commit": commit,
+        "rows": [sum_up(rounds, name, each) for each in CLIENTS for name in shops],
+        "with_totals": [sum_up(priced, name, each) for each in CLIENTS for name in shops],
+    }
+
+
+def set_totals_up(shop: Shop) -> None:
+    """Add a shipping method, a tax rate and a coupon, so that an order has all parts of a total."""
+    shop.run_sql(
+        "orders",
+        "INSERT INTO shipping_methods (code, title, price) VALUES (%(code)s, 'Parcel', 490)",
+        code=METHOD,
+    )
+    shop.run_sql("orders", "INSERT INTO tax_rates (country, title, rate) VALUES ('US', 'Sales tax', 825)")
+    shop.run_sql(
+        "orders",
+        "INSERT INTO coupons (code, key, percent) VALUES (%(code)s, lower(%(code)s), 10)",
+        code=COUPON,
+    )
+
+
+def take_totals_down(shop: Shop) -> None:
+    """Remove the shipping method and the tax rate, because other orders name no method."""
+    shop.run_sql("orders", "DELETE FROM shipping_methods")
+    shop.run_sql("orders", "DELETE FROM tax_rates")
 
 
 def sum_up(rounds: Sequence[Mapping[str, Any]], name: str, clients: int) -> dict[str, Any]:
@@ -116,7 +158,20 @@ def render(results: Mapping[str, Any]) -> list[str]:
 
 
 def _render_comparison(comparison: Mapping[str, Any]) -> list[str]:
-    rows = comparison["rows"]
+    commit = comparison["commit"]
+    return [
+        f"A guest's checkout (a new guest orders one unit), in turn with commit {commit}: "
+        "milliseconds of one core until the order is paid, by process; orders a second until all are paid; "
+        "p99 of `POST /orders`.",
+        "",
+        *_render_rows(comparison["rows"]),
+        "The same with a shipping method, a tax and a coupon here:",
+        "",
+        *_render_rows(comparison["with_totals"]),
+    ]
+
+
+def _render_rows(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     head = ["shop", "clients", *rows[0]["cpu_ms"], "all", "a second", "p99 ms", "settled", "errors"]
     numbers = [
         [
@@ -134,10 +189,6 @@ def _render_comparison(comparison: Mapping[str, Any]) -> list[str]:
         for before, now in zip(rows[::2], rows[1::2], strict=True)
     ]
     return [
-        f"A guest's checkout (a new guest orders one unit), in turn with commit {comparison['commit']}: "
-        "milliseconds of one core until the order is paid, by process; orders a second until all are paid; "
-        "p99 of `POST /orders`.",
-        "",
         *table(" | ".join(head), numbers),
         "",
         "Here as a part of that commit:",

@@ -38,6 +38,8 @@ ADDRESS = {
     "postal_code": "62701",
     "country": "US",
 }
+# Codes of a shipping method and a coupon.
+METHOD, COUPON = "bench", "BENCH"
 GUEST = Call("POST", "/auth/guest", name="POST /auth/guest")
 
 
@@ -112,12 +114,19 @@ def check_out_directly(products: Sequence[Product]) -> Iterator[Visit]:
         yield (_order(product["id"]),)
 
 
-def _order(product_id: int | None = None) -> Call:
+def check_out_with_totals(products: Sequence[Product]) -> Iterator[Visit]:
+    """Order one unit with the shipping method and the coupon of the bench."""
+    for product in cycle(products):
+        yield (_order(product["id"], shipping_method=METHOD, coupon=COUPON),)
+
+
+def _order(product_id: int | None = None, **choice: str) -> Call:
     """Return the order of one unit, or of the cart, under a new key."""
     body: dict[str, Any] = {
         "payment_method": "pm_card_visa",
         "shipping_address": ADDRESS,
         "email": "ada@example.com",
+        **choice,
     }
     if product_id is not None:
         body["items"] = [{"product_id": product_id, "quantity": 1}]
@@ -138,6 +147,7 @@ CALLS = (
 CHECKOUT = Scenario("checkout", check_out, frozenset({201}), leaves_work=True)
 HOT_PRODUCT = Scenario("checkout, one product", check_out_one_product, frozenset({201}), leaves_work=True)
 DIRECT = Scenario("guest and order", check_out_directly, frozenset({201}), leaves_work=True)
+WITH_TOTALS = Scenario("guest and order", check_out_with_totals, frozenset({201}), leaves_work=True)
 
 
 def measure_load(shop: Shop, scenario: Scenario, clients: int, seconds: float) -> dict[str, Any]:

@@ -209,7 +209,9 @@ def test_a_checkout_is_compared_with_another_commit_by_medians() -> None:
     here = [make_round("here", cpu, good=160, settled=2.0) for cpu in (2.0, 30.0, 1.0)]
     rows = [checkout.sum_up([*other, *here], shop, 8) for shop in ("abc", "here")]
     load = {**LOAD, "title": "a shop", "steps": {}, "cpu_ms": {"gateway": 0.5}}
-    lines = checkout.render({"loads": [load], "comparison": {"commit": "abc", "rows": rows}})
+    lines = checkout.render(
+        {"loads": [load], "comparison": {"commit": "abc", "rows": rows, "with_totals": rows}}
+    )
     # The rate covers the time until the last order is paid: 80 orders in 8.5 s, and 160 in 10 s.
     assert read_rows(lines)[:5] == [
         ["shop", "clients", "gateway", "all", "a second", "p99 ms", "settled", "errors"],
