@@ -14,6 +14,6 @@ class Settings(CallerSettings):
     catalog_upstream_url: Url | None = None
     catalog_upstream_token: SecretStr | None = None
     catalog_sync_seconds: int = Field(default=300, ge=1)
-    currency: Literal["AUD", "CAD", "CHF", "CNY", "EUR", "GBP", "INR", "JPY", "NZD", "PLN", "SEK", "USD"] = (
-        "USD"
-    )
+    currency: Literal[
+        "AUD", "CAD", "CHF", "CNY", "EUR", "GBP", "INR", "JPY", "KWD", "NZD", "PLN", "SEK", "USD"
+    ] = "USD"

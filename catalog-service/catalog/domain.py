@@ -27,8 +27,8 @@ BREAKER_FAILURES = 3
 # A number that a filter by metadata compares as such; 15 digits are exact.
 METADATA_NUMBER = r"-?[0-9]{1,15}(\.[0-9]{1,15})?"
 
-# Currencies without a minor unit (ISO 4217); all other supported currencies have hundredths.
-WITHOUT_MINOR_UNIT = frozenset({"JPY"})
+# Decimals of currencies (ISO 4217); all other supported currencies have two.
+DECIMALS = {"JPY": 0, "KWD": 3}
 
 
 @dataclass(frozen=True)
@@ -459,4 +459,4 @@ def to_price(unit_amount: int, currency: str) -> Decimal:
 
 
 def _exponent(currency: str) -> int:
-    return 0 if currency in WITHOUT_MINOR_UNIT else 2
+    return DECIMALS.get(currency, 2)

@@ -110,6 +110,7 @@ def test_another_currency_needs_another_copy_with_its_own_minor_units(start_cata
 
             return wait_for(send)
 
-    dollars, yen = read_first("USD"), read_first("JPY")
+    dollars, yen, dinars = read_first("USD"), read_first("JPY"), read_first("KWD")
     assert (dollars["unit_amount"], dollars["price"]) == (6490, 64.9)
     assert (yen["unit_amount"], yen["price"], yen["currency"]) == (65, 65, "JPY")
+    assert (dinars["unit_amount"], dinars["price"], dinars["currency"]) == (64_900, 64.9, "KWD")

@@ -133,7 +133,13 @@ def test_the_copy_of_another_source_is_not_served(client, start_catalog, auth, u
 
 @pytest.mark.parametrize(
     ("price", "currency", "minor"),
-    [("9.99", "USD", 999), ("0.005", "USD", 1), ("1500", "JPY", 1500), ("0", "EUR", 0)],
+    [
+        ("9.99", "USD", 999),
+        ("0.005", "USD", 1),
+        ("1500", "JPY", 1500),
+        ("0", "EUR", 0),
+        ("1.2345", "KWD", 1235),
+    ],
 )
 def test_prices_become_integers_in_minor_units(price, currency, minor):
     assert to_minor_units(Decimal(price), currency) == minor
