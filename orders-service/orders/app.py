@@ -81,7 +81,7 @@ def create_app(
     mount(app, rule_routes(database), access=ADMIN)
     mount(app, coupon_routes(database), access=ADMIN)
     mount(app, address_routes(database), access=REGISTERED)
-    mount(app, order_routes(database, checkout, payments), access=SIGNED_IN)
+    mount(app, order_routes(desk, checkout, payments), access=SIGNED_IN)
     mount(app, fulfilment_routes(database, checkout), access=ADMIN)
     mount(app, wake_routes(database, wake_resumers), access=services("payments-service"))
     mount(app, customer_routes(database), access=services("auth-service"))

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from orders.addresses import find_region_code
 from orders.errors import (
     OrderNotCancellable,
     OrderNotDeliverable,
@@ -226,7 +227,7 @@ class Order:
     def destination(self) -> Destination:
         """Return where the order goes."""
         address = self.shipping_address
-        return Destination(address["country"] or "", address.get("region"), address.get("postal_code"))
+        return find_place(address["country"] or "", address.get("region"), address.get("postal_code"))
 
     @property
     def is_as_expected(self) -> bool:
@@ -425,6 +426,11 @@ class BookEntry:
     address: Address
 
 
+def find_place(country: str, region: str | None, postal_code: str | None) -> Destination:
+    """Return the destination of an address, whose region may be a name, such as Illinois."""
+    return Destination(country, find_region_code(country, region) if region else None, postal_code)
+
+
 def wait_after(attempts: int) -> timedelta:
     """Return the wait before a step is retried, after this many earlier retries."""
     return min(FIRST_WAIT * float(2 ** min(attempts, DOUBLINGS)), LONGEST_WAIT)
@@ -520,7 +526,7 @@ class Delivery:
     @property
     def destination(self) -> Destination | None:
         """Return the destination; None while the country is not known."""
-        return Destination(self.country, self.region, self.postal_code) if self.country else None
+        return find_place(self.country, self.region, self.postal_code) if self.country else None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.orders.conftest import Buyer, read_status, run_sql
+from tests.orders.conftest import ADDRESS, Buyer, read_status, run_sql
 from tests.orders.prices import add_coupon, add_method, list_adjustments
 from tests.waiting import wait_for
 
@@ -49,9 +49,11 @@ def test_the_discount_is_spread_over_the_lines_that_it_applies_to(
 
 def test_100_percent_off_needs_no_payment(buyer, admin, payments):
     add_coupon(admin, percent=100)
-    body = {"items": [{"product_id": 1, "quantity": 2}], "coupon": "TEN"}
-    address = {"name": "A", "line1": "B", "city": "Springfield", "region": "IL", "postal_code": "62701"}
-    body["shipping_address"] = {**address, "country": "US"}
+    body = {
+        "items": [{"product_id": 1, "quantity": 2}],
+        "coupon": "TEN",
+        "shipping_address": ADDRESS,
+    }
     placed = buyer.call("POST", "/orders", key="free", json=body)
     assert (placed.status_code, placed.json["amount"], placed.json["payment"]) == (201, 0, None)
     location = placed.headers["Location"]
@@ -59,9 +61,12 @@ def test_100_percent_off_needs_no_payment(buyer, admin, payments):
     assert payments.payments == {}
     # Without the coupon, the order has to be paid.
     refused = buyer.call("POST", "/orders", key="dear", json={**body, "coupon": None})
-    assert (refused.status_code, refused.json["code"]) == (422, "payment_method_required")
-    assert refused.json["amount"] == 2000
+    assert (refused.status_code, refused.json["errors"][0]["field"]) == (422, "payment_method")
     assert read_uses(admin) == 1
+    # There is no order, and a repeated call of the free one gets its answer.
+    assert len(buyer.get("/orders").json["data"]) == 1
+    again = buyer.call("POST", "/orders", key="free", json=body)
+    assert (again.status_code, again.json["id"]) == (201, placed.json["id"])
 
 
 def test_an_order_that_costs_only_its_shipping_is_paid_and_captured(buyer, admin, payments):
@@ -330,6 +335,8 @@ BAD = {
     "a float": ({"percent": 2.5}, "percent"),
     "a blank code": ({"code": " "}, "code"),
     "a code of two words": ({"code": "A B"}, "code"),
+    "a code with a slash": ({"code": "A/B"}, "code"),
+    "a code that is a path": ({"code": ".."}, "code"),
     "ends before it starts": ({"starts": FUTURE.isoformat(), "ends": PAST.isoformat()}, "ends"),
     "no time": ({"ends": "tomorrow"}, "ends"),
     "no limit": ({"limit": 0}, "limit"),
@@ -341,3 +348,18 @@ def test_a_wrong_coupon_is_refused(admin, wrong, field):
     answer = admin.call("POST", "/coupons", json={"code": "TEN", "percent": 10, **wrong})
     assert (answer.status_code, answer.json["errors"][0]["field"]) == (422, field)
     assert admin.get("/coupons").json["data"] == []
+
+
+@pytest.mark.usefixtures("quick_retries")
+def test_an_order_without_a_payment_method_that_costs_something_later_is_refused(
+    buyer, admin, catalog, database
+):
+    catalog.prices[1] = 0
+    catalog.is_away.add("reserve")
+    body = {"items": [{"product_id": 1, "quantity": 1}], "shipping_address": ADDRESS}
+    assert buyer.call("POST", "/orders", key="free", json=body).status_code == 202
+    catalog.prices[1] = 1000
+    catalog.is_away.clear()
+    wait_for(lambda: run_sql(database, "SELECT status FROM orders") == [("cancelled",)])
+    answer = buyer.call("POST", "/orders", key="free", json=body)
+    assert (answer.status_code, answer.json["code"]) == (422, "payment_method_required")

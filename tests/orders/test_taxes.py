@@ -56,6 +56,9 @@ def test_the_country_and_region_of_the_address_and_the_class_decide(buyer, admin
         ("US-IL", "Illinois"),
     ]
     assert [line["tax_rate"] for line in placed["items"]] == [200, 300]
+    for number, region in enumerate(["US-IL", "il", " Illinois "]):
+        placed = buyer.order(key=f"by name {number}", shipping_address={**ADDRESS, "region": region}).json
+        assert placed["items"][0]["tax_rate"] == 200, region
     elsewhere = {**ADDRESS, "region": "CA"}
     placed = buyer.order(key="two", items=items, shipping_address=elsewhere).json
     assert [line["tax_rate"] for line in placed["items"]] == [100, 100]

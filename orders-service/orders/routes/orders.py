@@ -27,9 +27,9 @@ from orders.schemas.orders import (
     OrderQuery,
 )
 from orders.use_cases import changes, orders
+from orders.use_cases.carts import CartDesk
 from shared.client_address import find_network, read_address
 from shared.context import require_caller
-from shared.database import Database
 from shared.idempotency import KEY_ERRORS, KEYED, read_call, to_response
 from shared.openapi import document_errors, refer
 from shared.pages import decode_id, encode_id
@@ -37,9 +37,10 @@ from shared.pages import decode_id, encode_id
 UNFINISHED = refer(OrderOut, "The work on the order continues in the background.")
 
 
-def order_routes(database: Database, checkout: Checkout, payments: PaymentsClient) -> APIBlueprint:
+def order_routes(desk: CartDesk, checkout: Checkout, payments: PaymentsClient) -> APIBlueprint:
     """Return the routes by which customers use their own orders, and admins all orders."""
     routes = APIBlueprint("orders", __name__)
+    database = desk.database
 
     @routes.post("/orders")
     @routes.input(OrderIn)
@@ -67,7 +68,7 @@ def order_routes(database: Database, checkout: Checkout, payments: PaymentsClien
         """
         network = find_network(read_address(request.headers.get("X-Forwarded-For"), request.remote_addr))
         purchase = orders.Purchase(require_caller(), network, read_call("POST /orders"), json_data)
-        reply = orders.place_order(database, checkout, payments, purchase)
+        reply = orders.place_order(desk, checkout, payments, purchase)
         response = to_response(reply.answer, is_replayed=reply.is_replayed)
         response.headers["Location"] = f"/orders/{reply.order_id}"
         return response

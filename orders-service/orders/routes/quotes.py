@@ -5,8 +5,8 @@ from apiflask import APIBlueprint
 from orders.errors import CartChanged, CartEmpty, CouponNotUsable, ShippingMethodUnavailable
 from orders.schemas.answers import UNAVAILABLE
 from orders.schemas.quotes import QuoteIn, QuoteOut
+from orders.use_cases import quotes
 from orders.use_cases.carts import CartDesk
-from orders.use_cases.quotes import quote
 from shared.context import require_caller
 from shared.errors import ServiceUnreachable
 from shared.openapi import document_errors
@@ -34,6 +34,6 @@ def quote_routes(desk: CartDesk) -> APIBlueprint:
 
         Nothing is reserved. Send `amount` to `POST /orders` as `expected_amount` to pay exactly this.
         """
-        return QuoteOut.of(quote(desk, require_caller(), json_data))
+        return QuoteOut.of(quotes.quote_order(desk, require_caller(), json_data))
 
     return routes

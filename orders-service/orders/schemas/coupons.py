@@ -1,9 +1,10 @@
 """Bodies of coupons."""
 
+import re
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
 
 from orders.domain import LARGEST_ID, StoredCoupon
 from orders.schemas.rules import Amount
@@ -13,7 +14,15 @@ from shared.schemas import BLANK_IS_NONE, Body, Integer, Line, Text, Time, examp
 MOST_GENERATED = 1000
 MOST_ENTRIES = 500
 
-CouponCode = Annotated[Line, StringConstraints(max_length=50, pattern=r"^\S+$")]
+
+def _check_code(code: str) -> str:
+    if not re.fullmatch(r"[^\s/?#%\\]+", code) or code.startswith("."):
+        raise ValueError("must be one word without / ? # % or \\, and not begin with a dot")
+    return code
+
+
+# A code is a part of a URL.
+CouponCode = Annotated[Line, Field(max_length=50), AfterValidator(_check_code)]
 ProductNumber = Annotated[Integer, Field(ge=1, le=LARGEST_ID)]
 Moment = Annotated[Time, Strict(False)]
 Count = Annotated[Integer, Field(ge=1, le=LARGEST_ID)]
@@ -62,7 +71,7 @@ class GenerateIn(CouponPatch):
     model_config = ConfigDict(json_schema_extra=example({"prefix": "SPRING-", "count": 2, "amount": 500}))
 
     prefix: Annotated[
-        Annotated[Line, StringConstraints(max_length=30, pattern=r"^\S+$")] | None, BLANK_IS_NONE
+        Annotated[Line, Field(max_length=30), AfterValidator(_check_code)] | None, BLANK_IS_NONE
     ] = None
     count: Annotated[Integer, Field(ge=1, le=MOST_GENERATED)]
 

@@ -20,10 +20,10 @@ from orders.errors import (
 from orders.repository import carts, idempotency_keys, orders
 from orders.schemas.answers import render_placed
 from orders.schemas.orders import OrderIn, OrderQuery
-from orders.schemas.quotes import QuoteIn
-from orders.use_cases.carts import open_cart
+from orders.use_cases.carts import CartDesk, open_cart
 from orders.use_cases.coupons import find_coupon, name_customer
 from orders.use_cases.guests import take_over_guest
+from orders.use_cases.quotes import choose_coupon, choose_method, quote_order
 from orders.use_cases.replies import Reply, await_answer, replay_answer
 from shared import context
 from shared.context import Caller, Context
@@ -46,18 +46,20 @@ class Purchase:
     wanted: OrderIn
 
 
-def place_order(
-    database: Database, checkout: Checkout, payments: PaymentsClient, purchase: Purchase
-) -> Reply:
+def place_order(desk: CartDesk, checkout: Checkout, payments: PaymentsClient, purchase: Purchase) -> Reply:
     """Place an order and run its checkout for up to 5 s.
 
     A repeated call with the same key gets the same answer. Raises ValidationFailed for a guest's order
-    without an email address, CartEmpty, CartChanged, CartAlreadyOrdered, CouponNotUsable,
-    IdempotencyKeyReused, IdempotencyInProgress.
+    without an email address, or for an order without a payment method that is not free, CartEmpty,
+    CartChanged, CartAlreadyOrdered, CouponNotUsable, IdempotencyKeyReused, IdempotencyInProgress. Without a
+    payment method also what a quote raises.
     """
     if purchase.caller.role == "guest" and purchase.wanted.email is None:
         raise ValidationFailed([{"field": "email", "detail": "is required in the order of a guest"}])
+    database = desk.database
     take_over_guest(database, payments, purchase.caller)
+    if purchase.wanted.payment_method is None and not _is_known(database, purchase.call):
+        _require_free(desk, purchase)
     call, lease = purchase.call, new_id()
     place = _place_cart if purchase.wanted.items is None else _place_items
     order = place(database, purchase, lease)
@@ -72,6 +74,18 @@ def place_order(
     if order.status is Status.PENDING:
         return await_answer(database, call)
     return Reply(order.id, render_placed(order))
+
+
+def _is_known(database: Database, call: KeyedCall) -> bool:
+    with database.transaction() as connection:
+        return idempotency_keys.find_idempotency_key(connection, call) is not None
+
+
+def _require_free(desk: CartDesk, purchase: Purchase) -> None:
+    """Raise ValidationFailed if the order would cost anything, before there is an order."""
+    if quote_order(desk, purchase.caller, purchase.wanted, is_order=True).quote.totals.amount:
+        detail = "is required unless the order costs nothing"
+        raise ValidationFailed([{"field": "payment_method", "detail": detail}])
 
 
 def find_order(database: Database, caller: Caller, order_id: UUID) -> Order:
@@ -176,18 +190,6 @@ def _refuse_cart(database: Database, purchase: Purchase, cart: StoredCart) -> No
     if version is None or version == cart.version:
         raise CartEmpty
     raise CartChanged(cart_version=cart.version)
-
-
-def choose_coupon(wanted: OrderIn | QuoteIn, cart: StoredCart | None) -> str | None:
-    """Return the code of the coupon: the one that the call names, if any or null, or else the cart's."""
-    return wanted.coupon if cart is None or "coupon" in wanted.model_fields_set else cart.coupon
-
-
-def choose_method(wanted: OrderIn | QuoteIn, cart: StoredCart | None) -> str | None:
-    """Return the code of the shipping method: the one that the call names, or else the cart's."""
-    if cart is None or "shipping_method" in wanted.model_fields_set:
-        return wanted.shipping_method
-    return cart.delivery.shipping_method
 
 
 def _make_order(purchase: Purchase, lines: Iterable[Line], cart: StoredCart | None = None) -> Order:

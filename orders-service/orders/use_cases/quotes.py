@@ -1,20 +1,22 @@
 """Quotes: what an order would cost."""
 
-from orders.domain import Line, Offer, Priced, StoredCart
+from orders import totals
+from orders.domain import Line, Offer, Priced, StoredCart, find_place
 from orders.errors import CartChanged, CartEmpty, CheckoutRefused
+from orders.schemas.orders import OrderIn
 from orders.schemas.quotes import QuoteIn
-from orders.totals import Destination, quote_order
 from orders.use_cases.carts import CartDesk, find_destination, open_cart
 from orders.use_cases.coupons import find_coupon, name_customer
-from orders.use_cases.orders import choose_coupon, choose_method
 from shared.context import Caller
 
 
-def quote(desk: CartDesk, caller: Caller, wanted: QuoteIn) -> Priced:
+def quote_order(
+    desk: CartDesk, caller: Caller, wanted: OrderIn | QuoteIn, *, is_order: bool = False
+) -> Priced:
     """Return what the items, or the caller's cart, would cost as an order.
 
     Raises CartEmpty, CartChanged, CheckoutRefused if an item is not for sale, CouponNotUsable,
-    ShippingMethodUnavailable.
+    ShippingMethodUnavailable, and with `is_order` ShippingMethodRequired.
     """
     cart = open_cart(desk.database, caller) if wanted.items is None else None
     quantities = _count(wanted, cart)
@@ -27,18 +29,31 @@ def quote(desk: CartDesk, caller: Caller, wanted: QuoteIn) -> Priced:
     destination = cart.delivery.destination if cart else None
     if wanted.shipping_address is not None:
         address = wanted.shipping_address
-        destination = Destination(address.country, address.region, address.postal_code)
-    priced = quote_order(
+        destination = find_place(address.country, address.region, address.postal_code)
+    priced = totals.quote_order(
         [offers[number].to_item(quantity) for number, quantity in quantities.items()],
         coupon,
         find_destination(destination, desk.rule_book),
         choose_method(wanted, cart),
         desk.rule_book.read(cart.rules_version if cart else None),
+        is_order=is_order,
     )
     return Priced(priced, offers, quantities, currency, cart.version if cart else None)
 
 
-def _count(wanted: QuoteIn, cart: StoredCart | None) -> dict[int, int]:
+def choose_coupon(wanted: OrderIn | QuoteIn, cart: StoredCart | None) -> str | None:
+    """Return the code of the coupon: the one that the call names, if any or null, or else the cart's."""
+    return wanted.coupon if cart is None or "coupon" in wanted.model_fields_set else cart.coupon
+
+
+def choose_method(wanted: OrderIn | QuoteIn, cart: StoredCart | None) -> str | None:
+    """Return the code of the shipping method: the one that the call names, or else the cart's."""
+    if cart is None or "shipping_method" in wanted.model_fields_set:
+        return wanted.shipping_method
+    return cart.delivery.shipping_method
+
+
+def _count(wanted: OrderIn | QuoteIn, cart: StoredCart | None) -> dict[int, int]:
     if cart is None:
         quantities: dict[int, int] = {}
         for item in wanted.items or ():

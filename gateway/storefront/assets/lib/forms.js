@@ -130,7 +130,9 @@ export async function whileBusy(form, work) {
 }
 
 function findControl(form, path) {
-  const control = form.elements[path] ?? form.elements[path.split(".").at(-1)];
+  // `countries.1` is no control: a number is a place in `form.elements`, and not a name.
+  const last = path.split(".").at(-1);
+  const control = form.elements[path] ?? (/^[0-9]+$/.test(last) ? undefined : form.elements[last]);
   // Radio buttons share a name.
   return control instanceof RadioNodeList ? control[0] : control;
 }
