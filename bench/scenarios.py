@@ -117,7 +117,8 @@ def check_out_directly(products: Sequence[Product]) -> Iterator[Visit]:
 def check_out_with_totals(products: Sequence[Product]) -> Iterator[Visit]:
     """Order one unit with the shipping method and the coupon of the bench."""
     for product in cycle(products):
-        yield (_order(product["id"], shipping_method=METHOD, coupon=COUPON),)
+        email = f"{uuid4().hex}@example.com"
+        yield (_order(product["id"], shipping_method=METHOD, coupon=COUPON, email=email),)
 
 
 def _order(product_id: int | None = None, **choice: str) -> Call:

@@ -113,7 +113,9 @@ class PaymentsClient(ServiceClient):
         if response.status_code in {402, 422}:
             raise _read_decline(_read(response))
         if response.status_code == 409:
-            # Also if an earlier call authorized another amount, because the shop's rules have changed since.
+            if _read(response).get("code") == "payment_conflict":
+                # An earlier call authorized another amount, and the shop's rules have changed since.
+                raise CheckoutRefused("amount_changed", "amount_changed", "The total has changed.")
             raise CheckoutRefused("payment_closed", "payment_closed", "The payment was closed.")
         return _to_payment(_expect(response, 200))
 

@@ -28,7 +28,7 @@ Problem
 └── CheckoutRefused         402, 409, 422 or 429, by its reason
 
 Postponed and LeaseLost never reach a client: each ends one thread's work on an order, which continues later.
-Nor does CouponNotTaken, which becomes a CouponNotUsable.
+Nor does OrderRefused, which becomes CouponNotUsable, CartAlreadyOrdered or CartChanged.
 """
 
 from typing import Any, ClassVar
@@ -259,8 +259,8 @@ class Postponed(Exception):
     """A step cannot be completed now, and is retried later."""
 
 
-class CouponNotTaken(Exception):
-    """There is no coupon with the order's code, or no use of it is left."""
+class OrderRefused(Exception):
+    """The order's cart has changed since it was read, or its coupon cannot be used."""
 
 
 class LeaseLost(Exception):

@@ -83,12 +83,12 @@ def reserve_stock(
         # Its reservation had lapsed. The order keeps its totals.
         outcome = authorize_payment(order, payments, find_excess)
         return replace(outcome, events=(reserved, *outcome.events))
-    # A refused order shows at least what its items cost.
     held = replace(order, currency=reservation.currency, lines=reservation.lines)
-    held = _apply(held, price_order(reservation.items, None, None, None, Rules()))
     try:
         quote = find_quote(order, reservation)
     except Problem as problem:
+        # The refused order shows what its items cost.
+        held = _apply(held, price_order(reservation.items, None, None, None, Rules()))
         outcome = undo(_to_refusal(problem), undo_from)
     else:
         held = _apply(held, quote.totals)

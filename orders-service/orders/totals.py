@@ -5,6 +5,8 @@ percentage is rounded once per line, and so is the tax of a line. `quote_order` 
 and an order. The order stores the result, and nothing is computed again when it is read.
 """
 
+import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -214,16 +216,16 @@ class Rules:
     prices_include_tax: bool = True
 
     @cached_property
-    def _rates_by_place(self) -> Mapping[tuple[str, str | None], TaxRate]:
-        return {(rate.region or rate.country, rate.tax_class): rate for rate in self.rates}
+    def _rates_by_place(self) -> Mapping[tuple[str, str | None, str | None], TaxRate]:
+        return {(rate.country, rate.region, rate.tax_class): rate for rate in self.rates}
 
     def find_rate(self, destination: Destination | None, tax_class: str | None) -> TaxRate | None:
         """Return the rate of a class: one of the region before one of the country, one of the class first."""
         if destination is None or not self.rates:
             return None
-        for place in (destination.full_region, destination.country):
+        for region in dict.fromkeys((destination.full_region, None)):
             for known_class in dict.fromkeys((tax_class, None)):
-                if place and (found := self._rates_by_place.get((place, known_class))):
+                if found := self._rates_by_place.get((destination.country, region, known_class)):
                     return found
         return None
 
@@ -423,14 +425,20 @@ def _round_half_up(numerator: int, denominator: int) -> int:
 def _matches_postal_code(patterns: Sequence[str], postal_code: str | None) -> bool:
     if not patterns:
         return True
-    code = _normalize(postal_code or "")
+    code = _normalize(postal_code or "").replace("-", "")
     wanted = [pattern for pattern in patterns if not pattern.startswith("!")]
     excluded = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
-    if any(fnmatchcase(code, _normalize(pattern)) for pattern in excluded):
+    if any(fnmatchcase(code, _normalize_pattern(pattern)) for pattern in excluded):
         return False
-    return not wanted or any(fnmatchcase(code, _normalize(pattern)) for pattern in wanted)
+    return not wanted or any(fnmatchcase(code, _normalize_pattern(pattern)) for pattern in wanted)
 
 
 def _normalize(postal_code: str) -> str:
-    """Return a postal code as it is compared: `sw1a 1aa` is `SW1A1AA`."""
-    return "".join(postal_code.split()).upper()
+    """Return a postal code as it is compared: `sw1a 1aa` is `SW1A1AA`, and full-width digits are digits."""
+    return "".join(unicodedata.normalize("NFKC", postal_code).split()).upper()
+
+
+def _normalize_pattern(pattern: str) -> str:
+    """Return a pattern as it is compared; a hyphen counts only in a range, such as `[0-3]`."""
+    parts = re.split(r"(\[[^\]]*\])", _normalize(pattern))
+    return "".join(part if part.startswith("[") else part.replace("-", "") for part in parts)

@@ -202,7 +202,9 @@ class FakePayments(FakeService):
             "captured": 0,
             "refunded": 0,
         }
-        payment = self._show(self.payments.setdefault(order.id, new))
+        if self.payments.setdefault(order.id, new)["amount"] != order.amount:
+            raise CheckoutRefused("amount_changed", "amount_changed", "The total has changed.")
+        payment = self._show(self.payments[order.id])
         self.customers[order.id] = order.customer
         self._after("authorize")
         return payment

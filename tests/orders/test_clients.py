@@ -98,6 +98,7 @@ def test_a_permanent_refusal_of_payments_is_not_retried(payments, answer):
         ("authorize", 422, "payment_method_unsupported", "payment_declined", "payment_method_unsupported"),
         ("authorize", 422, "validation_failed", "payment_declined", "payment_refused"),
         ("authorize", 409, "payment_closed", "payment_closed", "payment_closed"),
+        ("authorize", 409, "payment_conflict", "amount_changed", "amount_changed"),
         ("refund", 409, "refund_exceeds_payment", "refund_failed", "refund_exceeds_payment"),
         ("refund", 409, "refund_failed", "refund_failed", "refund_failed"),
     ]

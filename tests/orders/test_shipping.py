@@ -209,6 +209,22 @@ def test_an_interrupted_order_is_priced_by_the_rules_of_its_resumption(
     assert [each["captured"] for each in payments.payments.values()] == [2590]
 
 
+@pytest.mark.usefixtures("quick_retries")
+def test_an_order_whose_price_changed_after_its_authorization_is_undone(
+    buyer, admin, catalog, payments, database
+):
+    add_method(admin)
+    payments.loses_answer.add("authorize")
+    assert buyer.order(shipping_method="standard").status_code == 202
+    admin.call("PATCH", "/shipping-methods/standard", json={"price": 590})
+    payments.loses_answer.clear()
+    wait_for(
+        lambda: run_sql(database, "SELECT status, reason FROM orders") == [("cancelled", "amount_changed")]
+    )
+    [payment] = payments.payments.values()
+    assert (payment["status"], payment["captured"], catalog.stock[1]) == ("canceled", 0, 100)
+
+
 def test_a_paid_order_keeps_its_totals_when_the_rules_change(buyer, admin, catalog, database):
     add_method(admin)
     catalog.lapse_next_commit = True

@@ -506,10 +506,11 @@ def test_a_method_is_offered_at_its_price_after_discounts():
         ("GB", ("im* *",), ["IM1 1AA", "im11aa", " i m11aa"], ["SW1A 1AA", "", None]),
         ("FR", ("20*", "!20000"), ["20137"], ["75001", "20000", None]),
         ("ES", ("35*", "38*"), ["35001", "38670"], ["28001", "07001"]),
-        ("JP", ("!100-21*", "!907-*"), ["100-0001"], ["100-2101", "907-0001"]),
+        ("JP", ("!100-21*", "!907-*"), ["100-0001"], ["100-2101", "907-0001", "9070001", "９０７-0001"]),  # noqa: RUF001
+        ("PL", ("0[0-3]-*",), ["00-950", "03950"], ["04-950", "-950"]),
         ("IE", ("D6W *", "d0? *"), ["D6WXY00", "d04 x4c7"], ["D16 XY00"]),
     ],
-    ids=["Germany", "Britain", "Man", "Corsica", "Canaries", "Japan", "Dublin"],
+    ids=["Germany", "Britain", "Man", "Corsica", "Canaries", "Japan", "Warsaw", "Dublin"],
 )
 def test_postal_codes_of_islands_decide_in_small_letters_and_with_spaces(country, patterns, inside, outside):
     # https://github.com/vendurehq/vendure/issues/35

@@ -609,6 +609,12 @@ COUPONS = [
         gives(700, 52, [(0, 0), (300, 52)], discount("OFF", -300), included("CH", 52)),
     ),
     Example(
+        "amount-off-a-gift",
+        "0 is less than 300; 0 + 1000 - 0 = 1000; 1000 x 810 / 10810 = 74.93 -> 75",
+        order(SWITZERLAND, item(1, 0), item(2, 1000), coupon=fixed(300, products=(1,))),
+        gives(1000, 75, [(0, 0), (0, 75)], discount("OFF", 0), included("CH", 75)),
+    ),
+    Example(
         "amount-larger-than-the-order",
         "1200 + 800 = 2000, which is less than 5000; 2000 - 2000 = 0, and no tax",
         order(GERMANY, item(1, 1200), item(2, 800), coupon=fixed(5000)),

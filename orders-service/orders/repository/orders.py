@@ -23,9 +23,10 @@ from sqlalchemy import (
     text,
     update,
 )
+from sqlalchemy.exc import IntegrityError
 
 from orders.domain import Event, Line, Order, Refusal, Status, Step, Waiting, Work
-from orders.errors import CartChanged, CouponNotTaken, find_status
+from orders.errors import OrderRefused, find_status
 from orders.repository.coupons import HAS_ORDERED, make_key, to_coupon
 from orders.tables import CONTACT_WORDS, order_events, order_lines, order_work, orders, pricing
 from orders.totals import Adjustment
@@ -94,15 +95,16 @@ PLACE = """
         INSERT INTO order_events (order_id, kind, to_status, actor)
         SELECT id, 'placed', :status, :customer FROM placed
     )
-    SELECT (SELECT number FROM placed) AS number, EXISTS (SELECT FROM taken) AS is_new,
-        (SELECT version FROM pricing) AS rules_version{told}
+    SELECT (SELECT number FROM placed) AS number, (SELECT version FROM pricing) AS rules_version{told}
 """
 # An order with a coupon takes a use of it, within the coupon's limits. Two orders wait for each other at
 # these rows, and the second one sees the use of the first. The trigger that returns a use locks in the same
-# order.
+# order. The other conditions are those of `Coupon.check_use`.
 USE_COUPON = """, wanted AS MATERIALIZED (
         SELECT coupons.id, {source}.order_id FROM coupons, {source}
-        WHERE key = :coupon_key AND deleted_at IS NULL
+        WHERE key = :coupon_key AND deleted_at IS NULL AND active
+            AND (starts IS NULL OR starts <= now()) AND (ends IS NULL OR now() < ends)
+            AND NOT (first_order_only AND {ordered})
     ), counted AS (
         INSERT INTO coupon_customers AS known (coupon_id, customer, uses)
         SELECT id, :coupon_customer, 1 FROM wanted
@@ -118,9 +120,9 @@ USE_COUPON = """, wanted AS MATERIALIZED (
         INSERT INTO coupon_uses (order_id, coupon_id, customer)
         SELECT order_id, id, :coupon_customer FROM used
     )"""
-TOLD_COUPON = """, EXISTS (SELECT FROM {bound_by}) AS is_bound,
-        (SELECT to_json(used) FROM used) AS coupon,
-        EXISTS (SELECT FROM used WHERE first_order_only) AND ({ordered}) AS has_ordered"""
+TOLD_COUPON = ", (SELECT to_json(used) FROM used) AS coupon"
+# The database refuses a key whose order does not exist, which undoes all that the statement has written.
+NO_ORDER = "idempotency_keys_order_id_fkey"
 COUNT_WAITING = text("""
     WITH waiting AS (
         SELECT orders.customer = :customer AS is_customers, work.network = :network AS is_networks,
@@ -149,9 +151,8 @@ def _make_place(*, from_cart: bool, with_coupon: bool) -> TextClause:
     bound, source = (BIND_CART, "bound") if from_cart else ("", "taken")
     code, told = "NULL", ""
     if with_coupon:
-        bound += USE_COUPON.replace("{source}", source)
-        told = TOLD_COUPON.replace("{bound_by}", source).replace("{ordered}", HAS_ORDERED)
-        source, code = "used", "code"
+        bound += USE_COUPON.replace("{source}", source).replace("{ordered}", HAS_ORDERED)
+        source, code, told = "used", "code", TOLD_COUPON
     statement = PLACE
     for name, part in {"bound": bound, "source": source, "code": code, "told": told}.items():
         statement = statement.replace(f"{{{name}}}", part)
@@ -173,9 +174,8 @@ def place_order(
 
     Also returns its coupon, of which it takes a use for `coupon_customer`, and the version of the shop's
     rules. Inserts nothing and returns None if the call's key was already taken; waits for a concurrent
-    transaction that takes it. Raises CartChanged if the cart has a newer version or was already ordered,
-    CouponNotTaken if there is no such coupon or no use left, and CouponNotUsable; the caller must then roll
-    back the transaction.
+    transaction that takes it. The connection must commit each statement. Raises, and inserts nothing,
+    OrderRefused if the cart has a newer version or was already ordered, or if the coupon cannot be used.
     """
     work = order.work
     if work is None:
@@ -194,25 +194,22 @@ def place_order(
         "deadline": work.deadline,
         "network": work.network,
     }
-    with_coupon = order.coupon is not None
     if order.coupon is not None:
         values |= {"coupon_key": make_key(order.coupon), "coupon_customer": coupon_customer}
-    statement = _make_place(from_cart=order.cart_version is not None, with_coupon=with_coupon)
-    row = connection.execute(statement, values).one()
+    statement = _make_place(from_cart=order.cart_version is not None, with_coupon=order.coupon is not None)
+    try:
+        row = connection.execute(statement, values).one()
+    except IntegrityError as error:
+        broken = getattr(error.orig, "diag", None)
+        if broken is None or broken.constraint_name != NO_ORDER:
+            raise
+        raise OrderRefused from None
     if row.number is None:
-        if not row.is_new:
-            return None
-        if with_coupon and row.is_bound:
-            raise CouponNotTaken
-        raise CartChanged
+        return None
     placed = replace(order, number=row.number, rules_version=row.rules_version)
-    if not with_coupon:
+    if order.coupon is None:
         return placed
     terms = to_coupon(row.coupon)
-    # This order's own use is counted already, and is not one of those before it.
-    replace(terms, limit=None, limit_per_customer=None).check_use(
-        order.created_at, customer_uses=0, has_ordered=row.has_ordered
-    )
     return replace(placed, coupon=terms.code, coupon_terms=terms)
 
 

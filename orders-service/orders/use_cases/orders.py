@@ -12,10 +12,10 @@ from orders.errors import (
     CartAlreadyOrdered,
     CartChanged,
     CartEmpty,
-    CouponNotTaken,
     CouponNotUsable,
     LeaseLost,
     OrderNotFound,
+    OrderRefused,
 )
 from orders.repository import carts, idempotency_keys, orders
 from orders.schemas.answers import render_placed
@@ -144,17 +144,17 @@ def _place_items(database: Database, purchase: Purchase, lease: UUID) -> Order |
 
 
 def _insert_order(database: Database, purchase: Purchase, order: Order, lease: UUID) -> Order | None:
-    # What an order of the cart, or with a coupon, has written is rolled back if it is refused.
-    is_plain = order.cart_version is None and order.coupon is None
     customer = name_customer(purchase.caller, purchase.wanted.email)
     try:
-        with database.autocommit() if is_plain else database.transaction() as connection:
+        with database.autocommit() as connection:
             return orders.place_order(connection, purchase.call, order, lease, coupon_customer=customer)
-    except CouponNotTaken:
-        code = order.coupon or ""
-        find_coupon(database, code, customer)
-        # A use has been given back since.
-        raise CouponNotUsable("used_up", code) from None
+    except OrderRefused:
+        if order.coupon is not None:
+            find_coupon(database, order.coupon, customer)
+            if order.cart_version is None:
+                # A use has been given back since.
+                raise CouponNotUsable("used_up", order.coupon) from None
+        raise
 
 
 def _place_cart(database: Database, purchase: Purchase, lease: UUID) -> Order | None:
@@ -170,7 +170,7 @@ def _place_cart(database: Database, purchase: Purchase, lease: UUID) -> Order | 
         order = _make_order(purchase, (line.to_order_line() for line in cart.lines), cart)
         try:
             return _insert_order(database, purchase, order, lease)
-        except CartChanged:
+        except OrderRefused:
             with database.autocommit() as connection:
                 ordered = carts.find_ordered_version(connection, purchase.caller.sub)
             if ordered and ordered[0] == cart.version:
