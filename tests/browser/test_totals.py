@@ -77,8 +77,10 @@ def test_the_totals_follow_the_address_the_delivery_and_the_coupon(
     expect_sums(
         page, "Items | $40.00", "Express | $12.90", "Total | $52.90", "Includes Sales tax 10 % | $4.81"
     )
+    expect(page.locator("#announcer")).to_have_text("The total is $52.90.")
     page.get_by_label("Coupon code").fill("ten")
     page.get_by_role("button", name="Apply").click()
+    expect(page.locator("#announcer")).to_have_text("Coupon applied. The total is $48.90.")
     discounted = (
         *("Items | $40.00", "Discount TEN | -$4.00", "Express | $12.90", "Total | $48.90"),
         "Includes Sales tax 10 % | $4.44",

@@ -62,6 +62,13 @@ def test_a_guests_order_needs_an_email_address_and_an_accounts_does_not(guest, b
     assert buyer.order(email=None).json["email"] is None
 
 
+def test_a_guest_who_repeats_a_call_from_before_that_rule_gets_its_answer(app, auth, buyer):
+    placed = buyer.order(email=None)
+    again = Buyer(app, auth, "ada", role="guest").order(email=None)
+    assert (again.status_code, again.data) == (201, placed.data)
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
 def test_an_order_keeps_its_billing_address_and_its_note(buyer):
     note = "  Ring twice.\nThe dog is friendly. "
     placed = buyer.order(

@@ -54,11 +54,14 @@ def place_order(desk: CartDesk, checkout: Checkout, payments: PaymentsClient, pu
     CartChanged, CartAlreadyOrdered, CouponNotUsable, IdempotencyKeyReused, IdempotencyInProgress. Without a
     payment method also what a quote raises.
     """
-    if purchase.caller.role == "guest" and purchase.wanted.email is None:
-        raise ValidationFailed([{"field": "email", "detail": "is required in the order of a guest"}])
     database = desk.database
     take_over_guest(database, payments, purchase.caller)
-    if purchase.wanted.payment_method is None and not _is_known(database, purchase.call):
+    is_anonymous = purchase.caller.role == "guest" and purchase.wanted.email is None
+    is_unpaid = purchase.wanted.payment_method is None
+    # A repeated call gets its answer, also one that was made before a guest needed an email address.
+    if (is_anonymous or is_unpaid) and not _is_known(database, purchase.call):
+        if is_anonymous:
+            raise ValidationFailed([{"field": "email", "detail": "is required in the order of a guest"}])
         _require_free(desk, purchase)
     call, lease = purchase.call, new_id()
     place = _place_cart if purchase.wanted.items is None else _place_items

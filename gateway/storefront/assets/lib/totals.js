@@ -1,6 +1,11 @@
 // The rows of a total: of a cart, a quote or an order.
 import { formatMoney } from "./format.js";
 
+/** Return the total as a sentence, for people who do not see that it has changed. */
+export function sayTotal({ amount, currency }) {
+  return amount === null ? "" : `The total is ${formatMoney(amount, currency)}.`;
+}
+
 /**
  * Return the rows as `{label, value, isTotal}`: what the items cost if anything is added or taken off, each
  * adjustment, the total, and the taxes that it includes.

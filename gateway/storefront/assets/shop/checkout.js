@@ -1,12 +1,13 @@
 // The checkout: from the cart to an order.
 import { call, Problem, wait } from "../lib/api.js";
 import { h, icon, replace } from "../lib/dom.js";
-import { emptyPanel, problemPanel, skeleton, toast } from "../lib/feedback.js";
+import { announce, emptyPanel, problemPanel, skeleton, toast } from "../lib/feedback.js";
 import { formatMoney } from "../lib/format.js";
 import { checkForm, clearProblems, showProblems, whileBusy } from "../lib/forms.js";
 import { dropKey, keepKey } from "../lib/idempotency-keys.js";
 import { linkTo, navigate } from "../lib/router.js";
 import { countOf } from "../lib/labels.js";
+import { sayTotal } from "../lib/totals.js";
 import { cart } from "./cart.js";
 import { picture, recallLine } from "./catalog.js";
 import { checkoutForm, readOrder } from "./checkout-form.js";
@@ -22,7 +23,7 @@ const PURPOSE = "checkout";
 export async function view({ signal }) {
   const body = h("div", null, skeleton("product", 5));
   const requested = new Set();
-  let [form, delivery] = [null, null];
+  let [form, delivery, said] = [null, null, null];
   const summary = h("div", { class: "stack" });
   const coupon = couponForm(signal);
 
@@ -47,6 +48,9 @@ export async function view({ signal }) {
       delivery.start();
     }
     replace(summary, showSummary());
+    const total = sayTotal(cart.content);
+    if (said !== null && said !== total) announce(total);
+    said = total;
     fetchDetails(cart.content.items, requested, signal).then((found) => found && show());
   }
 
@@ -102,7 +106,7 @@ function showSummary() {
       ),
     ),
     amount === null && h("p", { class: "note note-warn" }, icon("info"), PRICES_UNAVAILABLE),
-    h("dl", { class: "sums", "aria-live": "polite" }, showSums(cart.content)),
+    h("dl", { class: "sums" }, showSums(cart.content)),
   ];
 }
 

@@ -3,6 +3,7 @@ import { Problem } from "../lib/api.js";
 import { h, icon, replace } from "../lib/dom.js";
 import { announce } from "../lib/feedback.js";
 import { checkForm, field, showProblems, whileBusy } from "../lib/forms.js";
+import { sayTotal } from "../lib/totals.js";
 import { cart } from "./cart.js";
 
 /** Return the field for a code, or the coupon that the cart has. */
@@ -19,7 +20,7 @@ export function couponForm(signal) {
   async function change(code, form) {
     try {
       await cart.change("PUT", "/cart/coupon", { code });
-      announce(code ? "Coupon applied." : "Coupon removed.");
+      announce(`${code ? "Coupon applied." : "Coupon removed."} ${sayTotal(cart.content)}`);
       room.querySelector("input, button")?.focus();
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
