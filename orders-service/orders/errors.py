@@ -135,7 +135,7 @@ class CouponNotUsable(Problem):
         "used_up": "The coupon {code} has been used as often as it can be.",
         "used_by_customer": "You have used the coupon {code} as often as you can.",
         "first_order_only": "The coupon {code} is only for a first order.",
-        "below_minimum": "The items cost too little for the coupon {code}; see minimum.",
+        "below_minimum": "The items cost less than the coupon {code} needs.",
         "not_applicable": "The coupon {code} applies to none of the items.",
     }
 

@@ -38,12 +38,13 @@ def rules(admin: Shopper) -> Iterator[None]:
         rates.append(admin.post("/tax-rates", json=rate).json()["id"])
     assert admin.post("/coupons", json={"code": "TEN", "percent": 10}).status_code == 201
     assert admin.post("/coupons", json={"code": "GIFT", "percent": 100}).status_code == 201
+    assert admin.post("/coupons", json={"code": "BIG", "amount": 1000, "minimum": 9999}).status_code == 201
     yield
     for code in ("parcel", "express", "letter"):
         admin.delete(f"/shipping-methods/{code}")
     for rate_id in rates:
         admin.delete(f"/tax-rates/{rate_id}")
-    for code in ("TEN", "GIFT"):
+    for code in ("TEN", "GIFT", "BIG"):
         admin.delete(f"/coupons/{code}")
 
 
@@ -146,6 +147,9 @@ def test_the_checkout_works_on_a_phone_by_keyboard_and_without_jumps(
     code = page.get_by_label("Coupon code")
     expect(code).to_have_accessible_description("There is no coupon wrong. Check its spelling.")
     expect(code).to_be_focused()
+    code.fill("big")
+    page.keyboard.press("Enter")
+    expect(code).to_have_accessible_description("The coupon BIG needs items for $99.99 or more.")
     code.fill("TEN")
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Remove coupon")).to_be_focused()

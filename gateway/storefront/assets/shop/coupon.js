@@ -2,9 +2,17 @@
 import { Problem } from "../lib/api.js";
 import { h, icon, replace } from "../lib/dom.js";
 import { announce } from "../lib/feedback.js";
+import { formatMoney } from "../lib/format.js";
 import { checkForm, field, showProblems, whileBusy } from "../lib/forms.js";
 import { sayTotal } from "../lib/totals.js";
 import { cart } from "./cart.js";
+
+/** Return why a coupon cannot be used, with the amount that it needs. */
+export function explainCoupon({ message, body }) {
+  const { reason, coupon, minimum } = body;
+  if (reason !== "below_minimum") return message;
+  return `The coupon ${coupon} needs items for ${formatMoney(minimum, cart.content?.currency)} or more.`;
+}
 
 /** Return the field for a code, or the coupon that the cart has. */
 export function couponForm(signal) {
@@ -24,7 +32,7 @@ export function couponForm(signal) {
       room.querySelector("input, button")?.focus();
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
-      showProblems(form, { errors: [{ field: "coupon_code", detail: problem.message }] });
+      showProblems(form, { errors: [{ field: "coupon_code", detail: explainCoupon(problem) }] });
     }
   }
 

@@ -3,6 +3,7 @@ import { h } from "../lib/dom.js";
 import { formatMoney } from "../lib/format.js";
 import { linkTo } from "../lib/router.js";
 import { cart } from "./cart.js";
+import { explainCoupon } from "./coupon.js";
 import { recall, rememberStock } from "./catalog.js";
 import { nameOf, removeItem } from "./drawer.js";
 
@@ -55,7 +56,7 @@ export function explainRefusal(problem) {
   if (code === "coupon_not_usable") {
     return {
       heading: "The coupon cannot be used",
-      text: `${message} You were not charged. Remove the coupon, or use another one.`,
+      text: `${explainCoupon(problem)} You were not charged. Remove the coupon, or use another one.`,
     };
   }
   if (code === "cart_changed" || code === "cart_empty") {
