@@ -309,6 +309,15 @@ def test_an_admin_keeps_the_coupons(admin):
         assert (missing.status_code, missing.json["code"]) == (404, "coupon_not_found")
 
 
+@pytest.mark.parametrize("code", ["%00", "a%2Fb", "%F0%9F%98%80", "x" * 3000])
+def test_a_code_that_no_coupon_can_have_is_not_found(admin, code):
+    for resource in ("coupons", "shipping-methods"):
+        for method in ("PATCH", "DELETE"):
+            answer = admin.call(method, f"/{resource}/{code}", json={} if method == "PATCH" else None)
+            assert answer.status_code == 404, (resource, method)
+    assert admin.get(f"/coupons/{code}").status_code == 404
+
+
 def test_coupons_are_generated_in_bulk_and_listed_in_pages(admin, buyer):
     made = admin.call("POST", "/coupons/generate", json={"prefix": "X-", "count": 120, "percent": 50})
     codes = [each["code"] for each in made.json["data"]]

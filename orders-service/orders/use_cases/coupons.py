@@ -48,6 +48,7 @@ def list_coupons(
 
 def show_coupon(database: Database, code: str) -> StoredCoupon:
     """Return a coupon; raise CouponNotFound."""
+    _check_code(code)
     with database.autocommit() as connection:
         found = coupons.find_coupon(connection, code)
     if found is None:
@@ -81,6 +82,7 @@ def generate_coupons(
 
 def change_coupon(database: Database, code: str, changes: Mapping[str, Any]) -> StoredCoupon:
     """Change a coupon; raise CouponNotFound or ValidationFailed."""
+    _check_code(code)
     with database.transaction() as connection:
         known = coupons.find_coupon(connection, code, lock=True)
         if known is None:
@@ -96,10 +98,17 @@ def change_coupon(database: Database, code: str, changes: Mapping[str, Any]) -> 
 
 def remove_coupon(database: Database, code: str) -> None:
     """Remove a coupon; raise CouponNotFound."""
+    _check_code(code)
     with database.autocommit() as connection:
         if not coupons.delete_coupon(connection, code):
             raise CouponNotFound
     log.info("Coupon %s removed", code)
+
+
+def _check_code(code: str) -> None:
+    """Raise CouponNotFound for a code that PostgreSQL cannot store; a path may contain any text."""
+    if "\0" in code:
+        raise CouponNotFound
 
 
 def _complete(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,10 +116,10 @@ def _complete(values: Mapping[str, Any]) -> dict[str, Any]:
     kinds = [values["percent"] is not None, values["amount"] is not None, values["free_shipping"]]
     if sum(kinds) != 1:
         detail = "give one of percent, amount and free_shipping"
-        raise ValidationFailed([{"field": "percent", "detail": detail}])
+        raise ValidationFailed([{"location": "json", "field": "percent", "detail": detail}])
     starts, ends = values["starts"], values["ends"]
     if starts is not None and ends is not None and ends <= starts:
-        raise ValidationFailed([{"field": "ends", "detail": "must be after starts"}])
+        raise ValidationFailed([{"location": "json", "field": "ends", "detail": "must be after starts"}])
     # A customer has one first order, even of two that are placed at the same moment.
     return {**values, "limit_per_customer": 1} if values["first_order_only"] else dict(values)
 

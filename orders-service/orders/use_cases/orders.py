@@ -61,7 +61,9 @@ def place_order(desk: CartDesk, checkout: Checkout, payments: PaymentsClient, pu
     # A repeated call gets its answer, also one that was made before a guest needed an email address.
     if (is_anonymous or is_unpaid) and not _is_known(database, purchase.call):
         if is_anonymous:
-            raise ValidationFailed([{"field": "email", "detail": "is required in the order of a guest"}])
+            raise ValidationFailed(
+                [{"location": "json", "field": "email", "detail": "is required in the order of a guest"}]
+            )
         _require_free(desk, purchase)
     call, lease = purchase.call, new_id()
     place = _place_cart if purchase.wanted.items is None else _place_items
@@ -88,7 +90,7 @@ def _require_free(desk: CartDesk, purchase: Purchase) -> None:
     """Raise ValidationFailed if the order would cost anything, before there is an order."""
     if quote_order(desk, purchase.caller, purchase.wanted, is_order=True).quote.totals.amount:
         detail = "is required unless the order costs nothing"
-        raise ValidationFailed([{"field": "payment_method", "detail": detail}])
+        raise ValidationFailed([{"location": "json", "field": "payment_method", "detail": detail}])
 
 
 def find_order(database: Database, caller: Caller, order_id: UUID) -> Order:

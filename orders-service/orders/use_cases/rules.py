@@ -35,6 +35,7 @@ def add_method(database: Database, values: Mapping[str, Any]) -> ShippingMethod:
 
 def change_method(database: Database, code: str, changes: Mapping[str, Any]) -> ShippingMethod:
     """Change a shipping method; raise ShippingMethodNotFound or ValidationFailed."""
+    _check_code(code)
     with database.transaction() as connection:
         known = rules.find_method(connection, code, lock=True)
         if known is None:
@@ -49,6 +50,7 @@ def change_method(database: Database, code: str, changes: Mapping[str, Any]) -> 
 
 def remove_method(database: Database, code: str) -> None:
     """Remove a shipping method; raise ShippingMethodNotFound."""
+    _check_code(code)
     with database.autocommit() as connection:
         if not rules.delete_method(connection, code):
             raise ShippingMethodNotFound
@@ -93,19 +95,31 @@ def remove_rate(database: Database, rate_id: UUID) -> None:
     log.info("Tax rate removed", extra={"tax_rate.id": str(rate_id)})
 
 
+def _check_code(code: str) -> None:
+    """Raise ShippingMethodNotFound for a code that PostgreSQL cannot store; a path may contain any text."""
+    if "\0" in code:
+        raise ShippingMethodNotFound
+
+
 def _check_method(method: ShippingMethod) -> None:
     if (method.price is None) == (not method.prices):
-        raise ValidationFailed([{"field": "price", "detail": "give either price or prices"}])
+        raise ValidationFailed(
+            [{"location": "json", "field": "price", "detail": "give either price or prices"}]
+        )
     starts = [(step.from_weight_grams, step.from_amount) for step in method.prices]
     kinds = {(weight is None, amount is None) for weight, amount in starts}
     if not kinds <= {(False, True)} and not kinds <= {(True, False)}:
         detail = "each step needs from_weight_grams, or each needs from_amount"
-        raise ValidationFailed([{"field": "prices", "detail": detail}])
+        raise ValidationFailed([{"location": "json", "field": "prices", "detail": detail}])
     if len(set(starts)) < len(starts):
-        raise ValidationFailed([{"field": "prices", "detail": "two steps begin at the same place"}])
+        raise ValidationFailed(
+            [{"location": "json", "field": "prices", "detail": "two steps begin at the same place"}]
+        )
     _check_regions(method.regions, method.countries, "regions")
 
 
 def _check_regions(regions: tuple[str, ...] | list[str], countries: Any, field: str) -> None:
     if countries and any(region.partition("-")[0] not in countries for region in regions):
-        raise ValidationFailed([{"field": field, "detail": "is not a region of the country"}])
+        raise ValidationFailed(
+            [{"location": "json", "field": field, "detail": "is not a region of the country"}]
+        )
