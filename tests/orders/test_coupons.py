@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -160,9 +161,22 @@ def test_a_coupon_for_a_first_order_is_refused_to_who_has_ordered(buyer, admin, 
     assert (refused.status_code, refused.json["reason"]) == (409, "first_order_only")
 
 
+def place(buyer: Buyer, key: str, **body: Any) -> Any:
+    """Return the final answer to an order; a busy service may need several calls."""
+    answers: list[Any] = []
+
+    def is_final() -> bool:
+        answers.append(buyer.order(key=key, **body))
+        status, code = answers[-1].status_code, answers[-1].json.get("code")
+        return status not in {202, 503} and code != "idempotency_in_progress"
+
+    wait_for(is_final)
+    return answers[-1]
+
+
 def order_at_once(buyers, **body):
     with ThreadPoolExecutor(len(buyers)) as pool:
-        answers = list(pool.map(lambda buyer: buyer.order(key="race", **body), buyers))
+        answers = list(pool.map(lambda buyer: place(buyer, "race", **body), buyers))
     return sorted(answer.status_code for answer in answers), answers
 
 
@@ -182,7 +196,7 @@ def test_parallel_orders_of_one_customer_use_a_coupon_once(admin, app, auth):
     add_coupon(admin, first_order_only=True)
     with ThreadPoolExecutor(16) as pool:
         buyer = Buyer(app, auth, "ada")
-        answers = list(pool.map(lambda key: buyer.order(key=str(key), coupon="TEN"), range(16)))
+        answers = list(pool.map(lambda key: place(buyer, str(key), coupon="TEN"), range(16)))
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 15
     assert read_uses(admin) == 1
 
@@ -190,8 +204,7 @@ def test_parallel_orders_of_one_customer_use_a_coupon_once(admin, app, auth):
 def test_twenty_calls_with_one_key_use_a_coupon_once(buyer, admin):
     add_coupon(admin, limit=5)
     statuses, _ = order_at_once([buyer] * 20, coupon="TEN")
-    assert set(statuses) <= {201, 409}
-    wait_for(lambda: buyer.order(key="race", coupon="TEN").status_code == 201)
+    assert statuses == [201] * 20
     assert read_uses(admin) == 1
 
 
@@ -215,9 +228,10 @@ def test_cancelling_and_ordering_at_once_never_exceeds_the_limit(admin, app, aut
 
     def order_and_cancel(buyer):
         for key in range(4):
-            placed = buyer.order(key=str(key), items=[(1, 1)], coupon="TEN")
+            placed = place(buyer, str(key), items=[(1, 1)], coupon="TEN")
             if placed.status_code == 201:
-                buyer.post(f"{placed.headers['Location']}/cancel")
+                path = f"{placed.headers['Location']}/cancel"
+                wait_for(lambda path=path: buyer.post(path).status_code == 200)
 
     with ThreadPoolExecutor(12) as pool:
         list(pool.map(order_and_cancel, buyers))
