@@ -9,6 +9,7 @@ from playwright.sync_api import Request, Route, expect
 from tests.browser.back_office import add_product, leave_out
 from tests.browser.storefront import CHALLENGED, DECLINED, PATIENCE, Storefront
 from tests.stacks import Shopper
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.shop
 
@@ -260,6 +261,8 @@ def test_an_order_is_not_placed_with_a_quantity_that_was_not_saved(page, shop, p
         page.keyboard.press("Escape")
         shop.expect_cart(2)
         shop.place_order()
+    # The browser announces a request before it hands it over.
+    wait_for(lambda: delayed or page.wait_for_timeout(20))
     delayed[0].fulfill(status=503, json={"status": 503, "code": "unavailable", "detail": "…"})
     alert = page.get_by_role("alert")
     expect(alert).to_contain_text("Your order was not placed")
