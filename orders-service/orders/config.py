@@ -1,21 +1,12 @@
 """Settings of orders-service."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from orders.addresses import is_country
 from orders.domain import WaitingLimits
+from orders.schemas.addresses import Country
 from shared.settings import CallerSettings, Url
-
-
-def _require_country(code: str) -> str | None:
-    if code and not is_country(code):
-        raise ValueError("must be an ISO 3166-1 alpha-2 country code, such as US or GB")
-    return code or None
-
-
-Country = Annotated[str, AfterValidator(_require_country)]
 
 
 class Settings(CallerSettings):

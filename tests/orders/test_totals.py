@@ -34,6 +34,7 @@ from tests.stacks import ROOT
 
 SOURCE = ROOT / "orders-service/orders/totals.py"
 GERMANY = Destination("DE", None, "10115")
+FULL_WIDTH = "\uff19\uff10\uff17-0001"  # As a Japanese keyboard writes 907-0001.
 VAT = Rules(rates=(TaxRate("DE", "VAT", 1900),))
 POST = ShippingMethod("post", "Post", price=490)
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -506,7 +507,7 @@ def test_a_method_is_offered_at_its_price_after_discounts():
         ("GB", ("im* *",), ["IM1 1AA", "im11aa", " i m11aa"], ["SW1A 1AA", "", None]),
         ("FR", ("20*", "!20000"), ["20137"], ["75001", "20000", None]),
         ("ES", ("35*", "38*"), ["35001", "38670"], ["28001", "07001"]),
-        ("JP", ("!100-21*", "!907-*"), ["100-0001"], ["100-2101", "907-0001", "9070001", "９０７-0001"]),  # noqa: RUF001
+        ("JP", ("!100-21*", "!907-*"), ["100-0001"], ["100-2101", "907-0001", "9070001", FULL_WIDTH]),
         ("PL", ("0[0-3]-*",), ["00-950", "03950"], ["04-950", "-950"]),
         ("IE", ("D6W *", "d0? *"), ["D6WXY00", "d04 x4c7"], ["D16 XY00"]),
     ],

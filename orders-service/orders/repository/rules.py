@@ -50,10 +50,9 @@ def list_methods(connection: Connection) -> list[ShippingMethod]:
     return [to_method({**row._mapping}) for row in rows]
 
 
-def find_method(connection: Connection, code: str, *, lock: bool = False) -> ShippingMethod | None:
-    """Return the shipping method with this code, or None; with `lock`, until the transaction ends."""
-    query = select(*METHOD).where(METHODS.code == code)
-    row = connection.execute(query.with_for_update() if lock else query).first()
+def lock_method(connection: Connection, code: str) -> ShippingMethod | None:
+    """Return the shipping method with this code, or None, locked until the transaction ends."""
+    row = connection.execute(select(*METHOD).where(METHODS.code == code).with_for_update()).first()
     return to_method({**row._mapping}) if row else None
 
 
@@ -79,7 +78,7 @@ def list_rates(connection: Connection) -> list[StoredTaxRate]:
     return [_to_stored_rate({**row._mapping}) for row in connection.execute(select(*RATE).order_by(*order))]
 
 
-def find_rate(connection: Connection, rate_id: UUID) -> StoredTaxRate | None:
+def lock_rate(connection: Connection, rate_id: UUID) -> StoredTaxRate | None:
     """Return the tax rate with this id, or None, locked until the transaction ends."""
     row = connection.execute(select(*RATE).where(tax_rates.c.id == rate_id).with_for_update()).first()
     return _to_stored_rate({**row._mapping}) if row else None

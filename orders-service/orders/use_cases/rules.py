@@ -37,7 +37,7 @@ def change_method(database: Database, code: str, changes: Mapping[str, Any]) -> 
     """Change a shipping method; raise ShippingMethodNotFound or ValidationFailed."""
     _check_code(code)
     with database.transaction() as connection:
-        known = rules.find_method(connection, code, lock=True)
+        known = rules.lock_method(connection, code)
         if known is None:
             raise ShippingMethodNotFound
         method = rules.to_method({**asdict(known), **changes})
@@ -80,7 +80,7 @@ def change_rate(database: Database, rate_id: UUID, changes: Mapping[str, Any]) -
     with database.transaction() as connection:
         if changes:
             rules.update_rate(connection, rate_id, changes)
-        changed = rules.find_rate(connection, rate_id)
+        changed = rules.lock_rate(connection, rate_id)
         if changed is None:
             raise TaxRateNotFound
     log.info("Tax rate %s changed", changed.rate.code)
