@@ -72,11 +72,15 @@ class Variant:
 
 @dataclass(frozen=True)
 class PricedVariant:
-    """A variant for sale, with the tax class and the category (a path) of its product."""
+    """A variant for sale, with the tax class and the category (a path) of its product.
+
+    `is_only_variant` is whether its product has no further variants.
+    """
 
     variant: Variant
     tax_class: str | None
     category: str
+    is_only_variant: bool
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,8 @@ class CatalogClient(ServiceClient):
                 item.get("tax_class"),
                 item.get("weight_grams"),
                 item.get("category") or "",
+                # A replica of the release before does not send it; the order tells.
+                item.get("is_only_variant", True),
             )
             for item in answer["data"]
         }

@@ -380,7 +380,10 @@ class Event:
 
 @dataclass(frozen=True)
 class Offer:
-    """A variant's current price and stock in the catalogue, and its product's number."""
+    """A variant's current price and stock in the catalogue, and its product's number.
+
+    `is_only_variant` is whether its product has no further variants.
+    """
 
     product_id: int
     title: str
@@ -390,6 +393,7 @@ class Offer:
     tax_class: str | None = None
     weight_grams: int | None = None
     category: str = ""
+    is_only_variant: bool = True
 
     def to_item(self, quantity: int) -> Item:
         """Return what prices a quantity of the variant."""

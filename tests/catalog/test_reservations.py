@@ -338,6 +338,7 @@ def test_prices_are_listed_by_product_without_unavailable_products(orders, stock
         "tax_class": None,
         "weight_grams": None,
         "category": "kitchen",
+        "is_only_variant": True,
     }
 
 

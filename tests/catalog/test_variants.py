@@ -337,7 +337,9 @@ def test_a_withdrawn_variant_is_not_sold_but_its_held_units_are(office, orders, 
     assert office.withdraw(number, medium).status_code == 204
     refused = orders.reserve(late, {"product_id": medium, "quantity": 1})
     assert (refused.status_code, refused.json["code"]) == (409, "product_unavailable")
-    assert orders.prices(f"ids={number},{medium}").json["data"][0]["product_id"] == number
+    [first] = orders.prices(f"ids={number},{medium}").json["data"]
+    # A further variant is for sale, so the product's number is not enough.
+    assert (first["product_id"], first["is_only_variant"]) == (number, False)
     assert len(orders.prices(f"ids={number},{medium}").json["data"]) == 1
     # An order that awaits its payment goes on; another returns its units.
     assert orders.reserve(held, {"product_id": medium, "quantity": 2}).status_code == 200

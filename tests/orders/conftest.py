@@ -152,7 +152,9 @@ class FakeCatalog(FakeService):
     def _offer(self, number: int) -> Offer:
         parent = self.parents.get(number, number)
         left = self.stock.get(number, 0)
-        return Offer(number, "Thing", self.prices[number], left, parent, **self.traits.get(number, {}))
+        is_only = parent == number and number not in self.parents.values()
+        traits = {**self.traits.get(number, {}), "is_only_variant": is_only}
+        return Offer(number, "Thing", self.prices[number], left, parent, **traits)
 
     def _give_back(self, order_id: UUID, state: str) -> None:
         before, lines = self.holds.get(order_id, ("none", ()))

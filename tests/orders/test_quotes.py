@@ -100,9 +100,15 @@ def test_what_is_not_for_sale_is_named(buyer, catalog):
     assert (refused.status_code, refused.json["code"]) == (409, "product_unavailable")
     assert [line["variant_id"] for line in refused.json["lines"]] == [404]
     catalog.add_variant(501, parent=1)
-    assert quote(buyer, items=[{"product_id": 501, "quantity": 1}]).json["code"] == "variant_required"
-    catalog.stock[1] = 1
-    assert quote(buyer).json["items"][0]["problem"] == "insufficient_stock"
+    for number in (1, 501):
+        refused = quote(buyer, items=[{"product_id": number, "quantity": 1}])
+        assert (refused.status_code, refused.json["code"]) == (422, "variant_required")
+        assert refused.json["lines"] == [{"product_id": number}]
+    catalog.stock[2] = 1
+    assert (
+        quote(buyer, items=[{"product_id": 2, "quantity": 2}]).json["items"][0]["problem"]
+        == "insufficient_stock"
+    )
 
 
 def test_equal_items_are_added_up(buyer):

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
+    and_,
     bindparam,
     func,
     insert,
@@ -49,6 +50,7 @@ _PATH = select(category_keys.c.path).where(category_keys.c.key == _parent.c.cate
 PRICED = [
     _parent.c.tax_class.label("product_tax_class"),
     func.coalesce(_PATH, _parent.c.category).label("product_category"),
+    and_(_parent.c.further_variants == 0, products.c.parent_id.is_(None)).label("is_only_variant"),
 ]
 READ_PRICES = with_source_copy(READ_SOME.add_columns(*PRICED).subquery("found"), is_product=False).order_by(
     "id"
@@ -64,7 +66,7 @@ def read_prices(connection: Connection, ids: Iterable[int]) -> tuple[list[Priced
     """Return those of these variants that are for sale, by id, and the status of the copy."""
     rows = connection.execute(READ_PRICES, {"ids": list(ids)}).all()
     found = [
-        PricedVariant(to_variant(row), row.product_tax_class, row.product_category)
+        PricedVariant(to_variant(row), row.product_tax_class, row.product_category, row.is_only_variant)
         for row in rows
         if row.id is not None
     ]

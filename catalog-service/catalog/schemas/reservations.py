@@ -158,6 +158,7 @@ class PriceOut(BaseModel):
     tax_class: str | None
     weight_grams: int | None
     category: str = Field(description="A path.")
+    is_only_variant: bool = Field(description="Whether the product's number is enough to order it.")
 
     @classmethod
     def of(cls, priced: PricedVariant) -> "PriceOut":
@@ -174,6 +175,7 @@ class PriceOut(BaseModel):
             tax_class=priced.tax_class,
             weight_grams=variant.weight_grams,
             category=priced.category,
+            is_only_variant=priced.is_only_variant,
         )
 
 
@@ -195,6 +197,7 @@ class PriceList(BaseModel):
                         "tax_class": None,
                         "weight_grams": 1800,
                         "category": "kitchen",
+                        "is_only_variant": True,
                     }
                 ],
                 "currency": "USD",

@@ -82,11 +82,11 @@ def _require_offers(quantities: dict[int, int], offers: dict[int, Offer]) -> Non
 
 
 def _require_only_variants(lines: list[Line], offers: dict[int, Offer]) -> None:
-    """Raise CheckoutRefused if a line names a product by the number of a further variant."""
+    """Raise CheckoutRefused if a line names a product that has several variants."""
     wrong = [
         {"product_id": line.product_id}
         for line in lines
-        if line.must_be_only_variant and offers[line.product_id].parent_id != line.product_id
+        if line.must_be_only_variant and not offers[line.product_id].is_only_variant
     ]
     if wrong:
         raise CheckoutRefused(
