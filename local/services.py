@@ -16,8 +16,9 @@ TELEMETRY = ("SPOOL_MIB", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEA
 # Variables of `make run` that the services inherit. A stray DATABASE_URL or PYTHONPATH of the user's shell
 # must not reach them.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LOG_LEVEL", *TELEMETRY)
+MAIL = ("SMTP_URL", "SMTP_PASSWORD", "SMTP_PASSWORD_FILE", "MAIL_FROM", "MAIL_TEMPLATES", "MAILS_PER_MINUTE")
 PASSED_ON_TO = {
-    "auth-service": ("ADMIN_PASSWORD_FILE", "CORS_ORIGINS"),
+    "auth-service": ("ADMIN_PASSWORD_FILE", "CORS_ORIGINS", *MAIL),
     "catalog-service": (
         "CATALOG_UPSTREAM_URL",
         "CATALOG_UPSTREAM_TOKEN_FILE",
@@ -33,6 +34,7 @@ PASSED_ON_TO = {
         "WAITING_UNITS_PER_ADDRESS",
         "PRICES_INCLUDE_TAX",
         "SHOP_COUNTRY",
+        *MAIL,
     ),
     "payments-service": (
         "PAYMENT_PROVIDER",

@@ -31,6 +31,7 @@ class Background:
         self.stopping = threading.Event()
         self._nudges: dict[str, list[threading.Event]] = {}
         self._threads: list[threading.Thread] = []
+        self._once: set[threading.Thread] = set()
 
     def repeat(
         self,
@@ -55,6 +56,19 @@ class Background:
         self._threads.append(thread)
         thread.start()
 
+    def start(self, task: Callable[[], object], *, name: str) -> None:
+        """Run `task` once, in a thread of its own. The task ends early once `stopping` is set."""
+
+        def run() -> None:
+            try:
+                task()
+            finally:
+                self._once.discard(thread)
+
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        self._once.add(thread)
+        thread.start()
+
     def nudge(self, *names: str) -> None:
         """Start the next round of these tasks, or of all tasks: now, or after the round in progress."""
         for name in names or [*self._nudges]:
@@ -65,7 +79,7 @@ class Background:
         """Wait for every task to finish its round in progress, and start no further rounds."""
         self.stopping.set()
         self.nudge()
-        for thread in self._threads:
+        for thread in [*self._threads, *self._once]:
             thread.join(PATIENCE)
 
     def _repeat(

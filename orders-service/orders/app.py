@@ -5,6 +5,7 @@ from functools import partial
 from orders.checkout import Checkout
 from orders.clients import CatalogClient, PaymentsClient
 from orders.config import Settings
+from orders.order_mails import TEMPLATES, describe_order_mail
 from orders.routes import (
     address_routes,
     cart_routes,
@@ -24,7 +25,11 @@ from orders.use_cases.sweep import sweep_leftovers
 from shared.access import ADMIN, REGISTERED, SIGNED_IN, services
 from shared.app import ServiceFlask, build_app, mount
 from shared.auth_client import reach_auth
+from shared.courier import Courier
 from shared.database import connect
+from shared.mail import CHANNEL as MAIL
+from shared.mail import MailChannel, read_letters
+from shared.mailbox import Mailbox, mailbox_routes
 from shared.service_calls import ServiceTokens
 from shared.settings import read_settings
 from shared.tokens import Auth
@@ -76,6 +81,10 @@ def create_app(
     )
     app.metrics.ask(partial(read_figures, database))
     desk = CartDesk(database, catalog, rule_book)
+    letters = read_letters(settings, TEMPLATES, settings.public_url)
+    mails = MailChannel(settings, letters, describe_order_mail, production=settings.production)
+    Courier(app, database, {MAIL: mails})
+    mailbox = Mailbox(database, mails, shows_links=not settings.production)
     mount(app, cart_routes(desk, payments), access=SIGNED_IN)
     mount(app, quote_routes(desk), access=SIGNED_IN)
     mount(app, rule_routes(database), access=ADMIN)
@@ -83,6 +92,7 @@ def create_app(
     mount(app, address_routes(database), access=REGISTERED)
     mount(app, order_routes(desk, checkout, payments), access=SIGNED_IN)
     mount(app, fulfilment_routes(database, checkout), access=ADMIN)
+    mount(app, mailbox_routes("/orders", mailbox), access=ADMIN)
     mount(app, wake_routes(database, wake_resumers), access=services("payments-service"))
     mount(app, customer_routes(database), access=services("auth-service"))
     for _ in range(RESUMERS):

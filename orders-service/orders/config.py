@@ -6,10 +6,11 @@ from pydantic import Field
 
 from orders.domain import WaitingLimits
 from orders.schemas.addresses import Country
+from shared.mail import MailSettings
 from shared.settings import CallerSettings, Url
 
 
-class Settings(CallerSettings):
+class Settings(CallerSettings, MailSettings):
     """The environment variables of orders-service."""
 
     catalog_url: Url

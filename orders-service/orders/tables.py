@@ -22,6 +22,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from shared.outbox import make_endpoints, make_outbox
+
 metadata = MetaData()
 MOMENT = DateTime(timezone=True)
 
@@ -281,6 +283,25 @@ coupon_uses = Table(
     Column("returned_at", MOMENT),
 )
 Index("coupon_uses_of_coupon", coupon_uses.c.coupon_id, coupon_uses.c.order_id)
+
+# Programs that learn of events. The outbox has an endpoint of the same id for each.
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", Uuid, primary_key=True, server_default=func.uuidv7()),
+    Column("url", Text, nullable=False),
+    Column("events", ARRAY(Text), nullable=False),
+    Column("description", Text),
+    Column("secret", Text, nullable=False),
+    Column("old_secret", Text),
+    Column("old_until", MOMENT),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", MOMENT, nullable=False, server_default=func.now()),
+    Column("updated_at", MOMENT, nullable=False, server_default=func.now()),
+)
+
+outbox = make_outbox(metadata)
+outbox_endpoints = make_endpoints(metadata)
 
 jobs = Table(
     "jobs",

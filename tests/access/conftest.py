@@ -213,4 +213,5 @@ def _make_things(house: House) -> None:
         "record_id": str(uuid4()),
         "code": "unknown",
         "rate_id": str(uuid4()),
+        "mail_id": str(uuid4()),
     }

@@ -267,8 +267,8 @@ class FakePayments(FakeService):
 
 
 def create_quick_app(settings: Settings, *others: Any) -> ServiceFlask:
-    """Return an application that polls for due orders often, and stops at once."""
-    with patch("orders.app.LOOK_EVERY", 0.05):
+    """Return an application that polls for due orders and messages often, and stops at once."""
+    with patch("orders.app.LOOK_EVERY", 0.05), patch("shared.courier.LOOK_EVERY", 0.1):
         return create_app(settings, *others)
 
 

@@ -335,10 +335,11 @@ def _with_lines(connection: Connection, rows: Sequence[Row[Any]]) -> list[Order]
     for found in connection.execute(FIND_LINES, {"ids": [row.id for row in rows]}) if rows else ():
         values = {**found._mapping}
         lines.setdefault(values.pop("order_id"), []).append(Line(**values))
-    return [_to_order(row, tuple(lines.get(row.id, ()))) for row in rows]
+    return [to_order(row, tuple(lines.get(row.id, ()))) for row in rows]
 
 
-def _to_order(row: Row[Any], lines: tuple[Line, ...]) -> Order:
+def to_order(row: Any, lines: tuple[Line, ...]) -> Order:
+    """Return the order of a row of `orders`, with these lines."""
     values = {column.name: row._mapping[column.name] for column in orders.c}
     changed = {
         "status": Status(row.status),
