@@ -62,6 +62,7 @@ class Courier:
             ["channel", "result"],
             registry=app.metrics.registry,
         )
+        app.extensions["courier"] = self
         app.metrics.ask(self._read_figures)
         app.background.repeat(self.send_due_messages, every=LOOK_EVERY, name=TASK)
 

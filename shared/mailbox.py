@@ -48,6 +48,14 @@ class MailWaiting(Problem):
     detail = "This mail is still to be sent."
 
 
+class MailObsolete(Problem):
+    """The recipient no longer needs the mail."""
+
+    status = 409
+    code = "mail_obsolete"
+    detail = "The recipient no longer needs this mail: the account has changed since."
+
+
 class MailBroken(Problem):
     """A template of the mail has an error."""
 
@@ -129,7 +137,8 @@ class MailWithText(MailOut):
 class Mailbox:
     """The mails of a service.
 
-    `renew` returns the message that repeats a mail, for a service whose mails have links. Outside
+    `renew` returns the message that repeats a mail, or None if that is obsolete, for a service whose mails
+    have links. Outside
     development, a preview has no links: an admin must not see the token of a customer.
     """
 
@@ -139,7 +148,7 @@ class Mailbox:
         channel: MailChannel,
         *,
         shows_links: bool,
-        renew: Callable[[Connection, Message], NewMessage] | None = None,
+        renew: Callable[[Connection, Message], NewMessage | None] | None = None,
     ) -> None:
         self.shows_links = shows_links
         self._database = database
@@ -177,7 +186,7 @@ class Mailbox:
     def resend(self, mail_id: UUID) -> Message:
         """Send a mail again: a dead one with its id, any other as a new mail.
 
-        Raises MailNotFound, MailWaiting.
+        Raises MailNotFound, MailWaiting, MailObsolete.
         """
         with self._database.transaction() as connection:
             message = _require(outbox.find_message(connection, mail_id))
@@ -187,7 +196,10 @@ class Mailbox:
                 outbox.send_again(connection, message.id)
                 new_id = message.id
             else:
-                new_id = outbox.insert_message(connection, self._renew(connection, message))
+                renewed = self._renew(connection, message)
+                if renewed is None:
+                    raise MailObsolete
+                new_id = outbox.insert_message(connection, renewed)
             return _require(outbox.find_message(connection, new_id))
 
 
@@ -280,7 +292,7 @@ def mailbox_routes(prefix: str, mailbox: Mailbox) -> APIBlueprint:
 
     @routes.post(f"{prefix}/mails/<uuid:mail_id>/resend")
     @routes.output(MailOut, status_code=202)
-    @routes.doc(responses=document_errors(MailNotFound, MailWaiting))
+    @routes.doc(responses=document_errors(MailNotFound, MailWaiting, MailObsolete))
     def resend_mail(mail_id: UUID) -> MailOut:
         """Send a mail again, to the address of the first time."""
         return describe_mail(mailbox, mailbox.resend(mail_id))

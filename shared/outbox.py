@@ -395,6 +395,23 @@ def send_again(connection: Connection, message_id: UUID) -> None:
     connection.execute(update(OUTBOX).where(OUTBOX.c.id == message_id).values(**again))
 
 
+def delete_message(connection: Connection, message_id: UUID) -> bool:
+    """Delete a message; return False if there is none."""
+    return connection.execute(delete(OUTBOX).where(OUTBOX.c.id == message_id)).rowcount == 1
+
+
+def count_recent_messages(
+    connection: Connection, recipient: str, kinds: Sequence[str], within: timedelta
+) -> int:
+    """Return how many mails of these kinds were recorded for an address within a period."""
+    query = select(func.count()).where(
+        func.lower(OUTBOX.c.recipient) == func.lower(recipient),
+        OUTBOX.c.kind.in_(kinds),
+        OUTBOX.c.id >= first_id(datetime.now(UTC), -within),
+    )
+    return int(connection.execute(query).scalar_one())
+
+
 def delete_old_messages(connection: Connection, limit: int) -> int:
     """Delete messages that are older than 30 days; return how many."""
     oldest = first_id(datetime.now(UTC), -KEPT)

@@ -5,6 +5,8 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from email.errors import MessageError
+from email.headerregistry import Address as EmailAddress
 from typing import Annotated, Any
 from unicodedata import category
 from uuid import UUID
@@ -112,6 +114,27 @@ Line = Annotated[
 Paragraphs = Annotated[str, BeforeValidator(_trim), AfterValidator(_refuse_nul)]
 # Turns blank text into None: `Annotated[Line | None, Field(max_length=200), BLANK_IS_NONE]`.
 BLANK_IS_NONE = BeforeValidator(_none_if_blank)
+
+
+def _require_address(text: str) -> str:
+    local, _, domain = text.rpartition("@")
+    # The parser knows no addresses of RFC 6531, whose local parts have letters of any script.
+    plain = f"{re.sub('[^ -~]', 'x', local)}@{domain}"
+    try:
+        is_address = EmailAddress(addr_spec=plain).addr_spec == plain
+    except (ValueError, IndexError, MessageError):
+        is_address = False
+    if not is_address:
+        raise ValueError("must be an email address, such as ada@example.com")
+    return text
+
+
+# The syntax of RFC 5321, which says nothing about whether the address exists.
+Email = Annotated[
+    Line,
+    StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$"),
+    AfterValidator(_require_address),
+]
 
 
 def has_lone_surrogate(value: Any) -> bool:

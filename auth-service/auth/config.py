@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, SecretStr, TypeAdapter
 
+from shared.mail import MailSettings
 from shared.settings import ServiceSettings, Url, stop_start
 
 # The tutorial's users, next to the package.
@@ -20,7 +21,7 @@ class DemoUser(BaseModel):
     role: Literal["customer", "admin"]
 
 
-class Settings(ServiceSettings):
+class Settings(ServiceSettings, MailSettings):
     """The environment variables of auth-service."""
 
     # The address that the gateway listens on. Demo users are loaded by default only on a loopback address.

@@ -11,6 +11,7 @@ Problem
 ├── KeyNeeded            409  key_needed
 ├── WeakPassword         422  weak_password
 ├── WrongPassword        422  wrong_password
+├── LinkInvalid          422  link_invalid
 ├── TooManyAttempts      429  too_many_attempts
 └── HashingBusy          503  hashing_busy        (Unavailable)
 
@@ -80,6 +81,16 @@ class WrongPassword(_FieldRefused):
 
     def __init__(self) -> None:
         super().__init__("current_password", "is not the account's password")
+
+
+class LinkInvalid(_FieldRefused):
+    """The token of a mailed link is unknown, used, void or expired. The client does not learn which."""
+
+    code = "link_invalid"
+    detail = "This link is not valid any more. Request a new one."
+
+    def __init__(self) -> None:
+        super().__init__("token", "is unknown, used or expired")
 
 
 class TooManyAttempts(Problem):

@@ -18,6 +18,8 @@ from sqlalchemy import (
     text,
 )
 
+from shared.outbox import make_endpoints, make_outbox
+
 metadata = MetaData()
 
 users = Table(
@@ -31,6 +33,7 @@ users = Table(
     Column("disabled", Boolean, nullable=False, server_default=text("false")),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("password_changed_at", DateTime(timezone=True)),
+    Column("email_verified_at", DateTime(timezone=True)),
     Column("has_skeletons", Boolean, nullable=False, server_default=text("false")),
 )
 Index("users_username", func.lower(users.c.username), unique=True)
@@ -42,6 +45,14 @@ Index(
     postgresql_where=and_(users.c.role != "guest", ~users.c.has_skeletons),
 )
 
+Index(
+    "users_verified_email",
+    func.lower(users.c.email),
+    unique=True,
+    postgresql_where=users.c.email_verified_at.is_not(None),
+)
+Index("users_email", func.lower(users.c.email), postgresql_where=users.c.email.is_not(None))
+
 name_skeletons = Table(
     "name_skeletons",
     metadata,
@@ -49,6 +60,24 @@ name_skeletons = Table(
     Column("user_id", Uuid, ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False),
     Index("name_skeletons_user", "user_id"),
 )
+
+link_tokens = Table(
+    "link_tokens",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("user_id", Uuid, ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("password_changed_at", DateTime(timezone=True)),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("used_at", DateTime(timezone=True)),
+    Index("link_tokens_user", "user_id"),
+    Index("link_tokens_expires", "expires_at"),
+)
+
+outbox = make_outbox(metadata)
+outbox_endpoints = make_endpoints(metadata)
 
 sessions = Table(
     "sessions",

@@ -40,7 +40,7 @@ LOOK_ALIKES = {
     "dorde": ["\u0110or\u0111e"],
     "O'Neil": ["O\u2019Neil", "O`Neil"],
     "two words": ["two  words", "two\u00a0words", "tw\u00f6  words"],
-    "eve@example.org": ["eve@ex\u00e4mple.org"],
+    "eve.example.org": ["eve.ex\u00e4mple.org"],
     "\u0643\u062a\u0627\u0628": ["\u06a9\u062a\u0627\u0628"],  # Arabic and Persian keyboards.
 }
 DIFFERENT = [

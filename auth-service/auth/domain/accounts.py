@@ -1,7 +1,7 @@
 """Users, guests and their sessions."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -27,6 +27,21 @@ class User:
     disabled: bool
     created_at: datetime
     password_changed_at: datetime | None = None
+    # None if the address was never verified.
+    email_verified_at: datetime | None = None
+
+    @property
+    def email_verified(self) -> bool:
+        """Return whether the user has verified the address."""
+        return self.email_verified_at is not None
+
+    def has_verified(self, email: str) -> bool:
+        """Return whether this is the verified address of the user; case does not matter."""
+        return self.email_verified and self.email is not None and self.email.lower() == email.lower()
+
+    def with_email(self, email: str) -> "User":
+        """Return the user with another address."""
+        return replace(self, email=email)
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,8 @@ def choose_name(username: str) -> str:
         raise ValueError("must not contain control or invisible characters")
     if name != name.strip():
         raise ValueError("must not begin or end with a space")
+    if "@" in name:
+        raise ValueError("must not contain @, which email addresses have")
     looks = _list_looks(name)
     if not all(looks):
         raise ValueError("must contain visible characters")

@@ -19,5 +19,7 @@ class Allowance:
 PER_ACCOUNT = Allowance(free=5, forgiven_after=timedelta(minutes=15))
 # Only callers at the owner's own address can use these up, including the owner's other devices.
 PER_KNOWN_PLACE = Allowance(free=10, forgiven_after=timedelta(minutes=15))
+# Requests for mails from one address.
+PER_MAIL_REQUEST = Allowance(free=10, forgiven_after=timedelta(minutes=1))
 # More generous, because many people can share an address.
 PER_ADDRESS = Allowance(free=20, forgiven_after=timedelta(seconds=6))

@@ -7,12 +7,13 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, sel
 
 from auth.domain.accounts import GUEST_IDLE, GUEST_LIFE, PLACE_LIFE
 from auth.domain.throttling import PER_ACCOUNT
-from auth.tables import known_places, login_attempts, refresh_tokens, sessions, sign_offs, users
+from auth.tables import known_places, link_tokens, login_attempts, refresh_tokens, sessions, sign_offs, users
 
 # A live refresh token always has a live session.
 EXPIRED: dict[Table, ColumnElement[bool]] = {
     refresh_tokens: refresh_tokens.c.expires_at < func.now(),
     sessions: sessions.c.expires_at < func.now(),
+    link_tokens: link_tokens.c.expires_at < func.now(),
     sign_offs: sign_offs.c.until < func.now(),
     # All tries are forgiven: no counter takes longer than the one of an account.
     login_attempts: login_attempts.c.last_at

@@ -16,6 +16,9 @@ COLUMNS = [column for column in users.c if column.name != "has_skeletons"]
 
 # Built once, because these statements run for every visitor and building one takes longer than sending it.
 FIND_BY_NAME = select(*COLUMNS).where(func.lower(users.c.username) == func.lower(bindparam("username")))
+FIND_BY_EMAIL = select(*COLUMNS).where(
+    func.lower(users.c.email) == func.lower(bindparam("email")), users.c.email_verified_at.is_not(None)
+)
 FIND_USER = select(*COLUMNS).where(users.c.id == bindparam("id"))
 SHARE_USER = FIND_USER.with_for_update(read=True)
 LOCK_USER = FIND_USER.with_for_update(key_share=True)
@@ -26,6 +29,14 @@ INSERT_USER = insert(users).values(has_skeletons=True).on_conflict_do_nothing().
 def find_user_by_name(connection: Connection, username: str) -> User | None:
     """Return the user with this name; case does not matter."""
     return _user(connection.execute(FIND_BY_NAME, {"username": username}).first())
+
+
+def find_user_at_login(connection: Connection, name: str) -> User | None:
+    """Return the user with this name, or else with this verified email address."""
+    user = find_user_by_name(connection, name)
+    if user is None and "@" in name:
+        user = _user(connection.execute(FIND_BY_EMAIL, {"email": name}).first())
+    return user
 
 
 def find_user(connection: Connection, user_id: UUID) -> User | None:

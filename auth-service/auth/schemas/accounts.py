@@ -4,18 +4,19 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from auth.domain.credentials import NAME_LENGTH, PASSWORD_LENGTH, choose_name
-from shared.schemas import BLANK_IS_NONE, Body, Line, Text, Time, example
+from shared.schemas import BLANK_IS_NONE, Body, Email, Line, Text, Time, example
 
 NewName = Annotated[
     Line, Field(min_length=NAME_LENGTH[0], max_length=NAME_LENGTH[-1]), AfterValidator(choose_name)
 ]
 # The other rules depend on the whole account; see `find_weakness`.
 NewPassword = Annotated[Text, Field(min_length=PASSWORD_LENGTH[0], max_length=PASSWORD_LENGTH[-1])]
-# A syntax check only; the address is not verified by a mail (RFC 5321: at most 254 characters).
-Email = Annotated[Line, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
+
+
+EXAMPLE_LINK = {"token": "2Jx0cY1d4vQmF8rT5zLw9nKs7bHg3aEu6iPo1tRyV0Q"}
 
 
 class Credentials(Body):
@@ -84,6 +85,40 @@ class SignedIn(BaseModel):
     refresh_token: str
 
 
+class EmailIn(Body):
+    """An email address."""
+
+    model_config = ConfigDict(json_schema_extra=example({"email": "ada@example.com"}))
+
+    email: Email
+
+
+class LinkToken(Body):
+    """The token of a mailed link."""
+
+    model_config = ConfigDict(json_schema_extra=example(EXAMPLE_LINK))
+
+    token: Text = Field(max_length=100)
+
+
+class PasswordReset(LinkToken):
+    """The token of a mailed link, and the new password."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example({**EXAMPLE_LINK, "password": "correct horse battery"})
+    )
+
+    password: NewPassword
+
+
+class EmailOut(BaseModel):
+    """An email address; null without one."""
+
+    model_config = ConfigDict(json_schema_extra=example({"email": "ada@example.com"}))
+
+    email: str | None
+
+
 class UserOut(BaseModel):
     """A user, without the password."""
 
@@ -94,6 +129,7 @@ class UserOut(BaseModel):
                 "id": "018f5c3e-7a10-7c44-9d21-4b8f6a2e1c01",
                 "username": "ada",
                 "email": "ada@example.com",
+                "email_verified": True,
                 "role": "customer",
                 "disabled": False,
                 "created_at": "2026-03-01T09:30:00Z",
@@ -104,6 +140,7 @@ class UserOut(BaseModel):
     id: UUID
     username: str
     email: str | None
+    email_verified: bool
     role: str
     disabled: bool
     created_at: datetime

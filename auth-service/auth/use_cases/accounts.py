@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from auth import audit_trail
+from auth import account_mails, audit_trail
 from auth.domain.accounts import SignIn, User, Visitor, parse_id
 from auth.domain.credentials import GUESSABLE, derive_skeletons, find_weakness, list_own_words, normalize_name
 from auth.errors import AlreadyRegistered, UsernameTaken, WeakPassword, WrongCredentials, WrongPassword
@@ -49,7 +49,7 @@ def log_in(
     """
     passwords.require_room(Rank.KNOWN, visitor.place)
     with database.autocommit() as connection:
-        user = users.find_user_by_name(connection, normalize_name(username))
+        user = users.find_user_at_login(connection, normalize_name(username))
         if user is None:
             passwords.require_room(Rank.UNKNOWN, visitor.place)
         attempt = count_attempt(connection, username, user, visitor)
@@ -103,7 +103,7 @@ def register(
 
     Raises WeakPassword, UsernameTaken, and AlreadyRegistered if the caller is not a guest.
     """
-    _refuse_weak("password", password, username, email)
+    refuse_weak("password", password, username, email)
     passwords.require_room(Rank.NEW, visitor.place)
     claim_older_names(database)
     with database.transaction() as connection:
@@ -114,7 +114,7 @@ def register(
         if names.has_owner(connection, derive_skeletons(username)):
             raise UsernameTaken
     choose = partial(passwords.choose, rank=Rank.NEW, place=visitor.place)
-    password_hash = _choose_hash(choose, "password", password, username, email)
+    password_hash = choose_hash(choose, "password", password, username, email)
     with database.transaction() as connection:
         if presenter is None:
             user = users.insert_user(connection, username, "customer", password_hash, email)
@@ -125,6 +125,8 @@ def register(
             user = promoted
             end_sessions_of(connection, user.id)
         throttle.remember_place(connection, user.id, visitor.place_hash)
+        if email is not None:
+            account_mails.request_verification(connection, user, email)
         session = start_session(connection, user, visitor, token_seconds=issuer.seconds)
     audit_trail.record(
         "auth.user.registered",
@@ -153,7 +155,7 @@ def change_password(
     Raises WeakPassword, WrongPassword, and TooManyAttempts, because callers could guess passwords here.
     """
     user = find_account(database, caller)
-    _refuse_weak("new_password", new, user.username, user.email)
+    refuse_weak("new_password", new, user.username, user.email)
     passwords.require_room(Rank.KNOWN, visitor.place)
     with database.autocommit() as connection:
         attempt = count_attempt(connection, user.username, user, visitor)
@@ -161,7 +163,7 @@ def change_password(
         is_right = passwords.matches(user.password_hash, current, place=visitor.place)
         if is_right:
             choose = partial(passwords.choose, rank=Rank.KNOWN, place=visitor.place)
-            password_hash = _choose_hash(choose, "new_password", new, user.username, user.email)
+            password_hash = choose_hash(choose, "new_password", new, user.username, user.email)
     if not is_right:
         record_refusal("wrong current password", user, visitor)
         raise WrongPassword
@@ -171,6 +173,8 @@ def change_password(
             raise WrongPassword
         changed = users.change_password(connection, user.id, password_hash)
         attempt.succeed(connection, changed)
+        if changed.email is not None and changed.email_verified:
+            account_mails.mail_notice(connection, changed, account_mails.PASSWORD_CHANGED, changed.email)
         end_sessions_of(connection, user.id)
         session = start_session(
             connection, changed, visitor, token_seconds=issuer.seconds, guest_sub=caller.guest_sub
@@ -186,8 +190,8 @@ def change_password(
 
 def create_admin(database: Database, passwords: Passwords, username: str, password: str) -> User:
     """Add an admin; raise WeakPassword or UsernameTaken."""
-    _refuse_weak("password", password, username)
-    password_hash = _choose_hash(passwords.choose, "password", password, username)
+    refuse_weak("password", password, username)
+    password_hash = choose_hash(passwords.choose, "password", password, username)
     claim_older_names(database)
     with database.transaction() as connection:
         user = users.insert_user(connection, username, "admin", password_hash)
@@ -218,7 +222,7 @@ def _find_by_sub(connection: Connection, sub: str) -> User | None:
     return users.find_user(connection, user_id) if user_id else None
 
 
-def _choose_hash(
+def choose_hash(
     choose: Callable[[str, list[str]], str | None], field: str, password: str, *names: str | None
 ) -> str:
     """Return the hash of a new password; raise WeakPassword if few guesses find it."""
@@ -228,7 +232,8 @@ def _choose_hash(
     return chosen
 
 
-def _refuse_weak(field: str, password: str, *names: str | None) -> None:
+def refuse_weak(field: str, password: str, *names: str | None) -> None:
+    """Raise WeakPassword if a new password breaks a rule that needs no estimate of guesses."""
     weakness = find_weakness(password, *names)
     if weakness:
         raise WeakPassword(field, weakness)

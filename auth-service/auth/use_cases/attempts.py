@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from auth import audit_trail
 from auth.domain.accounts import User, Visitor
 from auth.domain.credentials import normalize_name
-from auth.domain.throttling import PER_ACCOUNT, PER_ADDRESS, PER_KNOWN_PLACE, Allowance
+from auth.domain.throttling import PER_ACCOUNT, PER_ADDRESS, PER_KNOWN_PLACE, PER_MAIL_REQUEST, Allowance
 from auth.errors import HashingBusy, TooManyAttempts, WeakPassword
 from auth.repository import throttle
 from shared.database import Connection, Database
@@ -57,6 +57,13 @@ def count_attempt(connection: Connection, username: str, user: User | None, visi
         record_refusal("too many attempts", user, visitor)
         raise TooManyAttempts(wait)
     return attempt
+
+
+def count_mail_request(connection: Connection, visitor: Visitor) -> None:
+    """Count a request for a mail from the visitor's place; raise TooManyAttempts."""
+    wait = throttle.take_tries(connection, [(_hash("mail request", visitor.place), PER_MAIL_REQUEST)])
+    if wait:
+        raise TooManyAttempts(wait)
 
 
 @contextmanager

@@ -26,9 +26,9 @@ from shared.pages import PageQuery
 from shared.schemas import (
     BLANK_IS_NONE,
     Body,
+    Email,
     Integer,
     InternalBody,
-    Line,
     Paragraphs,
     Text,
     Time,
@@ -60,7 +60,8 @@ PaymentMethodId = Annotated[
 
 
 Note = Annotated[Annotated[Paragraphs, Field(max_length=1000)] | None, BLANK_IS_NONE]
-Email = Annotated[Line, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
+# Of a customer of the shop, so its domain is on the internet.
+CustomerEmail = Annotated[Email, StringConstraints(pattern=r"@[^@\s]+\.[^@\s]+$")]
 
 
 class ItemIn(QuantityIn):
@@ -121,7 +122,7 @@ class OrderIn(Body):
     )
     shipping_address: Address
     billing_address: Address | None = Field(default=None, description="The shipping address if absent.")
-    email: Annotated[Email | None, BLANK_IS_NONE] = None
+    email: Annotated[CustomerEmail | None, BLANK_IS_NONE] = None
     expected_amount: Annotated[Integer, Field(ge=0, le=LARGEST_ID)] | None = Field(
         default=None,
         description="The total that the customer was shown; another one is 409 `amount_changed`.",

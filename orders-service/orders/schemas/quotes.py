@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from orders.domain import LARGEST_ID, MOST_LINES, Offer, Priced
 from orders.schemas.addresses import DestinationIn
 from orders.schemas.coupons import CouponCode
-from orders.schemas.orders import Email, ItemIn, limit_units
+from orders.schemas.orders import CustomerEmail, ItemIn, limit_units
 from orders.schemas.rules import Code
 from orders.schemas.totals import AdjustmentOut, ShippingOptionOut
 from shared.schemas import BLANK_IS_NONE, Body, Integer, example, example_of
@@ -31,7 +31,7 @@ class QuoteIn(Body):
     )
     shipping_method: Code | None = None
     coupon: Annotated[CouponCode | None, BLANK_IS_NONE] = None
-    email: Annotated[Email | None, BLANK_IS_NONE] = Field(
+    email: Annotated[CustomerEmail | None, BLANK_IS_NONE] = Field(
         default=None, description="A guest's, for coupons that each customer can use a number of times."
     )
 
