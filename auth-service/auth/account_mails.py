@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from auth.domain.accounts import User
-from auth.domain.links import MAILS_WITHIN, MOST_MAILS, Purpose, hash_token, make_token
+from auth.domain.links import MAILS_WITHIN, MOST_MAILS, Purpose
 from auth.repository import links
 from shared import outbox
 from shared.database import Connection
+from shared.link_tokens import hash_token, make_token
 from shared.mail import CHANNEL, ENDPOINT
 from shared.outbox import Message, NewMessage
 from shared.outbox_tasks import insert_task

@@ -3,15 +3,17 @@
 from functools import partial
 
 from orders.checkout import Checkout
-from orders.clients import CatalogClient, PaymentsClient
+from orders.clients import AccountsClient, CatalogClient, PaymentsClient
 from orders.config import Settings
 from orders.order_mails import TEMPLATES, describe_order_mail
 from orders.routes import (
     address_routes,
     cart_routes,
+    claim_routes,
     coupon_routes,
     customer_routes,
     fulfilment_routes,
+    lookup_routes,
     order_routes,
     quote_routes,
     rule_routes,
@@ -19,10 +21,11 @@ from orders.routes import (
 )
 from orders.rule_book import RuleBook
 from orders.settlement import MOST, Settlement
+from orders.use_cases import lookups
 from orders.use_cases.carts import CartDesk
 from orders.use_cases.figures import read_figures
 from orders.use_cases.sweep import sweep_leftovers
-from shared.access import ADMIN, REGISTERED, SIGNED_IN, services
+from shared.access import ADMIN, PUBLIC, REGISTERED, SIGNED_IN, services
 from shared.app import ServiceFlask, build_app, mount
 from shared.auth_client import reach_auth
 from shared.courier import Courier
@@ -30,6 +33,8 @@ from shared.database import connect
 from shared.mail import CHANNEL as MAIL
 from shared.mail import MailChannel, read_letters
 from shared.mailbox import Mailbox, mailbox_routes
+from shared.outbox_tasks import CHANNEL as TASK
+from shared.outbox_tasks import TaskChannel
 from shared.service_calls import ServiceTokens
 from shared.settings import read_settings
 from shared.tokens import Auth
@@ -47,6 +52,7 @@ def create_app(
     auth: Auth | None = None,
     catalog: CatalogClient | None = None,
     payments: PaymentsClient | None = None,
+    accounts: AccountsClient | None = None,
 ) -> ServiceFlask:
     """Return the application; settings come from the environment and clients are real unless passed in."""
     settings = settings or read_settings(Settings)
@@ -54,6 +60,7 @@ def create_app(
     tokens = ServiceTokens(settings.auth_url, settings.service, settings.client_secret.get_secret_value())
     catalog = catalog or CatalogClient(settings.catalog_url, tokens, timeout=CALL_TIMEOUT)
     payments = payments or PaymentsClient(settings.payments_url, tokens, timeout=CALL_TIMEOUT)
+    accounts = accounts or AccountsClient(settings.auth_url, tokens, timeout=CALL_TIMEOUT)
     app = build_app(settings, title="Shopfleet orders", database=database, auth=auth or reach_auth(settings))
     wake_settlement = partial(app.background.nudge, SETTLE)
     wake_resumers = partial(app.background.nudge, RESUME)
@@ -82,14 +89,18 @@ def create_app(
     app.metrics.ask(partial(read_figures, database))
     desk = CartDesk(database, catalog, rule_book)
     letters = read_letters(settings, TEMPLATES, settings.public_url)
-    mails = MailChannel(settings, letters, describe_order_mail, production=settings.production)
-    Courier(app, database, {MAIL: mails})
-    mailbox = Mailbox(database, mails, shows_links=not settings.production)
+    describe = partial(describe_order_mail, public_url=settings.public_url)
+    mails = MailChannel(settings, letters, describe, production=settings.production)
+    tasks = TaskChannel(database, {lookups.MAIL_LOOKUP: lookups.run_mail_lookup})
+    Courier(app, database, {MAIL: mails, TASK: tasks})
+    mailbox = Mailbox(database, mails, shows_links=not settings.production, renew=lookups.renew_mail)
     mount(app, cart_routes(desk, payments), access=SIGNED_IN)
     mount(app, quote_routes(desk), access=SIGNED_IN)
     mount(app, rule_routes(database), access=ADMIN)
     mount(app, coupon_routes(database), access=ADMIN)
     mount(app, address_routes(database), access=REGISTERED)
+    mount(app, lookup_routes(database), access=PUBLIC)
+    mount(app, claim_routes(database, accounts, payments), access=REGISTERED)
     mount(app, order_routes(desk, checkout, payments), access=SIGNED_IN)
     mount(app, fulfilment_routes(database, checkout), access=ADMIN)
     mount(app, mailbox_routes("/orders", mailbox), access=ADMIN)

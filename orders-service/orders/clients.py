@@ -100,6 +100,25 @@ class CatalogClient(ServiceClient):
         return offers, answer["currency"]
 
 
+class AccountsClient(ServiceClient):
+    """auth-service: the verified addresses of accounts."""
+
+    def find_verified_email(self, customer: str) -> str | None:
+        """Return the verified address of a customer; None without one."""
+        try:
+            user_id = UUID(customer)
+        except ValueError:
+            return None
+        response = self.request("GET", f"/internal/users/{user_id}/email")
+        email: str | None = _expect(response, 200)["email"]
+        return email
+
+    def find_guests(self, customers: Iterable[str]) -> frozenset[str]:
+        """Return those of the customers that have no account."""
+        body = {"users": sorted(customers)}
+        return frozenset(_expect(self.request("POST", "/internal/users/guests", json=body), 200)["guests"])
+
+
 class PaymentsClient(ServiceClient):
     """payments-service: one payment per order."""
 

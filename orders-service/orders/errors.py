@@ -25,6 +25,7 @@ Problem
 ├── RefundInProgress        409  refund_in_progress
 ├── RefundExceedsOrder      409  refund_exceeds_order
 ├── RestockNeedsFullRefund  409  restock_needs_full_refund
+├── LinkInvalid             422  link_invalid               (ValidationFailed)
 └── CheckoutRefused         402, 409, 422 or 429, by its reason
 
 Postponed and LeaseLost never reach a client: each ends one thread's work on an order, which continues later.
@@ -33,7 +34,7 @@ Nor does OrderRefused, which becomes CouponNotUsable, CartAlreadyOrdered or Cart
 
 from typing import Any, ClassVar
 
-from shared.errors import NotFound, Problem
+from shared.errors import NotFound, Problem, ValidationFailed
 
 # The HTTP status of a refused checkout, by the order's reason. All other reasons are conflicts.
 REFUSAL_STATUSES = {
@@ -50,6 +51,17 @@ class OrderNotFound(NotFound):
 
     code = "order_not_found"
     detail = "There is no such order."
+
+
+class LinkInvalid(ValidationFailed):
+    """The token of a mailed link is unknown or expired. The client does not learn which."""
+
+    code = "link_invalid"
+    detail = "This link is not valid any more. Request a new one."
+
+    def __init__(self) -> None:
+        detail = "is unknown or expired"
+        super().__init__(errors=[{"location": "json", "field": "token", "detail": detail}])
 
 
 class ProductNotFound(NotFound):

@@ -10,6 +10,8 @@ from orders.domain import Order
 from orders.repository.snapshots import read_event, read_order
 from shared.outbox import Message
 
+LOOKUP = "order_lookup"
+ERASED = "…"  # The token of a mail that was sent.
 TEMPLATES = Path(__file__).parent / "mails"
 # What a customer reads about a cancellation, by the order's reason.
 EXPLANATIONS = {
@@ -29,8 +31,12 @@ class TotalRow:
     is_total: bool = False
 
 
-def describe_order_mail(message: Message) -> Mapping[str, Any]:
-    """Return the values of the templates of a mail: the order as of its event."""
+def describe_order_mail(message: Message, *, public_url: str) -> Mapping[str, Any]:
+    """Return the values of the templates of a mail: the order as of its event, or the link to an order."""
+    if message.kind == LOOKUP:
+        # The token is in the fragment, which no server receives.
+        link = f"{public_url.rstrip('/')}/#/order-link?token={message.secret or ERASED}"
+        return {"number": message.data["number"], "link": link}
     order = read_order(message.data)
     event = read_event(message.data)
     return {

@@ -284,6 +284,17 @@ coupon_uses = Table(
 )
 Index("coupon_uses_of_coupon", coupon_uses.c.coupon_id, coupon_uses.c.order_id)
 
+order_links = Table(
+    "order_links",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("order_id", ForeignKey("orders.id", ondelete="CASCADE"), nullable=False),
+    Column("created_at", MOMENT, nullable=False, server_default=func.now()),
+    Column("expires_at", MOMENT, nullable=False),
+)
+Index("order_links_order", order_links.c.order_id)
+Index("order_links_expires", order_links.c.expires_at)
+
 # Programs that learn of events. The outbox has an endpoint of the same id for each.
 webhooks = Table(
     "webhooks",

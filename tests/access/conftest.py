@@ -29,7 +29,7 @@ from shared.app import ServiceFlask
 from shared.database import connect
 from tests.access.table import SERVICES
 from tests.fakes import FakeAuth
-from tests.orders.conftest import ADDRESS, FakeCatalog, FakePayments
+from tests.orders.conftest import ADDRESS, FakeAccounts, FakeCatalog, FakePayments
 from tests.waiting import wait_for
 
 EVERY_SCOPE = "logs:read logs:write products:read tokens:introspect"
@@ -124,7 +124,11 @@ def house(make_database: Callable[[str], str]) -> Iterator[House]:
             "auth": create_auth(_settings(AuthSettings, "auth", make_database), _cheap_passwords()),
             "catalog": create_catalog(_settings(CatalogSettings, "catalog", make_database), auth),
             "orders": create_orders(
-                _settings(OrdersSettings, "orders", make_database), auth, FakeCatalog(), FakePayments()
+                _settings(OrdersSettings, "orders", make_database),
+                auth,
+                FakeCatalog(),
+                FakePayments(),
+                FakeAccounts(),
             ),
             "payments": create_payments(_settings(PaymentsSettings, "payments", make_database), auth),
             "logs": create_logs(_settings(LogsSettings, "logs", make_database), auth),

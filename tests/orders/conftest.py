@@ -266,6 +266,20 @@ class FakePayments(FakeService):
         return Payment(payment["id"], payment["status"], payment["refunded"])
 
 
+class FakeAccounts:
+    """Knows verified addresses by customer, and which customers have an account."""
+
+    def __init__(self) -> None:
+        self.emails: dict[str, str] = {}
+        self.accounts: set[str] = set()
+
+    def find_verified_email(self, customer: str) -> str | None:
+        return self.emails.get(customer)
+
+    def find_guests(self, customers: Iterable[str]) -> frozenset[str]:
+        return frozenset(customers) - self.accounts
+
+
 def create_quick_app(settings: Settings, *others: Any) -> ServiceFlask:
     """Return an application that polls for due orders and messages often, and stops at once."""
     with patch("orders.app.LOOK_EVERY", 0.05), patch("shared.courier.LOOK_EVERY", 0.1):
@@ -290,18 +304,19 @@ class StandingOrders:
             client_secret="secret",
         )
         self.auth, self.catalog, self.payments = FakeAuth(), FakeCatalog(), FakePayments()
+        self.accounts = FakeAccounts()
         self._tasks: list[Callable[[Background], None]] = []
 
         def keep(_background: Background, task: Callable[[], object], **options: Any) -> None:
             self._tasks.append(lambda background: background.repeat(task, **options))
 
         with patch.object(Background, "repeat", keep):
-            self.app = create_quick_app(self.settings, self.auth, self.catalog, self.payments)
+            self.app = create_quick_app(self.settings, self.auth, self.catalog, self.payments, self.accounts)
 
     def restore(self) -> None:
         """Reset the database and the fakes."""
         self.standing.restore()
-        for fake in (self.catalog, self.payments):
+        for fake in (self.catalog, self.payments, self.accounts):
             # Tests also replace methods.
             vars(fake).clear()
             fake.__init__()  # type: ignore[misc]
@@ -360,6 +375,12 @@ def catalog(standing: StandingOrders) -> FakeCatalog:
 def payments(standing: StandingOrders) -> FakePayments:
     """A fake payments-service."""
     return standing.payments
+
+
+@pytest.fixture
+def accounts(standing: StandingOrders) -> FakeAccounts:
+    """A fake of auth-service's accounts."""
+    return standing.accounts
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """Mailed links, by which the owner of an email address verifies it or resets a password."""
 
-import hashlib
-import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -29,13 +27,3 @@ class Link:
     purpose: Purpose
     email: str
     password_changed_at: datetime | None
-
-
-def make_token() -> str:
-    """Return a new token of 256 random bits, in base64url."""
-    return secrets.token_urlsafe(32)
-
-
-def hash_token(token: str) -> bytes:
-    """Return the stored hash of a token; one round is enough for 256 random bits."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

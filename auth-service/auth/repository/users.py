@@ -1,5 +1,6 @@
 """Queries for users."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, bindparam, func, select, text, update
@@ -52,6 +53,12 @@ def share_user(connection: Connection, user_id: UUID) -> User | None:
 def lock_user(connection: Connection, user_id: UUID) -> User | None:
     """Return the user, and lock the account until the transaction ends; `share_user` waits for it, too."""
     return _user(connection.execute(LOCK_USER, {"id": user_id}).first())
+
+
+def read_accounts(connection: Connection, ids: Sequence[UUID]) -> set[UUID]:
+    """Return those of these users that have an account."""
+    query = select(users.c.id).where(users.c.id.in_(ids), users.c.role != "guest")
+    return set(connection.execute(query).scalars())
 
 
 def has_admin(connection: Connection) -> bool:

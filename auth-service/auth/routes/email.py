@@ -9,7 +9,7 @@ from auth.domain.credentials import GUESSABLE
 from auth.errors import HashingBusy, LinkInvalid, TooManyAttempts, WeakPassword
 from auth.passwords import Passwords
 from auth.routes.visitors import Pages, read_visitor
-from auth.schemas.accounts import EmailIn, EmailOut, LinkToken, PasswordReset
+from auth.schemas.accounts import EmailIn, EmailOut, GuestsOut, LinkToken, PasswordReset, UsersIn
 from auth.use_cases import email
 from shared.context import require_caller
 from shared.database import Database
@@ -82,5 +82,12 @@ def verified_email_routes(database: Database) -> APIBlueprint:
     def show_verified_email(user_id: UUID) -> EmailOut:
         """Show the verified address of a user."""
         return EmailOut(email=email.find_verified_email(database, user_id))
+
+    @routes.post("/internal/users/guests")
+    @routes.input(UsersIn)
+    @routes.output(GuestsOut)
+    def find_guests(json_data: UsersIn) -> GuestsOut:
+        """Return those of the users that have no account; a deleted guest has none either."""
+        return GuestsOut(guests=email.find_guests(database, json_data.users))
 
     return routes

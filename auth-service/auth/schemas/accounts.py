@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from auth.domain.credentials import NAME_LENGTH, PASSWORD_LENGTH, choose_name
-from shared.schemas import BLANK_IS_NONE, Body, Email, Line, Text, Time, example
+from shared.schemas import BLANK_IS_NONE, Body, Email, InternalBody, Line, Text, Time, example
 
 NewName = Annotated[
     Line, Field(min_length=NAME_LENGTH[0], max_length=NAME_LENGTH[-1]), AfterValidator(choose_name)
@@ -16,6 +16,7 @@ NewName = Annotated[
 NewPassword = Annotated[Text, Field(min_length=PASSWORD_LENGTH[0], max_length=PASSWORD_LENGTH[-1])]
 
 
+EXAMPLE_USER = "018f5c3e-7a10-7c44-9d21-4b8f6a2e1c01"
 EXAMPLE_LINK = {"token": "2Jx0cY1d4vQmF8rT5zLw9nKs7bHg3aEu6iPo1tRyV0Q"}
 
 
@@ -117,6 +118,22 @@ class EmailOut(BaseModel):
     model_config = ConfigDict(json_schema_extra=example({"email": "ada@example.com"}))
 
     email: str | None
+
+
+class UsersIn(InternalBody):
+    """Users, by the `sub` of their tokens."""
+
+    model_config = ConfigDict(json_schema_extra=example({"users": [EXAMPLE_USER]}))
+
+    users: list[Text] = Field(min_length=1, max_length=1000)
+
+
+class GuestsOut(BaseModel):
+    """The users without an account."""
+
+    model_config = ConfigDict(json_schema_extra=example({"guests": [EXAMPLE_USER]}))
+
+    guests: list[str]
 
 
 class UserOut(BaseModel):

@@ -4,12 +4,13 @@ The routes answer before the account is looked up: they record a task, so that k
 the same answer after the same time. The functions whose names begin with `run_` are these tasks.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from uuid import UUID
 
 from auth import account_mails, audit_trail
 from auth.domain.accounts import Visitor, parse_id
-from auth.domain.links import MOST_ACCOUNTS, Purpose, hash_token
+from auth.domain.links import MOST_ACCOUNTS, Purpose
 from auth.errors import LinkInvalid
 from auth.passwords import Passwords, Rank
 from auth.repository import links, throttle, users
@@ -18,6 +19,7 @@ from auth.use_cases.attempts import count_mail_request
 from auth.use_cases.sessions import end_sessions_of
 from shared.context import Caller
 from shared.database import Connection, Database
+from shared.link_tokens import hash_token
 from shared.outbox import Message, NewMessage
 
 
@@ -140,6 +142,14 @@ def find_verified_email(database: Database, user_id: UUID) -> str | None:
     with database.autocommit() as connection:
         user = users.find_user(connection, user_id)
     return user.email if user and user.email_verified_at else None
+
+
+def find_guests(database: Database, subs: Sequence[str]) -> list[str]:
+    """Return those of these users that have no account, because they are guests or were deleted."""
+    ids = {user_id: sub for sub in subs if (user_id := parse_id(sub))}
+    with database.autocommit() as connection:
+        accounts = users.read_accounts(connection, list(ids))
+    return sorted(sub for user_id, sub in ids.items() if user_id not in accounts)
 
 
 def renew_mail(connection: Connection, message: Message) -> NewMessage | None:

@@ -5,6 +5,7 @@ from orders.routes.carts import cart_routes
 from orders.routes.coupons import coupon_routes
 from orders.routes.fulfilment import fulfilment_routes
 from orders.routes.internal import customer_routes, wake_routes
+from orders.routes.lookups import claim_routes, lookup_routes
 from orders.routes.orders import order_routes
 from orders.routes.quotes import quote_routes
 from orders.routes.rules import rule_routes
@@ -12,9 +13,11 @@ from orders.routes.rules import rule_routes
 __all__ = [
     "address_routes",
     "cart_routes",
+    "claim_routes",
     "coupon_routes",
     "customer_routes",
     "fulfilment_routes",
+    "lookup_routes",
     "order_routes",
     "quote_routes",
     "rule_routes",

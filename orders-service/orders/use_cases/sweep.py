@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 
-from orders.repository import carts, idempotency_keys, jobs
+from orders.repository import carts, idempotency_keys, jobs, links
 from shared import outbox
 from shared.database import Connection, Database
 
@@ -17,7 +17,7 @@ BATCH = 1000  # Rows per transaction.
 
 
 def sweep_leftovers(database: Database) -> None:
-    """Delete old idempotency keys, messages, empty carts and stale guest carts, once an hour."""
+    """Delete old idempotency keys, links, messages, empty carts and stale guest carts, once an hour."""
     with database.transaction() as connection:
         if not jobs.take_turn(connection, "sweep", every=EVERY):
             return
@@ -26,6 +26,7 @@ def sweep_leftovers(database: Database) -> None:
     )
     _sweep(database, lambda at: carts.delete_empty_carts(at, age=CARTS_KEPT, limit=BATCH))
     stale_lines = _sweep(database, lambda at: carts.delete_stale_carts(at, age=CARTS_KEPT, limit=BATCH))
+    _sweep(database, lambda at: links.delete_expired_links(at, BATCH))
     _sweep(database, lambda at: outbox.delete_old_messages(at, BATCH))
     log.info("Deleted %d idempotency keys and %d lines of guest carts", old_keys, stale_lines)
 
