@@ -54,6 +54,7 @@ const ICONS = {
   left: "M15 6l-6 6 6 6",
   list: "M8 6h12M8 12h12M8 18h12M4 6v.01M4 12v.01M4 18v.01",
   lock: "M6 11h12v9H6zM8.5 11V8a3.5 3.5 0 0 1 7 0v3",
+  mail: "M3 6h18v12H3zM3.5 6.5 12 13l8.5-6.5",
   minus: "M6 12h12",
   pause: "M9 6v12M15 6v12",
   play: "M8 5l11 7-11 7V5Z",

@@ -3,6 +3,7 @@ import { Problem } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { toast } from "../lib/feedback.js";
 import { checkForm, field, readForm, showProblems, whileBusy } from "../lib/forms.js";
+import { linkTo } from "../lib/router.js";
 import { session } from "../lib/session.js";
 
 /** Return the two forms, one visible at a time; `done` is called once the user is signed in. */
@@ -22,7 +23,8 @@ export function accountForms(done) {
         name === "logIn" ? "Create an account" : "Sign in",
       ),
     );
-    element.replaceChildren(forms[name], change);
+    const forgotten = h("p", null, h("a", { href: linkTo("/forgot-password") }, "Forgot your password?"));
+    element.replaceChildren(forms[name], ...(name === "logIn" ? [forgotten] : []), change);
     return forms[name].querySelector("input");
   }
 

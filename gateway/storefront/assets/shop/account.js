@@ -4,6 +4,7 @@ import { h, icon } from "../lib/dom.js";
 import { toast } from "../lib/feedback.js";
 import { linkTo, navigate } from "../lib/router.js";
 import { session } from "../lib/session.js";
+import { emailPart } from "./account-email.js";
 import { addressList } from "./addresses.js";
 import { accountForm, newPasswordField, passwordField } from "./account-forms.js";
 
@@ -41,6 +42,12 @@ export async function view({ signal }) {
       { class: "card card-body stack", "aria-label": "Addresses" },
       h("h2", { tabindex: "-1" }, "Addresses"),
       addressList(signal),
+    ),
+    h(
+      "section",
+      { class: "card card-body stack", "aria-label": "Email" },
+      h("h2", null, "Email"),
+      emailPart(signal),
     ),
     h(
       "section",

@@ -6,6 +6,7 @@ import { formatMoney, formatTime } from "../lib/format.js";
 import { linkTo } from "../lib/router.js";
 import { session } from "../lib/session.js";
 import { statusBadge } from "../lib/order-labels.js";
+import { claimOffer } from "./claimable-orders.js";
 import { nameOf } from "./drawer.js";
 
 export const title = "Order history";
@@ -14,13 +15,27 @@ const PAGE = 20;
 
 export async function view({ signal }) {
   const body = h("div");
-  load(
-    body,
-    () => fetchPage(null, signal),
-    (page) => showOrders(page, signal),
-    { skeleton: skeleton("rows", 5), signal },
+
+  function show() {
+    load(
+      body,
+      () => fetchPage(null, signal),
+      (page) => showOrders(page, signal),
+      { skeleton: skeleton("rows", 5), signal },
+    );
+  }
+
+  show();
+  return h("div", { class: "stack-wide" }, h("h1", null, title), claimOffer(show, signal), body, findOrderLink());
+}
+
+function findOrderLink() {
+  return h(
+    "p",
+    { class: "faint" },
+    "Ordered as a guest on another device? ",
+    h("a", { href: linkTo("/find-order") }, "Find your order"),
   );
-  return h("div", { class: "stack-wide" }, h("h1", null, title), body);
 }
 
 function fetchPage(cursor, signal) {
