@@ -5,8 +5,9 @@ from typing import LiteralString
 TOTALS = "orders: an order's total is its items and its adjustments"
 LINE_TOTALS = "orders: the parts of the lines add up to the parts of the order"
 COUPON_USES = "orders: the uses of a coupon are the orders that use it"
+MAILS = "orders: each confirmed order with an email address has exactly one confirmation mail"
 # Rules about tables that a database of an earlier release does not have.
-NEW_TABLES = dict.fromkeys((TOTALS, LINE_TOTALS, COUPON_USES), "coupons")
+NEW_TABLES = {**dict.fromkeys((TOTALS, LINE_TOTALS, COUPON_USES), "coupons"), MAILS: "outbox"}
 
 # The rule, its database, and its facts: `what` a row is about, and whether it `holds`.
 RULES: list[tuple[str, str, LiteralString]] = [
@@ -266,6 +267,29 @@ RULES: list[tuple[str, str, LiteralString]] = [
                    AND (status = 'cancelled') = (returned_at IS NOT NULL)
         FROM orders FULL JOIN coupon_uses ON order_id = orders.id
         WHERE coupon IS NOT NULL OR order_id IS NOT NULL
+        """,
+    ),
+    (
+        # Mails are kept for 30 days. What was confirmed before the upgrade that added the outbox has none.
+        MAILS,
+        "orders",
+        """
+        SELECT format('order %s: %s confirmed with an address, %s mails', coalesce(confirmed.id, mailed.id),
+                      coalesce(confirmations, 0), coalesce(mails, 0)) AS what,
+               confirmations IS NOT DISTINCT FROM mails AS holds
+        FROM (
+            SELECT orders.id::text, count(*) AS confirmations
+            FROM order_events JOIN orders ON orders.id = order_id
+                JOIN outbox_endpoints ON name = 'mail' AND time > outbox_endpoints.created_at
+            WHERE to_status = 'confirmed' AND from_status IS DISTINCT FROM to_status AND email IS NOT NULL
+                AND time > now() - interval '29 days'
+            GROUP BY 1) AS confirmed
+        FULL JOIN (
+            SELECT subject AS id, count(*) AS mails
+            FROM outbox
+            WHERE channel = 'mail' AND kind = 'order_confirmed' AND resend_of IS NULL
+                AND created_at > now() - interval '29 days'
+            GROUP BY 1) AS mailed ON mailed.id = confirmed.id
         """,
     ),
     (

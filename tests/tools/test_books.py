@@ -43,6 +43,7 @@ REFUNDED = "orders: an order is refunded exactly when its whole amount was refun
 TOTALS = "orders: an order's total is its items and its adjustments"
 LINE_TOTALS = "orders: the parts of the lines add up to the parts of the order"
 COUPON_USES = "orders: the uses of a coupon are the orders that use it"
+MAILS = "orders: each confirmed order with an email address has exactly one confirmation mail"
 REFUND_MADE = "orders: payments-service made exactly the refunds of each order"
 REFUND_BOOKED = "ledger: each successful refund is booked exactly once"
 PAYMENT_SUMS = "payments: refunded and pending amounts equal the sum of the refunds"
@@ -55,7 +56,7 @@ TABLES = {
     "auth": "users",
     "catalog": "products, reservations, reservation_lines",
     "orders": "orders, order_work, order_lines, order_events, idempotency_keys, refunds, coupons,"
-    " coupon_customers, coupon_uses",
+    " coupon_customers, coupon_uses, outbox",
     "payments": "payments, refunds, ledger_entries, simulated_charges, simulated_refunds",
     "logs": "records, audit_records",
 }
@@ -461,8 +462,9 @@ def test_correct_books_break_no_rule(shop: Shop) -> None:
     assert shop.check() == (findings, moving)
 
 
-def test_every_rule_checks_at_least_one_fact(shop: Shop) -> None:
+def test_every_rule_checks_at_least_one_fact(shop: Shop, confirm: Callable[..., UUID]) -> None:
     shop.log("Order placed")
+    confirm()
     shop.refund(shop.sell(), 1)
     shop.run("payments", "UPDATE payments SET look_at = now() WHERE status = 'requires_capture'")
     shop.run("orders", "UPDATE orders SET cart_version = 7 WHERE status = 'paid'")
@@ -777,6 +779,78 @@ def test_a_part_of_a_total_that_is_wrong(shop: Shop, change: str, rules: set[str
     }
     shop.run("orders", f"{change} WHERE {of_table.get(table, f'order_id IN {ours}')}")
     assert shop.broken() == rules
+
+
+@pytest.fixture
+def confirm(shop: Shop) -> Callable[..., UUID]:
+    """Confirm the paid order, and return its id; `mails` is how often, `email` is its address."""
+
+    def confirm(*, mails: int = 1, email: str | None = "ada@example.com", age: str = "1 minute") -> UUID:
+        order = UUID(str(shop.run("orders", "SELECT id FROM orders WHERE status = 'paid'")))
+        shop.run("orders", "UPDATE orders SET email = %(email)s WHERE id = %(id)s", email=email, id=order)
+        shop.run("orders", "UPDATE outbox_endpoints SET created_at = now() - interval '1 year'")
+        shop.run(
+            "orders",
+            """
+            INSERT INTO order_events (order_id, time, kind, from_status, to_status, actor)
+            VALUES (%(id)s, now() - %(age)s::interval, 'payment_authorized', 'pending', 'confirmed', 'x')
+            """,
+            id=order,
+            age=age,
+        )
+        for _ in range(mails):
+            shop.run(
+                "orders",
+                """
+                INSERT INTO outbox (channel, endpoint, subject, kind, recipient, data)
+                VALUES ('mail', 'mail', %(id)s, 'order_confirmed', %(email)s, '{}')
+                """,
+                id=str(order),
+                email=email,
+            )
+        return order
+
+    return confirm
+
+
+def test_a_confirmed_order_with_one_mail(shop: Shop, confirm: Callable[..., UUID]) -> None:
+    confirm()
+    assert shop.broken() == set()
+    # Sent again by hand.
+    repeated = "INSERT INTO outbox (channel, endpoint, subject, kind, data, resend_of)"
+    shop.run("orders", f"{repeated} SELECT channel, endpoint, subject, kind, data, id FROM outbox")
+    assert shop.broken() == set()
+
+
+def test_a_confirmed_order_without_a_mail(shop: Shop, confirm: Callable[..., UUID]) -> None:
+    confirm(mails=0)
+    assert shop.broken() == {MAILS}
+
+
+def test_a_confirmed_order_with_two_mails(shop: Shop, confirm: Callable[..., UUID]) -> None:
+    confirm(mails=2)
+    assert shop.broken() == {MAILS}
+
+
+def test_an_order_without_an_address_with_a_mail(shop: Shop, confirm: Callable[..., UUID]) -> None:
+    confirm(email=None, mails=1)
+    assert shop.broken() == {MAILS}
+
+
+@pytest.mark.parametrize("given", [{"email": None}, {"age": "40 days"}], ids=str)
+def test_a_confirmed_order_needs_no_mail_without_an_address_or_long_after(
+    shop: Shop, confirm: Callable[..., UUID], given: dict[str, Any]
+) -> None:
+    confirm(mails=0, **given)
+    assert shop.broken() == set()
+
+
+def test_an_order_that_was_confirmed_before_the_outbox_needs_no_mail(
+    shop: Shop, confirm: Callable[..., UUID]
+) -> None:
+    confirm(mails=0)
+    shop.run("orders", "UPDATE outbox_endpoints SET created_at = now()")
+    assert shop.broken() == set()
 
 
 def test_a_paid_order_that_shows_another_payment(shop: Shop) -> None:
@@ -1098,7 +1172,7 @@ def test_correct_books_print_a_line_per_rule_and_exit_0(standing_shop: Shop, mon
     assert run_main(monkeypatch, as_environment(standing_shop.urls)) == 0
     lines = capsys.readouterr().out.splitlines()
     assert f"ok      {PAID} (1)" in lines
-    assert lines[-1] == "29 rules, 0 broken; 3 orders are in progress."
+    assert lines[-1] == "30 rules, 0 broken; 3 orders are in progress."
 
 
 def test_a_breach_prints_its_counts_and_exits_1(committed_shop: Shop, monkeypatch, capsys) -> None:
@@ -1107,7 +1181,7 @@ def test_a_breach_prints_its_counts_and_exits_1(committed_shop: Shop, monkeypatc
     lines = capsys.readouterr().out.splitlines()
     assert f"BREACH  {RESERVED} (1 of 2)" in lines
     assert "          product 1: 3 reserved, 2 held" in lines
-    assert lines[-1] == "29 rules, 1 broken; 3 orders are in progress."
+    assert lines[-1] == "30 rules, 1 broken; 3 orders are in progress."
 
 
 def test_a_stopped_shop_cannot_be_checked(tmp_path: Path, monkeypatch, capsys) -> None:
