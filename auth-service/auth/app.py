@@ -8,7 +8,7 @@ from auth.config import Settings, read_service_clients
 from auth.issuer import TokenIssuer
 from auth.passwords import Passwords
 from auth.routes.accounts import account_routes, login_routes, password_routes
-from auth.routes.admin import client_routes, user_routes
+from auth.routes.admin import client_routes, directory_routes, user_routes
 from auth.routes.docs import docs_routes
 from auth.routes.internal import sign_off_routes
 from auth.routes.oauth import metadata_routes, oauth_routes
@@ -21,7 +21,7 @@ from auth.use_cases.guests import delete_idle_guests
 from auth.use_cases.oauth import Clients, issue_own_token
 from auth.use_cases.sweep import EVERY as SWEEP_EVERY
 from auth.use_cases.sweep import sweep
-from shared.access import ADMIN, PUBLIC, REGISTERED, SIGNED_IN, services
+from shared.access import ADMIN, CLERK, PUBLIC, REGISTERED, SIGNED_IN, services
 from shared.app import ServiceFlask, build_app, mount
 from shared.database import connect
 from shared.settings import read_settings
@@ -66,6 +66,7 @@ def create_app(
     mount(app, metadata_routes(settings.public_url), access=PUBLIC)
     mount(app, signing_key_routes(keys), access=PUBLIC, recorded=False)
     mount(app, docs_routes(), access=PUBLIC)
+    mount(app, directory_routes(database), access=CLERK)
     mount(app, user_routes(database), access=ADMIN)
     mount(app, client_routes(database, settings.token_seconds), access=ADMIN)
     app.background.repeat(partial(sweep, database), every=SWEEP_EVERY, name="sweep")

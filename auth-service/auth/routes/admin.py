@@ -1,4 +1,4 @@
-"""Routes for admins: users, their sessions and integrators' clients."""
+"""Routes for clerks and admins: users, their sessions and integrators' clients."""
 
 from uuid import UUID
 
@@ -27,9 +27,9 @@ from shared.openapi import document_errors
 from shared.pages import PageQuery, bad_cursor, decode_cursor, decode_id, encode_cursor, encode_id
 
 
-def user_routes(database: Database) -> APIBlueprint:
-    """Return the routes for users and their sessions."""
-    routes = APIBlueprint("users", __name__)
+def directory_routes(database: Database) -> APIBlueprint:
+    """Return the routes that show users, also to clerks."""
+    routes = APIBlueprint("directory", __name__, tag="Users")
 
     @routes.get("/auth/users")
     @routes.input(UserQuery, location="query")
@@ -51,6 +51,13 @@ def user_routes(database: Database) -> APIBlueprint:
     def show_user(user_id: UUID) -> UserOut:
         """Show a user."""
         return UserOut.model_validate(admin.find_user(database, user_id))
+
+    return routes
+
+
+def user_routes(database: Database) -> APIBlueprint:
+    """Return the routes that change users and end their sessions."""
+    routes = APIBlueprint("users", __name__)
 
     @routes.patch("/auth/users/<uuid:user_id>")
     @routes.input(UserPatch)

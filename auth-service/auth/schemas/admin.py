@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 
+from auth.domain.accounts import AccountRole
 from auth.domain.clients import Scope
 from auth.schemas.accounts import UserOut
 from shared.pages import PageQuery
@@ -37,7 +38,7 @@ class UserQuery(PageQuery):
     """
 
     q: Text | None = Field(default=None, max_length=200)
-    role: Literal["guest", "customer", "admin"] | None = None
+    role: AccountRole | Literal["guest"] | None = None
     disabled: bool | None = None
 
 
@@ -46,7 +47,7 @@ class UserPatch(Patch):
 
     model_config = ConfigDict(json_schema_extra=example({"role": "admin"}))
 
-    role: Literal["customer", "admin"] | None = None
+    role: AccountRole | None = None
     disabled: bool | None = None
 
 
