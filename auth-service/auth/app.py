@@ -67,7 +67,7 @@ def create_app(
     mount(app, signing_key_routes(keys), access=PUBLIC, recorded=False)
     mount(app, docs_routes(), access=PUBLIC)
     mount(app, directory_routes(database), access=CLERK)
-    mount(app, user_routes(database), access=ADMIN)
+    mount(app, user_routes(database, passwords), access=ADMIN)
     mount(app, client_routes(database, settings.token_seconds), access=ADMIN)
     app.background.repeat(partial(sweep, database), every=SWEEP_EVERY, name="sweep")
     app.background.repeat(passwords.prepare, every=PREPARE_EVERY, name="prepare-hashing", nudged=False)

@@ -45,10 +45,20 @@ class UserQuery(PageQuery):
 class UserPatch(Patch):
     """A new role, or whether the account is disabled."""
 
-    model_config = ConfigDict(json_schema_extra=example({"role": "admin"}))
+    model_config = ConfigDict(
+        json_schema_extra=example({"role": "clerk", "current_password": "correct horse battery"})
+    )
 
     role: AccountRole | None = None
     disabled: bool | None = None
+    current_password: Text | None = Field(
+        default=None, max_length=1024, description="The caller's own password; required with `role`."
+    )
+
+    @property
+    def changes(self) -> dict[str, object]:
+        """Return the new values by name."""
+        return {name: value for name, value in super().changes.items() if name != "current_password"}
 
 
 class UserPage(BaseModel):
