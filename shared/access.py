@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from flask import Request
 
-from shared import context
+from shared import context, roles
 from shared.context import Caller
 from shared.errors import CrossSite, Forbidden, TokenInvalid, TokenMissing
 from shared.tokens import TokenVerifier
@@ -72,9 +72,10 @@ class Access:
 
 
 PUBLIC = Access("public")
-SIGNED_IN = Access("signed in", roles=frozenset({"guest", "customer", "admin"}))
-# Users who log in with a password.
-REGISTERED = Access("registered", roles=frozenset({"customer", "admin"}))
+SIGNED_IN = Access("signed in", roles=roles.SIGNED_IN)
+REGISTERED = Access("registered", roles=roles.REGISTERED)
+CLERK = Access("clerk", roles=roles.CLERKS)
+EDITOR = Access("editor", roles=roles.EDITORS)
 ADMIN = Access("admin", roles=frozenset({"admin"}))
 
 

@@ -123,7 +123,9 @@ def complete(
             schema["examples"] = [_arrange(example, schema, schemas) for example in schema["examples"]]
     operations = [operation for path in spec["paths"].values() for operation in path.values()]
     tags = {tag for operation in operations for tag in operation["tags"]}
-    spec["tags"] = [tag for tag in spec["tags"] if tag["name"] in tags - {INTERNAL["name"]}] + [INTERNAL]
+    # Blueprints with different access rules may share a tag.
+    named = {tag["name"]: tag for tag in spec["tags"] if tag["name"] in tags - {INTERNAL["name"]}}
+    spec["tags"] = [*named.values(), INTERNAL]
     schemes = {name for operation in operations for scheme in operation["security"] for name in scheme}
     described = _describe_security(cookie_name(production=production))
     components["securitySchemes"] = {name: what for name, what in described.items() if name in schemes}

@@ -15,11 +15,11 @@ from jwt.types import Options
 
 from shared.context import Caller
 from shared.errors import TokenInvalid
+from shared.roles import ROLES
 
 ALGORITHM = "ES256"
 TYPE = "at+jwt"
 AUDIENCE = "shopfleet"
-ROLES = frozenset({"guest", "customer", "admin", "service"})
 MAX_LENGTH = 4096
 LEEWAY = 5  # Seconds of clock skew between machines.
 MOST_VERIFIED = 1000  # Tokens in a process's cache, at about 2 KB each.

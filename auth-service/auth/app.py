@@ -9,7 +9,7 @@ from auth.config import Settings, read_service_clients
 from auth.issuer import TokenIssuer
 from auth.passwords import Passwords
 from auth.routes.accounts import account_routes, login_routes, password_routes
-from auth.routes.admin import client_routes, user_routes
+from auth.routes.admin import client_routes, directory_routes, user_routes
 from auth.routes.docs import docs_routes
 from auth.routes.email import address_routes, link_routes, verified_email_routes
 from auth.routes.internal import sign_off_routes
@@ -24,7 +24,7 @@ from auth.use_cases.guests import delete_idle_guests
 from auth.use_cases.oauth import Clients, issue_own_token
 from auth.use_cases.sweep import EVERY as SWEEP_EVERY
 from auth.use_cases.sweep import sweep
-from shared.access import ADMIN, PUBLIC, REGISTERED, SIGNED_IN, services
+from shared.access import ADMIN, CLERK, PUBLIC, REGISTERED, SIGNED_IN, services
 from shared.app import ServiceFlask, build_app, mount
 from shared.courier import Courier
 from shared.database import Database, connect
@@ -78,7 +78,8 @@ def create_app(
     mount(app, address_routes(pages, database), access=REGISTERED)
     mount(app, link_routes(pages, database, passwords), access=PUBLIC)
     mount(app, verified_email_routes(database), access=services("orders-service"))
-    mount(app, user_routes(database), access=ADMIN)
+    mount(app, directory_routes(database), access=CLERK)
+    mount(app, user_routes(database, passwords), access=ADMIN)
     mount(app, client_routes(database, settings.token_seconds), access=ADMIN)
     _add_mails(app, settings, database)
     app.background.repeat(partial(sweep, database), every=SWEEP_EVERY, name="sweep")

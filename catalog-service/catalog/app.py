@@ -27,7 +27,7 @@ from catalog.use_cases.reservations import lapse_reservations
 from catalog.use_cases.sales import prune_prices, write_due_prices
 from catalog.use_cases.source import copy_source
 from catalog.use_cases.sync import describe_copy
-from shared.access import ADMIN, PUBLIC, SIGNED_IN, services
+from shared.access import EDITOR, PUBLIC, SIGNED_IN, services
 from shared.app import ServiceFlask, build_app, mount
 from shared.auth_client import reach_auth
 from shared.database import connect
@@ -35,8 +35,9 @@ from shared.settings import read_settings
 from shared.tokens import Auth
 from shared.verdict import verdict_routes
 
-# Signed-in users, and integrators whose token has this scope.
+# Users with these roles, and integrators whose token has the scope.
 PRODUCT_READERS = replace(SIGNED_IN, name="product readers", scope="products:read")
+PRODUCT_WRITERS = replace(EDITOR, name="product writers", scope="products:write")
 COPY_INTERVAL = 1.0  # Seconds between two checks whether a copy of the source is due.
 RECOUNT_INTERVAL = 1.0  # Seconds between two checks whether products have changed.
 FETCH_INTERVAL = 5.0  # Seconds between two checks whether images of other hosts are due.
@@ -61,19 +62,19 @@ def create_app(settings: Settings | None = None, auth: Auth | None = None) -> Se
     app.metrics.ask(partial(read_figures, database, source))
     mount(app, product_routes(database, source, settings.currency), access=PRODUCT_READERS)
     mount(app, category_routes(database, source), access=PRODUCT_READERS)
-    mount(app, category_admin_routes(database), access=ADMIN)
+    mount(app, category_admin_routes(database), access=PRODUCT_WRITERS)
     mount(app, page_routes(database, source, settings.currency, settings.public_url), access=PUBLIC)
     mount(app, verdict_routes(), access=PRODUCT_READERS, recorded=False)
     mount(app, image_routes(database), access=PUBLIC)
-    mount(app, admin_routes(database, settings.currency, app.background.nudge), access=ADMIN)
-    mount(app, variant_routes(database, settings.currency), access=ADMIN)
-    mount(app, low_stock_routes(database), access=ADMIN)
-    mount(app, import_routes(database, settings.currency), access=ADMIN)
-    mount(app, sale_routes(database, settings.currency), access=ADMIN)
-    mount(app, metadata_key_routes(database), access=ADMIN)
+    mount(app, admin_routes(database, settings.currency, app.background.nudge), access=PRODUCT_WRITERS)
+    mount(app, variant_routes(database, settings.currency), access=PRODUCT_WRITERS)
+    mount(app, low_stock_routes(database), access=PRODUCT_WRITERS)
+    mount(app, import_routes(database, settings.currency), access=PRODUCT_WRITERS)
+    mount(app, sale_routes(database, settings.currency), access=PRODUCT_WRITERS)
+    mount(app, metadata_key_routes(database), access=PRODUCT_WRITERS)
     mount(app, reservation_routes(database, source, settings.currency), access=services("orders-service"))
     encoder = Encoder()
-    mount(app, upload_routes(database, encoder), access=ADMIN)
+    mount(app, upload_routes(database, encoder), access=PRODUCT_WRITERS)
     app.background.repeat(partial(sweep_images, database), every=SWEEP_INTERVAL, name="sweep-images")
     images = ImageClient(settings.catalog_upstream_url)
     fetcher = Fetcher(database, images, encoder, app.background.stopping.is_set)

@@ -1,5 +1,6 @@
 """The wiring of orders-service."""
 
+from dataclasses import replace
 from functools import partial
 
 from orders.checkout import Checkout
@@ -16,6 +17,8 @@ from orders.routes import (
     lookup_routes,
     order_routes,
     quote_routes,
+    reading_routes,
+    refund_routes,
     rule_routes,
     wake_routes,
 )
@@ -25,7 +28,7 @@ from orders.use_cases import lookups
 from orders.use_cases.carts import CartDesk
 from orders.use_cases.figures import read_figures
 from orders.use_cases.sweep import sweep_leftovers
-from shared.access import ADMIN, PUBLIC, REGISTERED, SIGNED_IN, services
+from shared.access import ADMIN, CLERK, EDITOR, PUBLIC, REGISTERED, SIGNED_IN, services
 from shared.app import ServiceFlask, build_app, mount
 from shared.auth_client import reach_auth
 from shared.courier import Courier
@@ -39,6 +42,9 @@ from shared.service_calls import ServiceTokens
 from shared.settings import read_settings
 from shared.tokens import Auth
 
+# Users with these roles, and integrators whose token has the scope.
+ORDER_READERS = replace(SIGNED_IN, name="order readers", scope="orders:read")
+FULFILLERS = replace(CLERK, name="fulfillers", scope="orders:fulfil")
 CALL_TIMEOUT = (0.5, 2.0)  # Seconds to connect and to read; a step that takes longer is retried later.
 RESUMERS = 2  # Threads that continue orders that a request or another replica left unfinished.
 SETTLERS = 1  # Threads that settle; more threads would only make smaller batches.
@@ -97,12 +103,14 @@ def create_app(
     mount(app, cart_routes(desk, payments), access=SIGNED_IN)
     mount(app, quote_routes(desk), access=SIGNED_IN)
     mount(app, rule_routes(database), access=ADMIN)
-    mount(app, coupon_routes(database), access=ADMIN)
+    mount(app, coupon_routes(database), access=EDITOR)
     mount(app, address_routes(database), access=REGISTERED)
     mount(app, lookup_routes(database), access=PUBLIC)
     mount(app, claim_routes(database, accounts, payments), access=REGISTERED)
     mount(app, order_routes(desk, checkout, payments), access=SIGNED_IN)
-    mount(app, fulfilment_routes(database, checkout), access=ADMIN)
+    mount(app, reading_routes(database, payments), access=ORDER_READERS)
+    mount(app, fulfilment_routes(database), access=FULFILLERS)
+    mount(app, refund_routes(database, checkout), access=CLERK)
     mount(app, mailbox_routes("/orders", mailbox), access=ADMIN)
     mount(app, wake_routes(database, wake_resumers), access=services("payments-service"))
     mount(app, customer_routes(database), access=services("auth-service"))

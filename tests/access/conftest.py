@@ -32,7 +32,17 @@ from tests.fakes import FakeAuth
 from tests.orders.conftest import ADDRESS, FakeAccounts, FakeCatalog, FakePayments
 from tests.waiting import wait_for
 
-EVERY_SCOPE = "logs:read logs:write products:read tokens:introspect"
+SCOPES = {
+    "reader": "orders:read",
+    "fulfiller": "orders:fulfil",
+    "viewer": "products:read",
+    "writer": "products:write",
+    "searcher": "logs:read",
+    "shipper": "logs:write",
+    "checker": "tokens:introspect",
+}
+# The scopes of each integrator.
+INTEGRATORS = {"app": "", "scoped": " ".join(SCOPES.values()), **SCOPES}
 PASSWORD = "correct horse battery"
 PARAMETER = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 
@@ -64,8 +74,8 @@ class House:
         if who in self.subs:
             role = "customer" if who == "other" else who
             return {"sub": self.subs[who], "role": role}
-        client_id = "app-1" if who in {"app", "scoped"} else f"{who}-service"
-        scope = EVERY_SCOPE if who == "scoped" else ""
+        client_id = "app-1" if who in INTEGRATORS else f"{who}-service"
+        scope = INTEGRATORS.get(who, "")
         return {"sub": client_id, "role": "service", "client_id": client_id, "scope": scope}
 
     def token(self, service: str, who: str) -> str:
@@ -170,10 +180,16 @@ def _bring_people(house: House) -> None:
         token = client.post(path, json=body).json["access_token"]
         return client.get("/auth/me", headers={"Authorization": f"Bearer {token}"}).json["id"]
 
+    def register(username: str) -> str:
+        return find_sub("/auth/register", {"username": username, "password": PASSWORD})
+
+    # The tokens of the walk name their roles.
     house.subs = {
         "guest": find_sub("/auth/guest", None),
-        "customer": find_sub("/auth/register", {"username": "ada", "password": PASSWORD}),
-        "other": find_sub("/auth/register", {"username": "bob", "password": PASSWORD}),
+        "customer": register("ada"),
+        "other": register("bob"),
+        "clerk": register("clara"),
+        "editor": register("edgar"),
         "admin": find_sub("/auth", {"username": "admin", "password": "admin"}),
     }
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.access.conftest import PASSWORD, House
+from tests.access.conftest import INTEGRATORS, PASSWORD, House
 from tests.access.table import INSIDE, OUTSIDE, SERVICES, Row
 from tests.broken_tokens import break_token
 
@@ -85,7 +85,7 @@ def call_with_each(
 def test_public_operations_answer_callers_as_the_table_says(house: House, row: Row) -> None:
     """Compare each caller's status with the table."""
     answers: dict[str, Any] = {"none": call(house, row)}
-    for who in ("guest", "customer", "other", "admin", "service", "app", "scoped"):
+    for who in (*house.subs, "service", *INTEGRATORS):
         token = house.token(row.service, "orders" if who == "service" else who)
         answers[who] = call(house, row, bearer(token))
     # Break the token of a caller who has access.

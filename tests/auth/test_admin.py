@@ -1,13 +1,17 @@
 """Admins' routes for users and their sessions."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import get_args
 from uuid import UUID
 
 import pytest
 
+from auth.domain.accounts import AccountRole, Visitor
 from auth.errors import LastAdmin
 from auth.use_cases.admin import change_user, list_users
+from shared.context import Caller
 from shared.ids import new_id
+from shared.roles import REGISTERED
 from tests.auth.conftest import EVE, bearer, claims_of
 
 BOB = {"username": "bob", "password": "another horse battery", "email": "bob@example.org"}
@@ -30,8 +34,14 @@ def find_id(client, admin, name):
     return user["id"]
 
 
+def give_role(role, password="admin"):
+    """Return a change of role by the demo admin, who has this password."""
+    return {"role": role, "current_password": password}
+
+
 def promote(client, admin, user_id):
-    assert client.patch(f"/auth/users/{user_id}", json={"role": "admin"}, headers=admin).status_code == 200
+    answer = client.patch(f"/auth/users/{user_id}", json=give_role("admin"), headers=admin)
+    assert answer.status_code == 200
 
 
 def test_users_are_listed_newest_first_without_passwords(client, admin, join):
@@ -146,7 +156,7 @@ def test_a_query_that_fails_validation_is_refused(client, admin):
 
 def test_a_new_role_takes_effect_at_once_and_ends_all_sessions(client, admin, join):
     eve, signed_in = join()
-    answer = client.patch(f"/auth/users/{eve}", json={"role": "admin"}, headers=admin)
+    answer = client.patch(f"/auth/users/{eve}", json=give_role("admin"), headers=admin)
     assert answer.status_code == 200
     assert answer.json["role"] == "admin"
     assert client.post("/auth/refresh", json={"refresh_token": signed_in["refresh_token"]}).status_code == 401
@@ -172,7 +182,9 @@ def test_a_disabled_account_is_refused_by_all_replicas_until_it_is_enabled(clien
 
 def test_a_change_without_effect_ends_no_session(client, admin, join, caplog):
     eve, signed_in = join()
-    answer = client.patch(f"/auth/users/{eve}", json={"role": "customer", "disabled": False}, headers=admin)
+    answer = client.patch(
+        f"/auth/users/{eve}", json=give_role("customer") | {"disabled": False}, headers=admin
+    )
     assert answer.status_code == 200
     assert client.post("/auth/refresh", json={"refresh_token": signed_in["refresh_token"]}).status_code == 200
     assert not [record for record in caplog.records if "role_changed" in str(vars(record))]
@@ -181,8 +193,14 @@ def test_a_change_without_effect_ends_no_session(client, admin, join, caplog):
 def test_a_change_that_fails_validation_is_refused(client, admin, join):
     eve, _ = join()
     changes = [
-        *({}, {"role": "guest"}, {"role": "service"}, {"disabled": "true"}),
-        *({"username": "x"}, {"role": None}, []),
+        *({}, give_role("guest"), give_role("service"), give_role("owner"), {"disabled": "true"}),
+        *(
+            {"username": "x"},
+            {"role": None},
+            [],
+            {"current_password": "admin"},
+            give_role("clerk", ["admin"]),
+        ),
     ]
     accepted = [
         change
@@ -192,16 +210,16 @@ def test_a_change_that_fails_validation_is_refused(client, admin, join):
     assert accepted == []
 
 
-@pytest.mark.parametrize("role", ["customer", "admin"])
+@pytest.mark.parametrize("role", ["customer", "clerk", "editor", "admin"])
 def test_a_guest_must_register_before_getting_a_role(client, admin, role):
     guest = claims_of(client.post("/auth/guest").json["access_token"])["sub"]
-    answer = client.patch(f"/auth/users/{guest}", json={"role": role}, headers=admin)
+    answer = client.patch(f"/auth/users/{guest}", json=give_role(role), headers=admin)
     assert answer.status_code == 409
     assert answer.json["code"] == "not_registered"
     assert client.patch(f"/auth/users/{guest}", json={"disabled": True}, headers=admin).status_code == 200
 
 
-@pytest.mark.parametrize("change", [{"role": "customer"}, {"disabled": True}])
+@pytest.mark.parametrize("change", [give_role("customer"), give_role("clerk"), {"disabled": True}])
 def test_the_last_admin_cannot_be_removed(client, admin, join, change):
     me = find_id(client, admin, "admin")
     answer = client.patch(f"/auth/users/{me}", json=change, headers=admin)
@@ -218,13 +236,22 @@ def test_the_last_admin_cannot_be_removed(client, admin, join, change):
 
 
 @pytest.mark.parametrize("change", [{"role": "customer"}, {"disabled": True}])
-def test_of_two_admins_who_remove_each_other_concurrently_one_stays(database, client, admin, join, change):
-    both = [UUID(join()[0]), UUID(find_id(client, admin, "admin"))]
+def test_of_two_admins_who_remove_each_other_concurrently_one_stays(
+    database, passwords, client, admin, join, run_sql, change
+):
+    me = UUID(find_id(client, admin, "admin"))
+    both = [UUID(join()[0]), me]
+    caller = Caller(str(me), "admin", "shop", "", None, 0, "")
+
+    def make_change(user_id):
+        change_user(
+            database, passwords, user_id, change, "admin", caller=caller, visitor=Visitor("192.0.2.1")
+        )
+
     for _ in range(10):
-        for user_id in both:
-            change_user(database, user_id, {"role": "admin", "disabled": False})
+        run_sql("UPDATE users SET role = 'admin', disabled = false")
         with ThreadPoolExecutor(2) as pool:
-            tries = [pool.submit(change_user, database, user_id, change) for user_id in both]
+            tries = [pool.submit(make_change, user_id) for user_id in both]
         refused = [each.exception() for each in tries if each.exception()]
         assert [type(refusal) for refusal in refused] == [LastAdmin]
         assert len(list_users(database, role="admin", disabled=False, limit=3, before=None)[0]) == 1
@@ -276,7 +303,7 @@ def test_a_session_can_be_ended_only_under_its_own_user(client, admin, join):
 def test_an_unknown_user_is_not_found(client, admin):
     for path in (f"/auth/users/{new_id()}", "/auth/users/x"):
         assert client.get(path, headers=admin).status_code == 404
-        assert client.patch(path, json={"role": "admin"}, headers=admin).status_code == 404
+        assert client.patch(path, json=give_role("admin"), headers=admin).status_code == 404
         assert client.get(f"{path}/sessions", headers=admin).status_code == 404
         assert client.delete(f"{path}/sessions", headers=admin).status_code == 404
         assert client.delete(f"{path}/sessions/{new_id()}", headers=admin).status_code == 404
@@ -286,7 +313,7 @@ def test_the_audit_trail_records_each_change(client, admin, join, caplog):
     eve, signed_in = join()
     session = claims_of(signed_in["access_token"])["sid"]
     client.delete(f"/auth/users/{eve}/sessions/{session}", headers=admin)
-    for change in ({"role": "admin"}, {"disabled": True}, {"disabled": False}):
+    for change in (give_role("admin"), {"disabled": True}, {"disabled": False}):
         client.patch(f"/auth/users/{eve}", json=change, headers=admin)
     me = find_id(client, admin, "admin")
     trail = [vars(record) for record in caplog.records if record.name == "shopfleet.audit"]
@@ -299,3 +326,115 @@ def test_the_audit_trail_records_each_change(client, admin, join, caplog):
     ]
     assert done[0]["audit.sessions"] == [session]
     assert (done[1]["audit.old"], done[1]["audit.new"]) == ("customer", "admin")
+
+
+def read_trail(caplog, event):
+    return [
+        vars(record)
+        for record in caplog.records
+        if record.name == "shopfleet.audit" and vars(record)["event.name"] == event
+    ]
+
+
+def test_an_admin_gives_each_role_to_a_user_who_then_has_it(client, admin, join, caplog):
+    assert set(get_args(AccountRole)) == REGISTERED
+    eve, _ = join()
+    for role in ("clerk", "editor", "admin", "customer"):
+        answer = client.patch(f"/auth/users/{eve}", json=give_role(role), headers=admin)
+        assert (answer.status_code, answer.json["role"]) == (200, role)
+        [found] = client.get(f"/auth/users?role={role}&q=eve", headers=admin).json["data"]
+        assert found["id"] == eve
+        token = client.post("/auth", json=EVE).json["access_token"]
+        assert claims_of(token)["role"] == role
+        assert client.get("/auth/me", headers=bearer(token)).json["role"] == role
+    trail = read_trail(caplog, "auth.user.role_changed")
+    assert [(entry["audit.old"], entry["audit.new"]) for entry in trail] == [
+        ("customer", "clerk"),
+        ("clerk", "editor"),
+        ("editor", "admin"),
+        ("admin", "customer"),
+    ]
+
+
+def test_a_clerk_reads_users_and_neither_changes_them_nor_sees_their_sessions(client, admin, join):
+    eve, _ = join()
+    bob, _ = join(BOB)
+    client.patch(f"/auth/users/{eve}", json=give_role("clerk"), headers=admin)
+    clerk = bearer(client.post("/auth", json=EVE).json["access_token"])
+    assert client.get(f"/auth/users/{bob}", headers=clerk).json["email"] == BOB["email"]
+    assert [user["username"] for user in client.get("/auth/users?q=bob", headers=clerk).json["data"]] == [
+        "bob"
+    ]
+    # The clerk knows the password of the own account, and gets no more from it.
+    change = give_role("admin", EVE["password"])
+    for user_id in (eve, bob):
+        path = f"/auth/users/{user_id}"
+        assert client.patch(path, json=change, headers=clerk).status_code == 403
+        assert client.patch(path, json={"disabled": True}, headers=clerk).status_code == 403
+        assert client.get(f"{path}/sessions", headers=clerk).status_code == 403
+        assert client.delete(f"{path}/sessions", headers=clerk).status_code == 403
+    assert client.get(f"/auth/users/{eve}", headers=admin).json["role"] == "clerk"
+
+
+def test_a_new_role_needs_the_password_of_the_admin(client, admin, join, caplog):
+    eve, signed_in = join()
+    path = f"/auth/users/{eve}"
+    answer = client.patch(path, json={"role": "admin"}, headers=admin)
+    assert (answer.status_code, answer.json["code"]) == (422, "validation_failed")
+    assert answer.json["errors"] == [
+        {"location": "json", "field": "current_password", "detail": "is required to change a role"}
+    ]
+    # Another user's password is as wrong as any.
+    for password in ("", "Admin", "admin ", EVE["password"]):
+        answer = client.patch(path, json=give_role("admin", password), headers=admin)
+        assert answer.status_code == 422, password
+        assert [entry["field"] for entry in answer.json["errors"]] == ["current_password"]
+    assert answer.json["code"] == "wrong_password"
+    # A wrong password also keeps the rest of the change from happening.
+    answer = client.patch(path, json=give_role("admin", "wrong") | {"disabled": True}, headers=admin)
+    assert answer.json["code"] == "wrong_password"
+    user = client.get(path, headers=admin).json
+    assert (user["role"], user["disabled"]) == ("customer", False)
+    assert client.get("/auth/me", headers=bearer(signed_in["access_token"])).status_code == 200
+    me = find_id(client, admin, "admin")
+    refused = read_trail(caplog, "auth.login.failed")
+    assert {(entry["user.id"], entry["audit.reason"]) for entry in refused} == {
+        (me, "wrong current password")
+    }
+    assert not read_trail(caplog, "auth.user.role_changed")
+
+
+def test_disabling_an_account_needs_no_password(client, admin, join):
+    eve, _ = join()
+    for disabled in (True, False):
+        answer = client.patch(f"/auth/users/{eve}", json={"disabled": disabled}, headers=admin)
+        assert (answer.status_code, answer.json["disabled"]) == (200, disabled)
+
+
+def test_guesses_of_the_admins_password_are_slowed_down(client, admin, join):
+    """Otherwise a stolen session could guess it. The tries count together with those at `/auth/password`."""
+    eve, _ = join()
+    path = f"/auth/users/{eve}"
+    guess = {"current_password": "wrong", "new_password": "another horse entirely"}
+    statuses = [
+        client.patch(path, json=give_role("clerk", "wrong"), headers=admin).status_code
+        if turn % 2
+        else client.post("/auth/password", json=guess, headers=admin).status_code
+        for turn in range(11)
+    ]
+    assert statuses == [422] * 10 + [429]
+    # The right password must wait, too, and other work of the admin goes on.
+    answer = client.patch(path, json=give_role("clerk"), headers=admin)
+    assert (answer.status_code, answer.json["code"]) == (429, "too_many_attempts")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert client.patch(path, json={"disabled": True}, headers=admin).status_code == 200
+    assert client.get(path, headers=admin).json["role"] == "customer"
+
+
+def test_a_right_password_clears_earlier_tries(client, admin, join):
+    eve, _ = join()
+    path = f"/auth/users/{eve}"
+    for _ in range(2):
+        for _ in range(9):
+            assert client.patch(path, json=give_role("clerk", "wrong"), headers=admin).status_code == 422
+        assert client.patch(path, json=give_role("clerk"), headers=admin).status_code == 200

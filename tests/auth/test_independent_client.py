@@ -43,7 +43,10 @@ def test_the_metadata_describe_the_endpoints_and_may_be_cached(client):
     assert metadata["issuer"] == "http://localhost:8080"
     assert metadata["grant_types_supported"] == ["client_credentials"]
     assert "authorization_endpoint" not in metadata
-    assert metadata["scopes_supported"] == ["logs:write", "logs:read", "products:read", "tokens:introspect"]
+    assert metadata["scopes_supported"] == [
+        *("logs:write", "logs:read", "products:read", "products:write", "orders:read", "orders:fulfil"),
+        "tokens:introspect",
+    ]
     assert "none" in metadata["revocation_endpoint_auth_methods_supported"]
     for name in ("token_endpoint", "introspection_endpoint", "revocation_endpoint"):
         path = metadata[name].removeprefix(metadata["issuer"])

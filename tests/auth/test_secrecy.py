@@ -9,7 +9,7 @@ import pytest
 
 from shared.database import connect
 from shared.log import JsonFormatter
-from tests.auth.conftest import ADMIN, bearer, make_settings
+from tests.auth.conftest import ADMIN, bearer, claims_of, make_settings
 
 PASSWORDS = ["Sesame-open-4711", "Sesame-shut-0815", "Sesame-wrong-1234"]
 
@@ -108,6 +108,10 @@ def test_only_responses_contain_passwords_and_tokens(app, database, logged, run_
     made = call("POST", "/auth/clients", json={"name": "a shop", "scopes": ["logs:read"]}, headers=headers)
     assert made.status_code == 201
     call("POST", f"/auth/clients/{made.json['id']}/secret", headers=headers)
+    # A new role needs the admin's password.
+    user = f"/auth/users/{claims_of(session['access_token'])['sub']}"
+    call("PATCH", user, json={"role": "clerk", "current_password": wrong}, headers=headers)
+    call("PATCH", user, json={"role": "clerk", "current_password": wrong, "password": new}, headers=headers)
     form = {"token": admin["refresh_token"], "client_id": "shop"}
     call("POST", "/auth/revoke", data=form)
     call("POST", "/auth/logout", headers=headers)

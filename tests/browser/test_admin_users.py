@@ -72,6 +72,7 @@ def test_a_customer_becomes_an_admin_and_a_customer_again(page, complaints, admi
     for role in ("admin", "customer"):
         page.get_by_label("Role").select_option(role)
         page.get_by_role("button", name="Change role").click()
+        page.get_by_label("Your password").fill("admin")
         confirm(page, f"Make {role}")
         expect(page.get_by_text(f"Role changed to {role}.")).to_be_visible()
         [user] = admin.get("/auth/users", params={"q": customer.name}).json()["data"]
@@ -115,12 +116,14 @@ def test_the_secret_of_an_api_client_is_shown_once(page, complaints, take_screen
     assert complaints == []
 
 
-def test_only_admins_open_the_back_office(page, complaints, take_screenshot, customer):
+def test_only_staff_open_the_back_office(page, complaints, take_screenshot, customer):
     page.goto("/#/admin/orders")
-    expect(page.get_by_role("heading", name="Admins only")).to_be_visible()
+    expect(page.get_by_role("heading", name="Staff only")).to_be_visible()
     log_in(page, customer.name, "correct horse battery")
     expect(
-        page.get_by_text(f"You are signed in as {customer.name}, which is not an admin account.")
+        page.get_by_text(
+            f"You are signed in as {customer.name}, which is not an account of the shop's staff."
+        )
     ).to_be_visible()
     expect(page.get_by_role("navigation", name="Back office")).to_have_count(0)
     take_screenshot("admin-turned-away")
@@ -141,5 +144,5 @@ def test_an_admin_who_signs_out_is_asked_to_sign_in(page, complaints):
         open_back_office(page, "users")
     wait_for_content(page)
     page.evaluate("import('/assets/lib/session.js').then(({session}) => session.logOut())")
-    expect(page.get_by_text("Admins only")).to_be_visible()
+    expect(page.get_by_text("Staff only")).to_be_visible()
     assert complaints == []

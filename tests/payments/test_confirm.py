@@ -117,7 +117,7 @@ def test_a_key_is_required(tables, confirm, key):
     assert tables.payment()["status"] == "requires_action"
 
 
-@pytest.mark.parametrize(("sub", "role"), [("bob", "customer"), ("root", "admin")])
+@pytest.mark.parametrize(("sub", "role"), [("bob", "customer"), ("clara", "clerk"), ("root", "admin")])
 def test_only_the_customer_confirms_a_payment(tables, confirm, sub, role):
     answer = confirm(sub=sub, role=role)
     assert (answer.status_code, answer.json["code"]) == (404, "payment_not_found")

@@ -19,24 +19,26 @@ def get(orders, auth):
     return get
 
 
-def test_the_owner_and_an_admin_see_a_payment(orders, get, order_id):
+def test_the_owner_a_clerk_and_an_admin_see_a_payment(orders, get, order_id):
     payment = orders.authorize(order_id).json
-    for sub, role in [("ada", "customer"), ("ada", "guest"), ("root", "admin")]:
+    for sub, role in [("ada", "customer"), ("ada", "guest"), ("clara", "clerk"), ("root", "admin")]:
         assert get(f"/payments/{payment['id']}", sub, role).json == payment
 
 
 def test_a_different_customers_payment_is_not_found(orders, get, order_id):
     payment = orders.authorize(order_id).json
-    answer = get(f"/payments/{payment['id']}", sub="bob")
-    assert answer.status_code == 404
-    assert answer.json["code"] == "payment_not_found"
-    assert get("/payments", sub="bob").json == {"data": [], "next": None}
+    for role in ("customer", "editor"):
+        answer = get(f"/payments/{payment['id']}", "bob", role)
+        assert answer.status_code == 404
+        assert answer.json["code"] == "payment_not_found"
+        assert get("/payments", "bob", role).json == {"data": [], "next": None}
 
 
-def test_a_customer_lists_own_payments_and_an_admin_lists_all_newest_first(orders, get):
+def test_a_customer_lists_own_payments_and_a_clerk_or_an_admin_lists_all_newest_first(orders, get):
     ids = [orders.authorize(new_id(), customer=name).json["id"] for name in ("ada", "bob", "ada")]
     assert [payment["id"] for payment in get("/payments").json["data"]] == [ids[2], ids[0]]
-    assert [payment["id"] for payment in get("/payments", "root", "admin").json["data"]] == ids[::-1]
+    for role in ("clerk", "admin"):
+        assert [payment["id"] for payment in get("/payments", "root", role).json["data"]] == ids[::-1]
 
 
 def test_the_pages_contain_every_payment_once(orders, get):
@@ -71,7 +73,7 @@ def test_reading_requires_a_token(orders, path):
     assert orders.app.test_client().get(path).status_code == 401
 
 
-@pytest.mark.parametrize("role", ["guest", "customer"])
+@pytest.mark.parametrize("role", ["guest", "customer", "clerk", "editor"])
 def test_only_an_admin_reads_the_ledger(get, role):
     assert get("/payments/ledger", role=role).status_code == 403
 

@@ -9,7 +9,10 @@ from shared.access import refuse_cross_site
 
 @pytest.mark.parametrize(
     ("role", "mine", "everything"),
-    [("guest", 200, 403), ("customer", 200, 403), ("admin", 200, 200), ("service", 403, 403)],
+    [
+        *(("guest", 200, 403), ("customer", 200, 403), ("clerk", 200, 403), ("editor", 200, 403)),
+        *(("admin", 200, 200), ("service", 403, 403)),
+    ],
 )
 def test_each_role_has_access_to_its_own_routes(client, auth, role, mine, everything):
     headers = auth.bearer(role=role)

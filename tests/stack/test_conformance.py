@@ -89,7 +89,8 @@ class Admin:
             admin.log_in()
             shopper.post("/auth/register", json=self._account).raise_for_status()
             me = shopper.get("/auth/me").json()["id"]
-            admin.patch(f"/auth/users/{me}", json={"role": "admin"}).raise_for_status()
+            change = {"role": "admin", "current_password": "admin"}
+            admin.patch(f"/auth/users/{me}", json=change).raise_for_status()
 
 
 class Service:

@@ -106,7 +106,7 @@ def test_signing_out_ends_the_session_everywhere_and_no_other(stack, person):
     assert is_known_everywhere(stack, other)
 
 
-@pytest.mark.parametrize("change", [{"disabled": True}, {"role": "admin"}])
+@pytest.mark.parametrize("change", [{"disabled": True}, {"role": "admin", "current_password": "admin"}])
 def test_a_disabled_user_or_a_new_role_ends_all_sessions_everywhere(stack, person, admin, change):
     answer = admin.patch(f"/auth/users/{person.user_id}", json=change)
     assert answer.status_code == 200, answer.text

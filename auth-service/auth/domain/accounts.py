@@ -3,10 +3,12 @@
 import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 from shared.client_address import find_network
 
+AccountRole = Literal["customer", "clerk", "editor", "admin"]  # Of a user who has a password.
 IDLE_LIFE = timedelta(days=7)  # How long an unused refresh token is valid.
 WHOLE_LIFE = timedelta(days=30)  # The longest life of a session, however often it is used.
 GRACE = timedelta(seconds=10)  # How long a client may repeat a refresh whose response was lost.

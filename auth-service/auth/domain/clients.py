@@ -13,6 +13,9 @@ class Scope(StrEnum):
     LOGS_WRITE = "logs:write"
     LOGS_READ = "logs:read"
     PRODUCTS_READ = "products:read"
+    PRODUCTS_WRITE = "products:write"
+    ORDERS_READ = "orders:read"
+    ORDERS_FULFIL = "orders:fulfil"
     TOKENS_INTROSPECT = "tokens:introspect"
 
 

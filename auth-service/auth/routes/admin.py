@@ -1,12 +1,15 @@
-"""Routes for admins: users, their sessions and integrators' clients."""
+"""Routes for clerks and admins: users, their sessions and integrators' clients."""
 
 from uuid import UUID
 
 from apiflask import APIBlueprint
+from flask import request
 
 from auth.domain.accounts import parse_id
 from auth.domain.clients import CLIENT_ID, Client
-from auth.errors import LastAdmin, NotRegistered
+from auth.errors import HashingBusy, LastAdmin, NotRegistered, TooManyAttempts, WrongPassword
+from auth.passwords import Passwords
+from auth.routes.visitors import read_visitor
 from auth.schemas.accounts import UserOut
 from auth.schemas.admin import (
     ClientOut,
@@ -27,9 +30,9 @@ from shared.openapi import document_errors
 from shared.pages import PageQuery, bad_cursor, decode_cursor, decode_id, encode_cursor, encode_id
 
 
-def user_routes(database: Database) -> APIBlueprint:
-    """Return the routes for users and their sessions."""
-    routes = APIBlueprint("users", __name__)
+def directory_routes(database: Database) -> APIBlueprint:
+    """Return the routes that show users, also to clerks."""
+    routes = APIBlueprint("directory", __name__, tag="Users")
 
     @routes.get("/auth/users")
     @routes.input(UserQuery, location="query")
@@ -52,13 +55,34 @@ def user_routes(database: Database) -> APIBlueprint:
         """Show a user."""
         return UserOut.model_validate(admin.find_user(database, user_id))
 
+    return routes
+
+
+def user_routes(database: Database, passwords: Passwords) -> APIBlueprint:
+    """Return the routes that change users and end their sessions."""
+    routes = APIBlueprint("users", __name__)
+
     @routes.patch("/auth/users/<uuid:user_id>")
     @routes.input(UserPatch)
     @routes.output(UserOut)
-    @routes.doc(responses=document_errors(NotRegistered, LastAdmin))
+    @routes.doc(
+        responses=document_errors(NotRegistered, LastAdmin, WrongPassword, TooManyAttempts(30), HashingBusy)
+    )
     def change_user(user_id: UUID, json_data: UserPatch) -> UserOut:
-        """Change a user's role, or disable or enable the account; a change ends all sessions of the user."""
-        return UserOut.model_validate(admin.change_user(database, user_id, json_data.changes))
+        """Change a user's role, or disable or enable the account; a change ends all sessions of the user.
+
+        A `role` needs your own password as `current_password`.
+        """
+        changed = admin.change_user(
+            database,
+            passwords,
+            user_id,
+            json_data.changes,
+            json_data.current_password,
+            caller=require_caller(),
+            visitor=read_visitor(request),
+        )
+        return UserOut.model_validate(changed)
 
     @routes.get("/auth/users/<uuid:user_id>/sessions")
     @routes.output(SessionList)

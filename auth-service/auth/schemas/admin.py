@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 
+from auth.domain.accounts import AccountRole
 from auth.domain.clients import Scope
 from auth.schemas.accounts import UserOut
 from shared.pages import PageQuery
@@ -37,17 +38,27 @@ class UserQuery(PageQuery):
     """
 
     q: Text | None = Field(default=None, max_length=200)
-    role: Literal["guest", "customer", "admin"] | None = None
+    role: AccountRole | Literal["guest"] | None = None
     disabled: bool | None = None
 
 
 class UserPatch(Patch):
     """A new role, or whether the account is disabled."""
 
-    model_config = ConfigDict(json_schema_extra=example({"role": "admin"}))
+    model_config = ConfigDict(
+        json_schema_extra=example({"role": "clerk", "current_password": "correct horse battery"})
+    )
 
-    role: Literal["customer", "admin"] | None = None
+    role: AccountRole | None = None
     disabled: bool | None = None
+    current_password: Text | None = Field(
+        default=None, max_length=1024, description="The caller's own password; required with `role`."
+    )
+
+    @property
+    def changes(self) -> dict[str, object]:
+        """Return the new values by name."""
+        return {name: value for name, value in super().changes.items() if name != "current_password"}
 
 
 class UserPage(BaseModel):

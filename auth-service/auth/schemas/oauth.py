@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from auth.domain.clients import Scope
 from shared.schemas import example
 
 # Every field is optional here, because the routes report missing and invalid values with the error codes of
@@ -118,7 +119,7 @@ class Metadata(BaseModel):
                 "service_documentation": "http://localhost:8080/docs?urls.primaryName=auth",
                 "grant_types_supported": ["client_credentials"],
                 "response_types_supported": ["none"],
-                "scopes_supported": ["logs:write", "logs:read", "products:read", "tokens:introspect"],
+                "scopes_supported": list(Scope),
                 "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
                 "introspection_endpoint_auth_methods_supported": [
                     "client_secret_basic",

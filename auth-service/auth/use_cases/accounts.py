@@ -11,7 +11,7 @@ from auth.errors import AlreadyRegistered, UsernameTaken, WeakPassword, WrongCre
 from auth.issuer import TokenIssuer
 from auth.passwords import Passwords, Rank
 from auth.repository import names, throttle, users
-from auth.use_cases.attempts import count_attempt, judging, record_refusal
+from auth.use_cases.attempts import Attempt, count_attempt, judging, record_refusal
 from auth.use_cases.names import claim_older_names
 from auth.use_cases.sessions import (
     end_sessions_of,
@@ -156,17 +156,10 @@ def change_password(
     """
     user = find_account(database, caller)
     refuse_weak("new_password", new, user.username, user.email)
-    passwords.require_room(Rank.KNOWN, visitor.place)
-    with database.autocommit() as connection:
-        attempt = count_attempt(connection, user.username, user, visitor)
+    attempt = _try_password(database, passwords, user, current, visitor)
     with judging(database, attempt):
-        is_right = passwords.matches(user.password_hash, current, place=visitor.place)
-        if is_right:
-            choose = partial(passwords.choose, rank=Rank.KNOWN, place=visitor.place)
-            password_hash = choose_hash(choose, "new_password", new, user.username, user.email)
-    if not is_right:
-        record_refusal("wrong current password", user, visitor)
-        raise WrongPassword
+        choose = partial(passwords.choose, rank=Rank.KNOWN, place=visitor.place)
+        password_hash = choose_hash(choose, "new_password", new, user.username, user.email)
     with database.transaction() as connection:
         found = users.lock_user(connection, user.id)
         if found is None or found.password_changed_at != user.password_changed_at:
@@ -186,6 +179,19 @@ def change_password(
         address=visitor.address,
     )
     return sign_in(issuer, session)
+
+
+def confirm_password(
+    database: Database, passwords: Passwords, password: str, *, caller: Caller, visitor: Visitor
+) -> None:
+    """Check the caller's password again, because the session may be in the wrong hands.
+
+    Raises WrongPassword, and TooManyAttempts, because callers could guess passwords here.
+    """
+    user = find_account(database, caller)
+    attempt = _try_password(database, passwords, user, password, visitor)
+    with database.transaction() as connection:
+        attempt.succeed(connection, user)
 
 
 def create_admin(database: Database, passwords: Passwords, username: str, password: str) -> User:
@@ -208,6 +214,21 @@ def find_account(database: Database, caller: Caller) -> User:
     if user is None:
         raise NotFound
     return user
+
+
+def _try_password(
+    database: Database, passwords: Passwords, user: User, password: str, visitor: Visitor
+) -> Attempt:
+    """Return the counted try of a right password; raise WrongPassword or TooManyAttempts."""
+    passwords.require_room(Rank.KNOWN, visitor.place)
+    with database.autocommit() as connection:
+        attempt = count_attempt(connection, user.username, user, visitor)
+    with judging(database, attempt):
+        is_right = passwords.matches(user.password_hash, password, place=visitor.place)
+    if not is_right:
+        record_refusal("wrong current password", user, visitor)
+        raise WrongPassword
+    return attempt
 
 
 def _find_presenter(connection: Connection, presented: Presented) -> User | None:

@@ -4,12 +4,15 @@ from typing import Any
 from uuid import UUID
 
 from auth import audit_trail
-from auth.domain.accounts import Session, User
+from auth.domain.accounts import Session, User, Visitor
 from auth.errors import LastAdmin, NotRegistered
+from auth.passwords import Passwords
 from auth.repository import directory, sessions, users
+from auth.use_cases.accounts import confirm_password
 from auth.use_cases.sessions import end_session, end_sessions_of
+from shared.context import Caller
 from shared.database import Database
-from shared.errors import NotFound
+from shared.errors import NotFound, ValidationFailed
 
 
 def list_users(
@@ -36,11 +39,27 @@ def find_user(database: Database, user_id: UUID) -> User:
         return _require(users.find_user(connection, user_id))
 
 
-def change_user(database: Database, user_id: UUID, changes: dict[str, Any]) -> User:
+def change_user(
+    database: Database,
+    passwords: Passwords,
+    user_id: UUID,
+    changes: dict[str, Any],
+    password: str | None,
+    *,
+    caller: Caller,
+    visitor: Visitor,
+) -> User:
     """Change a user's role, or disable or enable the account; each change ends all of the user's sessions.
 
-    Raises NotFound, LastAdmin, and NotRegistered for a new role of a guest.
+    A role needs the caller's own password: a stolen session must not make an admin. Raises ValidationFailed
+    without it, WrongPassword, TooManyAttempts, NotFound, LastAdmin, and NotRegistered for a new role of a
+    guest.
     """
+    if "role" in changes:
+        if password is None:
+            detail = "is required to change a role"
+            raise ValidationFailed([{"location": "json", "field": "current_password", "detail": detail}])
+        confirm_password(database, passwords, password, caller=caller, visitor=visitor)
     with database.transaction() as connection:
         # The admins are locked before the user, so that two admins cannot demote each other concurrently.
         admins = directory.lock_admins(connection)

@@ -33,7 +33,7 @@ function showAccount() {
   const { user } = session;
   replace(
     account,
-    session.isAdmin && link("/admin", "list", "Back office"),
+    session.isStaff && link("/admin", "list", "Back office"),
     link("/orders", "box", "Orders"),
     user ? link("/account", "user", user.username) : link("/login", "user", "Sign in"),
   );

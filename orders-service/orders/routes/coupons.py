@@ -1,4 +1,4 @@
-"""Routes by which an admin keeps coupons."""
+"""Routes by which an editor keeps coupons."""
 
 from apiflask import APIBlueprint
 

@@ -24,8 +24,8 @@ from shared.idempotency import KEY_ERRORS, KEYED, read_call, to_response
 from shared.openapi import document_errors
 
 
-def fulfilment_routes(database: Database, checkout: Checkout) -> APIBlueprint:
-    """Return the routes by which an admin ships, delivers and refunds."""
+def fulfilment_routes(database: Database) -> APIBlueprint:
+    """Return the routes by which a clerk or an integrator ships and delivers."""
     routes = APIBlueprint("fulfilment", __name__)
 
     @routes.post("/orders/<uuid:order_id>/ship")
@@ -41,6 +41,13 @@ def fulfilment_routes(database: Database, checkout: Checkout) -> APIBlueprint:
     def deliver_order(order_id: UUID) -> OrderOut:
         """Record that a shipped order was delivered. A repeated call changes nothing."""
         return OrderOut.of(changes.deliver_order(database, require_caller(), order_id))
+
+    return routes
+
+
+def refund_routes(database: Database, checkout: Checkout) -> APIBlueprint:
+    """Return the route by which a clerk refunds."""
+    routes = APIBlueprint("refunds", __name__, tag="Fulfilment")
 
     @routes.post("/orders/<uuid:order_id>/refund")
     @routes.input(RefundIn)

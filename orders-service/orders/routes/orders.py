@@ -30,6 +30,7 @@ from orders.use_cases import changes, orders
 from orders.use_cases.carts import CartDesk
 from shared.client_address import find_network, read_address
 from shared.context import require_caller
+from shared.database import Database
 from shared.idempotency import KEY_ERRORS, KEYED, read_call, to_response
 from shared.openapi import document_errors, refer
 from shared.pages import decode_id, encode_id
@@ -38,7 +39,7 @@ UNFINISHED = refer(OrderOut, "The work on the order continues in the background.
 
 
 def order_routes(desk: CartDesk, checkout: Checkout, payments: PaymentsClient) -> APIBlueprint:
-    """Return the routes by which customers use their own orders, and admins all orders."""
+    """Return the routes by which customers place orders, and cancel them as clerks do."""
     routes = APIBlueprint("orders", __name__)
     database = desk.database
 
@@ -73,11 +74,34 @@ def order_routes(desk: CartDesk, checkout: Checkout, payments: PaymentsClient) -
         response.headers["Location"] = f"/orders/{reply.order_id}"
         return response
 
+    @routes.post("/orders/<uuid:order_id>/cancel")
+    @routes.output(OrderOut)
+    @routes.doc(
+        responses={
+            202: UNFINISHED,
+            **document_errors(OrderNotFound, OrderNotCancellable, RefundInProgress),
+        }
+    )
+    def cancel_order(order_id: UUID) -> tuple[OrderOut, int]:
+        """Cancel an order that has not shipped: refund its payment and release its stock.
+
+        A repeated call changes nothing.
+        """
+        order = changes.cancel_order(database, checkout, require_caller(), order_id)
+        return OrderOut.of(order), 200 if order.status is Status.CANCELLED else 202
+
+    return routes
+
+
+def reading_routes(database: Database, payments: PaymentsClient) -> APIBlueprint:
+    """Return the routes that show customers their own orders, and clerks and integrators all orders."""
+    routes = APIBlueprint("order_reading", __name__, tag="Orders")
+
     @routes.get("/orders")
     @routes.input(OrderQuery, location="query")
     @routes.output(OrderPage)
     def list_orders(query_data: OrderQuery) -> OrderPage:
-        """List the caller's orders, newest first; an admin gets all orders.
+        """List the caller's orders, newest first; clerks, admins and integrators get all orders.
 
         `q` finds orders by number, email address and name.
         """
@@ -99,21 +123,5 @@ def order_routes(desk: CartDesk, checkout: Checkout, payments: PaymentsClient) -
         """List the events of an order."""
         events = orders.read_events(database, require_caller(), order_id)
         return EventPage(data=[EventOut.of(event) for event in events])
-
-    @routes.post("/orders/<uuid:order_id>/cancel")
-    @routes.output(OrderOut)
-    @routes.doc(
-        responses={
-            202: UNFINISHED,
-            **document_errors(OrderNotFound, OrderNotCancellable, RefundInProgress),
-        }
-    )
-    def cancel_order(order_id: UUID) -> tuple[OrderOut, int]:
-        """Cancel an order that has not shipped: refund its payment and release its stock.
-
-        A repeated call changes nothing.
-        """
-        order = changes.cancel_order(database, checkout, require_caller(), order_id)
-        return OrderOut.of(order), 200 if order.status is Status.CANCELLED else 202
 
     return routes

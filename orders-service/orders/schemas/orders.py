@@ -168,7 +168,7 @@ class KnownCustomers(BaseModel):
 
 
 class OrderQuery(PageQuery):
-    """Filters of the order list; only an admin's `user` has an effect."""
+    """Filters of the order list; `user` has an effect for callers who see all orders."""
 
     q: Annotated[Text | None, BLANK_IS_NONE] = Field(
         default=None,

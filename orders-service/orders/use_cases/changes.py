@@ -117,6 +117,7 @@ def _lock_order(connection: Connection, caller: Caller, order_id: UUID) -> Order
 
 
 def _begin_undo(connection: Connection, caller: Caller, order: Order) -> Order:
+    # Clerks, too: clients of earlier releases know this reason. The event names the person.
     by = "customer" if order.customer in caller.subjects else "admin"
     refusal = Refusal(f"cancelled_by_{by}", "order_cancelled", "The order was cancelled.")
     requested = NewEvent("cancel_requested", refusal.reason)

@@ -1,4 +1,4 @@
-"""Coupons, which an admin keeps, and whether a customer may use one."""
+"""Coupons, which an editor keeps, and whether a customer may use one."""
 
 import logging
 import secrets

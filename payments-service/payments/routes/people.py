@@ -1,4 +1,4 @@
-"""The public routes: customers read and confirm payments, admins read the ledger."""
+"""The public routes: customers read and confirm payments, clerks read them, admins read the ledger."""
 
 from collections.abc import Callable
 from uuid import UUID
@@ -38,7 +38,7 @@ def payment_routes(database: Database, provider: Provider, wake: Callable[[UUID]
     @routes.input(PageQuery, location="query")
     @routes.output(PaymentPage)
     def list_payments(query_data: PageQuery) -> PaymentPage:
-        """List your payments, newest first; an admin sees all payments."""
+        """List your payments, newest first; a clerk or an admin sees all payments."""
         caller = require_caller()
         page, last = customers.list_payments(
             database, caller, before=decode_id(query_data.cursor), limit=query_data.limit
@@ -50,7 +50,7 @@ def payment_routes(database: Database, provider: Provider, wake: Callable[[UUID]
     @routes.output(PaymentOut)
     @routes.doc(responses=document_errors(PaymentNotFound))
     def show_payment(payment_id: UUID) -> PaymentOut:
-        """Return one of your payments; an admin sees all payments."""
+        """Return one of your payments; a clerk or an admin sees all payments."""
         caller = require_caller()
         return PaymentOut.seen_by(caller.subjects, customers.find_payment(database, caller, payment_id))
 

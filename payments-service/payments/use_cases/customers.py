@@ -1,4 +1,4 @@
-"""The payments that customers see and confirm, and the ones that admins see."""
+"""The payments that customers see and confirm, and the ones that clerks and admins see."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -17,10 +17,11 @@ from shared.context import Caller
 from shared.database import Connection, Database
 from shared.errors import CONTENT_TYPE, Problem, Unavailable, describe
 from shared.idempotency import Answer, IdempotencyInProgress, IdempotencyKeyReused, KeyedCall
+from shared.roles import CLERKS
 
 
 def find_payment(database: Database, caller: Caller, payment_id: UUID) -> Payment:
-    """Return a payment of the caller, or any payment for an admin; raise PaymentNotFound."""
+    """Return a payment of the caller, or any payment for a clerk or an admin; raise PaymentNotFound."""
     with database.autocommit() as connection:
         payment = payments.find_payment(connection, payment_id, customers=_customers_of(caller))
     if payment is None:
@@ -33,7 +34,7 @@ def list_payments(
 ) -> tuple[list[Payment], UUID | None]:
     """Return a page of the caller's payments, newest first, and the id before which the next page begins.
 
-    An admin gets all payments.
+    A clerk or an admin gets all payments.
     """
     with database.autocommit() as connection:
         page = payments.read_payments(
@@ -110,7 +111,7 @@ def reassign_payments(database: Database, order_ids: Iterable[UUID], customer: s
 
 def _customers_of(caller: Caller) -> tuple[str, ...] | None:
     """Return the customers whose payments the caller may see; None means all customers."""
-    return None if caller.role == "admin" else caller.subjects
+    return None if caller.role in CLERKS else caller.subjects
 
 
 def _find_answer(connection: Connection, call: KeyedCall) -> Answer:

@@ -8,6 +8,9 @@ import { badge, card, moment, pageHead, showingProblem } from "./parts.js";
 
 const SCOPES = {
   "products:read": "List products",
+  "products:write": "Change products, stock and categories",
+  "orders:read": "Read all orders and where they go",
+  "orders:fulfil": "Mark orders as shipped and delivered",
   "logs:read": "Search and follow logs",
   "logs:write": "Send log records",
   "tokens:introspect": "Check whether a token is valid",

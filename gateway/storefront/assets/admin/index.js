@@ -3,32 +3,35 @@ import { h } from "../lib/dom.js";
 import { emptyPanel, toast } from "../lib/feedback.js";
 import { linkTo, loadModule, navigate } from "../lib/router.js";
 import { session } from "../lib/session.js";
+import { may } from "./roles.js";
 
-// `:id` matches one segment of the path; the page gets it as `params.id`.
+// The path, the title, the area that a role must be able to use, and the code of each page. `:id` matches one
+// segment of the path; the page gets it as `params.id`.
 const PAGES = [
-  ["", "Back office", () => import("./overview.js")],
-  ["orders", "Orders", () => import("./orders.js")],
-  ["orders/:id", "Order", () => import("./order.js")],
-  ["products", "Products", () => import("./products.js")],
-  ["products/new", "Add product", () => import("./new-product.js")],
-  ["products/import", "Import products", () => import("./product-import.js")],
-  ["products/source", "Product source", () => import("./product-source.js")],
-  ["products/:id", "Product", () => import("./product.js")],
-  ["categories", "Categories", () => import("./categories.js")],
-  ["pricing", "Shipping", () => import("./shipping.js")],
-  ["pricing/taxes", "Taxes", () => import("./taxes.js")],
-  ["pricing/coupons", "Coupons", () => import("./coupons.js")],
-  ["pricing/preview", "Price preview", () => import("./preview.js")],
-  ["users", "Users", () => import("./users.js")],
-  ["users/:id", "User", () => import("./user.js")],
-  ["clients", "API clients", () => import("./clients.js")],
-  ["payments", "Payments", () => import("./payments.js")],
-  ["payments/ledger", "Ledger", () => import("./ledger.js")],
-  ["payments/:id", "Payment", () => import("./payment.js")],
-  ["logs", "Logs", () => import("./logs.js")],
-  ["logs/live", "Live logs", () => import("./live-logs.js")],
-  ["services", "Services", () => import("./services.js")],
+  ["", "Back office", "overview", () => import("./overview.js")],
+  ["orders", "Orders", "orders", () => import("./orders.js")],
+  ["orders/:id", "Order", "orders", () => import("./order.js")],
+  ["products", "Products", "products", () => import("./products.js")],
+  ["products/new", "Add product", "products", () => import("./new-product.js")],
+  ["products/import", "Import products", "products", () => import("./product-import.js")],
+  ["products/source", "Product source", "products", () => import("./product-source.js")],
+  ["products/:id", "Product", "products", () => import("./product.js")],
+  ["categories", "Categories", "products", () => import("./categories.js")],
+  ["pricing", "Shipping", "pricing", () => import("./shipping.js")],
+  ["pricing/taxes", "Taxes", "pricing", () => import("./taxes.js")],
+  ["pricing/coupons", "Coupons", "coupons", () => import("./coupons.js")],
+  ["pricing/preview", "Price preview", "pricing", () => import("./preview.js")],
+  ["users", "Users", "users", () => import("./users.js")],
+  ["users/:id", "User", "users", () => import("./user.js")],
+  ["clients", "API clients", "clients", () => import("./clients.js")],
+  ["payments", "Payments", "payments", () => import("./payments.js")],
+  ["payments/ledger", "Ledger", "ledger", () => import("./ledger.js")],
+  ["payments/:id", "Payment", "payments", () => import("./payment.js")],
+  ["logs", "Logs", "logs", () => import("./logs.js")],
+  ["logs/live", "Live logs", "logs", () => import("./live-logs.js")],
+  ["services", "Services", "services", () => import("./services.js")],
 ];
+// The sections, each with the first of its pages that the user may open.
 const NAVIGATION = [
   ["", "Overview"],
   ["orders", "Orders"],
@@ -43,19 +46,30 @@ const NAVIGATION = [
 ];
 
 export function title({ params }) {
-  return findPage(params.rest)?.title ?? "Not found";
+  const page = findPage(params.rest);
+  if (!page) return "Not found";
+  return session.isStaff && !may(page.area) ? "Not allowed" : page.title;
 }
 
 export async function view({ params, query, signal }) {
   await loadStyle();
   // The user may sign out in another tab, or the session may expire.
   session.addEventListener("change", () => navigate(findPath(params.rest), query), { signal });
-  if (!session.isAdmin) return gate(params.rest);
+  if (!session.isStaff) return gate(params.rest);
   const page = findPage(params.rest);
-  const content = page
-    ? await (await loadModule(page.load)).view({ params: { ...params, ...page.params }, query, signal })
-    : [h("h1", null, "Page not found"), h("p", null, h("a", { href: linkTo("/admin") }, "Go to overview"))];
+  let content;
+  if (!page) content = missing("Page not found");
+  else if (!may(page.area)) content = missing("Not allowed", `Your role, ${session.user.role}, cannot open this page.`);
+  else content = await (await loadModule(page.load)).view({ params: { ...params, ...page.params }, query, signal });
   return h("div", { class: "admin" }, navigation(params.rest ?? ""), h("div", { class: "admin-page" }, content));
+}
+
+function missing(heading, text) {
+  return [
+    h("h1", null, heading),
+    text && h("p", null, text),
+    h("p", null, h("a", { href: linkTo("/admin") }, "Go to overview")),
+  ];
 }
 
 function findPath(rest) {
@@ -64,22 +78,26 @@ function findPath(rest) {
 
 function findPage(rest) {
   const parts = (rest ?? "").split("/").filter(Boolean);
-  for (const [pattern, title, load] of PAGES) {
+  for (const [pattern, title, area, load] of PAGES) {
     const names = pattern.split("/").filter(Boolean);
     const matches =
       names.length === parts.length && names.every((name, n) => name.startsWith(":") || name === parts[n]);
     if (!matches) continue;
     const params = names.flatMap((name, n) => (name.startsWith(":") ? [[name.slice(1), parts[n]]] : []));
-    return { title, load, params: Object.fromEntries(params) };
+    return { title, area, load, params: Object.fromEntries(params) };
   }
   return null;
 }
 
 function navigation(rest) {
   const section = rest.split("/")[0];
-  const links = NAVIGATION.map(([path, text]) => {
-    const current = path === section && (path === rest ? "page" : "true");
-    return h("li", null, h("a", { href: linkTo(findPath(path)), "aria-current": current }, text));
+  const links = NAVIGATION.map(([name, text]) => {
+    const first = PAGES.find(([pattern, , area]) => pattern.split("/")[0] === name && may(area));
+    if (!first) return null;
+    const [path, title] = first;
+    const current = name === section && (path === rest ? "page" : "true");
+    const link = { href: linkTo(findPath(path)), "aria-current": current };
+    return h("li", null, h("a", link, path === name ? text : title));
   });
   return h("nav", { class: "admin-navigation", "aria-label": "Back office" }, h("ul", null, links));
 }
@@ -90,13 +108,13 @@ function gate(rest) {
   const button = (text, onclick) => h("button", { class: "button button-primary", type: "button", onclick }, text);
   const panel = user
     ? emptyPanel(
-        "Admins only",
-        `You are signed in as ${user.username}, which is not an admin account.`,
+        "Staff only",
+        `You are signed in as ${user.username}, which is not an account of the shop's staff.`,
         button("Switch account", () =>
           session.logOut().then(logIn, (problem) => toast(problem.message, { kind: "bad" })),
         ),
       )
-    : emptyPanel("Admins only", "Sign in as an admin to open the back office.", button("Sign in", logIn));
+    : emptyPanel("Staff only", "Sign in with a staff account to open the back office.", button("Sign in", logIn));
   return h("div", null, h("h1", { class: "visually-hidden" }, "Back office"), panel);
 }
 

@@ -10,6 +10,7 @@ import { listTotals } from "../lib/totals.js";
 import { picture, recallLine } from "../shop/catalog.js";
 import { fetchDetails } from "../shop/drawer.js";
 import { badge, card, facts, idLink, moment } from "./parts.js";
+import { may } from "./roles.js";
 import { makeTable } from "./table.js";
 import { isId } from "./labels.js";
 
@@ -30,8 +31,8 @@ export function itemsCard(order, requested, signal) {
             "div",
             null,
             h(
-              "a",
-              { class: "value", href: linkTo(`/admin/products/${item.product_id}`) },
+              may("products") ? "a" : "span",
+              { class: "value", href: may("products") && linkTo(`/admin/products/${item.product_id}`) },
               item.title ?? `Product ${item.product_id}`,
             ),
             item.sku && h("small", { class: "faint" }, item.sku),

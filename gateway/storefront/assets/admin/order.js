@@ -6,6 +6,7 @@ import { linkTo, setTitle } from "../lib/router.js";
 import { addressCard, detailsCard, itemsCard, paymentCard, timelineCard } from "./order-cards.js";
 import { badge, card, errorNote, pageHead } from "./parts.js";
 import { refundForm } from "./refund.js";
+import { may } from "./roles.js";
 import { shortId } from "./labels.js";
 
 const ACTIONS = [
@@ -157,7 +158,9 @@ export async function view({ params, signal }) {
   const head = pageHead(`Order ${shortId(id)}`, {
     back: { path: "/admin/orders", text: "Orders" },
     status,
-    actions: h("a", { class: "button", href: linkTo("/admin/logs", { order_id: id }) }, icon("list"), "Trace in logs"),
+    actions:
+      may("logs") &&
+      h("a", { class: "button", href: linkTo("/admin/logs", { order_id: id }) }, icon("list"), "Trace in logs"),
   });
   load(room, read, show, { skeleton: skeleton("rows", 8), signal });
   return [head, notice, room];

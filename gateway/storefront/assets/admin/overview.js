@@ -8,6 +8,7 @@ import { linkTo } from "../lib/router.js";
 import { drawHistogram, sumLevels } from "./histogram.js";
 import { badge, card, idLink, pageHead } from "./parts.js";
 import { lowStockLink, stockLevel } from "./products.js";
+import { may } from "./roles.js";
 import { makeTable } from "./table.js";
 import { SERVICES } from "./labels.js";
 
@@ -34,25 +35,23 @@ export async function view({ signal }) {
     load(room, produce, render, { skeleton: skeleton("lines", lines), signal });
     return card(title, room);
   };
+  const orders = may("orders") && [
+    part("Open orders", () => countOrders(signal), renderOrders, 3),
+    part("Oldest orders to ship", () => findOldest("paid", signal), renderOldest, 8),
+    part("Stuck orders", () => findStuck(signal), renderStuck, 2),
+  ];
+  const others = [
+    may("logs") && part("Errors in the last hour", () => countErrors(signal), renderErrors, 4),
+    may("products") && part("Stock", () => findLowStock(signal), renderStock, 6),
+    may("services") && part("Services", () => checkServices(signal), renderServices, 5),
+  ].filter(Boolean);
   return [
     pageHead("Overview"),
     h(
       "div",
       { class: "columns columns-even" },
-      h(
-        "div",
-        null,
-        part("Open orders", () => countOrders(signal), renderOrders, 3),
-        part("Oldest orders to ship", () => findOldest("paid", signal), renderOldest, 8),
-        part("Stuck orders", () => findStuck(signal), renderStuck, 2),
-      ),
-      h(
-        "div",
-        null,
-        part("Errors in the last hour", () => countErrors(signal), renderErrors, 4),
-        part("Stock", () => findLowStock(signal), renderStock, 6),
-        part("Services", () => checkServices(signal), renderServices, 5),
-      ),
+      orders && h("div", null, orders),
+      others.length > 0 && h("div", null, others),
     ),
   ];
 }

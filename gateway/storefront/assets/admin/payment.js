@@ -6,6 +6,7 @@ import { formatMoney, formatNumber } from "../lib/format.js";
 import { linkTo, setTitle } from "../lib/router.js";
 import { ENTRY_COLUMNS } from "./ledger.js";
 import { badge, card, facts, idLink, moment, pageHead } from "./parts.js";
+import { may } from "./roles.js";
 import { makeTable } from "./table.js";
 import { shortId } from "./labels.js";
 
@@ -30,8 +31,6 @@ export async function view({ params, signal }) {
 
 function render(payment, signal) {
   const money = (amount) => formatMoney(amount, payment.currency);
-  const entries = h("div");
-  load(entries, () => findEntries(payment, signal), renderEntries, { skeleton: skeleton("rows", 2), signal });
   return [
     card(
       "Details",
@@ -46,11 +45,20 @@ function render(payment, signal) {
         ["Net", h("strong", null, money(payment.amount_captured - payment.amount_refunded))],
         ["Method", h("code", null, payment.payment_method)],
         ["Provider", payment.provider],
-        ["Logs", h("a", { href: linkTo("/admin/logs", { order_id: payment.order_id }) }, "Trace the order")],
+        [
+          "Logs",
+          may("logs") ? h("a", { href: linkTo("/admin/logs", { order_id: payment.order_id }) }, "Trace the order") : null,
+        ],
       ]),
     ),
-    card("Ledger entries", entries),
+    may("ledger") && ledgerCard(payment, signal),
   ];
+}
+
+function ledgerCard(payment, signal) {
+  const entries = h("div");
+  load(entries, () => findEntries(payment, signal), renderEntries, { skeleton: skeleton("rows", 2), signal });
+  return card("Ledger entries", entries);
 }
 
 /**

@@ -4,6 +4,7 @@ import { formatMoney } from "../lib/format.js";
 import { linkTo } from "../lib/router.js";
 import { makeList } from "./list.js";
 import { badge, idLink, moment, pageHead } from "./parts.js";
+import { may } from "./roles.js";
 
 const COLUMNS = [
   { title: "Payment", kind: "main", cell: (payment) => idLink(`/admin/payments/${payment.id}`, payment.id) },
@@ -29,6 +30,6 @@ export async function view({ signal }) {
     signal,
   });
   list.show({});
-  const ledger = h("a", { class: "button", href: linkTo("/admin/payments/ledger") }, "Ledger");
+  const ledger = may("ledger") && h("a", { class: "button", href: linkTo("/admin/payments/ledger") }, "Ledger");
   return [pageHead("Payments", { actions: ledger }), list.node];
 }

@@ -8,13 +8,14 @@ import { describeCountry } from "../lib/order-labels.js";
 import { linkTo } from "../lib/router.js";
 import { listCountries } from "../shop/countries.js";
 import { pageHead } from "./parts.js";
+import { may } from "./roles.js";
 import { showAmount } from "./variant-columns.js";
 
 const PAGES = [
-  ["/admin/pricing", "Shipping"],
-  ["/admin/pricing/taxes", "Taxes"],
-  ["/admin/pricing/coupons", "Coupons"],
-  ["/admin/pricing/preview", "Preview"],
+  ["/admin/pricing", "Shipping", "pricing"],
+  ["/admin/pricing/taxes", "Taxes", "pricing"],
+  ["/admin/pricing/coupons", "Coupons", "coupons"],
+  ["/admin/pricing/preview", "Preview", "pricing"],
 ];
 const MAX_AMOUNT = 10_000_000; // In units of the currency.
 export const BASIS_POINTS = 100; // In one percent.
@@ -22,11 +23,11 @@ export const KEPT = "Orders keep what they paid.";
 
 /** Return the header of a page of pricing, with links to the other ones. */
 export function pricingHead(title, path, actions) {
-  const links = PAGES.map(([to, text]) =>
+  const links = PAGES.filter(([, , area]) => may(area)).map(([to, text]) =>
     h("li", null, h("a", { href: linkTo(to), "aria-current": to === path && "page" }, text)),
   );
   return [
-    h("nav", { class: "page-tabs", "aria-label": "Pricing" }, h("ul", null, links)),
+    links.length > 1 && h("nav", { class: "page-tabs", "aria-label": "Pricing" }, h("ul", null, links)),
     pageHead(title, { actions }),
   ];
 }

@@ -1,11 +1,12 @@
 // One user: role, account status and sessions.
 import { call } from "../lib/api.js";
 import { h, icon, replace } from "../lib/dom.js";
-import { askToConfirm, load, skeleton, toast } from "../lib/feedback.js";
-import { field, readForm, whileBusy } from "../lib/forms.js";
+import { askToConfirm, load, openDialog, skeleton, toast } from "../lib/feedback.js";
+import { checkForm, field, readForm, showProblems, whileBusy } from "../lib/forms.js";
 import { linkTo, setTitle } from "../lib/router.js";
 import { session } from "../lib/session.js";
 import { badge, card, errorNote, facts, moment, pageHead } from "./parts.js";
+import { may, ROLES, withArticle } from "./roles.js";
 import { makeTable } from "./table.js";
 import { nameUser } from "./labels.js";
 
@@ -31,25 +32,37 @@ export async function view({ params, signal }) {
           ["Orders", h("a", { href: linkTo("/admin/orders", { user: user.id }) }, "View orders")],
         ]),
       ),
-      accountCard(user, change),
-      sessionsCard(user, path, change, signal),
+      may("accounts") && accountCard(user, change, (done) => showing(() => refresh(done))),
+      may("accounts") && sessionsCard(user, path, change, signal),
     ];
+  }
+
+  /** Show the new state of the user, and what was done. */
+  async function refresh(done) {
+    try {
+      replace(room, render(await call("GET", path, { signal })));
+    } finally {
+      // After rendering, because a new form would lose the input of an admin who goes on at once.
+      toast(done, { kind: "good" });
+    }
+    // The pressed button no longer exists.
+    head.querySelector("h1").focus({ preventScroll: true });
   }
 
   /** Ask for confirmation, run `send`, and show the new state of the user. */
   async function change(question, send, done) {
     if (!(await askToConfirm({ danger: true, ...question }))) return;
+    await showing(async () => {
+      await send();
+      await refresh(done);
+    });
+  }
+
+  /** Run `work`, and show a Problem that it throws. */
+  async function showing(work) {
     replace(notice);
     try {
-      await send();
-      try {
-        replace(room, render(await call("GET", path, { signal })));
-      } finally {
-        // After rendering, because a new form would lose the input of an admin who goes on at once.
-        toast(done, { kind: "good" });
-      }
-      // The pressed button no longer exists.
-      head.querySelector("h1").focus({ preventScroll: true });
+      await work();
     } catch (problem) {
       if (signal.aborted) return;
       if (problem.name !== "Problem") throw problem;
@@ -63,16 +76,13 @@ export async function view({ params, signal }) {
   return [head, notice, room];
 }
 
-function accountCard(user, change) {
+function accountCard(user, change, refresh) {
   const path = `/auth/users/${user.id}`;
   const isMe = user.id === session.user?.id;
   const end = isMe
     ? "This is your own account: you will be signed out immediately."
     : "All of their sessions end immediately.";
-  const roles = [
-    ["customer", "Customer"],
-    ["admin", "Admin"],
-  ];
+  const meaning = h("p", { class: "faint small role-meaning", "aria-live": "polite" }, describeRole(user.role));
   const form = h(
     "form",
     {
@@ -84,18 +94,26 @@ function accountCard(user, change) {
           toast(`${nameUser(user)} already has this role.`);
           return;
         }
-        const text = role === "admin" ? `An admin has full access to the back office. ${end}` : end;
-        whileBusy(form, () =>
-          change(
-            { title: `Make ${nameUser(user)} ${role === "admin" ? "an" : "a"} ${role}?`, text, action: `Make ${role}` },
-            () => call("PATCH", path, { body: { role } }),
-            `Role changed to ${role}.`,
-          ),
-        );
+        askForPassword({
+          title: `Make ${nameUser(user)} ${withArticle(role)}?`,
+          text: `${describeRole(role)} ${end}`,
+          action: `Make ${role}`,
+          send: (password) => call("PATCH", path, { body: { role, current_password: password } }),
+          done: () => refresh(`Role changed to ${role}.`),
+        });
       },
     },
-    field({ label: "Role", name: "role", type: "select", options: roles, value: user.role, required: true }),
+    field({
+      label: "Role",
+      name: "role",
+      type: "select",
+      options: ROLES,
+      value: user.role,
+      required: true,
+      onchange: ({ target }) => replace(meaning, describeRole(target.value)),
+    }),
     h("button", { class: "button", type: "submit" }, "Change role"),
+    meaning,
   );
   const isGuest = user.role === "guest";
   return card(
@@ -142,6 +160,59 @@ function accountCard(user, change) {
           "Disable account",
         ),
   );
+}
+
+function describeRole(role) {
+  return ROLES.find(([name]) => name === role)?.[2];
+}
+
+/**
+ * Ask for the admin's own password in a dialog, and pass it to `send`. The dialog shows the errors of a Problem,
+ * and stays open until `send` succeeds.
+ */
+function askForPassword({ title, text, action, send, done }) {
+  const { username } = session.user;
+  const form = h(
+    "form",
+    { class: "stack", novalidate: true, onsubmit: submit },
+    h("p", null, text),
+    // Password managers need the username.
+    h("input", { type: "text", value: username, autocomplete: "username", hidden: true, readonly: true }),
+    field({
+      label: "Your password",
+      name: "current_password",
+      type: "password",
+      required: true,
+      maxlength: 1024,
+      autocomplete: "current-password",
+      hint: `The password of ${username}.`,
+    }),
+    h(
+      "div",
+      { class: "dialog-actions" },
+      h("button", { class: "button button-quiet", type: "button", onclick: () => dialog.close() }, "Go back"),
+      h("button", { class: "button button-danger", type: "submit" }, action),
+    ),
+  );
+  const dialog = openDialog({ title, content: form });
+  form.elements.current_password.focus();
+
+  async function submit(event) {
+    event.preventDefault();
+    if (!checkForm(form)) return;
+    const { current_password: password } = readForm(form);
+    await whileBusy(form, async () => {
+      try {
+        await send(password);
+      } catch (problem) {
+        if (problem.name !== "Problem") throw problem;
+        if (dialog.isConnected) showProblems(form, problem);
+        return;
+      }
+      dialog.close();
+      await done();
+    });
+  }
 }
 
 function sessionsCard(user, path, change, signal) {

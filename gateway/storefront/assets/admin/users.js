@@ -4,6 +4,7 @@ import { linkTo } from "../lib/router.js";
 import { filterBar } from "./filter-bar.js";
 import { makeList } from "./list.js";
 import { badge, moment, pageHead } from "./parts.js";
+import { ROLES } from "./roles.js";
 import { nameUser } from "./labels.js";
 
 const FILTERS = [
@@ -15,8 +16,7 @@ const FILTERS = [
     options: [
       ["", "Any"],
       ["guest", "Guest"],
-      ["customer", "Customer"],
-      ["admin", "Admin"],
+      ...ROLES,
     ],
   },
   {

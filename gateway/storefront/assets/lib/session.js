@@ -5,6 +5,7 @@ import { Problem, send } from "./http.js";
 const NOTE = "shopfleet.session";
 // Milliseconds before its expiry at which a token is renewed.
 const MARGIN = 60_000;
+const STAFF = ["clerk", "editor", "admin"];
 
 class Session extends EventTarget {
   constructor() {
@@ -26,8 +27,9 @@ class Session extends EventTarget {
     return readNote() !== null;
   }
 
-  get isAdmin() {
-    return this.user?.role === "admin";
+  /** Whether the user works for the shop, and so may open the back office. */
+  get isStaff() {
+    return STAFF.includes(this.user?.role);
   }
 
   /** Ensure a valid token: renew it, or start a guest session. */

@@ -39,8 +39,8 @@ function findOrderLink() {
 }
 
 function fetchPage(cursor, signal) {
-  // Without it, an admin would get the orders of all users.
-  const user = session.isAdmin ? session.user.id : null;
+  // Without it, a clerk or an admin would get the orders of all users.
+  const user = session.isStaff ? session.user.id : null;
   return call("GET", "/orders", { query: { limit: PAGE, cursor, user }, signal });
 }
 

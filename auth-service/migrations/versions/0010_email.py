@@ -5,8 +5,8 @@ from alembic import op
 from shared.migrate import create_indexes
 from shared.outbox_schema import OUTBOX_SCHEMA
 
-revision = "0009"
-down_revision = "0007"
+revision = "0010"
+down_revision = "0008"
 
 SCHEMA = """
 -- Null: the address was never verified. A verified address belongs to one account.
