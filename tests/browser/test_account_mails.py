@@ -162,3 +162,11 @@ def test_a_guests_orders_are_offered_to_the_account_that_verifies_their_address(
     page.get_by_role("button", name="Add it to your account").click()
     expect(page.locator(f"a[href$='/orders/{order}']")).to_be_visible()
     assert complaints == []
+
+
+def test_the_checkout_knows_the_address_of_the_account(page, shop, product, complaints, username, address):
+    register(page, shop, username, address)
+    shop.add_to_cart(product)
+    shop.open("/checkout")
+    expect(page.get_by_label("Email")).to_have_value(address)
+    assert complaints == []

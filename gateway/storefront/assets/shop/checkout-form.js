@@ -1,5 +1,5 @@
 // The checkout form: the addresses, how to reach the customer, and payment.
-import { wait } from "../lib/api.js";
+import { call, wait } from "../lib/api.js";
 import { h, icon, replace } from "../lib/dom.js";
 import { openDialog } from "../lib/feedback.js";
 import { field, readForm, setRequired } from "../lib/forms.js";
@@ -66,7 +66,7 @@ export function checkoutForm(submit, signal) {
           autocomplete: "email",
           maxlength: 254,
           class: "half",
-          hint: "Used for this order only.",
+          hint: "Gets the mails about this order.",
         }),
         text("phone", "Phone", {
           type: "tel",
@@ -131,12 +131,17 @@ export function checkoutForm(submit, signal) {
     // The draft has what is in the form now.
     form.dispatchEvent(new Event("input"));
   }
-  /** Offer the addresses that the shop knows of the user, and to save the new one. */
+  /** Fill in the user's email address, and offer the addresses that the shop knows and to save the new one. */
   async function showBook() {
     known = [];
     if (session.user) {
       try {
-        known = await fetchAddresses(signal);
+        const [user, found] = await Promise.all([
+          call("GET", "/auth/me", { signal }),
+          fetchAddresses(signal),
+        ]);
+        known = found;
+        form.elements.email.value ||= user.email ?? "";
       } catch (problem) {
         // The customer can enter the address.
         if (problem.name !== "Problem" && problem.name !== "AbortError") throw problem;
