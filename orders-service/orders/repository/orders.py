@@ -312,7 +312,7 @@ def find_known_customers(connection: Connection, customers: Sequence[str]) -> li
 
 def read_events(connection: Connection, order_id: UUID) -> list[Event]:
     """Return the order's events, oldest first."""
-    columns = [column for column in order_events.c if column.name != "order_id"]
+    columns = [order_events.c[field.name] for field in fields(Event)]
     query = select(*columns).where(order_events.c.order_id == order_id).order_by(order_events.c.id)
     return [Event(**row._mapping) for row in connection.execute(query)]
 
