@@ -2,6 +2,7 @@
 
 Problem
 ├── OrderNotFound           404  order_not_found            (NotFound)
+├── CursorExpired           410  cursor_expired
 ├── ProductNotFound         404  product_not_found          (NotFound)
 ├── AddressBookFull         409  address_book_full
 ├── CartEmpty               409  cart_empty
@@ -50,6 +51,17 @@ class OrderNotFound(NotFound):
 
     code = "order_not_found"
     detail = "There is no such order."
+
+
+class CursorExpired(Problem):
+    """The database was restored or moved since the feed issued the cursor."""
+
+    status = 410
+    code = "cursor_expired"
+    detail = (
+        "The shop's database was restored or moved after this cursor was issued. Call without `cursor`,"
+        " to read the changes since `updated_since` again."
+    )
 
 
 class ProductNotFound(NotFound):
