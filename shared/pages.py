@@ -57,5 +57,5 @@ def decode_id(cursor: str | None) -> UUID | None:
 
 def bad_cursor() -> ValidationFailed:
     """Return the error for a cursor that this list did not issue."""
-    detail = "This is not a cursor of this list; send `next` unchanged."
+    detail = "This is not a cursor of this list; send `next` unchanged, with the same filters."
     return ValidationFailed(errors=[{"location": "query", "field": "cursor", "detail": detail}])

@@ -379,6 +379,20 @@ class Event:
 
 
 @dataclass(frozen=True)
+class FeedPosition:
+    """The place in the feed of changed orders at which a page ends.
+
+    A program reads the events of the past in the order of their ids, and then those of `transaction` and
+    later ones in the order of transactions. `history` names the server's sequence of transaction ids.
+    """
+
+    history: str
+    transaction: int
+    event: UUID
+    reads_past: bool
+
+
+@dataclass(frozen=True)
 class Offer:
     """A variant's current price and stock in the catalogue, and its product's number.
 

@@ -2,6 +2,7 @@
 
 Problem
 ├── OrderNotFound           404  order_not_found            (NotFound)
+├── CursorExpired           410  cursor_expired
 ├── ProductNotFound         404  product_not_found          (NotFound)
 ├── AddressBookFull         409  address_book_full
 ├── CartEmpty               409  cart_empty
@@ -62,6 +63,17 @@ class LinkInvalid(ValidationFailed):
     def __init__(self) -> None:
         detail = "is unknown or expired"
         super().__init__(errors=[{"location": "json", "field": "token", "detail": detail}])
+
+
+class CursorExpired(Problem):
+    """The database was restored or moved since the feed issued the cursor."""
+
+    status = 410
+    code = "cursor_expired"
+    detail = (
+        "The shop's database was restored or moved after this cursor was issued. Call without `cursor`,"
+        " to read the changes since `updated_since` again."
+    )
 
 
 class ProductNotFound(NotFound):

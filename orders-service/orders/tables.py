@@ -21,11 +21,23 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.types import UserDefinedType
 
 from shared.outbox import make_endpoints, make_outbox
 
 metadata = MetaData()
 MOMENT = DateTime(timezone=True)
+
+
+class TransactionId(UserDefinedType[str]):
+    """A transaction id of 64 bits, as text: only PostgreSQL compares it."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_options: Any) -> str:
+        """Return the type's name in SQL."""
+        return "xid8"
+
 
 orders = Table(
     "orders",
@@ -113,8 +125,16 @@ order_events = Table(
     Column("to_status", Text),
     Column("actor", Text, nullable=False),
     Column("detail", Text),
+    # Null in an event of a release before 0009.
+    Column("transaction_id", TransactionId, server_default=func.pg_current_xact_id()),
 )
 Index("order_events_of_order", order_events.c.order_id, order_events.c.id)
+Index(
+    "order_events_by_transaction",
+    order_events.c.transaction_id,
+    order_events.c.id,
+    postgresql_where=order_events.c.transaction_id.is_not(None),
+)
 
 refunds = Table(
     "refunds",

@@ -5,6 +5,7 @@ import json
 from contextlib import closing
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
 from orders.domain import Line
@@ -156,6 +157,7 @@ def test_a_replica_of_the_first_release_can_write_no_order_any_more(database):
 NEW_COLUMNS = {
     *("parent_id", "only_variant", "number", "billing_address", "note", "expected_amount", "coupon"),
     *("shipping_method", "adjustments", "tax_amount", "amount", "discount_amount", "tax_rate"),
+    "transaction_id",
 }
 PREVIOUS_TABLES = ("orders", "order_lines", "order_events", "order_work", "cart_items", "idempotency_keys")
 ORDERED = json.dumps(
@@ -168,8 +170,8 @@ ORDERED = json.dumps(
 ANSWERED = b'{"id": "018f5c41-5d80-7a2b-8e14-7fbc9d512f04",  "items": [{"product_id": 1, "quantity": 2}]}'
 
 
-def hash_text(text):
-    return hashlib.sha256(text).hexdigest()
+def hash_text(content):
+    return hashlib.sha256(content).hexdigest()
 
 
 def fill_before_variants(database):
@@ -284,3 +286,24 @@ def test_replicas_of_the_release_before_variants_write_and_read_on(database):
         run_sql(database, statement, id=order_id)
     assert run_sql(database, "SELECT parent_id, only_variant FROM order_lines") == [(None, None)]
     assert run_sql(database, "SELECT parent_id FROM cart_items") == [(None,)]
+
+
+def test_events_of_the_release_before_have_no_transaction_and_all_later_ones_have(make_old_database):
+    database = make_old_database("orders-service", before="0009")
+    paid, pending = fill_before_variants(database)
+    # As replicas of any release write it.
+    event = "INSERT INTO order_events (order_id, kind, actor) VALUES (:id, :kind, 'ada')"
+    run_sql(database, event, id=paid, kind="earlier")
+    before = read_rows(database)
+    upgrade(database, migrations_of("orders-service"))
+    assert read_rows(database) == before
+    with database.transaction() as connection:
+        for kind in ("later", "last"):
+            connection.execute(text(event), {"id": pending, "kind": kind})
+        own = connection.execute(text("SELECT CAST(pg_current_xact_id() AS text)")).scalar_one()
+    found = run_sql(database, "SELECT kind, CAST(transaction_id AS text) FROM order_events ORDER BY id")
+    assert found == [("earlier", None), ("later", own), ("last", own)]
+    valid = (
+        "SELECT indisvalid FROM pg_index WHERE indexrelid = CAST('order_events_by_transaction' AS regclass)"
+    )
+    assert run_sql(database, valid) == [(True,)]

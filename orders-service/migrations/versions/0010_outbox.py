@@ -5,7 +5,7 @@ from alembic import op
 from shared.outbox_schema import OUTBOX_SCHEMA
 
 revision = "0010"
-down_revision = "0008"
+down_revision = "0009"
 
 WEBHOOKS = """
 CREATE TABLE IF NOT EXISTS webhooks (

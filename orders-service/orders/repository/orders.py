@@ -223,6 +223,12 @@ def find_order(connection: Connection, order_id: UUID) -> Order | None:
     return replace(order, work=Work(**work)) if work["next_step"] else order
 
 
+def find_orders(connection: Connection, ids: Sequence[UUID]) -> list[Order]:
+    """Return the orders with these ids, in this order and without their work."""
+    rows = {row.id: row for row in connection.execute(select(orders).where(orders.c.id.in_(ids)))}
+    return _with_lines(connection, [rows[order_id] for order_id in ids])
+
+
 def lock_order(connection: Connection, order_id: UUID) -> Order | None:
     """Return the order with this id, locked until the transaction ends."""
     # A separate statement reads the order, because it sees the work that was recorded while this one waited.
@@ -312,7 +318,7 @@ def find_known_customers(connection: Connection, customers: Sequence[str]) -> li
 
 def read_events(connection: Connection, order_id: UUID) -> list[Event]:
     """Return the order's events, oldest first."""
-    columns = [column for column in order_events.c if column.name != "order_id"]
+    columns = [order_events.c[field.name] for field in fields(Event)]
     query = select(*columns).where(order_events.c.order_id == order_id).order_by(order_events.c.id)
     return [Event(**row._mapping) for row in connection.execute(query)]
 

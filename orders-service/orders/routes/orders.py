@@ -12,11 +12,13 @@ from orders.errors import (
     CartAlreadyOrdered,
     CartChanged,
     CartEmpty,
+    CursorExpired,
     OrderNotCancellable,
     OrderNotFound,
     RefundInProgress,
 )
 from orders.schemas.answers import CHECKOUT_REFUSALS
+from orders.schemas.feed import decode_position, encode_position
 from orders.schemas.orders import (
     EXAMPLE_ID,
     EventOut,
@@ -26,7 +28,7 @@ from orders.schemas.orders import (
     OrderPage,
     OrderQuery,
 )
-from orders.use_cases import changes, orders
+from orders.use_cases import changes, feed, orders
 from orders.use_cases.carts import CartDesk
 from shared.client_address import find_network, read_address
 from shared.context import require_caller
@@ -100,13 +102,20 @@ def reading_routes(database: Database, payments: PaymentsClient) -> APIBlueprint
     @routes.get("/orders")
     @routes.input(OrderQuery, location="query")
     @routes.output(OrderPage)
+    @routes.doc(responses=document_errors(CursorExpired))
     def list_orders(query_data: OrderQuery) -> OrderPage:
         """List the caller's orders, newest first; clerks, admins and integrators get all orders.
 
-        `q` finds orders by number, email address and name.
+        `q` finds orders by number, email address and name. `updated_since` lists changed orders for a program
+        that polls. It misses no change, and may show an order again that has not changed.
         """
+        caller, since = require_caller(), query_data.updated_since
+        if since is not None:
+            after = decode_position(query_data.cursor)
+            page, end = feed.read_changes(database, payments, caller, query_data, since=since, after=after)
+            return OrderPage(data=[OrderOut.of(order) for order in page], next=encode_position(end))
         before = decode_id(query_data.cursor)
-        page, last = orders.list_orders(database, payments, require_caller(), query_data, before)
+        page, last = orders.list_orders(database, payments, caller, query_data, before)
         return OrderPage(data=[OrderOut.of(order) for order in page], next=encode_id(last))
 
     @routes.get("/orders/<uuid:order_id>")

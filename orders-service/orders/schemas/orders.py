@@ -179,6 +179,12 @@ class OrderQuery(PageQuery):
     user: Text | None = Field(default=None, max_length=200)
     since: Time | None = None
     until: Time | None = None
+    updated_since: Time | None = Field(
+        default=None,
+        description="For programs that poll: the orders that changed at this time or later, in the order of"
+        " their changes, each at most once per page. `next` is then always set; keep it, and send it as"
+        " `cursor` with the next call. With a `cursor` the time has no effect. Filters are refused.",
+    )
 
 
 class OrderItemOut(BaseModel):
@@ -321,12 +327,15 @@ EXAMPLE_ID = example_of(OrderOut)["id"]
 
 
 class OrderPage(BaseModel):
-    """Orders, newest first."""
+    """Orders, newest first; with `updated_since`, in the order of their changes."""
 
     model_config = ConfigDict(json_schema_extra=example({"data": [example_of(OrderOut)], "next": None}))
 
     data: list[OrderOut]
-    next: str | None
+    next: str | None = Field(
+        description="null on the last page. With `updated_since` it is never null; an empty `data` then means"
+        " that there are no further changes yet."
+    )
 
 
 class EventOut(BaseModel):

@@ -102,12 +102,12 @@ def find_order(database: Database, caller: Caller, order_id: UUID) -> Order:
 
 def require_order(order: Order | None, caller: Caller) -> Order:
     """Return the order; raise OrderNotFound if it is None or belongs to another customer."""
-    if order is None or not (_sees_all(caller) or order.customer in caller.subjects):
+    if order is None or not (sees_all(caller) or order.customer in caller.subjects):
         raise OrderNotFound
     return order
 
 
-def _sees_all(caller: Caller) -> bool:
+def sees_all(caller: Caller) -> bool:
     """Return whether the caller may see the orders of all customers.
 
     An integrator has no orders of its own; the access rules admit it only to the routes of its scopes.
@@ -134,7 +134,7 @@ def list_orders(
     """Return a page of the orders that the caller may see, and the next page's cursor."""
     take_over_guest(database, payments, caller)
     customers: tuple[str, ...] | None = caller.subjects
-    if _sees_all(caller):
+    if sees_all(caller):
         customers = None if query.user is None else (query.user,)
     with database.transaction() as connection:
         page = orders.read_page(
