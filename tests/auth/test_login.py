@@ -99,7 +99,10 @@ def test_a_signed_in_user_sees_the_account_without_its_password(client):
     client.post("/auth", json=ADMIN)
     me = client.get("/auth/me")
     assert me.status_code == 200
-    assert me.json.keys() == {"id", "username", "email", "role", "disabled", "created_at"}
+    assert me.json.keys() == {
+        *("id", "username", "email", "role", "disabled", "created_at"),
+        *("has_totp", "totp_required", "recovery_codes_left"),
+    }
     assert me.json["username"] == "admin"
 
 

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 from shared.client_address import find_network
@@ -13,6 +14,11 @@ GRACE = timedelta(seconds=10)  # How long a client may repeat a refresh whose re
 PLACE_LIFE = timedelta(days=90)  # How long a place stays known after a log-in.
 GUEST_LIFE = timedelta(days=90)  # When a guest is deleted, long after the guest's last session expired.
 GUEST_IDLE = timedelta(days=1)  # When a guest without a cart and without orders is deleted.
+
+# The roles that need two-factor authentication with REQUIRE_STAFF_TOTP. Until a user with one of them has
+# turned it on, the user's tokens have a lower role, which is enough to turn it on.
+STAFF = frozenset({"clerk", "editor", "admin"})
+ROLE_WITHOUT_TOTP = "customer"
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,12 @@ class User:
     disabled: bool
     created_at: datetime
     password_changed_at: datetime | None = None
+    totp_confirmed_at: datetime | None = None
+
+    @property
+    def has_totp(self) -> bool:
+        """Return whether log-ins need a code."""
+        return self.totp_confirmed_at is not None
 
 
 @dataclass(frozen=True)
@@ -77,6 +89,8 @@ class SignIn(AccessToken):
 
     refresh_token: str = field(repr=False)
     refresh_expires_in: int
+    # True: the user must turn on two-factor authentication before the tokens get the user's role.
+    totp_required: Literal[True] | None = None
 
 
 def parse_id(text: str) -> UUID | None:
