@@ -12,7 +12,7 @@ unexport PYTHONPATH PYTHONHOME
 # Bytecode is compiled once, not by every process.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test test-fast test-all lint format docs demo audit keys create-admin roll certificate bench screenshots requirements clean
+.PHONY: help run test test-fast test-all lint format docs demo audit keys create-admin turn-off-totp roll certificate bench screenshots requirements clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -32,6 +32,9 @@ keys: $(VENV)/runtime ## a running shop's signing keys: DO=list, DO=rotate, DO="
 
 create-admin: $(VENV)/runtime ## add an admin to a running shop: NAME=…; prompts for a password, or generates one
 	@$(VENV)/bin/python -m local.command auth-service auth.commands.users create-admin "$(NAME)"
+
+turn-off-totp: $(VENV)/runtime ## turn off the two-factor authentication of a user who lost everything: NAME=…
+	@$(VENV)/bin/python -m local.command auth-service auth.commands.users turn-off-totp "$(NAME)"
 
 roll: $(VENV)/runtime ## replace a service's replicas one at a time: SERVICE=orders-service
 	@$(VENV)/bin/python -m local.roll "$(SERVICE)"

@@ -14,7 +14,7 @@ REDACTED = "[REDACTED]"
 
 SECRET_WORDS = frozenset(
     {"authorization", "cookie", "cookies", "credential", "credentials", "cvc", "cvv", "jwt", "passphrase"}
-    | {"passwd", "password", "passwords", "pwd", "secret", "secrets", "token", "tokens"}
+    | {"otp", "passwd", "password", "passwords", "pwd", "secret", "secrets", "token", "tokens"}
 )
 SECRET_PAIRS = frozenset({("api", "key"), ("card", "number"), ("private", "key")})
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")  # Of snake_case, kebab-case, dotted and camelCase.
@@ -29,6 +29,7 @@ _HINTS = (
     "token",
     "cvc",
     "cvv",
+    "otp",
     "bearer",
     "eyj",
     "sfr_",
@@ -37,7 +38,7 @@ _HINTS = (
 )
 _COOKIE_HEADER = re.compile(r"(?i)(cookie[\"']?\s*:\s*)[^\r\n]+")
 _NAMED = re.compile(
-    r"(?i)((?:authorization|passw(?:or)?d|passphrase|pwd|secret|token|cvc|cvv)[\"']?\s*[:=]\s*)"
+    r"(?i)((?:authorization|passw(?:or)?d|passphrase|pwd|secret|token|cvc|cvv|\botp)[\"']?\s*[:=]\s*)"
     r"(?:(?:basic|bearer|digest)\s+)?(?:\"(?:[^\"\\]|\\.)*+\"?|'(?:[^'\\]|\\.)*+'?|[^\s\"',;&)}\]]+)"
 )
 _JWT = re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)*")

@@ -14,7 +14,9 @@ from auth.routes.docs import docs_routes
 from auth.routes.email import address_routes, link_routes, verified_email_routes
 from auth.routes.internal import sign_off_routes
 from auth.routes.oauth import metadata_routes, oauth_routes
+from auth.routes.sessions import session_routes
 from auth.routes.signing_keys import signing_key_routes
+from auth.routes.totp import totp_routes
 from auth.routes.visitors import Pages
 from auth.sign_offs import StoredSignOffs
 from auth.signing_keys import SigningKeys
@@ -53,7 +55,12 @@ def create_app(
     passwords = passwords or Passwords()
     database = connect(settings)
     keys = SigningKeys(database)
-    issuer = TokenIssuer(keys, settings.public_url, settings.token_seconds)
+    issuer = TokenIssuer(
+        keys,
+        settings.public_url,
+        settings.token_seconds,
+        staff_needs_totp=settings.require_staff_totp == "yes",
+    )
     own_token = partial(issue_own_token, issuer, settings.service)
     app = build_app(
         settings,
@@ -64,8 +71,10 @@ def create_app(
     )
     pages = Pages(settings.public_url, settings.origins)
     mount(app, login_routes(app, pages, database, passwords, issuer), access=PUBLIC)
-    mount(app, account_routes(app, pages, database), access=SIGNED_IN)
+    mount(app, account_routes(app, pages, database, issuer), access=SIGNED_IN)
     mount(app, password_routes(app, pages, database, passwords, issuer), access=REGISTERED)
+    mount(app, session_routes(database), access=REGISTERED)
+    mount(app, totp_routes(database, passwords, issuer, settings.host), access=REGISTERED)
     # Each service polls every two seconds; access records of that would only be noise.
     mount(app, sign_off_routes(database), access=services(*CLIENTS), recorded=False)
     mount(app, verdict_routes(), access=PRODUCT_READERS, recorded=False)

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, SecretStr, TypeAdapter
+from pydantic import BaseModel, Field, HttpUrl, SecretStr, TypeAdapter
 
 from shared.mail import MailSettings
 from shared.settings import ServiceSettings, Url, stop_start
@@ -33,6 +33,8 @@ class Settings(ServiceSettings, MailSettings):
     token_seconds: int = Field(default=15 * 60, ge=60, le=3600)
     # Other origins whose pages may call the shop, separated by commas or spaces; the gateway reads them, too.
     cors_origins: str = ""
+    # Whether the tokens of staff have the role of a customer until two-factor authentication is on.
+    require_staff_totp: Literal["yes", "no"] = "no"
     # If unset, guests without orders are kept as long as guests with orders.
     orders_url: Url | None = None
 
@@ -40,6 +42,11 @@ class Settings(ServiceSettings, MailSettings):
     def origins(self) -> frozenset[str]:
         """Return the other origins whose pages may call the shop."""
         return frozenset(self.cors_origins.replace(",", " ").split())
+
+    @property
+    def host(self) -> str:
+        """Return the host of the shop's address, under which authenticator apps list its accounts."""
+        return HttpUrl(self.public_url).host or ""
 
     @property
     def loads_demo_users(self) -> bool:

@@ -2,16 +2,23 @@
 
 Problem
 ├── WrongCredentials     401  wrong_credentials
+├── OtpRequired          401  otp_required
+├── OtpInvalid           401  otp_invalid
 ├── RefreshTokenInvalid  401  refresh_token_invalid
 ├── KeyNotFound          404  key_not_found
+├── UserNotFound         404  user_not_found
 ├── UsernameTaken        409  username_taken
 ├── AlreadyRegistered    409  already_registered
 ├── LastAdmin            409  last_admin
 ├── NotRegistered        409  not_registered
 ├── KeyNeeded            409  key_needed
+├── TotpOn               409  totp_on
+├── TotpOff              409  totp_off
+├── TotpNotBegun         409  totp_not_begun
 ├── WeakPassword         422  weak_password
 ├── WrongPassword        422  wrong_password
 ├── LinkInvalid          422  link_invalid
+├── WrongCode            422  wrong_code
 ├── TooManyAttempts      429  too_many_attempts
 └── HashingBusy          503  hashing_busy        (Unavailable)
 
@@ -33,6 +40,22 @@ class WrongCredentials(Problem):
     status = 401
     code = "wrong_credentials"
     detail = "Invalid username or password"
+
+
+class OtpRequired(Problem):
+    """The password is right, and the account also needs a code."""
+
+    status = 401
+    code = "otp_required"
+    detail = "This account needs a code of its authenticator app, or a recovery code, as `otp`."
+
+
+class OtpInvalid(Problem):
+    """The password is right, and the code is wrong, too old or used. The client does not learn which."""
+
+    status = 401
+    code = "otp_invalid"
+    detail = "The code is wrong, too old or already used."
 
 
 class RefreshTokenInvalid(Problem):
@@ -93,6 +116,40 @@ class LinkInvalid(_FieldRefused):
         super().__init__("token", "is unknown, used or expired")
 
 
+class WrongCode(_FieldRefused):
+    """The code is wrong, too old or used. The client does not learn which."""
+
+    code = "wrong_code"
+    detail = "The code is wrong."
+
+    def __init__(self) -> None:
+        super().__init__("code", "is wrong, too old or already used")
+
+
+class TotpOn(Problem):
+    """Two-factor authentication is on already."""
+
+    status = 409
+    code = "totp_on"
+    detail = "Two-factor authentication is on already. Turn it off before you begin again."
+
+
+class TotpOff(Problem):
+    """Two-factor authentication is off."""
+
+    status = 409
+    code = "totp_off"
+    detail = "Two-factor authentication is off."
+
+
+class TotpNotBegun(Problem):
+    """There is no secret whose code could confirm it."""
+
+    status = 409
+    code = "totp_not_begun"
+    detail = "No secret waits for a code. Begin with `POST /auth/totp`."
+
+
 class TooManyAttempts(Problem):
     """Too many tries failed, so the client must wait before the next one."""
 
@@ -133,6 +190,13 @@ class KeyNotFound(NotFound):
 
     code = "key_not_found"
     detail = "No signing key has this id. `list` shows all signing keys."
+
+
+class UserNotFound(NotFound):
+    """No user has this name."""
+
+    code = "user_not_found"
+    detail = "No user has this name."
 
 
 class KeyNeeded(Problem):

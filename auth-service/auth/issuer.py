@@ -5,7 +5,7 @@ import time
 
 import jwt
 
-from auth.domain.accounts import AccessToken
+from auth.domain.accounts import STAFF, AccessToken
 from auth.signing_keys import SigningKeys
 from shared.tokens import ALGORITHM, AUDIENCE, TYPE
 
@@ -13,12 +13,22 @@ OWN_CLIENT = "shop"  # The client id in the tokens of users.
 
 
 class TokenIssuer:
-    """Signs tokens with the shop's public address as their issuer; `seconds` is the life of a token."""
+    """Signs tokens with the shop's public address as their issuer; `seconds` is the life of a token.
 
-    def __init__(self, keys: SigningKeys, issuer: str, seconds: int) -> None:
+    With `staff_needs_totp`, staff get tokens with a lower role until two-factor authentication is on.
+    """
+
+    def __init__(
+        self, keys: SigningKeys, issuer: str, seconds: int, *, staff_needs_totp: bool = False
+    ) -> None:
         self.seconds = seconds
+        self._staff_needs_totp = staff_needs_totp
         self._keys = keys
         self._issuer = issuer
+
+    def needs_totp(self, role: str) -> bool:
+        """Return whether only users with two-factor authentication get tokens with this role."""
+        return self._staff_needs_totp and role in STAFF
 
     def issue(
         self,

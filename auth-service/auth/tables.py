@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -35,6 +36,7 @@ users = Table(
     Column("password_changed_at", DateTime(timezone=True)),
     Column("email_verified_at", DateTime(timezone=True)),
     Column("has_skeletons", Boolean, nullable=False, server_default=text("false")),
+    Column("totp_confirmed_at", DateTime(timezone=True)),
 )
 Index("users_username", func.lower(users.c.username), unique=True)
 Index("users_role", users.c.role, users.c.id)
@@ -126,6 +128,7 @@ login_attempts = Table(
     Column("level", Double, nullable=False),
     Column("last_at", DateTime(timezone=True), nullable=False),
     Column("free_at", DateTime(timezone=True), nullable=False),
+    Column("forgiven_at", DateTime(timezone=True)),
 )
 
 known_places = Table(
@@ -135,6 +138,22 @@ known_places = Table(
     Column("place_hash", LargeBinary, primary_key=True),
     Column("last_seen", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Index("known_places_seen", "last_seen"),
+)
+
+totp_secrets = Table(
+    "totp_secrets",
+    metadata,
+    Column("user_id", Uuid, ForeignKey(users.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("secret", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("last_step", BigInteger, nullable=False, server_default=text("0")),
+)
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("user_id", Uuid, ForeignKey(totp_secrets.c.user_id, ondelete="CASCADE"), primary_key=True),
+    Column("code_hash", LargeBinary, primary_key=True),
 )
 
 signing_keys = Table(

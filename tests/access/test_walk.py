@@ -23,6 +23,7 @@ def make_body(house: House, row: Row) -> Any:
     bodies = {
         "POST /auth": {"username": "ada", "password": PASSWORD},
         "POST /auth/register": {"username": f"visitor {next(NUMBERS)}", "password": PASSWORD},
+        "DELETE /auth/totp": {},
         "POST /auth/token": "grant_type=client_credentials",
         "POST /auth/introspect": "token=unknown",
         "POST /auth/revoke": "token=unknown",

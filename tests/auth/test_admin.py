@@ -49,15 +49,8 @@ def test_users_are_listed_newest_first_without_passwords(client, admin, join):
     listed = client.get("/auth/users", headers=admin).json
     assert listed["next"] is None
     assert [user["username"] for user in listed["data"]] == ["eve", "admin"]
-    assert listed["data"][0].keys() == {
-        "id",
-        "username",
-        "email",
-        "email_verified",
-        "role",
-        "disabled",
-        "created_at",
-    }
+    members = {"id", "username", "email", "email_verified", "role", "disabled", "created_at", "has_totp"}
+    assert listed["data"][0].keys() == members
     assert client.get(f"/auth/users/{eve}", headers=admin).json == listed["data"][0]
 
 

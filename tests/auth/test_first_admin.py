@@ -66,9 +66,21 @@ def test_the_password_is_read_from_a_file(on_the_command_line, client, tmp_path,
     assert log_in(client, "eve", GOOD).status_code == 200
 
 
+def test_two_factor_authentication_is_turned_off_on_the_command_line(
+    on_the_command_line, client, capsys, run_sql
+):
+    run_sql("UPDATE users SET totp_confirmed_at = now()")
+    assert log_in(client, **ADMIN).json["code"] == "otp_required"
+    on_the_command_line("turn-off-totp", "admin")
+    assert "admin logs in with the password alone." in capsys.readouterr().out
+    assert log_in(client, **ADMIN).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("words", "stdin", "sentence"),
     [
+        (["turn-off-totp", "unknown"], "", "No user has this name."),
+        (["turn-off-totp", "admin"], "", "Two-factor authentication is off."),
         (["create-admin", "admin"], GOOD, "This username is taken"),
         (["create-admin", "eve"], "short", "The password must have 8 to 1024 characters."),
         (["create-admin", "guest-7"], GOOD, "must not begin with guest-"),

@@ -16,7 +16,7 @@ any_json = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
     max_leaves=5,
 )
-FIELDS = ["username", "password", "email", "current_password", "new_password", "refresh_token"]
+FIELDS = ["username", "password", "email", "current_password", "new_password", "refresh_token", "otp", "code"]
 bodies = any_json | st.dictionaries(st.sampled_from(FIELDS), any_json, max_size=4)
 headers = st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=80)
 
@@ -35,6 +35,22 @@ def test_any_body_gets_a_proper_response(app, path):
     @given(body=bodies)
     def check(body):
         assert is_proper(app.test_client().post(path, json=body))
+
+    check()
+
+
+def test_any_body_of_a_signed_in_user_gets_a_proper_response(client):
+    client.post("/auth/register", json=EVE)
+
+    @MANY
+    @given(body=bodies)
+    def check(body):
+        for method, path in (
+            ("POST", "/auth/totp"),
+            ("POST", "/auth/totp/confirm"),
+            ("DELETE", "/auth/totp"),
+        ):
+            assert is_proper(client.open(path, method=method, json=body))
 
     check()
 

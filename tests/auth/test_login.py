@@ -100,13 +100,8 @@ def test_a_signed_in_user_sees_the_account_without_its_password(client):
     me = client.get("/auth/me")
     assert me.status_code == 200
     assert me.json.keys() == {
-        "id",
-        "username",
-        "email",
-        "email_verified",
-        "role",
-        "disabled",
-        "created_at",
+        *("id", "username", "email", "email_verified", "role", "disabled", "created_at"),
+        *("has_totp", "totp_required", "recovery_codes_left"),
     }
     assert me.json["username"] == "admin"
 

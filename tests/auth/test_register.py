@@ -32,6 +32,9 @@ def test_a_new_customer_is_signed_in_and_can_log_in_again(client):
         "disabled": False,
         "created_at": "x",
         "email_verified": False,
+        "has_totp": False,
+        "totp_required": False,
+        "recovery_codes_left": 0,
     }
     assert client.post("/auth", json=EVE).status_code == 200
     assert client.post("/auth/refresh").status_code == 200

@@ -5,6 +5,7 @@ import json
 import logging
 from contextlib import closing
 
+import pyotp
 import pytest
 
 from shared.database import connect
@@ -57,7 +58,7 @@ def test_only_responses_contain_passwords_and_tokens(app, database, logged, run_
         answer = client.open(path, method=method, **options)
         if answer.status_code >= 400:
             refusals.append(answer.text)
-        elif answer.is_json:
+        elif answer.data and answer.is_json:
             body = answer.json
             secrets.extend(
                 body[name] for name in ("access_token", "refresh_token", "client_secret") if name in body
@@ -94,6 +95,32 @@ def test_only_responses_contain_passwords_and_tokens(app, database, logged, run_
     call("POST", "/auth", json={"username": [new], "password": {"x": new}})
     call("POST", "/auth/register", json=pair(new, username="x"))
     call("POST", "/auth", data=pair(new))
+    # Two-factor authentication.
+    session = call("POST", "/auth", json=pair(new)).json
+    headers = bearer(session["access_token"])
+    call("POST", "/auth/totp", json={"current_password": wrong}, headers=headers)
+    enrolment = call("POST", "/auth/totp", json={"current_password": new}, headers=headers).json
+    digits = pyotp.TOTP(enrolment["secret"]).now()
+    # Six digits alone also occur in times.
+    app_code = " ".join(digits)
+    call("POST", "/auth/totp/confirm", json={"code": "no code 8317"}, headers=headers)
+    confirmed = call("POST", "/auth/totp/confirm", json={"code": app_code}, headers=headers).json
+    first, second, third = confirmed["recovery_codes"][:3]
+    call("POST", "/auth", json={**pair(new), "otp": app_code})
+    call("POST", "/auth", json={**pair(new), "otp": "no code 8317"})
+    call("POST", "/auth", json={**pair(new), "otp": first})
+    call("POST", "/auth", json={**pair(new), "otp": first})
+    call("POST", "/auth", json={**pair(new), "otp": [second]})
+    call("DELETE", "/auth/totp", json={"current_password": new, "code": app_code}, headers=headers)
+    assert (
+        call(
+            "DELETE", "/auth/totp", json={"current_password": new, "code": third}, headers=headers
+        ).status_code
+        == 204
+    )
+    secrets += [enrolment["secret"], enrolment["uri"], enrolment["qr"][0], "no code 8317"]
+    secrets += [app_code, f"'{digits}'", f'"{digits}"']
+    secrets += confirmed["recovery_codes"]
     # OAuth clients.
     form = {
         "grant_type": "client_credentials",

@@ -18,6 +18,8 @@ LIMITED = [
     ("RATE_LIMIT_PASSWORDS", "POST /auth", {}),
     ("RATE_LIMIT_PASSWORDS", "POST /auth/register", {"Authorization": "Bearer e30.{}.c2ln"}),
     ("RATE_LIMIT_PASSWORDS", "POST //auth/./password", {"Authorization": "Bearer e30.{}.c2ln"}),
+    ("RATE_LIMIT_PASSWORDS", "POST /auth/totp", {"Authorization": "Bearer e30.{}.c2ln"}),
+    ("RATE_LIMIT_PASSWORDS", "DELETE /auth/totp", {"Authorization": "Bearer e30.{}.c2ln"}),
     ("RATE_LIMIT_SESSIONS", "POST /auth/guest", {}),
     ("RATE_LIMIT_SESSIONS", "POST /auth/%72efresh", {"Authorization": "Bearer e30.{}.c2ln"}),
     ("RATE_LIMIT_WRITES", "PUT /cart/items/7", {"Authorization": "Bearer e30.{}.c2ln"}),

@@ -35,7 +35,7 @@ KEYED = {
     ("/payments/{payment_id}/confirm", "post"),
 }
 # Errors of the services' commands, which no route returns.
-OF_COMMANDS = {"key_not_found", "key_needed"}
+OF_COMMANDS = {"key_not_found", "key_needed", "user_not_found"}
 LOOKED_AFTER = {"/", "/healthz", "/readyz", "/verdict"}
 
 

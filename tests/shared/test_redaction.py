@@ -36,6 +36,7 @@ TOKEN = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJtZSJ9.c2lnbmF0dXJl"
         "api_key",
         "card.number",
         "cvv",
+        "otp",
     ],
 )
 def test_an_attribute_with_a_secret_name_is_redacted(name):
@@ -44,7 +45,18 @@ def test_an_attribute_with_a_secret_name_is_redacted(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["order.id", "tokenizer", "secretary", "card.brand", "http.route", "key", "number", "user.id"]
+    "name",
+    [
+        "order.id",
+        "tokenizer",
+        "secretary",
+        "card.brand",
+        "http.route",
+        "key",
+        "number",
+        "user.id",
+        "has_totp",
+    ],
 )
 def test_an_attribute_with_another_name_keeps_its_value(name):
     assert redact_attributes({name: "x"}) == {name: "x"}
@@ -81,6 +93,7 @@ def test_a_card_number_is_redacted_and_its_surroundings_stay(card, text):
         "Authorization token is missing",
         "The token of 3 users: none",
         "mail to ada@example.com",
+        "POST /auth/totp: 200, totp=on",
     ],
 )
 def test_text_without_card_numbers_and_secrets_stays(text):
@@ -102,6 +115,7 @@ def test_text_without_card_numbers_and_secrets_stays(text):
         ("got sfr_0123456789abcdefghij", f"got sfr_{REDACTED}"),
         ("got sfc_0123456789abcdefghij", f"got sfc_{REDACTED}"),
         ("client_secret: abc", f"client_secret: {REDACTED}"),
+        ('{"otp": "492 039", "x": 1}', f'{{"otp": {REDACTED}, "x": 1}}'),
         ("postgresql://orders:hunter2@db/orders", f"postgresql://orders:{REDACTED}@db/orders"),
     ],
 )

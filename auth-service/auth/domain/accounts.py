@@ -16,6 +16,11 @@ PLACE_LIFE = timedelta(days=90)  # How long a place stays known after a log-in.
 GUEST_LIFE = timedelta(days=90)  # When a guest is deleted, long after the guest's last session expired.
 GUEST_IDLE = timedelta(days=1)  # When a guest without a cart and without orders is deleted.
 
+# The roles that need two-factor authentication with REQUIRE_STAFF_TOTP. Until a user with one of them has
+# turned it on, the user's tokens have a lower role, which is enough to turn it on.
+STAFF = frozenset({"clerk", "editor", "admin"})
+ROLE_WITHOUT_TOTP = "customer"
+
 
 @dataclass(frozen=True)
 class User:
@@ -31,6 +36,7 @@ class User:
     password_changed_at: datetime | None = None
     # None if the address was never verified.
     email_verified_at: datetime | None = None
+    totp_confirmed_at: datetime | None = None
 
     @property
     def email_verified(self) -> bool:
@@ -44,6 +50,11 @@ class User:
     def with_email(self, email: str) -> "User":
         """Return the user with another address."""
         return replace(self, email=email)
+
+    @property
+    def has_totp(self) -> bool:
+        """Return whether log-ins need a code."""
+        return self.totp_confirmed_at is not None
 
 
 @dataclass(frozen=True)
@@ -94,6 +105,8 @@ class SignIn(AccessToken):
 
     refresh_token: str = field(repr=False)
     refresh_expires_in: int
+    # True: the user must turn on two-factor authentication before the tokens get the user's role.
+    totp_required: Literal[True] | None = None
 
 
 def parse_id(text: str) -> UUID | None:

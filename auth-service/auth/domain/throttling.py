@@ -21,5 +21,9 @@ PER_ACCOUNT = Allowance(free=5, forgiven_after=timedelta(minutes=15))
 PER_KNOWN_PLACE = Allowance(free=10, forgiven_after=timedelta(minutes=15))
 # Requests for mails from one address.
 PER_MAIL_REQUEST = Allowance(free=10, forgiven_after=timedelta(minutes=1))
+# Of a million codes three are right at a time. An attacker who knows the password gets 21 tries on the first
+# day, and then one a day. With the 386 tries of the first year, one attacker in 860 finds a right code
+# (386 * 3 / 10**6). More addresses do not get more tries, and a log-in of the owner gives back one at most.
+PER_CODE = Allowance(free=5, forgiven_after=timedelta(days=1))
 # More generous, because many people can share an address.
 PER_ADDRESS = Allowance(free=20, forgiven_after=timedelta(seconds=6))

@@ -197,13 +197,17 @@ def renew_session(connection: Connection, session_id: UUID, visitor: Visitor, to
 
 
 def end_sessions(
-    connection: Connection, *, session_id: UUID | None = None, user_id: UUID | None = None
+    connection: Connection,
+    *,
+    session_id: UUID | None = None,
+    user_id: UUID | None = None,
+    kept: UUID | None = None,
 ) -> list[UUID]:
-    """End one live session or all of a user's, and sign off their tokens; return the ended sessions."""
+    """End one live session or all of a user's but `kept`; sign off their tokens and return the ended ones."""
     chosen = sessions.c.id == session_id if session_id else sessions.c.user_id == user_id
     ended = (
         update(sessions)
-        .where(chosen, LIVE)
+        .where(chosen, LIVE, sessions.c.id.is_distinct_from(kept))
         .values(ended_at=func.now())
         .returning(sessions.c.id, sessions.c.tokens_until)
     )

@@ -15,9 +15,13 @@ EXPIRED: dict[Table, ColumnElement[bool]] = {
     sessions: sessions.c.expires_at < func.now(),
     link_tokens: link_tokens.c.expires_at < func.now(),
     sign_offs: sign_offs.c.until < func.now(),
-    # All tries are forgiven: no counter takes longer than the one of an account.
-    login_attempts: login_attempts.c.last_at
-    < func.now() - login_attempts.c.level * PER_ACCOUNT.forgiven_after,
+    # All tries are forgiven. A replica of an earlier release does not move `forgiven_at`, and counts no tries
+    # for longer than those on an account.
+    login_attempts: func.greatest(
+        login_attempts.c.forgiven_at,
+        login_attempts.c.last_at + login_attempts.c.level * PER_ACCOUNT.forgiven_after,
+    )
+    < func.now(),
     known_places: known_places.c.last_seen < func.now() - PLACE_LIFE,
     users: and_(
         users.c.role == "guest",

@@ -1,6 +1,7 @@
 """Queries for counted log-in tries and known places."""
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from functools import cache
 from uuid import UUID
 
@@ -99,20 +100,37 @@ def _make_tries(allowances: tuple[Allowance, ...]) -> Executable:
     def choose(values: Iterable[float]) -> ColumnElement[float]:
         return case(*((table.key == key, literal(value)) for key, value in zip(keys, values, strict=True)))
 
-    forgiven_after = choose(allowance.forgiven_after.total_seconds() for allowance in allowances)
+    seconds = [allowance.forgiven_after.total_seconds() for allowance in allowances]
+    forgiven_after = choose(seconds)
     free = choose(allowance.free for allowance in allowances)
     passed = func.greatest(0, func.date_part("epoch", now - table.last_at))
     level = func.greatest(0, table.level - passed / forgiven_after) + 1
     # The half allows for the fraction that is forgiven between two tries in a row.
     wait = case((level < free - 0.5, 0), else_=func.power(2, level - free))
-    values = {"level": level, "last_at": now, "free_at": now + func.make_interval(0, 0, 0, 0, 0, 0, wait)}
+    values = {
+        "level": level,
+        "last_at": now,
+        "free_at": now + _make_interval(wait),
+        "forgiven_at": now + _make_interval(level * forgiven_after),
+    }
     return (
         insert(login_attempts)
         # Rows are inserted in the given order, so that transactions do not deadlock. The source is a SELECT,
         # because SQLAlchemy would compile an INSERT with several VALUES again each time.
         .from_select(
-            ["key", "level", "last_at", "free_at"], select(func.unnest(array(keys)), literal(1), now, now)
+            ["key", "level", "last_at", "free_at", "forgiven_at"],
+            select(
+                func.unnest(array(keys)),
+                literal(1),
+                now,
+                now,
+                now + _make_interval(func.unnest(array([literal(each) for each in seconds]))),
+            ),
         )
         .on_conflict_do_update(index_elements=[table.key], set_=values, where=table.free_at <= now)
         .returning(table.key)
     )
+
+
+def _make_interval(seconds: ColumnElement[float]) -> ColumnElement[timedelta]:
+    return func.make_interval(0, 0, 0, 0, 0, 0, seconds)

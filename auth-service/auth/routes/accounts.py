@@ -8,6 +8,8 @@ from auth.domain.credentials import GUESSABLE
 from auth.errors import (
     AlreadyRegistered,
     HashingBusy,
+    OtpInvalid,
+    OtpRequired,
     RefreshTokenInvalid,
     TooManyAttempts,
     UsernameTaken,
@@ -20,6 +22,7 @@ from auth.passwords import Passwords
 from auth.routes.visitors import REFRESH_COOKIE, Pages, read_presented, read_visitor
 from auth.schemas.accounts import (
     Credentials,
+    OwnUser,
     PasswordChange,
     RefreshRequest,
     Registration,
@@ -46,7 +49,13 @@ def login_routes(
     @routes.output(SignedIn)
     @routes.doc(
         responses=document_errors(
-            WrongCredentials, CrossSite, TooManyAttempts(30), HashingBusy, KeysUnavailable
+            WrongCredentials,
+            OtpRequired,
+            OtpInvalid,
+            CrossSite,
+            TooManyAttempts(30),
+            HashingBusy,
+            KeysUnavailable,
         )
     )
     def log_in(json_data: Credentials) -> Response:
@@ -57,6 +66,7 @@ def login_routes(
             issuer,
             json_data.username,
             json_data.password,
+            json_data.otp,
             visitor=read_visitor(request),
             presented=read_presented(app, pages, request, strict=False),
         )
@@ -118,17 +128,22 @@ def login_routes(
     return routes
 
 
-def account_routes(app: ServiceFlask, pages: Pages, database: Database) -> APIBlueprint:
+def account_routes(app: ServiceFlask, pages: Pages, database: Database, issuer: TokenIssuer) -> APIBlueprint:
     """Return the routes for signed-in users."""
     routes = APIBlueprint("account", __name__)
     pages.guard(routes)
 
     @routes.get("/auth/me")
-    @routes.output(UserOut)
+    @routes.output(OwnUser)
     @routes.doc(responses=document_errors(NotFound))
-    def show_me() -> UserOut:
+    def show_me() -> OwnUser:
         """Show the caller's account."""
-        return UserOut.model_validate(accounts.find_account(database, require_caller()))
+        found = accounts.describe_account(database, issuer, require_caller())
+        return OwnUser(
+            **UserOut.model_validate(found.user).model_dump(),
+            totp_required=found.totp_required,
+            recovery_codes_left=found.recovery_codes_left,
+        )
 
     @routes.post("/auth/logout")
     @routes.output({}, status_code=204)
@@ -177,7 +192,8 @@ def password_routes(
 
 def _answer(app: ServiceFlask, pages: Pages, session: SignIn, status: int) -> Response:
     """Return the tokens in the body and, for the shop's own pages, as cookies."""
-    response = jsonify(SignedIn.model_validate(session, from_attributes=True).model_dump())
+    body = SignedIn.model_validate(session, from_attributes=True).model_dump(exclude_none=True)
+    response = jsonify(body)
     response.status_code = status
     if not pages.may_have_cookies(request):
         return response

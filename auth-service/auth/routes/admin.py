@@ -17,12 +17,11 @@ from auth.schemas.admin import (
     ClientPatch,
     ClientWithSecret,
     NewClient,
-    SessionList,
-    SessionOut,
     UserPage,
     UserPatch,
     UserQuery,
 )
+from auth.schemas.sessions import SessionList, SessionOut
 from auth.use_cases import admin, clients
 from shared.context import require_caller
 from shared.database import Database

@@ -7,7 +7,8 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from auth.domain.credentials import NAME_LENGTH, PASSWORD_LENGTH, choose_name
-from shared.schemas import BLANK_IS_NONE, Body, Email, InternalBody, Line, Text, Time, example
+from auth.schemas.totp import LONGEST_CODE
+from shared.schemas import BLANK_IS_NONE, Body, Email, InternalBody, Line, Text, Time, example, example_of
 
 NewName = Annotated[
     Line, Field(min_length=NAME_LENGTH[0], max_length=NAME_LENGTH[-1]), AfterValidator(choose_name)
@@ -21,12 +22,15 @@ EXAMPLE_LINK = {"token": "2Jx0cY1d4vQmF8rT5zLw9nKs7bHg3aEu6iPo1tRyV0Q"}
 
 
 class Credentials(Body):
-    """A username and a password."""
+    """A username and a password, and a code if the account has two-factor authentication."""
 
     model_config = ConfigDict(json_schema_extra=example({"username": "admin", "password": "admin"}))
 
     username: Line = Field(max_length=150)
     password: Text = Field(max_length=1024)
+    otp: Annotated[Line | None, Field(max_length=LONGEST_CODE), BLANK_IS_NONE] = Field(
+        default=None, description="A code of the authenticator app, or a recovery code."
+    )
 
 
 class Registration(Body):
@@ -84,6 +88,10 @@ class SignedIn(BaseModel):
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105  # The type of a token is not a secret.
     expires_in: int = Field(description="Seconds.")
     refresh_token: str
+    totp_required: Literal[True] | None = Field(
+        default=None,
+        description="Present if the tokens get the user's role only once two-factor authentication is on.",
+    )
 
 
 class EmailIn(Body):
@@ -150,6 +158,7 @@ class UserOut(BaseModel):
                 "role": "customer",
                 "disabled": False,
                 "created_at": "2026-03-01T09:30:00Z",
+                "has_totp": True,
             }
         ),
     )
@@ -161,6 +170,20 @@ class UserOut(BaseModel):
     role: str
     disabled: bool
     created_at: datetime
+    has_totp: bool = Field(description="Whether log-ins need a code (two-factor authentication).")
+
+
+class OwnUser(UserOut):
+    """The caller's own account."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example({**example_of(UserOut), "totp_required": False, "recovery_codes_left": 10})
+    )
+
+    totp_required: bool = Field(
+        description="Whether the tokens get the role only once two-factor authentication is on."
+    )
+    recovery_codes_left: int
 
 
 class SignedOffQuery(BaseModel):

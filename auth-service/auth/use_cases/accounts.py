@@ -10,8 +10,9 @@ from auth.domain.credentials import GUESSABLE, derive_skeletons, find_weakness, 
 from auth.errors import AlreadyRegistered, UsernameTaken, WeakPassword, WrongCredentials, WrongPassword
 from auth.issuer import TokenIssuer
 from auth.passwords import Passwords, Rank
-from auth.repository import names, throttle, users
-from auth.use_cases.attempts import Attempt, count_attempt, judging, record_refusal
+from auth.repository import names, throttle, totp, users
+from auth.use_cases.attempts import count_attempt, judging, prove_password, record_refusal
+from auth.use_cases.codes import require_code
 from auth.use_cases.names import claim_older_names
 from auth.use_cases.sessions import (
     end_sessions_of,
@@ -33,12 +34,22 @@ class Presented:
     refresh_token: str | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True)
+class OwnAccount:
+    """A user's own account; `totp_required` if the role is not granted without two-factor authentication."""
+
+    user: User
+    totp_required: bool
+    recovery_codes_left: int
+
+
 def log_in(
     database: Database,
     passwords: Passwords,
     issuer: TokenIssuer,
     username: str,
     password: str,
+    otp: str | None = None,
     *,
     visitor: Visitor,
     presented: Presented,
@@ -46,6 +57,7 @@ def log_in(
     """Start a session for correct credentials; the session of a guest who logs in ends.
 
     Raises TooManyAttempts, and WrongCredentials after the same time for unknown users and wrong passwords.
+    After a right password, raises OtpRequired or OtpInvalid if the account needs a code.
     """
     passwords.require_room(Rank.KNOWN, visitor.place)
     with database.autocommit() as connection:
@@ -59,6 +71,9 @@ def log_in(
     if not checked.is_right or user is None or user.disabled:
         record_refusal("wrong credentials" if not checked.is_right else "account disabled", user, visitor)
         raise WrongCredentials
+    if user.has_totp:
+        with judging(database, attempt):
+            require_code(database, attempt, user, otp, visitor)
     with database.transaction() as connection:
         guest = _find_presenter(connection, presented)
         guest_sub = None
@@ -156,7 +171,7 @@ def change_password(
     """
     user = find_account(database, caller)
     refuse_weak("new_password", new, user.username, user.email)
-    attempt = _try_password(database, passwords, user, current, visitor)
+    attempt = prove_password(database, passwords, user, current, visitor)
     with judging(database, attempt):
         choose = partial(passwords.choose, rank=Rank.KNOWN, place=visitor.place)
         password_hash = choose_hash(choose, "new_password", new, user.username, user.email)
@@ -189,7 +204,7 @@ def confirm_password(
     Raises WrongPassword, and TooManyAttempts, because callers could guess passwords here.
     """
     user = find_account(database, caller)
-    attempt = _try_password(database, passwords, user, password, visitor)
+    attempt = prove_password(database, passwords, user, password, visitor)
     with database.transaction() as connection:
         attempt.succeed(connection, user)
 
@@ -207,6 +222,16 @@ def create_admin(database: Database, passwords: Passwords, username: str, passwo
     return user
 
 
+def describe_account(database: Database, issuer: TokenIssuer, caller: Caller) -> OwnAccount:
+    """Return the caller's account and its recovery codes; raise NotFound if it no longer exists."""
+    user = find_account(database, caller)
+    left = 0
+    if user.has_totp:
+        with database.autocommit() as connection:
+            left = totp.count_recovery_codes(connection, user.id)
+    return OwnAccount(user, issuer.needs_totp(user.role) and not user.has_totp, left)
+
+
 def find_account(database: Database, caller: Caller) -> User:
     """Return the caller's account; raise NotFound if it no longer exists."""
     with database.autocommit() as connection:
@@ -214,21 +239,6 @@ def find_account(database: Database, caller: Caller) -> User:
     if user is None:
         raise NotFound
     return user
-
-
-def _try_password(
-    database: Database, passwords: Passwords, user: User, password: str, visitor: Visitor
-) -> Attempt:
-    """Return the counted try of a right password; raise WrongPassword or TooManyAttempts."""
-    passwords.require_room(Rank.KNOWN, visitor.place)
-    with database.autocommit() as connection:
-        attempt = count_attempt(connection, user.username, user, visitor)
-    with judging(database, attempt):
-        is_right = passwords.matches(user.password_hash, password, place=visitor.place)
-    if not is_right:
-        record_refusal("wrong current password", user, visitor)
-        raise WrongPassword
-    return attempt
 
 
 def _find_presenter(connection: Connection, presented: Presented) -> User | None:

@@ -9,7 +9,7 @@ from auth.errors import LastAdmin, NotRegistered
 from auth.passwords import Passwords
 from auth.repository import directory, sessions, users
 from auth.use_cases.accounts import confirm_password
-from auth.use_cases.sessions import end_session, end_sessions_of
+from auth.use_cases.sessions import end_session_of, end_sessions_of
 from shared.context import Caller
 from shared.database import Database
 from shared.errors import NotFound, ValidationFailed
@@ -104,9 +104,7 @@ def list_sessions(database: Database, user_id: UUID) -> list[Session]:
 def end_one_session(database: Database, user_id: UUID, session_id: UUID) -> None:
     """Sign a user out on one device; raise NotFound if the user has no such live session."""
     with database.transaction() as connection:
-        session = sessions.find_live_session(connection, session_id)
-        if session is None or session.user_id != user_id or not end_session(connection, session_id):
-            raise NotFound
+        end_session_of(connection, user_id, session_id)
     _record_end(user_id, [session_id])
 
 

@@ -4,6 +4,8 @@ A try is counted before the password is checked, so that concurrent tries cannot
 database, so that all replicas share the count. At an address where the owner has logged in before, only the
 tries from that address on that account count, so callers elsewhere cannot make the owner wait. At other
 addresses all tries on the account count, and all tries from the address.
+
+Codes of two-factor authentication have a counter of their own per account, which no right password clears.
 """
 
 import hashlib
@@ -15,8 +17,16 @@ from dataclasses import dataclass
 from auth import audit_trail
 from auth.domain.accounts import User, Visitor
 from auth.domain.credentials import normalize_name
-from auth.domain.throttling import PER_ACCOUNT, PER_ADDRESS, PER_KNOWN_PLACE, PER_MAIL_REQUEST, Allowance
-from auth.errors import HashingBusy, TooManyAttempts, WeakPassword
+from auth.domain.throttling import (
+    PER_ACCOUNT,
+    PER_ADDRESS,
+    PER_CODE,
+    PER_KNOWN_PLACE,
+    PER_MAIL_REQUEST,
+    Allowance,
+)
+from auth.errors import HashingBusy, TooManyAttempts, WeakPassword, WrongPassword
+from auth.passwords import Passwords, Rank
 from auth.repository import throttle
 from shared.database import Connection, Database
 
@@ -34,6 +44,10 @@ class Attempt:
         throttle.give_back(connection, self.others)
         throttle.forget_tries(connection, self.own)
         throttle.remember_place(connection, user.id, self.place_hash)
+
+    def spare_address(self, connection: Connection) -> None:
+        """Take the try back for the address only: the password was right, and a code is missing."""
+        throttle.give_back(connection, self.others)
 
 
 def count_attempt(connection: Connection, username: str, user: User | None, visitor: Visitor) -> Attempt:
@@ -66,12 +80,45 @@ def count_mail_request(connection: Connection, visitor: Visitor) -> None:
         raise TooManyAttempts(wait)
 
 
+def count_code(connection: Connection, user: User, visitor: Visitor) -> bytes:
+    """Count a try of a code and return its key; raise TooManyAttempts.
+
+    A success takes back this one try: after a log-in of the owner an attacker must wait as before.
+    """
+    key = _hash("code", str(user.id))
+    if wait := throttle.take_tries(connection, [(key, PER_CODE)]):
+        record_refusal("too many codes", user, visitor)
+        raise TooManyAttempts(wait)
+    return key
+
+
+def prove_password(
+    database: Database, passwords: Passwords, user: User, current: str, visitor: Visitor
+) -> Attempt:
+    """Check the password of a signed-in user again, and return the try, which the caller lets succeed.
+
+    Raises WrongPassword, and TooManyAttempts, because callers could guess passwords here.
+    """
+    passwords.require_room(Rank.KNOWN, visitor.place)
+    with database.autocommit() as connection:
+        attempt = count_attempt(connection, user.username, user, visitor)
+    with judging(database, attempt):
+        is_right = passwords.matches(user.password_hash, current, place=visitor.place)
+    if not is_right:
+        record_refusal("wrong current password", user, visitor)
+        raise WrongPassword
+    return attempt
+
+
 @contextmanager
 def judging(database: Database, attempt: Attempt) -> Iterator[None]:
-    """Take the try back if the password was not checked, or if it was right and the new password is weak."""
+    """Take the try back if the password was not checked, or if it was right and something else was refused.
+
+    That is a new password that is weak, or a code whose tries are used up.
+    """
     try:
         yield
-    except (HashingBusy, WeakPassword):
+    except (HashingBusy, WeakPassword, TooManyAttempts):
         with database.transaction() as connection:
             throttle.give_back(connection, (*attempt.others, attempt.own))
         raise

@@ -10,13 +10,14 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from auth import audit_trail
-from auth.domain.accounts import Session, SignIn, User, Visitor, parse_id
+from auth.domain.accounts import ROLE_WITHOUT_TOTP, Session, SignIn, User, Visitor, parse_id
 from auth.domain.credentials import GUEST_PREFIX
 from auth.errors import RefreshTokenInvalid, WrongCredentials
 from auth.issuer import TokenIssuer
 from auth.repository import sessions, users
 from shared.context import Caller
 from shared.database import Connection, Database
+from shared.errors import NotFound
 from shared.ids import new_id
 
 LATE_COMMITS = timedelta(seconds=30)  # The longest expected transaction that signs off.
@@ -30,6 +31,7 @@ class NewSession:
     id: UUID
     user_id: UUID
     role: str
+    has_totp: bool
     guest_sub: str | None
     refresh_token: str = field(repr=False)
     refresh_expires_in: int
@@ -40,14 +42,26 @@ def start_session(
 ) -> NewSession:
     """Add a session of the user and its first refresh token.
 
-    The account stays locked until the transaction ends, so that a transaction that disables it or changes its
-    password finds the session and ends it. Raises WrongCredentials if such a transaction came first.
+    The account stays locked until the transaction ends, so that a transaction that disables it, changes its
+    password or turns on two-factor authentication finds the session and ends it. Raises WrongCredentials if
+    such a transaction came first.
     """
     found = users.share_user(connection, user.id)
-    if found is None or found.disabled or found.password_changed_at != user.password_changed_at:
+    if (
+        found is None
+        or found.disabled
+        or found.password_changed_at != user.password_changed_at
+        or found.totp_confirmed_at != user.totp_confirmed_at
+    ):
         raise WrongCredentials
     return _insert_session(
-        connection, user.id, found.role, visitor, token_seconds=token_seconds, guest_sub=guest_sub
+        connection,
+        user.id,
+        found.role,
+        visitor,
+        token_seconds=token_seconds,
+        has_totp=found.has_totp,
+        guest_sub=guest_sub,
     )
 
 
@@ -71,6 +85,7 @@ def _insert_session(
     visitor: Visitor,
     *,
     token_seconds: int,
+    has_totp: bool = False,
     guest_sub: str | None = None,
     guest_name: str | None = None,
 ) -> NewSession:
@@ -87,15 +102,29 @@ def _insert_session(
         guest_sub=guest_sub,
         guest_name=guest_name,
     )
-    return NewSession(session_id, user_id, role, guest_sub, token, seconds)
+    return NewSession(session_id, user_id, role, has_totp, guest_sub, token, seconds)
 
 
 def sign_in(issuer: TokenIssuer, session: NewSession) -> SignIn:
-    """Return the tokens of a stored session."""
+    """Return the tokens of a stored session.
+
+    The role is limited here, because all tokens of users are signed here: those of a log-in, of a changed
+    password and of a refresh.
+    """
+    totp_required = issuer.needs_totp(session.role) and not session.has_totp
     access = issuer.issue(
-        sub=str(session.user_id), role=session.role, sid=str(session.id), guest_sub=session.guest_sub
+        sub=str(session.user_id),
+        role=ROLE_WITHOUT_TOTP if totp_required else session.role,
+        sid=str(session.id),
+        guest_sub=session.guest_sub,
     )
-    return SignIn(access.access_token, access.expires_in, session.refresh_token, session.refresh_expires_in)
+    return SignIn(
+        access.access_token,
+        access.expires_in,
+        session.refresh_token,
+        session.refresh_expires_in,
+        True if totp_required else None,
+    )
 
 
 def refresh(database: Database, issuer: TokenIssuer, token: str, visitor: Visitor) -> SignIn:
@@ -134,7 +163,7 @@ def _continue(connection: Connection, token: str, visitor: Visitor, token_second
             return None
         seconds = found
     sessions.renew_session(connection, session.id, visitor, token_seconds)
-    return NewSession(session.id, user.id, user.role, session.guest_sub, successor, seconds)
+    return NewSession(session.id, user.id, user.role, user.has_totp, session.guest_sub, successor, seconds)
 
 
 def _end_stolen(connection: Connection, session: Session, visitor: Visitor) -> None:
@@ -159,6 +188,34 @@ def log_out(database: Database, caller: Caller) -> None:
                 connection, caller.session or caller.token_id, datetime.fromtimestamp(caller.expires_at, UTC)
             )
     audit_trail.record("auth.logout", "A user logged out", target=caller.session)
+
+
+def list_own_sessions(database: Database, caller: Caller) -> list[Session]:
+    """Return the caller's live sessions, newest first."""
+    user_id = parse_id(caller.sub)
+    if user_id is None:
+        return []
+    with database.transaction() as connection:
+        return sessions.read_live_sessions(connection, user_id)
+
+
+def end_own_session(database: Database, caller: Caller, session_id: UUID) -> None:
+    """End one of the caller's sessions; raise NotFound if the caller has no such live session."""
+    with database.transaction() as connection:
+        end_session_of(connection, parse_id(caller.sub), session_id)
+    audit_trail.record(
+        "auth.session.ended",
+        "A user ended a session",
+        target=caller.sub,
+        sessions=[str(session_id)],
+    )
+
+
+def end_session_of(connection: Connection, user_id: UUID | None, session_id: UUID) -> None:
+    """End a user's session and sign off its tokens; raise NotFound if the user has no such live session."""
+    session = sessions.find_live_session(connection, session_id)
+    if session is None or session.user_id != user_id or not end_session(connection, session_id):
+        raise NotFound
 
 
 def end_session(connection: Connection, session_id: UUID) -> bool:

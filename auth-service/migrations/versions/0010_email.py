@@ -6,7 +6,7 @@ from shared.migrate import create_indexes
 from shared.outbox_schema import OUTBOX_SCHEMA
 
 revision = "0010"
-down_revision = "0008"
+down_revision = "0009"
 
 SCHEMA = """
 -- Null: the address was never verified. A verified address belongs to one account.

@@ -106,6 +106,16 @@ function gate(rest) {
   const { user } = session;
   const logIn = () => navigate("/login", { next: findPath(rest) });
   const button = (text, onclick) => h("button", { class: "button button-primary", type: "button", onclick }, text);
+  if (user?.totpRequired) {
+    const turnOn = button("Turn it on", () => navigate("/account"));
+    const hint = "Your account gets access to the back office once two-factor authentication is on.";
+    return h(
+      "div",
+      null,
+      h("h1", { class: "visually-hidden" }, "Back office"),
+      emptyPanel("Two-factor authentication needed", hint, turnOn),
+    );
+  }
   const panel = user
     ? emptyPanel(
         "Staff only",

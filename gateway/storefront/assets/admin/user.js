@@ -28,6 +28,7 @@ export async function view({ params, signal }) {
           ["User ID", h("code", null, user.id)],
           ["Email", user.email],
           ["Role", user.role],
+          ["Two-factor authentication", user.has_totp ? "on" : "off"],
           ["Created", moment(user.created_at)],
           ["Orders", h("a", { href: linkTo("/admin/orders", { user: user.id }) }, "View orders")],
         ]),

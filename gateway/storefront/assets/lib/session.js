@@ -16,10 +16,15 @@ class Session extends EventTarget {
     });
   }
 
-  /** The signed-in user, `{id, username, role}`; null for a guest and before the first session. */
+  /**
+   * The signed-in user, `{id, username, role, totpRequired}`; null for a guest and before the first session.
+   * With `totpRequired` the account has a higher role once two-factor authentication is on.
+   */
   get user() {
     const note = readNote();
-    return note && note.role !== "guest" ? { id: note.id, username: note.username, role: note.role } : null;
+    if (!note || note.role === "guest") return null;
+    const { id, username, role, totp_required: totpRequired } = note;
+    return { id, username, role, totpRequired: Boolean(totpRequired) };
   }
 
   /** Whether this browser has a session, which may be a guest's. */
@@ -45,9 +50,15 @@ class Session extends EventTarget {
     });
   }
 
-  /** Sign in; the guest cart moves to the account. Throws Problem. */
-  async logIn(username, password) {
-    this.#note(await send("POST", "/auth", { body: { username, password } }), username);
+  /** Sign in, with a code if the account needs one; the guest cart moves to the account. Throws Problem. */
+  async logIn(username, password, otp) {
+    const body = { username, password, ...(otp ? { otp } : {}) };
+    this.#note(await send("POST", "/auth", { body }), username);
+  }
+
+  /** Get new tokens now, because the permissions of the account have changed. Throws Problem. */
+  async renew() {
+    await exclusively(() => this.#renew());
   }
 
   /** Register the guest as a customer, who keeps the cart and the orders. Throws Problem. */
@@ -99,6 +110,7 @@ class Session extends EventTarget {
       id: claims.sub,
       username: claims.role === "guest" ? null : username,
       role: claims.role,
+      totp_required: answer.totp_required ?? false,
       expires_at: now + answer.expires_in * 1000,
       noted_at: now,
     };

@@ -1,6 +1,6 @@
 // The forms to sign in and to create an account.
 import { Problem } from "../lib/api.js";
-import { h } from "../lib/dom.js";
+import { h, replace } from "../lib/dom.js";
 import { toast } from "../lib/feedback.js";
 import { checkForm, field, readForm, showProblems, whileBusy } from "../lib/forms.js";
 import { linkTo } from "../lib/router.js";
@@ -24,7 +24,12 @@ export function accountForms(done) {
       ),
     );
     const forgotten = h("p", null, h("a", { href: linkTo("/forgot-password") }, "Forgot your password?"));
-    element.replaceChildren(forms[name], ...(name === "logIn" ? [forgotten] : []), change);
+    const below = name === "logIn" ? [forgotten, change] : [change];
+    // Between the password and the code there is no other account to create.
+    forms.logIn.addEventListener("step", ({ detail }) => {
+      for (const each of below) each.hidden = detail.needsCode;
+    });
+    element.replaceChildren(forms[name], ...below);
     return forms[name].querySelector("input");
   }
 
@@ -33,15 +38,55 @@ export function accountForms(done) {
 }
 
 function logInForm(done) {
-  return accountForm(
-    "Sign in",
-    [nameField(), passwordField()],
-    ({ username, password }) => session.logIn(username, password),
-    () => {
-      toast(`Welcome back, ${session.user.username}.`, { kind: "good" });
-      done();
-    },
-  );
+  const credentials = h("div", { class: "stack" }, nameField(), passwordField());
+  const second = h("div", { class: "stack", hidden: true });
+  const form = accountForm("Sign in", [credentials, second], logIn, () => {
+    const { username, totpRequired } = session.user;
+    if (totpRequired) toast("Turn on two-factor authentication to open the back office.");
+    else toast(`Welcome back, ${username}.`, { kind: "good" });
+    done();
+  });
+
+  /** Show the fields of the first step, or the code in their place; what was entered there stays. */
+  function show(needsCode) {
+    credentials.hidden = needsCode;
+    second.hidden = !needsCode;
+    const other = { class: "button-link", type: "button", onclick: () => show(false) };
+    replace(
+      second,
+      needsCode && [
+        h(
+          "p",
+          { class: "faint" },
+          "Signing in as ",
+          h("strong", null, credentials.querySelector("[name=username]").value.trim()),
+          ". ",
+          h("button", other, "Change"),
+        ),
+        codeField("otp"),
+      ],
+    );
+    form.dispatchEvent(new CustomEvent("step", { detail: { needsCode } }));
+    (needsCode ? second : credentials).querySelector("input").focus();
+  }
+
+  async function logIn({ username, password, otp }) {
+    try {
+      await session.logIn(username, password, otp);
+      return true;
+    } catch (problem) {
+      if (problem.code === "otp_required") {
+        show(true);
+        return false;
+      }
+      if (problem.code === "otp_invalid") problem.errors = [{ field: "otp", detail: problem.message }];
+      // The password has changed since the first step.
+      if (problem.code === "wrong_credentials" && !second.hidden) show(false);
+      throw problem;
+    }
+  }
+
+  return form;
 }
 
 function registerForm(done) {
@@ -86,6 +131,19 @@ export function passwordField(props) {
   });
 }
 
+/** Return the hidden username that password managers need next to a password. */
+export function usernameFor(user) {
+  return h("input", {
+    type: "text",
+    name: "username",
+    value: user.username,
+    autocomplete: "username",
+    hidden: true,
+    "aria-label": "Username",
+    readonly: true,
+  });
+}
+
 /** Return the field for a new password. */
 export function newPasswordField(props) {
   return passwordField({
@@ -96,7 +154,48 @@ export function newPasswordField(props) {
   });
 }
 
-/** Return an account form; `work` gets its values, and `done` is called when it succeeds. */
+/** Return the field for a code of the authenticator app, with a button for a recovery code in its place. */
+export function codeField(name) {
+  const room = h("div", { class: "stack-tight" });
+  function show(isApp) {
+    const props = isApp
+      ? {
+          label: "Code",
+          hint: "The six digits that your authenticator app shows.",
+          autocomplete: "one-time-code",
+          inputmode: "numeric",
+          maxlength: 20,
+        }
+      : {
+          label: "Recovery code",
+          hint: "One of the codes that you saved. Each works once.",
+          autocomplete: "off",
+          autocapitalize: "none",
+          maxlength: 64,
+        };
+    replace(
+      room,
+      field({ name, required: true, spellcheck: "false", ...props }),
+      h(
+        "div",
+        null,
+        h(
+          "button",
+          { class: "button-link small", type: "button", onclick: () => show(!isApp).focus() },
+          isApp ? "Use a recovery code" : "Use the authenticator app",
+        ),
+      ),
+    );
+    return room.querySelector("input");
+  }
+  show(true);
+  return room;
+}
+
+/**
+ * Return an account form; `work` gets its values, and `done` is called with its result when it succeeds. If the
+ * result is false, the form goes on.
+ */
 export function accountForm(action, fields, work, done) {
   const form = h(
     "form",
@@ -107,15 +206,17 @@ export function accountForm(action, fields, work, done) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (form.hasAttribute("aria-busy") || !checkForm(form)) return;
+    let result;
     try {
-      await whileBusy(form, () => work(readForm(form)));
+      result = await whileBusy(form, () => work(readForm(form)));
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       showProblems(form, problem);
       return;
     }
+    if (result === false) return;
     form.reset();
-    done();
+    done(result);
   });
   return form;
 }

@@ -6,7 +6,9 @@ import { linkTo, navigate } from "../lib/router.js";
 import { session } from "../lib/session.js";
 import { emailPart } from "./account-email.js";
 import { addressList } from "./addresses.js";
-import { accountForm, newPasswordField, passwordField } from "./account-forms.js";
+import { accountForm, newPasswordField, passwordField, usernameFor } from "./account-forms.js";
+import { sessionList } from "./sessions.js";
+import { twoFactor } from "./two-factor.js";
 
 export const title = "Your account";
 
@@ -16,6 +18,9 @@ export async function view({ signal }) {
     queueMicrotask(() => navigate("/login", { next: "/account" }, { replace: true }));
     return h("h1", { class: "visually-hidden" }, title);
   }
+  // The session may be ended on a different device.
+  session.addEventListener("expired", () => navigate("/login", { next: "/account" }, { replace: true }), { signal });
+  const sessions = sessionList(signal);
   return h(
     "div",
     { class: "narrow stack-wide" },
@@ -53,25 +58,28 @@ export async function view({ signal }) {
       "section",
       { class: "card card-body stack", "aria-label": "Password" },
       h("h2", null, "Change password"),
-      passwordForm(user),
+      passwordForm(user, sessions.refresh),
+    ),
+    h(
+      "section",
+      { class: "card card-body stack", "aria-label": "Two-factor authentication" },
+      h("h2", null, "Two-factor authentication"),
+      twoFactor(user, sessions.refresh, signal),
+    ),
+    h(
+      "section",
+      { class: "card card-body stack", "aria-label": "Sessions" },
+      h("h2", { tabindex: "-1" }, "Sessions"),
+      sessions.element,
     ),
   );
 }
 
-function passwordForm(user) {
+function passwordForm(user, done) {
   return accountForm(
     "Change password",
     [
-      // Password managers need the username.
-      h("input", {
-        type: "text",
-        name: "username",
-        value: user.username,
-        autocomplete: "username",
-        hidden: true,
-        "aria-label": "Username",
-        readonly: true,
-      }),
+      usernameFor(user),
       passwordField({ label: "Current password", name: "current_password" }),
       newPasswordField({
         label: "New password",
@@ -80,7 +88,10 @@ function passwordForm(user) {
       }),
     ],
     ({ current_password: current, new_password: next }) => session.changePassword(current, next),
-    () => toast("Password changed.", { kind: "good" }),
+    () => {
+      toast("Password changed.", { kind: "good" });
+      done();
+    },
   );
 }
 

@@ -9,7 +9,8 @@ export const title = "Sign in";
 export async function view({ query }) {
   const next = query.get("next") ?? "/";
   // Accept only views of this site.
-  const goOn = () => navigate(next.startsWith("/") ? next : "/", null, { replace: true });
+  const view = next.startsWith("/") ? next : "/";
+  const goOn = () => navigate(session.user?.totpRequired ? "/account" : view, null, { replace: true });
   if (session.user) queueMicrotask(goOn);
   return h(
     "div",
