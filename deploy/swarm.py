@@ -29,12 +29,24 @@ OWNER = "shopfleet.stack"  # The label of secrets, which survive the removal of 
 PATIENCE = 600.0  # Seconds within which all replicas must be replaced.
 SETTLED = 3  # Seconds without a change after which a deployment counts as done.
 CERTIFICATES = "/run/tls"
+# Mounted folders of the owner, with the variable that is empty without one.
+OPTIONAL = {CERTIFICATES: "TLS_CERTIFICATES", "/mail-templates": "MAIL_TEMPLATES"}
 # Subfolders of the gateway that do not become configs: a certificate is a secret (TLS_CERTIFICATES), the
 # image contains the storefront, and the scripts have their own mounts. A config that is used twice would
 # change its order between deployments, which would replace the gateway for no reason.
 EXCLUDED = frozenset({"tls", "storefront", "entrypoint"})
 # Keys that Swarm does not support: it builds nothing, has no start order, and restarts according to `deploy`.
-UNSUPPORTED = ("build", "depends_on", "pull_policy", "restart", "security_opt", "entrypoint")
+# It has no options of the resolver, and no name for the host.
+UNSUPPORTED = (
+    "build",
+    "depends_on",
+    "dns_opt",
+    "entrypoint",
+    "extra_hosts",
+    "pull_policy",
+    "restart",
+    "security_opt",
+)
 
 Service = dict[str, Any]
 Objects = dict[str, dict[str, Any]]
@@ -126,7 +138,8 @@ def _replace_files(
             reference["source"] = _add(objects["secrets"], stack, file)
     for mount in [each for each in service["volumes"] if each["type"] == "bind"]:
         service["volumes"].remove(mount)
-        if mount["target"] == CERTIFICATES and not service["environment"]["TLS_CERTIFICATES"]:
+        variable = OPTIONAL.get(mount["target"])
+        if variable and not service["environment"][variable]:
             continue
         kind = "secrets" if mount["target"] == CERTIFICATES else "configs"
         for file, target in _files_below(Path(mount["source"]), mount["target"]):

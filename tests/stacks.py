@@ -299,12 +299,14 @@ class ComposeStack:
         self.url = f"http://127.0.0.1:{self.port}"
         self.project = f"shopfleet-test-{secrets.token_hex(3)}"
 
-    def compose(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run `docker compose` on this project."""
+    def compose(
+        self, *arguments: str, check: bool = True, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `docker compose` on this project, with further variables."""
         return subprocess.run(
             ["docker", "compose", "--project-name", self.project, *arguments],
             cwd=ROOT,
-            env={**os.environ, "PORT": str(self.port), **self._environment},
+            env={**os.environ, "PORT": str(self.port), **self._environment, **environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -416,8 +418,8 @@ class ComposeStack:
         return replica.removeprefix(f"{self.project}-").rpartition("-")[0]
 
     def _network_of(self, replica: str) -> str:
-        """Return the network that a container depends on: `front` for the gateway, `back` for all others."""
-        return f"{self.project}_{'front' if self._service_of(replica) == 'gateway' else 'back'}"
+        """Return the network that a container depends on: `inside` for the gateway, `back` for all others."""
+        return f"{self.project}_{'inside' if self._service_of(replica) == 'gateway' else 'back'}"
 
     def audit(self) -> subprocess.CompletedProcess[str]:
         """Audit the books in a container."""

@@ -181,7 +181,8 @@ THROTTLED = (429, "too_many_attempts")
 def keep_waiting(run_sql) -> None:
     """Prolong the waits that have begun, because on a busy machine a second is over before the next call."""
     run_sql(
-        "UPDATE login_attempts SET free_at = now() + interval '1 hour' WHERE free_at > last_at + interval '0.5 s'"
+        "UPDATE login_attempts SET free_at = now() + interval '1 hour'"
+        " WHERE free_at > last_at + interval '0.5 s'"
     )
 
 

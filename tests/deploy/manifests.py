@@ -78,14 +78,21 @@ def environment_of(overlay: str, container: Manifest) -> dict[str, str]:
 @cache
 def read_compose() -> dict[str, Any]:
     """Return the services of docker-compose.yml as resolved by Compose, without any variables set."""
+    services: dict[str, Any] = resolve_compose()["services"]
+    return services
+
+
+def resolve_compose(*options: str, **environment: str) -> dict[str, Any]:
+    """Return docker-compose.yml as resolved by Compose, with only these variables set."""
     docker_or_skip()
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     done = subprocess.run(
-        ["docker", "compose", "config", "--format=json"],
+        ["docker", "compose", *options, "config", "--format=json"],
         cwd=ROOT,
-        env={name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+        env={**inherited, **environment},
         capture_output=True,
         text=True,
         check=True,
     )
-    services: dict[str, Any] = json.loads(done.stdout)["services"]
-    return services
+    resolved: dict[str, Any] = json.loads(done.stdout)
+    return resolved

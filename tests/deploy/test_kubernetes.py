@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterable
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
 
+from shared.outgoing import is_public
 from tests.deploy.manifests import (
     FULL_NAME,
     OVERLAYS,
@@ -44,6 +46,27 @@ DIFFERENT = {
     "DEMO_USERS": "yes",
 }
 NAME = "app.kubernetes.io/name"
+MAIL = {"SMTP_URL", "SMTP_PASSWORD_FILE", "MAIL_FROM", "MAIL_TEMPLATES", "MAILS_PER_MINUTE"}
+DATABASE, MAIL_PORTS, WEB = {5432}, {25, 465, 587}, {80, 443}
+PORTS = {21, 22, 5000, 8080, 8443} | DATABASE | MAIL_PORTS | WEB
+INTERNET = ("93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c")
+AZURE = "168.63.129.16"  # The address of its host for a machine of Azure.
+# The first and the last addresses of the networks that are not public, and their public neighbours.
+NOT_PUBLIC = [
+    *("0.0.0.0", "0.255.255.255", "10.0.0.0", "10.255.255.255", "127.0.0.1", "127.255.255.255"),
+    *("100.64.0.0", "100.100.100.200", "100.127.255.255"),
+    *("169.254.0.0", "169.254.169.254", "169.254.255.255", "172.16.0.0", "172.31.255.255"),
+    *("192.0.0.0", "192.0.2.1", "192.168.0.0", "192.168.255.255", "198.18.0.0", "198.19.255.255"),
+    *("198.51.100.1", "203.0.113.1", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255"),
+    *("::", "::1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "1fff::", "2001::1", "2001:db8::1", "2002:a00:1::"),
+    *("fc00::", "fd00:ec2::254", "fe80::1", "ff02::1"),
+]
+PUBLIC = [
+    *("1.0.0.0", "9.255.255.255", "11.0.0.0", "126.255.255.255", "128.0.0.0", "223.255.255.255"),
+    *("100.63.255.255", "100.128.0.0", "169.253.255.255", "169.255.0.0", "172.15.255.255", "172.32.0.0"),
+    *("191.255.255.255", "192.0.1.0", "192.0.3.0", "192.167.255.255", "192.169.0.0"),
+    *("198.17.255.255", "198.20.0.0", "2001:200::", "2001:db9::1", "2003::", "2606:4700::"),
+]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -63,7 +86,11 @@ def test_every_manifest_is_valid_against_the_published_schemas(overlay: str, ver
 def test_every_config_map_that_a_pod_refers_to_exists(overlay: str) -> None:
     maps = {each["metadata"]["name"] for each in render(overlay) if each["kind"] == "ConfigMap"}
     for _, pod in pods_of(overlay):
-        mounted = {each["configMap"]["name"] for each in pod["spec"]["volumes"] if "configMap" in each}
+        mounted = {
+            each["configMap"]["name"]
+            for each in pod["spec"]["volumes"]
+            if "configMap" in each and not each["configMap"].get("optional")
+        }
         environments = {
             source["configMapRef"]["name"]
             for container in containers_of(pod)
@@ -242,6 +269,15 @@ def test_the_gateway_has_all_configuration_files_at_the_same_paths_as_with_compo
     }
 
 
+def list_names(selector: Manifest) -> list[str]:
+    """Return the names of the parts that a selector matches."""
+    if "matchLabels" in selector:
+        return [selector["matchLabels"][NAME]]
+    [expression] = selector["matchExpressions"]
+    assert (expression["key"], expression["operator"]) == (NAME, "In")
+    return list(expression["values"])
+
+
 def allowed_calls_of(overlay: str) -> set[tuple[str, str, int]]:
     """Return the calls that the network policies allow within the namespace: source, target, port."""
     allowed = set()
@@ -252,9 +288,7 @@ def allowed_calls_of(overlay: str) -> set[tuple[str, str, int]]:
             sources = ["any"]
             if "from" in rule:
                 [peer] = rule["from"]
-                [expression] = peer["podSelector"]["matchExpressions"]
-                assert (expression["key"], expression["operator"]) == (NAME, "In")
-                sources = expression["values"]
+                sources = list_names(peer["podSelector"])
             allowed |= {(source, target, port["port"]) for source in sources}
     return allowed
 
@@ -282,7 +316,7 @@ def test_network_policies_allow_exactly_the_calls_that_compose_configures() -> N
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_network_policies_deny_by_default_and_allow_little_outgoing_traffic(overlay: str) -> None:
+def test_network_policies_deny_by_default_and_allow_calls_inside_and_to_the_dns(overlay: str) -> None:
     policies = [each["spec"] for each in render(overlay) if each["kind"] == "NetworkPolicy"]
     [default] = [each for each in policies if each["podSelector"] == {}]
     assert set(default["policyTypes"]) == {"Ingress", "Egress"}
@@ -290,18 +324,98 @@ def test_network_policies_deny_by_default_and_allow_little_outgoing_traffic(over
     inside, dns = default["egress"]
     assert inside == {"to": [{"podSelector": {}}]}
     assert {each["port"] for each in dns["ports"]} == {53}
-    outward = {
-        (tuple(each["podSelector"]["matchExpressions"][0]["values"]), rule["ports"][0]["port"])
+
+
+def reaches(overlay: str, part: str, address: str, port: int) -> bool:
+    """Return whether the network policies let a part connect to an address outside of the cluster."""
+
+    def has_address(rule: Manifest) -> bool:
+        blocks = [peer["ipBlock"] for peer in rule.get("to", []) if "ipBlock" in peer]
+        return "to" not in rule or any(
+            ip_address(address) in ip_network(block["cidr"])
+            and not any(ip_address(address) in ip_network(each) for each in block["except"])
+            for block in blocks
+        )
+
+    policies = [each["spec"] for each in render(overlay) if each["kind"] == "NetworkPolicy"]
+    return any(
+        has_address(rule) and port in {each["port"] for each in rule.get("ports", [{"port": port}])}
         for each in policies
-        if each != default
+        if each["podSelector"] == {} or part in list_names(each["podSelector"])
         for rule in each.get("egress", [])
-    }
-    databases = (*SERVICES, "gateway")
-    assert outward == (
-        {(databases, 5432), (("catalog-service", "payments-service"), 443)}
-        if overlay == "production"
-        else set()
     )
+
+
+def test_a_part_reaches_only_the_servers_outside_that_it_needs() -> None:
+    parts = (*SERVICES, "gateway", "postgres", "database")
+
+    def list_ports(overlay: str, address: str) -> dict[str, set[int]]:
+        found = {part: {port for port in PORTS if reaches(overlay, part, address, port)} for part in parts}
+        return {part: ports for part, ports in found.items() if ports}
+
+    mailing = dict.fromkeys(("auth-service", "orders-service"), MAIL_PORTS)
+    databases = dict.fromkeys((*SERVICES, "gateway"), DATABASE)
+    private = {part: ports | mailing.get(part, set()) for part, ports in databases.items()}
+    public = private | {
+        "catalog-service": DATABASE | WEB,
+        "orders-service": DATABASE | MAIL_PORTS | WEB,
+        "payments-service": DATABASE | {443},
+    }
+    for address in INTERNET:
+        assert list_ports("production", address) == public
+    for address in ("10.0.0.7", "169.254.169.254", "fd00:ec2::254"):
+        assert list_ports("production", address) == private
+    # Mails stay in the mailbox there, payments are simulated, and the products are the sample.
+    assert list_ports("development", INTERNET[0]) == {}
+
+
+@pytest.mark.parametrize("part", ["catalog-service", "orders-service", "payments-service"])
+def test_the_network_policies_know_the_same_public_addresses_as_the_services(part: str) -> None:
+    for address in (*PUBLIC, *NOT_PUBLIC):
+        expected = address in PUBLIC
+        assert is_public(address) is expected, address
+        assert reaches("production", part, address, 443) is expected, address
+    assert not reaches("production", part, AZURE, 443)
+
+
+def test_every_file_that_a_setting_names_is_in_a_mounted_folder() -> None:
+    for overlay in OVERLAYS:
+        for service in SERVICES:
+            pod = find(overlay, "Deployment", service)["spec"]["template"]["spec"]
+            [container] = pod["containers"]
+            secrets = {each["name"]: each["secret"] for each in pod["volumes"] if "secret" in each}
+            folders = {each["mountPath"] for each in container["volumeMounts"] if each["name"] in secrets}
+            named = {
+                name: Path(value)
+                for name, value in environment_of(overlay, container).items()
+                if name.endswith("_FILE")
+            }
+            assert {name for name, file in named.items() if str(file.parent) not in folders} == set()
+
+
+def test_the_services_that_send_mails_have_the_mail_server_the_password_and_the_templates() -> None:
+    for service in SERVICES:
+        pod = find("production", "Deployment", service)["spec"]["template"]["spec"]
+        [container] = pod["containers"]
+        settings = environment_of("production", container)
+        mounts = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
+        if service not in {"auth-service", "orders-service"}:
+            assert not MAIL & settings.keys(), service
+            continue
+        assert settings["SMTP_URL"].startswith("smtp://")
+        assert settings["SMTP_PASSWORD_FILE"] == f"{mounts['smtp']}/password"
+        assert settings["MAIL_TEMPLATES"] == mounts["mail-templates"]
+        [templates] = [each["configMap"] for each in pod["volumes"] if each["name"] == "mail-templates"]
+        assert templates == {"name": "mail-templates", "optional": True}
+
+
+def test_a_migration_has_no_settings_of_mail_whose_files_it_does_not_have() -> None:
+    for name, pod in pods_of("production"):
+        if name.startswith("Job "):
+            assert not MAIL & environment_of("production", pod["spec"]["containers"][0]).keys(), name
+    for part, composed in read_compose().items():
+        if part.endswith("-migration"):
+            assert not MAIL & composed["environment"].keys(), part
 
 
 def test_production_has_no_development_settings() -> None:

@@ -1,6 +1,8 @@
 """The Compose file is rendered for Swarm without any reference to this machine."""
 
+import json
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +99,42 @@ def test_the_database_and_one_off_jobs_come_first_and_existing_services_are_upda
     assert first == {"postgres", "database", *(f"{each.split('-')[0]}-migration" for each in SERVICES)}
     assert new == {"gateway", "catalog-service", "payments-service", "logs-service"}
     assert rest == [{"auth-service"}, {"orders-service"}]
+
+
+def test_the_templates_of_mails_are_configs_and_the_password_is_a_secret(tmp_path: Path) -> None:
+    (tmp_path / "mails").mkdir()
+    (tmp_path / "mails" / "shop.toml").write_text('name = "Tea"')
+    (tmp_path / "password").write_text("secret")
+    given = {"MAIL_TEMPLATES": str(tmp_path / "mails"), "SMTP_PASSWORD_FILE": str(tmp_path / "password")}
+    services, without = render(**given)["services"], render()["services"]
+    for name in ("auth-service", "orders-service"):
+        settings = services[name]["environment"]
+        assert [each["target"] for each in services[name]["configs"]] == [
+            f"{settings['MAIL_TEMPLATES']}/shop.toml"
+        ]
+        assert settings["SMTP_PASSWORD_FILE"] in {each["target"] for each in services[name]["secrets"]}
+        assert "configs" not in without[name]
+        assert without[name]["environment"]["MAIL_TEMPLATES"] == ""
+
+
+def test_only_the_gateway_and_postgres_cannot_call_a_database_or_a_server_outside() -> None:
+    stack = render()
+    assert {name: network["internal"] for name, network in stack["networks"].items()} == {
+        "back": True,
+        "entry": False,
+        "inside": True,
+        "outside": False,
+    }
+    closed = {name for name, service in stack["services"].items() if "outside" not in service["networks"]}
+    assert closed == {"gateway", "postgres"}
+
+
+def test_the_stack_has_no_key_that_swarm_does_not_support() -> None:
+    done = subprocess.run(
+        ["docker", "stack", "config", "--compose-file=-"],
+        input=json.dumps(render()),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
