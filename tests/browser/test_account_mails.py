@@ -6,6 +6,7 @@ import secrets
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.account_pages import sign_out, turn_on
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.shop
@@ -53,13 +54,6 @@ def register(page, shop, username, address, password=PASSWORD):
     expect(shop.heading).to_have_text("Your account")
 
 
-def sign_out(page, shop):
-    """Sign out on the account's page."""
-    shop.open("/account")
-    page.get_by_role("button", name="Sign out", exact=True).click()
-    expect(page.get_by_role("link", name="Sign in")).to_be_visible()
-
-
 def verify(page, shop, link):
     """Open a link that verifies an address, and use it."""
     shop.open(link)
@@ -67,8 +61,23 @@ def verify(page, shop, link):
     expect(page.get_by_role("status").filter(has_text="is verified")).to_be_visible()
 
 
-def test_a_customer_verifies_an_address_and_resets_a_forgotten_password(
-    page, shop, complaints, take_screenshot, read_link, username, address
+def read_number(page) -> str:
+    """Return the number of the order in view."""
+    return re.search("Order number ([0-9]+)", page.locator("main").inner_text())[1]
+
+
+def find_by_mail(page, shop, number, address):
+    """Ask for a link to an order."""
+    shop.open("/orders")
+    page.get_by_role("link", name="Find your order").click()
+    page.get_by_label("Order number").fill(f"#{number}")
+    page.get_by_label("Email").fill(address)
+    page.get_by_role("button", name="Send link").click()
+    expect(page.get_by_role("status").filter(has_text=address)).to_be_visible()
+
+
+def test_a_customer_verifies_resets_turns_two_factor_on_signs_in_and_finds_the_order_by_mail(
+    page, shop, product, complaints, take_screenshot, read_link, username, address
 ):
     register(page, shop, username, address)
     expect(page.get_by_role("region", name="Email")).to_contain_text("Not verified")
@@ -77,7 +86,7 @@ def test_a_customer_verifies_an_address_and_resets_a_forgotten_password(
     take_screenshot("verify-email")
     shop.open("/account")
     expect(page.get_by_role("region", name="Email").get_by_text("Verified", exact=True)).to_be_visible()
-    sign_out(page, shop)
+    sign_out(page)
 
     shop.open("/login")
     page.get_by_role("link", name="Forgot your password?").click()
@@ -98,7 +107,29 @@ def test_a_customer_verifies_an_address_and_resets_a_forgotten_password(
     shop.sign_in(address, NEW_PASSWORD)
     expect(page.get_by_role("link", name="Orders", exact=True)).to_be_visible()
     expect(page.get_by_role("link", name=address)).to_be_visible()
-    assert complaints == []
+
+    shop.open("/account")
+    app, _codes = turn_on(page, NEW_PASSWORD)
+    sign_out(page)
+    shop.open("/login")
+    shop.sign_in(username, NEW_PASSWORD)
+    page.get_by_label("Code", exact=True).fill(app.read_code())
+    page.locator("form").get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.get_by_role("link", name=username)).to_be_visible()
+    shop.add_to_cart(product)
+    shop.fill_in_address()
+    page.get_by_label("Email").fill(address)
+    shop.place_order()
+    shop.expect_status("Paid")
+    number = read_number(page)
+    # On another device, without the account.
+    page.context.clear_cookies()
+    page.evaluate("localStorage.clear()")
+    find_by_mail(page, shop, number, address)
+    shop.open(read_link("orders", "order_lookup", address))
+    expect(shop.heading).to_have_text(f"Order {number}")
+    # The log-in without a code.
+    assert [each for each in complaints if "401" not in each] == []
 
 
 def test_a_used_link_offers_a_new_one(page, shop, read_link, username, address):
@@ -121,17 +152,11 @@ def test_a_guest_finds_an_order_by_mail(page, shop, product, complaints, take_sc
     page.get_by_label("Email").fill(address)
     shop.place_order()
     shop.expect_status("Paid")
-    number = re.search("Order number ([0-9]+)", page.locator("main").inner_text())[1]
+    number = read_number(page)
     page.context.clear_cookies()
     page.evaluate("localStorage.clear()")
-
-    shop.open("/orders")
-    page.get_by_role("link", name="Find your order").click()
-    page.get_by_label("Order number").fill(f"#{number}")
-    page.get_by_label("Email").fill(address)
+    find_by_mail(page, shop, number, address)
     take_screenshot("find-order")
-    page.get_by_role("button", name="Send link").click()
-    expect(page.get_by_role("status").filter(has_text=address)).to_be_visible()
     shop.open(read_link("orders", "order_lookup", address))
     expect(shop.heading).to_have_text(f"Order {number}")
     expect(page.get_by_role("region", name="Shipping address")).to_contain_text("1 Long Lane")

@@ -2,39 +2,20 @@
 
 import re
 import secrets
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pyotp
 import pytest
 import segno
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Page, Route, expect
 
+from tests.browser.account_pages import begin, find_section, sign_out, turn_on
 from tests.browser.back_office import leave_out
 from tests.browser.storefront import ORDINARY, Storefront, each_set_of_looks
-from tests.waiting import wait_for
 
 pytestmark = pytest.mark.shop
 
 PASSWORD = "a long enough secret"
-STEP = 30  # Seconds.
-MARGIN = 10  # Seconds that a code may take from here to the service.
-
-
-class App:
-    """An authenticator app, which shows each code once."""
-
-    def __init__(self, secret: str) -> None:
-        self.totp = pyotp.TOTP(secret)
-        self.last = 0
-
-    def read_code(self) -> str:
-        """Return a code of a later time step than before, as soon as the service accepts it."""
-        self.last = max(self.last + 1, int((time.time() + MARGIN) // STEP) - 1)
-        # The service accepts the code of the next step, because clocks differ.
-        wait_for(lambda: time.time() // STEP + 1 >= self.last, seconds=2 * STEP)
-        return self.totp.generate_otp(self.last)
 
 
 @pytest.fixture
@@ -45,37 +26,6 @@ def username(page: Page, shop: Storefront) -> str:
     shop.register(name, PASSWORD)
     expect(shop.heading).to_have_text("Your account")
     return name
-
-
-def find_section(page: Page, name: str = "Two-factor authentication") -> Locator:
-    """Return a section of the account page."""
-    return page.get_by_role("region", name=name)
-
-
-def begin(page: Page) -> App:
-    """Set two-factor authentication up, up to the QR code; return the app that has the key."""
-    section = find_section(page)
-    section.get_by_label("Password").fill(PASSWORD)
-    section.get_by_role("button", name="Set up").click()
-    return App(section.locator(".secret").text_content().replace(" ", ""))
-
-
-def turn_on(page: Page) -> tuple[App, list[str]]:
-    """Turn two-factor authentication on; return the app and the recovery codes."""
-    app, section = begin(page), find_section(page)
-    section.get_by_label("Code", exact=True).fill(app.read_code())
-    section.get_by_role("button", name="Turn on").click()
-    expect(section.locator(".recovery-codes li")).to_have_count(10)
-    codes = section.locator(".recovery-codes li").all_text_contents()
-    section.get_by_role("button", name="I have saved them").click()
-    expect(section).to_contain_text("10 recovery codes left.")
-    return app, codes
-
-
-def sign_out(page: Page) -> None:
-    """Sign out on the account page."""
-    find_section(page, "Profile").get_by_role("button", name="Sign out").click()
-    expect(page.get_by_role("link", name="Sign in")).to_be_visible()
 
 
 def give_password(shop: Storefront, username: str) -> None:
@@ -97,7 +47,7 @@ def test_a_user_turns_it_on_signs_in_with_codes_and_turns_it_off(page, shop, com
     expect(section.get_by_label("Password")).to_have_accessible_description(
         "Password is not the account's password."
     )
-    app = begin(page)
+    app = begin(page, PASSWORD)
     section.get_by_label("Code", exact=True).fill("no code")
     section.get_by_role("button", name="Turn on").click()
     expect(section.get_by_label("Code", exact=True)).to_have_accessible_description(
@@ -151,7 +101,7 @@ def test_a_user_turns_it_on_signs_in_with_codes_and_turns_it_off(page, shop, com
 
 
 def test_the_qr_code_is_drawn_from_the_key(page, username):
-    begin(page)
+    begin(page, PASSWORD)
     section = find_section(page)
     uri = section.get_by_role("link", name="Open it in an app").get_attribute("href")
     assert f":{username}?secret={section.locator('.secret').text_content().replace(' ', '')}&" in uri
@@ -161,7 +111,7 @@ def test_the_qr_code_is_drawn_from_the_key(page, username):
 
 
 def test_the_recovery_codes_are_copied_and_downloaded(page, username, tmp_path):
-    app, section = begin(page), find_section(page)
+    app, section = begin(page, PASSWORD), find_section(page)
     section.get_by_label("Code", exact=True).fill(app.read_code())
     section.get_by_role("button", name="Turn on").click()
     codes = section.locator(".recovery-codes li")
@@ -179,7 +129,7 @@ def test_the_recovery_codes_are_copied_and_downloaded(page, username, tmp_path):
 
 
 def test_the_first_step_of_the_log_in_can_be_changed_and_is_kept(page, shop, username):
-    app, _ = turn_on(page)
+    app, _ = turn_on(page, PASSWORD)
     sign_out(page)
     give_password(shop, username)
     expect(page.get_by_label("Code", exact=True)).to_be_focused()
@@ -224,7 +174,7 @@ def test_turning_it_on_removes_the_other_sessions_from_the_list(page, username, 
     expect(other.heading).to_have_text("Your account")
     page.reload()
     expect(find_section(page, "Sessions").get_by_role("listitem")).to_have_count(2)
-    turn_on(page)
+    turn_on(page, PASSWORD)
     expect(find_section(page, "Sessions").get_by_role("listitem")).to_have_count(1)
 
 
@@ -264,7 +214,7 @@ def test_every_step_is_accessible_in_every_look(page, shop, username, take_scree
     section = find_section(page)
     expect(find_section(page, "Sessions").get_by_role("listitem")).to_have_count(1)
     look("off")
-    app = begin(page)
+    app = begin(page, PASSWORD)
     look("key")
     section.get_by_label("Code", exact=True).fill(app.read_code())
     section.get_by_role("button", name="Turn on").click()
