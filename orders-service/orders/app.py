@@ -12,6 +12,7 @@ from orders.routes import (
     coupon_routes,
     customer_routes,
     fulfilment_routes,
+    order_mail_routes,
     order_routes,
     quote_routes,
     rule_routes,
@@ -92,6 +93,7 @@ def create_app(
     mount(app, address_routes(database), access=REGISTERED)
     mount(app, order_routes(desk, checkout, payments), access=SIGNED_IN)
     mount(app, fulfilment_routes(database, checkout), access=ADMIN)
+    mount(app, order_mail_routes(database, mailbox), access=ADMIN)
     mount(app, mailbox_routes("/orders", mailbox), access=ADMIN)
     mount(app, wake_routes(database, wake_resumers), access=services("payments-service"))
     mount(app, customer_routes(database), access=services("auth-service"))

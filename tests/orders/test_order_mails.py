@@ -1,6 +1,7 @@
 """The mails of orders: one for each event that its customer waits for, as of the event."""
 
 import re
+from uuid import uuid4
 
 import pytest
 
@@ -122,6 +123,23 @@ def test_the_mailbox_lists_mails_and_resends_them(database, admin, buyer, paid):
     assert again.json["resend_of"] == about[0]["id"]
     assert again.json["subject"] == about[0]["subject"]
     wait_for(lambda: read_mails(database, paid)[1].state == "kept")
+
+
+def test_the_mails_about_an_order_are_listed_by_pages_for_those_who_see_all_orders(admin, buyer, paid):
+    other = buyer.order("second").headers["Location"]
+    assert admin.post(f"{paid}/ship").status_code == 200
+    found = admin.get(f"{paid}/mails").json
+    assert [mail["kind"] for mail in found["data"]] == ["order_shipped", "order_confirmed"]
+    assert {mail["about"] for mail in found["data"]} == {paid.rpartition("/")[2]}
+    first = admin.get(f"{paid}/mails?limit=1").json
+    second = admin.get(f"{paid}/mails?limit=1&cursor={first['next']}").json
+    assert [*first["data"], *second["data"]] == found["data"]
+    assert second["next"] is None
+    assert [mail["kind"] for mail in admin.get(f"{other}/mails").json["data"]] == ["order_confirmed"]
+    # Its customer does not read them here, and an unknown order has none.
+    assert buyer.get(f"{paid}/mails").status_code == 403
+    unknown = admin.get(f"/orders/{uuid4()}/mails")
+    assert (unknown.status_code, unknown.json["code"]) == (404, "order_not_found")
 
 
 def test_a_waiting_mail_cannot_be_sent_again(database, admin, paid):

@@ -5,6 +5,7 @@ from orders.routes.carts import cart_routes
 from orders.routes.coupons import coupon_routes
 from orders.routes.fulfilment import fulfilment_routes
 from orders.routes.internal import customer_routes, wake_routes
+from orders.routes.mails import order_mail_routes
 from orders.routes.orders import order_routes
 from orders.routes.quotes import quote_routes
 from orders.routes.rules import rule_routes
@@ -15,6 +16,7 @@ __all__ = [
     "coupon_routes",
     "customer_routes",
     "fulfilment_routes",
+    "order_mail_routes",
     "order_routes",
     "quote_routes",
     "rule_routes",
