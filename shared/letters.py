@@ -13,7 +13,9 @@ from datetime import datetime
 from email.headerregistry import Address
 from email.utils import parseaddr
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
+from unicodedata import bidirectional
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, select_autoescape
@@ -24,6 +26,7 @@ from shared.money import format_money
 SHARED_TEMPLATES = Path(__file__).parent / "mails"
 SUBJECT = "Subject:"
 BLANKS = re.compile(r"\s+")
+LONGEST_LINE = 72  # Characters of a line of the text; RFC 5322 recommends at most 78.
 
 
 class LettersInvalid(Exception):
@@ -93,6 +96,7 @@ class Letters:
         self._environment.globals["shop_url"] = self.public_url
         self._environment.filters["money"] = format_money
         self._environment.filters["day"] = _format_day
+        self._environment.filters["isolate"] = _isolate
         for name in self._environment.list_templates(extensions=["txt", "html"]):
             try:
                 self._environment.get_template(name)
@@ -108,7 +112,7 @@ class Letters:
         # A value may have line breaks; a subject has none.
         subject = BLANKS.sub(" ", first.removeprefix(SUBJECT)).strip()
         html = self._environment.get_template(f"{kind}.html").render({**values, "subject": subject})
-        return Letter(subject, body.strip() + "\n", html)
+        return Letter(subject, _set_text(body), html)
 
     def choose_sender(self, mail_from: str | None) -> Address:
         """Return the sender: MAIL_FROM, or that of `shop.toml`, or no-reply at the shop's host."""
@@ -147,6 +151,32 @@ def read_address(text: str) -> Address:
 
 def _format_day(moment: datetime) -> str:
     return f"{moment:%B} {moment.day}, {moment.year}"
+
+
+def _isolate(text: str) -> str:
+    """Return a text so that words from right to left do not turn the line around it (Unicode UAX 9)."""
+    has_turns = any(bidirectional(sign) in {"R", "AL"} for sign in text)
+    return f"\u2068{text}\u2069" if has_turns else text
+
+
+def _set_text(text: str) -> str:
+    """Return a text without runs of blank lines, and with long lines wrapped below the text of a list's item.
+
+    Long words stay whole, because one may be an address.
+    """
+    lines: list[str] = []
+    for line in text.strip().split("\n"):
+        if len(line) > LONGEST_LINE:
+            lines += wrap(
+                line,
+                LONGEST_LINE,
+                subsequent_indent="  " if line.startswith(("- ", "  ")) else "",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+        elif line.strip() or (lines and lines[-1]):
+            lines.append(line if line.strip() else "")
+    return "\n".join(lines) + "\n"
 
 
 def _linearize(part: float) -> float:

@@ -4,7 +4,7 @@ mount(app, mailbox_routes("/orders", Mailbox(database, channel)), access=ADMIN)
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -237,6 +237,11 @@ def describe_mail(mailbox: Mailbox, message: Message) -> MailOut:
     )
 
 
+def describe_page(mailbox: Mailbox, page: Iterable[Message], last: UUID | None) -> MailPage:
+    """Return a page of mails; `last` is the id of its last mail if there are more."""
+    return MailPage(data=[describe_mail(mailbox, each) for each in page], next=encode_id(last))
+
+
 def mailbox_routes(prefix: str, mailbox: Mailbox) -> APIBlueprint:
     """Return the routes of a mailbox, below `prefix`."""
     routes = APIBlueprint("mailbox", __name__)
@@ -252,7 +257,7 @@ def mailbox_routes(prefix: str, mailbox: Mailbox) -> APIBlueprint:
             about=query_data.about,
             before=decode_id(query_data.cursor),
         )
-        return MailPage(data=[describe_mail(mailbox, each) for each in page], next=encode_id(last))
+        return describe_page(mailbox, page, last)
 
     @routes.get(f"{prefix}/mails/<uuid:mail_id>")
     @routes.output(MailWithText)

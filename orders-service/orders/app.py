@@ -15,6 +15,7 @@ from orders.routes import (
     customer_routes,
     fulfilment_routes,
     lookup_routes,
+    order_mail_routes,
     order_routes,
     quote_routes,
     reading_routes,
@@ -111,7 +112,8 @@ def create_app(
     mount(app, reading_routes(database, payments), access=ORDER_READERS)
     mount(app, fulfilment_routes(database), access=FULFILLERS)
     mount(app, refund_routes(database, checkout), access=CLERK)
-    mount(app, mailbox_routes("/orders", mailbox), access=ADMIN)
+    mount(app, order_mail_routes(database, mailbox), access=CLERK)
+    mount(app, mailbox_routes("/orders", mailbox), access=CLERK)
     mount(app, wake_routes(database, wake_resumers), access=services("payments-service"))
     mount(app, customer_routes(database), access=services("auth-service"))
     for _ in range(RESUMERS):

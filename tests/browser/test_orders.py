@@ -1,10 +1,13 @@
 """Orders: live updates, cancellation and the order history."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.back_office import ADDRESS
+from tests.browser.back_office import ADDRESS, leave_out, place_order, register
 from tests.browser.storefront import CHALLENGED, PATIENCE, Storefront
+from tests.stacks import Shopper
 
 pytestmark = pytest.mark.shop
 
@@ -28,6 +31,24 @@ def test_the_page_of_an_order_updates_until_delivery(page, shop, product, admin,
     )
     take_screenshot("order-delivered")
     assert complaints == []
+
+
+def test_the_link_of_a_mail_asks_a_signed_out_customer_to_sign_in(
+    page, shop, product, running, complaints, take_screenshot
+):
+    with Shopper(running.url) as customer:
+        assert customer.post("/auth/guest").status_code == 201
+        name = register(customer)
+        order = place_order(customer, product)
+    page.goto(f"/#/orders/{order}")
+    expect(shop.heading).to_have_text("This order is not shown here")
+    expect(page.get_by_role("main")).to_contain_text("If you ordered without an account")
+    take_screenshot("order-signed-out")
+    page.get_by_role("main").get_by_role("link", name="Sign in", exact=True).click()
+    shop.sign_in(name, "correct horse battery")
+    shop.expect_status("Paid")
+    expect(page).to_have_url(re.compile(f"#/orders/{order}$"))
+    assert leave_out(complaints, 404) == []
 
 
 def test_the_page_follows_an_order_whose_payment_needs_no_authentication_any_more(
@@ -123,5 +144,5 @@ def test_all_orders_are_listed_page_by_page(page, shop, product, complaints, tak
 def test_an_unknown_order_is_not_found(page, shop, take_screenshot):
     shop.open("/orders")
     page.goto("/#/orders/00000000-0000-7000-8000-000000000000")
-    expect(page.get_by_role("heading", name="Not found")).to_be_visible()
+    expect(page.get_by_role("heading", name="This order is not shown here")).to_be_visible()
     take_screenshot("order-not-there")

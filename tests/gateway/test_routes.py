@@ -9,6 +9,7 @@ from tests.gateway.harness import SERVICES, Answer, Gateway
 
 pytestmark = pytest.mark.shop
 
+MAIL = "0199c0de-0000-7000-8000-0123456789ac"
 ROUTES = [
     ("/auth", "auth", "/auth"),
     *[
@@ -65,6 +66,13 @@ ROUTES = [
     ("/cart/items/7", "orders", "/cart/items/7"),
     ("/orders?limit=2", "orders", "/orders?limit=2"),
     ("/orders/7/events", "orders", "/orders/7/events"),
+    ("/orders/7/mails?limit=2", "orders", "/orders/7/mails?limit=2"),
+    ("/orders/mails?state=dead", "orders", "/orders/mails?state=dead"),
+    (f"/orders/mails/{MAIL}/resend", "orders", f"/orders/mails/{MAIL}/resend"),
+    *[
+        (f"/{name}/mails/{MAIL}/preview", name, f"/{name}/mails/{MAIL}/preview")
+        for name in ("auth", "orders")
+    ],
     ("/coupons?q=a", "orders", "/coupons?q=a"),
     ("/coupons/WELCOME10", "orders", "/coupons/WELCOME10"),
     ("/shipping-methods", "orders", "/shipping-methods"),
@@ -270,6 +278,33 @@ def test_only_the_api_page_may_load_inline_images(gateway: Gateway) -> None:
     assert policies["/docs/"] == policies["/docs"]
     assert "data:" not in policies["/"]
     assert not any("unsafe" in policy for policy in policies.values())
+
+
+@pytest.mark.parametrize("name", ["auth", "orders"])
+def test_only_the_preview_of_a_mail_has_its_own_policy_and_may_be_framed(gateway: Gateway, name: str) -> None:
+    preview = f"/{name}/mails/{MAIL}/preview"
+    own = "default-src 'none'; frame-ancestors 'self'; sandbox"
+    upstream = gateway.upstreams[name]
+    found = {}
+    try:
+        for policy in (own, ""):
+            headers = {"Content-Security-Policy": policy} if policy else {}
+            upstream.script = lambda _seen, headers=headers: (200, headers, "{}")
+            for path in (preview, f"/{name}/mails/{MAIL}", f"{preview}/x", f"{preview}%20a"):
+                answer = gateway.call(path)
+                framing, sent = (
+                    answer.headers[each] for each in ("x-frame-options", "content-security-policy")
+                )
+                found[path, policy] = framing, sent.count("frame-ancestors 'none'"), own in sent
+                assert answer.headers["x-content-type-options"] == "nosniff"
+                assert answer.headers["referrer-policy"] == "no-referrer"
+                assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])
+    finally:
+        upstream.script = lambda _seen: None
+    assert found.pop((preview, own)) == ("SAMEORIGIN", 0, True)
+    # All others, also an error instead of a preview, have the gateway's policy too.
+    expected = {(path, policy): ("DENY", 1, bool(policy)) for path, policy in found}
+    assert found == expected
 
 
 def test_the_gateway_s_health_does_not_depend_on_a_service(gateway: Gateway) -> None:

@@ -1,6 +1,7 @@
 """The mails of orders: one for each event that its customer waits for, as of the event."""
 
 import re
+from uuid import uuid4
 
 import pytest
 
@@ -24,6 +25,11 @@ def read_kinds(database, location):
 def read_text(admin, mail):
     """Return a mail's text once it was made."""
     return admin.get(f"/orders/mails/{mail.id}").json["text"]
+
+
+def read_sentences(admin, mail):
+    """Return a mail's text without its line breaks."""
+    return " ".join(read_text(admin, mail).split())
 
 
 def test_a_confirmed_order_has_one_mail_to_its_address(database, paid):
@@ -57,9 +63,9 @@ def test_each_event_that_the_customer_waits_for_has_a_mail_in_their_order(databa
         "order_refunded",
         "order_refunded",
     ]
-    texts = [read_text(admin, mail) for mail in read_mails(database, paid)]
+    texts = [read_sentences(admin, mail) for mail in read_mails(database, paid)]
     # The second refund has not changed the mail of the first.
-    assert "refunded 5.00 USD" in texts[2]
+    assert "We have sent 5.00 USD of your order 1001 back" in texts[2]
     assert "Refunded so far: 5.00 USD" in texts[2]
     assert "Refunded so far: 20.00 USD" in texts[3]
 
@@ -71,11 +77,33 @@ def test_a_failed_refund_has_no_mail(database, payments, admin, paid):
     assert read_kinds(database, paid) == ["order_confirmed"]
 
 
-@pytest.mark.parametrize(("who", "said"), [("buyer", "you cancelled it"), ("admin", "the shop cancelled it")])
+@pytest.mark.parametrize(
+    ("who", "said"), [("buyer", "You cancelled it."), ("admin", "The shop cancelled it.")]
+)
 def test_a_cancelled_order_has_a_mail_that_says_who_cancelled_it(request, database, admin, paid, who, said):
+    # Of this payment, 5.00 was refunded before.
+    assert admin.call("POST", f"{paid}/refund", key="part", json={"amount": 500}).status_code == 200
     assert request.getfixturevalue(who).post(f"{paid}/cancel").json["status"] == "cancelled"
-    assert read_kinds(database, paid) == ["order_confirmed", "order_cancelled"]
-    assert said in read_text(admin, read_mails(database, paid)[1])
+    assert read_kinds(database, paid) == ["order_confirmed", "order_refunded", "order_cancelled"]
+    text = read_sentences(admin, read_mails(database, paid)[2])
+    assert said in text
+    assert "We have sent 20.00 USD back to your payment method." in text
+
+
+def test_an_order_that_sold_out_before_its_payment_has_a_mail_that_says_so(database, admin, buyer, catalog):
+    catalog.lapse_next_commit = True
+
+    def sell_the_rest(_name):
+        if catalog.calls == ["reserve", "commit", "reserve"]:
+            catalog.stock[1] = 0
+
+    catalog.before = sell_the_rest
+    location = buyer.order().headers["Location"]
+    wait_for(lambda: read_status(buyer, location) == "cancelled")
+    text = read_sentences(admin, read_mails(database, location)[-1])
+    assert "the items sold out before we could complete it" in text
+    assert "You were not charged." in text
+    assert "We have sent" not in text
 
 
 def test_a_mail_has_what_was_ordered_and_where_it_goes(database, admin, buyer):
@@ -86,11 +114,11 @@ def test_a_mail_has_what_was_ordered_and_where_it_goes(database, admin, buyer):
     text = read_text(admin, read_mails(database, location)[0])
     number = buyer.get(location).json["number"]
     assert f"order {number}" in text
-    assert "2 x Thing: 20.00 USD\n1 x Thing: 10.00 USD\nTotal: 30.00 USD" in text
+    assert "- 2 x Thing\n  20.00 USD (10.00 USD each)\n- 1 x Thing\n  10.00 USD\n\nTotal: 30.00 USD" in text
     # The order of the lines is that of the country.
     assert "Grace Hopper\n5 Kensington Road\nFlat 2\nSPRINGFIELD, IL 62701\nUNITED STATES" in text
     assert "Ring twice." in text
-    assert "http://localhost:8080" in text
+    assert f"http://localhost:8080/#{location}\n" in text
 
 
 def test_names_from_customers_are_text_in_a_mail(database, admin, buyer):
@@ -122,6 +150,26 @@ def test_the_mailbox_lists_mails_and_resends_them(database, admin, buyer, paid):
     assert again.json["resend_of"] == about[0]["id"]
     assert again.json["subject"] == about[0]["subject"]
     wait_for(lambda: read_mails(database, paid)[1].state == "kept")
+
+
+def test_the_mails_about_an_order_are_listed_by_pages_for_those_who_see_all_orders(admin, buyer, paid):
+    other = buyer.order("second").headers["Location"]
+    assert admin.post(f"{paid}/ship").status_code == 200
+    found = admin.get(f"{paid}/mails").json
+    assert [mail["kind"] for mail in found["data"]] == ["order_shipped", "order_confirmed"]
+    assert {mail["about"] for mail in found["data"]} == {paid.rpartition("/")[2]}
+    first = admin.get(f"{paid}/mails?limit=1").json
+    second = admin.get(f"{paid}/mails?limit=1&cursor={first['next']}").json
+    # Their states change meanwhile.
+    assert [mail["id"] for mail in (*first["data"], *second["data"])] == [
+        mail["id"] for mail in found["data"]
+    ]
+    assert second["next"] is None
+    assert [mail["kind"] for mail in admin.get(f"{other}/mails").json["data"]] == ["order_confirmed"]
+    # Its customer does not read them here, and an unknown order has none.
+    assert buyer.get(f"{paid}/mails").status_code == 403
+    unknown = admin.get(f"/orders/{uuid4()}/mails")
+    assert (unknown.status_code, unknown.json["code"]) == (404, "order_not_found")
 
 
 def test_a_waiting_mail_cannot_be_sent_again(database, admin, paid):

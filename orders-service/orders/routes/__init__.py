@@ -6,6 +6,7 @@ from orders.routes.coupons import coupon_routes
 from orders.routes.fulfilment import fulfilment_routes, refund_routes
 from orders.routes.internal import customer_routes, wake_routes
 from orders.routes.lookups import claim_routes, lookup_routes
+from orders.routes.mails import order_mail_routes
 from orders.routes.orders import order_routes, reading_routes
 from orders.routes.quotes import quote_routes
 from orders.routes.rules import rule_routes
@@ -18,6 +19,7 @@ __all__ = [
     "customer_routes",
     "fulfilment_routes",
     "lookup_routes",
+    "order_mail_routes",
     "order_routes",
     "quote_routes",
     "reading_routes",

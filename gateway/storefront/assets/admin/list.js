@@ -6,12 +6,14 @@ import { countOf } from "../lib/labels.js";
 import { makeTable } from "./table.js";
 
 /**
- * Return `{node, show(query)}` for the collection at `path`. `columns` are those of makeTable; `noun` and
- * `nouns` name a row; `empty` is the [title, hint] of an empty list; `adapt(query, signal)` turns filters
- * into query parameters, and `complete(rows, signal)` adds to the rows of a page what other routes know.
+ * Return `{node, show(query)}` for the collection at `path`, or for the pages that `read(query, signal)`
+ * resolves to. `columns` are those of makeTable; `noun` and `nouns` name a row; `empty` is the [title, hint] of
+ * an empty list; `adapt(query, signal)` turns filters into query parameters, and `complete(rows, signal)` adds
+ * to the rows of a page what other routes know.
  */
 export function makeList({
   path,
+  read = (query, signal) => call("GET", path, { query, signal }),
   caption,
   columns,
   noun,
@@ -43,7 +45,7 @@ export function makeList({
 
   async function fetchPage(query, cursor, signal) {
     // An empty catalogue is a 204.
-    const page = await call("GET", path, { query: { ...query, cursor }, signal });
+    const page = await read({ ...query, cursor }, signal);
     return page ? { ...page, data: await complete(page.data, signal) } : { data: [], next: null };
   }
 

@@ -4,6 +4,7 @@ import { h, icon, replace } from "../lib/dom.js";
 import { askToConfirm, load, skeleton, toast } from "../lib/feedback.js";
 import { linkTo, setTitle } from "../lib/router.js";
 import { addressCard, detailsCard, itemsCard, paymentCard, timelineCard } from "./order-cards.js";
+import { orderMails } from "./order-mails.js";
 import { badge, card, errorNote, pageHead } from "./parts.js";
 import { refundForm } from "./refund.js";
 import { may } from "./roles.js";
@@ -64,7 +65,8 @@ export async function view({ params, signal }) {
   const notice = h("div", { class: "notice-room", tabindex: "-1" });
   const room = h("div");
   const [items, actions, timeline, details] = [h("div"), h("div"), h("div"), h("div")];
-  const columns = h("div", { class: "columns" }, h("div", null, items, actions, timeline), details);
+  const mails = orderMails(id, signal);
+  const columns = h("div", { class: "columns" }, h("div", null, items, actions, timeline, mails.node), details);
   const path = `/orders/${encodeURIComponent(id)}`;
   const requested = new Set();
 
@@ -84,6 +86,7 @@ export async function view({ params, signal }) {
   };
 
   let shownActions = "";
+  let shownEvents = 0;
   function show({ order, events }) {
     if (order.number) {
       head.querySelector("h1").textContent = `Order ${order.number}`;
@@ -104,6 +107,9 @@ export async function view({ params, signal }) {
       order.note && card("Note of the customer", h("p", { class: "written" }, order.note)),
       paymentCard(order, signal),
     );
+    // An event may have a mail.
+    if (shownEvents && shownEvents !== events.length) mails.refresh();
+    shownEvents = events.length;
     watch(order, events);
     return columns;
   }

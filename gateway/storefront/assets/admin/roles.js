@@ -15,7 +15,7 @@ export const ROLES = [
 ];
 // What an admin may not use does not exist.
 const AREAS = {
-  clerk: ["overview", "orders", "payments", "users"],
+  clerk: ["overview", "orders", "payments", "users", "mails"],
   editor: ["overview", "products", "coupons"],
 };
 

@@ -4,6 +4,7 @@ import { h, icon, replace } from "../lib/dom.js";
 import { announce, askToConfirm, load, skeleton, toast } from "../lib/feedback.js";
 import { formatTime } from "../lib/format.js";
 import { linkTo, setQuery, setTitle } from "../lib/router.js";
+import { session } from "../lib/session.js";
 import { toSentence } from "../lib/labels.js";
 import { describeAddress, statusBadge } from "../lib/order-labels.js";
 import { authenticatePayment } from "./bank.js";
@@ -36,14 +37,48 @@ export async function view({ params, query, signal }) {
   const isNew = query.has("placed");
   load(
     page,
-    () => fetchOrder(params.id, signal),
-    (fetched) => showOrder(fetched, isNew, signal),
+    () => findOrder(params.id, signal),
+    (fetched) => (fetched ? showOrder(fetched, isNew, signal) : showUnknown(params.id)),
     {
       skeleton: [h("h1", { class: "visually-hidden" }, title), skeleton("product", 5)],
       signal,
     },
   );
   return page;
+}
+
+/** Fetch an order; resolve to null if this visitor may not see it. */
+async function findOrder(id, signal) {
+  try {
+    return await fetchOrder(id, signal);
+  } catch (problem) {
+    if (problem.status !== 404) throw problem;
+    return null;
+  }
+}
+
+/** Return what to do for a customer who follows the link of a mail in another browser, or signed out. */
+function showUnknown(id) {
+  const { user } = session;
+  const hint = user
+    ? `It does not belong to the account ${user.username}. Sign in to the account that you ordered with.`
+    : "Sign in to the account that you ordered with.";
+  return h(
+    "div",
+    { class: "panel" },
+    h("h1", null, "This order is not shown here"),
+    h("p", null, hint),
+    h(
+      "p",
+      null,
+      "If you ordered without an account, ",
+      h("a", { href: linkTo("/find-order") }, "get a link to your order"),
+      " by email.",
+    ),
+    user
+      ? h("a", { class: "button button-primary", href: linkTo("/account") }, "Go to your account")
+      : h("a", { class: "button button-primary", href: linkTo("/login", { next: `/orders/${id}` }) }, "Sign in"),
+  );
 }
 
 async function fetchOrder(id, signal) {
