@@ -110,9 +110,12 @@ def test_a_clerk_ships_and_refunds_an_order_and_cannot_open_products(
 ):
     order_id = place_order(guest, product)
     open_as(page, make_staff("clerk"))
-    assert list_sections(page) == ["Overview", "Orders", "Users", "Payments"]
+    assert list_sections(page) == ["Overview", "Orders", "Users", "Mails", "Payments"]
     assert list_cards(page) == ["Open orders", "Oldest orders to ship", "Stuck orders"]
     take_screenshot("admin-clerk-overview")
+    # Of the mails of orders only; a call for those of accounts would be refused.
+    go_to(page, "mails")
+    expect(page.get_by_role("heading", name="Mails", exact=True)).to_be_visible()
 
     go_to(page, f"orders/{order_id}")
     take_screenshot("admin-clerk-order")

@@ -3,8 +3,8 @@ import { call, wait } from "../lib/api.js";
 import { h, icon } from "../lib/dom.js";
 import { askToConfirm } from "../lib/feedback.js";
 import { linkTo } from "../lib/router.js";
-import { session } from "../lib/session.js";
 import { shortId } from "./labels.js";
+import { may } from "./roles.js";
 
 // The services that send mails, by the first segment of their routes, and the pages that mails are about.
 const SOURCES = { orders: ["Order", "/admin/orders"], auth: ["User", "/admin/users"] };
@@ -32,7 +32,7 @@ export async function readMails({ cursor, ...filters }, signal) {
 
 // A clerk may read the mails of orders only.
 function listSources() {
-  return Object.keys(SOURCES).filter((name) => name === "orders" || session.isAdmin);
+  return Object.keys(SOURCES).filter((name) => name === "orders" || may("account-mails"));
 }
 
 // An id begins with the time.
