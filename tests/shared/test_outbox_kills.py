@@ -121,7 +121,7 @@ def test_a_kill_at_any_point_loses_nothing_and_repeats_only_what_was_not_recorde
     assert len(receiver.accepted) == 6 + (point in BETWEEN_SEND_AND_RECORD)
 
 
-@pytest.mark.parametrize("kills", [15, pytest.param(400, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [15, pytest.param(200, marks=pytest.mark.long)])
 def test_replicas_that_are_killed_again_and_again_send_every_message_in_order(
     url, box, fake_server, running, kills
 ):
