@@ -359,7 +359,8 @@ def _judge(error: Exception, mail: _Mail, log: Mapping[str, Any]) -> Attempt:
             code, answer = error.smtp_code, error.smtp_error
         case smtplib.SMTPNotSupportedError() | UnicodeEncodeError() if not mail.recipient.isascii():
             verdict = Verdict.REFUSED
-    return Attempt(verdict, {**log, "status": code, "error": _shorten(_decode(answer))})
+    # The log has no personal data; servers like to repeat the address.
+    return Attempt(verdict, {**log, "status": code, "error": _shorten(_decode(answer), mail.recipient)})
 
 
 def _judge_recipient(code: int, answer: str) -> Verdict:
@@ -382,7 +383,9 @@ def _decode(answer: bytes | str) -> str:
     return answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
 
 
-def _shorten(text: str, secret: str | None = None) -> str:
-    """Return text as one line of bounded length, without a secret."""
+def _shorten(text: str, hidden: str | None) -> str:
+    """Return text as one line of bounded length, without a token or an address."""
     line = " ".join(text.split())
-    return (line.replace(secret, "…") if secret else line)[:LONGEST_ERROR]
+    if hidden:
+        line = re.sub(re.escape(hidden), "…", line, flags=re.IGNORECASE)
+    return line[:LONGEST_ERROR]

@@ -544,6 +544,13 @@ def test_no_secret_is_logged(serve, connect, certificates, caplog, templates):
     assert PASSWORD not in told
 
 
+def test_an_answer_that_repeats_the_address_is_recorded_without_it(serve, connect):
+    server = serve()
+    server.refusals["RCPT"] = ["550 5.1.1 <Ada@Example.com>: no such user"]
+    attempt = connect(plain(server))(write())
+    assert attempt.log["error"] == "5.1.1 <…>: no such user"
+
+
 def test_links_are_those_of_the_public_url(serve, connect):
     server = serve()
     connect(plain(server))(write())
