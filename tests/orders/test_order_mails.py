@@ -106,6 +106,14 @@ def test_names_from_customers_are_text_in_a_mail(database, admin, buyer):
     assert re.search(r'<bdi dir="auto">[^<]*\u05e9\u05dc\u05d5\u05dd', html)
 
 
+def test_titles_from_right_to_left_leave_the_direction_of_their_lines(database, admin, paid):
+    assert admin.post(f"{paid}/ship").status_code == 200
+    title = "\u05e9\u05dc\u05d5\u05dd"
+    run_sql(database, f"UPDATE outbox SET data = replace(data::text, '\"Thing\"', '\"{title}\"')::jsonb")
+    texts = [read_text(admin, mail) for mail in read_mails(database, paid)]
+    assert [f" x \u2068{title}\u2069" in text for text in texts] == [True, True]
+
+
 def test_the_mailbox_lists_mails_and_resends_them(database, admin, buyer, paid):
     other = buyer.order("second").headers["Location"]
     wait_for(lambda: read_mails(database, other)[0].state == "kept")

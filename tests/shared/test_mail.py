@@ -363,6 +363,20 @@ def test_a_server_that_drips_in_tls_is_unreachable_after_a_time(connect, monkeyp
     assert attempt.verdict is Verdict.UNREACHABLE
 
 
+def test_a_connection_that_is_made_late_is_shut_down(connect, monkeypatch):
+    monkeypatch.setattr(mail_module, "SEND_TIMEOUT", 0.2)
+    make = mail_module.MailServer.connect
+
+    def connect_slowly(self, hold):
+        time.sleep(0.4)
+        return make(self, hold)
+
+    monkeypatch.setattr(mail_module.MailServer, "connect", connect_slowly)
+    with serving(drip_after_greeting) as (port, _):
+        attempt = connect(f"smtp://127.0.0.1:{port}")(write())
+    assert (attempt.verdict, attempt.log["error"]) == (Verdict.UNREACHABLE, "The server took too long")
+
+
 def test_no_mail_is_sent_after_its_time_because_another_replica_may_send_it(serve, connect, monkeypatch):
     monkeypatch.setattr(mail_module, "SEND_TIMEOUT", 0.2)
     server = serve()

@@ -13,6 +13,7 @@ from sqlalchemy import event, text
 
 from shared import courier, outbox
 from shared.app import build_app
+from shared.background import Background
 from shared.courier import Courier
 from shared.database import connect
 from shared.errors import DatabaseUnavailable
@@ -125,6 +126,56 @@ def test_two_replicas_send_each_message_once_in_order_and_one_at_a_time_per_endp
     assert len(channel.sends) == len({message.id for message in channel.sends}) == 12 * 5 * 6
     assert set(map(tuple, channel.numbers().values())) == {(1, 2, 3, 4, 5, 6)}
     assert 2 < channel.most_active <= 2 * courier.MOST_SENDS
+
+
+def test_an_endpoint_that_another_replica_is_claiming_is_not_claimed(box):
+    box.add_endpoints("e")
+    box.add("e", "a")
+    with box.database.transaction() as connection:
+        assert len(outbox.claim_endpoints(connection, [CHANNEL], 8, 8)) == 1
+        # Neither does this one wait for that transaction.
+        assert box.claim() == []
+
+
+def test_the_endpoint_that_was_served_last_is_served_last(box):
+    endpoints = ["a", "b", "c"]
+    box.add_endpoints(*endpoints)
+    for endpoint in endpoints:
+        box.add_many(endpoint, subjects=10)
+    served = []
+    for _ in range(6):
+        [claim] = box.claim(most=1)
+        served.append(claim.endpoint)
+        box.release(claim)
+    assert served[:3] == served[3:]
+    assert sorted(served[:3]) == endpoints
+
+
+def test_a_thread_that_does_not_start_takes_no_thread_from_the_others(box, start, monkeypatch):
+    endpoints = [f"endpoint-{number}" for number in range(courier.MOST_SENDS + 1)]
+    box.add_endpoints(*endpoints)
+    for endpoint in endpoints:
+        box.add_many(endpoint, subjects=1)
+    channel, failures = FakeChannel(), [*endpoints]
+    begin = Background.start
+
+    def fail(self, task, *, name):
+        if failures:
+            failures.pop()
+            raise RuntimeError("can't start new thread")
+        begin(self, task, name=name)
+
+    monkeypatch.setattr(Background, "start", fail)
+    start(channel)
+
+    def is_done():
+        # Otherwise the leases of the endpoints that were not served expire after a while.
+        box.sql(
+            "UPDATE outbox_endpoints SET lease_until = now() - interval '1 second' WHERE lease_until > now()"
+        )
+        return not failures and box.count() == 0
+
+    wait_for(is_done)
 
 
 def test_a_replica_sends_to_eight_endpoints_at_once_and_a_stalled_one_delays_no_other(box, start):
@@ -504,6 +555,23 @@ def test_two_replicas_together_obey_the_rate_of_an_endpoint(box, start, monkeypa
     crowded = [at for at in channel.times if sum(at <= other < at + 1 for other in channel.times) > 10]
     assert crowded == []
     assert len(channel.sends) == 25
+
+
+def test_each_attempt_takes_one_message_of_what_an_endpoint_may_receive(box):
+    box.add_endpoints("e")
+    box.add_many("e", subjects=5)
+    [claim] = box.claim()
+
+    def read_allowance():
+        with box.database.autocommit() as connection:
+            return outbox.read_allowance(connection, "e", 60)[0]
+
+    allowed = read_allowance()
+    assert allowed == 4
+    for message, attempt in zip(box.read_due(claim), (SENT, FAILED, REFUSED, UNREACHABLE), strict=False):
+        box.record(claim, message, attempt, rate=60)
+        allowed -= 1
+        assert allowed <= read_allowance() <= allowed + 1, "one more is allowed each second"
 
 
 @pytest.mark.parametrize("rate", [1, 10, 59, 300, 10_000])
