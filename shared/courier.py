@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -62,6 +62,7 @@ class Courier:
         self._background = app.background
         self._slots = threading.Semaphore(MOST_SENDS)
         self._failing_slots = threading.Semaphore(MOST_FAILING)
+        self._is_busy = False  # More endpoints may have messages than there were free threads.
         self._attempts = Counter(
             "outbox_attempts",
             "Attempts to send a message, by channel and result.",
@@ -84,6 +85,9 @@ class Courier:
                 leased_at = time.monotonic()
                 with self._database.autocommit() as connection:
                     claims = outbox.claim_endpoints(connection, list(self._channels), free, free_for_failing)
+            self._is_busy = (
+                len(claims) == free or sum(each.failures > 0 for each in claims) == free_for_failing
+            )
             while claims:
                 claim = claims[-1]
                 serve = partial(self._serve, claim, leased_at)
@@ -97,12 +101,12 @@ class Courier:
                     slots.release(number)
 
     def _serve(self, claim: Claim, leased_at: float) -> None:
-        """Send a batch to an endpoint under a lease, then look for more."""
+        """Send a batch to an endpoint under a lease."""
         context.enter(Context())
         channel = self._channels[claim.channel]
-        pause = timedelta()
+        pause, has_more = timedelta(), False
         try:
-            messages, pause = self._read_batch(claim, channel)
+            messages, has_more, pause = self._read_batch(claim, channel)
             if messages:
                 with channel.open(claim.endpoint) as send:
                     self._send(claim, channel, messages, send, leased_at)
@@ -116,19 +120,22 @@ class Courier:
                 self._failing_slots.release()
             self._slots.release()
             self._release(claim, pause)
+            # The messages of a quiet shop wait for the next poll, so that one batch has several.
+            if has_more or self._is_busy:
+                self._background.nudge(TASK)
             context.leave()
 
-    def _read_batch(self, claim: Claim, channel: Channel) -> tuple[list[Message], timedelta]:
-        """Return the messages to send now, or else none and the pause of the endpoint."""
-        most, pause = BATCH, EMPTY_PAUSE
+    def _read_batch(self, claim: Claim, channel: Channel) -> tuple[list[Message], bool, timedelta]:
+        """Return the messages to send now, whether more are due, and the pause of an endpoint without any."""
+        most = BATCH
         with self._database.autocommit() as connection:
             if channel.rate is not None:
                 allowed, wait = outbox.read_allowance(connection, claim.endpoint, channel.rate)
                 if not allowed:
-                    return [], wait
+                    return [], False, wait
                 most = min(BATCH, allowed)
-            messages = outbox.read_due_messages(connection, claim, most)
-        return messages, timedelta() if messages else pause
+            messages, has_more = outbox.read_due_messages(connection, claim, most)
+        return messages, has_more, timedelta() if messages else EMPTY_PAUSE
 
     def _send(
         self, claim: Claim, channel: Channel, messages: list[Message], send: Send, leased_at: float
@@ -186,13 +193,9 @@ class Courier:
                     raise
 
     def _release(self, claim: Claim, pause: timedelta) -> None:
-        try:
-            with self._database.autocommit() as connection:
-                outbox.release_endpoint(connection, claim, pause)
-        except DatabaseUnavailable:
-            return  # The lease expires.
-        if not pause:
-            self._background.nudge(TASK)
+        # Without the database, the lease expires.
+        with suppress(DatabaseUnavailable), self._database.autocommit() as connection:
+            outbox.release_endpoint(connection, claim, pause)
 
     def _read_figures(self) -> list[Figure]:
         with self._database.autocommit() as connection:

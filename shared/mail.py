@@ -182,12 +182,14 @@ class MailChannel:
         def send(message: Message) -> Attempt:
             try:
                 letter = self.make_letter(message)
+                if session is None:
+                    return Attempt(Verdict.KEPT)
                 mail = self._write(message, letter)
             except LettersInvalid as error:
                 return Attempt(Verdict.FAILED, {"error": _shorten(str(error), message.secret)})
             except _RecipientInvalid:
                 return Attempt(Verdict.REFUSED, {"error": "The recipient is no email address"})
-            return session.send(mail) if session else Attempt(Verdict.KEPT)
+            return session.send(mail)
 
         try:
             yield send

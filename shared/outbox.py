@@ -332,9 +332,10 @@ def claim_endpoints(
     return [Claim(row.name, row.channel, lease, row.failures) for row in rows]
 
 
-def read_due_messages(connection: Connection, claim: Claim, most: int) -> list[Message]:
-    """Return the messages that a leased endpoint may receive now: the oldest of each subject.
+def read_due_messages(connection: Connection, claim: Claim, most: int) -> tuple[list[Message], bool]:
+    """Return messages that a leased endpoint may receive now, and whether more are due after them.
 
+    They are the oldest of their subjects, because the others wait for these.
     A message whose turn is later, because an older one waits to be sent again, is due at that time. Otherwise
     each poll would read all such messages.
     """
@@ -344,7 +345,7 @@ def read_due_messages(connection: Connection, claim: Claim, most: int) -> list[M
         early = [row for row in rows if row.is_early]
         is_lost = bool(early) and not _defer(connection, claim, early)
         if messages or not rows or is_lost:
-            return messages[:most]
+            return messages[:most], len(rows) > len(messages[:most])
 
 
 def _defer(connection: Connection, claim: Claim, early: Sequence[Row[Any]]) -> int:

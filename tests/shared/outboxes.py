@@ -62,7 +62,8 @@ class Outbox:
     def read_due(self, claim: Claim, most: int = 20) -> list[Message]:
         """Return the messages that a leased endpoint may receive."""
         with self.database.autocommit() as connection:
-            return outbox.read_due_messages(connection, claim, most)
+            messages, _has_more = outbox.read_due_messages(connection, claim, most)
+        return messages
 
     def record(
         self, claim: Claim, message: Message, attempt: Attempt = SENT, **more: Any

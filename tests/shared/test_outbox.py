@@ -557,6 +557,29 @@ def test_two_replicas_together_obey_the_rate_of_an_endpoint(box, start, monkeypa
     assert len(channel.sends) == 25
 
 
+def test_a_batch_says_whether_more_messages_are_due(box):
+    box.add_endpoints("e")
+    claim = outbox.Claim("e", CHANNEL, uuid4())
+    found = []
+    for subject in ("a", "b", "a"):
+        box.add("e", subject)
+        with box.database.autocommit() as connection:
+            messages, has_more = outbox.read_due_messages(connection, claim, 2)
+            found.append((len(messages), has_more))
+    assert found == [(1, False), (2, False), (2, True)]
+
+
+def test_a_courier_sends_all_due_messages_without_waiting_for_polls(box, start, monkeypatch):
+    endpoints = [f"endpoint-{number}" for number in range(3 * courier.MOST_SENDS)]
+    box.add_endpoints("e", *endpoints)
+    box.add_many("e", subjects=3 * courier.BATCH, each=2)
+    for endpoint in endpoints:
+        box.add_many(endpoint, subjects=1)
+    monkeypatch.setattr(courier, "LOOK_EVERY", 60)
+    start(FakeChannel())
+    wait_for(lambda: box.count() == 0, seconds=30)
+
+
 def test_each_attempt_takes_one_message_of_what_an_endpoint_may_receive(box):
     box.add_endpoints("e")
     box.add_many("e", subjects=5)
