@@ -37,8 +37,9 @@ class HttpChannel:
     patience: timedelta | None = None
     erases_secrets = False
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, mark: str) -> None:
         self._port = port
+        self._mark = mark
         self.send: Callable[[Message], Attempt] = self._post
 
     @contextmanager
@@ -55,6 +56,7 @@ class HttpChannel:
             "id": str(message.id),
             "endpoint": message.endpoint,
             "subject": message.subject,
+            "replica": self._mark,
             **message.data,
         }
         try:
@@ -78,7 +80,7 @@ def _run(database_url: str, port: int, mark: str, dies: str | None) -> None:
     courier.LOOK_EVERY = 0.01
     outbox.FIRST_WAIT = outbox.LONGEST_WAIT = outbox.LONGEST_PAUSE = timedelta(milliseconds=10)
     outbox.uuid4 = lambda: UUID(mark + uuid4().hex[len(mark) :])  # type: ignore[attr-defined]
-    channel = HttpChannel(port)
+    channel = HttpChannel(port, mark)
     if dies:
         when, step = dies.split(" ")
         owner = channel if step == "send" else outbox
