@@ -10,7 +10,6 @@ from uuid import UUID
 
 from apiflask import APIBlueprint
 from flask import Response
-from jinja2 import TemplateError
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared import outbox
@@ -180,7 +179,7 @@ class Mailbox:
         """Return a mail as its recipient sees it; None if a template has an error."""
         try:
             return self._channel.make_letter(message if self.shows_links else message.without_secret())
-        except (TemplateError, LettersInvalid):
+        except LettersInvalid:
             return None
 
     def resend(self, mail_id: UUID) -> Message:

@@ -42,15 +42,18 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from shared.ids import first_id
 from shared.metrics import Figure
 
-LEASE = timedelta(seconds=90)  # Longer than the longest send.
+LEASE = timedelta(seconds=90)
+LONGEST_SEND = timedelta(seconds=55)  # A replica starts no send that may outlast its lease.
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=5), timedelta(days=1)  # Before a message is sent again.
 LONGEST_PAUSE = timedelta(minutes=15)  # Of an endpoint that does not respond.
 GROWTH = 3  # The factor between two waits.
 JITTER = 0.2  # The largest part of a wait that is added or subtracted.
-MOST_FAILURES = 14  # After these a message is dead; the waits before add up to five days and a half.
+MOST_FAILURES = 14  # After these a message is dead; the waits before add up to four days and a half.
 KEPT = timedelta(days=30)
 LOGGED = 10  # Attempts that a message remembers.
-RATE_WINDOW = timedelta(minutes=1)
+WINDOW = 100  # Due messages of an endpoint that are read at once to find the oldest of each subject.
+MINUTE = timedelta(minutes=1)
+SAVED_UP = 20  # An idle endpoint may receive this part of a minute's messages at once: a twentieth.
 
 
 class State(StrEnum):
@@ -130,6 +133,14 @@ class Attempt:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """An endpoint after an attempt; it is overdue if it has accepted no message for too long."""
+
+    is_active: bool
+    is_overdue: bool
+
+
+@dataclass(frozen=True)
 class Claim:
     """An endpoint under a lease; `failures` are its last attempts in a row without a response."""
 
@@ -157,16 +168,15 @@ def make_outbox(metadata: MetaData) -> Table:
         Column("failures", Integer, nullable=False, server_default=text("0")),
         Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
         Column("next_attempt_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-        Column("attempted_at", DateTime(timezone=True)),
         Column("finished_at", DateTime(timezone=True)),
         Column("resend_of", Uuid),
         Column("log", JSONB, nullable=False, server_default=text("'[]'")),
     )
     waiting = outbox.c.state == State.WAITING
     Index("outbox_waiting", outbox.c.endpoint, outbox.c.subject, outbox.c.id, postgresql_where=waiting)
+    Index("outbox_due", outbox.c.endpoint, outbox.c.next_attempt_at, outbox.c.id, postgresql_where=waiting)
     Index("outbox_dead", outbox.c.channel, outbox.c.id, postgresql_where=outbox.c.state == State.DEAD)
     Index("outbox_of_subject", outbox.c.subject, outbox.c.id)
-    Index("outbox_attempted", outbox.c.endpoint, outbox.c.attempted_at)
     return outbox
 
 
@@ -181,6 +191,7 @@ def make_endpoints(metadata: MetaData) -> Table:
         Column("lease_token", Uuid),
         Column("lease_until", DateTime(timezone=True)),
         Column("paused_until", DateTime(timezone=True), nullable=False, server_default=func.now()),
+        Column("paced_from", DateTime(timezone=True), nullable=False, server_default=text("'-infinity'")),
         Column("failures", Integer, nullable=False, server_default=text("0")),
         Column("failing_since", DateTime(timezone=True)),
         Column("error", Text),
@@ -190,37 +201,67 @@ def make_endpoints(metadata: MetaData) -> Table:
 
 _metadata = MetaData()
 OUTBOX, ENDPOINTS = make_outbox(_metadata), make_endpoints(_metadata)
-COLUMNS = [column for column in OUTBOX.c if column.name != "attempted_at"]
+COLUMNS = [*OUTBOX.c]
 
-# The oldest waiting message of a subject; the others wait for it.
-IS_FIRST = """NOT EXISTS (SELECT FROM outbox AS older WHERE older.endpoint = outbox.endpoint
-            AND older.subject = outbox.subject AND older.id < outbox.id AND older.state = 'waiting')"""
+# An endpoint is free if it has a due message, and no replica sends to it. Endpoints that did not respond may
+# take only a part of the threads, so that they delay no other even if each attempt ends in a time-out.
 CLAIM = text(
     """
-    WITH free AS (
-        SELECT name FROM outbox_endpoints AS endpoint
-        WHERE channel = ANY (:channels) AND is_active AND paused_until <= now()
-            AND (lease_token IS NULL OR lease_until < now())
-            AND EXISTS (SELECT FROM outbox WHERE outbox.endpoint = name AND state = 'waiting'
-                AND next_attempt_at <= now() AND {is_first})
-        -- The one that was served last is served last.
+    WITH healthy AS (
+        SELECT name FROM outbox_endpoints AS endpoint WHERE failures = 0 AND {is_free}
         ORDER BY lease_until NULLS FIRST LIMIT :most FOR NO KEY UPDATE SKIP LOCKED
+    ), failing AS (
+        SELECT name FROM outbox_endpoints AS endpoint WHERE failures > 0 AND {is_free}
+        ORDER BY lease_until NULLS FIRST LIMIT least(:most_failing, :most - (SELECT count(*) FROM healthy))
+        FOR NO KEY UPDATE SKIP LOCKED
     )
     UPDATE outbox_endpoints AS endpoint SET lease_token = :lease, lease_until = now() + :lasts
-    FROM free WHERE endpoint.name = free.name
+    FROM (SELECT name FROM healthy UNION ALL SELECT name FROM failing) AS free WHERE endpoint.name = free.name
     RETURNING endpoint.name, endpoint.channel, endpoint.failures
-""".replace("{is_first}", IS_FIRST)
-).bindparams(bindparam("channels", type_=ARRAY(Text)), lasts=LEASE)
-FIND_DUE = text(
-    """
-    SELECT * FROM outbox
-    WHERE endpoint = :endpoint AND state = 'waiting' AND next_attempt_at <= now() AND {is_first}
-    ORDER BY id LIMIT :most
-""".replace("{is_first}", IS_FIRST)
-)
-COUNT_RECENT = select(func.count()).where(
-    OUTBOX.c.endpoint == bindparam("endpoint"), OUTBOX.c.attempted_at > func.now() - RATE_WINDOW
-)
+""".replace(
+        "{is_free}",
+        # A subquery of one row reads one entry of the index, also if a thousand messages are due.
+        """channel = ANY (:channels) AND is_active AND paused_until <= now()
+            AND (lease_token IS NULL OR lease_until < now())
+            AND (SELECT next_attempt_at FROM outbox WHERE outbox.endpoint = name AND state = 'waiting'
+                ORDER BY next_attempt_at LIMIT 1) <= now()""",
+    )
+).bindparams(bindparam("channels", type_=ARRAY(Text)), bindparam("lasts", type_=Interval))
+# Only the oldest message of a subject has its content read, because the others wait for it. It is the first
+# one in an order that only the index `outbox_waiting` has: if it were sought among equal subjects by its id,
+# the server might read the primary key from its beginning.
+FIND_DUE = text("""
+    SELECT due.id AS due_id, oldest.next_attempt_at AS turn,
+        oldest.next_attempt_at > due.next_attempt_at AS is_early, outbox.*
+    FROM (
+        SELECT id, subject, next_attempt_at FROM outbox
+        WHERE endpoint = :endpoint AND state = 'waiting' AND next_attempt_at <= now()
+        ORDER BY next_attempt_at, id LIMIT :window
+    ) AS due
+    CROSS JOIN LATERAL (
+        SELECT id, next_attempt_at FROM outbox
+        WHERE (endpoint, subject) >= (:endpoint, due.subject) AND state = 'waiting'
+        ORDER BY endpoint, subject, id LIMIT 1
+    ) AS oldest
+    LEFT JOIN outbox ON outbox.id = due.id AND outbox.id = oldest.id
+    ORDER BY due.next_attempt_at, due.id
+""")
+DEFER = text("""
+    WITH ours AS (
+        SELECT name FROM outbox_endpoints WHERE name = :endpoint AND lease_token = :lease FOR NO KEY UPDATE
+    )
+    UPDATE outbox SET next_attempt_at = early.turn
+    FROM ours, unnest(CAST(:ids AS uuid[]), CAST(:turns AS timestamptz[])) AS early (id, turn)
+    WHERE outbox.id = early.id AND state = 'waiting'
+""")
+# The messages that may be sent now, and the seconds until there is one more.
+READ_ALLOWANCE = text("""
+    SELECT floor(saved / :interval)::int AS number, :interval - saved AS wait
+    FROM (
+        SELECT least(extract(epoch FROM now() - paced_from)::float, :interval * :burst) AS saved
+        FROM outbox_endpoints WHERE name = :endpoint
+    ) AS endpoint
+""")
 # A replica that lost the lease records nothing: the other one sends the message again.
 RECORD = text("""
     WITH ours AS (
@@ -229,20 +270,26 @@ RECORD = text("""
             failures = CASE WHEN :is_up THEN 0 ELSE failures + 1 END,
             failing_since = CASE WHEN :is_taken THEN NULL ELSE coalesce(failing_since, now()) END,
             paused_until = now() + :pause,
-            is_active = is_active AND (:is_taken OR CAST(:patience AS interval) IS NULL
-                OR coalesce(failing_since, now()) > now() - CAST(:patience AS interval))
+            paced_from = greatest(paced_from, now() - make_interval(secs => :interval * :burst))
+                + make_interval(secs => :interval)
         WHERE name = :endpoint AND lease_token = :lease
-        RETURNING is_active
+        RETURNING is_active,
+            is_active AND coalesce(failing_since <= now() - CAST(:patience AS interval), false) AS is_overdue
     ), attempted AS (
         UPDATE outbox
-        SET state = :state, attempts = attempts + 1, failures = :failures, attempted_at = now(),
+        SET state = :state, attempts = :attempts, failures = :failures,
             next_attempt_at = now() + :wait, log = CAST(:log AS jsonb),
             finished_at = CASE WHEN :state <> 'waiting' THEN now() END,
             secret = CASE WHEN :is_erased THEN NULL ELSE secret END
         FROM ours WHERE id = :id
     )
-    SELECT is_active FROM ours
-""").bindparams(bindparam("error", type_=Text), lasts=LEASE)
+    SELECT is_active, is_overdue FROM ours
+""").bindparams(bindparam("error", type_=Text), bindparam("lasts", type_=Interval))
+SWITCH_OFF = (
+    update(ENDPOINTS)
+    .where(ENDPOINTS.c.name == bindparam("endpoint"), ENDPOINTS.c.lease_token == bindparam("lease"))
+    .values(is_active=False)
+)
 RELEASE = (
     update(ENDPOINTS)
     .where(ENDPOINTS.c.name == bindparam("endpoint"), ENDPOINTS.c.lease_token == bindparam("lease"))
@@ -252,12 +299,17 @@ RELEASE = (
         paused_until=func.greatest(ENDPOINTS.c.paused_until, func.now() + bindparam("pause", type_=Interval)),
     )
 )
-# Two conditions for two indexes.
+# Messages to an endpoint that is switched off do not count: they wait for its owner. The conditions on the
+# state are those of the indexes.
 FIGURES = text("""
-    SELECT channel, state, count(*) AS number, extract(epoch FROM now() - min(created_at))::float AS age
-    FROM outbox WHERE state = 'waiting' GROUP BY channel, state
-    UNION ALL
-    SELECT channel, state, count(*), 0 FROM outbox WHERE state = 'dead' GROUP BY channel, state
+    WITH channels AS (SELECT DISTINCT channel FROM outbox_endpoints),
+    waiting AS (
+        SELECT outbox.channel, count(*) AS number, min(outbox.created_at) AS oldest
+        FROM outbox JOIN outbox_endpoints ON name = endpoint AND is_active WHERE state = 'waiting' GROUP BY 1
+    ), dead AS (SELECT channel, count(*) AS number FROM outbox WHERE state = 'dead' GROUP BY 1)
+    SELECT channel, coalesce(waiting.number, 0) AS waiting, coalesce(dead.number, 0) AS dead,
+        coalesce(extract(epoch FROM now() - waiting.oldest), 0)::float AS age
+    FROM channels LEFT JOIN waiting USING (channel) LEFT JOIN dead USING (channel)
 """)
 
 
@@ -267,21 +319,48 @@ def insert_message(connection: Connection, message: NewMessage) -> UUID:
     return UUID(str(connection.execute(statement).scalar_one()))
 
 
-def claim_endpoints(connection: Connection, channels: Sequence[str], most: int) -> list[Claim]:
-    """Lease up to `most` endpoints of these channels that have a message to send now."""
+def claim_endpoints(
+    connection: Connection, channels: Sequence[str], most: int, most_failing: int
+) -> list[Claim]:
+    """Lease up to `most` endpoints of these channels that have a message to send now.
+
+    At most `most_failing` of them did not respond last time.
+    """
     lease = uuid4()
-    rows = connection.execute(CLAIM, {"channels": list(channels), "most": most, "lease": lease})
+    values = {"channels": list(channels), "most": most, "most_failing": most_failing, "lease": lease}
+    rows = connection.execute(CLAIM, {**values, "lasts": LEASE})
     return [Claim(row.name, row.channel, lease, row.failures) for row in rows]
 
 
-def read_due_messages(connection: Connection, endpoint: str, most: int) -> list[Message]:
-    """Return the messages that a leased endpoint may receive now: the oldest of each subject."""
-    return [_message(row) for row in connection.execute(FIND_DUE, {"endpoint": endpoint, "most": most})]
+def read_due_messages(connection: Connection, claim: Claim, most: int) -> tuple[list[Message], bool]:
+    """Return messages that a leased endpoint may receive now, and whether more are due after them.
+
+    They are the oldest of their subjects, because the others wait for these.
+    A message whose turn is later, because an older one waits to be sent again, is due at that time. Otherwise
+    each poll would read all such messages.
+    """
+    while True:
+        rows = connection.execute(FIND_DUE, {"endpoint": claim.endpoint, "window": max(WINDOW, most)}).all()
+        messages = [_message(row) for row in rows if row.id is not None]
+        early = [row for row in rows if row.is_early]
+        is_lost = bool(early) and not _defer(connection, claim, early)
+        if messages or not rows or is_lost:
+            return messages[:most], len(rows) > len(messages[:most])
 
 
-def count_recent_attempts(connection: Connection, endpoint: str) -> int:
-    """Return how many messages were sent to an endpoint, or tried, within the last minute."""
-    return int(connection.execute(COUNT_RECENT, {"endpoint": endpoint}).scalar_one())
+def _defer(connection: Connection, claim: Claim, early: Sequence[Row[Any]]) -> int:
+    """Make messages due when their turn is; return how many, which is none without the lease."""
+    values = {"ids": [row.due_id for row in early], "turns": [row.turn for row in early]}
+    return connection.execute(DEFER, {"endpoint": claim.endpoint, "lease": claim.lease, **values}).rowcount
+
+
+def read_allowance(connection: Connection, endpoint: str, rate: int) -> tuple[int, timedelta]:
+    """Return how many messages an endpoint may receive now, and the time until it may receive one more.
+
+    `rate` is the most messages in a minute.
+    """
+    row = connection.execute(READ_ALLOWANCE, {"endpoint": endpoint, **_choose_pace(rate)}).one()
+    return row.number, timedelta(seconds=row.wait)
 
 
 def record_attempt(
@@ -292,17 +371,19 @@ def record_attempt(
     *,
     patience: timedelta | None,
     erases_secret: bool,
-) -> bool | None:
-    """Record an attempt, and extend the lease; return None if it was lost, else if the endpoint is active.
+    rate: int | None = None,
+) -> Standing | None:
+    """Record an attempt, and extend the lease; return None if another replica has the lease.
 
     An endpoint that does not respond pauses, the longer the more attempts in a row failed before. One that
-    has accepted no message for `patience` is switched off.
+    has accepted no message for `patience` is overdue.
     """
     is_up, is_taken = attempt.verdict is not Verdict.UNREACHABLE, attempt.verdict in TAKEN
     after = conclude_attempt(message, attempt)
     values = {
         "endpoint": claim.endpoint,
         "lease": claim.lease,
+        "lasts": LEASE,
         "id": message.id,
         "error": None if is_taken else attempt.log.get("error"),
         "is_up": is_up,
@@ -310,13 +391,31 @@ def record_attempt(
         "pause": attempt.pause if is_up else choose_wait(claim.failures, longest=LONGEST_PAUSE),
         "patience": patience,
         "state": after.state,
+        "attempts": after.attempts,
         "failures": after.failures,
         "wait": timedelta() if is_taken else _choose_message_wait(message, attempt),
         "log": json.dumps(list(after.log)),
         "is_erased": erases_secret and is_taken,
+        **_choose_pace(rate),
     }
-    active = connection.execute(RECORD, values).scalar()
-    return None if active is None else bool(active)
+    row = connection.execute(RECORD, values).first()
+    return Standing(row.is_active, row.is_overdue) if row else None
+
+
+def _choose_pace(rate: int | None) -> Mapping[str, float]:
+    """Return the seconds between two messages, and how many an endpoint may receive at once.
+
+    In a minute it receives those that it saved up, and one for each interval, which are `rate` in all.
+    """
+    if rate is None:
+        return {"interval": 0.0, "burst": 0}
+    burst = 1 + rate // SAVED_UP
+    return {"interval": MINUTE.total_seconds() / (rate - burst + 1), "burst": burst}
+
+
+def switch_off_endpoint(connection: Connection, claim: Claim) -> None:
+    """Send nothing more to a leased endpoint."""
+    connection.execute(SWITCH_OFF, {"endpoint": claim.endpoint, "lease": claim.lease})
 
 
 def conclude_attempt(message: Message, attempt: Attempt) -> Message:
@@ -338,7 +437,13 @@ def conclude_attempt(message: Message, attempt: Attempt) -> Message:
         "result": attempt.verdict,
         **attempt.log,
     }
-    return replace(message, state=state, failures=failures, log=[*message.log, entry][-LOGGED:])
+    return replace(
+        message,
+        state=state,
+        attempts=message.attempts + 1,
+        failures=failures,
+        log=[*message.log, entry][-LOGGED:],
+    )
 
 
 def choose_wait(failures: int, *, longest: timedelta = LONGEST_WAIT) -> timedelta:
@@ -380,19 +485,22 @@ def read_messages(
 ) -> list[Message]:
     """Return messages, newest first."""
     query: Select[Any] = select(*COLUMNS).where(OUTBOX.c.channel == channel)
-    chosen = {OUTBOX.c.subject: subject, OUTBOX.c.endpoint: endpoint, OUTBOX.c.state: state}
-    for column, value in chosen.items():
+    for column, value in ((OUTBOX.c.subject, subject), (OUTBOX.c.endpoint, endpoint)):
         if value is not None:
             query = query.where(column == value)
+    if state is not None:
+        # Part of the statement, so that the server uses the index of this state.
+        query = query.where(OUTBOX.c.state == bindparam("state", state.value, literal_execute=True))
     if before is not None:
         query = query.where(OUTBOX.c.id < before)
     return [_message(row) for row in connection.execute(query.order_by(OUTBOX.c.id.desc()).limit(limit))]
 
 
 def send_again(connection: Connection, message_id: UUID) -> None:
-    """Make a message due again, with the same id."""
+    """Make a dead message due again, with the same id."""
     again = {"state": State.WAITING, "failures": 0, "next_attempt_at": func.now(), "finished_at": None}
-    connection.execute(update(OUTBOX).where(OUTBOX.c.id == message_id).values(**again))
+    dead = (OUTBOX.c.id == message_id, OUTBOX.c.state == State.DEAD)
+    connection.execute(update(OUTBOX).where(*dead).values(**again))
 
 
 def delete_message(connection: Connection, message_id: UUID) -> bool:
@@ -427,13 +535,13 @@ def read_figures(connection: Connection) -> list[Figure]:
             "outbox_messages",
             "Messages that wait or are dead, by channel.",
             ("channel", "state"),
-            {(row.channel, row.state): row.number for row in rows},
+            {(row.channel, state): getattr(row, state) for row in rows for state in ("waiting", "dead")},
         ),
         Figure(
             "outbox_oldest_waiting_seconds",
             "Age of the oldest waiting message in seconds, by channel.",
             ("channel",),
-            {(row.channel,): row.age for row in rows if row.state == State.WAITING},
+            {(row.channel,): row.age for row in rows},
         ),
     ]
 

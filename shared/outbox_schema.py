@@ -23,7 +23,6 @@ CREATE TABLE IF NOT EXISTS outbox (
     failures        int NOT NULL DEFAULT 0,
     created_at      timestamptz NOT NULL DEFAULT now(),
     next_attempt_at timestamptz NOT NULL DEFAULT now(),
-    attempted_at    timestamptz,
     finished_at     timestamptz,
     -- The message that this one repeats.
     resend_of       uuid,
@@ -31,9 +30,9 @@ CREATE TABLE IF NOT EXISTS outbox (
     log             jsonb NOT NULL DEFAULT '[]'
 );
 CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (endpoint, subject, id) WHERE state = 'waiting';
+CREATE INDEX IF NOT EXISTS outbox_due ON outbox (endpoint, next_attempt_at, id) WHERE state = 'waiting';
 CREATE INDEX IF NOT EXISTS outbox_dead ON outbox (channel, id) WHERE state = 'dead';
 CREATE INDEX IF NOT EXISTS outbox_of_subject ON outbox (subject, id);
-CREATE INDEX IF NOT EXISTS outbox_attempted ON outbox (endpoint, attempted_at);
 
 -- Where messages go. One replica at a time sends to an endpoint, under a lease.
 CREATE TABLE IF NOT EXISTS outbox_endpoints (
@@ -43,6 +42,8 @@ CREATE TABLE IF NOT EXISTS outbox_endpoints (
     lease_token   uuid,
     lease_until   timestamptz,
     paused_until  timestamptz NOT NULL DEFAULT now(),
+    -- Each message of a limited endpoint moves this forward; the time from it to now is what it saved up.
+    paced_from    timestamptz NOT NULL DEFAULT '-infinity',
     -- Attempts in a row without a response.
     failures      int NOT NULL DEFAULT 0,
     failing_since timestamptz,

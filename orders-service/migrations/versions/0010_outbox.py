@@ -30,30 +30,31 @@ CREATE OR REPLACE FUNCTION tell_of_order() RETURNS trigger LANGUAGE plpgsql AS $
 DECLARE
     type text := 'order.' || CASE WHEN NEW.kind = 'refunded' THEN 'refunded' ELSE NEW.to_status END;
     patterns text[] := ARRAY[type, 'order.*', '*'];
-    found orders;
+    has_mail boolean := type NOT IN ('order.paid', 'order.delivered');
+    has_webhook boolean := EXISTS (SELECT FROM webhooks WHERE events && patterns);
+    address text;
     snapshot jsonb;
 BEGIN
-    SELECT * INTO found FROM orders WHERE id = NEW.order_id;
-    IF type IN ('order.paid', 'order.delivered') THEN
-        found.email := NULL;  -- Customers get no mail of these.
-    END IF;
-    IF found.email IS NULL AND NOT EXISTS (SELECT FROM webhooks WHERE events && patterns) THEN
+    IF NOT has_mail AND NOT has_webhook THEN
         RETURN NULL;
     END IF;
-    SELECT jsonb_build_object(
+    SELECT email, jsonb_build_object(
         'event', to_jsonb(NEW),
         'order', to_jsonb(orders),
         'lines', (SELECT jsonb_agg(to_jsonb(line) ORDER BY product_id) FROM order_lines AS line
                   WHERE line.order_id = orders.id))
-        INTO snapshot FROM orders WHERE id = NEW.order_id;
-    IF found.email IS NOT NULL THEN
+        INTO address, snapshot FROM orders
+        WHERE id = NEW.order_id AND (has_webhook OR email IS NOT NULL);
+    IF has_mail AND address IS NOT NULL THEN
         INSERT INTO outbox (channel, endpoint, subject, kind, recipient, data)
-        VALUES ('mail', 'mail', NEW.order_id::text, replace(type, '.', '_'), found.email, snapshot);
+        VALUES ('mail', 'mail', NEW.order_id::text, replace(type, '.', '_'), address, snapshot);
     END IF;
-    INSERT INTO outbox (channel, endpoint, subject, kind, data)
-    SELECT 'webhook', webhooks.id::text, NEW.order_id::text, type, snapshot
-    FROM webhooks JOIN outbox_endpoints ON name = webhooks.id::text
-    WHERE events && patterns AND is_active;
+    IF has_webhook THEN
+        INSERT INTO outbox (channel, endpoint, subject, kind, data)
+        SELECT 'webhook', webhooks.id::text, NEW.order_id::text, type, snapshot
+        FROM webhooks JOIN outbox_endpoints ON name = webhooks.id::text
+        WHERE events && patterns AND is_active;
+    END IF;
     RETURN NULL;
 END $$;
 CREATE OR REPLACE TRIGGER order_events_tell AFTER INSERT ON order_events FOR EACH ROW
