@@ -28,6 +28,7 @@ MOST_SENDS = 8  # Endpoints that a process sends to at the same time.
 BATCH = 20  # Messages to an endpoint before another endpoint has its turn.
 RATE_PAUSE = timedelta(seconds=1)  # Of an endpoint that received as much as its rate allows.
 FAULT_PAUSE = timedelta(seconds=30)  # Of an endpoint that this process could not serve.
+LOGGED = frozenset({"server", "status", "milliseconds", "error"})  # Not what an endpoint answers.
 Send = Callable[[Message], Attempt]
 
 
@@ -137,12 +138,13 @@ class Courier:
                 erases_secret=channel.erases_secrets,
             )
         level = logging.INFO if attempt.verdict in outbox.TAKEN else logging.WARNING
-        described = {"outbox.message": str(message.id), "outbox.kind": message.kind, **attempt.log}
+        described = {"outbox.message": str(message.id), "outbox.kind": message.kind}
+        described |= {name: value for name, value in attempt.log.items() if name in LOGGED}
         log.log(level, "Message to %s: %s", claim.endpoint, attempt.verdict, extra=described)
         if active is None:
-            log.warning("Another replica has taken over the endpoint %s", claim.endpoint)
+            log.warning("This replica no longer sends to %s: it was taken over or ended", claim.endpoint)
         elif not active:
-            log.error("The endpoint %s is switched off: it accepted no message for too long", claim.endpoint)
+            log.error("The endpoint %s is switched off: %s", claim.endpoint, attempt.log.get("error"))
             channel.give_up(claim.endpoint)
         return bool(active) and attempt.verdict is not Verdict.UNREACHABLE and not attempt.pause
 

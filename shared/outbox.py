@@ -120,13 +120,14 @@ class Attempt:
     """An attempt to send a message, and what `log` tells of it.
 
     A message that failed `most_failures` times is dead. `pause` is for how long the endpoint asks to receive
-    nothing.
+    nothing; one that `is_gone` is switched off.
     """
 
     verdict: Verdict
     log: Mapping[str, Any] = field(default_factory=dict)
     most_failures: int = MOST_FAILURES
     pause: timedelta = timedelta()
+    is_gone: bool = False
 
 
 @dataclass(frozen=True)
@@ -192,31 +193,33 @@ _metadata = MetaData()
 OUTBOX, ENDPOINTS = make_outbox(_metadata), make_endpoints(_metadata)
 COLUMNS = [column for column in OUTBOX.c if column.name != "attempted_at"]
 
-# The oldest waiting message of a subject; the others wait for it.
-IS_FIRST = """NOT EXISTS (SELECT FROM outbox AS older WHERE older.endpoint = outbox.endpoint
-            AND older.subject = outbox.subject AND older.id < outbox.id AND older.state = 'waiting')"""
+# The oldest waiting message of each subject; the others wait for it. An anti-join would be simpler, but takes
+# quadratic time while the statistics do not know of a burst of messages.
+FIRSTS = """(
+            SELECT DISTINCT ON (subject) id, next_attempt_at FROM outbox
+            WHERE outbox.endpoint = {endpoint} AND state = 'waiting' ORDER BY subject, id
+        ) AS first"""
 CLAIM = text(
     """
     WITH free AS (
         SELECT name FROM outbox_endpoints AS endpoint
         WHERE channel = ANY (:channels) AND is_active AND paused_until <= now()
             AND (lease_token IS NULL OR lease_until < now())
-            AND EXISTS (SELECT FROM outbox WHERE outbox.endpoint = name AND state = 'waiting'
-                AND next_attempt_at <= now() AND {is_first})
+            AND EXISTS (SELECT FROM {firsts} WHERE next_attempt_at <= now())
         -- The one that was served last is served last.
         ORDER BY lease_until NULLS FIRST LIMIT :most FOR NO KEY UPDATE SKIP LOCKED
     )
     UPDATE outbox_endpoints AS endpoint SET lease_token = :lease, lease_until = now() + :lasts
     FROM free WHERE endpoint.name = free.name
     RETURNING endpoint.name, endpoint.channel, endpoint.failures
-""".replace("{is_first}", IS_FIRST)
+""".replace("{firsts}", FIRSTS.replace("{endpoint}", "endpoint.name"))
 ).bindparams(bindparam("channels", type_=ARRAY(Text)), lasts=LEASE)
 FIND_DUE = text(
     """
     SELECT * FROM outbox
-    WHERE endpoint = :endpoint AND state = 'waiting' AND next_attempt_at <= now() AND {is_first}
-    ORDER BY id LIMIT :most
-""".replace("{is_first}", IS_FIRST)
+    WHERE id IN (SELECT id FROM {firsts} WHERE next_attempt_at <= now() ORDER BY id LIMIT :most)
+    ORDER BY id
+""".replace("{firsts}", FIRSTS.replace("{endpoint}", ":endpoint"))
 )
 COUNT_RECENT = select(func.count()).where(
     OUTBOX.c.endpoint == bindparam("endpoint"), OUTBOX.c.attempted_at > func.now() - RATE_WINDOW
@@ -229,10 +232,10 @@ RECORD = text("""
             failures = CASE WHEN :is_up THEN 0 ELSE failures + 1 END,
             failing_since = CASE WHEN :is_taken THEN NULL ELSE coalesce(failing_since, now()) END,
             paused_until = now() + :pause,
-            is_active = is_active AND (:is_taken OR CAST(:patience AS interval) IS NULL
+            is_active = is_active AND NOT :is_gone AND (:is_taken OR CAST(:patience AS interval) IS NULL
                 OR coalesce(failing_since, now()) > now() - CAST(:patience AS interval))
         WHERE name = :endpoint AND lease_token = :lease
-        RETURNING is_active
+        RETURNING old.is_active AS was_active, new.is_active AS is_active
     ), attempted AS (
         UPDATE outbox
         SET state = :state, attempts = attempts + 1, failures = :failures, attempted_at = now(),
@@ -241,7 +244,8 @@ RECORD = text("""
             secret = CASE WHEN :is_erased THEN NULL ELSE secret END
         FROM ours WHERE id = :id
     )
-    SELECT is_active FROM ours
+    -- Null if a user has switched the endpoint off meanwhile.
+    SELECT CASE WHEN was_active THEN is_active END AS is_active FROM ours
 """).bindparams(bindparam("error", type_=Text), lasts=LEASE)
 RELEASE = (
     update(ENDPOINTS)
@@ -293,7 +297,9 @@ def record_attempt(
     patience: timedelta | None,
     erases_secret: bool,
 ) -> bool | None:
-    """Record an attempt, and extend the lease; return None if it was lost, else if the endpoint is active.
+    """Record an attempt, and extend the lease; return whether the endpoint is still active.
+
+    Returns None if the lease was lost, or the endpoint was switched off or deleted during the attempt.
 
     An endpoint that does not respond pauses, the longer the more attempts in a row failed before. One that
     has accepted no message for `patience` is switched off.
@@ -307,6 +313,7 @@ def record_attempt(
         "error": None if is_taken else attempt.log.get("error"),
         "is_up": is_up,
         "is_taken": is_taken,
+        "is_gone": attempt.is_gone,
         "pause": attempt.pause if is_up else choose_wait(claim.failures, longest=LONGEST_PAUSE),
         "patience": patience,
         "state": after.state,
