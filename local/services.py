@@ -34,6 +34,7 @@ PASSED_ON_TO = {
         "WAITING_UNITS_PER_ADDRESS",
         "PRICES_INCLUDE_TAX",
         "SHOP_COUNTRY",
+        "WEBHOOK_PRIVATE",
         *MAIL,
     ),
     "payments-service": (

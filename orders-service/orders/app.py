@@ -3,30 +3,37 @@
 from functools import partial
 
 from orders.checkout import Checkout
-from orders.clients import CatalogClient, PaymentsClient
+from orders.clients import CatalogClient, PaymentsClient, WebhookClient
 from orders.config import Settings
-from orders.order_mails import TEMPLATES, describe_order_mail
+from orders.order_mails import TEMPLATES, describe_mail
 from orders.routes import (
     address_routes,
     cart_routes,
     coupon_routes,
     customer_routes,
+    event_routes,
     fulfilment_routes,
     order_routes,
     quote_routes,
     rule_routes,
     wake_routes,
+    webhook_routes,
 )
 from orders.rule_book import RuleBook
 from orders.settlement import MOST, Settlement
 from orders.use_cases.carts import CartDesk
 from orders.use_cases.figures import read_figures
 from orders.use_cases.sweep import sweep_leftovers
+from orders.use_cases.webhooks import WebhookDesk
+from orders.webhook_channel import WebhookChannel
+from orders.webhooks import CHANNEL as WEBHOOK
 from shared.access import ADMIN, REGISTERED, SIGNED_IN, services
 from shared.app import ServiceFlask, build_app, mount
 from shared.auth_client import reach_auth
+from shared.courier import TASK as SEND_OUTBOX
 from shared.courier import Courier
 from shared.database import connect
+from shared.letters import read_address
 from shared.mail import CHANNEL as MAIL
 from shared.mail import MailChannel, read_letters
 from shared.mailbox import Mailbox, mailbox_routes
@@ -82,8 +89,14 @@ def create_app(
     app.metrics.ask(partial(read_figures, database))
     desk = CartDesk(database, catalog, rule_book)
     letters = read_letters(settings, TEMPLATES, settings.public_url)
-    mails = MailChannel(settings, letters, describe_order_mail, production=settings.production)
-    Courier(app, database, {MAIL: mails})
+    mails = MailChannel(settings, letters, describe_mail, production=settings.production)
+    webhook_client = WebhookClient(
+        allows_private=settings.webhook_private == "yes", requires_https=settings.production
+    )
+    owner = letters.shop.reply_to or str(letters.choose_sender(settings.mail_from))
+    webhook_channel = WebhookChannel(database, webhook_client, read_address(owner).addr_spec)
+    Courier(app, database, {MAIL: mails, WEBHOOK: webhook_channel})
+    webhook_desk = WebhookDesk(database, webhook_client, partial(app.background.nudge, SEND_OUTBOX))
     mailbox = Mailbox(database, mails, shows_links=not settings.production)
     mount(app, cart_routes(desk, payments), access=SIGNED_IN)
     mount(app, quote_routes(desk), access=SIGNED_IN)
@@ -93,6 +106,8 @@ def create_app(
     mount(app, order_routes(desk, checkout, payments), access=SIGNED_IN)
     mount(app, fulfilment_routes(database, checkout), access=ADMIN)
     mount(app, mailbox_routes("/orders", mailbox), access=ADMIN)
+    mount(app, webhook_routes(webhook_desk), access=ADMIN)
+    mount(app, event_routes(webhook_desk), access=services("catalog-service"))
     mount(app, wake_routes(database, wake_resumers), access=services("payments-service"))
     mount(app, customer_routes(database), access=services("auth-service"))
     for _ in range(RESUMERS):

@@ -1,13 +1,15 @@
-"""What the mails of an order say."""
+"""What the mails of orders-service say."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from orders.addresses import format_address
 from orders.domain import Order
 from orders.repository.snapshots import read_event, read_order
+from orders.webhooks import DISABLED
 from shared.outbox import Message
 
 TEMPLATES = Path(__file__).parent / "mails"
@@ -27,6 +29,13 @@ class TotalRow:
     label: str
     amount: int
     is_total: bool = False
+
+
+def describe_mail(message: Message) -> Mapping[str, Any]:
+    """Return the values of the templates of a mail."""
+    if message.kind == DISABLED:
+        return {**message.data, "since": datetime.fromisoformat(message.data["since"])}
+    return describe_order_mail(message)
 
 
 def describe_order_mail(message: Message) -> Mapping[str, Any]:

@@ -8,15 +8,18 @@ from orders.routes.internal import customer_routes, wake_routes
 from orders.routes.orders import order_routes
 from orders.routes.quotes import quote_routes
 from orders.routes.rules import rule_routes
+from orders.routes.webhooks import event_routes, webhook_routes
 
 __all__ = [
     "address_routes",
     "cart_routes",
     "coupon_routes",
     "customer_routes",
+    "event_routes",
     "fulfilment_routes",
     "order_routes",
     "quote_routes",
     "rule_routes",
     "wake_routes",
+    "webhook_routes",
 ]
