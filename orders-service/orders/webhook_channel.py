@@ -112,7 +112,8 @@ def describe(message: Message) -> dict[str, Any]:
     if message.kind == PING:
         return {**described, "timestamp": _to_text(message.created_at), "data": data}
     if "order" not in data:
-        return {**described, "timestamp": data["time"], "data": data["data"]}
+        moment = datetime.fromisoformat(data["time"])
+        return {**described, "timestamp": _to_text(moment), "data": data["data"]}
     event = EventOut.of(read_event(data)).model_dump(mode="json", by_alias=True, include=SHOWN_OF_EVENT)
     order = OrderOut.of(read_order(data)).model_dump(mode="json", by_alias=True)
     return {**described, "timestamp": event["time"], "event": event, "data": order}

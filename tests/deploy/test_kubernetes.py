@@ -298,7 +298,7 @@ def test_network_policies_deny_by_default_and_allow_little_outgoing_traffic(over
     }
     databases = (*SERVICES, "gateway")
     assert outward == (
-        {(databases, 5432), (("catalog-service", "payments-service"), 443)}
+        {(databases, 5432), (("catalog-service", "orders-service", "payments-service"), 443)}
         if overlay == "production"
         else set()
     )
