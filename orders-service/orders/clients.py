@@ -179,7 +179,7 @@ class WebhookClient:
         try:
             outgoing.check_url(url, allowed=self._list_allowed(url), resolve=self._find_addresses)
         except outgoing.AddressRefused as error:
-            return _explain_refusal(error)
+            return self._explain(error)
         if self._requires_https and not url.startswith("https:"):
             return "must begin with https://, because messages contain personal data"
         return None
@@ -200,7 +200,7 @@ class WebhookClient:
                 resolve=self._find_addresses,
             )
         except outgoing.AddressRefused as error:
-            raise ReceiverUnreachable(_explain_refusal(error)) from error
+            raise ReceiverUnreachable(self._explain(error)) from error
         except outgoing.SendingFailed as error:
             raise ReceiverUnreachable(str(error)) from error
 
@@ -216,11 +216,12 @@ class WebhookClient:
         found = self._resolve(*asked, **options)
         return [entry for entry in found if not outgoing.is_within(entry[4][0], NEVER_CALLED)]
 
-
-def _explain_refusal(error: outgoing.AddressRefused) -> str:
-    if isinstance(error, outgoing.PrivateAddress):
+    def _explain(self, error: outgoing.AddressRefused) -> str:
+        if not isinstance(error, outgoing.PrivateAddress):
+            return str(error)
+        if self._allows_private:
+            return "The host has only link-local addresses, which are never called."
         return "The host has no public address. WEBHOOK_PRIVATE=yes allows private addresses."
-    return str(error)
 
 
 def _reservation(order_id: UUID) -> str:

@@ -94,7 +94,7 @@ class WebhookDesk:
         with self.database.transaction() as connection:
             _require_active(connection, webhook_id)
             webhooks.end_pause(connection, webhook_id)
-            message = NewMessage(CHANNEL, name, f"ping of {name}", PING, {"webhook_id": name})
+            message = NewMessage(CHANNEL, name, PING, PING, {"webhook_id": name})
             made = _require_delivery(connection, webhook_id, outbox.insert_message(connection, message))
         self.wake_courier()
         return made
