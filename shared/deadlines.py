@@ -22,18 +22,17 @@ def deadline(seconds: float) -> Iterator[None]:
     Raises TimeoutError at the end if that happened.
     """
     sockets: list[socket.socket] = []
-    duplicates: list[socket.socket] = []
     has_expired = threading.Event()
 
     def shut_down() -> None:
         has_expired.set()
-        for each in [*sockets, *duplicates]:
+        for each in sockets:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
 
     timer = threading.Timer(seconds, shut_down)
     timer.daemon = True
-    _reading.sockets, _reading.duplicates = sockets, duplicates
+    _reading.sockets = sockets
     timer.start()
     try:
         yield
@@ -43,8 +42,6 @@ def deadline(seconds: float) -> Iterator[None]:
         raise
     finally:
         timer.cancel()
-        for each in duplicates:
-            each.close()
     # A body that was cut off can look complete.
     if has_expired.is_set():
         raise TimeoutError
@@ -58,11 +55,7 @@ class _DeadlineConnection(HTTPConnection):
 
 
 class _DeadlineTlsConnection(_DeadlineConnection, HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        # A server can also delay the TLS handshake. The handshake detaches this socket, so keep a duplicate.
-        connected = super()._new_conn()
-        _reading.duplicates.append(connected.dup())
-        return connected
+    pass
 
 
 class DeadlinePool(HTTPConnectionPool):

@@ -226,14 +226,20 @@ COUNT_RECENT = select(func.count()).where(
 )
 # A replica that lost the lease records nothing: the other one sends the message again.
 RECORD = text("""
-    WITH ours AS (
+    WITH last AS (
+        -- An endpoint that received nothing for long has not failed all the time.
+        SELECT failing_since AS since FROM outbox_endpoints
+        WHERE name = :endpoint AND (CAST(:patience AS interval) IS NULL OR EXISTS (
+            SELECT FROM outbox
+            WHERE outbox.endpoint = :endpoint AND attempted_at > now() - CAST(:patience AS interval) / 2))
+    ), ours AS (
         UPDATE outbox_endpoints
         SET lease_until = now() + :lasts, error = :error,
             failures = CASE WHEN :is_up THEN 0 ELSE failures + 1 END,
-            failing_since = CASE WHEN :is_taken THEN NULL ELSE coalesce(failing_since, now()) END,
+            failing_since = CASE WHEN :is_taken THEN NULL ELSE coalesce((SELECT since FROM last), now()) END,
             paused_until = now() + :pause,
             is_active = is_active AND NOT :is_gone AND (:is_taken OR CAST(:patience AS interval) IS NULL
-                OR coalesce(failing_since, now()) > now() - CAST(:patience AS interval))
+                OR coalesce((SELECT since FROM last), now()) > now() - CAST(:patience AS interval))
         WHERE name = :endpoint AND lease_token = :lease
         RETURNING old.is_active AS was_active, new.is_active AS is_active
     ), attempted AS (

@@ -59,6 +59,10 @@ def test_a_fall_to_the_threshold_is_an_event_and_nothing_else_is(admin, database
     admin.send("PATCH", f"/products/{mug}", {"version": 2, "low_stock_threshold": None})
     admin.send("PUT", stock, {"on_hand": 6})
     note("no threshold")
+    run_sql(
+        database, "UPDATE products SET on_hand = on_hand + 1, low_stock_threshold = 50 WHERE id = :id", id=mug
+    )
+    note("more units, and a threshold")
     assert counts == [
         ("a new variant", 0),
         ("5 left, one above the threshold", 0),
@@ -68,6 +72,7 @@ def test_a_fall_to_the_threshold_is_an_event_and_nothing_else_is(admin, database
         ("1 left", 2),
         ("a higher threshold", 2),
         ("no threshold", 2),
+        ("more units, and a threshold", 2),
     ]
 
 

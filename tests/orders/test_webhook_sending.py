@@ -1,5 +1,6 @@
 """What happens to a message whose receiver fails, and what its delivery log shows."""
 
+import base64
 import logging
 import socket
 import ssl
@@ -265,6 +266,21 @@ def test_a_receiver_that_accepts_nothing_for_three_days_is_switched_off(database
     wait_for_state(admin, webhook, "sent", shown["waiting"])
 
 
+def test_a_failure_after_days_without_a_message_is_the_first_one(database, admin, receiver):
+    webhook = add_webhook(admin, receiver.url())
+    receiver.statuses["/hook"] = [404] * 100
+    ping(admin, webhook)
+    wait_for_state(admin, webhook, "dead")
+    run_sql(database, "UPDATE outbox SET attempted_at = now() - interval '4 days'")
+    run_sql(database, f"UPDATE outbox_endpoints SET failing_since = now() - interval '4 days' {IS_WEBHOOK}")
+    ping(admin, webhook)
+    wait_for_state(admin, webhook, "dead", 2)
+    shown = admin.get(f"/webhooks/{webhook['id']}").json
+    assert shown["active"] is True
+    since = datetime.fromisoformat(shown["failing_since"])
+    assert datetime.now(UTC) - since < timedelta(hours=1)
+
+
 def test_the_mail_goes_to_the_address_of_the_shop(
     standing, auth, catalog, payments, database, receiver, tmp_path
 ):
@@ -452,7 +468,7 @@ def test_a_receiver_that_answers_too_slowly_is_given_up_in_time(admin, receiver)
             began = time.monotonic()
             ping(admin, webhook)
             assert read_error(admin, webhook) == "The host did not answer in time.", name
-            assert time.monotonic() - began < 5, name
+            assert time.monotonic() - began < 15, name
             assert admin.call("DELETE", f"/webhooks/{webhook['id']}").status_code == 204
 
 
@@ -513,17 +529,23 @@ def test_a_closed_port_and_an_unknown_host_are_named(admin):
             assert "hidden" not in error
 
 
-def test_the_delivery_log_has_no_secret_that_an_answer_repeats(admin, receiver):
+def test_the_delivery_log_has_no_secret_that_an_answer_repeats(database, admin, receiver):
     webhook = add_webhook(admin, receiver.url())
-    rotated = admin.post(f"/webhooks/{webhook['id']}/secret").json
-    secrets = [each["secret"] for each in (webhook, rotated)]
+    # Secrets with slashes, which some programs escape in JSON.
+    secrets = ["whsec_" + base64.b64encode(bytes([255, number] * 16)).decode() for number in (1, 2)]
+    run_sql(
+        database,
+        "UPDATE webhooks SET secret = :secret, old_secret = :old, old_until = now() + interval '1 day'",
+        secret=secrets[0],
+        old=secrets[1],
+    )
 
     def echo(handler, _number):
         lines = [f"{name}: {value}" for name, value in handler.headers.items()]
         escaped = [each.replace("/", "\\/") for each in secrets]
         bare = [each.removeprefix("whsec_") for each in secrets]
-        lines += [*secrets, *escaped, *bare, "Authorization: Basic aGlkZGVuOmhpZGRlbg==", "4242424242424242"]
-        answer_with(handler, 500, content="\n".join(["seen", *lines, "\0"]).encode())
+        told = [*secrets, *escaped, *bare, "Authorization: Basic aGlkZGVuOmhpZGRlbg==", "4242424242424242"]
+        answer_with(handler, 500, content="\n".join(["seen", "\0", *told, *lines]).encode())
 
     receiver.answer = echo
     ping(admin, webhook)
@@ -537,8 +559,7 @@ def test_the_delivery_log_has_no_secret_that_an_answer_repeats(admin, receiver):
     ]
     bare = [each.removeprefix("whsec_") for each in secrets]
     hidden = [*bare, *signatures, "aGlkZGVu", "4242424242424242"]
-    shown = admin.get(f"/webhooks/{webhook['id']}/deliveries").text
-    assert [each for each in hidden if each in shown or each.replace("/", "\\/") in shown] == []
+    assert [each for each in hidden if each in answer or each.replace("/", "\\/") in answer] == []
 
 
 def test_what_a_receiver_answers_is_not_logged(admin, receiver, caplog):
