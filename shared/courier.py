@@ -30,6 +30,7 @@ BATCH, TURN = 20, 10.0  # Messages and seconds after which another endpoint has 
 EMPTY_PAUSE = timedelta(seconds=1)  # Of an endpoint without a message that may be sent now.
 FAULT_PAUSE = timedelta(seconds=30)  # Of an endpoint that this process could not serve.
 RECORD_AGAIN = 0.5  # Seconds until an attempt is recorded again, if the database did not respond.
+LOGGED = frozenset({"server", "status", "milliseconds", "error"})  # Not what an endpoint answers.
 Send = Callable[[Message], Attempt]
 
 
@@ -160,13 +161,14 @@ class Courier:
         """Record an attempt; return whether the endpoint may receive the next message."""
         standing = self._record(claim, channel, message, attempt)
         level = logging.INFO if attempt.verdict in outbox.TAKEN else logging.WARNING
-        described = {"outbox.message": str(message.id), "outbox.kind": message.kind, **attempt.log}
+        described = {"outbox.message": str(message.id), "outbox.kind": message.kind}
+        described |= {name: value for name, value in attempt.log.items() if name in LOGGED}
         log.log(level, "Message to %s: %s", claim.endpoint, attempt.verdict, extra=described)
         if standing is None:
-            log.warning("Another replica has taken over the endpoint %s", claim.endpoint)
+            log.warning("This replica no longer sends to %s: it was taken over or ended", claim.endpoint)
             return False
         if standing.is_overdue:
-            log.error("The endpoint %s is switched off: it accepted no message for too long", claim.endpoint)
+            log.error("The endpoint %s is switched off: %s", claim.endpoint, attempt.log.get("error"))
             # In this order, so that its owner learns it also if this process is killed in between.
             channel.give_up(claim.endpoint)
             with self._database.autocommit() as connection:

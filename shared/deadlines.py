@@ -36,6 +36,10 @@ def deadline(seconds: float) -> Iterator[None]:
     timer.start()
     try:
         yield
+    except Exception as error:
+        if has_expired.is_set():
+            raise TimeoutError from error
+        raise
     finally:
         timer.cancel()
     # A body that was cut off can look complete.

@@ -7,7 +7,7 @@ sent at least once, always with the same id.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -123,13 +123,14 @@ class Attempt:
     """An attempt to send a message, and what `log` tells of it.
 
     A message that failed `most_failures` times is dead. `pause` is for how long the endpoint asks to receive
-    nothing.
+    nothing; one that `is_gone` is switched off.
     """
 
     verdict: Verdict
     log: Mapping[str, Any] = field(default_factory=dict)
     most_failures: int = MOST_FAILURES
     pause: timedelta = timedelta()
+    is_gone: bool = False
 
 
 @dataclass(frozen=True)
@@ -194,6 +195,7 @@ def make_endpoints(metadata: MetaData) -> Table:
         Column("paced_from", DateTime(timezone=True), nullable=False, server_default=text("'-infinity'")),
         Column("failures", Integer, nullable=False, server_default=text("0")),
         Column("failing_since", DateTime(timezone=True)),
+        Column("failed_at", DateTime(timezone=True)),
         Column("error", Text),
         Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
     )
@@ -268,13 +270,20 @@ RECORD = text("""
         UPDATE outbox_endpoints
         SET lease_until = now() + :lasts, error = :error,
             failures = CASE WHEN :is_up THEN 0 ELSE failures + 1 END,
-            failing_since = CASE WHEN :is_taken THEN NULL ELSE coalesce(failing_since, now()) END,
+            failed_at = CASE WHEN :is_taken THEN NULL ELSE now() END,
+            -- An endpoint that received nothing for long has not failed all the time.
+            failing_since = CASE
+                WHEN :is_taken THEN NULL
+                WHEN failed_at < now() - CAST(:patience AS interval) / 2 THEN now()
+                ELSE coalesce(failing_since, now())
+            END,
             paused_until = now() + :pause,
             paced_from = greatest(paced_from, now() - make_interval(secs => :interval * :burst))
                 + make_interval(secs => :interval)
         WHERE name = :endpoint AND lease_token = :lease
         RETURNING is_active,
-            is_active AND coalesce(failing_since <= now() - CAST(:patience AS interval), false) AS is_overdue
+            is_active AND (:is_gone OR coalesce(failing_since <= now() - CAST(:patience AS interval), false))
+                AS is_overdue
     ), attempted AS (
         UPDATE outbox
         SET state = :state, attempts = :attempts, failures = :failures,
@@ -373,7 +382,7 @@ def record_attempt(
     erases_secret: bool,
     rate: int | None = None,
 ) -> Standing | None:
-    """Record an attempt, and extend the lease; return None if another replica has the lease.
+    """Record an attempt, and extend the lease; return None if it was lost or the endpoint deleted.
 
     An endpoint that does not respond pauses, the longer the more attempts in a row failed before. One that
     has accepted no message for `patience` is overdue.
@@ -388,6 +397,7 @@ def record_attempt(
         "error": None if is_taken else attempt.log.get("error"),
         "is_up": is_up,
         "is_taken": is_taken,
+        "is_gone": attempt.is_gone,
         "pause": attempt.pause if is_up else choose_wait(claim.failures, longest=LONGEST_PAUSE),
         "patience": patience,
         "state": after.state,
@@ -496,11 +506,13 @@ def read_messages(
     return [_message(row) for row in connection.execute(query.order_by(OUTBOX.c.id.desc()).limit(limit))]
 
 
-def send_again(connection: Connection, message_id: UUID) -> None:
-    """Make a dead message due again, with the same id."""
+def send_again(
+    connection: Connection, message_id: UUID, states: Collection[State] = frozenset({State.DEAD})
+) -> None:
+    """Make a message in one of these states due again, with the same id."""
     again = {"state": State.WAITING, "failures": 0, "next_attempt_at": func.now(), "finished_at": None}
-    dead = (OUTBOX.c.id == message_id, OUTBOX.c.state == State.DEAD)
-    connection.execute(update(OUTBOX).where(*dead).values(**again))
+    chosen = (OUTBOX.c.id == message_id, OUTBOX.c.state.in_(states))
+    connection.execute(update(OUTBOX).where(*chosen).values(**again))
 
 
 def delete_message(connection: Connection, message_id: UUID) -> bool:

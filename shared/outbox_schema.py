@@ -47,6 +47,7 @@ CREATE TABLE IF NOT EXISTS outbox_endpoints (
     -- Attempts in a row without a response.
     failures      int NOT NULL DEFAULT 0,
     failing_since timestamptz,
+    failed_at     timestamptz,
     error         text,
     created_at    timestamptz NOT NULL DEFAULT clock_timestamp()
 );

@@ -7,16 +7,18 @@ limited.
 
 import socket
 import ssl
-from collections.abc import Callable, Collection, Mapping
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from http.client import HTTPException
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
 from urllib3 import Timeout
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError
+from urllib3.exceptions import SSLError as TlsFailed
+from urllib3.exceptions import TimeoutError as UrllibTimeout
 from urllib3.response import BaseHTTPResponse
 
 from shared import traces
@@ -24,6 +26,7 @@ from shared.deadlines import DeadlinePool, DeadlineTlsPool, deadline
 
 CONNECT_TIMEOUT = 3.0  # Seconds.
 CHUNK = 65536
+LONGEST_REASON = 300  # Characters of a failure.
 PORTS = {"http": 80, "https": 443}
 # Networks whose addresses contain an IPv4 address, which may be private: NAT64, 6to4, Teredo.
 EMBEDDING = tuple(map(IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")))
@@ -34,7 +37,11 @@ Resolve = Callable[..., list[Any]]
 
 
 class AddressRefused(Exception):
-    """The URL is not a public HTTP address."""
+    """The URL is not an HTTP address, or not a public one."""
+
+
+class PrivateAddress(AddressRefused):
+    """The host has no public address."""
 
 
 class AnswerTooLarge(Exception):
@@ -42,7 +49,10 @@ class AnswerTooLarge(Exception):
 
 
 class SendingFailed(Exception):
-    """The host has no address, or does not answer in time; a later attempt may succeed."""
+    """The host has no address, or does not answer in time; a later attempt may succeed.
+
+    The message is a sentence for the user who chose the URL.
+    """
 
 
 @dataclass(frozen=True)
@@ -64,11 +74,13 @@ def send(
     headers: Mapping[str, str] | None = None,
     allowed: Collection[Origin] = (),
     resolve: Resolve = socket.getaddrinfo,
+    cuts: bool = False,
 ) -> Answer:
     """Send a request and return the answer.
 
-    `allowed` origins may have private addresses. `resolve` has the signature of socket.getaddrinfo. Raises
-    AddressRefused, AnswerTooLarge or SendingFailed.
+    `allowed` origins may have private addresses. `resolve` has the signature of socket.getaddrinfo. With
+    `cuts`, the rest of an answer that is too large is not read. Raises AddressRefused, AnswerTooLarge or
+    SendingFailed.
     """
     origin, target, is_tls = _parse(url)
     try:
@@ -89,9 +101,16 @@ def send(
                 )
                 with closing(answer):
                     noted["http.response.status_code"] = answer.status
-                    return Answer(answer.status, answer.headers, _read(answer, most_bytes))
+                    return Answer(answer.status, answer.headers, _read(answer, most_bytes, cuts=cuts))
     except (HTTPError, HTTPException, OSError, ValueError) as error:
-        raise SendingFailed(str(error)) from error
+        raise SendingFailed(_explain(error, origin)) from error
+
+
+def check_url(url: str, *, allowed: Collection[Origin] = (), resolve: Resolve = socket.getaddrinfo) -> None:
+    """Raise AddressRefused if `send` would refuse the URL now. A host that is not known passes."""
+    origin, _, _ = _parse(url)
+    with suppress(OSError):
+        _find_address(origin, is_public_only=origin not in allowed, resolve=resolve)
 
 
 def origin_of(url: str) -> Origin:
@@ -109,6 +128,14 @@ def is_public(address: str) -> bool:
         if any(known in network for network in EMBEDDING):
             return False
     return known.is_global and not known.is_multicast and not known.is_reserved
+
+
+def is_within(address: str, networks: Iterable[str]) -> bool:
+    """Return whether an IP address, or the IPv4 address inside it, is in one of the networks."""
+    known: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
+    if isinstance(known, IPv6Address) and known.ipv4_mapped:
+        known = known.ipv4_mapped
+    return any(known in ip_network(network) for network in networks)
 
 
 def _parse(url: str) -> tuple[Origin, str, bool]:
@@ -132,17 +159,45 @@ def _find_address(origin: Origin, *, is_public_only: bool, resolve: Resolve) -> 
         raise AddressRefused("The host name is not valid.") from None
     public = [address for address in found if not is_public_only or is_public(address)]
     if not public:
-        raise AddressRefused("The host has no public address.")
+        raise PrivateAddress("The host has no public address.")
     return str(public[0])
 
 
-def _read(answer: BaseHTTPResponse, most_bytes: int) -> bytes:
+def _read(answer: BaseHTTPResponse, most_bytes: int, *, cuts: bool) -> bytes:
     content = bytearray()
     while chunk := answer.read1(CHUNK):
         content += chunk
         if len(content) > most_bytes:
+            if cuts:
+                return bytes(content[:most_bytes])
             raise AnswerTooLarge
     return bytes(content)
+
+
+def _explain(error: Exception, origin: Origin) -> str:
+    """Return a sentence without the URL, which may contain a secret."""
+    host, port = origin
+    match error:
+        case socket.gaierror():
+            return f"The host name {host} is not known."
+        # It is a kind of UrllibTimeout.
+        case NewConnectionError():
+            return f"No connection to {host} on port {port}: {_find_reason(error)}."
+        case TimeoutError() | UrllibTimeout():
+            return "The host did not answer in time."
+        case TlsFailed() | ssl.SSLError():
+            return f"TLS failed: {_find_reason(error)}."
+        case HTTPException() | ProtocolError():
+            return f"The connection ended early, or the answer is not HTTP: {error}"[:LONGEST_REASON]
+    return f"{error.__class__.__name__}: {error}"[:LONGEST_REASON]
+
+
+def _find_reason(error: BaseException) -> str:
+    """Return what the operating system or OpenSSL says of the failure."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__ or error
+    reason = getattr(error, "verify_message", None) or getattr(error, "strerror", None) or str(error)
+    return str(reason)[:LONGEST_REASON]
 
 
 def _connect(address: str, origin: Origin, seconds: float, *, is_tls: bool) -> DeadlinePool | DeadlineTlsPool:

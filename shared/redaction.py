@@ -34,6 +34,7 @@ _HINTS = (
     "eyj",
     "sfr_",
     "sfc_",
+    "whsec_",
     "@",
 )
 _COOKIE_HEADER = re.compile(r"(?i)(cookie[\"']?\s*:\s*)[^\r\n]+")
@@ -42,7 +43,7 @@ _NAMED = re.compile(
     r"(?:(?:basic|bearer|digest)\s+)?(?:\"(?:[^\"\\]|\\.)*+\"?|'(?:[^'\\]|\\.)*+'?|[^\s\"',;&)}\]]+)"
 )
 _JWT = re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)*")
-_BY_FORM = re.compile(r"((?i:bearer)\s+|\bsf[rc]_)[\w.~+/=-]{16,}")
+_BY_FORM = re.compile(r"((?i:bearer)\s+|\bsf[rc]_|\bwhsec_)[\w.~+/=-]{16,}")
 _IN_URL = re.compile(r"(://[^/\s:@]*:)[^/\s@]+@")
 
 _MANY_DIGITS = re.compile(r"[0-9](?:[ -]?[0-9]){12}")

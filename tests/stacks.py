@@ -257,8 +257,9 @@ def share_stack(state: Path) -> ProcessStack:
     state.parent.mkdir(parents=True, exist_ok=True)
     with state.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        # All requests are from one address, and exceed the limits of an address.
-        stack = ProcessStack(state, SCALE="catalog-service=2", RATE_LIMITS="off")
+        # All requests are from one address, and exceed the limits of an address. Receivers of webhooks are on
+        # this machine.
+        stack = ProcessStack(state, SCALE="catalog-service=2", RATE_LIMITS="off", WEBHOOK_PRIVATE="yes")
         started = state.with_suffix(".json")
         if started.exists():
             stack.attach(**json.loads(started.read_text()))

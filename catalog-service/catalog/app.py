@@ -3,9 +3,11 @@
 from dataclasses import replace
 from functools import partial
 
-from catalog.clients import ImageClient, UpstreamClient
+from catalog.clients import ImageClient, OrdersClient, UpstreamClient
 from catalog.config import Settings
 from catalog.encoder import Encoder
+from catalog.event_channel import CHANNEL as EVENT
+from catalog.event_channel import EventChannel
 from catalog.routes.admin import admin_routes
 from catalog.routes.categories import category_admin_routes, category_routes
 from catalog.routes.images import image_routes
@@ -19,6 +21,7 @@ from catalog.routes.sales import sale_routes
 from catalog.routes.uploads import upload_routes
 from catalog.routes.variants import variant_routes
 from catalog.sources import SampleSource, Source, UpstreamSource
+from catalog.use_cases.events import sweep_events
 from catalog.use_cases.fetches import Fetcher
 from catalog.use_cases.figures import read_figures
 from catalog.use_cases.images import sweep_images
@@ -30,7 +33,9 @@ from catalog.use_cases.sync import describe_copy
 from shared.access import EDITOR, PUBLIC, SIGNED_IN, services
 from shared.app import ServiceFlask, build_app, mount
 from shared.auth_client import reach_auth
+from shared.courier import Courier
 from shared.database import connect
+from shared.service_calls import ServiceTokens
 from shared.settings import read_settings
 from shared.tokens import Auth
 from shared.verdict import verdict_routes
@@ -44,6 +49,8 @@ FETCH_INTERVAL = 5.0  # Seconds between two checks whether images of other hosts
 SWEEP_INTERVAL = 600.0  # Seconds between two searches for unused images.
 LAPSE_INTERVAL = 5.0  # Seconds between two checks for overdue reservations.
 SALE_INTERVAL = 0.5  # Seconds between two checks for sales that start or end.
+CALL_TIMEOUT = (0.5, 2.0)  # Seconds to connect to orders-service and to read; a failed report is repeated.
+EVENT_INTERVAL = 3600.0  # Seconds between two searches for old events.
 PRUNE_INTERVAL = 6 * 3600.0  # Seconds between two checks for old prices.
 
 
@@ -86,6 +93,12 @@ def create_app(settings: Settings | None = None, auth: Auth | None = None) -> Se
     app.background.repeat(partial(recount, database), every=RECOUNT_INTERVAL, name="recount")
     app.background.repeat(partial(write_due_prices, database), every=SALE_INTERVAL, name="write-sale-prices")
     app.background.repeat(partial(prune_prices, database), every=PRUNE_INTERVAL, name="prune-prices")
+    app.background.repeat(partial(sweep_events, database), every=EVENT_INTERVAL, name="sweep-events")
+    if settings.orders_url is not None:
+        secret = settings.client_secret.get_secret_value()
+        tokens = ServiceTokens(settings.auth_url, settings.service, secret)
+        orders = OrdersClient(settings.orders_url, tokens, timeout=CALL_TIMEOUT)
+        Courier(app, database, {EVENT: EventChannel(orders)})
     return app
 
 

@@ -1,4 +1,4 @@
-"""The clients of the product source and of its images, which may be slow, wrong or hostile."""
+"""The clients of orders-service, and of the product source and its images, which may be wrong or hostile."""
 
 import json
 import random
@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
+from uuid import UUID
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -19,6 +20,7 @@ from catalog.errors import ImageRefused, PageTooLarge, UpstreamFailed
 from shared import outgoing, traces
 from shared.deadlines import POOLS, deadline
 from shared.json_bounds import find_excess
+from shared.service_calls import ServiceClient
 
 # The decompressed size of a page. The source requests a larger page again in smaller pages.
 MAX_PAGE_BYTES = 8 * 1024 * 1024
@@ -150,6 +152,23 @@ class ImageClient:
         if answer.status == 429 or answer.status >= 500:
             raise UpstreamFailed(502, detail, is_transient=True)
         raise ImageRefused(detail)
+
+
+class OrdersClient(ServiceClient):
+    """orders-service, which tells webhooks of the catalogue's events."""
+
+    def report_event(
+        self, event_id: UUID, kind: str, time: datetime, subject: str, data: Mapping[str, Any]
+    ) -> int:
+        """Report an event, which is recorded once; return the status of the answer."""
+        body = {
+            "id": str(event_id),
+            "type": kind,
+            "time": time.isoformat(),
+            "subject": subject,
+            "data": dict(data),
+        }
+        return self.request("POST", "/internal/events", json=body).status_code
 
 
 def _read(raw: BaseHTTPResponse) -> bytes:

@@ -14,6 +14,8 @@ class Settings(CallerSettings):
     catalog_upstream_url: Url | None = None
     catalog_upstream_token: SecretStr | None = None
     catalog_sync_seconds: int = Field(default=300, ge=1)
+    # Where events of the stock are reported to; without it, webhooks do not learn of them.
+    orders_url: Url | None = None
     currency: Literal[
         "AUD", "CAD", "CHF", "CNY", "EUR", "GBP", "INR", "JPY", "KWD", "NZD", "PLN", "SEK", "USD"
     ] = "USD"

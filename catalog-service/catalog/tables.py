@@ -30,6 +30,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 
+from shared.outbox import make_endpoints, make_outbox
+
 metadata = MetaData()
 
 products = Table(
@@ -448,3 +450,6 @@ Index("product_images_due", product_images.c.due_at, postgresql_where=product_im
 Index("product_images_url", product_images.c.url)
 Index("product_images_hash", product_images.c.hash)
 Index("products_image", products.c.image_id, postgresql_where=products.c.image_id.is_not(None))
+
+outbox = make_outbox(metadata)
+outbox_endpoints = make_endpoints(metadata)

@@ -4,15 +4,16 @@ from dataclasses import replace
 from functools import partial
 
 from orders.checkout import Checkout
-from orders.clients import AccountsClient, CatalogClient, PaymentsClient
+from orders.clients import AccountsClient, CatalogClient, PaymentsClient, WebhookClient
 from orders.config import Settings
-from orders.order_mails import TEMPLATES, describe_order_mail
+from orders.order_mails import TEMPLATES, describe_mail
 from orders.routes import (
     address_routes,
     cart_routes,
     claim_routes,
     coupon_routes,
     customer_routes,
+    event_routes,
     fulfilment_routes,
     lookup_routes,
     order_mail_routes,
@@ -22,6 +23,7 @@ from orders.routes import (
     refund_routes,
     rule_routes,
     wake_routes,
+    webhook_routes,
 )
 from orders.rule_book import RuleBook
 from orders.settlement import MOST, Settlement
@@ -29,11 +31,16 @@ from orders.use_cases import lookups
 from orders.use_cases.carts import CartDesk
 from orders.use_cases.figures import read_figures
 from orders.use_cases.sweep import sweep_leftovers
+from orders.use_cases.webhooks import WebhookDesk
+from orders.webhook_channel import WebhookChannel
+from orders.webhooks import CHANNEL as WEBHOOK
 from shared.access import ADMIN, CLERK, EDITOR, PUBLIC, REGISTERED, SIGNED_IN, services
 from shared.app import ServiceFlask, build_app, mount
 from shared.auth_client import reach_auth
+from shared.courier import TASK as SEND_OUTBOX
 from shared.courier import Courier
 from shared.database import connect
+from shared.letters import read_address
 from shared.mail import CHANNEL as MAIL
 from shared.mail import MailChannel, read_letters
 from shared.mailbox import Mailbox, mailbox_routes
@@ -96,10 +103,16 @@ def create_app(
     app.metrics.ask(partial(read_figures, database))
     desk = CartDesk(database, catalog, rule_book)
     letters = read_letters(settings, TEMPLATES, settings.public_url)
-    describe = partial(describe_order_mail, public_url=settings.public_url)
+    describe = partial(describe_mail, public_url=settings.public_url)
     mails = MailChannel(settings, letters, describe, production=settings.production)
     tasks = TaskChannel(database, {lookups.MAIL_LOOKUP: lookups.run_mail_lookup})
-    Courier(app, database, {MAIL: mails, TASK: tasks})
+    webhook_client = WebhookClient(
+        allows_private=settings.webhook_private == "yes", requires_https=settings.production
+    )
+    owner = letters.shop.reply_to or str(letters.choose_sender(settings.mail_from))
+    webhook_channel = WebhookChannel(database, webhook_client, read_address(owner).addr_spec)
+    Courier(app, database, {MAIL: mails, TASK: tasks, WEBHOOK: webhook_channel})
+    webhook_desk = WebhookDesk(database, webhook_client, partial(app.background.nudge, SEND_OUTBOX))
     mailbox = Mailbox(database, mails, shows_links=not settings.production, renew=lookups.renew_mail)
     mount(app, cart_routes(desk, payments), access=SIGNED_IN)
     mount(app, quote_routes(desk), access=SIGNED_IN)
@@ -114,6 +127,8 @@ def create_app(
     mount(app, refund_routes(database, checkout), access=CLERK)
     mount(app, order_mail_routes(database, mailbox), access=CLERK)
     mount(app, mailbox_routes("/orders", mailbox), access=CLERK)
+    mount(app, webhook_routes(webhook_desk), access=ADMIN)
+    mount(app, event_routes(webhook_desk), access=services("catalog-service"))
     mount(app, wake_routes(database, wake_resumers), access=services("payments-service"))
     mount(app, customer_routes(database), access=services("auth-service"))
     for _ in range(RESUMERS):

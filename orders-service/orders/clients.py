@@ -1,13 +1,18 @@
-"""Clients of the services that a checkout calls. Every call is idempotent and addressed by the order's id."""
+"""Clients of the services that a checkout calls, and of the receivers of webhooks.
 
-from collections.abc import Iterable
+Every call of a checkout is idempotent and addressed by the order's id.
+"""
+
+import socket
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from orders.domain import Line, Offer, Order, Payment, Refund
-from orders.errors import CheckoutRefused
+from orders.errors import CheckoutRefused, ReceiverUnreachable
 from orders.totals import Item
+from shared import __version__, outgoing
 from shared.batches import OrderOutcome, OrderOutcomes
 from shared.errors import ServiceUnreachable
 from shared.http import HttpResponse
@@ -23,6 +28,10 @@ RESERVE_REFUSALS = {
 AUTHORIZE_REFUSALS = {"card_declined", "payment_method_unsupported"}
 # The refusals that end an order; a retry would be refused again.
 CAPTURE_REFUSALS = {"capture_failed", "payment_closed", "payment_unexpected_state"}
+WEBHOOK_TIMEOUT = 15.0  # Seconds for a whole exchange.
+LARGEST_ANSWER = 64 * 1024  # Bytes that are read of a receiver's answer.
+# Link-local addresses, which include the metadata service of cloud providers, and Amazon's of IPv6.
+NEVER_CALLED = ("169.254.0.0/16", "fe80::/10", "fd00:ec2::/32")
 
 
 @dataclass(frozen=True)
@@ -165,6 +174,73 @@ class PaymentsClient(ServiceClient):
             problem = _read(response)
             raise CheckoutRefused("refund_failed", problem["code"], problem["detail"])
         _expect(response, 200)
+
+
+class WebhookClient:
+    """The receivers of webhooks, at URLs that admins choose.
+
+    Unless `allows_private`, only public addresses are called. Link-local addresses never are.
+    """
+
+    def __init__(
+        self,
+        *,
+        allows_private: bool,
+        requires_https: bool,
+        resolve: outgoing.Resolve = socket.getaddrinfo,
+    ) -> None:
+        self._allows_private = allows_private
+        self._requires_https = requires_https and not allows_private
+        self._resolve = resolve
+
+    def find_objection(self, url: str) -> str | None:
+        """Return why messages cannot be sent to this URL, as far as that can be known now."""
+        try:
+            outgoing.check_url(url, allowed=self._list_allowed(url), resolve=self._find_addresses)
+        except outgoing.AddressRefused as error:
+            return self._explain(error)
+        if self._requires_https and not url.startswith("https:"):
+            return "must begin with https://, because messages contain personal data"
+        return None
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> outgoing.Answer:
+        """Send a message; raise ReceiverUnreachable if there is no complete answer."""
+        sent = {"Content-Type": "application/json", "User-Agent": f"Shopfleet/{__version__}", **headers}
+        try:
+            return outgoing.send(
+                "POST",
+                url,
+                body=body,
+                headers=sent,
+                seconds=WEBHOOK_TIMEOUT,
+                most_bytes=LARGEST_ANSWER,
+                cuts=True,
+                allowed=self._list_allowed(url),
+                resolve=self._find_addresses,
+            )
+        except outgoing.AddressRefused as error:
+            raise ReceiverUnreachable(self._explain(error)) from error
+        except outgoing.SendingFailed as error:
+            raise ReceiverUnreachable(str(error)) from error
+
+    def _list_allowed(self, url: str) -> list[outgoing.Origin]:
+        if not self._allows_private:
+            return []
+        try:
+            return [outgoing.origin_of(url)]
+        except (ValueError, KeyError):
+            return []  # It is refused as malformed.
+
+    def _find_addresses(self, *asked: Any, **options: Any) -> list[Any]:
+        found = self._resolve(*asked, **options)
+        return [entry for entry in found if not outgoing.is_within(entry[4][0], NEVER_CALLED)]
+
+    def _explain(self, error: outgoing.AddressRefused) -> str:
+        if not isinstance(error, outgoing.PrivateAddress):
+            return str(error)
+        if self._allows_private:
+            return "The host has only link-local addresses, which are never called."
+        return "The host has no public address. WEBHOOK_PRIVATE=yes allows private addresses."
 
 
 def _reservation(order_id: UUID) -> str:

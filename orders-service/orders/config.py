@@ -22,6 +22,8 @@ class Settings(CallerSettings, MailSettings):
     waiting_orders_per_address: int = Field(default=50, ge=1)
     waiting_units_per_address: int = Field(default=1000, ge=1)
     prices_include_tax: Literal["yes", "no"] = "yes"
+    # Whether webhooks may have private addresses, and http in production.
+    webhook_private: Literal["yes", "no"] = "no"
     # ISO 3166-1 alpha-2: where a cart is delivered to until its customer names a country.
     shop_country: Country | None = None
 

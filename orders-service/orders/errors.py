@@ -27,10 +27,15 @@ Problem
 ├── RefundExceedsOrder      409  refund_exceeds_order
 ├── RestockNeedsFullRefund  409  restock_needs_full_refund
 ├── LinkInvalid             422  link_invalid               (ValidationFailed)
+├── WebhookNotFound         404  webhook_not_found          (NotFound)
+├── WebhooksFull            409  webhooks_full
+├── WebhookInactive         409  webhook_inactive
+├── DeliveryNotFound        404  delivery_not_found         (NotFound)
 └── CheckoutRefused         402, 409, 422 or 429, by its reason
 
 Postponed and LeaseLost never reach a client: each ends one thread's work on an order, which continues later.
-Nor does OrderRefused, which becomes CouponNotUsable, CartAlreadyOrdered or CartChanged.
+Nor does OrderRefused, which becomes CouponNotUsable, CartAlreadyOrdered or CartChanged, nor
+ReceiverUnreachable, which a delivery records.
 """
 
 from typing import Any, ClassVar
@@ -269,6 +274,36 @@ class RestockNeedsFullRefund(Problem):
     detail = "Only a refund of the full remaining amount can restock the items."
 
 
+class WebhookNotFound(NotFound):
+    """There is no webhook with this id."""
+
+    code = "webhook_not_found"
+    detail = "There is no such webhook."
+
+
+class WebhooksFull(Problem):
+    """The shop would have more than 20 webhooks."""
+
+    status = 409
+    code = "webhooks_full"
+    detail = "A shop can have at most 20 webhooks. Delete one of them first."
+
+
+class WebhookInactive(Problem):
+    """The webhook is switched off, so nothing can be sent to it."""
+
+    status = 409
+    code = "webhook_inactive"
+    detail = "The webhook is switched off. Switch it on first."
+
+
+class DeliveryNotFound(NotFound):
+    """The webhook has no such delivery, or the delivery is older than 30 days."""
+
+    code = "delivery_not_found"
+    detail = "There is no such delivery."
+
+
 class CheckoutRefused(Problem):
     """Another service refused a step permanently; a retry would not help. `reason` is the order's."""
 
@@ -285,6 +320,10 @@ class Postponed(Exception):
 
 class OrderRefused(Exception):
     """The order's cart has changed since it was read, or its coupon cannot be used."""
+
+
+class ReceiverUnreachable(Exception):
+    """The receiver of a webhook did not answer, or must not be called; the message says why."""
 
 
 class LeaseLost(Exception):

@@ -1,7 +1,8 @@
-"""What the mails of an order say."""
+"""What the mails of orders-service say."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from orders.addresses import format_address
 from orders.domain import Event, Order
 from orders.repository.snapshots import read_event, read_order
 from orders.totals import Adjustment
+from orders.webhooks import DISABLED
 from shared.outbox import Message
 
 LOOKUP = "order_lookup"
@@ -33,8 +35,10 @@ class TotalRow:
     is_free: bool = False
 
 
-def describe_order_mail(message: Message, *, public_url: str) -> Mapping[str, Any]:
-    """Return the values of the templates of a mail: the order as of its event, or the link to an order."""
+def describe_mail(message: Message, *, public_url: str) -> Mapping[str, Any]:
+    """Return the values of the templates of a mail."""
+    if message.kind == DISABLED:
+        return {**message.data, "since": datetime.fromisoformat(message.data["since"])}
     if message.kind == LOOKUP:
         # The token is in the fragment, which no server receives.
         link = f"{public_url.rstrip('/')}/#/order-link?token={message.secret or ERASED}"

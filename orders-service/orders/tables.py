@@ -332,6 +332,12 @@ webhooks = Table(
 )
 
 outbox = make_outbox(metadata)
+Index(
+    "outbox_of_webhook",
+    outbox.c.endpoint,
+    outbox.c.id,
+    postgresql_where=outbox.c.channel == literal_column("'webhook'"),
+)
 outbox_endpoints = make_endpoints(metadata)
 
 jobs = Table(

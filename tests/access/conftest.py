@@ -114,6 +114,8 @@ class House:
         fresh = {"order_id": str(uuid4())} if path.startswith("/internal/") else {}
         if operation == "DELETE /products/{product_id}":
             fresh = {"product_id": "999999"}
+        if operation == "DELETE /webhooks/{webhook_id}":
+            fresh = {"webhook_id": str(uuid4())}
         path = re.sub(r"\{(\w+)\}", lambda found: (self.things | fresh)[found[1]], path)
         sent: dict[str, Any] = {"json": body} if isinstance(body, dict) else {}
         if isinstance(body, str):
@@ -213,6 +215,10 @@ def _make_things(house: House) -> None:
         "payment_method": "pm_card_visa",
     }
     payment = house.client("payments").put(f"/internal/payments/{order_id}", json=asked, headers=service)
+    owner = {"Authorization": f"Bearer {house.token('orders', 'admin')}"}
+    # Its host never has an address, so that nothing is sent.
+    listener = {"url": "https://shop.invalid/", "events": ["ping"]}
+    webhook = shop.post("/webhooks", json=listener, headers=owner)
     house.things = {
         "address_id": str(uuid4()),
         "order_id": order_id,
@@ -234,4 +240,6 @@ def _make_things(house: House) -> None:
         "code": "unknown",
         "rate_id": str(uuid4()),
         "mail_id": str(uuid4()),
+        "webhook_id": webhook.json["id"],
+        "delivery_id": str(uuid4()),
     }

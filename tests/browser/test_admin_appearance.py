@@ -31,6 +31,7 @@ PAGES = [
     "users",
     "users/{user}",
     "clients",
+    "webhooks",
     "payments",
     "payments/ledger",
     "payments/{payment}",

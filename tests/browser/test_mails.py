@@ -125,6 +125,7 @@ ACCOUNT = {
         ACCOUNT_TEMPLATES,
     ),
     "order_lookup": TEMPLATES,
+    "webhook_disabled": TEMPLATES,
 }
 PERSON = {
     "username": f"שרה {'x' * 60}",
@@ -133,6 +134,10 @@ PERSON = {
     "number": 1001,
     "link": f"https://shop.example/#/verify-email?token={TOKEN}",
     "forgot_url": "https://shop.example/#/forgot-password",
+    "url": f"https://receiver.example/{'x' * 90}",
+    "error": "It answered 500.",
+    "since": PLACED,
+    "waiting": 3,
 }
 # The files `shop.toml` of owners.
 OWNERS = {
@@ -247,7 +252,11 @@ def test_the_links_of_a_mail_lead_to_the_public_url(tmp_path):
         home, *links = re.findall(r'href="([^"]*)"', letter.html)
         assert home == "https://shop.example/"
         if name in ACCOUNT:
-            assert set(links) <= {PERSON["link"], PERSON["forgot_url"]}
+            assert set(links) <= {
+                PERSON["link"],
+                PERSON["forgot_url"],
+                "https://shop.example/#/admin/webhooks",
+            }
             assert all(link in letter.text for link in links)
         else:
             assert links == [f"https://shop.example/#/orders/{ORDER.id}"]

@@ -79,6 +79,8 @@ ROUTES = [
     ("/shipping-methods/standard", "orders", "/shipping-methods/standard"),
     ("/tax-rates", "orders", "/tax-rates"),
     ("/tax-rates/7", "orders", "/tax-rates/7"),
+    ("/webhooks", "orders", "/webhooks"),
+    ("/webhooks/7/deliveries?state=dead", "orders", "/webhooks/7/deliveries?state=dead"),
     ("/payments", "payments", "/payments"),
     ("/payments/ledger", "payments", "/payments/ledger"),
     ("/payments/7/confirm", "payments", "/payments/7/confirm"),

@@ -302,6 +302,8 @@ class StandingOrders:
             catalog_url=nowhere,
             payments_url=nowhere,
             client_secret="secret",
+            # The tests' receivers have private addresses.
+            webhook_private="yes",
         )
         self.auth, self.catalog, self.payments = FakeAuth(), FakeCatalog(), FakePayments()
         self.accounts = FakeAccounts()

@@ -6,7 +6,17 @@ from contextlib import suppress
 
 import pytest
 
-from shared.outgoing import AddressRefused, AnswerTooLarge, SendingFailed, is_public, origin_of, send
+from shared.outgoing import (
+    AddressRefused,
+    AnswerTooLarge,
+    PrivateAddress,
+    SendingFailed,
+    check_url,
+    is_public,
+    is_within,
+    origin_of,
+    send,
+)
 from tests.conftest import send_json
 
 LIMITS = {"seconds": 5.0, "most_bytes": 1000}
@@ -183,3 +193,45 @@ def test_a_host_that_does_not_answer_is_a_failure_to_repeat(fake_server):
         port = closed.getsockname()[1]
         with pytest.raises(SendingFailed):
             send("GET", f"http://127.0.0.1:{port}/", allowed=[("127.0.0.1", port)], **LIMITS)
+
+
+def test_the_rest_of_a_large_answer_can_be_cut(fake_server):
+    fake_server.answer = lambda handler, _body: send_json(handler, b"x" * 5000)
+    allowed = [origin_of(fake_server.url)]
+    answer = send("GET", f"{fake_server.url}/", allowed=allowed, cuts=True, **LIMITS)
+    assert (answer.status, answer.content) == (200, b"x" * 1000)
+
+
+def test_a_url_can_be_checked_before_it_is_called():
+    def know_nothing(*_asked, **_options):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    for url, resolve in (
+        ("https://shop.example/", answer_with("93.184.216.34")[0]),
+        ("https://shop.example/", know_nothing),
+    ):
+        check_url(url, resolve=resolve)
+    with pytest.raises(PrivateAddress):
+        check_url("https://shop.example/", resolve=answer_with("10.0.0.1")[0])
+    check_url("https://shop.example/", resolve=answer_with("10.0.0.1")[0], allowed=[("shop.example", 443)])
+    with pytest.raises(AddressRefused):
+        check_url("ftp://shop.example/")
+
+
+def test_a_failure_is_a_sentence_without_the_url(fake_server):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        with pytest.raises(SendingFailed) as refused:
+            send("GET", f"http://127.0.0.1:{port}/?token=x", allowed=[("127.0.0.1", port)], **LIMITS)
+    assert str(refused.value) == f"No connection to 127.0.0.1 on port {port}: Connection refused."
+    fake_server.answer = lambda handler, _body: handler.wfile.write(b"220 mail.example ESMTP\r\n")
+    with pytest.raises(SendingFailed, match="not HTTP") as broken:
+        send("GET", f"{fake_server.url}/?token=x", allowed=[origin_of(fake_server.url)], **LIMITS)
+    assert "token" not in str(broken.value)
+
+
+def test_an_address_is_found_in_a_network_also_inside_ipv6():
+    networks = ["169.254.0.0/16", "fe80::/10"]
+    within = ["169.254.169.254", "::ffff:169.254.0.1", "fe80::1%eth0"]
+    assert [each for each in (*within, "10.0.0.1", "fd00::1") if is_within(each, networks)] == within

@@ -114,6 +114,7 @@ def test_text_without_card_numbers_and_secrets_stays(text):
         ("refresh_token=sfr_abc, next", f"refresh_token={REDACTED}, next"),
         ("got sfr_0123456789abcdefghij", f"got sfr_{REDACTED}"),
         ("got sfc_0123456789abcdefghij", f"got sfc_{REDACTED}"),
+        ("got whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw+/==.", f"got whsec_{REDACTED}"),
         ("client_secret: abc", f"client_secret: {REDACTED}"),
         ('{"otp": "492 039", "x": 1}', f'{{"otp": {REDACTED}, "x": 1}}'),
         ("postgresql://orders:hunter2@db/orders", f"postgresql://orders:{REDACTED}@db/orders"),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from auth import account_mails, audit_trail
+from auth import account_mails
 from auth.domain.accounts import SignIn, User, Visitor, parse_id
 from auth.domain.credentials import GUESSABLE, derive_skeletons, find_weakness, list_own_words, normalize_name
 from auth.errors import AlreadyRegistered, UsernameTaken, WeakPassword, WrongCredentials, WrongPassword
@@ -21,6 +21,7 @@ from auth.use_cases.sessions import (
     sign_in,
     start_session,
 )
+from shared import audit_trail
 from shared.context import Caller
 from shared.database import Connection, Database
 from shared.errors import NotFound

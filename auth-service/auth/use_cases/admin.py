@@ -3,13 +3,13 @@
 from typing import Any
 from uuid import UUID
 
-from auth import audit_trail
 from auth.domain.accounts import Session, User, Visitor
 from auth.errors import LastAdmin, NotRegistered
 from auth.passwords import Passwords
 from auth.repository import directory, sessions, users
 from auth.use_cases.accounts import confirm_password
 from auth.use_cases.sessions import end_session_of, end_sessions_of
+from shared import audit_trail
 from shared.context import Caller
 from shared.database import Database
 from shared.errors import NotFound, ValidationFailed

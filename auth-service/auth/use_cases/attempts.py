@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from auth import audit_trail
 from auth.domain.accounts import User, Visitor
 from auth.domain.credentials import normalize_name
 from auth.domain.throttling import (
@@ -28,6 +27,7 @@ from auth.domain.throttling import (
 from auth.errors import HashingBusy, TooManyAttempts, WeakPassword, WrongPassword
 from auth.passwords import Passwords, Rank
 from auth.repository import throttle
+from shared import audit_trail
 from shared.database import Connection, Database
 
 

@@ -6,11 +6,11 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from auth import audit_trail
 from auth.domain.clients import CLIENT_ID, Client
 from auth.repository import clients
 from auth.repository.sessions import insert_sign_off
 from auth.repository.signing_keys import read_clock
+from shared import audit_trail
 from shared.context import INTEGRATOR_PREFIX
 from shared.database import Connection, Database
 from shared.errors import NotFound

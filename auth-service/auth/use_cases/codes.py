@@ -2,12 +2,12 @@
 
 import time
 
-from auth import audit_trail
 from auth.domain.accounts import User, Visitor
 from auth.domain.totp import find_step, hash_recovery_code, is_app_code, normalize_code
 from auth.errors import OtpInvalid, OtpRequired
 from auth.repository import throttle, totp
 from auth.use_cases.attempts import Attempt, count_code, record_refusal
+from shared import audit_trail
 from shared.database import Database
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from uuid import UUID
 
-from auth import account_mails, audit_trail
+from auth import account_mails
 from auth.domain.accounts import Visitor, parse_id
 from auth.domain.links import MOST_ACCOUNTS, Purpose
 from auth.errors import LinkInvalid
@@ -17,6 +17,7 @@ from auth.repository import links, throttle, users
 from auth.use_cases.accounts import choose_hash, find_account, refuse_weak
 from auth.use_cases.attempts import count_mail_request
 from auth.use_cases.sessions import end_sessions_of
+from shared import audit_trail
 from shared.context import Caller
 from shared.database import Connection, Database
 from shared.link_tokens import hash_token

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import jwt
 
-from auth import audit_trail
 from auth.domain.accounts import AccessToken
 from auth.domain.clients import CLIENT_ID, Scope
 from auth.errors import InsufficientScope, InvalidClient, OAuthError
@@ -16,6 +15,7 @@ from auth.issuer import OWN_CLIENT, TokenIssuer
 from auth.repository import clients, users
 from auth.repository.sessions import insert_sign_off
 from auth.use_cases.sessions import REFRESH_PREFIX, end_session, find_session
+from shared import audit_trail
 from shared.database import Database
 from shared.errors import TokenInvalid
 from shared.setup_secrets import hash_secret

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from auth import audit_trail
 from auth.domain.accounts import ROLE_WITHOUT_TOTP, Session, SignIn, User, Visitor, parse_id
 from auth.domain.credentials import GUEST_PREFIX
 from auth.errors import RefreshTokenInvalid, WrongCredentials
 from auth.issuer import TokenIssuer
 from auth.repository import sessions, users
+from shared import audit_trail
 from shared.context import Caller
 from shared.database import Connection, Database
 from shared.errors import NotFound

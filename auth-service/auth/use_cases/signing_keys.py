@@ -3,11 +3,11 @@
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from auth import audit_trail
 from auth.domain.signing_keys import StoredKey, find_signer
 from auth.errors import KeyNeeded, KeyNotFound
 from auth.repository import signing_keys
 from auth.signing_keys import MAX_AGE, generate_key
+from shared import audit_trail
 from shared.database import Connection, Database
 from shared.tokens import LEEWAY
 

@@ -1,6 +1,5 @@
 """Turn two-factor authentication on and off; the audit trail records each change."""
 
-from auth import audit_trail
 from auth.domain.accounts import User, Visitor, parse_id
 from auth.domain.credentials import normalize_name
 from auth.domain.totp import (
@@ -18,6 +17,7 @@ from auth.use_cases.accounts import find_account
 from auth.use_cases.attempts import count_code, judging, prove_password, record_refusal
 from auth.use_cases.codes import find_current_step, spend_code
 from auth.use_cases.sessions import end_sessions_of
+from shared import audit_trail
 from shared.context import Caller
 from shared.database import Connection, Database
 

@@ -22,6 +22,8 @@ CREATE TABLE IF NOT EXISTS webhooks (
     created_at     timestamptz NOT NULL DEFAULT now(),
     updated_at     timestamptz NOT NULL DEFAULT now()
 );
+-- For the list of a webhook's deliveries.
+CREATE INDEX IF NOT EXISTS outbox_of_webhook ON outbox (endpoint, id) WHERE channel = 'webhook';
 """
 # A trigger, so that each statement that records an event also records its messages, in every release. It
 # runs at the end of the statement, which has changed the order by then.
@@ -51,9 +53,11 @@ BEGIN
     END IF;
     IF has_webhook THEN
         INSERT INTO outbox (channel, endpoint, subject, kind, data)
-        SELECT 'webhook', webhooks.id::text, NEW.order_id::text, type, snapshot
+        SELECT 'webhook', name, NEW.order_id::text, type, snapshot
         FROM webhooks JOIN outbox_endpoints ON name = webhooks.id::text
-        WHERE events && patterns AND is_active;
+        WHERE events && patterns AND is_active
+        -- So that a deletion, which waits for this transaction, also deletes these messages.
+        FOR KEY SHARE OF outbox_endpoints;
     END IF;
     RETURN NULL;
 END $$;

@@ -10,6 +10,7 @@ from orders.routes.mails import order_mail_routes
 from orders.routes.orders import order_routes, reading_routes
 from orders.routes.quotes import quote_routes
 from orders.routes.rules import rule_routes
+from orders.routes.webhooks import event_routes, webhook_routes
 
 __all__ = [
     "address_routes",
@@ -17,6 +18,7 @@ __all__ = [
     "claim_routes",
     "coupon_routes",
     "customer_routes",
+    "event_routes",
     "fulfilment_routes",
     "lookup_routes",
     "order_mail_routes",
@@ -26,4 +28,5 @@ __all__ = [
     "refund_routes",
     "rule_routes",
     "wake_routes",
+    "webhook_routes",
 ]

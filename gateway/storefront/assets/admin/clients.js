@@ -1,10 +1,11 @@
 // API clients: third-party programs with a client secret (OAuth 2.0 client credentials).
 import { call } from "../lib/api.js";
 import { h, icon } from "../lib/dom.js";
-import { askToConfirm, openDialog, toast } from "../lib/feedback.js";
+import { askToConfirm, toast } from "../lib/feedback.js";
 import { checkForm, field, showProblems, whileBusy } from "../lib/forms.js";
 import { makeList } from "./list.js";
 import { badge, card, moment, pageHead, showingProblem } from "./parts.js";
+import { showSecret } from "./secret.js";
 
 const SCOPES = {
   "products:read": "List products",
@@ -59,7 +60,7 @@ export async function view({ signal }) {
       action: "Rotate secret",
       danger: true,
     });
-    if (isSure) await showingProblem(notice, async () => showSecret(await call("POST", `${path}/secret`)));
+    if (isSure) await showingProblem(notice, async () => showClientSecret(await call("POST", `${path}/secret`)));
   }
   async function remove(client, path) {
     const isSure = await askToConfirm({
@@ -84,7 +85,7 @@ export async function view({ signal }) {
     card(
       "Create API client",
       newClientForm((client) => {
-        showSecret(client);
+        showClientSecret(client);
         list.show({});
       }),
     ),
@@ -125,39 +126,11 @@ function newClientForm(onCreated) {
   return form;
 }
 
-function showSecret(client) {
-  const secret = field({
-    label: "Secret",
-    name: "secret",
-    value: client.client_secret,
-    readonly: true,
-    required: true,
-  });
-  const dialog = openDialog({
+function showClientSecret(client) {
+  showSecret({
     title: `Secret for ${client.name}`,
-    content: h(
-      "div",
-      { class: "stack" },
-      h("p", null, "Copy this secret now. You cannot view it again. It grants all of the client's scopes."),
-      field({ label: "Client ID", name: "client_id", value: client.id, readonly: true, required: true }),
-      secret,
-      h(
-        "div",
-        { class: "dialog-actions" },
-        h("button", { class: "button", type: "button", onclick: copy }, "Copy secret"),
-        h("button", { class: "button button-primary", type: "button", onclick: () => dialog.close() }, "Done"),
-      ),
-    ),
+    text: "Copy this secret now. You cannot view it again. It grants all of the client's scopes.",
+    secret: client.client_secret,
+    more: field({ label: "Client ID", name: "client_id", value: client.id, readonly: true, required: true }),
   });
-  async function copy() {
-    const input = secret.querySelector("input");
-    input.select();
-    // Browsers provide the clipboard only over HTTPS and on localhost.
-    try {
-      await navigator.clipboard.writeText(input.value);
-      toast("Secret copied.", { kind: "good" });
-    } catch {
-      toast("Could not copy. The secret is selected, so you can copy it yourself.");
-    }
-  }
 }

@@ -64,9 +64,9 @@ export function nameMail({ subject }) {
   return subject ?? "Mail without a subject";
 }
 
-/** Return a link to the order or the user that a mail is about. */
-export function aboutLink({ source, about }) {
-  const [noun, path] = SOURCES[source];
+/** Return a link to the order, the user or the webhook that a mail is about. */
+export function aboutLink({ source, about, kind }) {
+  const [noun, path] = kind === "webhook_disabled" ? ["Webhook", "/admin/webhooks"] : SOURCES[source];
   return h("a", { href: linkTo(`${path}/${about}`), title: about }, `${noun} ${shortId(about)}`);
 }
 
