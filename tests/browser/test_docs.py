@@ -78,7 +78,7 @@ def test_a_link_leads_to_an_operation_which_can_be_tried_out(page, complaints, t
     assert page.request.post("/auth/guest").status == 201
     operation = open_operation(page, "orders", "Orders", "placeOrder")
     expect(operation.locator("div.parameter__name")).to_have_text("Idempotency-Key *")
-    expect(operation.get_by_text("May be called by: admin, customer, guest.")).to_be_visible()
+    expect(operation.get_by_text("May be called by: admin, clerk, customer, editor, guest.")).to_be_visible()
     refused = operation.locator('tr.response[data-code="409"]')
     no_stock = ["There is not enough stock; see lines."]
     expect(refused.locator("option")).to_contain_text(no_stock, timeout=RENDERED)
