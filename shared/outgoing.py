@@ -29,6 +29,9 @@ CHUNK = 65536
 LONGEST_REASON = 300  # Characters of a failure.
 PORTS = {"http": 80, "https": 443}
 # Networks whose addresses contain an IPv4 address, which may be private: NAT64, 6to4, Teredo.
+# Networks that some versions of Python call global: IETF's own, site-local, documentation; and the address at
+# which machines in Azure find their host.
+NOT_PUBLIC = ("192.0.0.0/24", "168.63.129.16/32", "fec0::/10", "3fff::/20")
 EMBEDDING = tuple(map(IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")))
 
 # A host and its port.
@@ -127,7 +130,8 @@ def is_public(address: str) -> bool:
             return is_public(str(known.ipv4_mapped))
         if any(known in network for network in EMBEDDING):
             return False
-    return known.is_global and not known.is_multicast and not known.is_reserved
+    is_refused = known.is_multicast or known.is_reserved or is_within(address, NOT_PUBLIC)
+    return known.is_global and not is_refused
 
 
 def is_within(address: str, networks: Iterable[str]) -> bool:

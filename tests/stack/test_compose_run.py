@@ -20,7 +20,11 @@ from tests.waiting import wait_for
 pytestmark = [pytest.mark.shop, pytest.mark.timeout(1800), pytest.mark.xdist_group("compose")]
 
 # Run in a container: greet a mail server; print what the settings of mail contain.
-GREET = "import sys; from shared.mail import MailServer; print(MailServer(sys.argv[1], None).connect(lambda smtp: None).noop()[0])"
+GREET = """
+import sys
+from shared.mail import MailServer
+print(MailServer(sys.argv[1], None).connect(lambda smtp: None).noop()[0])
+"""
 READ_MAIL_SETTINGS = """
 from pathlib import Path
 from orders.config import Settings
