@@ -79,7 +79,10 @@ class Background:
         """Wait for every task to finish its round in progress, and start no further rounds."""
         self.stopping.set()
         self.nudge()
-        for thread in [*self._threads, *self._once]:
+        for thread in self._threads:
+            thread.join(PATIENCE)
+        # Only now, because the last rounds may have started some of these.
+        for thread in [*self._once]:
             thread.join(PATIENCE)
 
     def _repeat(

@@ -69,6 +69,7 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._is_closed = False
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -77,18 +78,21 @@ class Database:
         Raises DatabaseUnavailable if the server does not respond or has ended the session, or a lock or a
         statement timed out.
         """
+        self._require_open()
         with _as_unavailable(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def autocommit(self) -> Iterator[Connection]:
         """Run a block in which each statement is its own transaction, without extra round trips."""
+        self._require_open()
         with _as_unavailable(), self.engine.connect() as connection:
             yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
         """Run a block of reads that all see the same snapshot of the database."""
+        self._require_open()
         with _as_unavailable(), self.engine.connect() as connection:
             frozen = connection.execution_options(isolation_level="REPEATABLE READ")
             with frozen.begin():
@@ -120,8 +124,13 @@ class Database:
         ]
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections. A thread that is still running gets no new one."""
+        self._is_closed = True
         self.engine.dispose()
+
+    def _require_open(self) -> None:
+        if self._is_closed:
+            raise DatabaseUnavailable("The service is stopping.")
 
 
 def connect(settings: ServiceSettings) -> Database:

@@ -43,13 +43,21 @@ def test_twenty_concurrent_calls_with_the_same_key_buy_once(customer: Customer, 
     def call(_number: int) -> requests.Response:
         with Customer(customer.url) as other:
             other.headers["Authorization"] = customer.headers["Authorization"]
-            return other.call_until_answered("POST", "/orders", json=body, headers=key)
+            # On a busy machine the order may be pending for longer than a call waits.
+            return wait_for(
+                lambda: (
+                    (answer := other.call_until_answered("POST", "/orders", json=body, headers=key))
+                    and answer.status_code != 202
+                    and answer
+                )
+            )
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         answers = list(pool.map(call, range(AT_ONCE)))
     assert {(answer.status_code, answer.content) for answer in answers} == {(201, answers[0].content)}
-    # The first call got the original response, and all others a replay.
-    assert sorted("Idempotent-Replayed" in answer.headers for answer in answers) == [False] + [True] * 19
+    # One call at most got the original response, and all others a replay.
+    replays = ["Idempotent-Replayed" in answer.headers for answer in answers]
+    assert replays.count(True) >= AT_ONCE - 1
     assert read_orders(customer) == [answers[0].json()["id"]]
 
 
