@@ -272,6 +272,15 @@ def test_a_new_address_counts_once_it_is_verified_and_the_old_one_gets_a_notice(
     assert read_mails()[-2:] == [("email_verify", "eve@new.example"), ("address_changed", ADDRESS)]
 
 
+def test_a_new_address_voids_the_links_that_went_to_the_old_one(client, eve, read_token):
+    forget(client)
+    old = read_token()
+    assert client.post("/auth/email", json={"email": "eve@new.example"}, headers=eve).status_code == 202
+    assert verify(client, read_token()).status_code == 200
+    assert reset(client, old).json["code"] == "link_invalid"
+    assert client.get("/auth/me", headers=eve).json["email"] == "eve@new.example"
+
+
 def test_an_address_that_was_not_verified_is_replaced_at_once(client):
     header = register(client)
     assert client.post("/auth/email", json={"email": "eve@new.example"}, headers=header).status_code == 202

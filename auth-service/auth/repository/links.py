@@ -50,6 +50,12 @@ def use_link(connection: Connection, token_hash: bytes) -> bool:
     return connection.execute(used).rowcount == 1
 
 
+def void_resets(connection: Connection, user_id: UUID) -> None:
+    """Void the unused links that would reset a user's password."""
+    resets = (link_tokens.c.user_id == user_id, link_tokens.c.purpose == Purpose.RESET, *LIVE)
+    connection.execute(update(link_tokens).where(*resets).values(used_at=func.now()))
+
+
 def find_owner(connection: Connection, email: str) -> User | None:
     """Return the account with this verified address; case does not matter."""
     query = select(*COLUMNS).where(

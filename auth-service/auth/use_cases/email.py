@@ -68,6 +68,8 @@ def verify_email(database: Database, token: str) -> str:
             raise LinkInvalid
         if not links.verify_email(connection, before.id, link.email):
             raise LinkInvalid
+        # The owner of the old mailbox must not reset the password any more.
+        links.void_resets(connection, before.id)
         if before.email is not None and before.email_verified_at and not before.has_verified(link.email):
             changed = before.with_email(link.email)
             account_mails.mail_notice(connection, changed, account_mails.ADDRESS_CHANGED, before.email)

@@ -12,14 +12,13 @@ from orders.domain import Event, Line, Order
 from orders.repository.orders import to_order
 from orders.tables import order_lines, orders
 
+LINE = [column.name for column in order_lines.c if column.name != "order_id"]
+
 
 def read_order(data: Mapping[str, Any]) -> Order:
     """Return the order of a snapshot; members that only a newer release knows are ignored."""
     row = {column.name: _read(column.type, data["order"].get(column.name)) for column in orders.c}
-    lines = [
-        Line(**{name: each[name] for name in order_lines.c.keys() if name != "order_id" and name in each})  # noqa: SIM118
-        for each in data["lines"] or ()
-    ]
+    lines = [Line(**{name: each[name] for name in LINE if name in each}) for each in data["lines"] or ()]
     return to_order(SimpleNamespace(**row, _mapping=row), tuple(lines))
 
 
